@@ -1,0 +1,166 @@
+//! ◆ Pure: ids. Those from Meta are opaque text; ours are derived, never random.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Channel;
+
+macro_rules! text_ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        #[schemars(inline)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the text as it is.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The text, owned.
+            pub fn into_string(self) -> String {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    )*};
+}
+
+text_ids! {
+    /// The Instagram professional account id or the Page id: the canonical one, never an alias.
+    AccountId,
+    /// The IGSID or PSID of a person, as one account knows them (`meta-platform.md` section 0).
+    ContactId,
+    /// Meta's message id (`mid`): case-sensitive, opaque, of any length.
+    MessageId,
+    /// Derived from channel, account and contact: see [`ConversationId::of`].
+    ConversationId,
+    /// Derived from what Meta says: see [`EventId::derive`].
+    EventId,
+    /// The `id` of a command, unique per channel and account.
+    CommandId,
+}
+
+/// Hex of the sha256 over the parts, each preceded by its length so that no two lists of parts collide.
+fn digest(prefix: &str, hex_len: usize, parts: &[&str]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
+    }
+    let mut text = hex::encode(hasher.finalize());
+    text.truncate(hex_len);
+    format!("{prefix}{text}")
+}
+
+impl EventId {
+    /// The id of a fact: from channel, canonical account, a word for the fact (mostly its kind) and its natural key
+    /// (`meta-platform.md` section 3.5). The same fact delivered twice has the same id.
+    pub fn derive(channel: Channel, account: &AccountId, fact: &str, key: &[&str]) -> Self {
+        let mut parts = vec![channel.as_str(), account.as_str(), fact];
+        parts.extend_from_slice(key);
+        Self(digest("evt_", 40, &parts))
+    }
+}
+
+impl ConversationId {
+    /// The conversation of one person with one account.
+    pub fn of(channel: Channel, account: &AccountId, contact: &ContactId) -> Self {
+        Self(digest("cnv_", 32, &[channel.as_str(), account.as_str(), contact.as_str()]))
+    }
+}
+
+impl CommandId {
+    /// The `reply_id` (and command id) of an API request: from channel, account, the token's name and its `Idempotency-Key`.
+    pub fn of_request(channel: Channel, account: &AccountId, token_name: &str, key: &str) -> Self {
+        Self(digest("rpl_", 32, &[channel.as_str(), account.as_str(), token_name, key]))
+    }
+
+    /// The id of the automatic reply to an event: `auto:<event id>`.
+    pub fn automatic(event: &EventId) -> Self {
+        Self(format!("auto:{event}"))
+    }
+}
+
+/// The `id` of a message row in the inbox API: from channel, account and mid.
+pub fn message_row_id(channel: Channel, account: &AccountId, message: &str) -> String {
+    digest("msg_", 32, &[channel.as_str(), account.as_str(), message])
+}
+
+/// Identity of a command over the whole system (channel + account + id); also its `Nats-Msg-Id`.
+pub fn command_identity(channel: Channel, account: &AccountId, id: &CommandId) -> String {
+    digest("cmd_", 40, &[channel.as_str(), account.as_str(), id.as_str()])
+}
+
+/// Hex of the sha256 of `bytes`: the `Nats-Msg-Id` of a raw webhook.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// The digits a placeholder name shows: the last `n` characters of an id.
+pub fn tail(id: &str, n: usize) -> Cow<'_, str> {
+    let skip = id.chars().count().saturating_sub(n);
+    id.chars().skip(skip).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_ids_separate_their_parts() {
+        let account = AccountId::from("1");
+        let one = EventId::derive(Channel::Instagram, &account, "message.received", &["ab", "c"]);
+        let other = EventId::derive(Channel::Instagram, &account, "message.received", &["a", "bc"]);
+        assert_ne!(one, other);
+        assert_eq!(one, EventId::derive(Channel::Instagram, &account, "message.received", &["ab", "c"]));
+        assert_eq!(one.as_str().len(), 44);
+    }
+
+    #[test]
+    fn a_tail_is_cut_by_characters() {
+        assert_eq!(tail("5200000000000909", 4), "0909");
+        assert_eq!(tail("ab", 4), "ab");
+        assert_eq!(tail("äöü", 2), "öü");
+    }
+}

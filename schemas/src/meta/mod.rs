@@ -1,0 +1,1 @@
+//! Raw payloads as Meta sends them.

@@ -1,0 +1,66 @@
+//! ◆ Pure: a raw webhook as META_RAW keeps it: the body byte for byte, and headers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// Names of the headers of a stored raw webhook.
+pub mod header {
+    /// When ingest read the body to its end, RFC 3339.
+    pub const RECEIVED_AT: &str = "Hookline-Received-At";
+    /// The *name* of the secret that verified the signature, never the secret.
+    pub const SECRET: &str = "Hookline-Secret";
+    /// The HTTP path the body came in on.
+    pub const PATH: &str = "Hookline-Path";
+    /// On replayed events only: the id of the replay job.
+    pub const REPLAY: &str = "Hookline-Replay";
+    /// W3C trace context.
+    pub const TRACEPARENT: &str = "traceparent";
+}
+
+/// Where a raw webhook came in; the `<path>` token of its subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RawPath {
+    /// `/webhooks/instagram`
+    Instagram,
+    /// `/webhooks/facebook`
+    Facebook,
+    /// `/webhook`
+    Any,
+}
+
+impl RawPath {
+    /// The subject token.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Instagram => "instagram",
+            Self::Facebook => "facebook",
+            Self::Any => "any",
+        }
+    }
+
+    /// The HTTP path.
+    pub const fn http_path(self) -> &'static str {
+        match self {
+            Self::Instagram => "/webhooks/instagram",
+            Self::Facebook => "/webhooks/facebook",
+            Self::Any => "/webhook",
+        }
+    }
+}
+
+/// What is known about a raw webhook besides its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawMeta {
+    /// Its position in META_RAW.
+    pub stream_sequence: u64,
+    /// When ingest read it; the broker's time where the header is missing.
+    pub received_at: Timestamp,
+    /// The name of the secret that verified it, where the header names one.
+    pub secret: Option<String>,
+    /// The HTTP path it came in on, where the header names one.
+    pub path: Option<String>,
+    /// W3C trace context of the request.
+    pub traceparent: Option<String>,
+}
