@@ -1,0 +1,3 @@
+//! What the operator's binary is made of. `main` only parses arguments and calls this.
+
+pub mod private;
