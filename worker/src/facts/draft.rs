@@ -1,0 +1,121 @@
+//! ◆ Pure: what somebody wants published: an event without its revision, and what is kept beside it.
+
+use std::fmt;
+
+use schemas::event::Origin;
+use schemas::facts::{FactWithdrawn, WithdrawReason};
+use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, MessageId, Timestamp, Via};
+
+/// An event to publish, with what must be stored in the same transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The event; its revision is set by [`super::decide`], whatever stands there.
+    pub event: Event,
+    /// Secrets that came with it; sealed in `worker.secrets`, never published.
+    pub secrets: Vec<Secret>,
+    /// Messages this event makes known by their mid; they go to `worker.messages`.
+    pub messages: Vec<MessageFact>,
+}
+
+/// A secret that came with a webhook: an opt-in token or an authorisation code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// What it is, such as `notification_messages_token`.
+    pub name: &'static str,
+    /// The secret itself.
+    pub value: String,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Whose message a mid is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageFact {
+    /// Meta's id of the message.
+    pub message_id: MessageId,
+    /// Who wrote it.
+    pub direction: Direction,
+    /// The thread inside an Instagram mid (`meta-platform.md` section 5.2).
+    pub thread_id: Option<String>,
+}
+
+/// Who wrote a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The person.
+    Inbound,
+    /// The account.
+    Outbound,
+}
+
+impl Direction {
+    /// As `worker.messages.direction` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+}
+
+impl Draft {
+    /// A draft of nothing but an event.
+    pub const fn of(event: Event) -> Self {
+        Self { event, secrets: Vec::new(), messages: Vec::new() }
+    }
+
+    /// Adds a message that becomes known by this event.
+    pub fn with_message(mut self, message_id: MessageId, direction: Direction, thread_id: Option<String>) -> Self {
+        self.messages.push(MessageFact { message_id, direction, thread_id });
+        self
+    }
+
+    /// Adds a secret to seal.
+    pub fn with_secret(mut self, name: &'static str, value: String) -> Self {
+        self.secrets.push(Secret { name, value });
+        self
+    }
+
+    /// The withdrawal of `event_id`; its own id follows from that one.
+    #[allow(clippy::too_many_arguments)] // one call per fact of a withdrawal
+    pub fn withdrawal(
+        channel: Channel,
+        account: AccountId,
+        contact: Option<ContactId>,
+        event_id: EventId,
+        reason: WithdrawReason,
+        superseded_by: Option<EventId>,
+        message_id: Option<MessageId>,
+        time: Timestamp,
+        via: Via,
+    ) -> Self {
+        let id = EventId::derive(channel, &account, "fact.withdrawn", &[event_id.as_str()]);
+        let fact = Fact::FactWithdrawn(FactWithdrawn { event_id, reason, superseded_by, message_id });
+        Self::of(Event::new(id, time, channel, account, contact, Origin::of(via), fact))
+    }
+}
+
+/// The message a fact speaks of, for the index `worker.facts.message_id`.
+pub fn message_of(fact: &Fact) -> Option<&str> {
+    match fact {
+        Fact::MessageReceived(body) | Fact::MessageSent(body) => Some(body.message_id.as_str()),
+        Fact::MessageEdited(body) => Some(body.message_id.as_str()),
+        Fact::MessageDeleted(body) => Some(body.message_id.as_str()),
+        Fact::MessageReacted(body) | Fact::MessageUnreacted(body) => Some(body.message_id.as_str()),
+        Fact::MessageDelivered(body) | Fact::MessageRead(body) => body.message_id.as_ref().map(AsRef::as_ref),
+        Fact::PostbackReceived(body) => body.message_id.as_ref().map(AsRef::as_ref),
+        Fact::FeedbackReceived(body) => body.message_id.as_ref().map(AsRef::as_ref),
+        Fact::OrderReceived(body) => body.message_id.as_ref().map(AsRef::as_ref),
+        Fact::SenderUnresolved(body) => Some(body.message_id.as_str()),
+        Fact::FactWithdrawn(body) => body.message_id.as_ref().map(AsRef::as_ref),
+        Fact::ReplySent(body) | Fact::ReplyFailed(body) | Fact::ReplyUnknown(body) => {
+            body.parts.iter().find_map(|part| part.message_id.as_ref()).map(AsRef::as_ref)
+        }
+        Fact::WebhookTest(body) | Fact::WebhookUnrecognized(body) => body.item_id.as_deref(),
+        _ => None,
+    }
+}

@@ -1,0 +1,109 @@
+//! ◆ Pure (but for the nonce): sealing of account tokens and of secrets that come with webhooks, under `ENCRYPTION_KEY`.
+//!
+//! XChaCha20-Poly1305 with a random nonce of 24 bytes. Sealed form: one version byte, nonce, ciphertext with tag. A *context* is
+//! bound in as associated data, so that a sealed value moved to another row does not open.
+
+use std::fmt;
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+
+const VERSION: u8 = 1;
+const NONCE_BYTES: usize = 24;
+
+/// Seals and opens secrets.
+#[derive(Clone)]
+pub struct Seal(XChaCha20Poly1305);
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal(…)")
+    }
+}
+
+/// Why a secret cannot be sealed or opened.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SealError {
+    /// The key has the wrong form.
+    #[error("`ENCRYPTION_KEY` is not 32 bytes in hex (64 characters): make one with `openssl rand -hex 32`")]
+    Key,
+    /// The sealed value is damaged, belongs to another row, or was sealed under another key.
+    #[error("a sealed secret does not open: is `ENCRYPTION_KEY` the one it was stored under?")]
+    Open,
+    /// The cipher refused.
+    #[error("a secret could not be sealed")]
+    Seal,
+}
+
+impl Seal {
+    /// From `ENCRYPTION_KEY`: 32 bytes in hex.
+    ///
+    /// # Errors
+    /// [`SealError::Key`] when it is not.
+    pub fn from_hex(key: &str) -> Result<Self, SealError> {
+        let mut bytes = [0_u8; 32];
+        hex::decode_to_slice(key.trim(), &mut bytes).map_err(|_| SealError::Key)?;
+        Ok(Self(XChaCha20Poly1305::new(&Key::from(bytes))))
+    }
+
+    /// Seals `plain` for the place named by `context`, such as `account-token/instagram/1784…`.
+    ///
+    /// # Errors
+    /// [`SealError::Seal`], which does not happen for values of ordinary size.
+    pub fn seal(&self, context: &str, plain: &str) -> Result<Vec<u8>, SealError> {
+        let nonce: [u8; NONCE_BYTES] = rand::random();
+        let payload = Payload { msg: plain.as_bytes(), aad: context.as_bytes() };
+        let cipher = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Seal)?;
+        let mut sealed = Vec::with_capacity(1 + NONCE_BYTES + cipher.len());
+        sealed.push(VERSION);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&cipher);
+        Ok(sealed)
+    }
+
+    /// Opens what [`Seal::seal`] made for the same context.
+    ///
+    /// # Errors
+    /// [`SealError::Open`] when key, context or bytes differ.
+    pub fn open(&self, context: &str, sealed: &[u8]) -> Result<String, SealError> {
+        let rest = sealed.strip_prefix(&[VERSION]).ok_or(SealError::Open)?;
+        let (nonce, cipher) = rest.split_at_checked(NONCE_BYTES).ok_or(SealError::Open)?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| SealError::Open)?;
+        let payload = Payload { msg: cipher, aad: context.as_bytes() };
+        let plain = self.0.decrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Open)?;
+        String::from_utf8(plain).map_err(|_| SealError::Open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seal(byte: &str) -> Seal {
+        Seal::from_hex(&byte.repeat(32)).unwrap()
+    }
+
+    #[test]
+    fn a_secret_opens_only_with_its_key_and_in_its_place() {
+        let sealed = seal("0a").seal("account-token/instagram/1", "IGAA-token").unwrap();
+        assert_eq!(seal("0a").open("account-token/instagram/1", &sealed).unwrap(), "IGAA-token");
+        assert_eq!(seal("0b").open("account-token/instagram/1", &sealed), Err(SealError::Open));
+        assert_eq!(seal("0a").open("account-token/instagram/2", &sealed), Err(SealError::Open));
+        let mut damaged = sealed.clone();
+        damaged[30] ^= 1;
+        assert_eq!(seal("0a").open("account-token/instagram/1", &damaged), Err(SealError::Open));
+        assert_eq!(seal("0a").open("account-token/instagram/1", &sealed[..12]), Err(SealError::Open));
+        assert!(!sealed.windows(4).any(|window| window == b"IGAA"));
+    }
+
+    #[test]
+    fn two_seals_of_one_secret_differ() {
+        assert_ne!(seal("0a").seal("c", "x").unwrap(), seal("0a").seal("c", "x").unwrap());
+    }
+
+    #[test]
+    fn a_short_key_is_refused_by_name() {
+        let error = Seal::from_hex("abcd").unwrap_err().to_string();
+        assert!(error.contains("ENCRYPTION_KEY"), "{error}");
+    }
+}
