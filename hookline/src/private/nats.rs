@@ -111,11 +111,18 @@ impl NatsServer {
     }
 
     /// `nats://user:password@127.0.0.1:port`. Holds a secret: not for logs.
+    ///
+    /// `async_nats::connect` ignores what a URL says before the `@`; see [`NatsServer::credentials`].
     pub fn url(&self) -> String {
         match &self.password {
             Some(password) => format!("nats://{USER}:{password}@127.0.0.1:{}", self.port),
             None => format!("nats://127.0.0.1:{}", self.port),
         }
+    }
+
+    /// User and password, unless `extra_config` says who may enter. Secret.
+    pub fn credentials(&self) -> Option<(&str, &str)> {
+        self.password.as_deref().map(|password| (USER, password))
     }
 
     /// `http://127.0.0.1:port` of the monitoring endpoints.

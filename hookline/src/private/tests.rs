@@ -19,7 +19,7 @@ const PARENT_DIR: &str = "HOOKLINE_TEST_PARENT_DIR";
 fn template_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("test binary");
     let target = exe.ancestors().find(|dir| dir.ends_with("target"));
-    target.map_or_else(std::env::temp_dir, |target| target.join("postgres-template"))
+    target.map_or_else(std::env::temp_dir, PathBuf::from).join("postgres-template")
 }
 
 fn pg_options(scratch: &Scratch) -> PgOptions {
@@ -43,8 +43,14 @@ async fn count(postgres: &Postgres) -> i64 {
     count.expect("count")
 }
 
+async fn client(nats: &NatsServer) -> async_nats::Client {
+    let (user, password) = nats.credentials().expect("a password");
+    let options = async_nats::ConnectOptions::with_user_and_password(user.into(), password.into());
+    options.connect(nats.url()).await.expect("connect")
+}
+
 async fn jetstream(nats: &NatsServer) -> async_nats::jetstream::Context {
-    async_nats::jetstream::new(async_nats::connect(nats.url()).await.expect("connect"))
+    async_nats::jetstream::new(client(nats).await)
 }
 
 async fn publish(nats: &NatsServer) {
@@ -95,14 +101,15 @@ async fn nats_is_configured_as_asked_and_closed_to_strangers() {
     })
     .await
     .expect("start");
-    let client = async_nats::connect(nats.url()).await.expect("connect");
+    let client = client(&nats).await;
     assert_eq!(client.server_info().max_payload, 8 * 1024 * 1024);
     drop(client);
     let get = async |path: &str| monitor(&nats, path).await;
     assert!(get("/jsz").await.contains("\"sync_always\": true"));
     assert!(get("/varz").await.contains("\"max_connections\": 7"));
     let stranger = format!("nats://127.0.0.1:{}", nats.port());
-    assert!(async_nats::connect(stranger).await.is_err());
+    let refusal = async_nats::connect(stranger).await.expect_err("no password").to_string();
+    assert!(refusal.contains("authorization violation"), "{refusal}");
 
     nats.options_mut().sync_always = false;
     nats.restart().await.expect("restart");
