@@ -1,1 +1,25 @@
-//! runtime
+//! What every role needs around its own work: configuration, the broker, streams, following them, leases, Postgres, health,
+//! telemetry, serving HTTP and stopping in order.
+//!
+//! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`health`], [`serve`],
+//! [`telemetry`], [`shutdown`], [`retry`], [`tls`].
+
+pub mod broker;
+pub mod config;
+pub mod db;
+pub mod durability;
+pub mod follow;
+pub mod health;
+pub mod lease;
+pub mod publish;
+pub mod retry;
+pub mod serve;
+pub mod shutdown;
+pub mod streams;
+pub mod telemetry;
+pub mod tls;
+
+/// Now, by this machine's clock. Shells call it and hand the value to the pure core.
+pub fn now() -> schemas::Timestamp {
+    schemas::Timestamp::from(std::time::SystemTime::now())
+}

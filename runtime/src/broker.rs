@@ -1,0 +1,308 @@
+//! The connection to NATS, what is known of its state, and its upkeep.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::jetstream;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::NatsConfig;
+use crate::durability::{self, Durability};
+use crate::streams::{self, StreamName};
+
+/// How often durability is read anew (contract section 2).
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// How soon the upkeep tries again while something is missing.
+const CHECK_SOON: Duration = Duration::from_millis(500);
+
+/// What is known about the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerState {
+    /// Connected, by the client's own account.
+    pub connected: bool,
+    /// The streams this process needs are there; `None` until looked at.
+    pub streams: Option<Result<(), String>>,
+    /// Durability; `None` until read.
+    pub durability: Option<Durability>,
+    /// The server's largest message, bytes; 0 until connected.
+    pub max_payload: usize,
+    /// Counted up with every (re)connect: readers open their consumers anew.
+    pub generation: u64,
+}
+
+/// Which streams a process needs, and whether it may fail to create them.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// The streams.
+    pub streams: &'static [StreamName],
+    /// `true`: a role with the permission to publish only cannot look at streams; publishing itself will tell.
+    pub best_effort: bool,
+}
+
+/// A shared handle on the broker.
+#[derive(Clone)]
+pub struct Broker {
+    client: async_nats::Client,
+    js: jetstream::Context,
+    state: watch::Receiver<BrokerState>,
+    config: Arc<NatsConfig>,
+}
+
+impl Broker {
+    /// Starts to connect and to keep up the connection; returns at once, also while the server is away.
+    ///
+    /// # Errors
+    /// When the options cannot work, such as an unreadable credentials file.
+    pub async fn connect(
+        name: &str,
+        config: NatsConfig,
+        needs: Needs,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        crate::tls::install();
+        let changed = Arc::new(Notify::new());
+        let on_event = changed.clone();
+        let mut options = async_nats::ConnectOptions::new()
+            .name(format!("hookline-{name}"))
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            .ping_interval(Duration::from_secs(5))
+            .connection_timeout(Duration::from_secs(2))
+            .reconnect_delay_callback(|attempts| {
+                crate::retry::delay(Duration::from_millis(50), Duration::from_secs(1), u32::try_from(attempts).unwrap_or(31), 1.0)
+            })
+            .event_callback(move |event| {
+                let changed = on_event.clone();
+                async move {
+                    match event {
+                        async_nats::Event::ServerError(error) => {
+                            tracing::error!(%error, "The broker refused something; check its permissions and limits");
+                        }
+                        async_nats::Event::SlowConsumer(id) => tracing::warn!(subscription = id, "Reading too slowly from the broker"),
+                        async_nats::Event::Connected => tracing::info!("Connected to the broker"),
+                        async_nats::Event::Disconnected => tracing::warn!("Lost the broker; reconnecting"),
+                        _ => {}
+                    }
+                    changed.notify_one();
+                }
+            });
+        if let Some(path) = &config.creds {
+            options = options.credentials_file(path).await.map_err(|error| {
+                anyhow::anyhow!("NATS_CREDS: cannot read {}: {error}", path.display())
+            })?;
+        }
+        let servers: Vec<async_nats::ServerAddr> =
+            config.servers.iter().filter_map(|server| server.parse().ok()).collect();
+        // The inbox of each user is its own, so that permissions can keep users out of each other's answers.
+        if let Some(user) = servers.iter().find_map(async_nats::ServerAddr::username) {
+            options = options.custom_inbox_prefix(format!("_INBOX_{user}"));
+        }
+        let client = options.connect(servers).await?;
+        let js = jetstream::context::ContextBuilder::new()
+            .timeout(Duration::from_secs(5))
+            .backpressure_on_inflight(true)
+            .build(client.clone());
+        let (sender, state) = watch::channel(BrokerState {
+            connected: false,
+            streams: None,
+            durability: None,
+            max_payload: 0,
+            generation: 0,
+        });
+        let config = Arc::new(config);
+        let upkeep = Upkeep {
+            client: client.clone(),
+            js: js.clone(),
+            config: config.clone(),
+            needs,
+            sender,
+        };
+        tokio::spawn(upkeep.run(changed, shutdown));
+        Ok(Self { client, js, state, config })
+    }
+
+    /// The client, for what has no method here.
+    pub const fn client(&self) -> &async_nats::Client {
+        &self.client
+    }
+
+    /// The JetStream context.
+    pub const fn js(&self) -> &jetstream::Context {
+        &self.js
+    }
+
+    /// The configuration it was connected with.
+    pub fn config(&self) -> &NatsConfig {
+        &self.config
+    }
+
+    /// What is known now; `connected` is read from the client itself.
+    pub fn state(&self) -> BrokerState {
+        let mut state = self.state.borrow().clone();
+        state.connected = self.is_connected();
+        state
+    }
+
+    /// A receiver that sees every change of the state.
+    pub fn watch(&self) -> watch::Receiver<BrokerState> {
+        self.state.clone()
+    }
+
+    /// Whether the client is connected right now.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Whether messages may be accepted: connected, streams there, and durable where that is required.
+    ///
+    /// # Errors
+    /// The reason, with what to do.
+    pub fn accepts(&self) -> Result<(), String> {
+        let state = self.state();
+        if !state.connected {
+            return Err("the broker is not reachable".to_owned());
+        }
+        match state.streams {
+            None => {
+                return Err(
+                    "the broker was just reached; its streams are not checked yet".to_owned()
+                );
+            }
+            Some(Err(reason)) => return Err(reason),
+            Some(Ok(())) => {}
+        }
+        if !self.config.require_sync {
+            return Ok(());
+        }
+        match state.durability {
+            None => {
+                Err("the broker was just reached; its durability is not checked yet".to_owned())
+            }
+            Some(Durability::NotDurable(reason)) => Err(reason),
+            Some(Durability::Synced | Durability::Replicated) => Ok(()),
+        }
+    }
+
+    /// Waits until the broker is connected and the needed streams are there.
+    pub async fn ready(&self) {
+        let mut state = self.state.clone();
+        // The sender lives as long as the upkeep task; an error means that the process stops.
+        let _ =
+            state.wait_for(|state| state.connected && matches!(state.streams, Some(Ok(())))).await;
+    }
+}
+
+/// The task that watches the connection.
+struct Upkeep {
+    client: async_nats::Client,
+    js: jetstream::Context,
+    config: Arc<NatsConfig>,
+    needs: Needs,
+    sender: watch::Sender<BrokerState>,
+}
+
+impl Upkeep {
+    async fn run(self, changed: Arc<Notify>, shutdown: CancellationToken) {
+        let http = match reqwest::Client::builder()
+            .timeout(Duration::from_secs(2))
+            .no_proxy()
+            .build()
+        {
+            Ok(http) => http,
+            Err(error) => {
+                tracing::error!(%error, "Cannot build an HTTP client; durability cannot be read");
+                return;
+            }
+        };
+        if !self.config.require_sync {
+            tracing::warn!(
+                "NATS_REQUIRE_SYNC=false: accepted webhooks may be lost when the broker loses power"
+            );
+        }
+        let mut last_server: Option<(String, u64)> = None;
+        loop {
+            let connected = self.client.connection_state() == State::Connected;
+            let mut settled = false;
+            if connected {
+                let info = self.client.server_info();
+                let reconnects =
+                    self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed);
+                let server = (info.server_id.clone(), reconnects);
+                let fresh = last_server.as_ref() != Some(&server);
+                if fresh {
+                    // What was read from another server, or before the break, no longer counts.
+                    self.sender.send_modify(|state| {
+                        state.connected = true;
+                        state.generation += 1;
+                        state.max_payload = info.max_payload;
+                        state.durability = None;
+                    });
+                    last_server = Some(server);
+                }
+                let (durability, streams) =
+                    tokio::join!(durability::read(&http, &self.config), self.ensure_streams());
+                settled = streams.is_ok() && !matches!(durability, Durability::NotDurable(_));
+                self.report(&durability, &streams);
+                self.sender.send_if_modified(|state| {
+                    let before = state.clone();
+                    state.connected = true;
+                    state.durability = Some(durability);
+                    state.streams = Some(streams);
+                    *state != before
+                });
+            } else {
+                self.sender
+                    .send_if_modified(|state| std::mem::replace(&mut state.connected, false));
+            }
+            let pause = if settled { CHECK_EVERY } else { CHECK_SOON };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = changed.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Says once, not every time, that something is missing.
+    fn report(&self, durability: &Durability, streams: &Result<(), String>) {
+        let state = self.sender.borrow();
+        if let Durability::NotDurable(reason) = durability
+            && state.durability.as_ref() != Some(durability)
+        {
+            tracing::warn!(%reason, required = self.config.require_sync, "The broker is not durable");
+        }
+        if let Err(reason) = streams
+            && state.streams.as_ref() != Some(streams)
+        {
+            tracing::warn!(%reason, "The broker's streams are not ready");
+        }
+    }
+
+    async fn ensure_streams(&self) -> Result<(), String> {
+        for name in self.needs.streams {
+            let wait = Duration::from_secs(if self.needs.best_effort { 2 } else { 5 });
+            match tokio::time::timeout(wait, streams::ensure(&self.js, *name, &self.config)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_)
+                    if self.needs.best_effort
+                        && self.client.connection_state() == State::Connected =>
+                {
+                    tracing::debug!(
+                        stream = name.as_str(),
+                        "May not look at the stream; publishing will tell"
+                    );
+                }
+                Ok(Err(error)) => return Err(format!("stream {}: {error}", name.as_str())),
+                Err(_) => {
+                    return Err(format!(
+                        "stream {}: the broker did not answer in time",
+                        name.as_str()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}

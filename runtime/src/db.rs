@@ -1,0 +1,85 @@
+//! Postgres: connecting, waiting for it, and migrating one's own schema.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{ConfigError, Settings};
+use crate::retry::Backoff;
+
+/// A pool for `DATABASE_URL` that connects when first used.
+///
+/// # Errors
+/// When the variable is missing or no Postgres URL; its value is never quoted.
+pub fn pool(
+    settings: &Settings,
+    application: &str,
+    connections_max: u32,
+) -> Result<PgPool, ConfigError> {
+    let options: PgConnectOptions = settings.require("DATABASE_URL")?.parse().map_err(|_| {
+        settings.invalid("DATABASE_URL", "use postgres://[user:pass@]host[:port]/database")
+    })?;
+    let options = options
+        .application_name(&format!("hookline-{application}"))
+        .options([("idle_in_transaction_session_timeout", "60s"), ("statement_timeout", "60s")]);
+    Ok(PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(Duration::from_secs(5))
+        .max_lifetime(Duration::from_secs(1800))
+        .connect_lazy_with(options))
+}
+
+/// Waits until Postgres answers, saying once that it waits. `false`: the process is to stop.
+pub async fn wait(pool: &PgPool, shutdown: &CancellationToken) -> bool {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    loop {
+        let Err(error) = sqlx::query("select 1").execute(pool).await else { return true };
+        if backoff.attempts() == 0 {
+            tracing::warn!(%error, "Waiting for Postgres");
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return false,
+            () = tokio::time::sleep(backoff.next(rand::random())) => {}
+        }
+    }
+}
+
+/// Brings one schema up to date, once over all processes (advisory lock), forward only. Waits for Postgres. `Ok(false)`: the process is to
+/// stop.
+///
+/// # Errors
+/// When a migration itself is wrong, or the database has been migrated by a changed file.
+pub async fn migrate(
+    pool: &PgPool,
+    schema: &'static str,
+    mut migrator: Migrator,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<bool> {
+    migrator.dangerous_set_table_name(format!("{schema}._sqlx_migrations"));
+    migrator.create_schema(schema);
+    // A newer release may have migrated further already: this one goes on with the tables it knows.
+    migrator.set_ignore_missing(true);
+    loop {
+        if !wait(pool, shutdown).await {
+            return Ok(false);
+        }
+        match migrator.run(pool).await {
+            Ok(()) => return Ok(true),
+            // Lost on the way, or another process was faster in creating the schema: look again.
+            Err(sqlx::migrate::MigrateError::Execute(sqlx::Error::Database(error)))
+                if matches!(error.code().as_deref(), Some("23505" | "42P06" | "42P07")) =>
+            {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(sqlx::migrate::MigrateError::Execute(
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut,
+            )) => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(error) => return Err(anyhow::anyhow!("migrating schema `{schema}`: {error}")),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Whether the broker makes messages durable before it acks them, read from its monitoring endpoint.
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::config::NatsConfig;
+
+/// Whether an ack means that the message survives a power loss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Every server syncs before it acks.
+    Synced,
+    /// Not every server syncs, but at least three replicas hold every message.
+    Replicated,
+    /// It does not, or nobody can tell; the reason with its fix.
+    NotDurable(String),
+}
+
+/// Beginning of what `/jsz?streams=true` says; names as the server writes them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Jsz {
+    config: Option<JszConfig>,
+    account_details: Vec<AccountDetail>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct JszConfig {
+    sync_always: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct AccountDetail {
+    stream_detail: Vec<StreamDetail>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StreamDetail {
+    name: String,
+    cluster: Option<Cluster>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cluster {
+    leader: String,
+    replicas: Vec<serde_json::Value>,
+}
+
+/// What one server says: whether it syncs, and how many replicas each of our streams has there.
+struct Reading {
+    sync_always: bool,
+    replicas: Vec<usize>,
+}
+
+/// Reads every monitoring endpoint.
+pub async fn read(http: &reqwest::Client, config: &NatsConfig) -> Durability {
+    let mut readings = Vec::new();
+    for monitor in &config.monitors {
+        match read_one(http, monitor).await {
+            Ok(reading) => readings.push(reading),
+            Err(reason) => {
+                let host = monitor.host_str().unwrap_or_default();
+                let port = monitor.port_or_known_default().unwrap_or_default();
+                return Durability::NotDurable(format!(
+                    "cannot read durability at {host}:{port} ({reason}): enable the server's monitoring port or set NATS_MONITOR_URL"
+                ));
+            }
+        }
+    }
+    judge(&readings)
+}
+
+fn judge(readings: &[Reading]) -> Durability {
+    if readings.is_empty() {
+        return Durability::NotDurable(
+            "no monitoring endpoint is known: set NATS_MONITOR_URL".to_owned(),
+        );
+    }
+    if readings.iter().all(|reading| reading.sync_always) {
+        return Durability::Synced;
+    }
+    let replicas = readings.iter().flat_map(|reading| reading.replicas.iter().copied()).min();
+    match replicas {
+        Some(3..) => Durability::Replicated,
+        _ => Durability::NotDurable(
+            "the broker acks before it syncs: set `jetstream { sync_interval: always }`, or NATS_REPLICAS=3 in a cluster".to_owned(),
+        ),
+    }
+}
+
+async fn read_one(http: &reqwest::Client, monitor: &Url) -> Result<Reading, String> {
+    let mut url = monitor.clone();
+    url.set_path("/jsz");
+    url.set_query(Some("streams=true"));
+    let answer = http.get(url).send().await.map_err(|error| {
+        if error.is_timeout() { "timed out".to_owned() } else { "no connection".to_owned() }
+    })?;
+    let jsz: Jsz = answer
+        .error_for_status()
+        .map_err(|error| format!("HTTP {}", error.status().map_or(0, |status| status.as_u16())))?
+        .json()
+        .await
+        .map_err(|_| "not the answer of a NATS server".to_owned())?;
+    let config = jsz.config.ok_or("JetStream is not enabled")?;
+    let ours = [
+        schemas::subjects::META_RAW,
+        schemas::subjects::INBOX_EVENTS,
+        schemas::subjects::INBOX_COMMANDS,
+    ];
+    let replicas = jsz
+        .account_details
+        .iter()
+        .flat_map(|account| &account.stream_detail)
+        .filter(|stream| ours.contains(&stream.name.as_str()))
+        .map(|stream| {
+            stream.cluster.as_ref().map_or(1, |cluster| {
+                cluster.replicas.len() + usize::from(!cluster.leader.is_empty())
+            })
+        })
+        .collect();
+    Ok(Reading { sync_always: config.sync_always, replicas })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(sync_always: bool, replicas: &[usize]) -> Reading {
+        Reading { sync_always, replicas: replicas.to_vec() }
+    }
+
+    #[test]
+    fn durable_means_synced_everywhere_or_three_replicas_of_everything() {
+        assert_eq!(judge(&[reading(true, &[]), reading(true, &[1])]), Durability::Synced);
+        assert_eq!(judge(&[reading(true, &[3]), reading(false, &[3, 3])]), Durability::Replicated);
+        for not_durable in [
+            vec![],
+            vec![reading(false, &[])],
+            vec![reading(false, &[3, 1])],
+            vec![reading(true, &[1]), reading(false, &[1])],
+        ] {
+            assert!(matches!(judge(&not_durable), Durability::NotDurable(_)));
+        }
+    }
+}

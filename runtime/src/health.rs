@@ -1,0 +1,123 @@
+//! `/livez`, `/readyz` and `/metrics` of every role.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::Broker;
+
+/// What a role needs in order to be ready, and the reason for everything that is missing.
+#[derive(Clone, Default)]
+pub struct Health {
+    checks: Arc<Mutex<BTreeMap<&'static str, Result<(), String>>>>,
+}
+
+impl Health {
+    /// No checks yet: ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Records the state of one dependency; the reason says what to do.
+    pub fn set(&self, check: &'static str, state: Result<(), String>) {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(check, state);
+    }
+
+    /// What is missing, by check; empty when ready.
+    pub fn problems(&self) -> BTreeMap<&'static str, String> {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks
+            .iter()
+            .filter_map(|(name, state)| state.as_ref().err().map(|reason| (*name, reason.clone())))
+            .collect()
+    }
+
+    /// `/livez`, `/readyz` and `/metrics`.
+    pub fn router(&self, metrics: metrics_exporter_prometheus::PrometheusHandle) -> Router {
+        let health = self.clone();
+        Router::new()
+            .route("/livez", get(|| async { Json(json!({"status": "ok"})) }))
+            .route("/readyz", get(move || async move { health.answer() }))
+            .route(
+                "/metrics",
+                get(move || async move {
+                    (
+                        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+                        metrics.render(),
+                    )
+                }),
+            )
+    }
+
+    fn answer(&self) -> Response {
+        let problems = self.problems();
+        if problems.is_empty() {
+            return Json(json!({"status": "ready"})).into_response();
+        }
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "not_ready", "reasons": problems})))
+            .into_response()
+    }
+}
+
+/// Keeps the check `nats` up to date from the broker's state; `durable`: the role must not run on a broker that is not durable.
+pub fn watch_broker(health: &Health, broker: &Broker, shutdown: CancellationToken) {
+    let (health, broker) = (health.clone(), broker.clone());
+    health.set("nats", Err("not connected yet".to_owned()));
+    tokio::spawn(async move {
+        let mut state = broker.watch();
+        loop {
+            health.set("nats", broker.accepts());
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                changed = state.changed() => if changed.is_err() { return },
+                // The client notices a lost connection before the upkeep does.
+                () = tokio::time::sleep(Duration::from_millis(250)) => {}
+            }
+        }
+    });
+}
+
+/// Keeps the check `postgres` up to date by asking every second.
+pub fn watch_postgres(health: &Health, pool: &PgPool, shutdown: CancellationToken) {
+    let (health, pool) = (health.clone(), pool.clone());
+    health.set("postgres", Err("not connected yet".to_owned()));
+    tokio::spawn(async move {
+        loop {
+            let asked = tokio::time::timeout(
+                Duration::from_secs(2),
+                sqlx::query("select 1").execute(&pool),
+            )
+            .await;
+            let state = match asked {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(format!("Postgres does not answer: {}", short(&error))),
+                Err(_) => Err("Postgres does not answer in time".to_owned()),
+            };
+            health.set("postgres", state);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    });
+}
+
+/// What a database error says, without addresses or statements.
+fn short(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => {
+            error.code().map_or_else(|| "refused".to_owned(), |code| format!("error {code}"))
+        }
+        sqlx::Error::Io(_) => "no connection".to_owned(),
+        sqlx::Error::PoolTimedOut => "no free connection in time".to_owned(),
+        _ => "no connection".to_owned(),
+    }
+}

@@ -1,0 +1,225 @@
+//! Leases in Postgres: one holder at a time, by the database's clock, with an epoch that fences.
+//!
+//! A lease alone does not make a zombie harmless. What does: the position is moved by compare-and-set in the transaction of the effect
+//! ([`move_position`]), so of two holders only one can commit.
+
+use std::time::Duration;
+
+use schemas::Timestamp;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
+use tokio_util::sync::CancellationToken;
+
+/// The lease and position tables of one owner's schema: `<schema>.leases`, `<schema>.positions`.
+#[derive(Clone)]
+pub struct Leases {
+    pool: PgPool,
+    schema: String,
+    owner: String,
+    ttl: Duration,
+}
+
+/// A held lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What is leased.
+    pub name: String,
+    /// Who holds it.
+    pub owner: String,
+    /// Counted up with every change of holder.
+    pub epoch: i64,
+}
+
+/// A stored position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The last message that took effect; 0 before the first.
+    pub seq: u64,
+    /// When the stream it belongs to was made.
+    pub created: Option<Timestamp>,
+}
+
+impl Leases {
+    /// Leases in `schema`, held as `owner` (unique per process), lost `ttl` after the last renewal.
+    pub fn new(pool: PgPool, schema: &str, owner: String, ttl: Duration) -> Self {
+        Self { pool, schema: schema.to_owned(), owner, ttl }
+    }
+
+    /// Who this process is.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    fn seconds(&self) -> f64 {
+        self.ttl.as_secs_f64()
+    }
+
+    /// Takes the lease when it is free, lapsed, or ours already.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn acquire(&self, name: &str) -> sqlx::Result<Option<Lease>> {
+        let sql = format!(
+            "insert into {0}.leases as held (name, owner, epoch, expires_at)
+             values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+             on conflict (name) do update
+                set owner = excluded.owner,
+                    epoch = held.epoch + case when held.owner = excluded.owner then 0 else 1 end,
+                    expires_at = excluded.expires_at
+              where held.owner = excluded.owner or held.expires_at < clock_timestamp()
+             returning epoch",
+            self.schema
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(name)
+            .bind(&self.owner)
+            .bind(self.seconds())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| Lease {
+            name: name.to_owned(),
+            owner: self.owner.clone(),
+            epoch: row.get("epoch"),
+        }))
+    }
+
+    /// Holds on to the lease; `false`: it is lost.
+    ///
+    /// # Errors
+    /// Of the database: whether it is lost is unknown then.
+    pub async fn renew(&self, lease: &Lease) -> sqlx::Result<bool> {
+        let sql = format!(
+            "update {}.leases set expires_at = clock_timestamp() + make_interval(secs => $4)
+              where name = $1 and owner = $2 and epoch = $3",
+            self.schema
+        );
+        let done = sqlx::query(AssertSqlSafe(sql))
+            .bind(&lease.name)
+            .bind(&lease.owner)
+            .bind(lease.epoch)
+            .bind(self.seconds())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Lets go at once, so that the next holder need not wait.
+    ///
+    /// # Errors
+    /// Of the database; the lease lapses by itself then.
+    pub async fn release(&self, lease: &Lease) -> sqlx::Result<()> {
+        let sql = format!(
+            "update {}.leases set expires_at = clock_timestamp() - interval '1 second', epoch = epoch + 1, owner = ''
+              where name = $1 and owner = $2 and epoch = $3",
+            self.schema
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(&lease.name)
+            .bind(&lease.owner)
+            .bind(lease.epoch)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The stored position of a reader; zero before its first.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn position(&self, name: &str) -> sqlx::Result<Position> {
+        let sql =
+            format!("select seq, stream_created from {}.positions where name = $1", self.schema);
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(name).fetch_optional(&self.pool).await?;
+        Ok(row.map_or(Position { seq: 0, created: None }, |row| Position {
+            seq: u64::try_from(row.get::<i64, _>("seq")).unwrap_or(0),
+            created: row
+                .get::<Option<chrono::DateTime<chrono::Utc>>, _>("stream_created")
+                .map(Timestamp::from),
+        }))
+    }
+
+    /// Moves the position from `from` to `to` inside the caller's transaction, while the lease is ours. `false`: somebody else moved it
+    /// or took the lease; roll back and stop working.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn move_position(
+        &self,
+        connection: &mut PgConnection,
+        lease: &Lease,
+        stream: &str,
+        from: u64,
+        to: Position,
+    ) -> sqlx::Result<bool> {
+        let sql = format!(
+            "insert into {0}.positions as stored (name, stream, stream_created, seq)
+             select $1, $2, $3, $5 from {0}.leases
+              where name = $6 and owner = $7 and epoch = $8 and expires_at > clock_timestamp()
+             on conflict (name) do update set seq = excluded.seq, stream_created = excluded.stream_created
+              where stored.seq = $4",
+            self.schema
+        );
+        let done = sqlx::query(AssertSqlSafe(sql))
+            .bind(&lease.name)
+            .bind(stream)
+            .bind(to.created.map(Timestamp::to_datetime))
+            .bind(i64::try_from(from).unwrap_or(i64::MAX))
+            .bind(i64::try_from(to.seq).unwrap_or(i64::MAX))
+            .bind(&lease.name)
+            .bind(&lease.owner)
+            .bind(lease.epoch)
+            .execute(connection)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Runs `work` whenever and as long as this process holds the lease `name`, until `shutdown`. `work` gets the lease and a token that
+    /// is cancelled when the lease is lost or the process stops; it must return soon after. When `work` returns by itself, the lease is
+    /// let go and sought again.
+    pub async fn while_held<F, Fut>(&self, name: &str, shutdown: CancellationToken, mut work: F)
+    where
+        F: FnMut(Lease, CancellationToken) -> Fut,
+        Fut: Future<Output = ()>,
+    {
+        let pause = self.ttl / 3;
+        while !shutdown.is_cancelled() {
+            match self.acquire(name).await {
+                Ok(Some(lease)) => {
+                    tracing::debug!(lease = name, epoch = lease.epoch, "Took the lease");
+                    let stop = shutdown.child_token();
+                    tokio::select! {
+                        () = work(lease.clone(), stop.clone()) => {}
+                        () = self.keep(&lease, &stop) => {}
+                    }
+                    stop.cancel();
+                    if let Err(error) = self.release(&lease).await {
+                        tracing::debug!(lease = name, %error, "Could not let go of the lease; it lapses by itself");
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(lease = name, %error, "Could not ask for the lease"),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * rand::random::<f64>())) => {}
+            }
+        }
+    }
+
+    /// Renews until the lease is lost. On shutdown it goes on for a while, so that the work can finish its transaction.
+    async fn keep(&self, lease: &Lease, stop: &CancellationToken) {
+        let mut held_until = tokio::time::Instant::now() + self.ttl;
+        loop {
+            tokio::time::sleep(self.ttl / 3).await;
+            let asked = tokio::time::Instant::now();
+            match tokio::time::timeout(self.ttl / 3, self.renew(lease)).await {
+                Ok(Ok(true)) => held_until = asked + self.ttl,
+                Ok(Ok(false)) => break,
+                Ok(Err(_)) | Err(_) if asked < held_until => {}
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        tracing::warn!(lease = %lease.name, "Lost the lease; somebody else goes on from the stored position");
+        stop.cancel();
+        // The work is dropped at its next await: whatever it had not committed is done again by the next holder.
+    }
+}

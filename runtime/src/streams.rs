@@ -1,0 +1,81 @@
+//! The streams of contract section 4: what each should be, and making sure that it is there.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{self, stream};
+use schemas::subjects;
+
+use crate::config::NatsConfig;
+
+/// One of the four streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamName {
+    /// META_RAW
+    Raw,
+    /// INBOX_EVENTS
+    Events,
+    /// INBOX_COMMANDS
+    Commands,
+    /// INBOX_DEAD
+    Dead,
+}
+
+impl StreamName {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Events, Self::Commands, Self::Dead];
+
+    /// Its name in the broker.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => subjects::META_RAW,
+            Self::Events => subjects::INBOX_EVENTS,
+            Self::Commands => subjects::INBOX_COMMANDS,
+            Self::Dead => subjects::INBOX_DEAD,
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What a stream should look like.
+pub fn desired(name: StreamName, config: &NatsConfig) -> stream::Config {
+    let (subjects, max_age, duplicate_window) = match name {
+        StreamName::Raw => (subjects::RAW_ALL, config.raw_max_age, 30 * MINUTE),
+        StreamName::Events => (subjects::EVENT_ALL, config.events_max_age, 60 * MINUTE),
+        StreamName::Commands => (subjects::COMMAND_ALL, 30 * DAY, 60 * MINUTE),
+        StreamName::Dead => (subjects::DEAD_ALL, 30 * DAY, 60 * MINUTE),
+    };
+    stream::Config {
+        name: name.as_str().to_owned(),
+        subjects: vec![subjects.to_owned()],
+        retention: stream::RetentionPolicy::Limits,
+        storage: stream::StorageType::File,
+        // A full stream refuses; it never drops its oldest, unread messages.
+        discard: stream::DiscardPolicy::New,
+        max_age,
+        duplicate_window: if max_age.is_zero() {
+            duplicate_window
+        } else {
+            duplicate_window.min(max_age)
+        },
+        num_replicas: config.replicas,
+        allow_direct: true,
+        allow_atomic_publish: true,
+        // Whole streams are never purged; erasure deletes by sequence.
+        deny_purge: true,
+        ..stream::Config::default()
+    }
+}
+
+/// Creates the stream where it is missing; an existing one is left as it is (`hookline streams` compares).
+///
+/// # Errors
+/// When the broker does not answer or refuses.
+pub async fn ensure(
+    js: &jetstream::Context,
+    name: StreamName,
+    config: &NatsConfig,
+) -> Result<(), jetstream::context::CreateStreamError> {
+    js.get_or_create_stream(desired(name, config)).await.map(|_| ())
+}
