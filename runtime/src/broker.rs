@@ -50,6 +50,12 @@ pub struct Broker {
     config: Arc<NatsConfig>,
 }
 
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
 impl Broker {
     /// Starts to connect and to keep up the connection; returns at once, also while the server is away.
     ///

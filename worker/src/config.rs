@@ -1,0 +1,84 @@
+//! What the worker reads from the environment, one small struct per concern.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use runtime::config::{ConfigError, NatsConfig, Settings};
+
+use crate::graph::GraphConfig;
+use crate::secrets::Seal;
+
+/// Everything the worker needs to know.
+#[derive(Clone)]
+pub struct Config {
+    /// `ADMIN_LISTEN`: health and metrics.
+    pub admin_listen: SocketAddr,
+    /// The broker.
+    pub nats: NatsConfig,
+    /// Graph.
+    pub graph: GraphConfig,
+    /// `ENCRYPTION_KEY`
+    pub seal: Seal,
+    /// The waits that tests shorten.
+    pub waits: Waits,
+}
+
+/// Waits named by the contract; tests shorten them.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// `TWIN_GRACE`: how long a sender-less item waits for its twin.
+    pub twin_grace: Duration,
+    /// `SEND_LEASE`: how long one attempt to send may take.
+    pub send_lease: Duration,
+    /// `RECONCILE_AFTER`: from an attempt's deadline to the first look for its effect.
+    pub reconcile_after: Duration,
+    /// `RETRY_MIN`
+    pub retry_min: Duration,
+    /// `RETRY_MAX`
+    pub retry_max: Duration,
+    /// `AUTO_REPLY_MAX_AGE`: an older message is never answered automatically.
+    pub auto_reply_max_age: Duration,
+    /// `GRAPH_TIMEOUT`: one Graph call, connect included.
+    pub graph_timeout: Duration,
+}
+
+impl Waits {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Names the variable that is wrong.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let waits = Self {
+            twin_grace: settings.duration("TWIN_GRACE", "10s")?,
+            send_lease: settings.duration("SEND_LEASE", "20s")?,
+            reconcile_after: settings.duration("RECONCILE_AFTER", "30s")?,
+            retry_min: settings.duration("RETRY_MIN", "1s")?,
+            retry_max: settings.duration("RETRY_MAX", "10m")?,
+            auto_reply_max_age: settings.duration("AUTO_REPLY_MAX_AGE", "10m")?,
+            graph_timeout: settings.duration("GRAPH_TIMEOUT", "8s")?,
+        };
+        if waits.retry_min.is_zero() || waits.retry_max < waits.retry_min {
+            return Err(settings.invalid("RETRY_MAX", "RETRY_MIN must be above 0 and not above RETRY_MAX"));
+        }
+        if waits.send_lease < Duration::from_millis(200) {
+            return Err(settings.invalid("SEND_LEASE", "use at least 200ms"));
+        }
+        Ok(waits)
+    }
+}
+
+impl Config {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Names the variable that is missing or wrong.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        Ok(Self {
+            admin_listen: settings.address("ADMIN_LISTEN", "127.0.0.1:8082")?,
+            nats: NatsConfig::from_settings(settings)?,
+            graph: GraphConfig::from_settings(settings)?,
+            seal: Seal::from_settings(settings)?,
+            waits: Waits::from_settings(settings)?,
+        })
+    }
+}
