@@ -102,8 +102,12 @@ impl Broker {
         let servers: Vec<async_nats::ServerAddr> =
             config.servers.iter().filter_map(|server| server.parse().ok()).collect();
         // The inbox of each user is its own, so that permissions can keep users out of each other's answers.
-        if let Some(user) = servers.iter().find_map(async_nats::ServerAddr::username) {
+        if let Some((user, password)) = servers.iter().find_map(credentials) {
             options = options.custom_inbox_prefix(format!("_INBOX_{user}"));
+            // The client itself ignores what a URL says before the `@`.
+            if config.creds.is_none() {
+                options = options.user_and_password(user, password);
+            }
         }
         let client = options.connect(servers).await?;
         let js = jetstream::context::ContextBuilder::new()
@@ -198,6 +202,14 @@ impl Broker {
         let _ =
             state.wait_for(|state| state.connected && matches!(state.streams, Some(Ok(())))).await;
     }
+}
+
+/// User and password of a server URL, as they were before they were percent-encoded into it.
+fn credentials(server: &async_nats::ServerAddr) -> Option<(String, String)> {
+    let decode =
+        |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = decode(server.username()?);
+    Some((user, decode(server.password().unwrap_or_default())))
 }
 
 /// The task that watches the connection.
@@ -310,5 +322,18 @@ impl Upkeep {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_of_a_url_are_decoded() {
+        let of = |url: &str| credentials(&url.parse().expect("a URL"));
+        assert_eq!(of("nats://me:p%40ss@h:1"), Some(("me".into(), "p@ss".into())));
+        assert_eq!(of("nats://me@h:1"), Some(("me".into(), String::new())));
+        assert_eq!(of("nats://h:1"), None);
     }
 }

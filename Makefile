@@ -1,0 +1,54 @@
+# Each target does its own set-up: on a fresh machine `make run` or `make test` is all there is to type.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test lint bless bench soak clean
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The whole workspace is named everywhere, so that every target sees the same features and nothing is built twice.
+HOOKLINE := cargo build --workspace --bin hookline
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST))
+
+setup: ## find or fetch nats-server and Postgres
+	@deploy/dev/setup.sh
+
+build: setup
+	$(HOOKLINE)
+
+run: build ## everything in one process, with a simulated Meta; data in .hookline
+	@exec $(TARGET)/debug/hookline up --simulate
+
+# Tests start the real binary, so it is built first.
+test: build ## all tests, against real servers
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  set -x; cargo nextest run --workspace; \
+	else \
+	  set -x; cargo test --workspace --lib --bins --tests; \
+	fi
+	cargo test --workspace --doc
+
+lint: setup ## formatting, clippy, docs, dependencies, scripts
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	@if cargo deny --version >/dev/null 2>&1; then \
+	  set -x; cargo deny check bans licenses sources; \
+	else \
+	  echo 'notice: cargo-deny is not installed; dependencies are not checked (cargo install cargo-deny)'; \
+	fi
+	bash -n deploy/dev/setup.sh
+	deploy/dev/check-nats-conf.sh
+
+bless: setup ## write the generated files (JSON Schemas, AsyncAPI) anew
+	BLESS=1 cargo test -p schemas
+
+bench: setup ## measure, with optimisations
+	cargo bench --workspace
+
+soak: build ## the tests that take long
+	cargo test --workspace --tests -- --ignored soak
+
+clean: ## build results, fetched programs, and the data of `make run`
+	@deploy/dev/clean.sh
+	cargo clean
