@@ -1,0 +1,122 @@
+//! ◆ Pure: of each event the highest version is kept, and a withdrawal beats them all, whichever comes first.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use schemas::EventId;
+
+use super::piece::{Piece, Version};
+
+/// One event, ready to be absorbed.
+#[derive(Clone, Debug)]
+pub enum Arrival {
+    /// A fact and what it says about rows (possibly nothing).
+    Fact {
+        /// The event.
+        event_id: EventId,
+        /// Its version.
+        version: Version,
+        /// One per row it speaks of.
+        pieces: Vec<Piece>,
+    },
+    /// `fact.withdrawn`
+    Withdrawal {
+        /// The event that no longer holds.
+        event_id: EventId,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+impl Arrival {
+    /// The event it speaks of.
+    pub const fn event_id(&self) -> &EventId {
+        match self {
+            Self::Fact { event_id, .. } | Self::Withdrawal { event_id, .. } => event_id,
+        }
+    }
+}
+
+/// What is kept of an event.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The kept version.
+    pub version: Version,
+    /// The rows it speaks of.
+    pub entities: Vec<String>,
+}
+
+/// What is kept of the events of a batch, before the batch.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Kept events.
+    pub held: HashMap<EventId, Held>,
+    /// Withdrawn events, kept or not.
+    pub withdrawn: BTreeSet<EventId>,
+}
+
+/// What a batch changes in what is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Events whose pieces go, because `pieces` has better ones.
+    pub replaced: Vec<EventId>,
+    /// Pieces to keep; those of withdrawn events without content.
+    pub pieces: Vec<Piece>,
+    /// Events that are withdrawn from now on, with the reason.
+    pub withdrawn: BTreeMap<EventId, &'static str>,
+    /// Kept events whose content goes, because they were withdrawn.
+    pub blanked: Vec<EventId>,
+    /// Rows to compute again.
+    pub touched: BTreeSet<String>,
+}
+
+/// Absorbs a batch. The result depends on the set of arrivals (and what is known), not on their order.
+pub fn absorb(known: &Known, batch: impl IntoIterator<Item = Arrival>) -> Changes {
+    let mut changes = Changes::default();
+    let mut best: BTreeMap<EventId, (Version, Vec<Piece>)> = BTreeMap::new();
+    for arrival in batch {
+        match arrival {
+            Arrival::Withdrawal { event_id, reason } => {
+                if !known.withdrawn.contains(&event_id) {
+                    // Of several reasons the greatest is kept; it is shown, never decided by.
+                    let kept = changes.withdrawn.entry(event_id).or_insert(reason);
+                    *kept = (*kept).max(reason);
+                }
+            }
+            Arrival::Fact { event_id, version, pieces } => {
+                if known.held.get(&event_id).is_some_and(|held| held.version >= version) {
+                    continue;
+                }
+                match best.entry(event_id) {
+                    std::collections::btree_map::Entry::Vacant(entry) => {
+                        entry.insert((version, pieces));
+                    }
+                    std::collections::btree_map::Entry::Occupied(mut entry) => {
+                        if entry.get().0 < version {
+                            entry.insert((version, pieces));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for event_id in changes.withdrawn.keys() {
+        if let Some(held) = known.held.get(event_id)
+            && !best.contains_key(event_id)
+        {
+            changes.blanked.push(event_id.clone());
+            changes.touched.extend(held.entities.iter().cloned());
+        }
+    }
+    for (event_id, (_, pieces)) in best {
+        if let Some(held) = known.held.get(&event_id) {
+            changes.touched.extend(held.entities.iter().cloned());
+            changes.replaced.push(event_id.clone());
+        }
+        let gone = known.withdrawn.contains(&event_id) || changes.withdrawn.contains_key(&event_id);
+        for piece in pieces {
+            changes.touched.insert(piece.entity.clone());
+            changes.pieces.push(if gone { piece.withdrawn() } else { piece });
+        }
+    }
+    changes
+}
