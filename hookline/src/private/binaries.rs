@@ -74,7 +74,7 @@ pub fn postgres(data_major: Option<u32>) -> Result<PostgresBin, MissingBinary> {
     for group in candidates {
         let mut found: Vec<PostgresBin> = Vec::new();
         for dir in group {
-            let text = program_version(&dir.join("postgres")).unwrap_or_default();
+            let text = program_version(dir.join("postgres")).unwrap_or_default();
             match postgres_version(&text) {
                 Some((version, major))
                     if accepts(major, data_major) && dir.join("initdb").exists() =>

@@ -20,6 +20,8 @@ mod process;
 mod user;
 
 #[cfg(test)]
+mod deployed;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -78,13 +78,14 @@ pub(super) fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Waits until none of `pids` runs; false when `patience` is over first.
+/// Waits until none of `pids` runs; false when `patience` is over first. Blocks: not for a thread of the runtime.
 pub(super) fn wait_gone(pids: &[u32], patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while pids.iter().any(|pid| is_running(*pid)) {
         if deadline <= Instant::now() {
             return false;
         }
+        #[allow(clippy::disallowed_methods, reason = "called where blocking is allowed")]
         std::thread::sleep(Duration::from_millis(10));
     }
     true
