@@ -3,23 +3,26 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
-if [ -d "$root/.hookline" ]; then
-  # A running `up` holds these locks; its data is not ours to take away.
-  notes=$(find "$root/.hookline" -maxdepth 2 -name data-is-in)
-  for folder in "$root"/.hookline/* $([ -z "$notes" ] || cat $notes); do
-    lock=$folder/lock
-    if [ -e "$lock" ] && command -v flock >/dev/null 2>&1 && ! flock -n "$lock" true; then
-      echo "hookline is running here ($lock is held): stop it first" >&2
-      exit 1
+folders=()
+for folder in "$root"/.hookline/*/; do
+  [ -d "$folder" ] || continue
+  folders+=("${folder%/}")
+  if [ -f "$folder/data-is-in" ]; then
+    elsewhere=$(cat "$folder/data-is-in")
+    # Written by hookline, but anybody could have edited it.
+    if [[ $elsewhere =~ ^/var/tmp/hookline-[0-9a-f]{16}$ ]]; then
+      folders+=("$elsewhere")
+    else
+      echo "leaving $elsewhere alone: it is no folder hookline would make" >&2
     fi
-  done
-  while IFS= read -r note; do
-    elsewhere=$(cat "$note")
-    case "$elsewhere" in
-      /var/tmp/hookline-*/*) echo "not removing odd folder $elsewhere" >&2 ;;
-      /var/tmp/hookline-*) rm -rf -- "$elsewhere" ;;
-      *) echo "not removing odd folder $elsewhere" >&2 ;;
-    esac
-  done < <(find "$root/.hookline" -maxdepth 2 -name data-is-in)
-fi
-rm -rf -- "$root/.hookline" "$root/.dev"
+  fi
+done
+
+# A running `up` holds these locks; its data is not ours to take away.
+for folder in ${folders[@]+"${folders[@]}"}; do
+  if [ -e "$folder/lock" ] && command -v flock >/dev/null 2>&1 && ! flock -n "$folder/lock" true; then
+    echo "hookline is running here ($folder/lock is held): stop it first" >&2
+    exit 1
+  fi
+done
+rm -rf -- ${folders[@]+"${folders[@]}"} "$root/.hookline" "$root/.dev"
