@@ -211,8 +211,8 @@ impl Command {
     /// # Errors
     /// [`CommandError::Malformed`] naming the field, without any of its content.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, CommandError> {
-        let command: Self =
-            serde_json::from_slice(bytes).map_err(|error| CommandError::Malformed(describe(&error)))?;
+        let command: Self = serde_json::from_slice(bytes)
+            .map_err(|error| CommandError::Malformed(describe(&error)))?;
         if command.id.as_str().is_empty() || command.id.as_str().len() > 256 {
             return Err(CommandError::invalid("id", "1 to 256 bytes"));
         }
@@ -238,7 +238,10 @@ impl Command {
                 self.needs_contact()?;
                 let data: SenderActionData = self.fields()?;
                 if !["typing_on", "typing_off", "mark_seen"].contains(&data.action.as_str()) {
-                    return Err(CommandError::invalid("data.action", "use typing_on, typing_off or mark_seen"));
+                    return Err(CommandError::invalid(
+                        "data.action",
+                        "use typing_on, typing_off or mark_seen",
+                    ));
                 }
                 Action::SenderAction(data)
             }
@@ -253,7 +256,9 @@ impl Command {
             "comment_hide" => Action::CommentHide(self.comment_ref()?),
             "comment_unhide" => Action::CommentUnhide(self.comment_ref()?),
             "comment_delete" => Action::CommentDelete(self.comment_ref()?),
-            "sync" => Action::Sync(if self.data.is_null() { SyncData::default() } else { self.fields()? }),
+            "sync" => {
+                Action::Sync(if self.data.is_null() { SyncData::default() } else { self.fields()? })
+            }
             other => match COMMANDS.iter().find(|name| **name == other) {
                 Some(name) => Action::Later(name),
                 None => return Err(CommandError::Unknown(other.chars().take(64).collect())),
@@ -309,22 +314,42 @@ impl ReplyData {
     pub fn check(&self) -> Result<(), CommandError> {
         let contents = [self.text.is_some(), self.attachment.is_some(), self.template.is_some()];
         match contents.iter().filter(|present| **present).count() {
-            0 => return Err(CommandError::invalid("data.text", "a reply needs text, an attachment or a template")),
+            0 => {
+                return Err(CommandError::invalid(
+                    "data.text",
+                    "a reply needs text, an attachment or a template",
+                ));
+            }
             1 => {}
-            _ => return Err(CommandError::invalid("data.text", "a reply has one of text, attachment, template")),
+            _ => {
+                return Err(CommandError::invalid(
+                    "data.text",
+                    "a reply has one of text, attachment, template",
+                ));
+            }
         }
         if let Some(text) = &self.text {
             not_empty("data.text", text.trim())?;
         }
         if let Some(attachment) = &self.attachment {
             if !["image", "video", "audio", "file"].contains(&attachment.kind.as_str()) {
-                return Err(CommandError::invalid("data.attachment.type", "use image, video, audio or file"));
+                return Err(CommandError::invalid(
+                    "data.attachment.type",
+                    "use image, video, audio or file",
+                ));
             }
             match (&attachment.url, &attachment.attachment_id) {
                 (Some(url), None) if url.starts_with("https://") || url.starts_with("http://") => {}
-                (Some(_), None) => return Err(CommandError::invalid("data.attachment.url", "not an http(s) URL")),
+                (Some(_), None) => {
+                    return Err(CommandError::invalid("data.attachment.url", "not an http(s) URL"));
+                }
                 (None, Some(id)) => not_empty("data.attachment.attachment_id", id)?,
-                _ => return Err(CommandError::invalid("data.attachment", "exactly one of url, attachment_id")),
+                _ => {
+                    return Err(CommandError::invalid(
+                        "data.attachment",
+                        "exactly one of url, attachment_id",
+                    ));
+                }
             }
         }
         if self.template.as_ref().is_some_and(|template| !template.is_object()) {
@@ -338,10 +363,16 @@ impl ReplyData {
         }
         for reply in &self.quick_replies {
             if reply.title.trim().is_empty() || reply.title.chars().count() > 20 {
-                return Err(CommandError::invalid("data.quick_replies.title", "1 to 20 characters"));
+                return Err(CommandError::invalid(
+                    "data.quick_replies.title",
+                    "1 to 20 characters",
+                ));
             }
             if reply.payload.as_ref().is_some_and(|payload| payload.chars().count() > 1000) {
-                return Err(CommandError::invalid("data.quick_replies.payload", "at most 1000 characters"));
+                return Err(CommandError::invalid(
+                    "data.quick_replies.payload",
+                    "at most 1000 characters",
+                ));
             }
         }
         Ok(())
@@ -386,13 +417,20 @@ mod tests {
         };
         check("reply", json!({}), "data.text");
         check("reply", json!({"text": " "}), "data.text");
-        check("reply", json!({"text": "a", "attachment": {"type": "image", "url": "https://x"}}), "data.text");
+        check(
+            "reply",
+            json!({"text": "a", "attachment": {"type": "image", "url": "https://x"}}),
+            "data.text",
+        );
         check("reply", json!({"attachment": {"type": "image"}}), "data.attachment");
         check("sender_action", json!({"action": "dance"}), "data.action");
         check("comment_hide", json!({"comment_id": ""}), "data.comment_id");
         check("sing", json!({}), "command");
         assert!(matches!(command("reply", json!({"text": "a"})).action(), Ok(Action::Reply(_))));
-        assert_eq!(command("insights_refresh", json!({})).action(), Ok(Action::Later("insights_refresh")));
+        assert_eq!(
+            command("insights_refresh", json!({})).action(),
+            Ok(Action::Later("insights_refresh"))
+        );
     }
 
     #[test]

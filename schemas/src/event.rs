@@ -106,7 +106,8 @@ impl Event {
         origin: Origin,
         fact: Fact,
     ) -> Self {
-        let conversation_id = contact.as_ref().map(|contact| ConversationId::of(channel, &account, contact));
+        let conversation_id =
+            contact.as_ref().map(|contact| ConversationId::of(channel, &account, contact));
         Self {
             id,
             time,
@@ -160,13 +161,17 @@ impl Event {
             | Fact::CommentEdited(comment)
             | Fact::CommentDeleted(comment)
             | Fact::CommentHidden(comment)
-            | Fact::CommentUnhidden(comment) => comment.media_id.as_deref().or(comment.post_id.as_deref()),
+            | Fact::CommentUnhidden(comment) => {
+                comment.media_id.as_deref().or(comment.post_id.as_deref())
+            }
             Fact::CommentReacted(comment) | Fact::CommentUnreacted(comment) => {
                 comment.media_id.as_deref().or(comment.post_id.as_deref())
             }
             Fact::PostChanged(post) => post.post_id.as_deref(),
             Fact::PostReacted(post) => Some(post.post_id.as_str()),
-            Fact::MentionCreated(mention) => mention.media_id.as_deref().or(mention.post_id.as_deref()),
+            Fact::MentionCreated(mention) => {
+                mention.media_id.as_deref().or(mention.post_id.as_deref())
+            }
             Fact::StoryInsights(story) => Some(story.media_id.as_str()),
             _ => None,
         };
@@ -316,7 +321,12 @@ mod tests {
             Channel::Instagram,
             account,
             Some("5200000000000011".into()),
-            Origin { via: Via::Webhook, raw_stream_sequence: Some(42), index: Some(0), revision: 0 },
+            Origin {
+                via: Via::Webhook,
+                raw_stream_sequence: Some(42),
+                index: Some(0),
+                revision: 0,
+            },
             fact,
         )
     }

@@ -153,7 +153,10 @@ mod tests {
         let one = EventId::derive(Channel::Instagram, &account, "message.received", &["ab", "c"]);
         let other = EventId::derive(Channel::Instagram, &account, "message.received", &["a", "bc"]);
         assert_ne!(one, other);
-        assert_eq!(one, EventId::derive(Channel::Instagram, &account, "message.received", &["ab", "c"]));
+        assert_eq!(
+            one,
+            EventId::derive(Channel::Instagram, &account, "message.received", &["ab", "c"])
+        );
         assert_eq!(one.as_str().len(), 44);
     }
 

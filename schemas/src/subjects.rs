@@ -41,7 +41,11 @@ pub fn token(text: &str) -> Cow<'_, str> {
         return "_".into();
     }
     let encoded: Cow<'_, str> = utf8_percent_encode(text, TOKEN).into();
-    if encoded.len() > TOKEN_MAX_BYTES { format!("sha256-{}", sha256_hex(text.as_bytes())).into() } else { encoded }
+    if encoded.len() > TOKEN_MAX_BYTES {
+        format!("sha256-{}", sha256_hex(text.as_bytes())).into()
+    } else {
+        encoded
+    }
 }
 
 /// FNV-1a, 32 bit.
@@ -97,12 +101,21 @@ pub fn event(channel: Channel, account: &AccountId, route: Route<'_>, kind: Kind
 /// `inbox.v1.command.<partition>.<channel>.<account>.<command>`
 pub fn command(channel: Channel, account: &AccountId, route: Route<'_>, command: &str) -> String {
     let partition = partition(channel, account, route);
-    format!("inbox.v1.command.{partition:02}.{channel}.{}.{}", token(account.as_str()), token(command))
+    format!(
+        "inbox.v1.command.{partition:02}.{channel}.{}.{}",
+        token(account.as_str()),
+        token(command)
+    )
 }
 
 /// `inbox.v1.dead.<stage>.<channel>.<account>`; an unknown channel is `_`.
 pub fn dead(stage: &str, channel: Option<Channel>, account: &str) -> String {
-    format!("inbox.v1.dead.{}.{}.{}", token(stage), channel.map_or("_", Channel::as_str), token(account))
+    format!(
+        "inbox.v1.dead.{}.{}.{}",
+        token(stage),
+        channel.map_or("_", Channel::as_str),
+        token(account)
+    )
 }
 
 #[cfg(test)]
@@ -128,9 +141,17 @@ mod tests {
     #[test]
     fn subjects_are_as_the_contract_says() {
         let account = AccountId::from("17841400000000101");
-        let subject = event(Channel::Instagram, &account, Route::Contact("5200000000000011"), Kind::MessageReceived);
+        let subject = event(
+            Channel::Instagram,
+            &account,
+            Route::Contact("5200000000000011"),
+            Kind::MessageReceived,
+        );
         let expected = fnv1a(b"instagram/17841400000000101/5200000000000011") % 64;
-        assert_eq!(subject, format!("inbox.v1.event.{expected:02}.instagram.17841400000000101.message-received"));
+        assert_eq!(
+            subject,
+            format!("inbox.v1.event.{expected:02}.instagram.17841400000000101.message-received")
+        );
         assert_eq!(raw(RawPath::Any, 3), "meta.v1.raw.any.03");
         assert_eq!(dead("projector", None, ""), "inbox.v1.dead.projector._._");
     }

@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use runtime::config::{ConfigError, NatsConfig, Settings};
 
-use crate::graph::GraphConfig;
-use crate::secrets::Seal;
-
 /// Everything the worker needs to know.
 #[derive(Clone)]
 pub struct Config {
@@ -15,10 +12,6 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// The broker.
     pub nats: NatsConfig,
-    /// Graph.
-    pub graph: GraphConfig,
-    /// `ENCRYPTION_KEY`
-    pub seal: Seal,
     /// The waits that tests shorten.
     pub waits: Waits,
 }
@@ -76,8 +69,6 @@ impl Config {
         Ok(Self {
             admin_listen: settings.address("ADMIN_LISTEN", "127.0.0.1:8082")?,
             nats: NatsConfig::from_settings(settings)?,
-            graph: GraphConfig::from_settings(settings)?,
-            seal: Seal::from_settings(settings)?,
             waits: Waits::from_settings(settings)?,
         })
     }

@@ -1,0 +1,19 @@
+//! What the integration tests stand on: real nats-server, real Postgres, the real `hookline` binary as separate processes, and a
+//! simulated Meta.
+//!
+//! [`lab`] starts and kills things, [`cable`] cuts connections between them, [`client`] speaks to them from outside.
+//! A failing test panics with what it saw, so unwrapping is the way here.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+pub mod cable;
+pub mod client;
+pub mod lab;
+
+pub use client::{Api, Meta, eventually};
+pub use lab::{Lab, Role};
+
+/// A webhook body of `tests/fixtures/meta/`, as bytes.
+pub fn fixture(path: &str) -> Vec<u8> {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/meta").join(path);
+    std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
