@@ -1,0 +1,426 @@
+//! The webhook sender: signs, keeps order per conversation, retries like Meta (meta-platform.md 3.1), batches and doubles.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Policy;
+use crate::model::{Channel, Login};
+use crate::payload::{self, Item};
+use crate::shared::Shared;
+use crate::sign;
+
+/// How far the telling of one item has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Not in a body yet.
+    Waiting,
+    /// In the body of this delivery.
+    Posted(u64),
+    /// That delivery was answered 200.
+    Accepted(u64),
+    /// That delivery was given up.
+    GivenUp(u64),
+}
+
+/// One item and how far it has come.
+pub(crate) struct Tracked {
+    pub(crate) item: Item,
+    pub(crate) login: Login,
+    pub(crate) told: watch::Sender<Told>,
+}
+
+impl Tracked {
+    pub(crate) fn new(item: Item, login: Login) -> Arc<Tracked> {
+        Arc::new(Tracked { item, login, told: watch::Sender::new(Told::Waiting) })
+    }
+
+    fn lane(&self) -> Lane {
+        Lane { channel: self.item.account.channel, login: self.login }
+    }
+}
+
+/// Items of one lane may share a body: same path, same secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Lane {
+    pub(crate) channel: Channel,
+    pub(crate) login: Login,
+}
+
+impl Lane {
+    /// The path of the webhook door.
+    pub(crate) fn path(self) -> &'static str {
+        match self.channel {
+            Channel::Instagram => "/webhooks/instagram",
+            Channel::Messenger => "/webhooks/facebook",
+        }
+    }
+}
+
+/// One try to deliver a body.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attempt {
+    /// When it began.
+    pub at: DateTime<Utc>,
+    /// The answer's status; none when there was no answer.
+    pub status: Option<u16>,
+    /// Why there was no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// How a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Not answered 200 yet.
+    Open,
+    /// Answered 200.
+    Accepted,
+    /// Retries ended.
+    GivenUp,
+}
+
+/// One body and everything that became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delivery {
+    /// Number in the order of making.
+    pub id: u64,
+    /// Path of the webhook door.
+    pub path: String,
+    /// Items in the body.
+    pub items: usize,
+    /// How it stands.
+    pub state: DeliveryState,
+    /// All tries, duplicates included.
+    pub attempts: Vec<Attempt>,
+    /// The exact bytes.
+    #[serde(skip)]
+    pub body: Bytes,
+    #[serde(skip)]
+    pub(crate) signature: Option<String>,
+}
+
+/// How many finished deliveries are remembered.
+const DELIVERIES_MAX: usize = 20_000;
+
+pub(crate) struct Outbox {
+    deliveries: BTreeMap<u64, Delivery>,
+    next_id: u64,
+    /// The last delivery of each conversation, so that the next one can wait for it.
+    last: HashMap<String, CancellationToken>,
+    lingering: HashMap<Lane, Vec<Arc<Tracked>>>,
+    in_flight: Option<(usize, Arc<Semaphore>)>,
+}
+
+impl Default for Outbox {
+    fn default() -> Outbox {
+        Outbox {
+            deliveries: BTreeMap::new(),
+            next_id: 1,
+            last: HashMap::new(),
+            lingering: HashMap::new(),
+            in_flight: None,
+        }
+    }
+}
+
+impl Outbox {
+    pub(crate) fn get(&self, id: u64) -> Option<&Delivery> {
+        self.deliveries.get(&id)
+    }
+
+    pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
+        self.deliveries.values()
+    }
+
+    /// Bodies not accepted and not given up, items waiting for company included.
+    pub(crate) fn open(&self) -> usize {
+        let open = |delivery: &&Delivery| delivery.state == DeliveryState::Open;
+        let lingering = self.lingering.values().filter(|items| !items.is_empty()).count();
+        self.deliveries.values().filter(open).count() + lingering
+    }
+
+    fn register(
+        &mut self,
+        path: &str,
+        items: usize,
+        body: Bytes,
+        signature: Option<String>,
+    ) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        let (state, attempts) = (DeliveryState::Open, Vec::new());
+        let path = path.to_owned();
+        let delivery = Delivery { id, path, items, state, attempts, body, signature };
+        self.deliveries.insert(id, delivery);
+        while DELIVERIES_MAX < self.deliveries.len() {
+            let oldest = self.deliveries.iter().find(|(_, d)| d.state != DeliveryState::Open);
+            let Some(oldest) = oldest.map(|(id, _)| *id) else { break };
+            self.deliveries.remove(&oldest);
+        }
+        id
+    }
+
+    fn semaphore(&mut self, permits: usize) -> Arc<Semaphore> {
+        match &self.in_flight {
+            Some((size, semaphore)) if *size == permits => semaphore.clone(),
+            _ => {
+                let semaphore = Arc::new(Semaphore::new(permits));
+                self.in_flight = Some((permits, semaphore.clone()));
+                semaphore
+            }
+        }
+    }
+
+    /// Takes a place in the order of these conversations: whom to wait for, and what to cancel when done.
+    fn queue(&mut self, items: &[Arc<Tracked>]) -> (Vec<CancellationToken>, CancellationToken) {
+        let done = CancellationToken::new();
+        let before = items
+            .iter()
+            .filter_map(|tracked| self.last.insert(tracked.item.order.clone(), done.clone()))
+            .filter(|token| !token.is_cancelled())
+            .collect();
+        if 10_000 < self.last.len() {
+            self.last.retain(|_, token| !token.is_cancelled());
+        }
+        (before, done)
+    }
+}
+
+impl Shared {
+    /// Tells Meta's subscriber about these items, in one body unless company is to be waited for.
+    pub(crate) fn tell(self: &Arc<Self>, items: Vec<Arc<Tracked>>) {
+        let Some(first) = items.first() else { return };
+        // Without a subscription of the account Meta keeps silent (meta-platform.md 3.3).
+        let account =
+            self.world().accounts.get(&first.item.account).map(|a| a.subscribed.is_empty());
+        if account != Some(false) {
+            return;
+        }
+        let (lane, policy) = (first.lane(), self.policy());
+        let mut outbox = self.outbox();
+        let waiting = outbox.lingering.entry(lane).or_default();
+        // Once somebody waits, everybody of the lane joins: nobody overtakes.
+        if waiting.is_empty() && !self.chance(policy.batch_rate) {
+            self.launch(&mut outbox, &policy, lane, items);
+            return;
+        }
+        let first_in = waiting.is_empty();
+        waiting.extend(items);
+        if policy.batch_max <= waiting.len() {
+            let full = std::mem::take(waiting);
+            self.launch_split(&mut outbox, &policy, lane, full);
+        } else if first_in {
+            let shared = self.clone();
+            self.spawn(async move {
+                tokio::time::sleep(policy.batch_linger).await;
+                let mut outbox = shared.outbox();
+                let waited = outbox.lingering.remove(&lane).unwrap_or_default();
+                shared.launch_split(&mut outbox, &policy, lane, waited);
+            });
+        }
+    }
+
+    fn launch_split(
+        self: &Arc<Self>,
+        outbox: &mut Outbox,
+        policy: &Policy,
+        lane: Lane,
+        items: Vec<Arc<Tracked>>,
+    ) {
+        for part in items.chunks(policy.batch_max.max(1)) {
+            self.launch(outbox, policy, lane, part.to_vec());
+        }
+    }
+
+    fn launch(
+        self: &Arc<Self>,
+        outbox: &mut Outbox,
+        policy: &Policy,
+        lane: Lane,
+        items: Vec<Arc<Tracked>>,
+    ) {
+        let id = self.register(outbox, lane, &items);
+        let (before, done) = outbox.queue(&items);
+        let before = if policy.in_order { before } else { Vec::new() };
+        let semaphore = outbox.semaphore(policy.in_flight_max);
+        let shared = self.clone();
+        self.spawn(async move {
+            // Dropped at the very end, also when the simulator stops: whoever waits goes on.
+            let _done = done.drop_guard();
+            for token in before {
+                token.cancelled().await;
+            }
+            let accepted = shared.deliver(id, &semaphore).await;
+            for tracked in &items {
+                let told = if accepted { Told::Accepted(id) } else { Told::GivenUp(id) };
+                tracked.told.send_replace(told);
+            }
+        });
+    }
+
+    /// Writes the body of these items and remembers it.
+    fn register(&self, outbox: &mut Outbox, lane: Lane, items: &[Arc<Tracked>]) -> u64 {
+        let parts: Vec<&Item> = items.iter().map(|tracked| &tracked.item).collect();
+        let body = Bytes::from(payload::body(lane.channel, &parts, self.now()));
+        let signature = sign::signature(self.secret(lane.login), &body);
+        let id = outbox.register(lane.path(), items.len(), body, Some(signature));
+        for tracked in items {
+            tracked.told.send_replace(Told::Posted(id));
+        }
+        id
+    }
+
+    pub(crate) fn secret(&self, login: Login) -> &str {
+        match login {
+            Login::Facebook => &self.secrets.facebook,
+            Login::Instagram => &self.secrets.instagram,
+        }
+    }
+
+    /// Attempts until 200 or until the schedule ends.
+    async fn deliver(self: &Arc<Self>, id: u64, semaphore: &Semaphore) -> bool {
+        let started = Instant::now();
+        for attempt in 1.. {
+            let status = {
+                // Never closed; if it were, the delivery would simply not be bounded.
+                let _permit = semaphore.acquire().await.ok();
+                self.post(id).await
+            };
+            let policy = self.policy();
+            if status == Some(200) {
+                self.finish(id, DeliveryState::Accepted);
+                if self.chance(policy.duplicate_rate) {
+                    let shared = self.clone();
+                    self.spawn(async move {
+                        tokio::time::sleep(policy.retry_delay(1)).await;
+                        shared.post(id).await;
+                    });
+                }
+                return true;
+            }
+            let pause = policy.retry_delay(attempt);
+            if policy.retry_for < started.elapsed() + pause {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.finish(id, DeliveryState::GivenUp);
+        tracing::warn!(delivery.id = id, "Gave up delivery `{id}`: the webhook never answered 200");
+        false
+    }
+
+    fn finish(&self, id: u64, state: DeliveryState) {
+        if let Some(delivery) = self.outbox().deliveries.get_mut(&id) {
+            delivery.state = state;
+        }
+    }
+
+    /// One POST of the exact bytes of a delivery; its status when there was an answer.
+    pub(crate) async fn post(&self, id: u64) -> Option<u16> {
+        let parts = {
+            let outbox = self.outbox();
+            let delivery = outbox.get(id)?;
+            (delivery.path.clone(), delivery.body.clone(), delivery.signature.clone())
+        };
+        let (path, body, signature) = parts;
+        let attempt = self.post_bytes(&path, body, signature.as_deref()).await;
+        let status = attempt.status;
+        if let Some(delivery) = self.outbox().deliveries.get_mut(&id) {
+            delivery.attempts.push(attempt);
+        }
+        status
+    }
+
+    async fn post_bytes(&self, path: &str, body: Bytes, signature: Option<&str>) -> Attempt {
+        let timeout = self.policy().post_timeout;
+        let mut subscriber = self.webhook_url.subscribe();
+        let url = subscriber.wait_for(Option::is_some).await.ok().and_then(|url| url.clone());
+        let (at, started) = (self.now(), Instant::now());
+        let base = url.map(|url| url.as_str().trim_end_matches('/').to_owned()).unwrap_or_default();
+        let mut request = self
+            .http
+            .post(format!("{base}{path}"))
+            .timeout(timeout)
+            .header("content-type", "application/json")
+            .header("user-agent", "facebookexternalua")
+            .body(body);
+        if let Some(signature) = signature {
+            request = request.header("x-hub-signature-256", signature);
+        }
+        let outcome = request.send().await;
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match outcome {
+            Ok(answer) => {
+                Attempt { at, status: Some(answer.status().as_u16()), error: None, took_ms }
+            }
+            Err(error) => {
+                let error = if error.is_timeout() { "no answer in time" } else { "no connection" };
+                Attempt { at, status: None, error: Some(error.to_owned()), took_ms }
+            }
+        }
+    }
+
+    /// One try of a new body of these items, outside order and schedule.
+    pub(crate) async fn post_anew(&self, items: &[Arc<Tracked>]) -> Vec<(u64, Option<u16>)> {
+        let mut lanes: Vec<(Lane, Vec<Arc<Tracked>>)> = Vec::new();
+        for tracked in items {
+            let lane = tracked.lane();
+            match lanes.iter_mut().find(|(known, _)| *known == lane) {
+                Some((_, of_lane)) => of_lane.push(tracked.clone()),
+                None => lanes.push((lane, vec![tracked.clone()])),
+            }
+        }
+        let mut outcomes = Vec::new();
+        for (lane, of_lane) in lanes {
+            let id = self.register(&mut self.outbox(), lane, &of_lane);
+            let status = self.post(id).await;
+            let accepted = status == Some(200);
+            let state = if accepted { DeliveryState::Accepted } else { DeliveryState::GivenUp };
+            self.finish(id, state);
+            for tracked in of_lane {
+                let told = if accepted { Told::Accepted(id) } else { Told::GivenUp(id) };
+                tracked.told.send_replace(told);
+            }
+            outcomes.push((id, status));
+        }
+        outcomes
+    }
+
+    /// One try of any bytes with any signature.
+    pub(crate) async fn post_raw(
+        &self,
+        path: &str,
+        body: Bytes,
+        signature: Option<String>,
+    ) -> Attempt {
+        let id = self.outbox().register(path, 0, body, signature);
+        let status = self.post(id).await;
+        let accepted = status == Some(200);
+        self.finish(id, if accepted { DeliveryState::Accepted } else { DeliveryState::GivenUp });
+        let outbox = self.outbox();
+        let attempt = outbox.get(id).and_then(|delivery| delivery.attempts.last().cloned());
+        attempt.unwrap_or(Attempt { at: self.now(), status, error: None, took_ms: 0 })
+    }
+
+    /// Waits until nothing is open any more; false when `within` passed first.
+    pub(crate) async fn settled(&self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        while 0 < self.outbox().open() {
+            if deadline <= Instant::now() {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        true
+    }
+}

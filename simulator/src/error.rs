@@ -1,0 +1,53 @@
+//! What can be wrong with what a caller of the simulator asks.
+
+use std::time::Duration;
+
+/// A field that was given wrongly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// The field, as the caller wrote it.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl Invalid {
+    /// Names a field and its problem.
+    pub fn new(field: &str, problem: impl Into<String>) -> Invalid {
+        Invalid { field: field.to_owned(), problem: problem.into() }
+    }
+}
+
+/// Why the simulator could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    /// Wrong input.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The port is taken or not allowed.
+    #[error("cannot listen on {address}: {source}; choose another port")]
+    Listen {
+        /// What was asked for.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The HTTP client for webhooks could not be built.
+    #[error("cannot build the HTTP client that delivers webhooks: {0}")]
+    Client(reqwest::Error),
+    /// The webhook did not take a delivery in time.
+    #[error("the webhook did not answer 200 within {waited:?}; attempts so far: {attempts}")]
+    NotAccepted {
+        /// How long was waited.
+        waited: Duration,
+        /// What came back each time.
+        attempts: String,
+    },
+    /// The retries ended without a 200.
+    #[error("the delivery was given up; attempts: {attempts}")]
+    GivenUp {
+        /// What came back each time.
+        attempts: String,
+    },
+}

@@ -1,0 +1,216 @@
+//! Accounts, tokens and subscriptions (meta-platform.md 3.3, 8.2, 8.5).
+
+use serde_json::{Map, Value, json};
+
+use super::Ask;
+use super::error::GraphError;
+use super::fields;
+use super::request::GraphRequest;
+use crate::calls::CallKind;
+use crate::model::{Account, Channel, Host, Login};
+use crate::world::{INSTAGRAM_FIELDS, PAGE_FIELDS, World};
+
+/// 60 days less a little, as Meta counts.
+const TOKEN_SECONDS: u64 = 5_183_944;
+
+pub(super) fn read(ask: &Ask<'_>) -> Result<Value, GraphError> {
+    let node = ask.request.segment(0);
+    let Some(account) = ask.world.accounts.get(&ask.account) else {
+        return Err(GraphError::unsupported(node, "get"));
+    };
+    if !ask.names_account(node) {
+        return Err(GraphError::unsupported(node, "get"));
+    }
+    let spec = &account.spec;
+    let (default, full): (&[&str], Value) = match (ask.request.host, spec.login) {
+        (Host::Instagram, _) | (_, Login::Instagram) => (
+            &["id"],
+            json!({
+                "id": spec.alias.as_ref().unwrap_or(&spec.id),
+                "user_id": spec.id,
+                "username": spec.username,
+                "name": spec.name,
+                "account_type": "BUSINESS",
+                "followers_count": 1280,
+                "profile_picture_url": "https://scontent.cdninstagram.com/v/account.jpg?oe=SIMULATED",
+            }),
+        ),
+        (Host::Facebook, Login::Facebook) => {
+            let linked = ask.world.accounts.values().find(|other| {
+                other.spec.channel == Channel::Instagram
+                    && other.spec.page_id.as_deref()
+                        == Some(spec.page_id.as_ref().unwrap_or(&spec.id))
+            });
+            let instagram = linked.map(|other| json!({"id": other.spec.id}));
+            let as_page = spec.channel == Channel::Messenger || node != spec.id;
+            let id = if as_page { spec.page_id.as_ref().unwrap_or(&spec.id) } else { &spec.id };
+            (
+                &["name", "id"],
+                json!({
+                    "id": id,
+                    "name": spec.name,
+                    "username": spec.username,
+                    "access_token": as_page.then(|| account.tokens.iter().next_back()),
+                    "instagram_business_account": as_page.then_some(instagram),
+                }),
+            )
+        }
+    };
+    let wanted = match ask.request.text("fields") {
+        Some(text) => fields::parse(&text.replace(char::is_whitespace, ""))?,
+        None => fields::named(default),
+    };
+    let Value::Object(full) = full else { return Ok(json!({})) };
+    if let Some(unknown) = wanted.iter().find(|field| !full.contains_key(&field.name)) {
+        let text = format!("Tried accessing nonexisting field ({})", unknown.name);
+        return Err(GraphError::parameter(&text));
+    }
+    Ok(fields::select(full, &wanted))
+}
+
+/// What an app token may ask.
+pub(super) fn without_account(
+    world: &World,
+    request: &GraphRequest,
+    app_id: u64,
+) -> Result<Value, GraphError> {
+    if request.segment(0) == "debug_token" {
+        return debug_token(world, request, app_id);
+    }
+    Err(GraphError::token_unknown())
+}
+
+pub(super) fn debug_token(
+    world: &World,
+    request: &GraphRequest,
+    app_id: u64,
+) -> Result<Value, GraphError> {
+    let Some(token) = request.text("input_token") else {
+        return Err(GraphError::parameter("The parameter input_token is required"));
+    };
+    let holder = |tokens: fn(&Account) -> &std::collections::BTreeSet<String>| {
+        world.accounts.values().find(|account| tokens(account).contains(&token))
+    };
+    let (good, expired) = (holder(|account| &account.tokens), holder(|account| &account.expired));
+    let mut data = Map::new();
+    data.insert("app_id".to_owned(), app_id.to_string().into());
+    data.insert("application".to_owned(), "Simulated app".into());
+    data.insert("is_valid".to_owned(), good.is_some().into());
+    if let Some(account) = good.or(expired) {
+        let (kind, owner) = match account.spec.login {
+            Login::Instagram => ("USER", "user_id"),
+            Login::Facebook => ("PAGE", "profile_id"),
+        };
+        let owner_id = account.spec.page_id.as_ref().unwrap_or(&account.spec.id);
+        data.insert("type".to_owned(), kind.into());
+        data.insert(owner.to_owned(), owner_id.clone().into());
+        data.insert("scopes".to_owned(), json!(scopes(account)));
+        data.insert("expires_at".to_owned(), 0.into());
+    } else {
+        data.insert("scopes".to_owned(), json!([]));
+    }
+    if good.is_none() {
+        let text = "Error validating access token: Session has expired.";
+        let subcode = expired.map(|_| 463);
+        data.insert("error".to_owned(), json!({"code": 190, "subcode": subcode, "message": text}));
+    }
+    Ok(json!({"data": data}))
+}
+
+fn scopes(account: &Account) -> &'static [&'static str] {
+    match (account.spec.login, account.spec.channel) {
+        (Login::Instagram, _) => &[
+            "instagram_business_basic",
+            "instagram_business_manage_messages",
+            "instagram_business_manage_comments",
+        ],
+        (Login::Facebook, Channel::Instagram) => &[
+            "instagram_basic",
+            "instagram_manage_messages",
+            "instagram_manage_comments",
+            "pages_manage_metadata",
+            "pages_show_list",
+            "pages_read_engagement",
+            "business_management",
+        ],
+        (Login::Facebook, Channel::Messenger) => &[
+            "pages_messaging",
+            "pages_manage_metadata",
+            "pages_read_engagement",
+            "pages_manage_engagement",
+            "pages_read_user_content",
+            "pages_show_list",
+        ],
+    }
+}
+
+/// `GET`, `POST`, `DELETE …/subscribed_apps`.
+pub(super) fn subscription(ask: Ask<'_>) -> Result<Value, GraphError> {
+    let node = ask.request.segment(0);
+    let method = ask.request.method.as_str();
+    if !ask.names_account(node) {
+        return Err(GraphError::unsupported(node, &method.to_lowercase()));
+    }
+    let known: &[&str] = match ask.account.channel {
+        Channel::Instagram => &INSTAGRAM_FIELDS,
+        Channel::Messenger => &PAGE_FIELDS,
+    };
+    let wanted: Vec<String> = match ask.request.params.get("subscribed_fields") {
+        Some(Value::Array(fields)) => {
+            fields.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        }
+        Some(Value::String(text)) => {
+            text.split(',').map(|field| field.trim().to_owned()).filter(|f| !f.is_empty()).collect()
+        }
+        _ => Vec::new(),
+    };
+    let app_id = ask.app_id.to_string();
+    let Some(account) = ask.world.accounts.get_mut(&ask.account) else {
+        return Err(GraphError::unsupported(node, "get"));
+    };
+    match method {
+        "GET" if account.subscribed.is_empty() => Ok(json!({"data": []})),
+        "GET" => Ok(json!({"data": [{
+            "category": "Business",
+            "link": "https://example.invalid/app",
+            "name": "Simulated app",
+            "id": app_id,
+            "subscribed_fields": account.subscribed,
+        }]})),
+        "POST" => {
+            if wanted.is_empty() {
+                return Err(GraphError::parameter("The parameter subscribed_fields is required"));
+            }
+            // One unknown name refuses all of them (meta-platform.md 3.3).
+            let bad = wanted.iter().enumerate().find(|(_, field)| !known.contains(&field.as_str()));
+            if let Some((index, field)) = bad {
+                return Err(GraphError::bad_subscription(index, field, known));
+            }
+            account.subscribed = wanted.into_iter().collect();
+            Ok(json!({"success": true}))
+        }
+        "DELETE" => {
+            account.subscribed.clear();
+            Ok(json!({"success": true}))
+        }
+        other => Err(GraphError::unsupported(node, &other.to_lowercase())),
+    }
+}
+
+/// A new long-lived Instagram token; the old one stays good (meta-platform.md 8.5).
+pub(super) fn refresh(ask: Ask<'_>) -> Result<Value, GraphError> {
+    if ask.request.text("grant_type").as_deref() != Some("ig_refresh_token") {
+        return Err(GraphError::parameter("Param grant_type must be ig_refresh_token"));
+    }
+    let count = ask.world.calls.count(Some(CallKind::TokenRefresh), None).to_string();
+    let seed = ask.world.seed;
+    let token =
+        format!("IGSIM{}", crate::ids::digits(seed, &["token", &ask.account.id, &count], 30));
+    match ask.world.accounts.get_mut(&ask.account) {
+        Some(account) if account.spec.login == Login::Instagram => {
+            account.tokens.insert(token.clone());
+            Ok(json!({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_SECONDS}))
+        }
+        _ => Err(GraphError::unsupported("refresh_access_token", "get")),
+    }
+}

@@ -1,0 +1,441 @@
+//! The Graph API: who asks, what for, does it go wrong, what is the answer (meta-platform.md 8, 9).
+
+mod account;
+mod comments;
+pub(crate) mod error;
+mod fields;
+mod messages;
+mod reads;
+mod request;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::calls::{Call, CallKind};
+use crate::echo;
+use crate::faults::Fault;
+use crate::model::{AccountKey, Channel, Comment, Host, Login, Message, Usage};
+use crate::payload::FeedVerb;
+use crate::server::Reset;
+use crate::shared::Shared;
+use crate::sign;
+use crate::world::World;
+use error::GraphError;
+use request::GraphRequest;
+
+/// What one call does and answers.
+pub(crate) struct Done {
+    answer: Result<Value, GraphError>,
+    created: Option<String>,
+    after: After,
+}
+
+/// What is told to the webhook because of it.
+pub(crate) enum After {
+    Nothing,
+    Sent(Box<Message>),
+    Commented(Box<Comment>, FeedVerb),
+}
+
+impl From<Result<Value, GraphError>> for Done {
+    fn from(answer: Result<Value, GraphError>) -> Done {
+        Done { answer, created: None, after: After::Nothing }
+    }
+}
+
+/// One call in the hands of the part that answers it.
+pub(crate) struct Ask<'a> {
+    world: &'a mut World,
+    request: &'a GraphRequest,
+    account: AccountKey,
+    now: DateTime<Utc>,
+    app_id: u64,
+}
+
+impl Ask<'_> {
+    fn instagram(&self) -> bool {
+        self.account.channel == Channel::Instagram
+    }
+
+    /// The path names the account itself: `me`, its id, page id or alias.
+    fn names_account(&self, id: &str) -> bool {
+        id == "me"
+            || self.world.spec(&self.account).is_some_and(|spec| {
+                spec.id == id
+                    || spec.page_id.as_deref() == Some(id)
+                    || spec.alias.as_deref() == Some(id)
+            })
+    }
+}
+
+/// How the connection ends.
+enum Reply {
+    Json(u16, Value),
+    BadGateway,
+    Hold,
+    Reset,
+}
+
+struct Outcome {
+    reply: Reply,
+    after: After,
+    login: Login,
+    usage: Option<(AccountKey, Usage)>,
+    app_limited: bool,
+    token_refused: bool,
+}
+
+/// Answers one call.
+pub(crate) async fn handle(
+    shared: Arc<Shared>,
+    host: Host,
+    method: Method,
+    path: String,
+    query: Option<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let read =
+        GraphRequest::read(host, &shared.base, method, &path, query.as_deref(), &headers, &body);
+    let mut outcome = match read {
+        Ok(request) => perform(&shared, &request),
+        Err(error) => {
+            let trace = trace_id(&shared.world());
+            Outcome {
+                reply: Reply::Json(error.status, error.body(&trace)),
+                after: After::Nothing,
+                login: Login::Facebook,
+                usage: None,
+                app_limited: false,
+                token_refused: false,
+            }
+        }
+    };
+    follow_up(&shared, std::mem::replace(&mut outcome.after, After::Nothing), outcome.login).await;
+    let policy = shared.policy();
+    if !policy.answer_delay.is_zero() {
+        tokio::time::sleep(policy.answer_delay).await;
+    }
+    if matches!(outcome.reply, Reply::Hold) {
+        tokio::select! {
+            () = shared.stop.cancelled() => {}
+            () = tokio::time::sleep(policy.hold) => {}
+        }
+    }
+    respond(outcome)
+}
+
+/// In a task of its own: a caller that hangs up does not keep Meta from telling.
+async fn follow_up(shared: &Arc<Shared>, after: After, login: Login) {
+    match after {
+        After::Nothing => {}
+        After::Commented(comment, verb) => {
+            crate::commenting::tell_of_comment(shared, &comment, login, verb);
+        }
+        After::Sent(message) => {
+            let (done, wait) = tokio::sync::oneshot::channel();
+            let for_task = shared.clone();
+            shared.spawn(async move {
+                echo::follow_up(&for_task, &message, login).await;
+                // Nobody waits any more when the caller hung up.
+                let _ = done.send(());
+            });
+            // The sender is dropped when the simulator stops: then there is nothing to wait for.
+            let _ = wait.await;
+        }
+    }
+}
+
+fn perform(shared: &Shared, request: &GraphRequest) -> Outcome {
+    let now = shared.now();
+    let mut guard = shared.world();
+    let world = &mut *guard;
+    let kind = classify(world, request);
+    let (owners, refusal) = authenticate(shared, world, request, kind);
+    let account = choose(world, request, &owners);
+    let name = account.as_ref().map_or("", |key| key.id.as_str()).to_owned();
+    let usage = account.as_ref().and_then(|key| usage_now(world, key, now));
+    let fault = if refusal.is_none() {
+        world.faults.draw(kind, &name, request.host, &mut world.fault_random)
+    } else {
+        None
+    };
+    let held_back = usage.as_ref().filter(|(_, usage)| usage.refuse);
+    let before = refusal
+        .or_else(|| held_back.map(|_| GraphError::rate_limited()))
+        .or_else(|| fault.and_then(before_error));
+    let skipped = matches!(fault, Some(Fault::TimeoutBefore | Fault::ResetBefore));
+    let done = match (before, &account) {
+        (Some(error), _) => Err(error).into(),
+        (None, _) if skipped => Err(GraphError::unknown_500()).into(),
+        (None, Some(key)) => {
+            let account = key.clone();
+            let app_id = shared.app_id;
+            answer(Ask { world, request, account, now, app_id }, kind)
+        }
+        (None, None) => account::without_account(world, request, shared.app_id).into(),
+    };
+    let reply = match fault {
+        Some(Fault::TimeoutBefore | Fault::TimeoutAfter) => Reply::Hold,
+        Some(Fault::ResetBefore | Fault::ResetAfter) => Reply::Reset,
+        Some(Fault::BadGatewayAfter) => Reply::BadGateway,
+        Some(Fault::ServerErrorAfter) => {
+            Reply::Json(500, GraphError::unknown_500().body(&trace_id(world)))
+        }
+        _ => match &done.answer {
+            Ok(body) => Reply::Json(200, body.clone()),
+            Err(error) => Reply::Json(error.status, error.body(&trace_id(world))),
+        },
+    };
+    let (status, error) = match &reply {
+        Reply::Json(status, body) => (Some(*status), body.get("error").cloned()),
+        Reply::BadGateway => (Some(502), None),
+        Reply::Hold | Reply::Reset => (None, None),
+    };
+    let number =
+        |key: &str| error.as_ref().and_then(|error| error.get(key)).and_then(Value::as_i64);
+    world.calls.push(Call {
+        at: now,
+        kind,
+        host: request.host,
+        account: account.as_ref().map(|key| key.id.clone()),
+        target: target(request),
+        status,
+        code: number("code"),
+        subcode: number("error_subcode"),
+        fault,
+        created: done.created,
+    });
+    Outcome {
+        reply,
+        after: done.after,
+        login: account
+            .as_ref()
+            .and_then(|key| world.spec(key))
+            .map_or(Login::Facebook, |spec| spec.login),
+        usage,
+        app_limited: fault == Some(Fault::AppLimited),
+        token_refused: matches!(&done.answer, Err(error) if error.token),
+    }
+}
+
+fn before_error(fault: Fault) -> Option<GraphError> {
+    match fault {
+        Fault::ServerErrorBefore => Some(GraphError::unknown_500()),
+        Fault::TemporaryBefore => Some(GraphError::temporary()),
+        Fault::RateLimited => Some(GraphError::rate_limited()),
+        Fault::AppLimited => Some(GraphError::app_limited()),
+        Fault::TokenExpired => Some(GraphError::token_expired()),
+        Fault::NoCapability => Some(GraphError::no_capability()),
+        Fault::NoPermission => Some(GraphError::no_permission()),
+        Fault::ServerErrorAfter
+        | Fault::BadGatewayAfter
+        | Fault::TimeoutBefore
+        | Fault::TimeoutAfter
+        | Fault::ResetBefore
+        | Fault::ResetAfter => None,
+    }
+}
+
+fn classify(world: &World, request: &GraphRequest) -> CallKind {
+    let (node, edge) = (request.segment(0), request.segment(1));
+    let method = &request.method;
+    let (get, post) = (method == Method::GET, method == Method::POST);
+    match (node, edge) {
+        ("debug_token", "") if get => CallKind::DebugToken,
+        ("refresh_access_token", "") if get => CallKind::TokenRefresh,
+        (_, "messages") if post => {
+            if request.params.contains_key("sender_action") {
+                CallKind::SenderAction
+            } else if request.params.get("recipient").is_some_and(|r| r.get("comment_id").is_some())
+            {
+                CallKind::PrivateReply
+            } else {
+                CallKind::Send
+            }
+        }
+        (_, "messages") if get => CallKind::Thread,
+        (_, "conversations") if get => CallKind::Conversations,
+        (_, "subscribed_apps") => CallKind::Subscription,
+        (_, "replies") if post => CallKind::CommentReply,
+        (id, "comments") if post && world.comments.contains_key(id) => CallKind::CommentReply,
+        (_, "comments") if post => CallKind::CommentCreate,
+        (_, "comments" | "replies" | "media" | "feed" | "posts") if get => CallKind::CommentList,
+        (id, "") if get && (id == "me" || world.account_by_id(id).is_some()) => CallKind::Account,
+        (id, "") if get && reads::is_mid(world, id) => CallKind::MessageLookup,
+        (id, "") if get && reads::is_conversation(id) => CallKind::Thread,
+        (id, "") if get && world.comments.contains_key(id) => CallKind::CommentRead,
+        (id, "") if get && world.media.contains_key(id) => CallKind::CommentList,
+        (_, "") if get => CallKind::Profile,
+        (_, "") if post => CallKind::CommentHide,
+        (_, "") if method == Method::DELETE => CallKind::CommentDelete,
+        _ => CallKind::Other,
+    }
+}
+
+/// The accounts of the token on this host, also of one that is refused.
+fn authenticate(
+    shared: &Shared,
+    world: &World,
+    request: &GraphRequest,
+    kind: CallKind,
+) -> (Vec<AccountKey>, Option<GraphError>) {
+    let Some(token) = &request.token else {
+        return (Vec::new(), Some(GraphError::token_missing()));
+    };
+    // `{app id}|{app secret}`: an app token, good for looking at tokens only.
+    if kind == CallKind::DebugToken && token.contains('|') {
+        return (Vec::new(), None);
+    }
+    let on_host =
+        |spec: &crate::model::AccountSpec| spec.host() == request.host || spec.token_on_both_hosts;
+    let of = |expired: bool| -> Vec<AccountKey> {
+        let holds = |account: &crate::model::Account| {
+            let tokens = if expired { &account.expired } else { &account.tokens };
+            tokens.contains(token) && on_host(&account.spec)
+        };
+        world.accounts.iter().filter(|(_, a)| holds(a)).map(|(key, _)| key.clone()).collect()
+    };
+    let owners = of(false);
+    let Some(first) = owners.first() else {
+        let expired = of(true);
+        let error = if expired.is_empty() {
+            GraphError::token_unknown()
+        } else {
+            GraphError::token_expired()
+        };
+        return (expired, Some(error));
+    };
+    let login = world.spec(first).map_or(Login::Facebook, |spec| spec.login);
+    let proof = request.text("appsecret_proof");
+    let right = sign::appsecret_proof(shared.secret(login), token);
+    let wrong = proof.is_some_and(|given| given != right);
+    (owners, wrong.then(GraphError::bad_proof))
+}
+
+/// A page token may speak for a page and its Instagram account: the call says which of them is meant.
+fn choose(world: &World, request: &GraphRequest, owners: &[AccountKey]) -> Option<AccountKey> {
+    let recipient = request.params.get("recipient");
+    let inner = |key: &str| recipient.and_then(|r| r.get(key)).and_then(Value::as_str);
+    let node = request.segment(0);
+    let by_person = |id: &str| world.people.get(id).map(|person| &person.account);
+    let by_comment = |id: &str| world.comments.get(id).map(|comment| &comment.account);
+    let told = inner("id")
+        .and_then(by_person)
+        .or_else(|| inner("comment_id").and_then(by_comment))
+        .or_else(|| by_person(node))
+        .or_else(|| by_comment(node))
+        .or_else(|| world.messages.get(node).map(|message| &message.account))
+        .or_else(|| world.media.get(node).map(|media| &media.account));
+    if let Some(key) = told
+        && owners.contains(key)
+    {
+        return Some(key.clone());
+    }
+    let platform = request.text("platform").or_else(|| {
+        let listing = request.segment(1) == "conversations" && request.host == Host::Facebook;
+        listing.then(|| "messenger".to_owned())
+    });
+    let fits = |key: &&AccountKey| match platform.as_deref() {
+        Some("instagram") => key.channel == Channel::Instagram,
+        Some("messenger") => key.channel == Channel::Messenger,
+        _ => key.id == node,
+    };
+    owners.iter().find(fits).or_else(|| owners.first()).cloned()
+}
+
+fn usage_now(world: &World, key: &AccountKey, now: DateTime<Utc>) -> Option<(AccountKey, Usage)> {
+    let (usage, until) = world.accounts.get(key)?.usage?;
+    until.is_none_or(|until| now < until).then(|| (key.clone(), usage))
+}
+
+fn target(request: &GraphRequest) -> Option<String> {
+    let recipient = request.params.get("recipient");
+    let inner = |key: &str| recipient.and_then(|r| r.get(key)).and_then(Value::as_str);
+    let recipient = inner("id").or_else(|| inner("comment_id")).map(str::to_owned);
+    recipient.or_else(|| request.segments.first().cloned())
+}
+
+fn answer(ask: Ask<'_>, kind: CallKind) -> Done {
+    match kind {
+        CallKind::Send | CallKind::PrivateReply => messages::send(ask),
+        CallKind::SenderAction => messages::sender_action(ask).into(),
+        CallKind::MessageLookup => reads::message(&ask).into(),
+        CallKind::Conversations => reads::conversations(&ask).into(),
+        CallKind::Thread => reads::thread(&ask).into(),
+        CallKind::Profile => reads::profile(&ask).into(),
+        CallKind::Account => account::read(&ask).into(),
+        CallKind::DebugToken => account::debug_token(ask.world, ask.request, ask.app_id).into(),
+        CallKind::Subscription => account::subscription(ask).into(),
+        CallKind::TokenRefresh => account::refresh(ask).into(),
+        CallKind::CommentList => comments::list(&ask).into(),
+        CallKind::CommentRead => comments::read(&ask).into(),
+        CallKind::CommentReply => comments::reply(ask),
+        CallKind::CommentCreate => comments::create(ask),
+        CallKind::CommentHide => comments::hide(ask),
+        CallKind::CommentDelete => comments::delete(ask),
+        CallKind::Other => {
+            let method = ask.request.method.as_str().to_lowercase();
+            Err(GraphError::unsupported(ask.request.segment(0), &method)).into()
+        }
+    }
+}
+
+fn trace_id(world: &World) -> String {
+    let count = world.calls.count(None, None).to_string();
+    format!("A{}", crate::ids::digits(world.seed, &["trace", &count], 22))
+}
+
+fn respond(outcome: Outcome) -> Response<Body> {
+    let mut response = match outcome.reply {
+        Reply::Json(status, body) => {
+            let mut response = Response::new(Body::from(body.to_string()));
+            *response.status_mut() =
+                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let json = HeaderValue::from_static("application/json; charset=UTF-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            response
+        }
+        Reply::BadGateway => {
+            let page = "<html><head><title>502 Bad Gateway</title></head></html>";
+            let mut response = Response::new(Body::from(page));
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            let html = HeaderValue::from_static("text/html");
+            response.headers_mut().insert(header::CONTENT_TYPE, html);
+            response
+        }
+        Reply::Hold | Reply::Reset => {
+            let mut response = Response::new(Body::empty());
+            response.extensions_mut().insert(Reset);
+            return response;
+        }
+    };
+    let headers = response.headers_mut();
+    if outcome.token_refused {
+        let told =
+            HeaderValue::from_static(r#"OAuth "Facebook Platform" "invalid_token" "simulated""#);
+        headers.insert(header::WWW_AUTHENTICATE, told);
+    }
+    let full = Usage { percent: 100, regain_minutes: 17, refuse: false };
+    let usage = outcome.usage.map(|(key, usage)| {
+        let kind = if key.channel == Channel::Instagram { "instagram" } else { "messenger" };
+        json!({key.id: [{
+            "type": kind, "call_count": usage.percent, "total_cputime": 12, "total_time": 31,
+            "estimated_time_to_regain_access": usage.regain_minutes,
+        }]})
+    });
+    let app = outcome
+        .app_limited
+        .then(|| json!({"call_count": full.percent, "total_cputime": 12, "total_time": 31}));
+    for (name, value) in [("x-business-use-case-usage", usage), ("x-app-usage", app)] {
+        if let Some(value) = value.and_then(|v| HeaderValue::from_str(&v.to_string()).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}

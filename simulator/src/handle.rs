@@ -1,0 +1,393 @@
+//! The library's front: a running simulator, its accounts, its people.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::act::Act;
+use crate::calls::{Call, CallKind};
+use crate::config::{Policy, SimulatorConfig};
+use crate::deliver::{Attempt, Delivery};
+use crate::echo;
+use crate::error::SimulatorError;
+use crate::faults::FaultRule;
+use crate::model::{AccountKey, AccountSpec, Comment, Login, Message, Side, Usage};
+use crate::people::Person;
+use crate::server;
+use crate::shared::Shared;
+use crate::sign;
+use crate::world::PersonSpec;
+
+/// Starts simulators.
+#[derive(Clone, Copy, Debug)]
+pub struct Simulator;
+
+impl Simulator {
+    /// Listens, and is ready when this returns.
+    ///
+    /// # Errors
+    /// When the policy is wrong, the port is taken, or the HTTP client cannot be built.
+    pub async fn start(config: SimulatorConfig) -> Result<SimulatorHandle, SimulatorError> {
+        config.policy.check()?;
+        // Ring is the one provider of this workspace; an error only says that somebody was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(SimulatorError::Client)?;
+        let listening = async {
+            let listener = TcpListener::bind(config.listen).await?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = listening
+            .await
+            .map_err(|source| SimulatorError::Listen { address: config.listen, source })?;
+        let shared = Arc::new(Shared::new(config, format!("http://{address}"), http));
+        server::serve(&shared, listener);
+        Ok(SimulatorHandle { shared, address })
+    }
+}
+
+/// A running simulator; clones speak to the same one.
+#[derive(Clone)]
+pub struct SimulatorHandle {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+impl SimulatorHandle {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// For `GRAPH_FACEBOOK_URL`.
+    pub fn facebook_url(&self) -> String {
+        format!("{}/facebook", self.shared.base)
+    }
+
+    /// For `GRAPH_INSTAGRAM_URL`.
+    pub fn instagram_url(&self) -> String {
+        format!("{}/instagram", self.shared.base)
+    }
+
+    /// Where control is (`/sim/…`).
+    pub fn control_url(&self) -> String {
+        format!("{}/sim", self.shared.base)
+    }
+
+    /// Value for `META_APP_SECRETS`.
+    pub fn app_secrets(&self) -> String {
+        let secrets = &self.shared.secrets;
+        format!("facebook={},instagram={}", secrets.facebook, secrets.instagram)
+    }
+
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// Names the field that is wrong or taken.
+    pub fn add_account(&self, spec: AccountSpec) -> Result<AccountHandle, SimulatorError> {
+        let login = spec.login;
+        let key = self.shared.world().add_account(spec)?;
+        Ok(AccountHandle { shared: self.shared.clone(), key, login })
+    }
+
+    /// The account with this id, page id or alias.
+    pub fn account(&self, id: &str) -> Option<AccountHandle> {
+        let world = self.shared.world();
+        let key = world.account_by_id(id)?.clone();
+        let login = world.spec(&key)?.login;
+        drop(world);
+        Some(AccountHandle { shared: self.shared.clone(), key, login })
+    }
+
+    /// All accounts.
+    pub fn accounts(&self) -> Vec<AccountHandle> {
+        let world = self.shared.world();
+        let keys = world.accounts.iter().map(|(key, account)| (key.clone(), account.spec.login));
+        let handle = |(key, login)| AccountHandle { shared: self.shared.clone(), key, login };
+        keys.map(handle).collect()
+    }
+
+    /// The person with this IGSID or PSID.
+    pub fn person(&self, id: &str) -> Option<Person> {
+        let world = self.shared.world();
+        let account = world.people.get(id)?.account.clone();
+        let login = world.spec(&account)?.login;
+        drop(world);
+        Some(Person::new(self.shared.clone(), account, login, id.to_owned()))
+    }
+
+    /// Sends webhooks here from now on; those that wait for an address go out.
+    pub fn set_webhook_url(&self, url: Url) {
+        self.shared.webhook_url.send_replace(Some(url));
+    }
+
+    /// The habits in force.
+    pub fn policy(&self) -> Policy {
+        self.shared.policy()
+    }
+
+    /// Changes habits: `sim.set_policy(|policy| policy.duplicate_rate = 0.2)`.
+    ///
+    /// # Errors
+    /// Names a rate outside 0 to 1 or a limit out of range; nothing changes then.
+    pub fn set_policy(&self, change: impl FnOnce(&mut Policy)) -> Result<(), SimulatorError> {
+        let mut policy = self.shared.policy();
+        change(&mut policy);
+        policy.check()?;
+        self.shared.set_policy(policy);
+        Ok(())
+    }
+
+    /// Adds a fault behind those already there.
+    pub fn fault(&self, rule: FaultRule) {
+        self.shared.world().faults.add(rule);
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.shared.world().faults.clear();
+    }
+
+    /// Calls so far, oldest first; none means any kind or account.
+    pub fn calls(&self, kind: Option<CallKind>, account: Option<&str>) -> Vec<Call> {
+        self.shared.world().calls.matching(kind, account).cloned().collect()
+    }
+
+    /// How many calls of this kind there were.
+    pub fn count(&self, kind: CallKind) -> u64 {
+        self.shared.world().calls.count(Some(kind), None)
+    }
+
+    /// Every body so far with its attempts.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.shared.outbox().all().cloned().collect()
+    }
+
+    /// Waits until every webhook told so far is accepted or given up; false when `within` passed first.
+    pub async fn settled(&self, within: Duration) -> bool {
+        self.shared.settled(within).await
+    }
+
+    /// Posts the items of these acts anew in one body per webhook path; one try, the statuses that came back.
+    pub async fn deliver_together(&self, acts: &[&Act]) -> Vec<Option<u16>> {
+        let items: Vec<_> = acts.iter().flat_map(|act| act.items().cloned()).collect();
+        let posted = self.shared.post_anew(&items).await;
+        posted.into_iter().map(|(_, status)| status).collect()
+    }
+
+    /// Posts any bytes to `path`, rightly signed for `login`; one try.
+    pub async fn deliver_raw(&self, path: &str, login: Login, body: impl Into<Vec<u8>>) -> Attempt {
+        let body = body.into();
+        let signature = sign::signature(self.shared.secret(login), &body);
+        self.shared.post_raw(path, body.into(), Some(signature)).await
+    }
+
+    /// Posts any bytes with exactly this signature header, or none; one try.
+    pub async fn deliver_signed(
+        &self,
+        path: &str,
+        body: impl Into<Vec<u8>>,
+        signature: Option<&str>,
+    ) -> Attempt {
+        self.shared.post_raw(path, body.into().into(), signature.map(str::to_owned)).await
+    }
+
+    /// Everything any person received, by person: what exactly-once tests count.
+    pub fn received(&self) -> Vec<Message> {
+        let world = self.shared.world();
+        let mut messages: Vec<Message> =
+            world.messages.values().filter(|m| m.from == Side::Account).cloned().collect();
+        messages.sort_by(|a, b| (a.at, &a.mid).cmp(&(b.at, &b.mid)));
+        messages
+    }
+
+    /// Starts demo traffic, in place of any that runs.
+    ///
+    /// # Errors
+    /// When people or rate are out of bounds.
+    pub fn start_traffic(&self, traffic: crate::Traffic) -> Result<(), SimulatorError> {
+        Ok(crate::traffic::start(self, traffic)?)
+    }
+
+    /// Ends demo traffic.
+    pub fn stop_traffic(&self) {
+        crate::traffic::stop(&self.shared);
+    }
+
+    /// Stops everything: the port, deliveries, traffic. What was not delivered is dropped.
+    pub async fn shutdown(self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    pub(crate) fn of(shared: Arc<Shared>) -> SimulatorHandle {
+        let address = shared.base.trim_start_matches("http://").parse();
+        let address = address.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
+        SimulatorHandle { shared, address }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl std::fmt::Debug for SimulatorHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimulatorHandle").field("address", &self.address).finish()
+    }
+}
+
+/// One account of a running simulator.
+#[derive(Clone)]
+pub struct AccountHandle {
+    shared: Arc<Shared>,
+    key: AccountKey,
+    login: Login,
+}
+
+impl AccountHandle {
+    /// Its `entry.id`.
+    pub fn id(&self) -> &str {
+        &self.key.id
+    }
+
+    /// The token it was added with or given last.
+    pub fn token(&self) -> String {
+        self.spec().map(|spec| spec.token).unwrap_or_default()
+    }
+
+    /// How it was added.
+    pub fn spec(&self) -> Option<AccountSpec> {
+        self.shared.world().spec(&self.key).cloned()
+    }
+
+    /// The person with this name, who comes into being at the first call.
+    pub fn person(&self, name: &str) -> Person {
+        let id = self.shared.world().person_named(&self.key, name);
+        Person::new(self.shared.clone(), self.key.clone(), self.login, id)
+    }
+
+    /// A person with more than a name.
+    ///
+    /// # Errors
+    /// When name or id belong to somebody else.
+    pub fn add_person(&self, spec: PersonSpec) -> Result<Person, SimulatorError> {
+        let id = self.shared.world().add_person(&self.key, spec)?;
+        Ok(Person::new(self.shared.clone(), self.key.clone(), self.login, id))
+    }
+
+    /// All people of this account.
+    pub fn people(&self) -> Vec<Person> {
+        let world = self.shared.world();
+        let mine = world.people.values().filter(|person| person.account == self.key);
+        let ids: Vec<String> = mine.map(|person| person.id.clone()).collect();
+        drop(world);
+        let person = |id| Person::new(self.shared.clone(), self.key.clone(), self.login, id);
+        ids.into_iter().map(person).collect()
+    }
+
+    /// The media or post with this caption, made at the first call; for [`Person::comments`].
+    pub fn media(&self, caption: &str) -> String {
+        self.shared.world().add_media(&self.key, caption, Utc::now())
+    }
+
+    /// All comments on media of this account, those it wrote itself (`person` absent) included.
+    pub fn comments(&self) -> Vec<Comment> {
+        let world = self.shared.world();
+        let mut comments: Vec<Comment> =
+            world.comments.values().filter(|c| c.account == self.key).cloned().collect();
+        comments.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        comments
+    }
+
+    /// A colleague types a message in Meta's own inbox: an echo that is not ours.
+    pub fn types_by_hand(&self, person: &Person, text: &str) -> Act {
+        let message = {
+            let mut world = self.shared.world();
+            let at = world.next_time(person.id(), self.shared.now(), false);
+            let Some(known) = world.people.get(person.id()).cloned() else {
+                return self.nothing();
+            };
+            let mid = world.mint_mid(&known, at);
+            let mut message = world.blank(&mid, &known, Side::Account, at);
+            message.text = Some(text.to_owned());
+            world.insert_message(message.clone());
+            message
+        };
+        let item = echo::echo_item(&message, self.login, echo::PAGE_INBOX_APP);
+        let (mid, groups) = (Some(message.mid), vec![vec![item]]);
+        let act = Act { shared: self.shared.clone(), mid, comment: None, groups };
+        act.release();
+        act
+    }
+
+    fn nothing(&self) -> Act {
+        Act { shared: self.shared.clone(), mid: None, comment: None, groups: Vec::new() }
+    }
+
+    /// All its tokens end: 190/463 from now on.
+    pub fn expire_token(&self) {
+        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
+            let ended = std::mem::take(&mut account.tokens);
+            account.expired.extend(ended);
+        }
+    }
+
+    /// A new token is good from now on; the old ones end.
+    pub fn set_token(&self, token: &str) {
+        self.expire_token();
+        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
+            account.expired.remove(token);
+            account.tokens.insert(token.to_owned());
+            account.spec.token = token.to_owned();
+        }
+    }
+
+    /// Answers carry usage headers, for a while or (none) until [`AccountHandle::clear_usage`].
+    pub fn set_usage(&self, usage: Usage, lasting: Option<Duration>) {
+        let until = lasting
+            .map(|lasting| Utc::now() + TimeDelta::from_std(lasting).unwrap_or(TimeDelta::days(1)));
+        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
+            account.usage = Some((usage, until));
+        }
+    }
+
+    /// Ends [`AccountHandle::set_usage`].
+    pub fn clear_usage(&self) {
+        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
+            account.usage = None;
+        }
+    }
+
+    /// Subscribed webhook fields; empty: nothing is delivered.
+    pub fn subscribed_fields(&self) -> Vec<String> {
+        let world = self.shared.world();
+        let account = world.accounts.get(&self.key);
+        account.map(|account| account.subscribed.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Calls of this account so far.
+    pub fn calls(&self, kind: Option<CallKind>) -> Vec<Call> {
+        self.shared.world().calls.matching(kind, Some(&self.key.id)).cloned().collect()
+    }
+
+    /// How many calls of this kind this account made.
+    pub fn count(&self, kind: CallKind) -> u64 {
+        self.shared.world().calls.count(Some(kind), Some(&self.key.id))
+    }
+}
+
+impl std::fmt::Debug for AccountHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountHandle").field("id", &self.key.id).finish()
+    }
+}

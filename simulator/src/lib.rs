@@ -1,0 +1,86 @@
+//! A Meta to test against: the Graph API and the sender of signed webhooks in one process, on a seed.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), simulator::SimulatorError> {
+//! use simulator::{AccountSpec, CallKind, Fault, FaultRule, Simulator, SimulatorConfig};
+//!
+//! let meta = Simulator::start(SimulatorConfig::default()).await?;
+//! let shop = meta.add_account(AccountSpec::instagram("17841400000000101"))?;
+//! let ann = shop.person("Ann Berg");
+//! ann.says("Is the blue lamp still in stock?").accepted().await?.redeliver(4).await;
+//! meta.fault(FaultRule::new(Fault::TimeoutAfter).on(CallKind::Send).times(1));
+//! assert_eq!(ann.texts_received().len(), 1);
+//! # Ok(()) }
+//! ```
+//!
+//! Modules in the order to read them: `model` (accounts, people, messages), `world` (state), `ids` and `json` (how Meta
+//! writes), `payload` (webhook bodies), `people` and `commenting` (acts), `deliver` (signing, order, retry), `faults`,
+//! `graph` (answers), `echo` (what follows a send), `handle` (the front), `control` (the same over HTTP), `traffic`.
+
+mod act;
+mod calls;
+mod commenting;
+mod config;
+mod control;
+mod deliver;
+mod echo;
+mod error;
+mod faults;
+mod graph;
+mod handle;
+pub mod ids;
+mod json;
+mod model;
+mod payload;
+mod people;
+mod server;
+mod shared;
+mod sign;
+#[cfg(test)]
+mod testing;
+mod traffic;
+mod world;
+
+pub use act::{ACCEPTED_WITHIN, Act};
+pub use calls::{Call, CallKind};
+pub use config::{AppSecrets, Policy, SimulatorConfig};
+pub use deliver::{Attempt, Delivery, DeliveryState};
+pub use error::{Invalid, SimulatorError};
+pub use faults::{Fault, FaultRule};
+pub use handle::{AccountHandle, Simulator, SimulatorHandle};
+pub use model::{
+    AccountSpec, Channel, Comment, Host, Login, Lookup, Message, ProfileAnswer, Side, Usage,
+};
+pub use payload::{Content, Envelope};
+pub use people::{Person, Telling};
+pub use sign::{appsecret_proof, signature};
+pub use traffic::{Traffic, demo_accounts};
+pub use world::PersonSpec;
+
+/// The role: a simulator with the demo accounts and, when there is a webhook to tell, demo traffic, until `stop` ends.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(
+    config: SimulatorConfig,
+    traffic: Option<Traffic>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), SimulatorError> {
+    let simulator = Simulator::start(config).await?;
+    for spec in demo_accounts() {
+        let account = simulator.add_account(spec)?;
+        tracing::info!(account.id = account.id(), "Simulated account `{}` is there", account.id());
+    }
+    if let Some(traffic) = traffic {
+        simulator.start_traffic(traffic)?;
+    }
+    tracing::info!(
+        "Simulated Meta: GRAPH_FACEBOOK_URL={} GRAPH_INSTAGRAM_URL={} control at {}",
+        simulator.facebook_url(),
+        simulator.instagram_url(),
+        simulator.control_url(),
+    );
+    stop.await;
+    simulator.shutdown().await;
+    Ok(())
+}
