@@ -1,0 +1,245 @@
+//! ◆ Pure: what events tell about conversations, accounts and sends, folded so that their order does not matter.
+
+use std::collections::BTreeMap;
+
+use schemas::{Channel, Event, Fact, Timestamp};
+
+use super::content::{self, Content};
+
+/// A value with the event it came from: the latest by (time, event id) wins.
+type Latest<T> = Option<(Timestamp, String, T)>;
+
+fn keep<T>(slot: &mut Latest<T>, time: Timestamp, event: &Event, value: T) {
+    let newer = slot.as_ref().is_none_or(|(known, id, _)| (*known, id.as_str()) < (time, event.id.as_str()));
+    if newer {
+        *slot = Some((time, event.id.to_string(), value));
+    }
+}
+
+/// What some events tell about one conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conversation {
+    /// The channel, account and contact.
+    pub key: Option<(Channel, String, String)>,
+    /// The latest act that opens the window.
+    pub opened: Latest<()>,
+    /// The latest message of the person, with its id.
+    pub inbound: Latest<String>,
+    /// Whether another app controls the thread.
+    pub other_owns: Latest<bool>,
+}
+
+/// An outbound message or own comment as Meta tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Echo {
+    /// The channel.
+    pub channel: Channel,
+    /// The account.
+    pub account_id: String,
+    /// The message or comment.
+    pub item_id: String,
+    /// `message` or `comment`.
+    pub kind: &'static str,
+    /// The contact; for comments what they stand under.
+    pub peer: String,
+    /// What it says.
+    pub content: Content,
+    /// Set by the app that sent it (Messenger).
+    pub metadata: Option<String>,
+    /// The app that sent it (Messenger).
+    pub app_id: Option<String>,
+    /// When, by Meta's clock.
+    pub time: Timestamp,
+}
+
+/// What Meta enforces against an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enforced {
+    /// `warning`, `block` or `unblock`.
+    pub action: String,
+    /// Meta's reason.
+    pub reason: Option<String>,
+}
+
+/// Everything some events tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Knowledge {
+    /// By conversation id.
+    pub conversations: BTreeMap<String, Conversation>,
+    /// By channel, account and item.
+    pub echoes: BTreeMap<(Channel, String, String), Echo>,
+    /// By channel and account.
+    pub policies: BTreeMap<(Channel, String), Latest<Enforced>>,
+}
+
+impl Knowledge {
+    /// Folds events. `now` caps times: an act in the future must not keep a window open for longer.
+    pub fn of(events: &[Event], now: Timestamp) -> Self {
+        let mut knowledge = Self::default();
+        for event in events {
+            knowledge.add(event, event.time.min(now));
+        }
+        knowledge
+    }
+
+    /// Nothing worth a statement.
+    pub fn is_empty(&self) -> bool {
+        self.conversations.is_empty() && self.echoes.is_empty() && self.policies.is_empty()
+    }
+
+    fn add(&mut self, event: &Event, time: Timestamp) {
+        let data = &event.data;
+        match &data.fact {
+            // Messages and postbacks open the window; nothing else does (`meta-platform.md` section 11, the safe rule).
+            Fact::MessageReceived(message) if !data.is_self => {
+                let Some(conversation) = self.conversation(event) else { return };
+                keep(&mut conversation.opened, time, event, ());
+                keep(&mut conversation.inbound, time, event, message.message_id.to_string());
+                keep(&mut conversation.other_owns, time, event, data.standby);
+            }
+            Fact::PostbackReceived(_) if !data.is_self => {
+                let Some(conversation) = self.conversation(event) else { return };
+                keep(&mut conversation.opened, time, event, ());
+                keep(&mut conversation.other_owns, time, event, data.standby);
+            }
+            // `take` tells the app that lost the thread, `pass` the one that got it (`meta-platform.md` section 7.1).
+            Fact::ThreadControlChanged(control) => {
+                let other = match control.action.as_str() {
+                    "take" => true,
+                    "pass" => data.standby,
+                    _ => return,
+                };
+                if let Some(conversation) = self.conversation(event) {
+                    keep(&mut conversation.other_owns, time, event, other);
+                }
+            }
+            Fact::MessageSent(message) if !data.is_self => {
+                let Some(contact) = &data.contact_id else { return };
+                self.echo(Echo {
+                    channel: data.channel,
+                    account_id: data.account_id.to_string(),
+                    item_id: message.message_id.to_string(),
+                    kind: "message",
+                    peer: contact.to_string(),
+                    content: content::of_message(message.text.as_deref(), &message.attachments),
+                    metadata: message.metadata.clone(),
+                    app_id: message.app_id.clone(),
+                    time: event.time,
+                });
+            }
+            Fact::CommentCreated(comment) if comment.author.is_self == Some(true) => {
+                let under = comment.parent_id.as_ref().or(comment.media_id.as_ref()).or(comment.post_id.as_ref());
+                self.echo(Echo {
+                    channel: data.channel,
+                    account_id: data.account_id.to_string(),
+                    item_id: comment.comment_id.clone(),
+                    kind: "comment",
+                    peer: under.cloned().unwrap_or_default(),
+                    content: content::of_text(comment.text.as_deref().unwrap_or_default()),
+                    metadata: None,
+                    app_id: None,
+                    time: event.time,
+                });
+            }
+            Fact::AccountPolicyEnforced(policy) => {
+                let slot = self.policies.entry((data.channel, data.account_id.to_string())).or_default();
+                keep(slot, time, event, Enforced { action: policy.action.clone(), reason: policy.reason.clone() });
+            }
+            _ => {}
+        }
+    }
+
+    fn conversation(&mut self, event: &Event) -> Option<&mut Conversation> {
+        let data = &event.data;
+        let (id, contact) = (data.conversation_id.as_ref()?, data.contact_id.as_ref()?);
+        let conversation = self.conversations.entry(id.to_string()).or_default();
+        conversation.key = Some((data.channel, data.account_id.to_string(), contact.to_string()));
+        Some(conversation)
+    }
+
+    fn echo(&mut self, echo: Echo) {
+        self.echoes.entry((echo.channel, echo.account_id.clone(), echo.item_id.clone())).or_insert(echo);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::event::Origin;
+    use schemas::facts::{Message, PolicyEnforced, ThreadControl};
+    use schemas::{EventId, Via};
+
+    use super::*;
+
+    fn event(id: &str, time: i64, fact: Fact) -> Event {
+        Event::new(
+            EventId::from(id),
+            Timestamp::from_millis(time),
+            Channel::Messenger,
+            "1".into(),
+            Some("5200000000000011".into()),
+            Origin::of(Via::Webhook),
+            fact,
+        )
+    }
+
+    fn message(mid: &str) -> Message {
+        Message { message_id: mid.into(), text: Some("hi".to_owned()), ..Message::default() }
+    }
+
+    fn one(knowledge: &Knowledge) -> &Conversation {
+        knowledge.conversations.values().next().unwrap()
+    }
+
+    #[test]
+    fn the_order_of_events_does_not_matter() {
+        let mut standby = event("c", 30, Fact::MessageReceived(message("m3")));
+        standby.data.standby = true;
+        let events = vec![
+            event("a", 10, Fact::MessageReceived(message("m1"))),
+            event("b", 20, Fact::PostbackReceived(schemas::facts::Postback::default())),
+            standby,
+            event("d", 40, Fact::ThreadControlChanged(ThreadControl { action: "pass".into(), ..ThreadControl::default() })),
+            event("e", 50, Fact::AccountPolicyEnforced(PolicyEnforced { action: "block".into(), reason: None })),
+            event("f", 60, Fact::MessageSent(message("m4"))),
+        ];
+        let now = Timestamp::from_millis(1_000);
+        let expected = Knowledge::of(&events, now);
+        for turn in 0..events.len() {
+            let mut turned = events.clone();
+            turned.rotate_left(turn);
+            turned.extend(events.clone());
+            assert_eq!(Knowledge::of(&turned, now), expected);
+        }
+        let conversation = one(&expected);
+        assert_eq!(conversation.opened.as_ref().map(|(time, ..)| time.as_millis()), Some(30));
+        assert_eq!(conversation.other_owns.as_ref().map(|(.., other)| *other), Some(false));
+        assert_eq!(expected.echoes.len(), 1);
+        assert_eq!(expected.policies.len(), 1);
+    }
+
+    #[test]
+    fn own_acts_edits_and_receipts_open_nothing() {
+        let events = vec![
+            event("a", 10, Fact::MessageSent(message("m1"))),
+            event("b", 20, Fact::MessageRead(schemas::facts::Receipt::default())),
+        ];
+        assert!(Knowledge::of(&events, Timestamp::from_millis(1_000)).conversations.is_empty());
+    }
+
+    #[test]
+    fn a_time_in_the_future_is_capped() {
+        let knowledge =
+            Knowledge::of(&[event("a", 5_000, Fact::MessageReceived(message("m1")))], Timestamp::from_millis(1_000));
+        assert_eq!(one(&knowledge).opened.as_ref().map(|(time, ..)| time.as_millis()), Some(1_000));
+    }
+
+    #[test]
+    fn taking_a_thread_means_another_app_owns_it() {
+        let take = ThreadControl { action: "take".into(), ..ThreadControl::default() };
+        let request = ThreadControl { action: "request".into(), ..ThreadControl::default() };
+        let events =
+            vec![event("a", 10, Fact::ThreadControlChanged(take)), event("b", 20, Fact::ThreadControlChanged(request))];
+        let knowledge = Knowledge::of(&events, Timestamp::from_millis(1_000));
+        assert_eq!(one(&knowledge).other_owns.as_ref().map(|(.., other)| *other), Some(true));
+    }
+}
