@@ -206,16 +206,23 @@ async fn a_lock_file_with_somebody_elses_pid_is_cleared() {
     let ours = postgres.pid().expect("pid").to_string();
     postgres.kill9().await.expect("kill");
     drop(postgres);
-    // Since the crash the pid went to another process: this one.
-    fs::write(&pid_file, text.replacen(&ours, &std::process::id().to_string(), 1)).expect("write");
+    // Since the crash the pid went to another process of the same user; Postgres believes it a postmaster.
+    let user = super::user::for_postgres().expect("user");
+    let mut other = super::user::command("sleep", user.as_ref());
+    other.arg("600").stdout(Stdio::null());
+    let mut other = tokio::process::Command::from(other).kill_on_drop(true).spawn().expect("sleep");
+    let stranger = other.id().expect("running");
+    fs::write(&pid_file, text.replacen(&ours, &stranger.to_string(), 1)).expect("write");
     let mut postgres = Postgres::start(pg_options(&scratch)).await.expect("start");
     postgres.stop().await.expect("stop");
 
     let nats_dir = scratch.path().join("nats");
     fs::create_dir(&nats_dir).expect("mkdir");
-    fs::write(nats_dir.join("nats.pid"), std::process::id().to_string()).expect("write");
+    fs::write(nats_dir.join("nats.pid"), stranger.to_string()).expect("write");
     let mut nats = NatsServer::start(NatsOptions::new(&nats_dir)).await.expect("start");
     nats.stop().await.expect("stop");
+    assert!(process::is_running(stranger), "a stranger is left alone");
+    other.kill().await.expect("kill");
 }
 
 /// Not a test by itself: the process that is killed by the two tests below.
