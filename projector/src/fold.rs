@@ -13,6 +13,13 @@ pub mod message;
 pub mod piece;
 pub mod split;
 
+#[cfg(test)]
+mod convergence;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod message_tests;
+
 pub use absorb::{Arrival, Changes, Held, Known, absorb};
 pub use piece::{Class, Piece, Said, Slot, Version};
 pub use split::split;

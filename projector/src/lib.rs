@@ -1,5 +1,65 @@
 //! The projector: follows INBOX_EVENTS and keeps the read model `inbox.*` in Postgres.
 //!
-//! Read in this order: [`fold`] (pure).
+//! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`].
 
+pub mod config;
 pub mod fold;
+pub mod follow;
+pub mod read;
+pub mod store;
+
+use runtime::broker::{Broker, Needs};
+use runtime::health::{self, Health};
+use runtime::streams::StreamName;
+use runtime::{serve, telemetry};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+use follow::Projector;
+use store::Store;
+
+/// The streams the projector reads.
+pub const NEEDS: Needs = Needs { streams: &[StreamName::Events], best_effort: false };
+
+/// Runs the role with its own admin listener until `shutdown`.
+///
+/// # Errors
+/// When the address is taken, the broker's options cannot work, or a migration is wrong. NATS or Postgres being away is no error: it waits.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
+    let health = Health::new();
+    let broker = Broker::connect("projector", config.nats, NEEDS, shutdown.clone()).await?;
+    health::watch_broker(&health, &broker, shutdown.clone());
+    health::watch_postgres(&health, &config.pool, shutdown.clone());
+    let router = health.router(telemetry::metrics_handle());
+    let admin = tokio::spawn(serve::serve(listener, router, serve::Limits::default(), shutdown.clone()));
+    let outcome = project(broker, config.pool, health, shutdown.clone()).await;
+    // Whatever ended the work ends the listener too.
+    shutdown.cancel();
+    let _ = admin.await;
+    outcome
+}
+
+/// Migrates and projects until `shutdown`, for processes that run several roles on one broker, pool and listener.
+///
+/// # Errors
+/// When a migration is wrong.
+pub async fn project(
+    broker: Broker,
+    pool: PgPool,
+    health: Health,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    health.set("inbox_migrations", Err("schema `inbox` is not migrated yet".to_owned()));
+    let Some(schema) = store::prepare(&pool, &shutdown).await? else { return Ok(()) };
+    health.set("inbox_migrations", Ok(()));
+    let store = Store::new(pool, &schema, owner());
+    Projector::new(broker, store, health).run(shutdown).await;
+    Ok(())
+}
+
+/// Unique per process and start.
+fn owner() -> String {
+    format!("projector-{}-{:016x}", std::process::id(), rand::random::<u64>())
+}

@@ -2,12 +2,13 @@
 
 use schemas::facts::Comment;
 use schemas::{AccountId, Channel, Fact, Kind, Timestamp};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::piece::{Piece, Said};
 
 /// A row of `comments`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CommentRow {
     /// The entity.
     pub id: String,

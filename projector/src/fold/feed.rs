@@ -2,12 +2,13 @@
 
 use schemas::facts::{Mention, PostChanged};
 use schemas::{AccountId, Channel, Fact, Timestamp};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::piece::{Piece, Said};
 
 /// A row of `reactions`: what one person thinks of one comment or post now.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReactionRow {
     /// The entity.
     pub id: String,
@@ -28,7 +29,7 @@ pub struct ReactionRow {
 }
 
 /// A row of `posts`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PostRow {
     /// The entity.
     pub id: String,
@@ -88,7 +89,7 @@ pub struct MentionRow {
 }
 
 /// A row of `insights`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InsightRow {
     /// The entity.
     pub id: String,

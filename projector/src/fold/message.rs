@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::piece::{Piece, Said};
 
 /// Which way a message went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// From the person.
     Inbound,
@@ -45,7 +46,7 @@ pub struct ReactionNow {
 }
 
 /// A row of `messages`. What also depends on other rows (watermark receipts, whose app it is) is added by the database.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MessageRow {
     /// See [`schemas::ids::message_row_id`].
     pub id: String,

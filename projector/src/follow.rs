@@ -1,0 +1,246 @@
+//! Follows INBOX_EVENTS from the stored position while holding the lease. Order matters to nothing here; completeness does.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use metrics::{counter, gauge, histogram};
+use runtime::broker::Broker;
+use runtime::follow::{Follower, Received};
+use runtime::health::Health;
+use runtime::lease::{Lease, Position};
+use runtime::retry::Backoff;
+use schemas::subjects;
+use tokio_util::sync::CancellationToken;
+
+use crate::read::{Incoming, Parked, read};
+use crate::store::{Fault, Store, StoreError, fault};
+
+/// The name of the lease and of the position.
+pub const NAME: &str = "projector";
+
+/// Events per transaction at most.
+const BATCH_MAX: usize = 1000;
+
+/// The check of `/readyz` that tells whether events can be projected.
+const CHECK: &str = "projection";
+
+/// One projector over one read model.
+pub struct Projector {
+    broker: Broker,
+    store: Store,
+    health: Health,
+}
+
+/// Why the work under one lease ended.
+enum End {
+    /// The process stops, or the lease is lost.
+    Stopped,
+    /// Somebody else moved the position: take the lease anew and look.
+    Fenced,
+}
+
+impl Projector {
+    /// A projector that writes `store`.
+    pub fn new(broker: Broker, store: Store, health: Health) -> Self {
+        Self { broker, store, health }
+    }
+
+    /// Projects whenever this process holds the lease, until `shutdown`.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        self.store.leases().while_held(NAME, shutdown, |lease, stop| self.work(lease, stop)).await;
+    }
+
+    async fn work(&self, lease: Lease, stop: CancellationToken) {
+        if matches!(self.project(&lease, &stop).await, End::Fenced) {
+            tracing::warn!(epoch = lease.epoch, "The position was moved by somebody else; reading it again");
+        }
+    }
+
+    async fn project(&self, lease: &Lease, stop: &CancellationToken) -> End {
+        let Some(mut position) = self.position(stop).await else { return End::Stopped };
+        tracing::info!(position = position.seq, epoch = lease.epoch, "Projecting from the stored position");
+        self.show_parked().await;
+        gauge!("hookline_projector_position").set(precise(position.seq));
+        let mut follower = Follower::new(
+            self.broker.clone(),
+            subjects::INBOX_EVENTS,
+            subjects::EVENT_ALL,
+            position.seq,
+            position.created,
+        );
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = stop.cancelled() => return End::Stopped,
+                received = follower.next_batch(BATCH_MAX) => received,
+            };
+            let batch = match received {
+                Ok(batch) => batch,
+                Err(recreated) => {
+                    // Going on would skip or repeat; the rows stay as they are and an operator decides.
+                    tracing::error!(error = %recreated, "Projecting has stopped");
+                    self.health.set(CHECK, Err(recreated.to_string()));
+                    stop.cancelled().await;
+                    return End::Stopped;
+                }
+            };
+            let Some(last) = batch.last() else { continue };
+            let to = Position { seq: last.sequence, created: follower.created() };
+            let kinds = kinds_of(&batch);
+            let started = Instant::now();
+            let incoming = batch.iter().map(|message| read(message.sequence, &message.payload)).collect();
+            match self.apply_all(lease, position, to, incoming, stop).await {
+                Ok(parked) => self.report(&kinds, &parked, started),
+                Err(end) => return end,
+            }
+            position = to;
+            gauge!("hookline_projector_position").set(precise(position.seq));
+            gauge!("hookline_projector_lag_messages").set(precise(follower.pending()));
+        }
+    }
+
+    /// The stored position; waits for Postgres. `None`: stop.
+    async fn position(&self, stop: &CancellationToken) -> Option<Position> {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        loop {
+            match self.store.leases().position(NAME).await {
+                Ok(position) => return Some(position),
+                Err(error) => self.wait("reading the position", &error, &mut backoff, stop).await?,
+            }
+        }
+    }
+
+    /// Stores a batch. Trouble of the moment is waited out; a batch with something that cannot be stored is halved until the one event
+    /// stands alone, and that one is parked.
+    async fn apply_all(
+        &self,
+        lease: &Lease,
+        from: Position,
+        to: Position,
+        batch: Vec<Incoming>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Parked>, End> {
+        let mut parked = Vec::new();
+        let mut at = from;
+        let mut queue: VecDeque<(Position, Vec<Incoming>)> = VecDeque::from([(to, batch)]);
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        while let Some((end, mut batch)) = queue.pop_front() {
+            match self.store.apply(lease, at, end, batch.clone()).await {
+                Ok(applied) => {
+                    self.health.set(CHECK, Ok(()));
+                    backoff.reset();
+                    parked.extend(applied.parked);
+                    at = end;
+                }
+                Err(StoreError::Fenced) => return Err(End::Fenced),
+                Err(StoreError::Database(error)) if fault(&error) == Fault::Data => {
+                    if batch.len() > 1 {
+                        let second = batch.split_off(batch.len() / 2);
+                        let middle = Position { seq: batch.last().map_or(at.seq, |incoming| incoming.seq), created: end.created };
+                        queue.push_front((end, second));
+                        queue.push_front((middle, batch));
+                    } else if let Some(one) = batch.pop()
+                        && one.outcome.is_ok()
+                    {
+                        queue.push_front((end, vec![not_storable(one, &error)]));
+                    } else {
+                        // Not even the parked row can be written: nothing of this event's making.
+                        self.wait("parking an event", &error, &mut backoff, stop).await.ok_or(End::Stopped)?;
+                        return Err(End::Fenced);
+                    }
+                }
+                Err(StoreError::Database(error)) => {
+                    self.wait("storing events", &error, &mut backoff, stop).await.ok_or(End::Stopped)?;
+                    queue.push_front((end, batch));
+                }
+            }
+        }
+        Ok(parked)
+    }
+
+    /// Waits before another try and says why, once; `None`: stop.
+    async fn wait(
+        &self,
+        doing: &'static str,
+        error: &sqlx::Error,
+        backoff: &mut Backoff,
+        stop: &CancellationToken,
+    ) -> Option<()> {
+        if backoff.attempts() == 0 {
+            tracing::warn!(doing, error = %describe(error), "Postgres does not take it; trying again until it does");
+        }
+        self.health.set(CHECK, Err(format!("{doing}: {}", describe(error))));
+        tokio::select! {
+            () = stop.cancelled() => None,
+            () = tokio::time::sleep(backoff.next(rand::random())) => Some(()),
+        }
+    }
+
+    async fn show_parked(&self) {
+        if let Ok(count) = self.store.parked_count().await {
+            gauge!("hookline_projector_parked").set(precise(u64::try_from(count).unwrap_or(0)));
+        }
+    }
+
+    fn report(&self, kinds: &BTreeMap<String, u64>, parked: &[Parked], started: Instant) {
+        for (kind, count) in kinds {
+            counter!("hookline_projector_events_total", "kind" => kind.clone()).increment(*count);
+        }
+        histogram!("hookline_projector_batch_seconds").record(started.elapsed().as_secs_f64());
+        for event in parked {
+            counter!("hookline_projector_parked_total", "cause" => event.cause).increment(1);
+            gauge!("hookline_projector_parked").increment(1.0);
+            tracing::error!(
+                position = event.seq,
+                event.id = event.event_id.as_deref().unwrap_or("-"),
+                event.kind = event.kind.as_deref().unwrap_or("-"),
+                cause = event.cause,
+                detail = %event.detail,
+                "Set event `{}` at position {} aside and went on",
+                event.event_id.as_deref().unwrap_or("-"),
+                event.seq,
+            );
+        }
+    }
+}
+
+fn not_storable(one: Incoming, error: &sqlx::Error) -> Incoming {
+    let (event_id, kind) = match &one.outcome {
+        Ok((arrival, kind)) => (Some(arrival.event_id().to_string()), Some(kind.to_string())),
+        Err(parked) => (parked.event_id.clone(), parked.kind.clone()),
+    };
+    let seq = one.seq;
+    // A label, an index entry and a log line stay short, whatever somebody published.
+    let event_id = event_id.map(|id| id.chars().take(64).collect());
+    Incoming { seq, outcome: Err(Parked { seq, event_id, kind, cause: "not_storable", detail: describe(error) }) }
+}
+
+/// What a database error says without the values it quotes.
+fn describe(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => match error.code() {
+            Some(code) => format!("Postgres answered with error {code}"),
+            None => "Postgres refused".to_owned(),
+        },
+        sqlx::Error::Io(_) => "no connection to Postgres".to_owned(),
+        sqlx::Error::PoolTimedOut => "no free connection to Postgres in time".to_owned(),
+        sqlx::Error::ColumnDecode { index, .. } => format!("column {index} holds what this version cannot read"),
+        _ => "no connection to Postgres".to_owned(),
+    }
+}
+
+/// How many of each kind a batch has, by the last token of the subject: ours alone may publish there, but labels stay few anyway.
+fn kinds_of(batch: &[Received]) -> BTreeMap<String, u64> {
+    let mut kinds = BTreeMap::new();
+    for message in batch {
+        let name = message.subject.rsplit('.').next().unwrap_or_default().replace('-', ".");
+        let known = name.parse::<schemas::Kind>().map_or("other", schemas::Kind::as_str);
+        *kinds.entry(known.to_owned()).or_insert(0) += 1;
+    }
+    kinds
+}
+
+#[allow(clippy::cast_precision_loss)] // metrics are floats; positions stay far below 2^53
+fn precise(number: u64) -> f64 {
+    number as f64
+}

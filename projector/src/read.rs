@@ -1,0 +1,153 @@
+//! ◆ Pure: from the bytes of a message to what the store absorbs. Nothing that comes in stops the projector.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use schemas::{Event, Kind};
+use serde_json::Value;
+
+use crate::fold::{Arrival, split};
+
+/// One message of INBOX_EVENTS.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Its position.
+    pub seq: u64,
+    /// What it says, or why it is set aside.
+    pub outcome: Result<(Arrival, Kind), Parked>,
+}
+
+/// An event that is set aside. Carries ids, never content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// Its position in INBOX_EVENTS.
+    pub seq: u64,
+    /// Its id, where it has one.
+    pub event_id: Option<String>,
+    /// Its kind, where this version knows it.
+    pub kind: Option<String>,
+    /// A stable word: `not_an_event`, `split_failed`, `not_storable`, `fold_failed`.
+    pub cause: &'static str,
+    /// For people who operate.
+    pub detail: String,
+}
+
+/// Reads one message.
+pub fn read(seq: u64, payload: &[u8]) -> Incoming {
+    let outcome = match parse(payload) {
+        Ok(event) => {
+            let (id, kind) = (event.id.to_string(), event.kind());
+            catch_unwind(AssertUnwindSafe(|| split(event))).map(|arrival| (arrival, kind)).map_err(|_| Parked {
+                seq,
+                event_id: Some(id),
+                kind: Some(kind.to_string()),
+                cause: "split_failed",
+                detail: "this version of the projector fails on the event; see its log".to_owned(),
+            })
+        }
+        Err(error) => Err(Parked {
+            seq,
+            event_id: loose(payload, "id").filter(|id| id.len() <= 64),
+            kind: loose(payload, "type")
+                .and_then(|name| name.strip_prefix("hookline.")?.strip_suffix(".v1").map(ToOwned::to_owned))
+                .and_then(|name| name.parse::<Kind>().ok())
+                .map(|kind| kind.to_string()),
+            cause: "not_an_event",
+            detail: without_content(&error),
+        }),
+    };
+    Incoming { seq, outcome }
+}
+
+/// Postgres keeps no U+0000, and people may send it: it becomes U+FFFD.
+fn parse(payload: &[u8]) -> Result<Event, serde_json::Error> {
+    if !payload.windows(6).any(|window| window == b"\\u0000") {
+        return serde_json::from_slice(payload);
+    }
+    let mut value: Value = serde_json::from_slice(payload)?;
+    without_nul(&mut value);
+    serde_json::from_value(value)
+}
+
+fn without_nul(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if text.contains('\0') {
+                *text = text.replace('\0', "\u{fffd}");
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_nul),
+        Value::Object(fields) => {
+            if fields.keys().any(|name| name.contains('\0')) {
+                *fields = std::mem::take(fields)
+                    .into_iter()
+                    .map(|(name, value)| (name.replace('\0', "\u{fffd}"), value))
+                    .collect();
+            }
+            fields.values_mut().for_each(without_nul);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn loose(payload: &[u8], field: &str) -> Option<String> {
+    let value: Value = serde_json::from_slice(payload).ok()?;
+    Some(value.get(field)?.as_str()?.replace('\0', "\u{fffd}"))
+}
+
+/// What serde says, without the values it quotes.
+fn without_content(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let safe = ["missing field", "`type` is not", "`specversion`", "EOF while", "expected "];
+    if safe.iter().any(|start| text.starts_with(start)) {
+        return text.chars().take(200).collect();
+    }
+    match text.split_once("expected ") {
+        Some((_, expected)) => format!("wrong type or value, expected {}", expected.chars().take(120).collect::<String>()),
+        None => format!("not an event of this version ({:?} error)", error.classify()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn wire() -> Value {
+        json!({
+            "specversion": "1.0", "id": "evt_1", "type": "hookline.message.received.v1", "source": "/instagram/1",
+            "time": "2026-11-21T10:00:00.000Z",
+            "data": {
+                "channel": "instagram", "account_id": "1", "contact_id": "5200000000000011",
+                "origin": {"via": "webhook", "revision": 0}, "message_id": "m1", "text": "a\u{0}b",
+            }
+        })
+    }
+
+    #[test]
+    fn nul_characters_do_not_reach_postgres() {
+        let read = read(7, wire().to_string().as_bytes());
+        let (Arrival::Fact { pieces, .. }, kind) = read.outcome.unwrap() else { panic!("a fact") };
+        assert_eq!(kind, Kind::MessageReceived);
+        let body = pieces[0].said.as_ref().unwrap().to_body().unwrap();
+        assert_eq!(body["fact"]["text"], "a\u{fffd}b");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_set_aside_without_its_content() {
+        let parked = |payload: &[u8]| read(7, payload).outcome.unwrap_err();
+        assert_eq!(parked(b"not json").cause, "not_an_event");
+        let mut event = wire();
+        event["data"]["message_id"] = json!({"secret": "words"});
+        event["data"]["text"] = json!("secret");
+        let found = parked(event.to_string().as_bytes());
+        assert_eq!((found.seq, found.event_id.as_deref(), found.kind.as_deref()), (7, Some("evt_1"), Some("message.received")));
+        assert!(!found.detail.contains("secret"), "{}", found.detail);
+        let mut event = wire();
+        event["data"]["standby"] = json!("secret");
+        let found = parked(event.to_string().as_bytes());
+        assert!(found.detail.contains("boolean") && !found.detail.contains("secret"), "{}", found.detail);
+        let mut event = wire();
+        event["type"] = json!("hookline.message.sung.v1");
+        assert_eq!(parked(event.to_string().as_bytes()).kind, None);
+    }
+}

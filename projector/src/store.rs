@@ -1,0 +1,445 @@
+//! The read model in Postgres: facts, the rows that follow from them, and the position, in one transaction per batch.
+
+mod rows;
+mod schema;
+mod sql;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use runtime::lease::{Lease, Leases, Position};
+use schemas::{Channel, EventId, Kind, Timestamp, subjects};
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
+
+pub use self::schema::{FIRST_SCHEMA, prepare, views_over};
+use self::rows::{Folded, Rows, flat, fold_all};
+use self::sql::{Sql, drop_rows};
+use crate::fold::conversation::{Identity, conversation_row};
+use crate::fold::{Arrival, Changes, Class, Held, Known, Piece, Said, Slot, Version, absorb};
+use crate::read::{Incoming, Parked};
+
+/// The channel of `pg_notify` that tells readers how far the read model is.
+pub const NOTIFY: &str = "inbox_projected";
+
+/// How long a lease lasts without renewal.
+const LEASE_TTL: Duration = Duration::from_secs(15);
+
+/// Why a batch was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else writes, or moved the position: read it again.
+    #[error("another projector holds the lease or moved the position")]
+    Fenced,
+    /// Of the database: see [`fault`].
+    #[error("the read model could not be written: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Whose fault a database error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The database's, or that of the moment: try again later.
+    Later,
+    /// What was to be written cannot be: it will fail again.
+    Data,
+}
+
+/// Tells a passing trouble from data that cannot be stored.
+pub fn fault(error: &sqlx::Error) -> Fault {
+    match error {
+        sqlx::Error::Database(error) => match error.code().as_deref().map(|code| (code, code.get(..2))) {
+            // A statement over its time limit: smaller batches may pass.
+            Some(("57014", _)) => Fault::Data,
+            // Data exceptions, broken constraints, limits exceeded.
+            Some((_, Some("22" | "23" | "54"))) => Fault::Data,
+            _ => Fault::Later,
+        },
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => Fault::Data,
+        _ => Fault::Later,
+    }
+}
+
+/// What a batch did.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Events set aside, by position.
+    pub parked: Vec<Parked>,
+}
+
+/// The read model in one schema.
+#[derive(Clone)]
+pub struct Store {
+    pool: PgPool,
+    schema: String,
+    sql: Arc<Sql>,
+    leases: Leases,
+}
+
+impl Store {
+    /// The read model in `schema`, written as `owner` (unique per process).
+    pub fn new(pool: PgPool, schema: &str, owner: String) -> Self {
+        let leases = Leases::new(pool.clone(), schema, owner, LEASE_TTL);
+        Self { pool, schema: schema.to_owned(), sql: Arc::new(Sql::new(schema)), leases }
+    }
+
+    /// The leases of this read model.
+    pub const fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// How many events are set aside.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn parked_count(&self) -> sqlx::Result<i64> {
+        let sql = format!("select count(*) from {}.parked", self.schema);
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.pool).await
+    }
+
+    /// Absorbs a batch and moves the position from `from` to `to`, all or nothing.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; then nothing was written.
+    pub async fn apply(
+        &self,
+        lease: &Lease,
+        from: Position,
+        to: Position,
+        batch: Vec<Incoming>,
+    ) -> Result<Applied, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // Two holders of the lease write one after the other, and the second one sees that it is late.
+        let seq: Option<i64> = sqlx::query_scalar(self.text(&self.sql.lock_position))
+            .bind(&lease.name)
+            .fetch_optional(&mut *tx)
+            .await?;
+        if u64::try_from(seq.unwrap_or(0)).unwrap_or(0) != from.seq {
+            return Err(StoreError::Fenced);
+        }
+        let mut applied = Applied::default();
+        let mut arrivals = Vec::with_capacity(batch.len());
+        let mut origin: BTreeMap<EventId, Parked> = BTreeMap::new();
+        for incoming in batch {
+            match incoming.outcome {
+                Ok((arrival, kind)) => {
+                    let event_id = arrival.event_id().clone();
+                    let trace = Parked {
+                        seq: incoming.seq,
+                        event_id: Some(event_id.to_string()),
+                        kind: Some(kind.to_string()),
+                        cause: "fold_failed",
+                        detail: "computing the row failed; the row keeps what it showed before".to_owned(),
+                    };
+                    origin.insert(event_id, trace);
+                    arrivals.push(arrival);
+                }
+                Err(parked) => applied.parked.push(parked),
+            }
+        }
+        let failed = self.absorb(&mut tx, arrivals).await?;
+        applied.parked.extend(failed.iter().filter_map(|event| origin.remove(event)));
+        for parked in &applied.parked {
+            self.park(&mut tx, parked).await?;
+        }
+        if !self.leases.move_position(&mut tx, lease, subjects::INBOX_EVENTS, from.seq, to).await? {
+            return Err(StoreError::Fenced);
+        }
+        sqlx::query("select pg_notify($1, $2)").bind(NOTIFY).bind(to.seq.to_string()).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(applied)
+    }
+
+    #[allow(clippy::unused_self)] // reads as what it is: a statement of this store
+    fn text(&self, sql: &str) -> AssertSqlSafe<String> {
+        AssertSqlSafe(sql.to_owned())
+    }
+
+    async fn park(&self, tx: &mut PgConnection, parked: &Parked) -> sqlx::Result<()> {
+        sqlx::query(self.text(&self.sql.park))
+            .bind(i64::try_from(parked.seq).unwrap_or(i64::MAX))
+            .bind(&parked.event_id)
+            .bind(&parked.kind)
+            .bind(parked.cause)
+            .bind(&parked.detail)
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Keeps the facts and computes every touched row anew. Gives the events of entities whose fold failed.
+    async fn absorb(&self, tx: &mut PgConnection, arrivals: Vec<Arrival>) -> Result<BTreeSet<EventId>, StoreError> {
+        if arrivals.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let known = self.known(tx, &arrivals).await?;
+        let changes = absorb(&known, arrivals);
+        self.keep(tx, &changes).await?;
+        let (conversations, small): (BTreeSet<String>, BTreeSet<String>) = changes
+            .touched
+            .iter()
+            .cloned()
+            .partition(|entity| Class::of(entity) == Some(Class::Conversation));
+        let pieces = self.pieces_of(tx, &small).await?;
+        let mut folded = fold_all(&small, pieces);
+        self.scrub(tx, &folded.scrubbed).await?;
+        let moved = self.write_receipts(tx, &mut folded).await?;
+        self.write_messages(tx, &mut folded).await?;
+        self.apply_receipts(tx, &moved).await?;
+        for (class, table, put) in [
+            (Class::Comment, "comments", &self.sql.put_comments),
+            (Class::Reaction, "reactions", &self.sql.put_reactions),
+            (Class::Post, "posts", &self.sql.put_posts),
+            (Class::Mention, "mentions", &self.sql.put_mentions),
+            (Class::Insight, "insights", &self.sql.put_insights),
+        ] {
+            let rows = folded.rows.remove(&class).unwrap_or_default();
+            self.write(tx, table, put, rows).await?;
+        }
+        self.write_conversations(tx, &conversations, &changes, &folded).await?;
+        let failed = &folded.failed;
+        Ok(changes
+            .pieces
+            .iter()
+            .filter(|piece| failed.contains(&piece.entity))
+            .map(|piece| piece.event_id.clone())
+            .collect())
+    }
+
+    async fn known(&self, tx: &mut PgConnection, arrivals: &[Arrival]) -> sqlx::Result<Known> {
+        let ids: BTreeSet<&str> = arrivals.iter().map(|arrival| arrival.event_id().as_str()).collect();
+        let ids: Vec<&str> = ids.into_iter().collect();
+        let mut known = Known::default();
+        for row in sqlx::query(self.text(&self.sql.held)).bind(&ids).fetch_all(&mut *tx).await? {
+            let held = known.held.entry(EventId::new(row.try_get::<String, _>("event_id")?)).or_insert(Held {
+                version: version_of(&row)?,
+                entities: Vec::new(),
+            });
+            held.entities.push(row.try_get("entity")?);
+        }
+        for row in sqlx::query(self.text(&self.sql.withdrawn)).bind(&ids).fetch_all(&mut *tx).await? {
+            known.withdrawn.insert(EventId::new(row.try_get::<String, _>("event_id")?));
+        }
+        Ok(known)
+    }
+
+    async fn keep(&self, tx: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
+        let ids = |events: &[EventId]| events.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
+        if !changes.replaced.is_empty() {
+            sqlx::query(self.text(&self.sql.drop_facts)).bind(ids(&changes.replaced)).execute(&mut *tx).await?;
+        }
+        if !changes.withdrawn.is_empty() {
+            let (events, reasons): (Vec<&str>, Vec<&str>) =
+                changes.withdrawn.iter().map(|(id, reason)| (id.as_str(), *reason)).unzip();
+            sqlx::query(self.text(&self.sql.put_withdrawn)).bind(events).bind(reasons).execute(&mut *tx).await?;
+        }
+        if !changes.blanked.is_empty() {
+            sqlx::query(self.text(&self.sql.blank_facts)).bind(ids(&changes.blanked)).execute(&mut *tx).await?;
+        }
+        if changes.pieces.is_empty() {
+            return Ok(());
+        }
+        let pieces = &changes.pieces;
+        let bodies: Vec<Option<Value>> = pieces.iter().map(body_of).collect::<sqlx::Result<_>>()?;
+        sqlx::query(self.text(&self.sql.put_facts))
+            .bind(pieces.iter().map(|piece| piece.event_id.as_str()).collect::<Vec<_>>())
+            .bind(pieces.iter().map(|piece| piece.entity.as_str()).collect::<Vec<_>>())
+            .bind(pieces.iter().map(|piece| piece.slot().as_str()).collect::<Vec<_>>())
+            .bind(pieces.iter().map(|piece| piece.kind.as_str()).collect::<Vec<_>>())
+            .bind(pieces.iter().map(|piece| piece.time.to_datetime()).collect::<Vec<_>>())
+            .bind(pieces.iter().map(|piece| piece.version.revision).collect::<Vec<_>>())
+            .bind(pieces.iter().map(|piece| piece.version.rank).collect::<Vec<_>>())
+            .bind(pieces.iter().map(|piece| piece.version.digest.as_str()).collect::<Vec<_>>())
+            .bind(bodies)
+            .execute(&mut *tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn pieces_of(&self, tx: &mut PgConnection, entities: &BTreeSet<String>) -> sqlx::Result<Vec<Piece>> {
+        if entities.is_empty() {
+            return Ok(Vec::new());
+        }
+        let entities: Vec<&str> = entities.iter().map(String::as_str).collect();
+        let rows = sqlx::query(self.text(&self.sql.facts_of)).bind(entities).fetch_all(&mut *tx).await?;
+        rows.iter().map(piece_of).collect()
+    }
+
+    /// Takes the content of unsent messages out of what is kept.
+    async fn scrub(&self, tx: &mut PgConnection, pieces: &[Piece]) -> sqlx::Result<()> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let bodies: Vec<Option<Value>> = pieces.iter().map(body_of).collect::<sqlx::Result<_>>()?;
+        sqlx::query(self.text(&self.sql.scrub_facts))
+            .bind(pieces.iter().map(|piece| piece.event_id.as_str()).collect::<Vec<_>>())
+            .bind(pieces.iter().map(|piece| piece.entity.as_str()).collect::<Vec<_>>())
+            .bind(bodies)
+            .execute(&mut *tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn write(&self, tx: &mut PgConnection, table: &str, put: &str, rows: Rows) -> sqlx::Result<()> {
+        if !rows.drop.is_empty() {
+            let ids: Vec<&str> = rows.drop.iter().map(String::as_str).collect();
+            sqlx::query(AssertSqlSafe(drop_rows(&self.schema, table))).bind(ids).execute(&mut *tx).await?;
+        }
+        if !rows.put.is_empty() {
+            let values = Value::Array(rows.put.into_values().collect());
+            sqlx::query(self.text(put)).bind(sqlx::types::Json(values)).execute(&mut *tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Receipts go first, since a message's row looks them up.
+    async fn write_receipts(&self, tx: &mut PgConnection, folded: &mut Folded) -> sqlx::Result<MovedReceipts> {
+        let rows = folded.rows.remove(&Class::Receipt).unwrap_or_default();
+        let mut moved = MovedReceipts { touched: rows.put.keys().cloned().collect(), again: BTreeSet::new() };
+        if rows.put.is_empty() && rows.drop.is_empty() {
+            return Ok(moved);
+        }
+        let ids: Vec<&str> = rows.put.keys().chain(&rows.drop).map(String::as_str).collect();
+        // A receipt that was told differently, or withdrawn, may have covered messages that it no longer covers.
+        for row in sqlx::query(self.text(&self.sql.existing_receipts)).bind(ids).fetch_all(&mut *tx).await? {
+            moved.again.insert(row.try_get("conversation_id")?);
+        }
+        self.write(tx, "receipts", &self.sql.put_receipts, rows).await?;
+        Ok(moved)
+    }
+
+    async fn apply_receipts(&self, tx: &mut PgConnection, moved: &MovedReceipts) -> sqlx::Result<()> {
+        if !moved.touched.is_empty() {
+            let ids: Vec<&str> = moved.touched.iter().map(String::as_str).collect();
+            sqlx::query(self.text(&self.sql.apply_delivered)).bind(&ids).execute(&mut *tx).await?;
+            sqlx::query(self.text(&self.sql.apply_read)).bind(&ids).execute(&mut *tx).await?;
+        }
+        if !moved.again.is_empty() {
+            let ids: Vec<&str> = moved.again.iter().map(String::as_str).collect();
+            sqlx::query(self.text(&self.sql.recompute_receipts)).bind(ids).execute(&mut *tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes message rows. Conversations they were in before are added to those to look at again.
+    async fn write_messages(&self, tx: &mut PgConnection, folded: &mut Folded) -> sqlx::Result<()> {
+        let rows = folded.rows.remove(&Class::Message).unwrap_or_default();
+        let ids: Vec<&str> = rows.put.keys().chain(&rows.drop).map(String::as_str).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for row in sqlx::query(self.text(&self.sql.message_conversations)).bind(ids).fetch_all(&mut *tx).await? {
+            folded.conversations.insert(row.try_get("conversation_id")?);
+        }
+        self.write(tx, "messages", &self.sql.put_messages, rows).await
+    }
+
+    /// Writes conversations: acts and contact from their own facts, the rest from the message rows.
+    async fn write_conversations(
+        &self,
+        tx: &mut PgConnection,
+        acted: &BTreeSet<String>,
+        changes: &Changes,
+        folded: &Folded,
+    ) -> sqlx::Result<()> {
+        let touched: Vec<&str> = acted.union(&folded.conversations).map(String::as_str).collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let mut existing: BTreeMap<String, Identity> = BTreeMap::new();
+        for row in sqlx::query(self.text(&self.sql.existing_conversations)).bind(&touched).fetch_all(&mut *tx).await? {
+            existing.insert(row.try_get("id")?, identity_of(&row)?);
+        }
+        // A conversation whose own facts did not change and that has a row keeps it.
+        let again: BTreeSet<&str> =
+            touched.iter().copied().filter(|id| acted.contains(*id) || !existing.contains_key(*id)).collect();
+        if !again.is_empty() {
+            let slots: Vec<&str> = Slot::OF_CONVERSATION.iter().map(|slot| slot.as_str()).collect();
+            let again: Vec<&str> = again.into_iter().collect();
+            let rows =
+                sqlx::query(self.text(&self.sql.latest_facts_of)).bind(&again).bind(slots).fetch_all(&mut *tx).await?;
+            let mut pieces: BTreeMap<String, Vec<Piece>> = BTreeMap::new();
+            for row in &rows {
+                let piece = piece_of(row)?;
+                pieces.entry(piece.entity.clone()).or_default().push(piece);
+            }
+            let mut identities: BTreeMap<&str, Identity> =
+                folded.identities.iter().map(|(id, identity)| (id.as_str(), identity.clone())).collect();
+            for piece in pieces.values().flatten().chain(&changes.pieces) {
+                if let Some(identity) = said_identity(piece)
+                    && acted.contains(&piece.entity)
+                {
+                    identities.insert(&piece.entity, identity);
+                }
+            }
+            let mut put = Rows::default();
+            for id in again {
+                let Some(identity) = identities.get(id).or_else(|| existing.get(id)) else { continue };
+                let facts = pieces.get(id).map_or(&[][..], Vec::as_slice);
+                put.put.insert(id.to_owned(), flat(&conversation_row(id, identity.clone(), facts)));
+            }
+            self.write(tx, "conversations", &self.sql.put_conversations, put).await?;
+        }
+        sqlx::query(self.text(&self.sql.aggregate)).bind(&touched).execute(&mut *tx).await?;
+        sqlx::query(self.text(&self.sql.drop_empty_conversations)).bind(&touched).execute(&mut *tx).await?;
+        Ok(())
+    }
+}
+
+struct MovedReceipts {
+    /// Receipts that are new or changed.
+    touched: BTreeSet<String>,
+    /// Conversations whose receipts changed or went: all their messages are looked at again.
+    again: BTreeSet<String>,
+}
+
+fn said_identity(piece: &Piece) -> Option<Identity> {
+    let said = piece.said.as_ref()?;
+    Some(Identity {
+        channel: said.channel,
+        account_id: said.account_id.clone(),
+        contact_id: said.contact_id.clone()?,
+    })
+}
+
+fn identity_of(row: &PgRow) -> sqlx::Result<Identity> {
+    let channel: String = row.try_get("channel")?;
+    let channel: Channel = serde_json::from_value(Value::String(channel)).map_err(decode("channel"))?;
+    Ok(Identity {
+        channel,
+        account_id: row.try_get::<String, _>("account_id")?.into(),
+        contact_id: row.try_get::<String, _>("contact_id")?.into(),
+    })
+}
+
+fn decode<E: std::error::Error + Send + Sync + 'static>(column: &'static str) -> impl Fn(E) -> sqlx::Error {
+    move |error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) }
+}
+
+fn version_of(row: &PgRow) -> sqlx::Result<Version> {
+    Ok(Version { revision: row.try_get("revision")?, rank: row.try_get("rank")?, digest: row.try_get("digest")? })
+}
+
+fn piece_of(row: &PgRow) -> sqlx::Result<Piece> {
+    let kind: Kind = row.try_get::<String, _>("kind")?.parse().map_err(decode("kind"))?;
+    let said = row
+        .try_get::<Option<Value>, _>("body")?
+        .map(|body| Said::from_body(kind, body))
+        .transpose()
+        .map_err(decode("body"))?;
+    Ok(Piece {
+        event_id: EventId::new(row.try_get::<String, _>("event_id")?),
+        entity: row.try_get("entity")?,
+        kind,
+        time: Timestamp::from(row.try_get::<DateTime<Utc>, _>("time")?),
+        version: version_of(row)?,
+        said,
+    })
+}
+
+fn body_of(piece: &Piece) -> sqlx::Result<Option<Value>> {
+    piece.said.as_ref().map(Said::to_body).transpose().map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}
