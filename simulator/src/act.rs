@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::deliver::{Attempt, Delivery, Told, Tracked};
 use crate::error::SimulatorError;
+use crate::outbox::{Attempt, Delivery, Told, Tracked};
 use crate::shared::Shared;
 
 /// How long [`Act::accepted`] waits.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::act::Act;
-use crate::deliver::Tracked;
 use crate::json::Node;
 use crate::model::{AccountKey, Channel, Comment, Login};
+use crate::outbox::Tracked;
 use crate::payload::{self, Envelope, FeedVerb, Item};
 use crate::people::Person;
 use crate::shared::Shared;

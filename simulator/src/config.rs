@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::error::{Invalid, SimulatorError};
+use crate::model::Login;
 
 /// How a simulator starts.
 #[derive(Clone, Debug)]
@@ -112,6 +113,14 @@ impl AppSecrets {
     /// The same secret for both products.
     pub fn same(secret: &str) -> AppSecrets {
         AppSecrets { facebook: secret.to_owned(), instagram: secret.to_owned() }
+    }
+
+    /// The secret that signs for accounts connected like this.
+    pub fn of(&self, login: Login) -> &str {
+        match login {
+            Login::Facebook => &self.facebook,
+            Login::Instagram => &self.instagram,
+        }
     }
 
     /// Reads the form of `META_APP_SECRETS`, `[name=]secret,…`: those named `facebook` and `instagram`; the first

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::deliver::{Told, Tracked};
 use crate::model::{Channel, Login, Message};
+use crate::outbox::{Told, Tracked};
 use crate::payload::{self, Content, Envelope, Item, Parties};
 use crate::shared::Shared;
 

@@ -36,6 +36,9 @@ pub enum SimulatorError {
     /// The HTTP client for webhooks could not be built.
     #[error("cannot build the HTTP client that delivers webhooks: {0}")]
     Client(reqwest::Error),
+    /// The webhook cannot be reached.
+    #[error("the webhook does not answer: {}; is ingest running there?", kind(.0))]
+    Unreachable(reqwest::Error),
     /// The webhook did not take a delivery in time.
     #[error("the webhook did not answer 200 within {waited:?}; attempts so far: {attempts}")]
     NotAccepted {
@@ -50,4 +53,15 @@ pub enum SimulatorError {
         /// What came back each time.
         attempts: String,
     },
+}
+
+/// Without the URL, because the handshake's carries the verify token.
+fn kind(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "no answer in time"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the answer broke off"
+    }
 }

@@ -11,11 +11,11 @@ use url::Url;
 use crate::act::Act;
 use crate::calls::{Call, CallKind};
 use crate::config::{Policy, SimulatorConfig};
-use crate::deliver::{Attempt, Delivery};
 use crate::echo;
-use crate::error::SimulatorError;
+use crate::error::{Invalid, SimulatorError};
 use crate::faults::FaultRule;
 use crate::model::{AccountKey, AccountSpec, Comment, Login, Message, Side, Usage};
+use crate::outbox::{Attempt, Delivery};
 use crate::people::Person;
 use crate::server;
 use crate::shared::Shared;
@@ -186,7 +186,7 @@ impl SimulatorHandle {
     /// Posts any bytes to `path`, rightly signed for `login`; one try.
     pub async fn deliver_raw(&self, path: &str, login: Login, body: impl Into<Vec<u8>>) -> Attempt {
         let body = body.into();
-        let signature = sign::signature(self.shared.secret(login), &body);
+        let signature = sign::signature(self.shared.secrets.of(login), &body);
         self.shared.post_raw(path, body.into(), Some(signature)).await
     }
 
@@ -198,6 +198,35 @@ impl SimulatorHandle {
         signature: Option<&str>,
     ) -> Attempt {
         self.shared.post_raw(path, body.into().into(), signature.map(str::to_owned)).await
+    }
+
+    /// The handshake Meta makes when a webhook is configured (meta-platform.md 1); status and body of the answer.
+    ///
+    /// # Errors
+    /// When there is no webhook URL or no answer.
+    pub async fn handshake(
+        &self,
+        path: &str,
+        verify_token: &str,
+        challenge: &str,
+    ) -> Result<(u16, String), SimulatorError> {
+        let base = self.shared.webhook_url.borrow().clone();
+        let base = base.ok_or_else(|| Invalid::new("webhook_url", "is not set yet"))?;
+        let answer = self
+            .shared
+            .http
+            .get(format!("{}{path}", base.as_str().trim_end_matches('/')))
+            .timeout(self.shared.policy().post_timeout)
+            .query(&[
+                ("hub.mode", "subscribe"),
+                ("hub.challenge", challenge),
+                ("hub.verify_token", verify_token),
+            ])
+            .send()
+            .await
+            .map_err(SimulatorError::Unreachable)?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await.map_err(SimulatorError::Unreachable)?))
     }
 
     /// Everything any person received, by person: what exactly-once tests count.

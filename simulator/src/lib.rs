@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Modules in the order to read them: `model` (accounts, people, messages), `world` (state), `ids` and `json` (how Meta
-//! writes), `payload` (webhook bodies), `people` and `commenting` (acts), `deliver` (signing, order, retry), `faults`,
+//! writes), `payload` (webhook bodies), `people` and `commenting` (acts), `outbox` and `deliver` (order, signing, retry), `faults`,
 //! `graph` (answers), `echo` (what follows a send), `handle` (the front), `control` (the same over HTTP), `traffic`.
 
 mod act;
@@ -31,6 +31,7 @@ mod handle;
 pub mod ids;
 mod json;
 mod model;
+mod outbox;
 mod payload;
 mod people;
 mod server;
@@ -44,13 +45,13 @@ mod world;
 pub use act::{ACCEPTED_WITHIN, Act};
 pub use calls::{Call, CallKind};
 pub use config::{AppSecrets, Policy, SimulatorConfig};
-pub use deliver::{Attempt, Delivery, DeliveryState};
 pub use error::{Invalid, SimulatorError};
 pub use faults::{Fault, FaultRule};
 pub use handle::{AccountHandle, Simulator, SimulatorHandle};
 pub use model::{
     AccountSpec, Channel, Comment, Host, Login, Lookup, Message, ProfileAnswer, Side, Usage,
 };
+pub use outbox::{Attempt, Delivery, DeliveryState};
 pub use payload::{Content, Envelope};
 pub use people::{Person, Telling};
 pub use sign::{appsecret_proof, signature};

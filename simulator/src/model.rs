@@ -277,6 +277,13 @@ pub struct Message {
     pub(crate) listed: bool,
 }
 
+impl Message {
+    /// The account of the thread.
+    pub fn account_id(&self) -> &str {
+        &self.account.id
+    }
+}
+
 /// A public comment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comment {
@@ -300,6 +307,13 @@ pub struct Comment {
     pub deleted: bool,
     /// Mid of the one private reply to it.
     pub private_reply: Option<String>,
+}
+
+impl Comment {
+    /// The account under whose media it stands.
+    pub fn account_id(&self) -> &str {
+        &self.account.id
+    }
 }
 
 /// How long the standard window stays open after an opening act (meta-platform.md 11).

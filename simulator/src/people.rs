@@ -6,9 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::act::Act;
-use crate::deliver::Tracked;
 use crate::json::Node;
 use crate::model::{AccountKey, Login, Lookup, Message, ProfileAnswer, Side};
+use crate::outbox::Tracked;
 use crate::payload::{self, Content, Envelope, Item, Parties};
 use crate::shared::Shared;
 
@@ -124,6 +124,11 @@ impl Person {
     /// IGSID or PSID.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The account that knows this person.
+    pub fn account_id(&self) -> &str {
+        &self.account.id
     }
 
     /// Full name.

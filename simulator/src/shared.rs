@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::config::{AppSecrets, Policy, SimulatorConfig};
-use crate::deliver::Outbox;
+use crate::outbox::Outbox;
 use crate::world::World;
 
 pub(crate) struct Shared {

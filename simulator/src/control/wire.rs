@@ -219,7 +219,7 @@ pub(super) async fn deliver(State(shared): State<Arc<Shared>>, Input(raw): Input
             .map_err(|error| Refusal::invalid("body_base64", &error.to_string()))?,
         _ => return Err(Refusal::invalid("body", "give either `body` or `body_base64`")),
     };
-    let signed = |login| sign::signature(shared.secret(login), &body);
+    let signed = |login| sign::signature(shared.secrets.of(login), &body);
     let signature = match (raw.signature, raw.sign) {
         (Some(exact), None) => Some(exact),
         (None, Some(Sign::Facebook)) => Some(signed(Login::Facebook)),

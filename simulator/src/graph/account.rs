@@ -50,7 +50,7 @@ pub(super) fn read(ask: &Ask<'_>) -> Result<Value, GraphError> {
                     "id": id,
                     "name": spec.name,
                     "username": spec.username,
-                    "access_token": as_page.then(|| account.tokens.iter().next_back()),
+                    "access_token": as_page.then_some(&ask.request.token),
                     "instagram_business_account": as_page.then_some(instagram),
                 }),
             )

@@ -7,6 +7,7 @@ mod fields;
 mod messages;
 mod reads;
 mod request;
+mod route;
 
 use std::sync::Arc;
 
@@ -23,7 +24,6 @@ use crate::model::{AccountKey, Channel, Comment, Host, Login, Message, Usage};
 use crate::payload::FeedVerb;
 use crate::server::Reset;
 use crate::shared::Shared;
-use crate::sign;
 use crate::world::World;
 use error::GraphError;
 use request::GraphRequest;
@@ -72,6 +72,9 @@ impl Ask<'_> {
             })
     }
 }
+
+/// What usage headers say when the whole app is held back.
+const THROTTLED: Usage = Usage { percent: 100, regain_minutes: 17, refuse: false };
 
 /// How the connection ends.
 enum Reply {
@@ -155,9 +158,9 @@ fn perform(shared: &Shared, request: &GraphRequest) -> Outcome {
     let now = shared.now();
     let mut guard = shared.world();
     let world = &mut *guard;
-    let kind = classify(world, request);
-    let (owners, refusal) = authenticate(shared, world, request, kind);
-    let account = choose(world, request, &owners);
+    let kind = route::classify(world, request);
+    let (owners, refusal) = route::authenticate(&shared.secrets, world, request, kind);
+    let account = route::choose(world, request, &owners);
     let name = account.as_ref().map_or("", |key| key.id.as_str()).to_owned();
     let usage = account.as_ref().and_then(|key| usage_now(world, key, now));
     let fault = if refusal.is_none() {
@@ -204,13 +207,14 @@ fn perform(shared: &Shared, request: &GraphRequest) -> Outcome {
         kind,
         host: request.host,
         account: account.as_ref().map(|key| key.id.clone()),
-        target: target(request),
+        target: route::target(request),
         status,
         code: number("code"),
         subcode: number("error_subcode"),
         fault,
         created: done.created,
     });
+    let app_limited = fault == Some(Fault::AppLimited);
     Outcome {
         reply,
         after: done.after,
@@ -218,8 +222,8 @@ fn perform(shared: &Shared, request: &GraphRequest) -> Outcome {
             .as_ref()
             .and_then(|key| world.spec(key))
             .map_or(Login::Facebook, |spec| spec.login),
-        usage,
-        app_limited: fault == Some(Fault::AppLimited),
+        usage: if app_limited { account.map(|key| (key, THROTTLED)) } else { usage },
+        app_limited,
         token_refused: matches!(&done.answer, Err(error) if error.token),
     }
 }
@@ -242,123 +246,9 @@ fn before_error(fault: Fault) -> Option<GraphError> {
     }
 }
 
-fn classify(world: &World, request: &GraphRequest) -> CallKind {
-    let (node, edge) = (request.segment(0), request.segment(1));
-    let method = &request.method;
-    let (get, post) = (method == Method::GET, method == Method::POST);
-    match (node, edge) {
-        ("debug_token", "") if get => CallKind::DebugToken,
-        ("refresh_access_token", "") if get => CallKind::TokenRefresh,
-        (_, "messages") if post => {
-            if request.params.contains_key("sender_action") {
-                CallKind::SenderAction
-            } else if request.params.get("recipient").is_some_and(|r| r.get("comment_id").is_some())
-            {
-                CallKind::PrivateReply
-            } else {
-                CallKind::Send
-            }
-        }
-        (_, "messages") if get => CallKind::Thread,
-        (_, "conversations") if get => CallKind::Conversations,
-        (_, "subscribed_apps") => CallKind::Subscription,
-        (_, "replies") if post => CallKind::CommentReply,
-        (id, "comments") if post && world.comments.contains_key(id) => CallKind::CommentReply,
-        (_, "comments") if post => CallKind::CommentCreate,
-        (_, "comments" | "replies" | "media" | "feed" | "posts") if get => CallKind::CommentList,
-        (id, "") if get && (id == "me" || world.account_by_id(id).is_some()) => CallKind::Account,
-        (id, "") if get && reads::is_mid(world, id) => CallKind::MessageLookup,
-        (id, "") if get && reads::is_conversation(id) => CallKind::Thread,
-        (id, "") if get && world.comments.contains_key(id) => CallKind::CommentRead,
-        (id, "") if get && world.media.contains_key(id) => CallKind::CommentList,
-        (_, "") if get => CallKind::Profile,
-        (_, "") if post => CallKind::CommentHide,
-        (_, "") if method == Method::DELETE => CallKind::CommentDelete,
-        _ => CallKind::Other,
-    }
-}
-
-/// The accounts of the token on this host, also of one that is refused.
-fn authenticate(
-    shared: &Shared,
-    world: &World,
-    request: &GraphRequest,
-    kind: CallKind,
-) -> (Vec<AccountKey>, Option<GraphError>) {
-    let Some(token) = &request.token else {
-        return (Vec::new(), Some(GraphError::token_missing()));
-    };
-    // `{app id}|{app secret}`: an app token, good for looking at tokens only.
-    if kind == CallKind::DebugToken && token.contains('|') {
-        return (Vec::new(), None);
-    }
-    let on_host =
-        |spec: &crate::model::AccountSpec| spec.host() == request.host || spec.token_on_both_hosts;
-    let of = |expired: bool| -> Vec<AccountKey> {
-        let holds = |account: &crate::model::Account| {
-            let tokens = if expired { &account.expired } else { &account.tokens };
-            tokens.contains(token) && on_host(&account.spec)
-        };
-        world.accounts.iter().filter(|(_, a)| holds(a)).map(|(key, _)| key.clone()).collect()
-    };
-    let owners = of(false);
-    let Some(first) = owners.first() else {
-        let expired = of(true);
-        let error = if expired.is_empty() {
-            GraphError::token_unknown()
-        } else {
-            GraphError::token_expired()
-        };
-        return (expired, Some(error));
-    };
-    let login = world.spec(first).map_or(Login::Facebook, |spec| spec.login);
-    let proof = request.text("appsecret_proof");
-    let right = sign::appsecret_proof(shared.secret(login), token);
-    let wrong = proof.is_some_and(|given| given != right);
-    (owners, wrong.then(GraphError::bad_proof))
-}
-
-/// A page token may speak for a page and its Instagram account: the call says which of them is meant.
-fn choose(world: &World, request: &GraphRequest, owners: &[AccountKey]) -> Option<AccountKey> {
-    let recipient = request.params.get("recipient");
-    let inner = |key: &str| recipient.and_then(|r| r.get(key)).and_then(Value::as_str);
-    let node = request.segment(0);
-    let by_person = |id: &str| world.people.get(id).map(|person| &person.account);
-    let by_comment = |id: &str| world.comments.get(id).map(|comment| &comment.account);
-    let told = inner("id")
-        .and_then(by_person)
-        .or_else(|| inner("comment_id").and_then(by_comment))
-        .or_else(|| by_person(node))
-        .or_else(|| by_comment(node))
-        .or_else(|| world.messages.get(node).map(|message| &message.account))
-        .or_else(|| world.media.get(node).map(|media| &media.account));
-    if let Some(key) = told
-        && owners.contains(key)
-    {
-        return Some(key.clone());
-    }
-    let platform = request.text("platform").or_else(|| {
-        let listing = request.segment(1) == "conversations" && request.host == Host::Facebook;
-        listing.then(|| "messenger".to_owned())
-    });
-    let fits = |key: &&AccountKey| match platform.as_deref() {
-        Some("instagram") => key.channel == Channel::Instagram,
-        Some("messenger") => key.channel == Channel::Messenger,
-        _ => key.id == node,
-    };
-    owners.iter().find(fits).or_else(|| owners.first()).cloned()
-}
-
 fn usage_now(world: &World, key: &AccountKey, now: DateTime<Utc>) -> Option<(AccountKey, Usage)> {
     let (usage, until) = world.accounts.get(key)?.usage?;
     until.is_none_or(|until| now < until).then(|| (key.clone(), usage))
-}
-
-fn target(request: &GraphRequest) -> Option<String> {
-    let recipient = request.params.get("recipient");
-    let inner = |key: &str| recipient.and_then(|r| r.get(key)).and_then(Value::as_str);
-    let recipient = inner("id").or_else(|| inner("comment_id")).map(str::to_owned);
-    recipient.or_else(|| request.segments.first().cloned())
 }
 
 fn answer(ask: Ask<'_>, kind: CallKind) -> Done {
@@ -421,7 +311,6 @@ fn respond(outcome: Outcome) -> Response<Body> {
             HeaderValue::from_static(r#"OAuth "Facebook Platform" "invalid_token" "simulated""#);
         headers.insert(header::WWW_AUTHENTICATE, told);
     }
-    let full = Usage { percent: 100, regain_minutes: 17, refuse: false };
     let usage = outcome.usage.map(|(key, usage)| {
         let kind = if key.channel == Channel::Instagram { "instagram" } else { "messenger" };
         json!({key.id: [{
@@ -431,7 +320,7 @@ fn respond(outcome: Outcome) -> Response<Body> {
     });
     let app = outcome
         .app_limited
-        .then(|| json!({"call_count": full.percent, "total_cputime": 12, "total_time": 31}));
+        .then(|| json!({"call_count": 100, "total_cputime": 12, "total_time": 31}));
     for (name, value) in [("x-business-use-case-usage", usage), ("x-app-usage", app)] {
         if let Some(value) = value.and_then(|v| HeaderValue::from_str(&v.to_string()).ok()) {
             headers.insert(name, value);
