@@ -174,6 +174,8 @@ pub struct Message {
     pub app_id: Option<String>,
     /// Outbound: the metadata set by the app that sent it.
     pub metadata: Option<String>,
+    /// Inbound: the plugin reference by which the person was known before.
+    pub user_ref: Option<String>,
 }
 
 impl Default for MessageId {

@@ -13,6 +13,7 @@
 pub mod decide;
 pub mod digest;
 pub mod draft;
+pub mod ids;
 mod publish;
 mod rows;
 
@@ -20,7 +21,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 pub use decide::{Decision, Known, Planned, Stored};
 pub use draft::{Direction, Draft, MessageFact, Secret};
-pub use publish::PublishError;
+pub use publish::{PublishError, outgoing};
 
 use schemas::{Event, EventId};
 
@@ -135,7 +136,11 @@ impl FactStore {
     ///
     /// # Errors
     /// [`FactError::Database`].
-    pub async fn plan(&self, conn: &mut PgConnection, drafts: Vec<Draft>) -> Result<Plan, FactError> {
+    pub async fn plan(
+        &self,
+        conn: &mut PgConnection,
+        drafts: Vec<Draft>,
+    ) -> Result<Plan, FactError> {
         self.plan_with(conn, drafts, Vec::new()).await
     }
 
@@ -173,7 +178,8 @@ impl FactStore {
                 publish::Attempt::Found(found) => adopted = found,
             }
         }
-        let event_id = drafts.first().map_or_else(|| EventId::from(""), |draft| draft.event.id.clone());
+        let event_id =
+            drafts.first().map_or_else(|| EventId::from(""), |draft| draft.event.id.clone());
         Err(FactError::Conflict { event_id })
     }
 
@@ -182,7 +188,11 @@ impl FactStore {
     ///
     /// # Errors
     /// [`FactError::Conflict`] when another reading was recorded under the same revision: roll back and start over.
-    pub async fn record(&self, tx: &mut PgConnection, published: &Published) -> Result<(), FactError> {
+    pub async fn record(
+        &self,
+        tx: &mut PgConnection,
+        published: &Published,
+    ) -> Result<(), FactError> {
         rows::record_facts(tx, &published.adopted).await?;
         rows::record_facts(tx, &published.placed).await?;
         rows::record_withdrawals(tx, &published.adopted).await?;

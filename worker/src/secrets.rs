@@ -25,7 +25,9 @@ impl fmt::Debug for Seal {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SealError {
     /// The key has the wrong form.
-    #[error("`ENCRYPTION_KEY` is not 32 bytes in hex (64 characters): make one with `openssl rand -hex 32`")]
+    #[error(
+        "`ENCRYPTION_KEY` is not 32 bytes in hex (64 characters): make one with `openssl rand -hex 32`"
+    )]
     Key,
     /// The sealed value is damaged, belongs to another row, or was sealed under another key.
     #[error("a sealed secret does not open: is `ENCRYPTION_KEY` the one it was stored under?")]
@@ -92,7 +94,10 @@ mod tests {
         let mut damaged = sealed.clone();
         damaged[30] ^= 1;
         assert_eq!(seal("0a").open("account-token/instagram/1", &damaged), Err(SealError::Open));
-        assert_eq!(seal("0a").open("account-token/instagram/1", &sealed[..12]), Err(SealError::Open));
+        assert_eq!(
+            seal("0a").open("account-token/instagram/1", &sealed[..12]),
+            Err(SealError::Open)
+        );
         assert!(!sealed.windows(4).any(|window| window == b"IGAA"));
     }
 

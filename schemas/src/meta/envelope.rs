@@ -200,7 +200,10 @@ mod tests {
             "changes":[{"field":"feed","value":{}}],"field":"mention","value":{}}]}"#;
         let feed = Place::Change("feed".to_owned());
         let mention = Place::Change("mention".to_owned());
-        assert_eq!(places(body), [Place::Messaging, Place::Messaging, Place::Standby, feed, mention]);
+        assert_eq!(
+            places(body),
+            [Place::Messaging, Place::Messaging, Place::Standby, feed, mention]
+        );
         let wrapped = format!("[{body},{body}]");
         assert_eq!(items(wrapped.as_bytes()).unwrap().last().unwrap().index, 9);
     }
@@ -226,7 +229,10 @@ mod tests {
     #[test]
     fn empty_bodies_hold_nothing_and_broken_ones_are_told_apart() {
         assert!(places(r#"{"object":"instagram","entry":[]}"#).is_empty());
-        assert!(places(r#"{"object":"page","entry":[{"id":"1","time":1},{"id":"1","messaging":[]}]}"#).is_empty());
+        assert!(
+            places(r#"{"object":"page","entry":[{"id":"1","time":1},{"id":"1","messaging":[]}]}"#)
+                .is_empty()
+        );
         assert_eq!(places(r#"{"object":"page"}"#), [Place::Problem(Problem::BadShape)]);
         assert_eq!(places("3"), [Place::Problem(Problem::BadShape)]);
         assert!(items(b"{\"object\":").is_none());

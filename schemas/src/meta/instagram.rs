@@ -39,7 +39,8 @@ pub struct InstagramComment {
 impl InstagramComment {
     /// Reads the `value` of the change.
     pub fn read(node: &Node<'_>) -> Self {
-        let (from, media) = (node.node("from").unwrap_or_default(), node.node("media").unwrap_or_default());
+        let (from, media) =
+            (node.node("from").unwrap_or_default(), node.node("media").unwrap_or_default());
         Self {
             id: node.id("id").or_else(|| node.id("comment_id")),
             parent_id: node.id("parent_id"),
@@ -50,7 +51,9 @@ impl InstagramComment {
             original_media_id: media.id("original_media_id"),
             from_id: from.id("id"),
             from_username: from.text("username"),
-            self_ig_scoped_id: from.id("self_ig_scoped_id").or_else(|| node.id("self_ig_scoped_id")),
+            self_ig_scoped_id: from
+                .id("self_ig_scoped_id")
+                .or_else(|| node.id("self_ig_scoped_id")),
             text: node.text("text"),
             verb: node.text("verb"),
             time: node.time("timestamp").or_else(|| node.time("created_time")),
@@ -67,13 +70,18 @@ mod tests {
 
     #[test]
     fn both_spellings_of_ids_are_read() {
-        let new = r#"{"id":"17900000000000501","media":{"id":"18"},"from":{"id":"52","username":"u"}}"#;
-        let old = r#"{"comment_id":17900000000000501,"media_id":18,"from":{"id":52,"username":"u"}}"#;
+        let new =
+            r#"{"id":"17900000000000501","media":{"id":"18"},"from":{"id":"52","username":"u"}}"#;
+        let old =
+            r#"{"comment_id":17900000000000501,"media_id":18,"from":{"id":52,"username":"u"}}"#;
         for text in [new, old] {
             let raw = RawValue::from_string(text.to_owned()).unwrap();
             let comment = InstagramComment::read(&Node::parse(&raw).unwrap());
             assert_eq!(comment.id.as_deref(), Some("17900000000000501"));
-            assert_eq!((comment.media_id.as_deref(), comment.from_id.as_deref()), (Some("18"), Some("52")));
+            assert_eq!(
+                (comment.media_id.as_deref(), comment.from_id.as_deref()),
+                (Some("18"), Some("52"))
+            );
         }
     }
 }

@@ -98,7 +98,8 @@ impl<'a> Node<'a> {
 
     /// Hex of a hash over its content, whatever the order of its fields.
     pub fn hash(&self) -> String {
-        let value = Value::Object(self.0.iter().map(|(key, raw)| (key.clone(), json(raw))).collect());
+        let value =
+            Value::Object(self.0.iter().map(|(key, raw)| (key.clone(), json(raw))).collect());
         let mut hasher = Sha256::new();
         feed(&mut hasher, &value);
         hex::encode(hasher.finalize())
@@ -183,7 +184,9 @@ fn number(written: &str, is_id: bool) -> Value {
             let whole = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
             match whole {
                 Some(whole) if whole <= SAFE_INTEGER_MAX => Value::Number(number),
-                None if written.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => Value::Number(number),
+                None if written.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => {
+                    Value::Number(number)
+                }
                 _ => exact(),
             }
         }
@@ -249,7 +252,9 @@ fn shape(paths: &mut Vec<String>, path: String, value: &Value) {
             "array"
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, item)| shape(paths, format!("{path}.{}", cut(key)), item));
+            fields
+                .iter()
+                .for_each(|(key, item)| shape(paths, format!("{path}.{}", cut(key)), item));
             "object"
         }
     };
@@ -266,7 +271,9 @@ mod tests {
 
     #[test]
     fn ids_keep_every_digit_of_a_number() {
-        let node = node(r#"{"a": 73000000000001119, "b": 340282366841710300949128000000000000011, "c": "x", "d": null, "e": ""}"#);
+        let node = node(
+            r#"{"a": 73000000000001119, "b": 340282366841710300949128000000000000011, "c": "x", "d": null, "e": ""}"#,
+        );
         assert_eq!(node.id("a").as_deref(), Some("73000000000001119"));
         assert_eq!(node.id("b").as_deref(), Some("340282366841710300949128000000000000011"));
         assert_eq!(node.id("c").as_deref(), Some("x"));
@@ -275,7 +282,9 @@ mod tests {
 
     #[test]
     fn payloads_never_round_an_id() {
-        let node = node(r#"{"p": {"sticker_id": 369, "big": 9007199254740993, "small": 7, "ratio": 0.5, "l": [18446744073709551616]}}"#);
+        let node = node(
+            r#"{"p": {"sticker_id": 369, "big": 9007199254740993, "small": 7, "ratio": 0.5, "l": [18446744073709551616]}}"#,
+        );
         let json = node.json("p").unwrap();
         let expected = serde_json::json!({
             "sticker_id": "369", "big": "9007199254740993", "small": 7, "ratio": 0.5, "l": ["18446744073709551616"]

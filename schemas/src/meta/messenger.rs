@@ -18,7 +18,10 @@ pub struct Party {
 
 impl Party {
     fn read(node: Option<Node<'_>>) -> Self {
-        node.map_or_else(Self::default, |node| Self { id: node.id("id"), user_ref: node.id("user_ref") })
+        node.map_or_else(Self::default, |node| Self {
+            id: node.id("id"),
+            user_ref: node.id("user_ref"),
+        })
     }
 }
 
@@ -108,7 +111,11 @@ impl<'a> MessagingItem<'a> {
             return Self::read(node);
         }
         let bare = node.has("mid") || node.has("watermark");
-        if bare { Some(Self::with(node, payload_key, Some(node.clone()))) } else { Self::read(node) }
+        if bare {
+            Some(Self::with(node, payload_key, Some(node.clone())))
+        } else {
+            Self::read(node)
+        }
     }
 
     fn with(node: &Node<'a>, key: &str, payload: Option<Node<'a>>) -> Self {
@@ -136,7 +143,10 @@ pub fn referral(node: &Node<'_>) -> Referral {
         adset_id: node.id("adset_id"),
         campaign_id: node.id("campaign_id"),
         referer_uri: node.text("referer_uri"),
-        product_id: node.node("product").and_then(|product| product.id("id")).or_else(|| node.id("product_id")),
+        product_id: node
+            .node("product")
+            .and_then(|product| product.id("id"))
+            .or_else(|| node.id("product_id")),
         ads_context_data: node.json("ads_context_data"),
     }
 }
@@ -221,7 +231,9 @@ mod tests {
 
     #[test]
     fn a_referral_beside_a_message_does_not_hide_it() {
-        let raw = raw(r#"{"sender":{"id":5},"message":{"mid":"m"},"referral":{"ref":"r"},"timestamp":"1527459824"}"#);
+        let raw = raw(
+            r#"{"sender":{"id":5},"message":{"mid":"m"},"referral":{"ref":"r"},"timestamp":"1527459824"}"#,
+        );
         let item = MessagingItem::read(&Node::parse(&raw).unwrap()).unwrap();
         assert_eq!((item.key.as_str(), item.sender.id.as_deref()), ("message", Some("5")));
         assert_eq!(item.timestamp.unwrap().as_millis(), 1_527_459_824_000);
@@ -239,9 +251,13 @@ mod tests {
 
     #[test]
     fn a_change_may_hold_the_item_or_the_bare_payload() {
-        for text in [r#"{"timestamp":1,"message_edit":{"mid":"m","num_edit":0}}"#, r#"{"mid":"m","num_edit":0}"#] {
+        for text in [
+            r#"{"timestamp":1,"message_edit":{"mid":"m","num_edit":0}}"#,
+            r#"{"mid":"m","num_edit":0}"#,
+        ] {
             let raw = raw(text);
-            let item = MessagingItem::read_change(&Node::parse(&raw).unwrap(), "message_edit").unwrap();
+            let item =
+                MessagingItem::read_change(&Node::parse(&raw).unwrap(), "message_edit").unwrap();
             assert_eq!(item.key, "message_edit");
             assert_eq!(item.payload.unwrap().id("mid").as_deref(), Some("m"));
         }
@@ -249,7 +265,9 @@ mod tests {
 
     #[test]
     fn older_feed_changes_name_the_sender_differently() {
-        let raw = raw(r#"{"item":"comment","verb":"add","sender_id":7300000000000333,"sender_name":"T","published":1}"#);
+        let raw = raw(
+            r#"{"item":"comment","verb":"add","sender_id":7300000000000333,"sender_name":"T","published":1}"#,
+        );
         let change = FeedChange::read(&Node::parse(&raw).unwrap());
         assert_eq!(change.from_id.as_deref(), Some("7300000000000333"));
         assert_eq!((change.from_name.as_deref(), change.published), (Some("T"), Some(true)));

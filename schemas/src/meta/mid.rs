@@ -96,16 +96,22 @@ mod tests {
 
     #[test]
     fn anything_else_is_opaque() {
-        for id in ["", "Z", "ZQ", "random_mid", "m_vAf6xUclbrz3q8c", "mid.1", "aWdf", "äöü", &MID[..40]] {
+        for id in
+            ["", "Z", "ZQ", "random_mid", "m_vAf6xUclbrz3q8c", "mid.1", "aWdf", "äöü", &MID[..40]]
+        {
             assert_eq!(decode(id), None, "{id}");
         }
-        let no_time = STANDARD.encode("ig_dm_item:1:IGMessageID:1:2:3").replace('Z', "ZA").replace('=', "ZD");
+        let no_time =
+            STANDARD.encode("ig_dm_item:1:IGMessageID:1:2:3").replace('Z', "ZA").replace('=', "ZD");
         assert_eq!(decode(&no_time), None);
     }
 
     #[test]
     fn a_conversation_id_tells_the_thread() {
-        let id = STANDARD.encode("ig_dm:1:IGMessageThread:17841400000000101:340282").replace('Z', "ZA").replace('=', "ZD");
+        let id = STANDARD
+            .encode("ig_dm:1:IGMessageThread:17841400000000101:340282")
+            .replace('Z', "ZA")
+            .replace('=', "ZD");
         assert_eq!(decode_thread(&id).unwrap().thread_id, "340282");
         assert_eq!(decode_thread(MID), None);
     }

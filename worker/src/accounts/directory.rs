@@ -146,7 +146,9 @@ mod tests {
             let found = directory.find(Channel::Instagram, id).map(|account| account.id.as_str());
             assert_eq!(found, Some("17841400000000101"), "{id}");
         }
-        let page = directory.find(Channel::Messenger, "103000000000301").map(|account| account.id.as_str());
+        let page = directory
+            .find(Channel::Messenger, "103000000000301")
+            .map(|account| account.id.as_str());
         assert_eq!(page, Some("103000000000301"));
         assert_eq!(directory.find(Channel::Messenger, "25500000000000101"), None);
     }
@@ -156,7 +158,10 @@ mod tests {
         let mut first = account(Channel::Instagram, "1");
         first.aliases = vec!["2".to_owned()];
         let directory = Directory::new(1, vec![first, account(Channel::Instagram, "2")]);
-        assert_eq!(directory.find(Channel::Instagram, "2").map(|account| account.id.as_str()), Some("2"));
+        assert_eq!(
+            directory.find(Channel::Instagram, "2").map(|account| account.id.as_str()),
+            Some("2")
+        );
     }
 
     #[test]

@@ -83,7 +83,11 @@ pub fn decide(drafts: Vec<Draft>, mut known: Known) -> Decision {
             Verdict::Publish { revision, time } => {
                 draft.event.data.origin.revision = revision;
                 draft.event.time = time;
-                known.facts.entry(draft.event.id.clone()).or_default().push(Stored::of(&draft.event));
+                known
+                    .facts
+                    .entry(draft.event.id.clone())
+                    .or_default()
+                    .push(Stored::of(&draft.event));
                 decision.publish.push(Planned { draft, digest });
             }
             Verdict::Known => decision.known.push(draft),
@@ -104,7 +108,8 @@ fn verdict(event: &Event, digest: &Digest, known: &Known) -> Verdict {
     let revision = latest.revision.saturating_add(1);
     let rank = event.data.origin.via.rank();
     let best_rank = stored.iter().map(|stored| stored.rank).max().unwrap_or(rank);
-    let earliest = stored.iter().filter(|stored| stored.time_approximate).map(|stored| stored.time).min();
+    let earliest =
+        stored.iter().filter(|stored| stored.time_approximate).map(|stored| stored.time).min();
     let approximate = event.data.time_approximate;
 
     // A person is discovered once: which of their acts came first is nothing to correct.
@@ -113,8 +118,14 @@ fn verdict(event: &Event, digest: &Digest, known: &Known) -> Verdict {
     }
     if stored.iter().any(|stored| stored.digest == *digest) {
         // Of several times of delivery the earliest wins.
-        let earlier = approximate && latest.digest == *digest && earliest.is_some_and(|earliest| event.time < earliest);
-        return if earlier { Verdict::Publish { revision, time: event.time } } else { Verdict::Known };
+        let earlier = approximate
+            && latest.digest == *digest
+            && earliest.is_some_and(|earliest| event.time < earliest);
+        return if earlier {
+            Verdict::Publish { revision, time: event.time }
+        } else {
+            Verdict::Known
+        };
     }
     let exact_stored = stored.iter().any(|stored| !stored.time_approximate && stored.rank >= rank);
     if (approximate && exact_stored) || says_less(&event.data.fact) {
@@ -188,7 +199,11 @@ mod tests {
 
     #[test]
     fn a_better_source_replaces_a_worse_one_but_not_the_other_way_round() {
-        let drafts = vec![message("a", 10, Via::Reconcile), message("a", 11, Via::Webhook), message("a", 12, Via::Backfill)];
+        let drafts = vec![
+            message("a", 10, Via::Reconcile),
+            message("a", 11, Via::Webhook),
+            message("a", 12, Via::Backfill),
+        ];
         assert_eq!(published(drafts), [(0, 10), (1, 11)]);
     }
 
@@ -204,7 +219,10 @@ mod tests {
     fn an_exact_time_replaces_a_time_of_delivery_for_good() {
         let delivery = approximate(message("a", 20, Via::Webhook));
         let exact = message("a", 15, Via::Webhook);
-        assert_eq!(published(vec![delivery.clone(), exact.clone(), delivery.clone()]), [(0, 20), (1, 15)]);
+        assert_eq!(
+            published(vec![delivery.clone(), exact.clone(), delivery.clone()]),
+            [(0, 20), (1, 15)]
+        );
         assert_eq!(published(vec![exact, delivery]), [(0, 15)]);
     }
 

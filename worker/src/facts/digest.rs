@@ -20,7 +20,11 @@ pub fn digest(event: &Event) -> Digest {
         text(&mut hasher, &event.time.to_string());
     }
     text(&mut hasher, data.contact_id.as_ref().map_or("", AsRef::as_ref));
-    hasher.update([u8::from(data.contact_id.is_some()), u8::from(data.standby), u8::from(data.is_self)]);
+    hasher.update([
+        u8::from(data.contact_id.is_some()),
+        u8::from(data.standby),
+        u8::from(data.is_self),
+    ]);
     // Serialising our own structs cannot fail; were it to, the debug form still tells readings apart.
     match fields(&data.fact) {
         Ok(fields) => value(&mut hasher, &fields),
@@ -113,7 +117,8 @@ mod tests {
         other.data.origin.revision = 3;
         other.traceparent = Some("00-a-b-01".to_owned());
         if let Fact::MessageReceived(message) = &mut other.data.fact {
-            message.sender_resolution = Some(SenderResolution { method: "payload".to_owned(), evidence: None });
+            message.sender_resolution =
+                Some(SenderResolution { method: "payload".to_owned(), evidence: None });
         }
         assert_eq!(digest(&event("a", 1_000)), digest(&other));
     }

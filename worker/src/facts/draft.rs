@@ -69,7 +69,12 @@ impl Draft {
     }
 
     /// Adds a message that becomes known by this event.
-    pub fn with_message(mut self, message_id: MessageId, direction: Direction, thread_id: Option<String>) -> Self {
+    pub fn with_message(
+        mut self,
+        message_id: MessageId,
+        direction: Direction,
+        thread_id: Option<String>,
+    ) -> Self {
         self.messages.push(MessageFact { message_id, direction, thread_id });
         self
     }
@@ -94,7 +99,8 @@ impl Draft {
         via: Via,
     ) -> Self {
         let id = EventId::derive(channel, &account, "fact.withdrawn", &[event_id.as_str()]);
-        let fact = Fact::FactWithdrawn(FactWithdrawn { event_id, reason, superseded_by, message_id });
+        let fact =
+            Fact::FactWithdrawn(FactWithdrawn { event_id, reason, superseded_by, message_id });
         Self::of(Event::new(id, time, channel, account, contact, Origin::of(via), fact))
     }
 }
@@ -106,7 +112,9 @@ pub fn message_of(fact: &Fact) -> Option<&str> {
         Fact::MessageEdited(body) => Some(body.message_id.as_str()),
         Fact::MessageDeleted(body) => Some(body.message_id.as_str()),
         Fact::MessageReacted(body) | Fact::MessageUnreacted(body) => Some(body.message_id.as_str()),
-        Fact::MessageDelivered(body) | Fact::MessageRead(body) => body.message_id.as_ref().map(AsRef::as_ref),
+        Fact::MessageDelivered(body) | Fact::MessageRead(body) => {
+            body.message_id.as_ref().map(AsRef::as_ref)
+        }
         Fact::PostbackReceived(body) => body.message_id.as_ref().map(AsRef::as_ref),
         Fact::FeedbackReceived(body) => body.message_id.as_ref().map(AsRef::as_ref),
         Fact::OrderReceived(body) => body.message_id.as_ref().map(AsRef::as_ref),

@@ -35,7 +35,11 @@ pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<K
             time: Timestamp::from(row.try_get::<DateTime<Utc>, _>("time")?),
             time_approximate: row.try_get("time_approximate")?,
         };
-        known.facts.entry(EventId::new(row.try_get::<String, _>("event_id")?)).or_default().push(stored);
+        known
+            .facts
+            .entry(EventId::new(row.try_get::<String, _>("event_id")?))
+            .or_default()
+            .push(stored);
     }
     let rows = sqlx::query("select event_id from worker.withdrawn where event_id = any($1)")
         .bind(&ids)
@@ -53,13 +57,17 @@ fn digest_of(bytes: &[u8]) -> Digest {
 }
 
 /// Rows are written in one order everywhere, so that two transactions cannot wait for each other.
-pub(super) async fn record_facts(conn: &mut PgConnection, placed: &[Placed]) -> Result<(), FactError> {
+pub(super) async fn record_facts(
+    conn: &mut PgConnection,
+    placed: &[Placed],
+) -> Result<(), FactError> {
     if placed.is_empty() {
         return Ok(());
     }
     let mut placed: Vec<&Placed> = placed.iter().collect();
     placed.sort_by(|a, b| key(a).cmp(&key(b)));
-    let column = |get: fn(&Placed) -> Option<String>| placed.iter().map(|one| get(one)).collect::<Vec<_>>();
+    let column =
+        |get: fn(&Placed) -> Option<String>| placed.iter().map(|one| get(one)).collect::<Vec<_>>();
     let inserted = sqlx::query(
         "insert into worker.facts (event_id, revision, kind, channel, account_id, contact_id, message_id, digest, rank, time,
                                    time_approximate, raw_seq, raw_index, event_seq)
@@ -112,11 +120,16 @@ async fn compare(conn: &mut PgConnection, placed: &[&Placed]) -> Result<(), Fact
 }
 
 /// Remembers what must not return.
-pub(super) async fn record_withdrawals(conn: &mut PgConnection, placed: &[Placed]) -> Result<(), FactError> {
+pub(super) async fn record_withdrawals(
+    conn: &mut PgConnection,
+    placed: &[Placed],
+) -> Result<(), FactError> {
     let mut rows = Vec::new();
     for one in placed {
         if let Fact::FactWithdrawn(body) = &event(one).data.fact {
-            let reason = serde_json::to_value(body.reason).ok().and_then(|value| value.as_str().map(str::to_owned));
+            let reason = serde_json::to_value(body.reason)
+                .ok()
+                .and_then(|value| value.as_str().map(str::to_owned));
             rows.push((
                 body.event_id.to_string(),
                 reason.unwrap_or_default(),
@@ -151,7 +164,11 @@ fn message_rows<'a>(drafts: impl Iterator<Item = &'a Draft>) -> Vec<MessageRow<'
     let mut rows = Vec::new();
     for draft in drafts {
         let Some(contact) = draft.event.data.contact_id.as_ref() else { continue };
-        rows.extend(draft.messages.iter().map(|message| MessageRow { draft, message, contact: contact.as_str() }));
+        rows.extend(draft.messages.iter().map(|message| MessageRow {
+            draft,
+            message,
+            contact: contact.as_str(),
+        }));
     }
     // One row per message, or the statement would touch a row twice; the last reading wins.
     rows.sort_by(|a, b| row_key(a).cmp(&row_key(b)));

@@ -1,0 +1,110 @@
+//! ◆ Pure: ids of facts from their natural keys (`meta-platform.md` section 3.5), the same whoever tells the fact.
+//!
+//! Never from `entry.time`: a redelivery in another batch has another one.
+
+use schemas::event::Origin;
+use schemas::facts::ContactDiscovered;
+use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, Timestamp, ids};
+
+use super::draft::Draft;
+
+/// A message, in either direction: a better source may correct the direction under the same id.
+pub fn message(channel: Channel, account: &AccountId, mid: &str) -> EventId {
+    EventId::derive(channel, account, "message", &[mid])
+}
+
+/// The withdrawal of a message by its author.
+pub fn deleted(channel: Channel, account: &AccountId, mid: &str) -> EventId {
+    EventId::derive(channel, account, "deleted", &[mid])
+}
+
+/// A real edit.
+pub fn edit(
+    channel: Channel,
+    account: &AccountId,
+    mid: &str,
+    number: Option<i64>,
+    text: Option<&str>,
+) -> EventId {
+    let number = number.map(|number| number.to_string()).unwrap_or_default();
+    let hash = text.map(|text| ids::sha256_hex(text.as_bytes())).unwrap_or_default();
+    EventId::derive(channel, account, "edit", &[mid, &number, &hash])
+}
+
+/// Nobody knows who sent a message (or an edit of it).
+pub fn unresolved(channel: Channel, account: &AccountId, mid: &str) -> EventId {
+    EventId::derive(channel, account, "sender.unresolved", &[mid])
+}
+
+/// A person was seen for the first time.
+pub fn discovered(channel: Channel, account: &AccountId, contact: &ContactId) -> EventId {
+    EventId::derive(channel, account, "contact.discovered", &[contact.as_str()])
+}
+
+/// The name shown until a profile was read: "User 790621", "IG User 0909".
+pub fn placeholder(channel: Channel, contact: &ContactId) -> String {
+    match channel {
+        Channel::Messenger => format!("User {}", ids::tail(contact.as_str(), 6)),
+        Channel::Instagram => format!("IG User {}", ids::tail(contact.as_str(), 4)),
+    }
+}
+
+/// Whether Meta can mean a person by this id: placeholder words and ids of fewer than 10 digits are none
+/// (`meta-platform.md` sections 3.4 and 5.3). The account's own ids are to be excluded as well.
+pub fn may_be_contact(id: &str) -> bool {
+    id.bytes().filter(u8::is_ascii_digit).count() >= 10
+}
+
+/// `contact.discovered`; published at most once per contact, whatever comes later.
+#[allow(clippy::too_many_arguments)] // the parts of an event
+pub fn discovery(
+    channel: Channel,
+    account: AccountId,
+    contact: ContactId,
+    time: Timestamp,
+    time_approximate: bool,
+    username: Option<String>,
+    last_interaction_at: Option<Timestamp>,
+    origin: Origin,
+) -> Draft {
+    let id = discovered(channel, &account, &contact);
+    let placeholder = placeholder(channel, &contact);
+    let fact =
+        Fact::ContactDiscovered(ContactDiscovered { placeholder, username, last_interaction_at });
+    let mut event = Event::new(id, time, channel, account, Some(contact), origin, fact);
+    event.data.time_approximate = time_approximate;
+    Draft::of(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_show_the_last_digits() {
+        assert_eq!(placeholder(Channel::Messenger, &"7300000000790621".into()), "User 790621");
+        assert_eq!(placeholder(Channel::Instagram, &"5200000000000909".into()), "IG User 0909");
+    }
+
+    #[test]
+    fn placeholder_words_and_short_ids_are_no_contacts() {
+        for id in ["12334", "232323232", "unknown_sender", "", "0", "undefined"] {
+            assert!(!may_be_contact(id), "{id}");
+        }
+        assert!(may_be_contact("5200000000000011"));
+    }
+
+    #[test]
+    fn edits_of_one_message_differ_by_number_and_text() {
+        let (channel, account) = (Channel::Instagram, AccountId::from("1"));
+        let ids = [
+            edit(channel, &account, "m", Some(1), Some("a")),
+            edit(channel, &account, "m", Some(2), Some("a")),
+            edit(channel, &account, "m", Some(1), Some("b")),
+            message(channel, &account, "m"),
+            deleted(channel, &account, "m"),
+        ];
+        let distinct: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+    }
+}

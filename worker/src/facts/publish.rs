@@ -1,0 +1,109 @@
+//! Publishing a plan to INBOX_EVENTS, and finding out what a `duplicate` answer stands for.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::stream::RawMessageErrorKind;
+use runtime::publish::{Outgoing, PublishFailure};
+use schemas::{Event, raw, subjects};
+
+use super::decide::Planned;
+use super::digest::digest;
+use super::draft::Draft;
+use super::{FactStore, Placed, Plan, Published};
+
+/// How long one batch may take before the whole call is repeated with the same ids.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Why events may not be in the stream. All of them pass: repeat with the same drafts.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The broker did not store them, or did not say so.
+    #[error("the broker does not take events: {0}")]
+    Broker(#[from] PublishFailure),
+    /// An event has no JSON form.
+    #[error("an event cannot be written as JSON")]
+    Encode(#[from] serde_json::Error),
+    /// An event that was stored earlier could not be read back.
+    #[error("reading back position {sequence} of INBOX_EVENTS: {reason}")]
+    ReadBack {
+        /// The position.
+        sequence: u64,
+        /// What the broker said.
+        reason: String,
+    },
+}
+
+/// How publishing a plan ended.
+pub(super) enum Attempt {
+    /// All are in the stream.
+    Done(Published),
+    /// Under some ids the stream holds other readings which nobody has recorded: plan again, knowing these.
+    Found(Vec<Placed>),
+}
+
+impl FactStore {
+    pub(super) async fn publish_plan(&self, plan: Plan) -> Result<Attempt, PublishError> {
+        let Plan { decision, mut adopted } = plan;
+        let outgoing = decision
+            .publish
+            .iter()
+            .map(|planned| outgoing(&planned.draft.event))
+            .collect::<Result<Vec<_>, _>>()?;
+        let stored = self.broker.publish_all(outgoing, WAIT).await?;
+        let mut placed = Vec::with_capacity(stored.len());
+        let mut found = Vec::new();
+        for (planned, stored) in decision.publish.into_iter().zip(stored) {
+            // Published before: by us, before a crash, or by somebody else who read the fact at the same moment.
+            if stored.duplicate
+                && let Some(event) = self.read_back(stored.sequence).await?
+                && event.id == planned.draft.event.id
+                && digest(&event) != planned.digest
+            {
+                let planned = Planned { digest: digest(&event), draft: Draft::of(event) };
+                found.push(Placed { planned, event_seq: stored.sequence });
+                continue;
+            }
+            placed.push(Placed { planned, event_seq: stored.sequence });
+        }
+        if found.is_empty() {
+            let (known, refused) = (decision.known, decision.refused);
+            return Ok(Attempt::Done(Published { placed, known, refused, adopted }));
+        }
+        adopted.append(&mut found);
+        Ok(Attempt::Found(adopted))
+    }
+
+    /// The event at a position; `None` when it was erased meanwhile or is no event.
+    async fn read_back(&self, sequence: u64) -> Result<Option<Event>, PublishError> {
+        let failed = |reason: String| PublishError::ReadBack { sequence, reason };
+        let stream = self
+            .broker
+            .js()
+            .get_stream_no_info(subjects::INBOX_EVENTS)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        match stream.get_raw_message(sequence).await {
+            Ok(message) => Ok(serde_json::from_slice(&message.payload).ok()),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+}
+
+/// An event as the broker gets it.
+///
+/// # Errors
+/// When it has no JSON form, which does not happen for events built here.
+pub fn outgoing(event: &Event) -> Result<Outgoing, serde_json::Error> {
+    let mut headers = HeaderMap::new();
+    if let Some(traceparent) = &event.traceparent {
+        headers.insert(raw::header::TRACEPARENT, traceparent.as_str());
+    }
+    Ok(Outgoing {
+        subject: event.nats_subject(),
+        id: event.nats_message_id(),
+        headers,
+        payload: serde_json::to_vec(event)?.into(),
+    })
+}

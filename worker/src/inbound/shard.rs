@@ -1,0 +1,345 @@
+//! One shard of META_RAW while its lease is held: read, normalise, publish, and record in one transaction with the position.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use runtime::follow::{Follower, Received, StreamRecreated};
+use runtime::lease::{Lease, Position};
+use runtime::retry::Backoff;
+use schemas::raw::{RawMeta, header};
+use schemas::{Event, Fact, Kind, Timestamp, subjects};
+use tokio_util::sync::CancellationToken;
+
+use super::Inbound;
+use super::accounts::refresh;
+use super::normalize::{normalize, unreadable};
+use super::output::{Normalized, Output, Senderless};
+use crate::accounts::directory::Directory;
+use crate::enrich::wants::{self, Want};
+use crate::facts::{Draft, FactError, Published};
+use crate::reply::state;
+use crate::resolve::waiting::{self, Revealed};
+
+/// Raw webhooks taken at once, when so many are there.
+const BATCH_MAX: usize = 200;
+/// Bytes of raw webhooks that go into one transaction.
+const BATCH_BYTES_MAX: usize = 2 << 20;
+/// How long to wait before looking again at a stream that was made anew.
+const RECREATED_PAUSE: Duration = Duration::from_secs(30);
+
+/// The work on one shard.
+pub(super) struct Shard<'a> {
+    inbound: &'a Inbound,
+    lease: &'a Lease,
+    label: String,
+    filter: String,
+    accounts: Directory,
+    position: u64,
+}
+
+/// Why a batch did not take effect.
+#[derive(Debug, thiserror::Error)]
+enum BatchError {
+    #[error(transparent)]
+    Facts(#[from] FactError),
+    #[error("the database")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Whether a batch took effect.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    Yes,
+    /// Somebody else holds the shard or moved its position.
+    Lost,
+}
+
+impl<'a> Shard<'a> {
+    pub(super) fn new(inbound: &'a Inbound, lease: &'a Lease, number: u32) -> Self {
+        Self {
+            inbound,
+            lease,
+            label: format!("{number:02}"),
+            filter: subjects::raw_shard_filter(number),
+            // No version is negative: the first batch reads the accounts.
+            accounts: Directory::new(-1, Vec::new()),
+            position: 0,
+        }
+    }
+
+    /// Works until `stop`, or until the shard turns out to be somebody else's. What was not committed comes again.
+    pub(super) async fn run(mut self, stop: &CancellationToken) {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+        let Some(stored) = self.stored_position(&mut backoff, stop).await else { return };
+        self.position = stored.seq;
+        let mut follower = Follower::new(
+            self.inbound.broker.clone(),
+            subjects::META_RAW,
+            self.filter.clone(),
+            stored.seq,
+            stored.created,
+        );
+        loop {
+            let batch = tokio::select! {
+                () = stop.cancelled() => return,
+                batch = follower.next_batch(BATCH_MAX) => batch,
+            };
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(recreated) => return self.wait_for_operator(&recreated, stop).await,
+            };
+            metrics::gauge!("hookline_normalize_lag_messages", "shard" => self.label.clone())
+                .set(follower.pending() as f64 + batch.len() as f64);
+            for slice in slices(&batch) {
+                loop {
+                    match self.take(slice, follower.created()).await {
+                        Ok(Taken::Yes) => break,
+                        Ok(Taken::Lost) => {
+                            tracing::warn!(shard = %self.label, "The shard is somebody else's now; letting go");
+                            return;
+                        }
+                        Err(error) => {
+                            if backoff.attempts() == 0 {
+                                tracing::warn!(shard = %self.label, error = %chain(&error), "Normalising waits; trying again");
+                            }
+                            tokio::select! {
+                                () = stop.cancelled() => return,
+                                () = tokio::time::sleep(backoff.next(rand::random())) => {}
+                            }
+                        }
+                    }
+                }
+                if backoff.attempts() > 0 {
+                    tracing::info!(shard = %self.label, "Normalising goes on");
+                    backoff.reset();
+                }
+                if stop.is_cancelled() {
+                    return;
+                }
+            }
+            metrics::gauge!("hookline_normalize_lag_messages", "shard" => self.label.clone())
+                .set(follower.pending() as f64);
+        }
+    }
+
+    async fn stored_position(
+        &self,
+        backoff: &mut Backoff,
+        stop: &CancellationToken,
+    ) -> Option<Position> {
+        loop {
+            match self.inbound.leases.position(&self.lease.name).await {
+                Ok(position) => {
+                    backoff.reset();
+                    return Some(position);
+                }
+                Err(error) => {
+                    tracing::debug!(shard = %self.label, %error, "Could not read the position")
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                () = tokio::time::sleep(backoff.next(rand::random())) => {}
+            }
+        }
+    }
+
+    async fn wait_for_operator(&self, recreated: &StreamRecreated, stop: &CancellationToken) {
+        metrics::counter!("hookline_normalize_stream_recreated_total", "shard" => self.label.clone()).increment(1);
+        tracing::error!(shard = %self.label, error = %recreated, "Normalising stopped: it would skip or repeat raw webhooks");
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(RECREATED_PAUSE) => {}
+        }
+    }
+
+    /// Takes some raw webhooks: all of their effects and the position, or nothing.
+    async fn take(
+        &mut self,
+        batch: &[Received],
+        created: Option<Timestamp>,
+    ) -> Result<Taken, BatchError> {
+        let Some(last) = batch.last() else { return Ok(Taken::Yes) };
+        let began = Instant::now();
+        {
+            let mut conn = self.inbound.facts.pool().acquire().await?;
+            if let Some(accounts) = refresh(&mut conn, self.accounts.version()).await? {
+                self.accounts = accounts;
+            }
+        }
+        let (drafts, hints) = self.read(batch);
+        let to = Position { seq: last.sequence, created };
+        let published = loop {
+            let published = self.inbound.facts.publish(&drafts).await?;
+            let mut tx = self.inbound.facts.pool().begin().await?;
+            match self.inbound.facts.record(&mut tx, &published).await {
+                Ok(()) => {}
+                Err(FactError::Conflict { .. }) => {
+                    tx.rollback().await?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            let now = runtime::now();
+            let events = told(&published);
+            waiting::admit(&mut tx, &hints, now, self.inbound.twin_grace).await?;
+            let revealed: Vec<Revealed> = events.iter().filter_map(Revealed::by).collect();
+            waiting::reveal(&mut tx, &revealed).await?;
+            let wanted: Vec<Want> = events.iter().filter_map(Want::of).collect();
+            wants::note(&mut tx, &wanted).await?;
+            state::note(&mut tx, &events, now).await?;
+            let leases = &self.inbound.leases;
+            let moved = leases
+                .move_position(&mut tx, self.lease, subjects::META_RAW, self.position, to)
+                .await?;
+            if !moved {
+                tx.rollback().await?;
+                return Ok(Taken::Lost);
+            }
+            tx.commit().await?;
+            break published;
+        };
+        self.position = last.sequence;
+        count(batch.len(), &published, began.elapsed());
+        Ok(Taken::Yes)
+    }
+
+    fn read(&self, batch: &[Received]) -> (Vec<Draft>, Vec<Senderless>) {
+        let (mut drafts, mut hints) = (Vec::new(), Vec::new());
+        for raw in batch {
+            for output in self.normalize(raw).outputs {
+                match output {
+                    Output::Fact(draft) => drafts.push(draft),
+                    Output::Senderless(hint) => hints.push(hint),
+                }
+            }
+        }
+        (drafts, hints)
+    }
+
+    /// A raw webhook that makes the normaliser panic is reported, kept, and holds up nobody.
+    fn normalize(&self, raw: &Received) -> Normalized {
+        let meta = raw_meta(raw);
+        let span = tracing::info_span!("normalize", raw.seq = raw.sequence);
+        runtime::telemetry::continue_trace(&span, meta.traceparent.as_deref());
+        let _entered = span.enter();
+        match catch_unwind(AssertUnwindSafe(|| normalize(&raw.payload, &meta, &self.accounts))) {
+            Ok(normalized) => normalized,
+            Err(_) => {
+                tracing::error!(
+                    raw.seq = raw.sequence,
+                    "The normaliser failed on raw webhook {}: keep its bytes, they show a bug; `hookline replay --seq` reads it again",
+                    raw.sequence
+                );
+                unreadable(&raw.payload, &meta)
+            }
+        }
+    }
+}
+
+/// Every event these raw webhooks told, published now or before: what belongs to them is noted again after a crash in between.
+fn told(published: &Published) -> Vec<Event> {
+    let known = published.known.iter().map(|draft| &draft.event);
+    published.events().chain(known).cloned().collect()
+}
+
+/// Cuts a batch so that no transaction grows without bound.
+fn slices(batch: &[Received]) -> Vec<&[Received]> {
+    let mut slices = Vec::new();
+    let (mut from, mut bytes) = (0, 0);
+    for (n, raw) in batch.iter().enumerate() {
+        if n > from && bytes + raw.payload.len() > BATCH_BYTES_MAX {
+            slices.push(&batch[from..n]);
+            (from, bytes) = (n, 0);
+        }
+        bytes += raw.payload.len();
+    }
+    if from < batch.len() {
+        slices.push(&batch[from..]);
+    }
+    slices
+}
+
+/// What ingest stored beside the bytes.
+pub(super) fn raw_meta(raw: &Received) -> RawMeta {
+    let text = |name: &str| raw.header(name).map(str::to_owned);
+    RawMeta {
+        stream_sequence: raw.sequence,
+        received_at: raw
+            .header(header::RECEIVED_AT)
+            .and_then(|time| time.parse().ok())
+            .unwrap_or(raw.stored_at),
+        secret: text(header::SECRET),
+        path: text(header::PATH),
+        traceparent: text(header::TRACEPARENT),
+    }
+}
+
+fn count(raws: usize, published: &Published, took: Duration) {
+    metrics::counter!("hookline_normalize_raw_total").increment(raws as u64);
+    metrics::histogram!("hookline_normalize_batch_seconds").record(took.as_secs_f64());
+    let duplicates = published
+        .known
+        .iter()
+        .filter(|draft| draft.event.kind() != Kind::ContactDiscovered)
+        .count();
+    metrics::counter!("hookline_normalize_duplicates_total").increment(duplicates as u64);
+    for event in published.events() {
+        metrics::counter!("hookline_normalize_events_total", "kind" => event.kind().as_str())
+            .increment(1);
+        if let Fact::WebhookUnrecognized(shape) = &event.data.fact {
+            metrics::counter!("hookline_normalize_unrecognized_total", "reason" => shape.reason.clone()).increment(1);
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(sequence: u64, bytes: usize) -> Received {
+        Received {
+            sequence,
+            subject: "meta.v1.raw.any.00".to_owned(),
+            headers: async_nats::HeaderMap::new(),
+            payload: vec![b' '; bytes].into(),
+            stored_at: Timestamp::from_millis(5),
+            pending: 0,
+        }
+    }
+
+    #[test]
+    fn batches_are_cut_by_bytes_and_lose_nothing() {
+        let batch = [raw(1, 1), raw(2, 3 << 20), raw(3, 1 << 20), raw(4, 1 << 20), raw(5, 1)];
+        let cut: Vec<Vec<u64>> = slices(&batch)
+            .iter()
+            .map(|slice| slice.iter().map(|raw| raw.sequence).collect())
+            .collect();
+        assert_eq!(cut, [vec![1], vec![2], vec![3, 4], vec![5]]);
+        assert!(slices(&[]).is_empty());
+    }
+
+    #[test]
+    fn headers_tell_when_and_by_whom_and_may_be_missing() {
+        let mut message = raw(7, 1);
+        assert_eq!(raw_meta(&message).received_at, Timestamp::from_millis(5));
+        message.headers.insert(header::RECEIVED_AT, "2026-11-18T11:10:00.007Z");
+        message.headers.insert(header::SECRET, "shop");
+        let meta = raw_meta(&message);
+        assert_eq!(
+            (meta.received_at.as_millis(), meta.secret.as_deref()),
+            (1_795_000_200_007, Some("shop"))
+        );
+    }
+}
