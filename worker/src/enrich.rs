@@ -1,0 +1,6 @@
+//! Profiles of people, read from Graph off the message path: only in a messaging context, once per person at a time over all workers,
+//! within the rate budget, each refusal by its own rule (features, "Contacts and profiles"; `meta-platform.md` section 8.2).
+//!
+//! [`wants`] notes who wrote, [`freshness`] decides when to ask (again), [`profile`] reads the answer.
+
+pub mod wants;

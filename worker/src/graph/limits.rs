@@ -1,0 +1,184 @@
+//! ◆ Pure: Meta's usage headers (`meta-platform.md` section 10), and how much of an allowance each kind of work may use.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemas::Timestamp;
+use serde::Deserialize;
+
+/// What a call is made for, the most important first. Each may use the allowance up to its share, so that the next more important
+/// kind still finds some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// Replies and their reconciliation.
+    Reply,
+    /// Finding the senders of messages.
+    Resolve,
+    /// Acts on comments.
+    Moderate,
+    /// Profiles.
+    Enrich,
+    /// Imports, insights, checks of completeness.
+    Sync,
+}
+
+impl Lane {
+    /// All, the most important first.
+    pub const ALL: [Self; 5] = [Self::Reply, Self::Resolve, Self::Moderate, Self::Enrich, Self::Sync];
+
+    /// Up to which percentage of the allowance this kind of work goes on.
+    pub const fn percent_max(self) -> u32 {
+        match self {
+            Self::Reply => 100,
+            Self::Resolve => 90,
+            Self::Moderate => 80,
+            Self::Enrich => 60,
+            Self::Sync => 50,
+        }
+    }
+}
+
+/// What the headers of one answer say, in percent of the allowance; throttled at 100.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// `X-App-Usage`
+    pub app: Option<u32>,
+    /// The highest of `X-Business-Use-Case-Usage` and `X-Page-Usage`.
+    pub account: Option<u32>,
+    /// The longest time until access is given again; absent when access was not lost.
+    pub regain: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct Counts {
+    #[serde(default)]
+    call_count: f64,
+    #[serde(default)]
+    total_time: f64,
+    #[serde(default)]
+    total_cputime: f64,
+    #[serde(default)]
+    estimated_time_to_regain_access: f64,
+    #[serde(default, rename = "type")]
+    kind: String,
+}
+
+impl Counts {
+    /// Any of the counts limits, so the highest counts.
+    fn percent(&self) -> u32 {
+        let highest = self.call_count.max(self.total_time).max(self.total_cputime);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to 0..=1000
+        {
+            highest.clamp(0.0, 1000.0).ceil() as u32
+        }
+    }
+
+    fn regain(&self) -> Option<Duration> {
+        // Minutes. A week is longer than Meta ever throttles: a larger number is a broken header.
+        let minutes = self.estimated_time_to_regain_access;
+        (0.0 < minutes && minutes <= 7.0 * 24.0 * 60.0).then(|| Duration::from_secs_f64(minutes * 60.0))
+    }
+}
+
+impl Usage {
+    /// Reads the headers; a broken one is ignored.
+    pub fn parse(app: Option<&str>, page: Option<&str>, business: Option<&str>) -> Self {
+        let counts = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Counts>(text).ok());
+        let mut usage = Self { app: counts(app).map(|counts| counts.percent()), ..Self::default() };
+        usage.account = counts(page).map(|counts| counts.percent());
+        let by_id: BTreeMap<String, Vec<Counts>> =
+            business.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        for counts in by_id.values().flatten().filter(|counts| !counts.kind.starts_with("ads")) {
+            usage.account = usage.account.max(Some(counts.percent()));
+            usage.regain = usage.regain.max(counts.regain());
+        }
+        usage
+    }
+}
+
+/// How one allowance (of an app, or of an account) stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meter {
+    /// The last figure, and when it was told.
+    measured: Option<(u32, Timestamp)>,
+    /// No call before.
+    closed_until: Option<Timestamp>,
+    /// Refusals for the limit since the last success.
+    refusals: u32,
+}
+
+/// Delays of the budget.
+#[derive(Clone, Copy, Debug)]
+pub struct Pauses {
+    /// First pause after a refusal that does not tell for how long.
+    pub min: Duration,
+    /// Longest such pause.
+    pub max: Duration,
+    /// A figure older than this says nothing any more: the allowance moves on while nobody asks.
+    pub measured_for: Duration,
+}
+
+impl Meter {
+    /// How long this kind of work must wait; `None`: it may go on.
+    pub fn wait(&self, lane: Lane, now: Timestamp, pauses: &Pauses) -> Option<Duration> {
+        if let Some(until) = self.closed_until.filter(|until| now < *until) {
+            return Some(until.since(now));
+        }
+        let (percent, at) = self.measured?;
+        let until = at.plus(pauses.measured_for);
+        (lane.percent_max() <= percent && lane != Lane::Reply && now < until).then(|| until.since(now))
+    }
+
+    /// Takes in a figure. At 100 % with a time to regain access, or with a refusal, the meter closes.
+    pub fn measure(&mut self, percent: u32, regain: Option<Duration>, now: Timestamp) {
+        self.measured = Some((percent, now));
+        if let Some(regain) = regain {
+            self.close(now.plus(regain));
+        }
+    }
+
+    /// Takes in a call that was not refused for the limit.
+    pub const fn pass(&mut self) {
+        self.refusals = 0;
+    }
+
+    /// Takes in a refusal for the limit. Calls made while throttled prolong the block, so every further one doubles the pause.
+    /// Returns how long it now is.
+    pub fn refuse(&mut self, regain: Option<Duration>, now: Timestamp, pauses: &Pauses) -> Duration {
+        let pause = regain.unwrap_or_else(|| runtime::retry::delay(pauses.min, pauses.max, self.refusals, 1.0));
+        // Refusals that arrive while it is closed already were under way: they are one and the same.
+        if self.closed_until.is_none_or(|until| until <= now) {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        self.close(now.plus(pause));
+        pause
+    }
+
+    fn close(&mut self, until: Timestamp) {
+        self.closed_until = self.closed_until.max(Some(until));
+    }
+
+    /// Until when no call may be made, where that is later than `now`.
+    pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.closed_until.filter(|until| now < *until)
+    }
+}
+
+/// Spaces calls evenly: the Conversations API allows 2 per second and account (`meta-platform.md` section 10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    next: Option<Timestamp>,
+}
+
+impl Pace {
+    /// Takes the next slot and tells how long to wait for it.
+    pub fn take(&mut self, every: Duration, now: Timestamp) -> Duration {
+        let slot = self.next.map_or(now, |next| next.max(now));
+        self.next = Some(slot.plus(every));
+        slot.since(now)
+    }
+}
+
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod tests;
