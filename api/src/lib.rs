@@ -1,1 +1,151 @@
-//! api
+//! The inbox API (contract section 7): reads the read model, publishes commands and acts of people, pushes events live.
+//!
+//! Read in this order: [`config`], [`auth`], [`problem`], [`extract`], [`cursor`], [`list`], [`publish`], [`wait`], [`layers`],
+//! [`openapi`], then one file per resource: [`conversations`], [`messages`], [`replies`], [`acts`], [`contacts`], [`blocklist`],
+//! [`comments`], [`mentions`], [`feed`], [`accounts`], [`insights`], [`conversions`], [`templates`], and [`live`].
+//!
+//! It never calls Meta and never writes to the read model: what it wants done, it publishes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use runtime::broker::{Broker, Needs};
+use runtime::config::Settings;
+use runtime::health::{self, Health};
+use runtime::serve::{self, Limits};
+use runtime::streams::StreamName;
+use runtime::{db, telemetry};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub mod accounts;
+pub mod acts;
+pub mod auth;
+pub mod blocklist;
+pub mod commands;
+pub mod comments;
+pub mod config;
+pub mod contacts;
+pub mod conversations;
+pub mod conversions;
+pub mod cursor;
+pub mod extract;
+pub mod feed;
+pub mod insights;
+pub mod layers;
+pub mod list;
+pub mod live;
+pub mod mentions;
+pub mod messages;
+pub mod openapi;
+pub mod problem;
+pub mod publish;
+pub mod replies;
+pub mod templates;
+pub mod wait;
+
+use config::Config;
+use cursor::Cursors;
+
+/// Largest request body, bytes.
+pub const BODY_MAX: usize = 256 << 10;
+/// Connections to Postgres of one process.
+const CONNECTIONS_MAX: u32 = 16;
+
+/// What every route may use.
+pub struct App {
+    /// Postgres.
+    pub pool: PgPool,
+    /// NATS.
+    pub broker: Broker,
+    /// How far the read model has come.
+    pub projected: wait::Projected,
+    /// Events as they are projected.
+    pub live: live::Live,
+    /// Who may call.
+    pub tokens: auth::Tokens,
+    /// Signs cursors.
+    pub cursors: Cursors,
+}
+
+/// The handle routes get.
+pub type State = axum::extract::State<Arc<App>>;
+
+/// An API that listens but does not answer yet.
+pub struct Api {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    config: Config,
+    pool: PgPool,
+}
+
+impl Api {
+    /// Reads the configuration and takes the port.
+    ///
+    /// # Errors
+    /// One line naming the variable that is wrong.
+    pub async fn bind(settings: Settings) -> anyhow::Result<Self> {
+        let config = Config::from_settings(&settings)?;
+        let pool = db::pool(&settings, "api", CONNECTIONS_MAX)?;
+        let listener = serve::bind("API_LISTEN", config.listen).await?;
+        let local_addr = listener.local_addr()?;
+        Ok(Self { listener, local_addr, config, pool })
+    }
+
+    /// Where it listens; tells the port where `API_LISTEN` asked for any.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Answers until `shutdown`. Waits for NATS and Postgres in the background: until they are there, `/readyz` says what is missing and
+    /// `/v1` answers 503.
+    ///
+    /// # Errors
+    /// When the configuration cannot work, or the database was migrated by a changed file.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Self { listener, local_addr, config, pool } = self;
+        if config.tokens.is_empty() {
+            tracing::warn!("API_TOKENS is not set: every request to /v1 is refused");
+        }
+        let needs =
+            Needs { streams: &[StreamName::Events, StreamName::Commands], best_effort: false };
+        let broker = Broker::connect("api", config.nats, needs, shutdown.clone()).await?;
+        let health = Health::new();
+        health.set("migrations", Err("not done yet".to_owned()));
+        health::watch_broker(&health, &broker, shutdown.clone());
+        health::watch_postgres(&health, &pool, shutdown.clone());
+        let projected = wait::Projected::follow(pool.clone(), health.clone(), shutdown.clone());
+        let live = live::Live::start(broker.clone(), projected.clone(), shutdown.clone());
+        let app = Arc::new(App {
+            pool: pool.clone(),
+            broker,
+            projected,
+            live,
+            tokens: config.tokens,
+            cursors: config.cursors,
+        });
+        let router = openapi::router(app, &health, telemetry::metrics_handle());
+        // A failed migration stops the role, so that it is seen.
+        let stop = shutdown.child_token();
+        let served = tokio::spawn(serve::serve(listener, router, Limits::default(), stop.clone()));
+        tracing::info!(address = %local_addr, "The inbox API listens on http://{local_addr}, its description is at /docs");
+        let migrated = db::migrate(&pool, "api", sqlx::migrate!("./migrations"), &shutdown).await;
+        match &migrated {
+            Ok(true) => health.set("migrations", Ok(())),
+            Ok(false) => {}
+            Err(_) => stop.cancel(),
+        }
+        served.await?;
+        pool.close().await;
+        migrated.map(|_| ())
+    }
+}
+
+/// The whole role: binds, then runs until `shutdown`.
+///
+/// # Errors
+/// As [`Api::bind`] and [`Api::run`].
+pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    Api::bind(settings).await?.run(shutdown).await
+}

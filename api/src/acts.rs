@@ -1,0 +1,273 @@
+//! Acts of people on a conversation: read, archive, unarchive, assign, and typing.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use schemas::facts::{ConversationAssigned, ConversationMark};
+use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, Origin, Timestamp, Via};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::auth::Caller;
+use crate::commands::{CommandState, Wish};
+use crate::conversations::{self, Conversation};
+use crate::extract::{Body, Id, IdempotencyKey, Nothing, check_text};
+use crate::problem::Problem;
+use crate::publish::{Known, Message, Request, digest};
+use crate::wait::ACT_WAIT;
+use crate::{App, State};
+
+/// An act of a person: it becomes an event.
+pub struct Act<'a> {
+    /// Who acts.
+    pub caller: &'a Caller,
+    /// The `Idempotency-Key`, where the caller sent one.
+    pub key: Option<String>,
+    /// The channel.
+    pub channel: Channel,
+    /// The account.
+    pub account: AccountId,
+    /// The person.
+    pub contact: ContactId,
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub fact: Fact,
+}
+
+impl App {
+    /// Publishes an act and waits, at most 2 s, until it is projected. `false`: it is stored and will be.
+    ///
+    /// # Errors
+    /// 409 when the key was used otherwise, 503 when NATS or Postgres is away.
+    pub async fn act(&self, act: Act<'_>) -> Result<bool, Problem> {
+        let Act { caller, key, channel, account, contact, time, fact } = act;
+        let fields = fact.to_fields().map_err(|_| Problem::internal())?;
+        let asked = digest(&[
+            fact.kind().as_str(),
+            contact.as_str(),
+            &serde_json::Value::Object(fields).to_string(),
+        ]);
+        let once = || format!("\0{}", uuid::Uuid::now_v7());
+        // The contact is not part of it: one key is one request, whatever it is about.
+        let id = EventId::derive(
+            channel,
+            &account,
+            "api.act",
+            &[&caller.name, &key.clone().unwrap_or_else(once)],
+        );
+        let mut event =
+            Event::new(id, time, channel, account, Some(contact), Origin::of(Via::Api), fact);
+        event.traceparent = runtime::telemetry::traceparent();
+        let mut publish = true;
+        if key.is_some() {
+            let message = serde_json::to_value(&event).map_err(|_| Problem::internal())?;
+            let request = Request {
+                id: event.id.as_str(),
+                kind: "act",
+                caller,
+                channel,
+                account: &event.data.account_id,
+                conversation: event.data.conversation_id.as_ref().map(AsRef::as_ref),
+                digest: asked,
+            };
+            match self.store(&request, &message).await? {
+                // The first try's event, as it was: one id is one fact with one time.
+                Known::Unpublished(stored) => {
+                    event = serde_json::from_value(stored).map_err(|_| Problem::internal())?;
+                }
+                Known::Published | Known::New => publish = false,
+            }
+        }
+        if !publish {
+            return Ok(true);
+        }
+        let stored = self.publish(Message::Act(&event)).await?;
+        let projected = self.projected.reach_within(stored.sequence, ACT_WAIT).await;
+        if key.is_some() {
+            self.published(event.id.as_str()).await?;
+        }
+        tracing::info!(event.id = %event.id, kind = %event.kind(), "Stored the act `{}`", event.id);
+        Ok(projected)
+    }
+}
+
+/// 200 once it is projected, 202 where that takes longer than 2 s.
+pub fn answer<T: Serialize>(projected: bool, body: T) -> Response {
+    (if projected { StatusCode::OK } else { StatusCode::ACCEPTED }, Json(body)).into_response()
+}
+
+async fn mark(
+    app: &Arc<App>,
+    caller: &Caller,
+    id: &str,
+    key: IdempotencyKey,
+    fact: Fact,
+) -> Result<Response, Problem> {
+    let target = conversations::target(&app.pool, id).await?;
+    let mut time = runtime::now();
+    if let (Fact::ConversationRead(_), Some(last)) = (&fact, target.last_message_at) {
+        // Meta's clock may be ahead of ours, and who reads a conversation has read its last message.
+        time = time.max(Timestamp::from(last));
+    }
+    let act = Act {
+        caller,
+        key: key.0,
+        channel: target.channel,
+        account: target.account,
+        contact: target.contact,
+        time,
+        fact,
+    };
+    let projected = app.act(act).await?;
+    Ok(answer(projected, conversations::load(&app.pool, id).await?))
+}
+
+fn by(caller: &Caller) -> ConversationMark {
+    ConversationMark { by: Some(caller.name.clone()) }
+}
+
+/// Mark as read
+///
+/// Everything the person has written so far counts as read. Meta is not told.
+///
+/// # Errors
+/// 404, 503.
+#[utoipa::path(post, path = "/v1/conversations/{id}/read", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
+    responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub async fn read(
+    axum::extract::State(app): State,
+    caller: Caller,
+    Id(id): Id,
+    key: IdempotencyKey,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Response, Problem> {
+    mark(&app, &caller, &id, key, Fact::ConversationRead(by(&caller))).await
+}
+
+/// Archive
+///
+/// # Errors
+/// 404, 503.
+#[utoipa::path(post, path = "/v1/conversations/{id}/archive", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
+    responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub async fn archive(
+    axum::extract::State(app): State,
+    caller: Caller,
+    Id(id): Id,
+    key: IdempotencyKey,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Response, Problem> {
+    mark(&app, &caller, &id, key, Fact::ConversationArchived(by(&caller))).await
+}
+
+/// Take out of the archive
+///
+/// # Errors
+/// 404, 503.
+#[utoipa::path(post, path = "/v1/conversations/{id}/unarchive", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
+    responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub async fn unarchive(
+    axum::extract::State(app): State,
+    caller: Caller,
+    Id(id): Id,
+    key: IdempotencyKey,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Response, Problem> {
+    mark(&app, &caller, &id, key, Fact::ConversationUnarchived(by(&caller))).await
+}
+
+/// To whom.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Assign {
+    /// A name of your own choice; null: to nobody.
+    #[serde(deserialize_with = "present")]
+    #[schema(required)]
+    pub assigned_to: Option<String>,
+}
+
+/// Null is an answer, leaving it out is a mistake.
+fn present<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(reader)
+}
+
+/// Assign
+///
+/// # Errors
+/// 404, 422 naming `assigned_to`, 503.
+#[utoipa::path(post, path = "/v1/conversations/{id}/assign", tag = "conversations", request_body = Assign,
+    params(("id" = String, Path, description = "`cnv_…`")),
+    responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn assign(
+    axum::extract::State(app): State,
+    caller: Caller,
+    Id(id): Id,
+    key: IdempotencyKey,
+    Body(body): Body<Assign>,
+) -> Result<Response, Problem> {
+    if let Some(name) = &body.assigned_to {
+        check_text("assigned_to", name, 200)?;
+    }
+    let fact =
+        ConversationAssigned { assigned_to: body.assigned_to, by: Some(caller.name.clone()) };
+    mark(&app, &caller, &id, key, Fact::ConversationAssigned(fact)).await
+}
+
+/// What to show the person.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Typing {
+    /// `typing_on` (unless said), `typing_off` or `mark_seen`.
+    pub action: Option<String>,
+}
+
+/// Show that somebody types
+///
+/// One try, without a promise: Meta shows it for 20 seconds or until the next message.
+///
+/// # Errors
+/// 404, 422 naming `action`, 503.
+#[utoipa::path(post, path = "/v1/conversations/{id}/typing", tag = "conversations", request_body = Typing,
+    params(("id" = String, Path, description = "`cnv_…`")),
+    responses((status = 202, body = CommandState), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem),
+        (status = 503, body = Problem)))]
+pub async fn typing(
+    axum::extract::State(app): State,
+    caller: Caller,
+    Id(id): Id,
+    key: IdempotencyKey,
+    Body(body): Body<Typing>,
+) -> Result<CommandState, Problem> {
+    let target = conversations::target(&app.pool, &id).await?;
+    let wish = Wish {
+        caller: &caller,
+        key: key.0,
+        channel: target.channel,
+        account: target.account,
+        contact: Some(target.contact),
+        command: "sender_action",
+        data: json!({"action": body.action.as_deref().unwrap_or("typing_on")}),
+    };
+    app.command(wish, std::time::Duration::ZERO).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_an_answer_and_nothing_is_not() {
+        let read = |text: &str| serde_json::from_str::<Assign>(text).map(|body| body.assigned_to);
+        assert_eq!(read(r#"{"assigned_to": null}"#).unwrap(), None);
+        assert_eq!(read(r#"{"assigned_to": "Ann"}"#).unwrap().as_deref(), Some("Ann"));
+        assert!(read("{}").is_err());
+    }
+}

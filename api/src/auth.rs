@@ -1,0 +1,236 @@
+//! ◆ Pure: API tokens: reading `API_TOKENS`, recognising a caller, and what each may do.
+
+use schemas::command::{RequestedBy, Requester};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// What a token allows; each includes the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Reading.
+    Read,
+    /// Reading, answering and acting.
+    Write,
+    /// Everything.
+    Admin,
+}
+
+impl Scope {
+    /// `read`, `write` or `admin`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// Who calls: the token's name and what it allows. Never the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The token's name: part of the identity of what it asks for.
+    pub name: String,
+    /// What it allows.
+    pub scope: Scope,
+    /// A person or a program: decides what the policy of Meta allows.
+    pub kind: Requester,
+}
+
+impl Caller {
+    /// As commands carry it.
+    pub fn requested_by(&self) -> RequestedBy {
+        RequestedBy { kind: self.kind, name: self.name.clone() }
+    }
+}
+
+struct Entry {
+    hash: [u8; 32],
+    caller: Caller,
+}
+
+/// All tokens, as hashes: the tokens themselves are not kept.
+#[derive(Default)]
+pub struct Tokens(Vec<Entry>);
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|entry| &entry.caller.name)).finish()
+    }
+}
+
+impl Tokens {
+    /// Reads `[name=]token[:read|write|admin][:person|automation],…`. The empty text is no token at all.
+    ///
+    /// # Errors
+    /// Says which entry is wrong, by its number; never quotes a token.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut tokens = Self::default();
+        if text.trim().is_empty() {
+            return Ok(tokens);
+        }
+        for (n, entry) in text.split(',').enumerate() {
+            let entry =
+                parse_entry(entry.trim()).map_err(|reason| format!("entry {}: {reason}", n + 1))?;
+            if tokens.0.iter().any(|other| other.caller.name == entry.caller.name) {
+                return Err(format!(
+                    "entry {}: the name `{}` is taken by an earlier entry",
+                    n + 1,
+                    entry.caller.name
+                ));
+            }
+            if tokens.0.iter().any(|other| other.hash == entry.hash) {
+                return Err(format!("entry {}: the token is that of an earlier entry", n + 1));
+            }
+            tokens.0.push(entry);
+        }
+        Ok(tokens)
+    }
+
+    /// Whether there is no token: then nobody is let in.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whose token it is. Takes as long for a wrong token as for a right one.
+    pub fn find(&self, token: &str) -> Option<&Caller> {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let mut found = None;
+        for entry in &self.0 {
+            if bool::from(entry.hash.ct_eq(&hash)) {
+                found = Some(&entry.caller);
+            }
+        }
+        found
+    }
+}
+
+fn parse_entry(text: &str) -> Result<Entry, String> {
+    // `=` may also pad a base64 token: a name is followed by something else.
+    let (name, rest) = match text.split_once('=') {
+        Some((name, rest)) if !rest.trim_start_matches('=').is_empty() => (Some(name), rest),
+        _ => (None, text),
+    };
+    if name.is_some_and(|name| !is_name(name)) {
+        return Err("use 1 to 64 of A-Z a-z 0-9 . _ - for the name before `=`".to_owned());
+    }
+    let mut parts = rest.split(':');
+    let token = parts.next().unwrap_or_default();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a token is visible ASCII without spaces, commas and colons".to_owned());
+    }
+    let (mut scope, mut kind) = (None, None);
+    for part in parts {
+        match part {
+            "read" if scope.is_none() => scope = Some(Scope::Read),
+            "write" if scope.is_none() => scope = Some(Scope::Write),
+            "admin" if scope.is_none() => scope = Some(Scope::Admin),
+            "person" if kind.is_none() => kind = Some(Requester::Person),
+            "automation" if kind.is_none() => kind = Some(Requester::Automation),
+            _ => {
+                return Err(
+                    "after the token use :read, :write or :admin, and :person or :automation"
+                        .to_owned(),
+                );
+            }
+        }
+    }
+    let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+    // A name that stays when entries are added or moved: it is part of the identity of requests.
+    let name = name
+        .map_or_else(|| format!("token-{}", &schemas::ids::sha256_hex(&hash)[..8]), str::to_owned);
+    Ok(Entry {
+        hash,
+        caller: Caller {
+            name,
+            scope: scope.unwrap_or(Scope::Write),
+            kind: kind.unwrap_or(Requester::Person),
+        },
+    })
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+/// The token of an `Authorization: Bearer …` header.
+pub fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, token: &str, name: Option<&str>, scope: Scope, kind: Requester) {
+        let tokens = Tokens::parse(text).unwrap();
+        let caller = tokens.find(token).unwrap();
+        if let Some(name) = name {
+            assert_eq!(caller.name, name);
+        }
+        assert_eq!((caller.scope, caller.kind), (scope, kind), "{text}");
+    }
+
+    #[test]
+    fn tokens_with_and_without_names_scopes_and_kinds() {
+        use Requester::{Automation, Person};
+        check("abc", "abc", None, Scope::Write, Person);
+        check("ann=abc", "abc", Some("ann"), Scope::Write, Person);
+        check("ann=abc:read", "abc", Some("ann"), Scope::Read, Person);
+        check("x=1,bot=abc:automation", "abc", Some("bot"), Scope::Write, Automation);
+        check("bot=abc:admin:automation", "abc", Some("bot"), Scope::Admin, Automation);
+        check("YWJj==", "YWJj==", None, Scope::Write, Person);
+        check("n=YWJj==:read", "YWJj==", Some("n"), Scope::Read, Person);
+    }
+
+    #[test]
+    fn mistakes_are_named_without_quoting_the_token() {
+        for (text, part) in [
+            ("a=1,b=sesame:wriet", "entry 2"),
+            ("a=sesame:read:write", "entry 1"),
+            ("a=sesame,,b=2", "entry 2"),
+            ("a b=sesame", "name"),
+            ("a=sesame,a=other", "`a` is taken"),
+            ("a=sesame,b=sesame", "entry 2"),
+        ] {
+            let error = Tokens::parse(text).unwrap_err();
+            assert!(error.contains(part) && !error.contains("sesame"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_a_known_token_is_let_in() {
+        let tokens = Tokens::parse("ann=abc:read,bob=def").unwrap();
+        assert_eq!(tokens.find("def").unwrap().name, "bob");
+        for wrong in ["", "ab", "abcd", "ann=abc", "abc:read", "ABC"] {
+            assert_eq!(tokens.find(wrong), None, "{wrong}");
+        }
+        assert!(Tokens::parse("").unwrap().is_empty());
+        assert!(!format!("{tokens:?}").contains("abc"));
+    }
+
+    #[test]
+    fn unnamed_tokens_keep_their_name_when_others_come() {
+        let name = |text: &str| Tokens::parse(text).unwrap().find("abc").unwrap().name.clone();
+        assert_eq!(name("abc"), name("x=1,abc:read"));
+    }
+
+    #[test]
+    fn bearer_headers() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        for wrong in ["abc", "Basic abc", "Bearer", "Bearer ", ""] {
+            assert_eq!(bearer(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_ordered() {
+        assert!(Scope::Read < Scope::Write && Scope::Write < Scope::Admin);
+    }
+}

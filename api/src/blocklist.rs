@@ -1,0 +1,263 @@
+//! `GET`, `POST` and `DELETE /v1/blocklist`: contacts left out of lists. Still recorded, and reversible; Meta is not told.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use schemas::facts::BlockMark;
+use schemas::{AccountId, Channel, ContactId, Fact};
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, Postgres, QueryBuilder};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::acts::Act;
+use crate::auth::Caller;
+use crate::extract::{Body, IdempotencyKey, Query, check_text};
+use crate::list::{Keyed, List, Page, Time, equals};
+use crate::problem::Problem;
+use crate::{App, State, accounts, contacts, conversations};
+
+/// An entry of the block list.
+#[derive(Debug, Serialize, FromRow, ToSchema)]
+pub struct Blocked {
+    /// The channel.
+    pub channel: String,
+    /// The account.
+    pub account_id: String,
+    /// The person.
+    pub contact_id: String,
+    /// Their conversation.
+    pub conversation_id: String,
+    /// The name given with the entry, or the person's.
+    pub name: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// The API token that did it.
+    pub blocked_by: Option<String>,
+    /// When.
+    pub blocked_at: Option<Time>,
+}
+
+impl Keyed for Blocked {
+    fn key(&self) -> (Time, &str) {
+        (self.blocked_at.unwrap_or(Time(chrono::DateTime::UNIX_EPOCH)), &self.conversation_id)
+    }
+}
+
+/// A page of the block list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Blocklist {
+    /// Newest first.
+    pub blocklist: Vec<Blocked>,
+    /// How many there are with these filters.
+    pub total: i64,
+    /// For the next page; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Which entries.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct BlocklistQuery {
+    /// Only this channel.
+    #[param(value_type = Option<String>)]
+    pub channel: Option<Channel>,
+    /// Only this account.
+    pub account_id: Option<String>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Rows per page, 1 to 200; 50 unless set.
+    pub limit: Option<u32>,
+}
+
+const LIST: List = List {
+    name: "blocklist",
+    columns: "b.*",
+    from: "inbox.blocklist b",
+    time: "coalesce(b.blocked_at, 'epoch'::timestamptz)",
+    id: "b.conversation_id",
+};
+
+impl BlocklistQuery {
+    fn push(&self, query: &mut QueryBuilder<Postgres>) {
+        equals(query, "b.channel", self.channel.map(Channel::as_str));
+        equals(query, "b.account_id", self.account_id.as_deref());
+    }
+}
+
+/// List the blocked contacts
+///
+/// # Errors
+/// 422 naming the parameter.
+#[utoipa::path(get, path = "/v1/blocklist", tag = "contacts", params(BlocklistQuery),
+    responses((status = 200, body = Blocklist), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn list(
+    axum::extract::State(app): State,
+    Query(query): Query<BlocklistQuery>,
+) -> Result<Json<Blocklist>, Problem> {
+    let filters = format!("{:?}", (&query.channel, &query.account_id));
+    let page = Page { cursor: query.cursor.as_deref(), limit: query.limit, filters };
+    let (rows, total) = tokio::try_join!(
+        LIST.page(&app.pool, &app.cursors, &page, |builder| query.push(builder)),
+        LIST.total(&app.pool, |builder| query.push(builder)),
+    )?;
+    Ok(Json(Blocklist { blocklist: rows.rows, total, next_cursor: rows.next_cursor }))
+}
+
+/// Whom: by conversation, or by contact. Channel and account may be left out where only one account knows the contact.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// The conversation.
+    pub conversation_id: Option<String>,
+    /// The person.
+    pub contact_id: Option<String>,
+    /// The channel.
+    #[schema(value_type = Option<String>)]
+    pub channel: Option<Channel>,
+    /// The account.
+    pub account_id: Option<String>,
+    /// A name to show in the list.
+    pub name: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Whom to take off the list: the same fields, in the query or in the body.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UnblockQuery {
+    /// The conversation.
+    pub conversation_id: Option<String>,
+    /// The person.
+    pub contact_id: Option<String>,
+    /// The channel.
+    #[param(value_type = Option<String>)]
+    pub channel: Option<Channel>,
+    /// The account.
+    pub account_id: Option<String>,
+}
+
+/// Block a contact
+///
+/// # Errors
+/// 404 without such a conversation, contact or account; 409 `ambiguous`; 422 naming the field.
+#[utoipa::path(post, path = "/v1/blocklist", tag = "contacts", request_body = Block,
+    responses((status = 200, body = Blocked), (status = 202, description = "Stored, not projected yet"), (status = 401, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn block(
+    axum::extract::State(app): State,
+    caller: Caller,
+    key: IdempotencyKey,
+    Body(body): Body<Block>,
+) -> Result<Response, Problem> {
+    for (field, text) in [("name", &body.name), ("reason", &body.reason)] {
+        if let Some(text) = text {
+            check_text(field, text, 500)?;
+        }
+    }
+    let fact = BlockMark {
+        name: body.name.clone(),
+        reason: body.reason.clone(),
+        by: Some(caller.name.clone()),
+    };
+    let whom = whom(&app, &body).await?;
+    set(&app, &caller, key, whom, Fact::ContactBlocked(fact)).await
+}
+
+/// Take a contact off the block list
+///
+/// # Errors
+/// As for blocking.
+#[utoipa::path(delete, path = "/v1/blocklist", tag = "contacts", params(UnblockQuery),
+    responses((status = 204, description = "Off the list"), (status = 202, description = "Stored, not projected yet"),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
+        (status = 503, body = Problem)))]
+pub async fn unblock(
+    axum::extract::State(app): State,
+    caller: Caller,
+    key: IdempotencyKey,
+    Query(query): Query<UnblockQuery>,
+    Body(body): Body<Block>,
+) -> Result<Response, Problem> {
+    let body = Block {
+        conversation_id: query.conversation_id.or(body.conversation_id),
+        contact_id: query.contact_id.or(body.contact_id),
+        channel: query.channel.or(body.channel),
+        account_id: query.account_id.or(body.account_id),
+        ..Block::default()
+    };
+    let fact = BlockMark { by: Some(caller.name.clone()), ..BlockMark::default() };
+    let whom = whom(&app, &body).await?;
+    set(&app, &caller, key, whom, Fact::ContactUnblocked(fact)).await
+}
+
+type Whom = (Channel, AccountId, ContactId);
+
+async fn whom(app: &App, body: &Block) -> Result<Whom, Problem> {
+    let parse = |channel: &str| channel.parse::<Channel>().map_err(|_| Problem::internal());
+    match (&body.conversation_id, &body.contact_id) {
+        (Some(id), None) => {
+            let target = conversations::target(&app.pool, id).await?;
+            Ok((target.channel, target.account, target.contact))
+        }
+        (None, Some(id)) if id.is_empty() => {
+            Err(Problem::invalid("contact_id", "must not be empty"))
+        }
+        (None, Some(id)) => {
+            if let Some(contact) =
+                contacts::find(&app.pool, id, body.channel, body.account_id.as_deref()).await?
+            {
+                return Ok((
+                    parse(&contact.channel)?,
+                    contact.account_id.into(),
+                    contact.id.into(),
+                ));
+            }
+            // Somebody who never wrote may be blocked beforehand, by an account of ours.
+            let (Some(channel), Some(account)) = (body.channel, &body.account_id) else {
+                return Err(Problem::unknown("contact", id));
+            };
+            let account = accounts::find(&app.pool, account, Some(channel)).await?;
+            Ok((channel, account.id.into(), id.as_str().into()))
+        }
+        _ => Err(Problem::invalid("contact_id", "give either contact_id or conversation_id")),
+    }
+}
+
+async fn set(
+    app: &Arc<App>,
+    caller: &Caller,
+    key: IdempotencyKey,
+    whom: Whom,
+    fact: Fact,
+) -> Result<Response, Problem> {
+    let (channel, account, contact) = whom;
+    let blocks = matches!(fact, Fact::ContactBlocked(_));
+    let act = Act {
+        caller,
+        key: key.0,
+        channel,
+        account: account.clone(),
+        contact: contact.clone(),
+        time: runtime::now(),
+        fact,
+    };
+    let projected = app.act(act).await?;
+    let row: Option<Blocked> = sqlx::query_as(
+        "select b.* from inbox.blocklist b where b.channel = $1 and b.account_id = $2 and b.contact_id = $3",
+    )
+    .bind(channel.as_str())
+    .bind(account.as_str())
+    .bind(contact.as_str())
+    .fetch_optional(&app.pool)
+    .await?;
+    Ok(match (blocks, projected, row) {
+        (true, true, Some(row)) => (StatusCode::OK, Json(row)).into_response(),
+        (false, true, _) => StatusCode::NO_CONTENT.into_response(),
+        _ => StatusCode::ACCEPTED.into_response(),
+    })
+}

@@ -1,0 +1,142 @@
+//! Commands other than replies: publishing one, and waiting for its outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use schemas::facts::OutcomeError;
+use schemas::{AccountId, Channel, Command, CommandId, ContactId};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::App;
+use crate::auth::Caller;
+use crate::problem::Problem;
+use crate::publish::{Known, Message, Request, digest};
+
+/// Where a command stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CommandState {
+    /// Its id; the outcome event carries it.
+    pub command_id: String,
+    /// Its name.
+    #[schema(example = "comment_reply")]
+    pub command: String,
+    /// `queued`, `done`, `failed` or `unknown`.
+    #[schema(example = "queued")]
+    pub status: &'static str,
+    /// What Meta answered, by its ids.
+    pub result: Option<Value>,
+    /// Why it had no effect.
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<OutcomeError>,
+}
+
+impl IntoResponse for CommandState {
+    fn into_response(self) -> Response {
+        let status = if self.status == "queued" { StatusCode::ACCEPTED } else { StatusCode::OK };
+        (status, Json(self)).into_response()
+    }
+}
+
+/// What a route wants done.
+pub struct Wish<'a> {
+    /// Who wants it.
+    pub caller: &'a Caller,
+    /// The `Idempotency-Key`, where the caller sent one.
+    pub key: Option<String>,
+    /// The channel.
+    pub channel: Channel,
+    /// The account.
+    pub account: AccountId,
+    /// The person it is for.
+    pub contact: Option<ContactId>,
+    /// The command's name.
+    pub command: &'static str,
+    /// Its fields.
+    pub data: Value,
+}
+
+impl App {
+    /// Publishes a command and waits, at most `wait`, for its outcome.
+    ///
+    /// # Errors
+    /// 422 when the command is not valid, 409 when the key was used otherwise, 503 when NATS or Postgres is away.
+    pub async fn command(
+        self: &Arc<Self>,
+        wish: Wish<'_>,
+        wait: Duration,
+    ) -> Result<CommandState, Problem> {
+        let Wish { caller, key, channel, account, contact, command: name, data } = wish;
+        let asked = digest(&[
+            name,
+            channel.as_str(),
+            account.as_str(),
+            contact.as_ref().map_or("", ContactId::as_str),
+            &data.to_string(),
+        ]);
+        // Without a key nobody can repeat the request, so any id that is never used again will do.
+        let once = || format!("\0{}", uuid::Uuid::now_v7());
+        let id = CommandId::of_request(
+            channel,
+            &account,
+            &caller.name,
+            &key.clone().unwrap_or_else(once),
+        );
+        let mut command = Command {
+            id,
+            channel,
+            account_id: account,
+            contact_id: contact,
+            command: name.to_owned(),
+            requested_by: caller.requested_by(),
+            requested_at: runtime::now(),
+            data,
+        };
+        command.action()?;
+        // Before publishing: the outcome may be there before the ack.
+        let outcome = (!wait.is_zero()).then(|| self.live.outcome_of(&command.id));
+        let mut known = Known::Unpublished(Value::Null);
+        if key.is_some() {
+            let message = serde_json::to_value(&command).map_err(|_| Problem::internal())?;
+            let request = Request {
+                id: command.id.as_str(),
+                kind: "command",
+                caller,
+                channel,
+                account: &command.account_id,
+                conversation: None,
+                digest: asked,
+            };
+            known = self.store(&request, &message).await?;
+        }
+        if let Known::Unpublished(stored) = known {
+            // The first try's command, as it was: a repeat must not differ.
+            if !stored.is_null() {
+                command = serde_json::from_value(stored).map_err(|_| Problem::internal())?;
+            }
+            self.publish(Message::Command(&command)).await?;
+            if key.is_some() {
+                self.published(command.id.as_str()).await?;
+            }
+        }
+        let mut state = CommandState {
+            command_id: command.id.to_string(),
+            command: name.to_owned(),
+            status: "queued",
+            result: None,
+            error: None,
+        };
+        if let Some(outcome) = outcome
+            && let Ok(Some(outcome)) = tokio::time::timeout(wait, outcome).await
+        {
+            state.status = outcome.status;
+            state.result = outcome.fact.result;
+            state.error = outcome.fact.error;
+        }
+        Ok(state)
+    }
+}

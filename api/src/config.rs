@@ -1,0 +1,63 @@
+//! What the api reads from the environment.
+
+use std::net::SocketAddr;
+
+use runtime::config::{ConfigError, NatsConfig, Settings};
+
+use crate::auth::Tokens;
+use crate::cursor::Cursors;
+
+/// Everything the api needs to know.
+pub struct Config {
+    /// `API_LISTEN`
+    pub listen: SocketAddr,
+    /// The broker.
+    pub nats: NatsConfig,
+    /// `API_TOKENS`; without any, everything is refused.
+    pub tokens: Tokens,
+    /// Signs cursors, by `ENCRYPTION_KEY`.
+    pub cursors: Cursors,
+}
+
+impl Config {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Names the variable that is missing or wrong, never its value.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let key = hex::decode(settings.require("ENCRYPTION_KEY")?.trim())
+            .ok()
+            .filter(|key| key.len() == 32)
+            .ok_or_else(|| settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits"))?;
+        Ok(Self {
+            listen: settings.address("API_LISTEN", "127.0.0.1:8081")?,
+            nats: NatsConfig::from_settings(settings)?,
+            tokens: settings.parsed("API_TOKENS", "", Tokens::parse)?,
+            cursors: Cursors::new(&key),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, String> {
+        let base = [("NATS_URL", "nats://127.0.0.1:4222"), ("ENCRYPTION_KEY", "00")];
+        let settings = Settings::from_pairs(base.iter().chain(pairs).copied());
+        Config::from_settings(&settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn wrong_values_are_named_and_never_shown() {
+        let key = "11".repeat(32);
+        assert!(read(&[("ENCRYPTION_KEY", &key)]).is_ok());
+        let error = read(&[]).err().unwrap();
+        assert!(error.contains("ENCRYPTION_KEY"), "{error}");
+        let error =
+            read(&[("ENCRYPTION_KEY", &key), ("API_TOKENS", "a=sesame:wriet")]).err().unwrap();
+        assert!(error.contains("API_TOKENS") && !error.contains("sesame"), "{error}");
+        let error = read(&[("ENCRYPTION_KEY", &key), ("API_LISTEN", "here")]).err().unwrap();
+        assert!(error.contains("API_LISTEN"), "{error}");
+    }
+}

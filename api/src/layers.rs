@@ -1,0 +1,101 @@
+//! What surrounds every route: who calls, how long it may take, what is counted, and panics.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method, Response, header};
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use tracing::Instrument;
+
+use crate::App;
+use crate::auth::{self, Scope};
+use crate::problem::Problem;
+
+/// Longest time for an answer to begin: above the longest `?wait`.
+const REQUEST_WAIT: Duration = Duration::from_secs(45);
+
+/// Lets in whoever has a token that allows the method.
+pub async fn authenticate(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Result<axum::response::Response, Problem> {
+    let caller = caller(&app.tokens, request.headers())?.clone();
+    let needed = match *request.method() {
+        Method::GET | Method::HEAD => Scope::Read,
+        _ => Scope::Write,
+    };
+    if caller.scope < needed {
+        return Err(Problem::insufficient_scope(caller.scope.as_str(), needed.as_str()));
+    }
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+fn caller<'a>(tokens: &'a auth::Tokens, headers: &HeaderMap) -> Result<&'a auth::Caller, Problem> {
+    if tokens.is_empty() {
+        return Err(Problem::unauthorized(
+            "no token is configured, so everything is refused: set API_TOKENS=name=token:write of the api and start it again",
+        ));
+    }
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Err(Problem::unauthorized("send `Authorization: Bearer <token>` with a token of API_TOKENS")),
+        (Some(_), Some(_)) => Err(Problem::unauthorized("`Authorization` was given twice: send it once")),
+        (Some(value), None) => value
+            .to_str()
+            .ok()
+            .and_then(auth::bearer)
+            .and_then(|token| tokens.find(token))
+            .ok_or_else(|| Problem::unauthorized("the token is not one of API_TOKENS, or the header is not `Authorization: Bearer <token>`")),
+    }
+}
+
+/// Counts, times, traces and bounds a request. Labels are routes, never what callers wrote into paths.
+pub async fn observe(request: Request, next: Next) -> axum::response::Response {
+    let started = Instant::now();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
+    let span = tracing::info_span!("api_request", http.route = %route, http.request.method = %request.method());
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    runtime::telemetry::continue_trace(&span, traceparent);
+    let response =
+        match tokio::time::timeout(REQUEST_WAIT, next.run(request).instrument(span)).await {
+            Ok(response) => response,
+            Err(_) => Problem::unavailable("the answer took too long").into_response(),
+        };
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("hookline_api_requests_total", "route" => route.clone(), "status" => status)
+        .increment(1);
+    metrics::histogram!("hookline_api_request_seconds", "route" => route)
+        .record(started.elapsed().as_secs_f64());
+    response
+}
+
+/// A panic becomes a 500; its text goes to the log only.
+pub fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response<Body> {
+    let text = cause
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| cause.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text");
+    tracing::error!(panic = text, "A route panicked");
+    Problem::internal().into_response()
+}
+
+/// Unknown paths.
+pub async fn no_route() -> Problem {
+    Problem::not_found("no such path: /docs lists what there is")
+}
+
+/// Known paths, other methods.
+pub async fn no_method(method: Method) -> Problem {
+    Problem::method_not_allowed(method.as_str())
+}

@@ -1,0 +1,155 @@
+//! `GET /v1/live`: events as they are projected, by server-sent events, resumable by `Last-Event-ID`.
+//!
+//! One reader per process follows INBOX_EVENTS and hands out to all clients what the read model has come to. A client that resumes reads
+//! the past by a reader of its own until it meets the others. A client that is too slow is cut: it resumes where it was.
+
+pub mod client;
+pub mod filter;
+pub mod hub;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::response::sse::{KeepAlive, Sse};
+use futures::stream::BoxStream;
+use runtime::broker::Broker;
+use schemas::subjects::INBOX_EVENTS;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::extract::Query;
+use crate::problem::Problem;
+use crate::wait::Projected;
+use crate::{App, State};
+use filter::Filter;
+pub use filter::LiveQuery;
+pub use hub::Outcome;
+
+/// Clients of one process.
+const CLIENTS_MAX: usize = 512;
+/// Clients that read the past at the same time; others wait for their turn.
+const CATCHING_UP_MAX: usize = 8;
+/// How often an idle connection is shown to be alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The shared part: the hub and its limits.
+pub struct Live {
+    hub: hub::Hub,
+    broker: Broker,
+    projected: Projected,
+    shutdown: CancellationToken,
+    clients: Arc<Semaphore>,
+    catching_up: Arc<Semaphore>,
+}
+
+impl Live {
+    /// Starts the shared reader.
+    pub fn start(broker: Broker, projected: Projected, shutdown: CancellationToken) -> Self {
+        let hub = hub::Hub::start(broker.clone(), projected.clone(), shutdown.clone());
+        metrics::gauge!("hookline_api_live_clients").set(0.0);
+        Self {
+            hub,
+            broker,
+            projected,
+            shutdown,
+            clients: Arc::new(Semaphore::new(CLIENTS_MAX)),
+            catching_up: Arc::new(Semaphore::new(CATCHING_UP_MAX)),
+        }
+    }
+
+    /// The outcome of a command that is published after this call, once it is projected.
+    pub fn outcome_of(
+        &self,
+        command: &schemas::CommandId,
+    ) -> impl Future<Output = Option<Outcome>> + Send + use<> {
+        self.hub.outcome_of(command.clone())
+    }
+}
+
+/// The `Last-Event-ID` header, which browsers send when they connect again.
+pub struct LastEventId(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get("last-event-id") else { return Ok(Self(None)) };
+        let text = value
+            .to_str()
+            .map_err(|_| Problem::invalid("Last-Event-ID", "use the id of an event"))?;
+        Ok(Self((!text.trim().is_empty()).then(|| text.trim().to_owned())))
+    }
+}
+
+/// Events as they are projected
+///
+/// Server-sent events: `id` is the position in INBOX_EVENTS, `event` the kind, `data` the event as the contract has it. Starts with what
+/// comes next; with `Last-Event-ID` (header, or `last_event_id`) right after that event. A `gap` event says that older events are not
+/// kept any more; `: keep-alive` comments come every 15 s. A client that reads too slowly is disconnected and resumes.
+///
+/// # Errors
+/// 409 `stream_reset` when the id is beyond the end of the stream; 503 when too many clients are connected or NATS is away.
+#[utoipa::path(get, path = "/v1/live", tag = "live", params(LiveQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen.")),
+    responses((status = 200, description = "A stream of events", content_type = "text/event-stream", body = String),
+        (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn live(
+    axum::extract::State(app): State,
+    Query(query): Query<LiveQuery>,
+    last: LastEventId,
+) -> Result<impl IntoResponse, Problem> {
+    let filter = Filter::new(&query)?;
+    let after = match (last.0.as_deref(), query.last_event_id.as_deref()) {
+        (Some(text), _) => Some(("Last-Event-ID", text)),
+        (None, Some(text)) => Some(("last_event_id", text)),
+        (None, None) => None,
+    };
+    let after = after
+        .map(|(field, text)| {
+            text.parse::<u64>()
+                .map_err(|_| Problem::invalid(field, "use the id of an event, a whole number"))
+        })
+        .transpose()?;
+    let stream = open(&app, filter, after).await?;
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive")))
+}
+
+/// Opens the stream of one client.
+async fn open(
+    app: &App,
+    filter: Filter,
+    after: Option<u64>,
+) -> Result<BoxStream<'static, Result<axum::response::sse::Event, Infallible>>, Problem> {
+    let live = &app.live;
+    let place = live.clients.clone().try_acquire_owned().map_err(|_| {
+        Problem::unavailable(format!("{CLIENTS_MAX} clients are connected already"))
+    })?;
+    let mut gap = None;
+    if let Some(after) = after {
+        let (first, last) = live.ends().await?;
+        if after > last {
+            return Err(Problem::stream_reset(last));
+        }
+        if after + 1 < first {
+            gap = Some((after, first));
+        }
+    }
+    Ok(client::stream(live, filter, after, gap, place))
+}
+
+impl Live {
+    /// First and last position of INBOX_EVENTS.
+    async fn ends(&self) -> Result<(u64, u64), Problem> {
+        let away = || Problem::unavailable("the broker is not reachable");
+        if !self.broker.is_connected() {
+            return Err(away());
+        }
+        let stream = self.broker.js().get_stream(INBOX_EVENTS).await.map_err(|_| away())?;
+        let state = &stream.cached_info().state;
+        Ok((state.first_sequence, state.last_sequence))
+    }
+}

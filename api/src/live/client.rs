@@ -1,0 +1,160 @@
+//! One client of `/v1/live`: the past by a reader of its own, then what the hub hands out.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::sse;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use runtime::follow::Follower;
+use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::filter::{Filter, LiveEvent};
+use super::{Live, hub};
+use crate::wait::Projected;
+
+/// Events that wait for a client's socket.
+const WAITING: usize = 64;
+/// A client that takes nothing for this long is cut.
+const STUCK: Duration = Duration::from_secs(30);
+/// Events read from the past at once.
+const BATCH: usize = 128;
+
+/// Why a client's stream ends.
+enum End {
+    /// The client went away.
+    Gone,
+    /// It does not read; it may resume.
+    TooSlow,
+    /// The stream was made anew; the client learns of it when it connects again.
+    Anew,
+}
+
+/// The stream of one client, driven by a task of its own that ends with it.
+pub(super) fn stream(
+    live: &Live,
+    filter: Filter,
+    after: Option<u64>,
+    gap: Option<(u64, u64)>,
+    place: OwnedSemaphorePermit,
+) -> BoxStream<'static, Result<sse::Event, Infallible>> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let (events, head) = live.hub.subscribe();
+    let client = Client {
+        hub: live.hub.clone(),
+        broker: live.broker.clone(),
+        projected: live.projected.clone(),
+        turns: live.catching_up.clone(),
+        filter,
+        position: after.unwrap_or(head),
+        sender,
+    };
+    let shutdown = live.shutdown.clone();
+    tokio::spawn(async move {
+        metrics::gauge!("hookline_api_live_clients").increment(1.0);
+        let gone = client.sender.clone();
+        let end = tokio::select! {
+            () = shutdown.cancelled() => End::Gone,
+            () = gone.closed() => End::Gone,
+            end = client.run(events, head, gap) => end,
+        };
+        if matches!(end, End::TooSlow) {
+            metrics::counter!("hookline_api_live_cut_total").increment(1);
+        }
+        metrics::gauge!("hookline_api_live_clients").decrement(1.0);
+        drop(place);
+    });
+    ReceiverStream::new(receiver).map(Ok).boxed()
+}
+
+struct Client {
+    hub: hub::Hub,
+    broker: runtime::broker::Broker,
+    projected: Projected,
+    turns: Arc<tokio::sync::Semaphore>,
+    filter: Filter,
+    /// Everything up to here was looked at.
+    position: u64,
+    sender: mpsc::Sender<sse::Event>,
+}
+
+impl Client {
+    async fn run(
+        mut self,
+        mut events: broadcast::Receiver<Arc<LiveEvent>>,
+        mut head: u64,
+        gap: Option<(u64, u64)>,
+    ) -> End {
+        if let Some((after, first)) = gap {
+            let data = serde_json::json!({"after": after, "first": first}).to_string();
+            if let Err(end) = self.put(sse::Event::default().event("gap").data(data)).await {
+                return end;
+            }
+        }
+        loop {
+            if self.position < head {
+                drop(events);
+                if let Err(end) = self.catch_up().await {
+                    return end;
+                }
+                (events, head) = self.hub.subscribe();
+                continue;
+            }
+            match events.recv().await {
+                Ok(event) => {
+                    if let Err(end) = self.look_at(&event).await {
+                        return end;
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => return End::TooSlow,
+                Err(broadcast::error::RecvError::Closed) => return End::Gone,
+            }
+        }
+    }
+
+    /// Reads the past until it meets what the hub hands out.
+    async fn catch_up(&mut self) -> Result<(), End> {
+        let turns = self.turns.clone();
+        // The semaphore is never closed.
+        let _turn = turns.acquire_owned().await.map_err(|_| End::Gone)?;
+        let mut follower =
+            Follower::new(self.broker.clone(), INBOX_EVENTS, EVENT_ALL, self.position, None);
+        while self.position < self.hub.subscribe().1 {
+            let batch = follower.next_batch(BATCH).await.map_err(|_| End::Anew)?;
+            for message in batch {
+                self.projected.reach(message.sequence).await;
+                match LiveEvent::read(message.sequence, &message.payload) {
+                    Some(event) => self.look_at(&event).await?,
+                    None => self.position = self.position.max(message.sequence),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at(&mut self, event: &LiveEvent) -> Result<(), End> {
+        if event.sequence <= self.position {
+            return Ok(());
+        }
+        if self.filter.wants(event) {
+            let line = sse::Event::default()
+                .id(event.sequence.to_string())
+                .event(&event.kind)
+                .data(&event.json);
+            self.put(line).await?;
+        }
+        self.position = event.sequence;
+        Ok(())
+    }
+
+    async fn put(&self, line: sse::Event) -> Result<(), End> {
+        match self.sender.send_timeout(line, STUCK).await {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(End::TooSlow),
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(End::Gone),
+        }
+    }
+}

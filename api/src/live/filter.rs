@@ -1,0 +1,155 @@
+//! ◆ Pure: which events a client of `/v1/live` wants.
+
+use std::collections::BTreeSet;
+
+use schemas::{Channel, Kind};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::problem::Problem;
+
+/// What a client may ask for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LiveQuery {
+    /// Only this channel: `instagram` or `messenger`.
+    #[param(value_type = Option<String>)]
+    pub channel: Option<Channel>,
+    /// Only this account.
+    pub account_id: Option<String>,
+    /// Only this conversation.
+    pub conversation_id: Option<String>,
+    /// Only these kinds, separated by commas, such as `message.received,reply.sent`.
+    pub kinds: Option<String>,
+    /// As the header `Last-Event-ID`, for clients that cannot set headers.
+    pub last_event_id: Option<String>,
+}
+
+/// An event with what filters look at.
+#[derive(Clone, Debug)]
+pub struct LiveEvent {
+    /// Its position in INBOX_EVENTS.
+    pub sequence: u64,
+    /// Its kind.
+    pub kind: String,
+    /// Its channel.
+    pub channel: String,
+    /// Its account.
+    pub account_id: String,
+    /// Its conversation.
+    pub conversation_id: Option<String>,
+    /// The event as it was published.
+    pub json: String,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Common,
+}
+
+#[derive(Deserialize)]
+struct Common {
+    channel: String,
+    account_id: String,
+    conversation_id: Option<String>,
+}
+
+impl LiveEvent {
+    /// Reads a message of INBOX_EVENTS; `None` for one that is no event.
+    pub fn read(sequence: u64, payload: &[u8]) -> Option<Self> {
+        let json = std::str::from_utf8(payload).ok()?;
+        let envelope: Envelope = serde_json::from_str(json).ok()?;
+        let kind = envelope
+            .kind
+            .strip_prefix("hookline.")
+            .and_then(|kind| kind.strip_suffix(".v1"))?
+            .to_owned();
+        let Common { channel, account_id, conversation_id } = envelope.data;
+        // A line break would end a line of the stream; JSON has them between tokens only.
+        let json = json.replace(['\n', '\r'], " ");
+        Some(Self { sequence, kind, channel, account_id, conversation_id, json })
+    }
+}
+
+/// The conditions of one client, all of which must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    channel: Option<Channel>,
+    account_id: Option<String>,
+    conversation_id: Option<String>,
+    kinds: BTreeSet<&'static str>,
+}
+
+impl Filter {
+    /// Reads what a client asks for.
+    ///
+    /// # Errors
+    /// 422 naming `kinds` when one is unknown.
+    pub fn new(query: &LiveQuery) -> Result<Self, Problem> {
+        let mut kinds = BTreeSet::new();
+        for name in query.kinds.iter().flat_map(|kinds| kinds.split(',')).map(str::trim) {
+            let kind: Kind = name.parse().map_err(|error| Problem::invalid("kinds", error))?;
+            kinds.insert(kind.as_str());
+        }
+        Ok(Self {
+            channel: query.channel,
+            account_id: query.account_id.clone(),
+            conversation_id: query.conversation_id.clone(),
+            kinds,
+        })
+    }
+
+    /// Whether the client wants the event.
+    pub fn wants(&self, event: &LiveEvent) -> bool {
+        self.channel.is_none_or(|channel| channel.as_str() == event.channel)
+            && self.account_id.as_ref().is_none_or(|account| *account == event.account_id)
+            && (self.conversation_id.is_none() || self.conversation_id == event.conversation_id)
+            && (self.kinds.is_empty() || self.kinds.contains(event.kind.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> LiveEvent {
+        let json = r#"{"type":"hookline.message.received.v1","data":{"channel":"instagram","account_id":"1","conversation_id":"cnv_a","text":"x"}}"#;
+        LiveEvent::read(7, json.as_bytes()).unwrap()
+    }
+
+    fn wants(query: LiveQuery) -> bool {
+        Filter::new(&query).unwrap().wants(&event())
+    }
+
+    #[test]
+    fn all_conditions_must_hold() {
+        assert!(wants(LiveQuery::default()));
+        assert!(wants(LiveQuery {
+            channel: Some(Channel::Instagram),
+            account_id: Some("1".into()),
+            conversation_id: Some("cnv_a".into()),
+            kinds: Some("reply.sent, message.received".into()),
+            ..LiveQuery::default()
+        }));
+        assert!(!wants(LiveQuery { channel: Some(Channel::Messenger), ..LiveQuery::default() }));
+        assert!(!wants(LiveQuery { account_id: Some("2".into()), ..LiveQuery::default() }));
+        assert!(!wants(LiveQuery {
+            conversation_id: Some("cnv_b".into()),
+            ..LiveQuery::default()
+        }));
+        assert!(!wants(LiveQuery { kinds: Some("reply.sent".into()), ..LiveQuery::default() }));
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused_and_what_is_no_event_is_skipped() {
+        assert!(
+            Filter::new(&LiveQuery { kinds: Some("message.sung".into()), ..LiveQuery::default() })
+                .is_err()
+        );
+        assert!(LiveEvent::read(1, b"{}").is_none());
+        assert!(LiveEvent::read(1, &[0xff]).is_none());
+    }
+}

@@ -1,0 +1,178 @@
+//! All routes, and their description at `/openapi.json` and `/docs`.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::{Json, Router, middleware};
+use metrics_exporter_prometheus::PrometheusHandle;
+use runtime::health::Health;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::{
+    App, BODY_MAX, accounts, acts, blocklist, comments, contacts, conversations, conversions, feed,
+    insights, layers, live, mentions, messages, replies, templates,
+};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "hookline inbox API", description = "Conversations, messages, replies and comments of Instagram and Messenger accounts. \
+        Errors are RFC 9457 problems with a stable `code`; lists go on with `cursor`; acts wait up to 2 s until they can be read."),
+    modifiers(&Bearer),
+    security(("token" = []))
+)]
+struct Doc;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, doc: &mut OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token of API_TOKENS; GET needs `read`, everything else `write`."))
+            .build();
+        doc.components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Doc::openapi())
+        .routes(routes!(conversations::list))
+        .routes(routes!(conversations::show))
+        .routes(routes!(messages::list, messages::send))
+        .routes(routes!(replies::show))
+        .routes(routes!(acts::read))
+        .routes(routes!(acts::typing))
+        .routes(routes!(acts::archive))
+        .routes(routes!(acts::unarchive))
+        .routes(routes!(acts::assign))
+        .routes(routes!(contacts::show))
+        .routes(routes!(blocklist::list, blocklist::block, blocklist::unblock))
+        .routes(routes!(comments::list))
+        .routes(routes!(comments::reply))
+        .routes(routes!(comments::private_reply))
+        .routes(routes!(comments::change, comments::delete))
+        .routes(routes!(comments::create))
+        .routes(routes!(mentions::list))
+        .routes(routes!(feed::list))
+        .routes(routes!(insights::list))
+        .routes(routes!(insights::refresh))
+        .routes(routes!(conversions::report))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(templates::submit))
+        .routes(routes!(templates::refresh))
+        .routes(routes!(templates::send))
+        .routes(routes!(accounts::list))
+        .routes(routes!(accounts::sync))
+        .routes(routes!(accounts::health))
+        .routes(routes!(live::live))
+}
+
+/// The description of the API.
+pub fn document() -> OpenApi {
+    routes().split_for_parts().1
+}
+
+/// Everything that is answered.
+pub fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) -> Router {
+    let (v1, doc) = routes().split_for_parts();
+    let v1 = v1
+        .method_not_allowed_fallback(layers::no_method)
+        .layer(middleware::from_fn_with_state(app.clone(), layers::authenticate))
+        .with_state(app);
+    let docs = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]));
+    Router::new()
+        .merge(v1)
+        .merge(health.router(metrics))
+        .merge(docs)
+        .route("/openapi.json", axum::routing::get(move || async move { Json(doc) }))
+        .fallback(layers::no_route)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(middleware::from_fn(layers::observe))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Section 7 of the contract, one route per line.
+    const ROUTES: &str = "
+        get /v1/conversations
+        get /v1/conversations/{id}
+        get /v1/conversations/{id}/messages
+        post /v1/conversations/{id}/messages
+        get /v1/replies/{reply_id}
+        post /v1/conversations/{id}/read
+        post /v1/conversations/{id}/typing
+        post /v1/conversations/{id}/archive
+        post /v1/conversations/{id}/unarchive
+        post /v1/conversations/{id}/assign
+        get /v1/contacts/{id}
+        get /v1/blocklist
+        post /v1/blocklist
+        delete /v1/blocklist
+        get /v1/comments
+        post /v1/comments/{id}/replies
+        post /v1/comments/{id}/private_reply
+        patch /v1/comments/{id}
+        delete /v1/comments/{id}
+        post /v1/media/{id}/comments
+        get /v1/mentions
+        get /v1/feed
+        get /v1/insights
+        post /v1/insights/refresh
+        post /v1/conversions
+        get /v1/templates
+        post /v1/templates
+        post /v1/templates/{id}/submit
+        post /v1/templates/{id}/refresh
+        post /v1/templates/{id}/send
+        get /v1/accounts
+        post /v1/accounts/{id}/sync
+        get /v1/accounts/{id}/health
+        get /v1/live
+    ";
+
+    #[test]
+    fn every_route_of_the_contract_is_described_and_no_other() {
+        let doc = serde_json::to_value(document()).unwrap();
+        let mut described: Vec<String> = doc["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+            })
+            .collect();
+        described.sort();
+        let mut promised: Vec<String> = ROUTES
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect();
+        promised.sort();
+        assert_eq!(described, promised);
+    }
+
+    #[test]
+    fn every_operation_says_what_a_missing_token_gives() {
+        let doc = serde_json::to_value(document()).unwrap();
+        assert_eq!(doc["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+        for (path, item) in doc["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["responses"]["401"].is_object(), "{method} {path}");
+                assert!(operation["summary"].is_string(), "{method} {path}");
+            }
+        }
+        assert!(doc["components"]["schemas"]["Problem"]["properties"]["code"].is_object());
+    }
+}

@@ -1,0 +1,353 @@
+//! Everything that goes wrong becomes an RFC 9457 problem with a stable `code`.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use runtime::publish::PublishFailure;
+use schemas::command::CommandError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An RFC 9457 problem (`application/problem+json`).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// `urn:hookline:problem:<code>`
+    #[serde(rename = "type")]
+    #[schema(example = "urn:hookline:problem:invalid")]
+    kind: String,
+    /// What it is, in a few words.
+    #[schema(example = "Invalid request")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 422)]
+    status: u16,
+    /// Stable, for programs.
+    #[schema(example = "invalid")]
+    pub code: &'static str,
+    /// What happened this time, and what to do.
+    detail: String,
+    /// The field of the body, parameter of the query or header it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip)]
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: format!("urn:hookline:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            field: None,
+            retry_after: None,
+        }
+    }
+
+    /// 422: the request cannot be understood as written.
+    pub fn invalid(field: &str, reason: impl std::fmt::Display) -> Self {
+        let mut problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            "Invalid request",
+            format!("`{field}`: {reason}"),
+        );
+        problem.field = Some(field.to_owned());
+        problem
+    }
+
+    /// 401: who is calling?
+    pub fn unauthorized(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Token needed", detail)
+    }
+
+    /// 403: the token does not allow it.
+    pub fn insufficient_scope(has: &str, needs: &str) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "insufficient_scope",
+            "The token does not allow this",
+            format!(
+                "the token's scope is `{has}`, this needs `{needs}`: use another token of API_TOKENS"
+            ),
+        )
+    }
+
+    /// 403: Meta takes no message to this person any more.
+    pub fn window_closed(detail: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "window_closed", "The messaging window is closed", detail)
+    }
+
+    /// 403: an automation may not use `HUMAN_AGENT`.
+    pub fn human_agent_person_only() -> Self {
+        let mut problem = Self::new(
+            StatusCode::FORBIDDEN,
+            "human_agent_person_only",
+            "HUMAN_AGENT is for people",
+            "`tag`: Meta allows HUMAN_AGENT to people only, and this token is an automation's: use a token with `:person`, or leave the tag out",
+        );
+        problem.field = Some("tag".to_owned());
+        problem
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+    }
+
+    /// 404, about a thing with an id.
+    pub fn unknown(what: &str, id: &str) -> Self {
+        Self::not_found(format!(
+            "no {what} has the id `{}`",
+            id.chars().take(128).collect::<String>()
+        ))
+    }
+
+    /// 405.
+    pub fn method_not_allowed(method: &str) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "Method not allowed",
+            format!("{method} is not for this path: the Allow header names what is"),
+        )
+    }
+
+    /// 409: several things have this id.
+    pub fn ambiguous(what: &str, choices: &[String]) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "ambiguous",
+            "More than one matches",
+            format!(
+                "several {what} have this id, tell which by `channel` and `account_id`: {}",
+                choices.join(", ")
+            ),
+        )
+    }
+
+    /// 409: the key was used for something else.
+    pub fn key_reused() -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "key_reused",
+            "Idempotency-Key used before",
+            "`Idempotency-Key`: this key was used with another request: use a new key for a new request",
+        );
+        problem.field = Some("Idempotency-Key".to_owned());
+        problem
+    }
+
+    /// 413.
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", detail)
+    }
+
+    /// 408: the body did not come.
+    pub fn slow_body() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "slow_body",
+            "The body did not come in time",
+            "send the whole body within 10 seconds",
+        )
+    }
+
+    /// 409: the position a client wants to resume from is not one of this stream.
+    pub fn stream_reset(last: u64) -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "stream_reset",
+            "The stream was made anew",
+            format!(
+                "`Last-Event-ID`: the events end at {last}, so this id is of an earlier stream: read the lists again and connect without it"
+            ),
+        );
+        problem.field = Some("Last-Event-ID".to_owned());
+        problem
+    }
+
+    /// 501: honest about what this version cannot do.
+    pub fn not_implemented(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "not_implemented",
+            "Not implemented yet",
+            format!(
+                "{what}: this version of hookline cannot do it yet; nothing was stored or sent"
+            ),
+        )
+    }
+
+    /// 502: Meta was asked and refused.
+    pub fn sync_failed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "sync_failed", "The import failed", detail)
+    }
+
+    /// 503: something we need is away; try again.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Temporarily unavailable",
+            detail,
+        );
+        problem.retry_after = Some(2);
+        problem
+    }
+
+    /// 500: a mistake of ours; the log has more.
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Internal error",
+            "hookline made a mistake; the log of the api says more",
+        )
+    }
+
+    /// Its HTTP status.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        // A struct of texts and numbers can always be written.
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"hookline\""),
+            );
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Invalid { field, reason } => {
+                Self::invalid(field.strip_prefix("data.").unwrap_or(&field), reason)
+            }
+            other => Self::invalid("body", other),
+        }
+    }
+}
+
+impl From<PublishFailure> for Problem {
+    fn from(failure: PublishFailure) -> Self {
+        match failure {
+            PublishFailure::TooLarge => {
+                Self::too_large("the message is larger than the broker takes")
+            }
+            other => Self::unavailable(format!(
+                "{other}: repeat the request with the same Idempotency-Key"
+            )),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(cause) = &error {
+            let code = cause.code().unwrap_or_default().into_owned();
+            return match code.as_str() {
+                "42P01" | "3F000" => Self::unavailable(
+                    "the read model is not there yet: start the projector and the worker",
+                ),
+                // A NUL character, or text that is none.
+                "22021" | "22P05" => {
+                    Self::invalid("request", "holds a character that cannot be stored (NUL)")
+                }
+                "57014" => Self::unavailable("Postgres took too long"),
+                code if ["08", "53", "57", "40", "25"].contains(&&code[..code.len().min(2)]) => {
+                    Self::unavailable("Postgres cannot serve right now")
+                }
+                code => {
+                    tracing::error!(code, "Postgres refused a statement");
+                    Self::internal()
+                }
+            };
+        }
+        match error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => Self::unavailable("Postgres is not reachable"),
+            error => {
+                // Decoding errors name columns and types, never content.
+                tracing::error!(%error, "A row could not be read");
+                Self::internal()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    async fn parts(problem: Problem) -> (StatusCode, axum::http::HeaderMap, Value) {
+        let (head, body) = problem.into_response().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (head.status, head.headers, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_problem_names_the_field() {
+        let (status, headers, body) = parts(Problem::invalid("limit", "use 1 to 200")).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(
+            body,
+            json!({"type": "urn:hookline:problem:invalid", "title": "Invalid request", "status": 422, "code": "invalid",
+                "detail": "`limit`: use 1 to 200", "field": "limit"})
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_token_says_how_to_authenticate() {
+        let (status, headers, _) = parts(Problem::unauthorized("send a token")).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert!(headers[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer"));
+    }
+
+    #[tokio::test]
+    async fn what_is_away_says_when_to_come_back() {
+        for problem in
+            [Problem::from(PublishFailure::NotConnected), Problem::from(sqlx::Error::PoolTimedOut)]
+        {
+            let (status, headers, body) = parts(problem).await;
+            assert_eq!(
+                (status, &body["code"]),
+                (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
+            );
+            assert_eq!(headers[header::RETRY_AFTER], "2");
+        }
+    }
+
+    #[test]
+    fn fields_of_commands_are_named_as_the_caller_wrote_them() {
+        let error = schemas::command::ReplyData::default().check().unwrap_err();
+        assert_eq!(Problem::from(error).field.as_deref(), Some("text"));
+    }
+}
