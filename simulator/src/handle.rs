@@ -4,23 +4,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
 use tokio::net::TcpListener;
 use url::Url;
 
+use crate::account::AccountHandle;
 use crate::act::Act;
 use crate::calls::{Call, CallKind};
 use crate::config::{Policy, SimulatorConfig};
-use crate::echo;
 use crate::error::{Invalid, SimulatorError};
 use crate::faults::FaultRule;
-use crate::model::{AccountKey, AccountSpec, Comment, Login, Message, Side, Usage};
+use crate::model::{AccountSpec, Login, Message, Side};
 use crate::outbox::{Attempt, Delivery};
 use crate::people::Person;
 use crate::server;
 use crate::shared::Shared;
 use crate::sign;
-use crate::world::PersonSpec;
 
 /// Starts simulators.
 #[derive(Clone, Copy, Debug)]
@@ -272,151 +270,5 @@ impl SimulatorHandle {
 impl std::fmt::Debug for SimulatorHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SimulatorHandle").field("address", &self.address).finish()
-    }
-}
-
-/// One account of a running simulator.
-#[derive(Clone)]
-pub struct AccountHandle {
-    shared: Arc<Shared>,
-    key: AccountKey,
-    login: Login,
-}
-
-impl AccountHandle {
-    /// Its `entry.id`.
-    pub fn id(&self) -> &str {
-        &self.key.id
-    }
-
-    /// The token it was added with or given last.
-    pub fn token(&self) -> String {
-        self.spec().map(|spec| spec.token).unwrap_or_default()
-    }
-
-    /// How it was added.
-    pub fn spec(&self) -> Option<AccountSpec> {
-        self.shared.world().spec(&self.key).cloned()
-    }
-
-    /// The person with this name, who comes into being at the first call.
-    pub fn person(&self, name: &str) -> Person {
-        let id = self.shared.world().person_named(&self.key, name);
-        Person::new(self.shared.clone(), self.key.clone(), self.login, id)
-    }
-
-    /// A person with more than a name.
-    ///
-    /// # Errors
-    /// When name or id belong to somebody else.
-    pub fn add_person(&self, spec: PersonSpec) -> Result<Person, SimulatorError> {
-        let id = self.shared.world().add_person(&self.key, spec)?;
-        Ok(Person::new(self.shared.clone(), self.key.clone(), self.login, id))
-    }
-
-    /// All people of this account.
-    pub fn people(&self) -> Vec<Person> {
-        let world = self.shared.world();
-        let mine = world.people.values().filter(|person| person.account == self.key);
-        let ids: Vec<String> = mine.map(|person| person.id.clone()).collect();
-        drop(world);
-        let person = |id| Person::new(self.shared.clone(), self.key.clone(), self.login, id);
-        ids.into_iter().map(person).collect()
-    }
-
-    /// The media or post with this caption, made at the first call; for [`Person::comments`].
-    pub fn media(&self, caption: &str) -> String {
-        self.shared.world().add_media(&self.key, caption, Utc::now())
-    }
-
-    /// All comments on media of this account, those it wrote itself (`person` absent) included.
-    pub fn comments(&self) -> Vec<Comment> {
-        let world = self.shared.world();
-        let mut comments: Vec<Comment> =
-            world.comments.values().filter(|c| c.account == self.key).cloned().collect();
-        comments.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-        comments
-    }
-
-    /// A colleague types a message in Meta's own inbox: an echo that is not ours.
-    pub fn types_by_hand(&self, person: &Person, text: &str) -> Act {
-        let message = {
-            let mut world = self.shared.world();
-            let at = world.next_time(person.id(), self.shared.now(), false);
-            let Some(known) = world.people.get(person.id()).cloned() else {
-                return self.nothing();
-            };
-            let mid = world.mint_mid(&known, at);
-            let mut message = world.blank(&mid, &known, Side::Account, at);
-            message.text = Some(text.to_owned());
-            world.insert_message(message.clone());
-            message
-        };
-        let item = echo::echo_item(&message, self.login, echo::PAGE_INBOX_APP);
-        let (mid, groups) = (Some(message.mid), vec![vec![item]]);
-        let act = Act { shared: self.shared.clone(), mid, comment: None, groups };
-        act.release();
-        act
-    }
-
-    fn nothing(&self) -> Act {
-        Act { shared: self.shared.clone(), mid: None, comment: None, groups: Vec::new() }
-    }
-
-    /// All its tokens end: 190/463 from now on.
-    pub fn expire_token(&self) {
-        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
-            let ended = std::mem::take(&mut account.tokens);
-            account.expired.extend(ended);
-        }
-    }
-
-    /// A new token is good from now on; the old ones end.
-    pub fn set_token(&self, token: &str) {
-        self.expire_token();
-        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
-            account.expired.remove(token);
-            account.tokens.insert(token.to_owned());
-            account.spec.token = token.to_owned();
-        }
-    }
-
-    /// Answers carry usage headers, for a while or (none) until [`AccountHandle::clear_usage`].
-    pub fn set_usage(&self, usage: Usage, lasting: Option<Duration>) {
-        let until = lasting
-            .map(|lasting| Utc::now() + TimeDelta::from_std(lasting).unwrap_or(TimeDelta::days(1)));
-        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
-            account.usage = Some((usage, until));
-        }
-    }
-
-    /// Ends [`AccountHandle::set_usage`].
-    pub fn clear_usage(&self) {
-        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
-            account.usage = None;
-        }
-    }
-
-    /// Subscribed webhook fields; empty: nothing is delivered.
-    pub fn subscribed_fields(&self) -> Vec<String> {
-        let world = self.shared.world();
-        let account = world.accounts.get(&self.key);
-        account.map(|account| account.subscribed.iter().cloned().collect()).unwrap_or_default()
-    }
-
-    /// Calls of this account so far.
-    pub fn calls(&self, kind: Option<CallKind>) -> Vec<Call> {
-        self.shared.world().calls.matching(kind, Some(&self.key.id)).cloned().collect()
-    }
-
-    /// How many calls of this kind this account made.
-    pub fn count(&self, kind: CallKind) -> u64 {
-        self.shared.world().calls.count(Some(kind), Some(&self.key.id))
-    }
-}
-
-impl std::fmt::Debug for AccountHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AccountHandle").field("id", &self.key.id).finish()
     }
 }

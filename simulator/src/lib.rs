@@ -15,8 +15,9 @@
 //!
 //! Modules in the order to read them: `model` (accounts, people, messages), `world` (state), `ids` and `json` (how Meta
 //! writes), `payload` (webhook bodies), `people` and `commenting` (acts), `outbox` and `deliver` (order, signing, retry), `faults`,
-//! `graph` (answers), `echo` (what follows a send), `handle` (the front), `control` (the same over HTTP), `traffic`.
+//! `graph` (answers), `echo` (what follows a send), `handle` and `account` (the front), `control` (the same over HTTP), `traffic`.
 
+mod account;
 mod act;
 mod calls;
 mod commenting;
@@ -42,12 +43,13 @@ mod testing;
 mod traffic;
 mod world;
 
+pub use account::AccountHandle;
 pub use act::{ACCEPTED_WITHIN, Act};
 pub use calls::{Call, CallKind};
 pub use config::{AppSecrets, Policy, SimulatorConfig};
 pub use error::{Invalid, SimulatorError};
 pub use faults::{Fault, FaultRule};
-pub use handle::{AccountHandle, Simulator, SimulatorHandle};
+pub use handle::{Simulator, SimulatorHandle};
 pub use model::{
     AccountSpec, Channel, Comment, Host, Login, Lookup, Message, ProfileAnswer, Side, Usage,
 };

@@ -7,8 +7,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::account::AccountHandle;
 use crate::error::Invalid;
-use crate::handle::{AccountHandle, SimulatorHandle};
+use crate::handle::SimulatorHandle;
 use crate::model::{AccountSpec, Channel, Login, Side};
 use crate::people::{Person, Telling};
 use crate::shared::{Shared, locked};

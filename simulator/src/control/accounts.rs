@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::input::{Answer, Input, Refusal};
-use crate::handle::{AccountHandle, SimulatorHandle};
+use crate::account::AccountHandle;
+use crate::handle::SimulatorHandle;
 use crate::model::{AccountSpec, Usage};
 use crate::shared::Shared;
 
