@@ -52,13 +52,20 @@ impl Projector {
 
     async fn work(&self, lease: Lease, stop: CancellationToken) {
         if matches!(self.project(&lease, &stop).await, End::Fenced) {
-            tracing::warn!(epoch = lease.epoch, "The position was moved by somebody else; reading it again");
+            tracing::warn!(
+                epoch = lease.epoch,
+                "The position was moved by somebody else; reading it again"
+            );
         }
     }
 
     async fn project(&self, lease: &Lease, stop: &CancellationToken) -> End {
         let Some(mut position) = self.position(stop).await else { return End::Stopped };
-        tracing::info!(position = position.seq, epoch = lease.epoch, "Projecting from the stored position");
+        tracing::info!(
+            position = position.seq,
+            epoch = lease.epoch,
+            "Projecting from the stored position"
+        );
         self.show_parked().await;
         gauge!("hookline_projector_position").set(precise(position.seq));
         let mut follower = Follower::new(
@@ -88,7 +95,8 @@ impl Projector {
             let to = Position { seq: last.sequence, created: follower.created() };
             let kinds = kinds_of(&batch);
             let started = Instant::now();
-            let incoming = batch.iter().map(|message| read(message.sequence, &message.payload)).collect();
+            let incoming =
+                batch.iter().map(|message| read(message.sequence, &message.payload)).collect();
             match self.apply_all(lease, position, to, incoming, stop).await {
                 Ok(parked) => self.report(&kinds, &parked, started),
                 Err(end) => return end,
@@ -136,7 +144,10 @@ impl Projector {
                 Err(StoreError::Database(error)) if fault(&error) == Fault::Data => {
                     if batch.len() > 1 {
                         let second = batch.split_off(batch.len() / 2);
-                        let middle = Position { seq: batch.last().map_or(at.seq, |incoming| incoming.seq), created: end.created };
+                        let middle = Position {
+                            seq: batch.last().map_or(at.seq, |incoming| incoming.seq),
+                            created: end.created,
+                        };
                         queue.push_front((end, second));
                         queue.push_front((middle, batch));
                     } else if let Some(one) = batch.pop()
@@ -145,12 +156,16 @@ impl Projector {
                         queue.push_front((end, vec![not_storable(one, &error)]));
                     } else {
                         // Not even the parked row can be written: nothing of this event's making.
-                        self.wait("parking an event", &error, &mut backoff, stop).await.ok_or(End::Stopped)?;
+                        self.wait("parking an event", &error, &mut backoff, stop)
+                            .await
+                            .ok_or(End::Stopped)?;
                         return Err(End::Fenced);
                     }
                 }
                 Err(StoreError::Database(error)) => {
-                    self.wait("storing events", &error, &mut backoff, stop).await.ok_or(End::Stopped)?;
+                    self.wait("storing events", &error, &mut backoff, stop)
+                        .await
+                        .ok_or(End::Stopped)?;
                     queue.push_front((end, batch));
                 }
             }
@@ -212,7 +227,16 @@ fn not_storable(one: Incoming, error: &sqlx::Error) -> Incoming {
     let seq = one.seq;
     // A label, an index entry and a log line stay short, whatever somebody published.
     let event_id = event_id.map(|id| id.chars().take(64).collect());
-    Incoming { seq, outcome: Err(Parked { seq, event_id, kind, cause: "not_storable", detail: describe(error) }) }
+    Incoming {
+        seq,
+        outcome: Err(Parked {
+            seq,
+            event_id,
+            kind,
+            cause: "not_storable",
+            detail: describe(error),
+        }),
+    }
 }
 
 /// What a database error says without the values it quotes.
@@ -224,7 +248,9 @@ fn describe(error: &sqlx::Error) -> String {
         },
         sqlx::Error::Io(_) => "no connection to Postgres".to_owned(),
         sqlx::Error::PoolTimedOut => "no free connection to Postgres in time".to_owned(),
-        sqlx::Error::ColumnDecode { index, .. } => format!("column {index} holds what this version cannot read"),
+        sqlx::Error::ColumnDecode { index, .. } => {
+            format!("column {index} holds what this version cannot read")
+        }
         _ => "no connection to Postgres".to_owned(),
     }
 }

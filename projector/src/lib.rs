@@ -2,6 +2,8 @@
 //!
 //! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod config;
 pub mod fold;
 pub mod follow;
@@ -33,7 +35,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     health::watch_broker(&health, &broker, shutdown.clone());
     health::watch_postgres(&health, &config.pool, shutdown.clone());
     let router = health.router(telemetry::metrics_handle());
-    let admin = tokio::spawn(serve::serve(listener, router, serve::Limits::default(), shutdown.clone()));
+    let admin =
+        tokio::spawn(serve::serve(listener, router, serve::Limits::default(), shutdown.clone()));
     let outcome = project(broker, config.pool, health, shutdown.clone()).await;
     // Whatever ended the work ends the listener too.
     shutdown.cancel();

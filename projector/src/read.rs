@@ -36,19 +36,24 @@ pub fn read(seq: u64, payload: &[u8]) -> Incoming {
     let outcome = match parse(payload) {
         Ok(event) => {
             let (id, kind) = (event.id.to_string(), event.kind());
-            catch_unwind(AssertUnwindSafe(|| split(event))).map(|arrival| (arrival, kind)).map_err(|_| Parked {
-                seq,
-                event_id: Some(id),
-                kind: Some(kind.to_string()),
-                cause: "split_failed",
-                detail: "this version of the projector fails on the event; see its log".to_owned(),
-            })
+            catch_unwind(AssertUnwindSafe(|| split(event))).map(|arrival| (arrival, kind)).map_err(
+                |_| Parked {
+                    seq,
+                    event_id: Some(id),
+                    kind: Some(kind.to_string()),
+                    cause: "split_failed",
+                    detail: "this version of the projector fails on the event; see its log"
+                        .to_owned(),
+                },
+            )
         }
         Err(error) => Err(Parked {
             seq,
             event_id: loose(payload, "id").filter(|id| id.len() <= 64),
             kind: loose(payload, "type")
-                .and_then(|name| name.strip_prefix("hookline.")?.strip_suffix(".v1").map(ToOwned::to_owned))
+                .and_then(|name| {
+                    name.strip_prefix("hookline.")?.strip_suffix(".v1").map(ToOwned::to_owned)
+                })
                 .and_then(|name| name.parse::<Kind>().ok())
                 .map(|kind| kind.to_string()),
             cause: "not_an_event",
@@ -102,7 +107,10 @@ fn without_content(error: &serde_json::Error) -> String {
         return text.chars().take(200).collect();
     }
     match text.split_once("expected ") {
-        Some((_, expected)) => format!("wrong type or value, expected {}", expected.chars().take(120).collect::<String>()),
+        Some((_, expected)) => format!(
+            "wrong type or value, expected {}",
+            expected.chars().take(120).collect::<String>()
+        ),
         None => format!("not an event of this version ({:?} error)", error.classify()),
     }
 }
@@ -140,12 +148,19 @@ mod tests {
         event["data"]["message_id"] = json!({"secret": "words"});
         event["data"]["text"] = json!("secret");
         let found = parked(event.to_string().as_bytes());
-        assert_eq!((found.seq, found.event_id.as_deref(), found.kind.as_deref()), (7, Some("evt_1"), Some("message.received")));
+        assert_eq!(
+            (found.seq, found.event_id.as_deref(), found.kind.as_deref()),
+            (7, Some("evt_1"), Some("message.received"))
+        );
         assert!(!found.detail.contains("secret"), "{}", found.detail);
         let mut event = wire();
         event["data"]["standby"] = json!("secret");
         let found = parked(event.to_string().as_bytes());
-        assert!(found.detail.contains("boolean") && !found.detail.contains("secret"), "{}", found.detail);
+        assert!(
+            found.detail.contains("boolean") && !found.detail.contains("secret"),
+            "{}",
+            found.detail
+        );
         let mut event = wire();
         event["type"] = json!("hookline.message.sung.v1");
         assert_eq!(parked(event.to_string().as_bytes()).kind, None);

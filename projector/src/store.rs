@@ -15,8 +15,8 @@ use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
 
-pub use self::schema::{FIRST_SCHEMA, prepare, views_over};
 use self::rows::{Folded, Rows, flat, fold_all};
+pub use self::schema::{FIRST_SCHEMA, prepare, views_over};
 use self::sql::{Sql, drop_rows};
 use crate::fold::conversation::{Identity, conversation_row};
 use crate::fold::{Arrival, Changes, Class, Held, Known, Piece, Said, Slot, Version, absorb};
@@ -51,14 +51,18 @@ pub enum Fault {
 /// Tells a passing trouble from data that cannot be stored.
 pub fn fault(error: &sqlx::Error) -> Fault {
     match error {
-        sqlx::Error::Database(error) => match error.code().as_deref().map(|code| (code, code.get(..2))) {
-            // A statement over its time limit: smaller batches may pass.
-            Some(("57014", _)) => Fault::Data,
-            // Data exceptions, broken constraints, limits exceeded.
-            Some((_, Some("22" | "23" | "54"))) => Fault::Data,
-            _ => Fault::Later,
-        },
-        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => Fault::Data,
+        sqlx::Error::Database(error) => {
+            match error.code().as_deref().map(|code| (code, code.get(..2))) {
+                // A statement over its time limit: smaller batches may pass.
+                Some(("57014", _)) => Fault::Data,
+                // Data exceptions, broken constraints, limits exceeded.
+                Some((_, Some("22" | "23" | "54"))) => Fault::Data,
+                _ => Fault::Later,
+            }
+        }
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+            Fault::Data
+        }
         _ => Fault::Later,
     }
 }
@@ -132,7 +136,8 @@ impl Store {
                         event_id: Some(event_id.to_string()),
                         kind: Some(kind.to_string()),
                         cause: "fold_failed",
-                        detail: "computing the row failed; the row keeps what it showed before".to_owned(),
+                        detail: "computing the row failed; the row keeps what it showed before"
+                            .to_owned(),
                     };
                     origin.insert(event_id, trace);
                     arrivals.push(arrival);
@@ -148,7 +153,11 @@ impl Store {
         if !self.leases.move_position(&mut tx, lease, subjects::INBOX_EVENTS, from.seq, to).await? {
             return Err(StoreError::Fenced);
         }
-        sqlx::query("select pg_notify($1, $2)").bind(NOTIFY).bind(to.seq.to_string()).execute(&mut *tx).await?;
+        sqlx::query("select pg_notify($1, $2)")
+            .bind(NOTIFY)
+            .bind(to.seq.to_string())
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(applied)
     }
@@ -171,7 +180,11 @@ impl Store {
     }
 
     /// Keeps the facts and computes every touched row anew. Gives the events of entities whose fold failed.
-    async fn absorb(&self, tx: &mut PgConnection, arrivals: Vec<Arrival>) -> Result<BTreeSet<EventId>, StoreError> {
+    async fn absorb(
+        &self,
+        tx: &mut PgConnection,
+        arrivals: Vec<Arrival>,
+    ) -> Result<BTreeSet<EventId>, StoreError> {
         if arrivals.is_empty() {
             return Ok(BTreeSet::new());
         }
@@ -210,34 +223,48 @@ impl Store {
     }
 
     async fn known(&self, tx: &mut PgConnection, arrivals: &[Arrival]) -> sqlx::Result<Known> {
-        let ids: BTreeSet<&str> = arrivals.iter().map(|arrival| arrival.event_id().as_str()).collect();
+        let ids: BTreeSet<&str> =
+            arrivals.iter().map(|arrival| arrival.event_id().as_str()).collect();
         let ids: Vec<&str> = ids.into_iter().collect();
         let mut known = Known::default();
         for row in sqlx::query(self.text(&self.sql.held)).bind(&ids).fetch_all(&mut *tx).await? {
-            let held = known.held.entry(EventId::new(row.try_get::<String, _>("event_id")?)).or_insert(Held {
-                version: version_of(&row)?,
-                entities: Vec::new(),
-            });
+            let held = known
+                .held
+                .entry(EventId::new(row.try_get::<String, _>("event_id")?))
+                .or_insert(Held { version: version_of(&row)?, entities: Vec::new() });
             held.entities.push(row.try_get("entity")?);
         }
-        for row in sqlx::query(self.text(&self.sql.withdrawn)).bind(&ids).fetch_all(&mut *tx).await? {
+        for row in
+            sqlx::query(self.text(&self.sql.withdrawn)).bind(&ids).fetch_all(&mut *tx).await?
+        {
             known.withdrawn.insert(EventId::new(row.try_get::<String, _>("event_id")?));
         }
         Ok(known)
     }
 
     async fn keep(&self, tx: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
-        let ids = |events: &[EventId]| events.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
+        let ids =
+            |events: &[EventId]| events.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
         if !changes.replaced.is_empty() {
-            sqlx::query(self.text(&self.sql.drop_facts)).bind(ids(&changes.replaced)).execute(&mut *tx).await?;
+            sqlx::query(self.text(&self.sql.drop_facts))
+                .bind(ids(&changes.replaced))
+                .execute(&mut *tx)
+                .await?;
         }
         if !changes.withdrawn.is_empty() {
             let (events, reasons): (Vec<&str>, Vec<&str>) =
                 changes.withdrawn.iter().map(|(id, reason)| (id.as_str(), *reason)).unzip();
-            sqlx::query(self.text(&self.sql.put_withdrawn)).bind(events).bind(reasons).execute(&mut *tx).await?;
+            sqlx::query(self.text(&self.sql.put_withdrawn))
+                .bind(events)
+                .bind(reasons)
+                .execute(&mut *tx)
+                .await?;
         }
         if !changes.blanked.is_empty() {
-            sqlx::query(self.text(&self.sql.blank_facts)).bind(ids(&changes.blanked)).execute(&mut *tx).await?;
+            sqlx::query(self.text(&self.sql.blank_facts))
+                .bind(ids(&changes.blanked))
+                .execute(&mut *tx)
+                .await?;
         }
         if changes.pieces.is_empty() {
             return Ok(());
@@ -259,12 +286,17 @@ impl Store {
         Ok(())
     }
 
-    async fn pieces_of(&self, tx: &mut PgConnection, entities: &BTreeSet<String>) -> sqlx::Result<Vec<Piece>> {
+    async fn pieces_of(
+        &self,
+        tx: &mut PgConnection,
+        entities: &BTreeSet<String>,
+    ) -> sqlx::Result<Vec<Piece>> {
         if entities.is_empty() {
             return Ok(Vec::new());
         }
         let entities: Vec<&str> = entities.iter().map(String::as_str).collect();
-        let rows = sqlx::query(self.text(&self.sql.facts_of)).bind(entities).fetch_all(&mut *tx).await?;
+        let rows =
+            sqlx::query(self.text(&self.sql.facts_of)).bind(entities).fetch_all(&mut *tx).await?;
         rows.iter().map(piece_of).collect()
     }
 
@@ -283,10 +315,19 @@ impl Store {
         Ok(())
     }
 
-    async fn write(&self, tx: &mut PgConnection, table: &str, put: &str, rows: Rows) -> sqlx::Result<()> {
+    async fn write(
+        &self,
+        tx: &mut PgConnection,
+        table: &str,
+        put: &str,
+        rows: Rows,
+    ) -> sqlx::Result<()> {
         if !rows.drop.is_empty() {
             let ids: Vec<&str> = rows.drop.iter().map(String::as_str).collect();
-            sqlx::query(AssertSqlSafe(drop_rows(&self.schema, table))).bind(ids).execute(&mut *tx).await?;
+            sqlx::query(AssertSqlSafe(drop_rows(&self.schema, table)))
+                .bind(ids)
+                .execute(&mut *tx)
+                .await?;
         }
         if !rows.put.is_empty() {
             let values = Value::Array(rows.put.into_values().collect());
@@ -296,22 +337,35 @@ impl Store {
     }
 
     /// Receipts go first, since a message's row looks them up.
-    async fn write_receipts(&self, tx: &mut PgConnection, folded: &mut Folded) -> sqlx::Result<MovedReceipts> {
+    async fn write_receipts(
+        &self,
+        tx: &mut PgConnection,
+        folded: &mut Folded,
+    ) -> sqlx::Result<MovedReceipts> {
         let rows = folded.rows.remove(&Class::Receipt).unwrap_or_default();
-        let mut moved = MovedReceipts { touched: rows.put.keys().cloned().collect(), again: BTreeSet::new() };
+        let mut moved =
+            MovedReceipts { touched: rows.put.keys().cloned().collect(), again: BTreeSet::new() };
         if rows.put.is_empty() && rows.drop.is_empty() {
             return Ok(moved);
         }
         let ids: Vec<&str> = rows.put.keys().chain(&rows.drop).map(String::as_str).collect();
         // A receipt that was told differently, or withdrawn, may have covered messages that it no longer covers.
-        for row in sqlx::query(self.text(&self.sql.existing_receipts)).bind(ids).fetch_all(&mut *tx).await? {
+        for row in sqlx::query(self.text(&self.sql.existing_receipts))
+            .bind(ids)
+            .fetch_all(&mut *tx)
+            .await?
+        {
             moved.again.insert(row.try_get("conversation_id")?);
         }
         self.write(tx, "receipts", &self.sql.put_receipts, rows).await?;
         Ok(moved)
     }
 
-    async fn apply_receipts(&self, tx: &mut PgConnection, moved: &MovedReceipts) -> sqlx::Result<()> {
+    async fn apply_receipts(
+        &self,
+        tx: &mut PgConnection,
+        moved: &MovedReceipts,
+    ) -> sqlx::Result<()> {
         if !moved.touched.is_empty() {
             let ids: Vec<&str> = moved.touched.iter().map(String::as_str).collect();
             sqlx::query(self.text(&self.sql.apply_delivered)).bind(&ids).execute(&mut *tx).await?;
@@ -319,7 +373,10 @@ impl Store {
         }
         if !moved.again.is_empty() {
             let ids: Vec<&str> = moved.again.iter().map(String::as_str).collect();
-            sqlx::query(self.text(&self.sql.recompute_receipts)).bind(ids).execute(&mut *tx).await?;
+            sqlx::query(self.text(&self.sql.recompute_receipts))
+                .bind(ids)
+                .execute(&mut *tx)
+                .await?;
         }
         Ok(())
     }
@@ -331,7 +388,11 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        for row in sqlx::query(self.text(&self.sql.message_conversations)).bind(ids).fetch_all(&mut *tx).await? {
+        for row in sqlx::query(self.text(&self.sql.message_conversations))
+            .bind(ids)
+            .fetch_all(&mut *tx)
+            .await?
+        {
             folded.conversations.insert(row.try_get("conversation_id")?);
         }
         self.write(tx, "messages", &self.sql.put_messages, rows).await
@@ -350,24 +411,37 @@ impl Store {
             return Ok(());
         }
         let mut existing: BTreeMap<String, Identity> = BTreeMap::new();
-        for row in sqlx::query(self.text(&self.sql.existing_conversations)).bind(&touched).fetch_all(&mut *tx).await? {
+        for row in sqlx::query(self.text(&self.sql.existing_conversations))
+            .bind(&touched)
+            .fetch_all(&mut *tx)
+            .await?
+        {
             existing.insert(row.try_get("id")?, identity_of(&row)?);
         }
         // A conversation whose own facts did not change and that has a row keeps it.
-        let again: BTreeSet<&str> =
-            touched.iter().copied().filter(|id| acted.contains(*id) || !existing.contains_key(*id)).collect();
+        let again: BTreeSet<&str> = touched
+            .iter()
+            .copied()
+            .filter(|id| acted.contains(*id) || !existing.contains_key(*id))
+            .collect();
         if !again.is_empty() {
             let slots: Vec<&str> = Slot::OF_CONVERSATION.iter().map(|slot| slot.as_str()).collect();
             let again: Vec<&str> = again.into_iter().collect();
-            let rows =
-                sqlx::query(self.text(&self.sql.latest_facts_of)).bind(&again).bind(slots).fetch_all(&mut *tx).await?;
+            let rows = sqlx::query(self.text(&self.sql.latest_facts_of))
+                .bind(&again)
+                .bind(slots)
+                .fetch_all(&mut *tx)
+                .await?;
             let mut pieces: BTreeMap<String, Vec<Piece>> = BTreeMap::new();
             for row in &rows {
                 let piece = piece_of(row)?;
                 pieces.entry(piece.entity.clone()).or_default().push(piece);
             }
-            let mut identities: BTreeMap<&str, Identity> =
-                folded.identities.iter().map(|(id, identity)| (id.as_str(), identity.clone())).collect();
+            let mut identities: BTreeMap<&str, Identity> = folded
+                .identities
+                .iter()
+                .map(|(id, identity)| (id.as_str(), identity.clone()))
+                .collect();
             for piece in pieces.values().flatten().chain(&changes.pieces) {
                 if let Some(identity) = said_identity(piece)
                     && acted.contains(&piece.entity)
@@ -377,14 +451,19 @@ impl Store {
             }
             let mut put = Rows::default();
             for id in again {
-                let Some(identity) = identities.get(id).or_else(|| existing.get(id)) else { continue };
+                let Some(identity) = identities.get(id).or_else(|| existing.get(id)) else {
+                    continue;
+                };
                 let facts = pieces.get(id).map_or(&[][..], Vec::as_slice);
                 put.put.insert(id.to_owned(), flat(&conversation_row(id, identity.clone(), facts)));
             }
             self.write(tx, "conversations", &self.sql.put_conversations, put).await?;
         }
         sqlx::query(self.text(&self.sql.aggregate)).bind(&touched).execute(&mut *tx).await?;
-        sqlx::query(self.text(&self.sql.drop_empty_conversations)).bind(&touched).execute(&mut *tx).await?;
+        sqlx::query(self.text(&self.sql.drop_empty_conversations))
+            .bind(&touched)
+            .execute(&mut *tx)
+            .await?;
         Ok(())
     }
 }
@@ -407,7 +486,8 @@ fn said_identity(piece: &Piece) -> Option<Identity> {
 
 fn identity_of(row: &PgRow) -> sqlx::Result<Identity> {
     let channel: String = row.try_get("channel")?;
-    let channel: Channel = serde_json::from_value(Value::String(channel)).map_err(decode("channel"))?;
+    let channel: Channel =
+        serde_json::from_value(Value::String(channel)).map_err(decode("channel"))?;
     Ok(Identity {
         channel,
         account_id: row.try_get::<String, _>("account_id")?.into(),
@@ -415,12 +495,18 @@ fn identity_of(row: &PgRow) -> sqlx::Result<Identity> {
     })
 }
 
-fn decode<E: std::error::Error + Send + Sync + 'static>(column: &'static str) -> impl Fn(E) -> sqlx::Error {
+fn decode<E: std::error::Error + Send + Sync + 'static>(
+    column: &'static str,
+) -> impl Fn(E) -> sqlx::Error {
     move |error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) }
 }
 
 fn version_of(row: &PgRow) -> sqlx::Result<Version> {
-    Ok(Version { revision: row.try_get("revision")?, rank: row.try_get("rank")?, digest: row.try_get("digest")? })
+    Ok(Version {
+        revision: row.try_get("revision")?,
+        rank: row.try_get("rank")?,
+        digest: row.try_get("digest")?,
+    })
 }
 
 fn piece_of(row: &PgRow) -> sqlx::Result<Piece> {
@@ -441,5 +527,10 @@ fn piece_of(row: &PgRow) -> sqlx::Result<Piece> {
 }
 
 fn body_of(piece: &Piece) -> sqlx::Result<Option<Value>> {
-    piece.said.as_ref().map(Said::to_body).transpose().map_err(|error| sqlx::Error::Encode(Box::new(error)))
+    piece
+        .said
+        .as_ref()
+        .map(Said::to_body)
+        .transpose()
+        .map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }

@@ -79,7 +79,9 @@ pub fn comment_row(id: &str, pieces: &[Piece]) -> Option<CommentRow> {
     // What the creation tells goes first, then the latest edit, then whatever else was said.
     let told: Vec<&(&Piece, &Said, &Comment)> =
         created.into_iter().chain(edited).chain(all.iter()).collect();
-    let find = |field: fn(&Comment) -> Option<String>| told.iter().find_map(|(.., comment)| field(comment));
+    let find = |field: fn(&Comment) -> Option<String>| {
+        told.iter().find_map(|(.., comment)| field(comment))
+    };
     let (created_at, time_approximate) = match created {
         Some((piece, said, _)) => (piece.time, said.time_approximate),
         None => told
@@ -113,7 +115,10 @@ pub fn comment_row(id: &str, pieces: &[Piece]) -> Option<CommentRow> {
         text: if erased { None } else { text },
         photo: if erased { None } else { find(|comment| comment.photo.clone()) },
         live: told.iter().any(|(.., comment)| comment.live == Some(true)),
-        ad: told.iter().find_map(|(.., comment)| comment.ad.as_ref()).and_then(|ad| serde_json::to_value(ad).ok()),
+        ad: told
+            .iter()
+            .find_map(|(.., comment)| comment.ad.as_ref())
+            .and_then(|ad| serde_json::to_value(ad).ok()),
         media_product_type: find(|comment| comment.media_product_type.clone()),
         created_at,
         time_approximate,

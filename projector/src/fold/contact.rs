@@ -35,21 +35,25 @@ pub fn placeholder(channel: Channel, contact: &ContactId) -> String {
 
 /// The contact of a conversation, from its pieces: the latest profile by (time, id), else the placeholder.
 pub fn contact(channel: Channel, id: &ContactId, pieces: &[Piece]) -> Contact {
-    let discovered = latest(pieces, Slot::Discovered).and_then(|piece| match &piece.said.as_ref()?.fact {
-        Fact::ContactDiscovered(body) => Some(body),
-        _ => None,
-    });
-    let enriched = latest(pieces, Slot::Profile).and_then(|piece| match &piece.said.as_ref()?.fact {
-        Fact::ContactEnriched(profile) => Some((piece.time, profile)),
-        _ => None,
-    });
+    let discovered =
+        latest(pieces, Slot::Discovered).and_then(|piece| match &piece.said.as_ref()?.fact {
+            Fact::ContactDiscovered(body) => Some(body),
+            _ => None,
+        });
+    let enriched =
+        latest(pieces, Slot::Profile).and_then(|piece| match &piece.said.as_ref()?.fact {
+            Fact::ContactEnriched(profile) => Some((piece.time, profile)),
+            _ => None,
+        });
     let placeholder = discovered
         .map(|body| body.placeholder.clone())
         .filter(|text| !text.trim().is_empty())
         .unwrap_or_else(|| placeholder(channel, id));
     let handle = discovered.and_then(|body| body.username.clone());
     Contact {
-        name: enriched.and_then(|(_, profile)| name_of(profile)).unwrap_or_else(|| placeholder.clone()),
+        name: enriched
+            .and_then(|(_, profile)| name_of(profile))
+            .unwrap_or_else(|| placeholder.clone()),
         placeholder,
         enriched: enriched.is_some(),
         username: enriched.and_then(|(_, profile)| profile.username.clone()).or(handle),
@@ -62,7 +66,13 @@ pub fn contact(channel: Channel, id: &ContactId, pieces: &[Piece]) -> Contact {
 /// The full name, else first and last, else the handle.
 fn name_of(profile: &Profile) -> Option<String> {
     let parts = [&profile.first_name, &profile.last_name];
-    let joined = parts.into_iter().flatten().map(|part| part.trim()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let joined = parts
+        .into_iter()
+        .flatten()
+        .map(|part| part.trim())
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
     [profile.name.clone(), Some(joined), profile.username.clone()]
         .into_iter()
         .flatten()
@@ -72,5 +82,8 @@ fn name_of(profile: &Profile) -> Option<String> {
 
 /// The latest piece of a slot that still holds, by (time, id).
 pub(super) fn latest(pieces: &[Piece], slot: Slot) -> Option<&Piece> {
-    pieces.iter().filter(|piece| piece.said.is_some() && piece.slot() == slot).max_by_key(|piece| piece.moment())
+    pieces
+        .iter()
+        .filter(|piece| piece.said.is_some() && piece.slot() == slot)
+        .max_by_key(|piece| piece.moment())
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proptest::prelude::*;
 use schemas::facts::{
-    BlockMark, By, Comment, ContactDiscovered, ConversationAssigned, ConversationMark, PostChanged, PostReacted, Profile,
-    Receipt, SenderUnresolved,
+    BlockMark, By, Comment, ContactDiscovered, ConversationAssigned, ConversationMark, PostChanged,
+    PostReacted, Profile, Receipt, SenderUnresolved,
 };
 use schemas::{AccountId, Channel, Event, EventId, Fact, Timestamp, Via};
 
@@ -49,7 +49,8 @@ impl Kept {
         }
         for entity in changes.touched {
             let pieces = self.of(&entity);
-            for scrubbed in message::scrubbed(&pieces).into_iter().chain(comment::scrubbed(&pieces)) {
+            for scrubbed in message::scrubbed(&pieces).into_iter().chain(comment::scrubbed(&pieces))
+            {
                 let kept = self.by_event.get_mut(&scrubbed.event_id).unwrap();
                 let place = kept.iter_mut().find(|piece| piece.entity == scrubbed.entity).unwrap();
                 *place = scrubbed;
@@ -64,8 +65,12 @@ impl Kept {
 
     /// Every row, as text that can be compared and read.
     pub(super) fn rows(&self) -> BTreeMap<String, String> {
-        let entities: BTreeSet<&str> = self.by_event.values().flatten().map(|piece| piece.entity.as_str()).collect();
-        entities.into_iter().filter_map(|entity| Some((entity.to_owned(), self.row(entity)?))).collect()
+        let entities: BTreeSet<&str> =
+            self.by_event.values().flatten().map(|piece| piece.entity.as_str()).collect();
+        entities
+            .into_iter()
+            .filter_map(|entity| Some((entity.to_owned(), self.row(entity)?)))
+            .collect()
     }
 
     fn row(&self, entity: &str) -> Option<String> {
@@ -77,7 +82,9 @@ impl Kept {
             Class::Post => feed::post_row(entity, pieces).map(|row| format!("{row:?}")),
             Class::Mention => feed::mention_row(entity, pieces).map(|row| format!("{row:?}")),
             Class::Insight => feed::insight_row(entity, pieces).map(|row| format!("{row:?}")),
-            Class::Receipt => pieces.iter().find(|piece| piece.said.is_some()).map(|piece| format!("{piece:?}")),
+            Class::Receipt => {
+                pieces.iter().find(|piece| piece.said.is_some()).map(|piece| format!("{piece:?}"))
+            }
             Class::Conversation => {
                 let identity = Identity {
                     channel: Channel::Instagram,
@@ -162,11 +169,18 @@ fn of_conversations() -> impl Strategy<Value = Event> {
             0 => Fact::ConversationRead(mark()),
             1 => Fact::ConversationArchived(mark()),
             2 => Fact::ConversationUnarchived(mark()),
-            3 => Fact::ConversationAssigned(ConversationAssigned { assigned_to: Some(word), by: None }),
+            3 => Fact::ConversationAssigned(ConversationAssigned {
+                assigned_to: Some(word),
+                by: None,
+            }),
             4 => Fact::ContactBlocked(BlockMark { name: None, reason: Some(word), by: None }),
             5 => Fact::ContactUnblocked(BlockMark::default()),
             6 => Fact::ContactEnriched(Profile { name: Some(word), ..Profile::default() }),
-            _ => Fact::ContactDiscovered(ContactDiscovered { placeholder: word, username: None, last_interaction_at: None }),
+            _ => Fact::ContactDiscovered(ContactDiscovered {
+                placeholder: word,
+                username: None,
+                last_interaction_at: None,
+            }),
         };
         event(&key.to_string(), s, Via::Api, fact)
     })
@@ -174,7 +188,11 @@ fn of_conversations() -> impl Strategy<Value = Event> {
 
 fn of_comments() -> impl Strategy<Value = Event> {
     (0..9_u8, 0..2_u8, word(), seconds(), 0..9_u8).prop_map(|(what, id, word, s, key)| {
-        let body = Comment { comment_id: format!("c{id}"), text: Some(word.clone()), ..Comment::default() };
+        let body = Comment {
+            comment_id: format!("c{id}"),
+            text: Some(word.clone()),
+            ..Comment::default()
+        };
         let bare = Comment { text: None, ..body.clone() };
         let post = |verb: &str| PostChanged {
             post_id: Some(format!("p{id}")),
@@ -198,7 +216,10 @@ fn of_comments() -> impl Strategy<Value = Event> {
                     post_id: format!("p{id}"),
                     verb: verb.to_owned(),
                     reaction: Some(word),
-                    author: schemas::facts::Author { id: Some("7".to_owned()), ..Default::default() },
+                    author: schemas::facts::Author {
+                        id: Some("7".to_owned()),
+                        ..Default::default()
+                    },
                 };
                 (format!("{id}/{key}"), Fact::PostReacted(body))
             }

@@ -55,7 +55,9 @@ pub struct Block {
 
 /// The row of a conversation from its pieces. Of each slot only the latest by (time, id) counts, so the caller may leave out the rest.
 pub fn conversation_row(id: &str, identity: Identity, pieces: &[Piece]) -> ConversationRow {
-    let said = |slot: Slot| latest(pieces, slot).and_then(|piece| piece.said.as_ref().map(|said| (piece, &said.fact)));
+    let said = |slot: Slot| {
+        latest(pieces, slot).and_then(|piece| piece.said.as_ref().map(|said| (piece, &said.fact)))
+    };
     let block = said(Slot::Block).and_then(|(piece, fact)| match fact {
         Fact::ContactBlocked(mark) => Some(Block {
             name: mark.name.clone(),
@@ -70,12 +72,15 @@ pub fn conversation_row(id: &str, identity: Identity, pieces: &[Piece]) -> Conve
         _ => None,
     });
     let interaction = latest(pieces, Slot::Interaction).map(|piece| piece.time);
-    let known = [Slot::Discovered, Slot::Profile, Slot::Interaction].iter().any(|slot| latest(pieces, *slot).is_some());
+    let known = [Slot::Discovered, Slot::Profile, Slot::Interaction]
+        .iter()
+        .any(|slot| latest(pieces, *slot).is_some());
     ConversationRow {
         id: id.to_owned(),
         contact: contact::contact(identity.channel, &identity.contact_id, pieces),
         identity,
-        archived: latest(pieces, Slot::Archive).is_some_and(|piece| piece.kind == Kind::ConversationArchived),
+        archived: latest(pieces, Slot::Archive)
+            .is_some_and(|piece| piece.kind == Kind::ConversationArchived),
         assigned_to: said(Slot::Assign).and_then(|(_, fact)| match fact {
             Fact::ConversationAssigned(body) => body.assigned_to.clone(),
             _ => None,

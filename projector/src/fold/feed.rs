@@ -112,7 +112,8 @@ pub struct InsightRow {
 }
 
 fn in_order(pieces: &[Piece]) -> Vec<(&Piece, &Said)> {
-    let mut all: Vec<_> = pieces.iter().filter_map(|piece| piece.said.as_ref().map(|said| (piece, said))).collect();
+    let mut all: Vec<_> =
+        pieces.iter().filter_map(|piece| piece.said.as_ref().map(|said| (piece, said))).collect();
     all.sort_by_key(|(piece, _)| piece.moment());
     all
 }
@@ -126,7 +127,9 @@ pub fn reaction_row(id: &str, pieces: &[Piece]) -> Option<ReactionRow> {
     let (piece, said) = in_order(pieces).pop()?;
     let (target, target_id, author, reaction) = match &said.fact {
         Fact::CommentReacted(body) => ("comment", &body.comment_id, &body.author, &body.reaction),
-        Fact::PostReacted(body) if !is_removal(&body.verb) => ("post", &body.post_id, &body.author, &body.reaction),
+        Fact::PostReacted(body) if !is_removal(&body.verb) => {
+            ("post", &body.post_id, &body.author, &body.reaction)
+        }
         _ => return None,
     };
     Some(ReactionRow {
@@ -153,20 +156,27 @@ pub fn post_row(id: &str, pieces: &[Piece]) -> Option<PostRow> {
         })
         .collect();
     let (first, said, opening) = *posts.first()?;
-    let is_mark = |verb: &str| matches!(verb, "hide" | "unhide" | "block" | "unblock" | "mute") || is_removal(verb);
+    let is_mark = |verb: &str| {
+        matches!(verb, "hide" | "unhide" | "block" | "unblock" | "mute") || is_removal(verb)
+    };
     let content = || posts.iter().rev().filter(|(.., post)| !is_mark(&post.verb));
-    let deleted_at = posts.iter().find(|(.., post)| is_removal(&post.verb)).map(|(piece, ..)| piece.time);
+    let deleted_at =
+        posts.iter().find(|(.., post)| is_removal(&post.verb)).map(|(piece, ..)| piece.time);
     let edited_at = content().find(|(.., post)| post.verb != "add").map(|(piece, ..)| piece.time);
-    let hidden =
-        posts.iter().rev().find(|(.., post)| matches!(post.verb.as_str(), "hide" | "unhide")).is_some_and(|(.., post)| post.verb == "hide");
-    let find = |field: fn(&PostChanged) -> Option<String>| content().find_map(|(.., post)| field(post));
+    let hidden = posts
+        .iter()
+        .rev()
+        .find(|(.., post)| matches!(post.verb.as_str(), "hide" | "unhide"))
+        .is_some_and(|(.., post)| post.verb == "hide");
+    let find =
+        |field: fn(&PostChanged) -> Option<String>| content().find_map(|(.., post)| field(post));
     let shown = deleted_at.is_none();
     Some(PostRow {
         id: id.to_owned(),
         channel: said.channel,
         account_id: said.account_id.clone(),
         post_id: opening.post_id.clone(),
-        item: content().last().map_or(opening, |(.., post)| post).item.clone(),
+        item: content().next_back().map_or(opening, |(.., post)| post).item.clone(),
         author_id: posts.iter().find_map(|(.., post)| post.author.id.clone()),
         author_username: posts.iter().find_map(|(.., post)| post.author.username.clone()),
         author_self: posts.iter().any(|(.., post)| post.author.is_self == Some(true)),
@@ -195,11 +205,13 @@ pub fn mention_row(id: &str, pieces: &[Piece]) -> Option<MentionRow> {
         _ => None,
     };
     let removed = |mention: &Mention| mention.verb.as_deref().is_some_and(is_removal);
-    let (last, mut mention) = all.iter().rev().find_map(|(piece, said)| Some((piece, body(said)?)))?;
+    let (last, mut mention) =
+        all.iter().rev().find_map(|(piece, said)| Some((piece, body(said)?)))?;
     let deleted_at = removed(&mention).then_some(last.time);
     if deleted_at.is_none() {
-        mention.text =
-            all.iter().rev().filter_map(|(_, said)| body(said)).find_map(|mention| mention.text.filter(|_| !mention.verb.as_deref().is_some_and(is_removal)));
+        mention.text = all.iter().rev().filter_map(|(_, said)| body(said)).find_map(|mention| {
+            mention.text.filter(|_| !mention.verb.as_deref().is_some_and(is_removal))
+        });
     } else {
         mention.text = None;
     }

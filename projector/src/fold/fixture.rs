@@ -1,6 +1,9 @@
 //! Events for tests, short to write.
 
-use schemas::facts::{By, Message, MessageDeleted, MessageEdited, PartState, Postback, Reaction, Receipt, Reply, ReplyPart};
+use schemas::facts::{
+    By, Message, MessageDeleted, MessageEdited, PartState, Postback, Reaction, Receipt, Reply,
+    ReplyPart,
+};
 use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, Origin, Timestamp, Via};
 
 pub(crate) const ACCOUNT: &str = "17841400000000101";
@@ -11,7 +14,15 @@ pub(crate) fn event(key: &str, seconds: i64, via: Via, fact: Fact) -> Event {
     let account = AccountId::from(ACCOUNT);
     let id = EventId::derive(Channel::Instagram, &account, fact.kind().as_str(), &[key]);
     let time = Timestamp::from_millis(1_795_000_000_000 + seconds * 1000);
-    Event::new(id, time, Channel::Instagram, account, Some(ContactId::from(ANN)), Origin::of(via), fact)
+    Event::new(
+        id,
+        time,
+        Channel::Instagram,
+        account,
+        Some(ContactId::from(ANN)),
+        Origin::of(via),
+        fact,
+    )
 }
 
 pub(crate) fn revised(mut event: Event, revision: u32) -> Event {
@@ -42,11 +53,17 @@ pub(crate) fn edited(mid: &str, text: &str, number: Option<i64>, seconds: i64) -
 }
 
 pub(crate) fn unsent(mid: &str, seconds: i64) -> Event {
-    event(mid, seconds, Via::Webhook, Fact::MessageDeleted(MessageDeleted { message_id: mid.into() }))
+    event(
+        mid,
+        seconds,
+        Via::Webhook,
+        Fact::MessageDeleted(MessageDeleted { message_id: mid.into() }),
+    )
 }
 
 pub(crate) fn reacted(mid: &str, by: By, emoji: &str, seconds: i64) -> Event {
-    let body = Reaction { message_id: mid.into(), reaction: None, emoji: Some(emoji.to_owned()), by };
+    let body =
+        Reaction { message_id: mid.into(), reaction: None, emoji: Some(emoji.to_owned()), by };
     event(&format!("{mid}/{emoji}/{seconds}"), seconds, Via::Webhook, Fact::MessageReacted(body))
 }
 
@@ -61,8 +78,17 @@ pub(crate) fn seen(mid: &str, seconds: i64) -> Event {
 }
 
 pub(crate) fn postback(mid: Option<&str>, title: &str, seconds: i64) -> Event {
-    let body = Postback { message_id: mid.map(Into::into), title: title.to_owned(), ..Postback::default() };
-    event(&format!("{mid:?}/{title}/{seconds}"), seconds, Via::Webhook, Fact::PostbackReceived(body))
+    let body = Postback {
+        message_id: mid.map(Into::into),
+        title: title.to_owned(),
+        ..Postback::default()
+    };
+    event(
+        &format!("{mid:?}/{title}/{seconds}"),
+        seconds,
+        Via::Webhook,
+        Fact::PostbackReceived(body),
+    )
 }
 
 pub(crate) fn reply(reply_id: &str, parts: &[(&str, &str)], seconds: i64) -> Event {

@@ -126,13 +126,16 @@ pub fn message_row(id: &str, pieces: &[Piece]) -> Option<MessageRow> {
     let erased = is_erased(pieces);
     let mut all: Vec<(&Piece, &Said)> = holding(pieces).collect();
     all.sort_by(|a, b| b.0.precedence().cmp(&a.0.precedence()));
-    let originals: Vec<(&Piece, &Said)> = all.iter().copied().filter(|(piece, _)| is_original(piece.kind)).collect();
-    let unresolved = all.iter().copied().find(|(piece, said)| {
-        piece.kind == Kind::SenderUnresolved && said.contact_id.is_some()
-    });
+    let originals: Vec<(&Piece, &Said)> =
+        all.iter().copied().filter(|(piece, _)| is_original(piece.kind)).collect();
+    let unresolved = all
+        .iter()
+        .copied()
+        .find(|(piece, said)| piece.kind == Kind::SenderUnresolved && said.contact_id.is_some());
     // What is known of a message beats that it was unresolved; with neither the row is a stub.
     let identity = originals.first().copied().or(unresolved);
-    let (shown, shown_said) = identity.or_else(|| all.iter().copied().min_by_key(|(piece, _)| piece.moment()))?;
+    let (shown, shown_said) =
+        identity.or_else(|| all.iter().copied().min_by_key(|(piece, _)| piece.moment()))?;
     if identity.is_none() && all.iter().all(|(piece, _)| piece.kind == Kind::SenderUnresolved) {
         return None;
     }
@@ -141,16 +144,24 @@ pub fn message_row(id: &str, pieces: &[Piece]) -> Option<MessageRow> {
         .contact_id
         .clone()
         .or_else(|| all.iter().find_map(|(_, said)| said.contact_id.clone()));
-    let conversation_id =
-        contact_id.as_ref().map(|contact| ConversationId::of(shown_said.channel, &shown_said.account_id, contact));
-    let direction = originals.first().map_or(Direction::Unknown, |(piece, _)| direction_of(piece.kind));
+    let conversation_id = contact_id
+        .as_ref()
+        .map(|contact| ConversationId::of(shown_said.channel, &shown_said.account_id, contact));
+    let direction =
+        originals.first().map_or(Direction::Unknown, |(piece, _)| direction_of(piece.kind));
     let hidden = identity.is_none() || conversation_id.is_none();
     // An exact time beats one taken from the delivery.
-    let timed = originals.iter().find(|(_, said)| !said.time_approximate).map_or((shown, shown_said), |exact| *exact);
+    let timed = originals
+        .iter()
+        .find(|(_, said)| !said.time_approximate)
+        .map_or((shown, shown_said), |exact| *exact);
     let (sent_at, time_approximate) = (sent_time(timed.0), timed.1.time_approximate);
 
-    let deleted_at =
-        all.iter().filter(|(piece, _)| piece.kind == Kind::MessageDeleted).map(|(piece, _)| piece.time).min();
+    let deleted_at = all
+        .iter()
+        .filter(|(piece, _)| piece.kind == Kind::MessageDeleted)
+        .map(|(piece, _)| piece.time)
+        .min();
     let content = if erased { Content::default() } else { content(&all, &originals) };
     let edit = latest_edit(&all);
     let inbound = direction == Direction::Inbound;
@@ -164,9 +175,9 @@ pub fn message_row(id: &str, pieces: &[Piece]) -> Option<MessageRow> {
     let sender_resolution = match (originals.first(), unresolved) {
         (None, Some(_)) => Some("unresolved".to_owned()),
         (None, None) => None,
-        (Some(_), _) => {
-            best_message.and_then(|message| message.sender_resolution.as_ref()).map(|found| found.method.clone())
-        }
+        (Some(_), _) => best_message
+            .and_then(|message| message.sender_resolution.as_ref())
+            .map(|found| found.method.clone()),
     };
     let receipt = |kind: Kind| {
         let times = all.iter().filter(|(piece, _)| piece.kind == kind).map(|(piece, _)| piece.time);
@@ -194,7 +205,10 @@ pub fn message_row(id: &str, pieces: &[Piece]) -> Option<MessageRow> {
         deleted_at,
         delivered_by_id: receipt(Kind::MessageDelivered),
         read_by_id: receipt(Kind::MessageRead),
-        reply_id: originals.iter().find_map(|(_, said)| reply_of(&said.fact)).map(|reply| reply.reply_id.to_string()),
+        reply_id: originals
+            .iter()
+            .find_map(|(_, said)| reply_of(&said.fact))
+            .map(|reply| reply.reply_id.to_string()),
         app_id: if direction == Direction::Outbound {
             originals.iter().find_map(|(_, said)| message_of(&said.fact)?.app_id.clone())
         } else {
@@ -280,7 +294,11 @@ const fn direction_of(kind: Kind) -> Direction {
 
 /// When a message was sent: for a part of a reply when Meta took that part, else when the event happened.
 fn sent_time(piece: &Piece) -> Timestamp {
-    let part = piece.said.as_ref().and_then(|said| reply_of(&said.fact)).and_then(|reply| reply.parts.first());
+    let part = piece
+        .said
+        .as_ref()
+        .and_then(|said| reply_of(&said.fact))
+        .and_then(|reply| reply.parts.first());
     part.and_then(|part| part.sent_at).unwrap_or(piece.time)
 }
 
@@ -293,7 +311,9 @@ const fn message_of(fact: &Fact) -> Option<&Message> {
 
 const fn reply_of(fact: &Fact) -> Option<&Reply> {
     match fact {
-        Fact::ReplySent(reply) | Fact::ReplyFailed(reply) | Fact::ReplyUnknown(reply) => Some(reply),
+        Fact::ReplySent(reply) | Fact::ReplyFailed(reply) | Fact::ReplyUnknown(reply) => {
+            Some(reply)
+        }
         _ => None,
     }
 }
@@ -346,7 +366,10 @@ fn latest_edit<'a>(all: &[(&'a Piece, &'a Said)]) -> Option<(&'a Piece, &'a Said
         }),
         _ => None,
     };
-    all.iter().copied().filter(|(piece, _)| piece.kind == Kind::MessageEdited).max_by_key(|(piece, said)| order(piece, said))
+    all.iter()
+        .copied()
+        .filter(|(piece, _)| piece.kind == Kind::MessageEdited)
+        .max_by_key(|(piece, said)| order(piece, said))
 }
 
 /// The text of the latest edit that tells one; else, like everything else, of the best original that has it.
@@ -369,7 +392,9 @@ fn content(all: &[(&Piece, &Said)], originals: &[(&Piece, &Said)]) -> Content {
     };
     let attachments = |said: &&Said| {
         let list = match &said.fact {
-            fact if message_of(fact).is_some() => message_of(fact).map(|message| &message.attachments),
+            fact if message_of(fact).is_some() => {
+                message_of(fact).map(|message| &message.attachments)
+            }
             fact => reply_of(fact).map(|reply| &reply.attachments),
         };
         list.filter(|list| !list.is_empty()).cloned()
@@ -382,7 +407,9 @@ fn content(all: &[(&Piece, &Said)], originals: &[(&Piece, &Said)]) -> Content {
             Some(json!({"payload": tapped.payload}))
         }),
         postback: originals.iter().find_map(|(_, said)| match &said.fact {
-            Fact::PostbackReceived(postback) => Some(json!({"title": postback.title, "payload": postback.payload})),
+            Fact::PostbackReceived(postback) => {
+                Some(json!({"title": postback.title, "payload": postback.payload}))
+            }
             _ => None,
         }),
     }
@@ -390,8 +417,10 @@ fn content(all: &[(&Piece, &Said)], originals: &[(&Piece, &Said)]) -> Content {
 
 fn reply_to(originals: &[(&Piece, &Said)], erased: bool) -> Option<Value> {
     originals.iter().find_map(|(_, said)| {
-        let mut quoted = message_of(&said.fact)
-            .map_or_else(|| reply_of(&said.fact).and_then(|reply| reply.reply_to.clone()), |message| message.reply_to.clone());
+        let mut quoted = message_of(&said.fact).map_or_else(
+            || reply_of(&said.fact).and_then(|reply| reply.reply_to.clone()),
+            |message| message.reply_to.clone(),
+        );
         if erased {
             scrub_story(&mut quoted);
         }

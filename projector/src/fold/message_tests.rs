@@ -24,7 +24,11 @@ fn at(seconds: i64) -> Timestamp {
 
 #[test]
 fn the_highest_edit_number_holds_whatever_its_time() {
-    let found = row([received("m", "one", 1), edited("m", "three", Some(2), 2), edited("m", "two", Some(1), 9)]);
+    let found = row([
+        received("m", "one", 1),
+        edited("m", "three", Some(2), 2),
+        edited("m", "two", Some(1), 9),
+    ]);
     assert_eq!(found.text.as_deref(), Some("three"));
     assert_eq!((found.sent_at, found.edited_at), (at(1), Some(at(2))));
     assert!(found.counts_unread && found.opens_window);
@@ -64,8 +68,12 @@ fn a_withdrawn_unsending_does_not_bring_words_back() {
 #[test]
 fn our_reply_and_its_echo_are_one_message() {
     let found = row([reply("rpl_1", &[("m", "hello"), ("n", "again")], 3), echo("m", "hello", 2)]);
-    assert_eq!((found.reply_id.as_deref(), found.direction, found.sent_at), (Some("rpl_1"), Direction::Outbound, at(2)));
-    let second = row_of("n", [reply("rpl_1", &[("m", "hello"), ("n", "again")], 3)]).expect("a row");
+    assert_eq!(
+        (found.reply_id.as_deref(), found.direction, found.sent_at),
+        (Some("rpl_1"), Direction::Outbound, at(2))
+    );
+    let second =
+        row_of("n", [reply("rpl_1", &[("m", "hello"), ("n", "again")], 3)]).expect("a row");
     assert_eq!(second.text.as_deref(), Some("again"));
 }
 
@@ -96,16 +104,24 @@ fn the_last_reaction_of_each_side_holds() {
         reacted("m", By::Account, "👍", 2),
         unreacted("m", By::Account, 5),
     ]);
-    let emojis: Vec<_> = found.reactions.iter().map(|reaction| (reaction.by, reaction.emoji.as_deref())).collect();
+    let emojis: Vec<_> =
+        found.reactions.iter().map(|reaction| (reaction.by, reaction.emoji.as_deref())).collect();
     assert_eq!(emojis, [(By::Contact, Some("😮"))]);
 }
 
 #[test]
 fn an_unresolved_message_shows_where_its_thread_is_known() {
-    let body = |mid: &str| schemas::facts::SenderUnresolved { message_id: mid.into(), tried: Vec::new(), edit_number: None };
+    let body = |mid: &str| schemas::facts::SenderUnresolved {
+        message_id: mid.into(),
+        tried: Vec::new(),
+        edit_number: None,
+    };
     let placed = event("m", 1, Via::Webhook, Fact::SenderUnresolved(body("m")));
     let found = row([placed.clone()]);
-    assert_eq!((found.direction, found.hidden, found.counts_unread), (Direction::Unknown, false, false));
+    assert_eq!(
+        (found.direction, found.hidden, found.counts_unread),
+        (Direction::Unknown, false, false)
+    );
     assert_eq!(found.sender_resolution.as_deref(), Some("unresolved"));
     let mut nowhere = placed.clone();
     nowhere.data.contact_id = None;

@@ -1,6 +1,8 @@
 //! ◆ Pure: a piece: what one event says about one row.
 
-use schemas::{AccountId, Channel, ContactId, ConversationId, Event, EventId, Fact, Kind, Timestamp, Via};
+use schemas::{
+    AccountId, Channel, ContactId, ConversationId, Event, EventId, Fact, Kind, Timestamp, Via,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -48,7 +50,9 @@ impl Version {
 /// The digest of the contract leaves the resolution of the sender out.
 fn take_resolution(fact: &mut Fact) -> Option<schemas::facts::SenderResolution> {
     match fact {
-        Fact::MessageReceived(message) | Fact::MessageSent(message) => message.sender_resolution.take(),
+        Fact::MessageReceived(message) | Fact::MessageSent(message) => {
+            message.sender_resolution.take()
+        }
         Fact::MessageEdited(edit) => edit.sender_resolution.take(),
         _ => None,
     }
@@ -154,8 +158,15 @@ pub enum Slot {
 
 impl Slot {
     /// The slots of a conversation: of each only the latest piece counts.
-    pub const OF_CONVERSATION: [Self; 7] =
-        [Self::Read, Self::Archive, Self::Assign, Self::Block, Self::Profile, Self::Discovered, Self::Interaction];
+    pub const OF_CONVERSATION: [Self; 7] = [
+        Self::Read,
+        Self::Archive,
+        Self::Assign,
+        Self::Block,
+        Self::Profile,
+        Self::Discovered,
+        Self::Interaction,
+    ];
 
     /// Its name in the database.
     pub const fn as_str(self) -> &'static str {
@@ -202,7 +213,9 @@ pub struct Said {
 impl Said {
     /// The conversation of its person.
     pub fn conversation_id(&self) -> Option<ConversationId> {
-        self.contact_id.as_ref().map(|contact| ConversationId::of(self.channel, &self.account_id, contact))
+        self.contact_id
+            .as_ref()
+            .map(|contact| ConversationId::of(self.channel, &self.account_id, contact))
     }
 }
 

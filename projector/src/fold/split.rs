@@ -85,10 +85,14 @@ fn rows_of(event: &Event) -> Vec<(String, Fact)> {
         keyed(Class::Reaction, &[target, id, who, id_of])
     };
     match &data.fact {
-        Fact::MessageReceived(body) | Fact::MessageSent(body) => whole(message(body.message_id.as_str())),
+        Fact::MessageReceived(body) | Fact::MessageSent(body) => {
+            whole(message(body.message_id.as_str()))
+        }
         Fact::MessageEdited(body) => whole(message(body.message_id.as_str())),
         Fact::MessageDeleted(body) => whole(message(body.message_id.as_str())),
-        Fact::MessageReacted(body) | Fact::MessageUnreacted(body) => whole(message(body.message_id.as_str())),
+        Fact::MessageReacted(body) | Fact::MessageUnreacted(body) => {
+            whole(message(body.message_id.as_str()))
+        }
         Fact::SenderUnresolved(body) => whole(message(body.message_id.as_str())),
         Fact::PostbackReceived(body) => {
             whole(message(body.message_id.as_ref().map_or(event.id.as_str(), |mid| mid.as_str())))
@@ -120,7 +124,9 @@ fn rows_of(event: &Event) -> Vec<(String, Fact)> {
         | Fact::OrderReceived(_) => {
             let contact = data.contact_id.as_ref();
             contact
-                .map(|contact| schemas::ConversationId::of(channel, &data.account_id, contact).into_string())
+                .map(|contact| {
+                    schemas::ConversationId::of(channel, &data.account_id, contact).into_string()
+                })
                 .map_or_else(Vec::new, whole)
         }
         Fact::CommentCreated(body)
@@ -141,7 +147,9 @@ fn rows_of(event: &Event) -> Vec<(String, Fact)> {
             let key = [part(&body.media_id), part(&body.post_id), part(&body.comment_id)];
             whole(keyed(Class::Mention, &[&key[0], &key[1], &key[2]]))
         }
-        Fact::StoryInsights(_) | Fact::InsightsCaptured(_) => whole(Class::Insight.entity(&[event.id.as_str()])),
+        Fact::StoryInsights(_) | Fact::InsightsCaptured(_) => {
+            whole(Class::Insight.entity(&[event.id.as_str()]))
+        }
         // Outcomes, account matters and shape facts: other readers' business.
         Fact::ThreadControlChanged(_)
         | Fact::AccountPolicyEnforced(_)
@@ -160,7 +168,11 @@ fn rows_of(event: &Event) -> Vec<(String, Fact)> {
 }
 
 /// One piece per part that has a mid. Each carries its own text only, so that deleting one message erases that one.
-fn parts_of(reply: &Reply, fact: fn(Reply) -> Fact, entity: impl Fn(&str) -> String) -> Vec<(String, Fact)> {
+fn parts_of(
+    reply: &Reply,
+    fact: fn(Reply) -> Fact,
+    entity: impl Fn(&str) -> String,
+) -> Vec<(String, Fact)> {
     let alone = reply.parts.len() == 1;
     let mut rows: Vec<(String, Fact)> = Vec::new();
     for part in reply.parts.iter().filter(|part| part.state == PartState::Sent) {

@@ -78,13 +78,18 @@ impl Folded {
         }
         self.scrubbed.extend(one.scrubbed);
         if let Some(message) = one.message
-            && let (Some(conversation), Some(contact)) = (message.conversation_id, message.contact_id)
+            && let (Some(conversation), Some(contact)) =
+                (message.conversation_id, message.contact_id)
         {
             self.conversations.insert(conversation.to_string());
             if !message.hidden {
                 self.identities.insert(
                     conversation.into_string(),
-                    Identity { channel: message.channel, account_id: message.account_id, contact_id: contact },
+                    Identity {
+                        channel: message.channel,
+                        account_id: message.account_id,
+                        contact_id: contact,
+                    },
                 );
             }
         }

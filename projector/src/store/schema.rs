@@ -14,7 +14,10 @@ const VIEWS_LOCK: i64 = 0x68_6f_6f_6b_76_69_65;
 ///
 /// # Errors
 /// When a migration is wrong or the views cannot be replaced.
-pub async fn prepare(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Result<Option<String>> {
+pub async fn prepare(
+    pool: &PgPool,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<String>> {
     if !runtime::db::migrate(pool, FIRST_SCHEMA, sqlx::migrate!("./migrations"), shutdown).await? {
         return Ok(None);
     }
@@ -54,7 +57,8 @@ async fn install_views(pool: &PgPool) -> sqlx::Result<String> {
     )
     .execute(&mut *tx)
     .await?;
-    let row = sqlx::query("select schema, views from inbox.serving").fetch_optional(&mut *tx).await?;
+    let row =
+        sqlx::query("select schema, views from inbox.serving").fetch_optional(&mut *tx).await?;
     let (schema, digest) = match &row {
         Some(row) => (row.try_get::<String, _>("schema")?, row.try_get::<String, _>("views")?),
         None => (FIRST_SCHEMA.to_owned(), String::new()),

@@ -60,7 +60,11 @@ fn put(schema: &str, table: &str, columns: &str) -> String {
 }
 
 fn replace(columns: &str) -> String {
-    columns.split(',').map(|column| format!("{0} = excluded.{0}", column.trim())).collect::<Vec<_>>().join(", ")
+    columns
+        .split(',')
+        .map(|column| format!("{0} = excluded.{0}", column.trim()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Deletes rows that no longer follow from anything.
@@ -94,14 +98,18 @@ impl Sql {
         let read = covering(s, "read");
         Self {
             lock_position: format!("select seq from {s}.positions where name = $1 for update"),
-            held: format!("select event_id, entity, revision, rank, digest from {s}.facts where event_id = any($1)"),
+            held: format!(
+                "select event_id, entity, revision, rank, digest from {s}.facts where event_id = any($1)"
+            ),
             withdrawn: format!("select event_id from {s}.withdrawn where event_id = any($1)"),
             drop_facts: format!("delete from {s}.facts where event_id = any($1)"),
             put_withdrawn: format!(
                 "insert into {s}.withdrawn (event_id, reason) select * from unnest($1::text[], $2::text[]) \
                  on conflict (event_id) do nothing"
             ),
-            blank_facts: format!("update {s}.facts set body = null where event_id = any($1) and body is not null"),
+            blank_facts: format!(
+                "update {s}.facts set body = null where event_id = any($1) and body is not null"
+            ),
             put_facts: format!(
                 "insert into {s}.facts (event_id, entity, slot, kind, time, revision, rank, digest, body) \
                  select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], \
@@ -126,7 +134,11 @@ impl Sql {
                  from json_populate_recordset(null::{s}.messages, $1::json) m order by m.id \
                  on conflict (id) do update set {}, delivered_at = excluded.delivered_at, read_at = excluded.read_at",
                 replace(MESSAGE),
-                columns = MESSAGE.split(',').map(|column| format!("m.{}", column.trim())).collect::<Vec<_>>().join(", "),
+                columns = MESSAGE
+                    .split(',')
+                    .map(|column| format!("m.{}", column.trim()))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             ),
             existing_conversations: format!(
                 "select id, channel, account_id, contact_id from {s}.conversations where id = any($1)"
@@ -149,7 +161,9 @@ impl Sql {
             drop_empty_conversations: format!(
                 "delete from {s}.conversations where id = any($1) and last_message_id is null and not known"
             ),
-            existing_receipts: format!("select id, conversation_id from {s}.receipts where id = any($1)"),
+            existing_receipts: format!(
+                "select id, conversation_id from {s}.receipts where id = any($1)"
+            ),
             put_receipts: put(s, "receipts", RECEIPT),
             apply_delivered: apply_receipts(s, "delivered", "delivered_at"),
             apply_read: apply_receipts(s, "read", "read_at"),
