@@ -30,6 +30,8 @@ pub struct BrokerState {
     pub max_payload: usize,
     /// Counted up with every (re)connect: readers open their consumers anew.
     pub generation: u64,
+    /// [`Broker::connects`] when all this was read.
+    pub checked_connects: u64,
 }
 
 /// Which streams a process needs, and whether it may fail to create them.
@@ -48,6 +50,32 @@ pub struct Broker {
     js: jetstream::Context,
     state: watch::Receiver<BrokerState>,
     config: Arc<NatsConfig>,
+}
+
+/// Adds to the options who we are, by credentials file or by what stands before the `@` of a URL (the client itself ignores that), and
+/// answers with the servers to connect to.
+///
+/// # Errors
+/// When the credentials file cannot be read.
+pub async fn identify(
+    mut options: async_nats::ConnectOptions,
+    config: &NatsConfig,
+) -> anyhow::Result<(async_nats::ConnectOptions, Vec<async_nats::ServerAddr>)> {
+    if let Some(path) = &config.creds {
+        options = options.credentials_file(path).await.map_err(|error| {
+            anyhow::anyhow!("NATS_CREDS: cannot read {}: {error}", path.display())
+        })?;
+    }
+    let servers: Vec<async_nats::ServerAddr> =
+        config.servers.iter().filter_map(|server| server.parse().ok()).collect();
+    if let Some((user, password)) = servers.iter().find_map(credentials) {
+        // The inbox of each user is its own, so that permissions can keep users out of each other's answers.
+        options = options.custom_inbox_prefix(format!("_INBOX_{user}"));
+        if config.creds.is_none() {
+            options = options.user_and_password(user, password);
+        }
+    }
+    Ok((options, servers))
 }
 
 impl std::fmt::Debug for Broker {
@@ -94,21 +122,8 @@ impl Broker {
                     changed.notify_one();
                 }
             });
-        if let Some(path) = &config.creds {
-            options = options.credentials_file(path).await.map_err(|error| {
-                anyhow::anyhow!("NATS_CREDS: cannot read {}: {error}", path.display())
-            })?;
-        }
-        let servers: Vec<async_nats::ServerAddr> =
-            config.servers.iter().filter_map(|server| server.parse().ok()).collect();
-        // The inbox of each user is its own, so that permissions can keep users out of each other's answers.
-        if let Some((user, password)) = servers.iter().find_map(credentials) {
-            options = options.custom_inbox_prefix(format!("_INBOX_{user}"));
-            // The client itself ignores what a URL says before the `@`.
-            if config.creds.is_none() {
-                options = options.user_and_password(user, password);
-            }
-        }
+        let servers;
+        (options, servers) = identify(options, &config).await?;
         let client = options.connect(servers).await?;
         let js = jetstream::context::ContextBuilder::new()
             .timeout(Duration::from_secs(5))
@@ -120,6 +135,7 @@ impl Broker {
             durability: None,
             max_payload: 0,
             generation: 0,
+            checked_connects: 0,
         });
         let config = Arc::new(config);
         let upkeep = Upkeep {
@@ -165,6 +181,12 @@ impl Broker {
         self.client.connection_state() == State::Connected
     }
 
+    /// How often the connection was established so far. A publish that spans a change of it may have been acked by another
+    /// server than the one whose durability was read.
+    pub fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Whether messages may be accepted: connected, streams there, and durable where that is required.
     ///
     /// # Errors
@@ -173,6 +195,10 @@ impl Broker {
         let state = self.state();
         if !state.connected {
             return Err("the broker is not reachable".to_owned());
+        }
+        // What was read before the latest reconnect says nothing about the server behind it.
+        if state.checked_connects != self.connects() {
+            return Err("the broker was just reached; its durability is not checked yet".to_owned());
         }
         match state.streams {
             None => {
@@ -256,6 +282,7 @@ impl Upkeep {
                         state.generation += 1;
                         state.max_payload = info.max_payload;
                         state.durability = None;
+                        state.checked_connects = reconnects;
                     });
                     last_server = Some(server);
                 }

@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`health`], [`serve`],
-//! [`telemetry`], [`shutdown`], [`retry`], [`tls`].
+//! [`telemetry`], [`shutdown`], [`retry`], [`process`], [`tls`].
 
 pub mod broker;
 pub mod config;
@@ -11,6 +11,7 @@ pub mod durability;
 pub mod follow;
 pub mod health;
 pub mod lease;
+pub mod process;
 pub mod publish;
 pub mod retry;
 pub mod serve;

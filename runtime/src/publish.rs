@@ -140,6 +140,41 @@ impl Broker {
         Ok(stored)
     }
 
+    /// Publishes messages as atomic batches like [`Broker::publish_all`], but tells the end of each message. Where a batch is refused,
+    /// its messages are sent on their own, all at once and in order, so that one of them cannot hold up or spoil the others.
+    pub async fn publish_each(
+        &self,
+        messages: Vec<Outgoing>,
+        wait: Duration,
+    ) -> Vec<Result<Stored, PublishFailure>> {
+        let mut ends = Vec::with_capacity(messages.len());
+        for batch in batches(messages) {
+            let stored = match batch.len() {
+                1 => Err(BatchEnd::Singles),
+                _ => self.publish_batch(&batch, wait).await,
+            };
+            match stored {
+                Ok(first) => ends.extend(
+                    (first..)
+                        .take(batch.len())
+                        .map(|sequence| Ok(Stored { sequence, duplicate: false })),
+                ),
+                // Nobody knows what became of it, or nothing can be stored now.
+                Err(BatchEnd::Failed(
+                    failure @ (PublishFailure::TimedOut
+                    | PublishFailure::NotConnected
+                    | PublishFailure::NoStream
+                    | PublishFailure::Full(_)),
+                )) => ends.extend(batch.iter().map(|_| Err(failure.clone()))),
+                Err(BatchEnd::Singles | BatchEnd::Failed(_)) => {
+                    let singles = batch.into_iter().map(|message| self.publish(message, wait));
+                    ends.extend(futures::future::join_all(singles).await);
+                }
+            }
+        }
+        ends
+    }
+
     /// One atomic batch: all or nothing. Answers with the position of the first message.
     async fn publish_batch(&self, batch: &[Outgoing], wait: Duration) -> Result<u64, BatchEnd> {
         if !self.is_connected() {

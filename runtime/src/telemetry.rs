@@ -100,11 +100,30 @@ pub fn metrics_handle() -> PrometheusHandle {
         .get_or_init(|| {
             let seconds =
                 [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+            let messages = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
+            let bytes = [512.0, 1024.0, 2048.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
             let recorder = PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), &messages)
+                })
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), &bytes)
+                })
                 .expect("the buckets are not empty")
                 .build_recorder();
             let handle = recorder.handle();
+            // Samples pile up until somebody folds them into their buckets, and nobody may ever ask for `/metrics`.
+            let upkeep = handle.clone();
+            let folding = std::thread::Builder::new().name("metrics-upkeep".to_owned()).spawn(move || {
+                loop {
+                    std::thread::park_timeout(std::time::Duration::from_secs(5));
+                    upkeep.run_upkeep();
+                }
+            });
+            if let Err(error) = folding {
+                tracing::warn!(%error, "No thread for the upkeep of metrics; memory grows until `/metrics` is asked for");
+            }
             // An error says that a recorder is installed already, which only another library could have done.
             let _ = metrics::set_global_recorder(recorder);
             handle
