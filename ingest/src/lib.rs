@@ -1,1 +1,139 @@
-//! ingest
+//! Meta's door: verify, store, say 200. Nothing else happens here.
+//!
+//! Read in this order: [`config`], [`http`] (what is asked and answered), [`handshake`], [`signature`], [`scan`] and [`body`] (what it is
+//! made of), [`store`] and [`queue`] (how a webhook becomes durable), [`error`], [`quiet`].
+//!
+//! Invariants: no 200 without a durable ack; no body is parsed in order to decide anything; what is not signed is neither kept nor told
+//! about the broker; memory is bounded whatever clients do.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod body;
+pub mod config;
+pub mod error;
+pub mod handshake;
+pub mod http;
+pub mod queue;
+pub mod quiet;
+pub mod scan;
+pub mod signature;
+pub mod store;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use runtime::broker::{Broker, Needs};
+use runtime::config::Settings;
+use runtime::health::{self, Health};
+use runtime::serve::{self, Limits};
+use runtime::streams::StreamName;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::http::Door;
+use crate::store::Store;
+
+/// Many more than the 2,000 slow clients that must not keep others out; each may hold some 10 KiB without being asked who it is.
+const CONNECTIONS_MAX: u64 = 8192;
+/// Files and sockets of our own, and of whatever else runs in this process.
+const FILES_SPARE: u64 = 512;
+/// Ingest only publishes to META_RAW, and may lack the permission to look at it.
+const NEEDS: Needs = Needs { streams: &[StreamName::Raw], best_effort: true };
+
+/// The ingest role, listening but not answering yet.
+#[derive(Debug)]
+pub struct Ingest {
+    config: Config,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Runs the role until `shutdown`.
+///
+/// # Errors
+/// When the configuration cannot be used or the address is taken.
+pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    Ingest::bind(&settings).await?.run(shutdown).await
+}
+
+impl Ingest {
+    /// Reads the configuration and listens. The broker need not be there.
+    ///
+    /// # Errors
+    /// Names the variable that is missing or wrong, or the address that is taken.
+    pub async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let config = Config::from_settings(settings)?;
+        let listener = serve::bind("INGEST_LISTEN", config.listen).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { config, listener, address })
+    }
+
+    /// Where it listens.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `shutdown`, then finishes what is open. Waits for a broker that is away, answering 503.
+    ///
+    /// # Errors
+    /// When the broker's options cannot work.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Self { config, listener, address } = self;
+        // The broker is watched for as long as requests are open, which is longer than `shutdown`.
+        let closed = CancellationToken::new();
+        let _close = closed.clone().drop_guard();
+        let broker =
+            Broker::connect("ingest", config.nats.0.clone(), NEEDS, closed.clone()).await?;
+        let health = Health::new();
+        health.set("secrets", Ok(()));
+        health::watch_broker(&health, &broker, closed.clone());
+        watch_max_payload(&health, &broker, config.max_body, closed.clone());
+        tokio::spawn(say_what_is_awaited(broker.clone(), closed));
+
+        let store = Store::new(broker, config.max_body);
+        let router = Door::new(config, store)
+            .router()
+            .merge(health.router(runtime::telemetry::metrics_handle()));
+        let files = runtime::process::raise_open_files().saturating_sub(FILES_SPARE);
+        let connections_max = usize::try_from(files.clamp(64, CONNECTIONS_MAX))?;
+        tracing::info!(connections_max, "Listening for webhooks at {address}");
+        serve::serve(listener, router, Limits { connections_max, ..Limits::default() }, shutdown)
+            .await;
+        tracing::info!("Ingest has stopped");
+        Ok(())
+    }
+}
+
+/// Keeps the check `max_payload` up to date; the broker may be another one after every reconnect.
+fn watch_max_payload(health: &Health, broker: &Broker, max_body: usize, closed: CancellationToken) {
+    let (health, mut state) = (health.clone(), broker.watch());
+    tokio::spawn(async move {
+        loop {
+            let max_payload = state.borrow_and_update().max_payload;
+            // Nothing is known before the first connection, and the check `nats` says so.
+            health.set(
+                "max_payload",
+                if max_payload == 0 { Ok(()) } else { config::fits(max_body, max_payload) },
+            );
+            tokio::select! {
+                () = closed.cancelled() => return,
+                changed = state.changed() => if changed.is_err() { return },
+            }
+        }
+    });
+}
+
+/// Says once that the broker is awaited, and once that it is there.
+async fn say_what_is_awaited(broker: Broker, closed: CancellationToken) {
+    if tokio::time::timeout(Duration::from_secs(1), broker.ready()).await.is_ok() {
+        return;
+    }
+    tracing::warn!(
+        "Waiting for the broker (NATS_URL); webhooks are answered 503 until it is there"
+    );
+    tokio::select! {
+        () = closed.cancelled() => {}
+        () = broker.ready() => tracing::info!("The broker is there"),
+    }
+}

@@ -1,0 +1,230 @@
+//! Meta's door: what is asked on the three paths, in the order it is checked.
+//!
+//! Path and method, size, signature over the raw bytes, broker, room, durable ack. Whoever cannot sign learns nothing about the broker,
+//! and nothing of theirs is kept.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use metrics::{counter, gauge, histogram};
+use runtime::publish::Outgoing;
+use schemas::raw::{RawPath, header as raw_header};
+use schemas::subjects;
+use sha2::{Digest, Sha256};
+use tracing::Instrument;
+
+use crate::body::{Reader, linger};
+use crate::config::Config;
+use crate::error::Refused;
+use crate::queue::Key;
+use crate::quiet::Quiet;
+use crate::signature::{self, Rejection, Signature};
+use crate::store::{STORE_WITHIN, Store};
+use crate::{handshake, scan};
+
+/// Larger bodies are hashed where they hold up nobody.
+const HASH_IN_PLACE_MAX_BYTES: usize = 256 << 10;
+
+/// What the door needs.
+pub struct Door {
+    config: Config,
+    reader: Reader,
+    store: Store,
+    rejections: Mutex<Quiet>,
+}
+
+impl Door {
+    /// A door in front of `store`.
+    pub fn new(config: Config, store: Store) -> Arc<Self> {
+        let reader = Reader::new(config.max_body);
+        Arc::new(Self { config, reader, store, rejections: Mutex::default() })
+    }
+
+    /// The three paths; everything else is refused.
+    pub fn router(self: Arc<Self>) -> Router {
+        [RawPath::Any, RawPath::Instagram, RawPath::Facebook]
+            .into_iter()
+            .fold(Router::new(), |router, path| {
+                let at = move |State(door): State<Arc<Self>>, request: Request| {
+                    door.answer(path, request)
+                };
+                router.route(path.http_path(), any(at))
+            })
+            .fallback(nothing_here)
+            .with_state(self)
+    }
+
+    async fn answer(self: Arc<Self>, path: RawPath, request: Request) -> Response {
+        let _inside = Inside::enter();
+        let started = Instant::now();
+        let outcome = match *request.method() {
+            Method::GET => self.shake_hands(request.uri()),
+            Method::POST => {
+                self.receive(path, request).await.map(|()| StatusCode::OK.into_response())
+            }
+            _ => {
+                let (parts, body) = request.into_parts();
+                linger(&parts.headers, body);
+                Err(Refused::Method)
+            }
+        };
+        let response = outcome.unwrap_or_else(IntoResponse::into_response);
+        let status = response.status().as_u16();
+        count(status, path.as_str());
+        tracing::debug!(
+            path = path.as_str(),
+            status,
+            took_ms = started.elapsed().as_millis(),
+            "Answered a request"
+        );
+        response
+    }
+
+    fn shake_hands(&self, uri: &Uri) -> Result<Response, Refused> {
+        let challenge =
+            handshake::answer(uri.query().unwrap_or_default(), &self.config.verify_tokens)
+                .inspect_err(|refusal| tracing::warn!(%refusal, "Refused a handshake"))?;
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/plain")),
+            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        ];
+        Ok((headers, challenge).into_response())
+    }
+
+    async fn receive(self: &Arc<Self>, path: RawPath, request: Request) -> Result<(), Refused> {
+        let (parts, body) = request.into_parts();
+        if self.reader.announces_too_much(&body) {
+            linger(&parts.headers, body);
+            return Err(self.reader.too_large());
+        }
+        // Without a signature nothing in the body can help, so it is not even kept.
+        let signature = match read_signature(&parts.headers, self.config.accept_sha1) {
+            Ok(signature) => signature,
+            Err(rejection) => {
+                linger(&parts.headers, body);
+                return Err(self.rejected(rejection, "unread"));
+            }
+        };
+        let whole = self.reader.read(&parts.headers, body).await?;
+        let (deadline, received_at) = (Instant::now() + STORE_WITHIN, runtime::now());
+        #[allow(clippy::cast_precision_loss)] // at most 60 MiB
+        histogram!("hookline_ingest_body_bytes").record(whole.bytes.len() as f64);
+        let (secret, key) = self
+            .examine(whole.bytes.clone(), signature)
+            .await
+            .map_err(|rejection| self.rejected(rejection, scan::object_class(&whole.bytes)))?;
+        counter!("hookline_ingest_signature_total", "result" => "right").increment(1);
+
+        let shard = subjects::shard(&scan::first_entry_id(&whole.bytes).unwrap_or_default());
+        // A new trace: nobody outside may choose ours.
+        let span = tracing::info_span!(parent: None, "receive webhook", path = path.as_str(), shard, secret, bytes = whole.bytes.len());
+        async {
+            let mut headers = async_nats::HeaderMap::new();
+            headers.insert(raw_header::RECEIVED_AT, received_at.to_string());
+            headers.insert(raw_header::SECRET, secret.as_str());
+            headers.insert(raw_header::PATH, path.http_path());
+            runtime::telemetry::inject(&mut headers);
+            if headers.get(raw_header::TRACEPARENT).is_none() {
+                headers.insert(raw_header::TRACEPARENT, random_traceparent());
+            }
+            let message = Outgoing {
+                subject: subjects::raw(path, shard),
+                id: hex::encode(key),
+                headers,
+                payload: whole.bytes.clone(),
+            };
+            let stored = self.store.store(key, message, deadline).await?;
+            tracing::debug!(
+                sequence = stored.sequence,
+                duplicate = stored.duplicate,
+                shard,
+                "Stored a webhook"
+            );
+            Ok(())
+        }
+        .instrument(span.clone())
+        .await
+    }
+
+    /// The name of the secret that signed the body, and the body's key.
+    async fn examine(
+        self: &Arc<Self>,
+        body: Bytes,
+        signature: Signature,
+    ) -> Result<(String, Key), Rejection> {
+        let examine = move |door: &Self, body: &[u8]| {
+            let name = door.config.secrets.verify(body, &signature)?.to_owned();
+            Ok((name, Key::from(Sha256::digest(body))))
+        };
+        if body.len() <= HASH_IN_PLACE_MAX_BYTES {
+            return examine(self, &body);
+        }
+        let door = self.clone();
+        // It fails only while the process ends.
+        tokio::task::spawn_blocking(move || examine(&door, &body))
+            .await
+            .unwrap_or(Err(Rejection::Wrong))
+    }
+
+    fn rejected(&self, rejection: Rejection, object: &'static str) -> Refused {
+        counter!("hookline_ingest_signature_total", "result" => rejection.as_str()).increment(1);
+        let say =
+            self.rejections.lock().unwrap_or_else(PoisonError::into_inner).may_say(Instant::now());
+        if let Some(kept_back) = say {
+            let reason = rejection.as_str();
+            tracing::warn!(
+                reason,
+                object,
+                kept_back,
+                "Refused an unsigned or forged webhook: is META_APP_SECRETS complete?"
+            );
+        }
+        rejection.into()
+    }
+}
+
+async fn nothing_here(request: Request<Body>) -> Refused {
+    let (parts, body) = request.into_parts();
+    linger(&parts.headers, body);
+    count(Refused::Path.status().as_u16(), "other");
+    Refused::Path
+}
+
+fn count(status: u16, path: &'static str) {
+    counter!("hookline_ingest_requests_total", "status" => status.to_string(), "path" => path)
+        .increment(1);
+}
+
+fn read_signature(headers: &HeaderMap, accept_sha1: bool) -> Result<Signature, Rejection> {
+    let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    signature::read(values(signature::SHA256_HEADER), values(signature::SHA1_HEADER), accept_sha1)
+}
+
+/// A trace of our own where telemetry makes none.
+fn random_traceparent() -> String {
+    let (trace, span) =
+        (uuid::Uuid::new_v4().simple().to_string(), uuid::Uuid::new_v4().simple().to_string());
+    format!("00-{trace}-{}-01", &span[..16])
+}
+
+/// Counts the requests inside, also those whose client goes away.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        gauge!("hookline_ingest_inflight").increment(1);
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        gauge!("hookline_ingest_inflight").decrement(1);
+    }
+}

@@ -1,0 +1,174 @@
+//! Makes webhooks durable: in small batches, one sync each, with a deadline for everybody who waits.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use metrics::{counter, histogram};
+use runtime::broker::Broker;
+use runtime::publish::{BATCH_BYTES_MAX, BATCH_MAX, Outgoing, PublishFailure, Stored};
+use tokio::sync::oneshot;
+
+use crate::config;
+use crate::error::Refused;
+use crate::queue::{Batch, Key, Limits, Queue};
+use crate::quiet::Quiet;
+
+/// How long a webhook may take from the end of its body to its durable ack (contract section 3).
+pub const STORE_WITHIN: Duration = Duration::from_secs(3);
+/// Webhooks that wait or are under way.
+const MESSAGES_MAX: usize = 4096;
+/// Bytes of theirs, unless `INGEST_MAX_BODY` is so large that only a few would fit.
+const BYTES_MAX: usize = 64 << 20;
+/// Subject and headers of a message, roughly.
+const OVERHEAD_BYTES: usize = 1024;
+/// How often a publish under way looks whether its connection is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+type End = Result<Stored, Refused>;
+
+/// A shared handle on the way into META_RAW.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    broker: Broker,
+    max_body: usize,
+    queue: Mutex<Queue<Outgoing, oneshot::Sender<End>>>,
+    complaint: Mutex<Quiet>,
+}
+
+impl Store {
+    /// For bodies of at most `max_body` bytes.
+    pub fn new(broker: Broker, max_body: usize) -> Self {
+        let limits = Limits {
+            messages_max: MESSAGES_MAX,
+            bytes_max: BYTES_MAX.max(4 * (max_body + OVERHEAD_BYTES)),
+            batch_messages_max: BATCH_MAX,
+            batch_bytes_max: BATCH_BYTES_MAX,
+        };
+        let queue = Mutex::new(Queue::new(limits));
+        Self(Arc::new(Inner { broker, max_body, queue, complaint: Mutex::default() }))
+    }
+
+    /// Whether the broker takes webhooks right now.
+    ///
+    /// # Errors
+    /// The reason, with what to do.
+    pub fn accepts(&self) -> Result<(), String> {
+        self.0.broker.accepts()?;
+        config::fits(self.0.max_body, self.0.broker.state().max_payload)
+    }
+
+    /// Waits for the durable ack of a message, at most until `deadline`. Giving up does not undo: the message may be stored later, and
+    /// a repeat is recognised by its id.
+    ///
+    /// # Errors
+    /// [`Refused::NotStored`] or [`Refused::Overloaded`].
+    pub async fn store(&self, key: Key, message: Outgoing, deadline: Instant) -> End {
+        let started = Instant::now();
+        self.accepts().map_err(Refused::NotStored)?;
+        let (sender, end) = oneshot::channel();
+        let bytes = message.payload.len() + OVERHEAD_BYTES;
+        self.queue()
+            .offer(key, message, bytes, deadline, sender)
+            .map_err(|_| Refused::Overloaded)?;
+        self.pump();
+        let late = || Refused::NotStored("the broker did not answer in time".to_owned());
+        // A sender that is dropped belongs to a message that came too late to be sent.
+        let end = tokio::time::timeout_at(deadline.into(), end)
+            .await
+            .map_or_else(|_| Err(late()), |end| end.unwrap_or_else(|_| Err(late())));
+        histogram!("hookline_ingest_store_seconds").record(started.elapsed().as_secs_f64());
+        end
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Outgoing, oneshot::Sender<End>>> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends what may go now.
+    fn pump(&self) {
+        loop {
+            let Some(batch) = self.queue().next_batch(Instant::now()) else { return };
+            tokio::spawn(self.clone().send(batch));
+        }
+    }
+
+    async fn send(self, batch: Batch<Outgoing>) {
+        let (keys, bytes) = (batch.keys.clone(), batch.bytes());
+        let ends = match self.accepts() {
+            Ok(()) => {
+                AssertUnwindSafe(self.publish(batch)).catch_unwind().await.unwrap_or_default()
+            }
+            Err(reason) => {
+                // Nobody has to wait for an answer that is known already.
+                let refused = self.queue().give_up();
+                for waiter in refused {
+                    let _ = waiter.send(Err(Refused::NotStored(reason.clone())));
+                }
+                vec![Err(Refused::NotStored(reason)); keys.len()]
+            }
+        };
+        let answered = ends.iter().any(Result::is_ok);
+        let waiters = self.queue().finish(&keys, bytes, answered);
+        for (waiters, end) in waiters.into_iter().zip(ends) {
+            for waiter in waiters {
+                // Whoever gave up is not there any more.
+                let _ = waiter.send(end.clone());
+            }
+        }
+        self.pump();
+    }
+
+    async fn publish(&self, batch: Batch<Outgoing>) -> Vec<End> {
+        let broker = &self.0.broker;
+        let connects = broker.connects();
+        let count = batch.messages.len();
+        #[allow(clippy::cast_precision_loss)] // at most 500
+        histogram!("hookline_ingest_batch_messages").record(count as f64);
+        let wait = batch.deadline.saturating_duration_since(Instant::now());
+        let ends = tokio::select! {
+            ends = broker.publish_each(batch.messages, wait) => ends,
+            // The acks were lost with the connection.
+            () = self.lost(connects) => vec![Err(PublishFailure::NotConnected); count],
+        };
+        if let Some(failure) = ends.iter().find_map(|end| end.as_ref().err()) {
+            self.complain(failure);
+        }
+        // An ack from another server than the one that was checked counts only once that one is checked, too.
+        let doubt = if broker.connects() == connects { None } else { self.accepts().err() };
+        ends.into_iter()
+            .map(|end| match (&doubt, end) {
+                (None, Ok(stored)) => Ok(stored),
+                (Some(reason), Ok(_)) => Err(Refused::NotStored(reason.clone())),
+                (_, Err(failure)) => Err(Refused::NotStored(failure.to_string())),
+            })
+            .collect()
+    }
+
+    /// Returns when the connection is not the one it was.
+    async fn lost(&self, connects: u64) {
+        while self.0.broker.is_connected() && self.0.broker.connects() == connects {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn complain(&self, failure: &PublishFailure) {
+        let reason = match failure {
+            PublishFailure::NotConnected => "not_connected",
+            PublishFailure::TimedOut => "timed_out",
+            PublishFailure::NoStream => "no_stream",
+            PublishFailure::Full(_) => "full",
+            PublishFailure::TooLarge => "too_large",
+            PublishFailure::Refused(_) => "refused",
+        };
+        counter!("hookline_ingest_store_failures_total", "reason" => reason).increment(1);
+        let say =
+            self.0.complaint.lock().unwrap_or_else(PoisonError::into_inner).may_say(Instant::now());
+        if let Some(kept_back) = say {
+            tracing::warn!(%failure, kept_back, "Webhooks are not stored and answered 503; Meta will deliver them again");
+        }
+    }
+}
