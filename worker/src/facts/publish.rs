@@ -19,7 +19,7 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The broker did not store them, or did not say so.
-    #[error("the broker does not take events: {0}")]
+    #[error("the broker does not take events")]
     Broker(#[from] PublishFailure),
     /// An event has no JSON form.
     #[error("an event cannot be written as JSON")]

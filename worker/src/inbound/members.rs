@@ -13,7 +13,7 @@ use super::balance;
 /// How often a worker says that it is alive.
 const BEAT: Duration = Duration::from_secs(2);
 /// Silent for longer, it counts as gone; its leases lapse by themselves.
-const GONE_AFTER_SECS: f64 = 10.0;
+const GONE_AFTER_SECS: f64 = 6.0;
 
 /// The shards this process holds, and how many it may hold.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ async fn beat(pool: &PgPool, owner: &str) -> sqlx::Result<u32> {
     sqlx::query(
         "delete from worker.members where seen_at < clock_timestamp() - make_interval(secs => $1)",
     )
-    .bind(GONE_AFTER_SECS * 30.0)
+    .bind(GONE_AFTER_SECS * 50.0)
     .execute(pool)
     .await?;
     let count: i64 = sqlx::query_scalar(

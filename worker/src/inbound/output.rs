@@ -14,6 +14,7 @@ pub struct Normalized {
 
 /// One thing a raw webhook says.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // nearly all are facts
 pub enum Output {
     /// An event.
     Fact(Draft),
