@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proptest::prelude::*;
 use schemas::facts::{
     BlockMark, By, Comment, ContactDiscovered, ConversationAssigned, ConversationMark, PostChanged,
-    PostReacted, Profile, Receipt, SenderUnresolved,
+    PostReacted, Profile, Receipt, SenderResolution, SenderUnresolved,
 };
 use schemas::{AccountId, Channel, Event, EventId, Fact, Timestamp, Via};
 
@@ -122,9 +122,14 @@ fn of_messages() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (mid(), word(), seconds()).prop_map(|(mid, text, s)| received(&mid, &text, s)),
         3 => (mid(), word(), seconds()).prop_map(|(mid, text, s)| echo(&mid, &text, s)),
-        2 => (mid(), word(), seconds()).prop_map(|(mid, text, s)| {
-            let mut event = echo(&mid, &text, s);
-            event.data.origin.via = Via::Backfill;
+        // Two sources of one rank may tell the same words and differ in what else reaches the row.
+        3 => (mid(), word(), seconds(), any::<bool>(), any::<bool>(), 0..3_u8).prop_map(|(mid, text, s, out, import, how)| {
+            let mut event = if out { echo(&mid, &text, s) } else { received(&mid, &text, s) };
+            event.data.origin.via = if import { Via::Backfill } else { Via::Reconcile };
+            if let Fact::MessageReceived(message) | Fact::MessageSent(message) = &mut event.data.fact {
+                let method = ["twin", "graph_message"].get(usize::from(how)).map(ToString::to_string);
+                message.sender_resolution = method.map(|method| SenderResolution { method, evidence: None });
+            }
             event
         }),
         1 => (mid(), seconds()).prop_map(|(mid, s)| {
@@ -193,7 +198,8 @@ fn of_comments() -> impl Strategy<Value = Event> {
             text: Some(word.clone()),
             ..Comment::default()
         };
-        let bare = Comment { text: None, ..body.clone() };
+        let author = schemas::facts::Author { username: Some(word.clone()), ..Default::default() };
+        let bare = Comment { text: None, author, ..body.clone() };
         let post = |verb: &str| PostChanged {
             post_id: Some(format!("p{id}")),
             item: "post".to_owned(),

@@ -24,14 +24,31 @@ fn at(seconds: i64) -> Timestamp {
 
 #[test]
 fn the_highest_edit_number_holds_whatever_its_time() {
-    let found = row([
-        received("m", "one", 1),
-        edited("m", "three", Some(2), 2),
-        edited("m", "two", Some(1), 9),
-    ]);
-    assert_eq!(found.text.as_deref(), Some("three"));
-    assert_eq!((found.sent_at, found.edited_at), (at(1), Some(at(2))));
-    assert!(found.counts_unread && found.opens_window);
+    // Many texts: the hash of a text, which only breaks ties, must not decide.
+    for n in 0..20 {
+        let (low, high) = (format!("low {n}"), format!("high {n}"));
+        let found = row([
+            received("m", "one", 1),
+            edited("m", &high, Some(2), 2),
+            edited("m", &low, Some(1), 9),
+        ]);
+        assert_eq!(found.text, Some(high));
+        assert_eq!((found.sent_at, found.edited_at), (at(1), Some(at(2))));
+        assert!(found.counts_unread && found.opens_window);
+    }
+}
+
+#[test]
+fn edits_without_a_number_follow_their_time() {
+    for n in 0..20 {
+        let (early, late) = (format!("early {n}"), format!("late {n}"));
+        let found = row([
+            edited("m", &late, None, 3),
+            received("m", "one", 1),
+            edited("m", &early, None, 2),
+        ]);
+        assert_eq!((found.text, found.edited_at), (Some(late), Some(at(3))));
+    }
 }
 
 #[test]
@@ -107,6 +124,19 @@ fn the_last_reaction_of_each_side_holds() {
     let emojis: Vec<_> =
         found.reactions.iter().map(|reaction| (reaction.by, reaction.emoji.as_deref())).collect();
     assert_eq!(emojis, [(By::Contact, Some("😮"))]);
+}
+
+#[test]
+fn of_reactions_at_the_same_time_the_greater_id_holds() {
+    for n in 0..20 {
+        let two = [
+            reacted("m", By::Contact, &format!("a{n}"), 2),
+            reacted("m", By::Contact, &format!("b{n}"), 2),
+        ];
+        let [one, other] = &two;
+        let later = if one.id > other.id { format!("a{n}") } else { format!("b{n}") };
+        assert_eq!(row(two).reactions[0].emoji, Some(later));
+    }
 }
 
 #[test]
