@@ -1,3 +1,12 @@
 //! What the operator's binary is made of. `main` only parses arguments and calls this.
+//!
+//! Read in this order: [`cli`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`private`].
 
+pub mod accounts;
+pub mod cli;
+pub mod doctor;
+pub mod exit;
 pub mod private;
+pub mod reach;
+pub mod status;
+pub mod up;

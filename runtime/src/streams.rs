@@ -79,3 +79,32 @@ pub async fn ensure(
 ) -> Result<(), jetstream::context::CreateStreamError> {
     js.get_or_create_stream(desired(name, config)).await.map(|_| ())
 }
+
+/// In what a stream differs from what it should be, as `name: is → should be`.
+pub fn differences(desired: &stream::Config, actual: &stream::Config) -> Vec<String> {
+    let pairs = [
+        ("subjects", format!("{:?}", actual.subjects), format!("{:?}", desired.subjects)),
+        ("retention", format!("{:?}", actual.retention), format!("{:?}", desired.retention)),
+        ("storage", format!("{:?}", actual.storage), format!("{:?}", desired.storage)),
+        ("discard", format!("{:?}", actual.discard), format!("{:?}", desired.discard)),
+        ("max_age", format!("{:?}", actual.max_age), format!("{:?}", desired.max_age)),
+        (
+            "duplicate_window",
+            format!("{:?}", actual.duplicate_window),
+            format!("{:?}", desired.duplicate_window),
+        ),
+        ("replicas", actual.num_replicas.to_string(), desired.num_replicas.to_string()),
+        ("allow_direct", actual.allow_direct.to_string(), desired.allow_direct.to_string()),
+        (
+            "allow_atomic",
+            actual.allow_atomic_publish.to_string(),
+            desired.allow_atomic_publish.to_string(),
+        ),
+        ("deny_purge", actual.deny_purge.to_string(), desired.deny_purge.to_string()),
+    ];
+    pairs
+        .into_iter()
+        .filter(|(_, is, should)| is != should)
+        .map(|(name, is, should)| format!("{name}: {is} → {should}"))
+        .collect()
+}

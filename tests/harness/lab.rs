@@ -1,7 +1,7 @@
 //! A whole hookline in a folder of its own: servers, roles as separate processes, and Meta.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -82,9 +82,9 @@ pub fn hookline_binary() -> PathBuf {
     binary
 }
 
-/// An address nobody listens at, on loopback.
+/// An address nobody listens at, on loopback; not one that an outgoing connection may take while a role is down.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    SocketAddr::from(([127, 0, 0, 1], hookline::private::ports::free().unwrap()))
 }
 
 impl Lab {
@@ -287,7 +287,10 @@ impl Lab {
     }
 
     pub async fn jetstream(&self) -> async_nats::jetstream::Context {
-        let client = async_nats::ConnectOptions::new().connect(self.nats.url()).await.unwrap();
+        let settings = runtime::config::Settings::from_pairs(self.settings.clone());
+        let config = runtime::config::NatsConfig::from_settings(&settings).unwrap();
+        let (options, servers) = runtime::broker::identify(async_nats::ConnectOptions::new(), &config).await.unwrap();
+        let client = options.connect(servers).await.unwrap();
         async_nats::jetstream::new(client)
     }
 

@@ -5,6 +5,7 @@
 //! A failing test panics with what it saw, so unwrapping is the way here.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+pub mod body;
 pub mod cable;
 pub mod client;
 pub mod lab;

@@ -1,4 +1,10 @@
 //! Behaviour of the whole, against real servers and real processes. One program, so that it is linked once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod crash;
+mod enrich;
+mod once;
+mod outage;
+mod refuse;
+mod resolve;
 mod tidy;

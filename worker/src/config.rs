@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use runtime::config::{ConfigError, NatsConfig, Settings};
 
+use crate::graph::GraphConfig;
+use crate::secrets::Seal;
+
 /// Everything the worker needs to know.
 #[derive(Clone)]
 pub struct Config {
@@ -12,6 +15,10 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// The broker.
     pub nats: NatsConfig,
+    /// Graph.
+    pub graph: GraphConfig,
+    /// `ENCRYPTION_KEY`
+    pub seal: Seal,
     /// The waits that tests shorten.
     pub waits: Waits,
 }
@@ -69,7 +76,17 @@ impl Config {
         Ok(Self {
             admin_listen: settings.address("ADMIN_LISTEN", "127.0.0.1:8082")?,
             nats: NatsConfig::from_settings(settings)?,
+            graph: GraphConfig::from_settings(settings)?,
+            seal: seal(settings)?,
             waits: Waits::from_settings(settings)?,
         })
     }
+}
+
+/// The seal under `ENCRYPTION_KEY`.
+///
+/// # Errors
+/// When the variable is missing or no key; its value is never quoted.
+pub fn seal(settings: &Settings) -> Result<Seal, ConfigError> {
+    Seal::from_hex(settings.require("ENCRYPTION_KEY")?).map_err(|error| settings.invalid("ENCRYPTION_KEY", error.to_string()))
 }

@@ -15,7 +15,7 @@ pub mod postgres;
 
 mod cluster;
 mod files;
-mod ports;
+pub mod ports;
 mod process;
 mod user;
 

@@ -10,7 +10,10 @@ use rand::RngExt;
 const RANGE: std::ops::Range<u16> = 12_000..32_000;
 
 /// A port nobody listens on just now. Somebody may take it before the server does, so callers try again with another.
-pub(super) fn free() -> anyhow::Result<u16> {
+///
+/// # Errors
+/// When none is found.
+pub fn free() -> anyhow::Result<u16> {
     let mut rng = rand::rng();
     (0..200).map(|_| rng.random_range(RANGE)).find(|port| is_free(*port)).with_context(|| {
         format!("no free TCP port found on 127.0.0.1 in {RANGE:?}: stop what holds them")
