@@ -8,8 +8,6 @@ mod acts;
 mod balance;
 mod context;
 mod feed;
-#[cfg(test)]
-mod fixtures;
 mod instagram;
 mod members;
 mod message;
@@ -17,6 +15,8 @@ mod messaging;
 pub mod normalize;
 pub mod output;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -103,6 +103,8 @@ impl Inbound {
                 tracing::warn!(shard = number, "Shard {number:02} did not finish in time; what was not committed comes again");
             }
         }
+        // Whoever holds it next tells its lag.
+        metrics::gauge!("hookline_normalize_lag_messages", "shard" => format!("{number:02}")).set(0.0);
         if let Err(error) = self.leases.release(lease).await {
             tracing::debug!(shard = number, %error, "Could not let go of the shard; its lease lapses by itself");
         }

@@ -11,6 +11,8 @@ use crate::Timestamp;
 
 /// Deeper than any payload of Meta; what lies below is left out.
 const DEPTH_MAX: u32 = 32;
+/// Longer than any id of Meta by far, and short enough to be a key in a database.
+const ID_BYTES_MAX: usize = 1024;
 /// Largest integer that every JSON reader keeps exactly.
 const SAFE_INTEGER_MAX: u64 = 1 << 53;
 
@@ -61,9 +63,10 @@ impl<'a> Node<'a> {
         self.raw(key).and_then(text)
     }
 
-    /// An id: text, or the exact digits of a number (`meta-platform.md` section 0). Empty is absent.
+    /// An id: text, or the exact digits of a number (`meta-platform.md` section 0). Empty is absent, and so is what is longer than
+    /// 1024 bytes: an id is never cut.
     pub fn id(&self, key: &str) -> Option<String> {
-        self.text(key).filter(|id| !id.is_empty())
+        self.raw(key).and_then(id)
     }
 
     /// A whole number, also written as text.
@@ -147,6 +150,11 @@ pub fn text(raw: &RawValue) -> Option<String> {
     }
 }
 
+/// A scalar as an id: see [`Node::id`].
+pub fn id(raw: &RawValue) -> Option<String> {
+    text(raw).filter(|id| !id.is_empty() && id.len() <= ID_BYTES_MAX)
+}
+
 /// Any JSON as a value: integers beyond 2^53 and numbers under names that end in `id` become text, so that no reader rounds an
 /// id; what is nested too deeply becomes `null`.
 pub fn json(raw: &RawValue) -> Value {
@@ -205,7 +213,8 @@ fn string(written: &str) -> Option<String> {
         }
 
         fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-            Ok(String::from_utf8_lossy(bytes).into_owned())
+            // Half a pair is three bytes here, each of which would become its own replacement.
+            Ok(String::from_utf8_lossy(bytes).replace("\u{fffd}\u{fffd}\u{fffd}", "\u{fffd}"))
         }
     }
     let text = match serde_json::from_str::<String>(written) {
@@ -278,6 +287,8 @@ mod tests {
         assert_eq!(node.id("b").as_deref(), Some("340282366841710300949128000000000000011"));
         assert_eq!(node.id("c").as_deref(), Some("x"));
         assert_eq!((node.id("d"), node.id("e")), (None, None));
+        let long = format!(r#"{{"id": "{}"}}"#, "x".repeat(1025));
+        assert_eq!(self::node(&long).id("id"), None);
     }
 
     #[test]
@@ -295,7 +306,7 @@ mod tests {
     #[test]
     fn half_surrogates_and_nul_do_not_lose_the_text() {
         let node = node(r#"{"cut": "hi \ud83d", "nul": "a\u0000b", "emoji": "\ud83d\ude0a"}"#);
-        assert!(node.text("cut").unwrap().starts_with("hi \u{fffd}"));
+        assert_eq!(node.text("cut").as_deref(), Some("hi \u{fffd}"));
         assert_eq!(node.text("nul").as_deref(), Some("a\u{fffd}b"));
         assert_eq!(node.text("emoji").as_deref(), Some("😊"));
     }

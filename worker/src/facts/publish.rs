@@ -54,11 +54,12 @@ impl FactStore {
         let mut placed = Vec::with_capacity(stored.len());
         let mut found = Vec::new();
         for (planned, stored) in decision.publish.into_iter().zip(stored) {
-            // Published before: by us, before a crash, or by somebody else who read the fact at the same moment.
+            // Published before: by us, before a crash, or by somebody else who read the fact at the same moment. A time of delivery
+            // is not in the digest, but decides which of two is kept.
             if stored.duplicate
                 && let Some(event) = self.read_back(stored.sequence).await?
                 && event.id == planned.draft.event.id
-                && digest(&event) != planned.digest
+                && (digest(&event) != planned.digest || event.time != planned.draft.event.time)
             {
                 let planned = Planned { digest: digest(&event), draft: Draft::of(event) };
                 found.push(Placed { planned, event_seq: stored.sequence });

@@ -194,13 +194,8 @@ fn seen(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
 /// everything before it is covered too.
 fn delivery(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
     let watermark = act.payload.time("watermark");
-    let mids: Vec<String> = act
-        .payload
-        .list("mids")
-        .into_iter()
-        .filter_map(schemas::meta::json::text)
-        .filter(|mid| !mid.is_empty())
-        .collect();
+    let mids: Vec<String> =
+        act.payload.list("mids").into_iter().filter_map(schemas::meta::json::id).collect();
     let until =
         watermark.map(Timestamp::as_millis).map(|millis| millis.to_string()).unwrap_or_default();
     if mids.is_empty() {
