@@ -247,8 +247,8 @@ pub async fn health(
 /// The row of `worker.account_health`, where the worker has made that view. It holds no token.
 async fn told_by_worker(pool: &PgPool, account: &Account) -> Result<Option<Value>, Problem> {
     let row: Result<Option<(Value,)>, sqlx::Error> = sqlx::query_as(
-        "select to_jsonb(h) - 'channel' - 'id' - 'account_id' from worker.account_health h \
-         where to_jsonb(h) ->> 'channel' = $1 and coalesce(to_jsonb(h) ->> 'account_id', to_jsonb(h) ->> 'id') = $2",
+        "select to_jsonb(h) - 'channel' - 'account_id' - 'name' from worker.account_health h \
+         where h.channel = $1 and h.account_id = $2",
     )
     .bind(&account.channel)
     .bind(&account.id)

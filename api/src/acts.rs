@@ -86,12 +86,11 @@ impl App {
             return Ok(true);
         }
         let stored = self.publish(Message::Act(&event)).await?;
-        let projected = self.projected.reach_within(stored.sequence, ACT_WAIT).await;
         if key.is_some() {
             self.published(event.id.as_str()).await?;
         }
         tracing::info!(event.id = %event.id, kind = %event.kind(), "Stored the act `{}`", event.id);
-        Ok(projected)
+        Ok(self.projected.reach_within(stored.sequence, ACT_WAIT).await)
     }
 }
 
@@ -107,18 +106,18 @@ async fn mark(
     key: IdempotencyKey,
     fact: Fact,
 ) -> Result<Response, Problem> {
-    let target = conversations::target(&app.pool, id).await?;
+    let conversation = conversations::load(&app.pool, id).await?;
     let mut time = runtime::now();
-    if let (Fact::ConversationRead(_), Some(last)) = (&fact, target.last_message_at) {
+    if matches!(fact, Fact::ConversationRead(_)) {
         // Meta's clock may be ahead of ours, and who reads a conversation has read its last message.
-        time = time.max(Timestamp::from(last));
+        time = time.max(Timestamp::from(conversation.last_message_at.0));
     }
     let act = Act {
         caller,
         key: key.0,
-        channel: target.channel,
-        account: target.account,
-        contact: target.contact,
+        channel: conversation.channel.parse().map_err(|_| Problem::internal())?,
+        account: conversation.account_id.into(),
+        contact: conversation.contact.id.into(),
         time,
         fact,
     };

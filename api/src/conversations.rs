@@ -297,21 +297,26 @@ pub struct Target {
     pub contact: ContactId,
     /// Until when Meta takes replies.
     pub window_expires_at: Option<DateTime<Utc>>,
-    /// The latest visible message.
-    pub last_message_at: Option<DateTime<Utc>>,
 }
 
-/// Finds the conversation to act on.
+/// Finds the conversation to act on: also one of a person of whom no message is known yet.
 ///
 /// # Errors
 /// 404 when there is none.
 pub async fn target(pool: &PgPool, id: &str) -> Result<Target, Problem> {
-    let row = load(pool, id).await?;
+    let row: Option<(String, String, String, Option<Time>)> = sqlx::query_as(
+        "select k.channel, k.account_id, k.id, c.window_expires_at \
+         from inbox.contacts k left join inbox.conversations c on c.id = k.conversation_id where k.conversation_id = $1",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await?;
+    let (channel, account, contact, window) =
+        row.ok_or_else(|| Problem::unknown("conversation", id))?;
     Ok(Target {
-        channel: row.channel.parse().map_err(|_| Problem::internal())?,
-        account: row.account_id.into(),
-        contact: row.contact.id.into(),
-        window_expires_at: row.window_expires_at.map(|time| time.0),
-        last_message_at: Some(row.last_message_at.0),
+        channel: channel.parse().map_err(|_| Problem::internal())?,
+        account: account.into(),
+        contact: contact.into(),
+        window_expires_at: window.map(|time| time.0),
     })
 }

@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::auth::Caller;
 use crate::problem::Problem;
@@ -42,6 +43,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
+const NO_NUL: &str = "must not hold a NUL character";
+
+/// Where a NUL character stands, which Postgres cannot store.
+fn nul_in(value: &Value, path: &str) -> Option<String> {
+    let below =
+        |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::String(text) => text.contains('\0').then(|| path.to_owned()),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(n, item)| nul_in(item, &below(&n.to_string())))
+        }
+        Value::Object(fields) => fields.iter().find_map(|(name, item)| {
+            if name.contains('\0') { Some(path.to_owned()) } else { nul_in(item, &below(name)) }
+        }),
+        _ => None,
+    }
+}
+
 /// Reads JSON, naming the field that is wrong.
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -54,6 +73,11 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Problem::invalid(field.as_deref().unwrap_or("body"), reason)
     })?;
     reader.end().map_err(|error| Problem::invalid("body", format!("not JSON: {error}")))?;
+    if bytes.windows(6).any(|six| six == b"\\u0000")
+        && let Some(path) = serde_json::from_slice(bytes).ok().and_then(|value| nul_in(&value, ""))
+    {
+        return Err(Problem::invalid(if path.is_empty() { "body" } else { &path }, NO_NUL));
+    }
     Ok(value)
 }
 
@@ -70,6 +94,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 fn read_query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    if let Some((name, _)) = form_urlencoded(text).find(|(_, value)| value.contains('\0')) {
+        return Err(Problem::invalid(&name, NO_NUL));
+    }
     let reader = serde_urlencoded::Deserializer::new(form_urlencoded(text));
     serde_path_to_error::deserialize(reader).map_err(|error| {
         let reason = error.inner().to_string();
@@ -193,7 +220,7 @@ pub fn check_text(field: &str, text: &str, chars_max: usize) -> Result<(), Probl
     Ok(())
 }
 
-/// Refuses fields that are set although others exclude them, by naming what is unknown: for `deny_unknown_fields` on empty bodies.
+/// The body of a route that takes none: nothing, or `{}`.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
@@ -201,7 +228,7 @@ pub struct Nothing {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -237,6 +264,8 @@ mod tests {
             ("[", json!("body")),
             ("nope", json!("body")),
             ("\u{0}", json!("body")),
+            (r#"{"text": "a\u0000b"}"#, json!("text")),
+            (r#"{"text": "a", "inner": {"url": "\u0000"}}"#, json!("inner.url")),
         ] {
             assert_eq!(
                 field(read_json::<Sample>(body.as_bytes()).unwrap_err()),
@@ -254,6 +283,7 @@ mod tests {
             ("limit=1", "text"),
             ("text=a&lmit=1", "lmit"),
             ("text=a&text=b", "text"),
+            ("text=%00", "text"),
         ] {
             assert_eq!(field(read_query::<Sample>(query).unwrap_err()), json!(expected), "{query}");
         }

@@ -6,6 +6,8 @@
 //!
 //! It never calls Meta and never writes to the read model: what it wants done, it publishes.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -85,7 +85,7 @@ pub fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) -> Rout
     let (v1, doc) = routes().split_for_parts();
     let v1 = v1
         .method_not_allowed_fallback(layers::no_method)
-        .layer(middleware::from_fn_with_state(app.clone(), layers::authenticate))
+        .route_layer(middleware::from_fn_with_state(app.clone(), layers::authenticate))
         .with_state(app);
     let docs = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]));
     Router::new()
@@ -94,6 +94,7 @@ pub fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) -> Rout
         .merge(docs)
         .route("/openapi.json", axum::routing::get(move || async move { Json(doc) }))
         .fallback(layers::no_route)
+        .method_not_allowed_fallback(layers::no_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(middleware::from_fn(layers::observe))

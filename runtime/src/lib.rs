@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`health`], [`serve`],
-//! [`telemetry`], [`shutdown`], [`retry`], [`process`], [`tls`].
+//! [`stalled`], [`telemetry`], [`shutdown`], [`retry`], [`process`], [`tls`].
 
 pub mod broker;
 pub mod config;
@@ -16,6 +16,7 @@ pub mod publish;
 pub mod retry;
 pub mod serve;
 pub mod shutdown;
+pub mod stalled;
 pub mod streams;
 pub mod telemetry;
 pub mod tls;
