@@ -21,6 +21,9 @@ pub const NAME: &str = "projector";
 /// Events per transaction at most.
 const BATCH_MAX: usize = 1000;
 
+/// Events of one batch that get a span each.
+const SPANS_MAX: usize = 32;
+
 /// The check of `/readyz` that tells whether events can be projected.
 const CHECK: &str = "projection";
 
@@ -95,12 +98,15 @@ impl Projector {
             let to = Position { seq: last.sequence, created: follower.created() };
             let kinds = kinds_of(&batch);
             let started = Instant::now();
+            // Live events carry their trace on to here; when catching up, a span each would cost more than it tells.
+            let spans: Vec<tracing::Span> = batch.iter().take(SPANS_MAX).map(span_of).collect();
             let incoming =
                 batch.iter().map(|message| read(message.sequence, &message.payload)).collect();
             match self.apply_all(lease, position, to, incoming, stop).await {
                 Ok(parked) => self.report(&kinds, &parked, started),
                 Err(end) => return end,
             }
+            drop(spans);
             position = to;
             gauge!("hookline_projector_position").set(precise(position.seq));
             gauge!("hookline_projector_lag_messages").set(precise(follower.pending()));
@@ -141,7 +147,15 @@ impl Projector {
                     at = end;
                 }
                 Err(StoreError::Fenced) => return Err(End::Fenced),
-                Err(StoreError::Database(error)) if fault(&error) == Fault::Data => {
+                Err(StoreError::Database(error))
+                    if fault(&error) == Fault::TooMuch && batch.len() == 1 =>
+                {
+                    self.wait("storing one event", &error, &mut backoff, stop)
+                        .await
+                        .ok_or(End::Stopped)?;
+                    queue.push_front((end, batch));
+                }
+                Err(StoreError::Database(error)) if fault(&error) != Fault::Later => {
                     if batch.len() > 1 {
                         let second = batch.split_off(batch.len() / 2);
                         let middle = Position {
@@ -217,6 +231,13 @@ impl Projector {
             );
         }
     }
+}
+
+/// The end of an event's trace: from delivery to the commit of its rows.
+fn span_of(message: &Received) -> tracing::Span {
+    let span = tracing::info_span!("project", position = message.sequence);
+    runtime::telemetry::continue_trace(&span, message.header("traceparent"));
+    span
 }
 
 fn not_storable(one: Incoming, error: &sqlx::Error) -> Incoming {

@@ -29,6 +29,8 @@ pub const NEEDS: Needs = Needs { streams: &[StreamName::Events], best_effort: fa
 /// # Errors
 /// When the address is taken, the broker's options cannot work, or a migration is wrong. NATS or Postgres being away is no error: it waits.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    // Whatever ends the work ends the listener too, and only this role.
+    let shutdown = shutdown.child_token();
     let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
     let health = Health::new();
     let broker = Broker::connect("projector", config.nats, NEEDS, shutdown.clone()).await?;
@@ -38,7 +40,6 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let admin =
         tokio::spawn(serve::serve(listener, router, serve::Limits::default(), shutdown.clone()));
     let outcome = project(broker, config.pool, health, shutdown.clone()).await;
-    // Whatever ended the work ends the listener too.
     shutdown.cancel();
     let _ = admin.await;
     outcome

@@ -15,10 +15,10 @@ use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
 
-use self::rows::{Folded, Rows, flat, fold_all};
+use self::rows::{Folded, Rows, conversation, fold_all};
 pub use self::schema::{FIRST_SCHEMA, prepare, views_over};
 use self::sql::{Sql, drop_rows};
-use crate::fold::conversation::{Identity, conversation_row};
+use crate::fold::conversation::Identity;
 use crate::fold::{Arrival, Changes, Class, Held, Known, Piece, Said, Slot, Version, absorb};
 use crate::read::{Incoming, Parked};
 
@@ -46,6 +46,8 @@ pub enum Fault {
     Later,
     /// What was to be written cannot be: it will fail again.
     Data,
+    /// It took too long: less at a time may pass.
+    TooMuch,
 }
 
 /// Tells a passing trouble from data that cannot be stored.
@@ -116,8 +118,13 @@ impl Store {
         batch: Vec<Incoming>,
     ) -> Result<Applied, StoreError> {
         let mut tx = self.pool.begin().await?;
-        // Two holders of the lease write one after the other, and the second one sees that it is late.
-        let seq: Option<i64> = sqlx::query_scalar(self.text(&self.sql.lock_position))
+        // Two holders of the lease write one after the other, and the second one sees that it is late. A lock on the lease's row would
+        // hold up its renewal, and before the first batch there is no position to lock.
+        sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
+            .bind(format!("{}/{}", self.schema, lease.name))
+            .execute(&mut *tx)
+            .await?;
+        let seq: Option<i64> = sqlx::query_scalar(self.text(&self.sql.stored_position))
             .bind(&lease.name)
             .fetch_optional(&mut *tx)
             .await?;
@@ -212,7 +219,7 @@ impl Store {
             let rows = folded.rows.remove(&class).unwrap_or_default();
             self.write(tx, table, put, rows).await?;
         }
-        self.write_conversations(tx, &conversations, &changes, &folded).await?;
+        self.write_conversations(tx, &conversations, &changes, &mut folded).await?;
         let failed = &folded.failed;
         Ok(changes
             .pieces
@@ -404,7 +411,7 @@ impl Store {
         tx: &mut PgConnection,
         acted: &BTreeSet<String>,
         changes: &Changes,
-        folded: &Folded,
+        folded: &mut Folded,
     ) -> sqlx::Result<()> {
         let touched: Vec<&str> = acted.union(&folded.conversations).map(String::as_str).collect();
         if touched.is_empty() {
@@ -450,13 +457,20 @@ impl Store {
                 }
             }
             let mut put = Rows::default();
+            let mut failed = Vec::new();
             for id in again {
                 let Some(identity) = identities.get(id).or_else(|| existing.get(id)) else {
                     continue;
                 };
                 let facts = pieces.get(id).map_or(&[][..], Vec::as_slice);
-                put.put.insert(id.to_owned(), flat(&conversation_row(id, identity.clone(), facts)));
+                match conversation(id, identity, facts) {
+                    Some(row) => {
+                        put.put.insert(id.to_owned(), row);
+                    }
+                    None => failed.push(id.to_owned()),
+                }
             }
+            folded.failed.extend(failed);
             self.write(tx, "conversations", &self.sql.put_conversations, put).await?;
         }
         sqlx::query(self.text(&self.sql.aggregate)).bind(&touched).execute(&mut *tx).await?;

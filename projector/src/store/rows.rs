@@ -7,7 +7,7 @@ use schemas::{Fact, Kind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::fold::conversation::{ConversationRow, Identity};
+use crate::fold::conversation::{ConversationRow, Identity, conversation_row};
 use crate::fold::feed::{insight_row, mention_row, post_row, reaction_row};
 use crate::fold::message::{MessageRow, message_row};
 use crate::fold::{Class, Piece, comment, message};
@@ -145,8 +145,12 @@ fn receipt(entity: &str, pieces: &[Piece]) -> Option<Value> {
     }))
 }
 
-/// A conversation's row, flat.
-pub(super) fn flat(row: &ConversationRow) -> Value {
+/// A conversation's row; `None` when its fold failed.
+pub(super) fn conversation(id: &str, identity: &Identity, pieces: &[Piece]) -> Option<Value> {
+    catch_unwind(AssertUnwindSafe(|| flat(&conversation_row(id, identity.clone(), pieces)))).ok()
+}
+
+fn flat(row: &ConversationRow) -> Value {
     let block = row.block.as_ref();
     json!({
         "id": row.id, "channel": row.identity.channel, "account_id": row.identity.account_id,

@@ -24,7 +24,7 @@ pub async fn prepare(
     loop {
         match install_views(pool).await {
             Ok(schema) => return Ok(Some(schema)),
-            Err(error) if super::fault(&error) == super::Fault::Later => {
+            Err(error) if super::fault(&error) != super::Fault::Data => {
                 if !runtime::db::wait(pool, shutdown).await {
                     return Ok(None);
                 }

@@ -3,7 +3,7 @@
 /// The statements, with the schema's name put in.
 #[derive(Debug)]
 pub(super) struct Sql {
-    pub(super) lock_position: String,
+    pub(super) stored_position: String,
     pub(super) held: String,
     pub(super) withdrawn: String,
     pub(super) drop_facts: String,
@@ -97,7 +97,7 @@ impl Sql {
         let delivered = covering(s, "delivered");
         let read = covering(s, "read");
         Self {
-            lock_position: format!("select seq from {s}.positions where name = $1 for update"),
+            stored_position: format!("select seq from {s}.positions where name = $1"),
             held: format!(
                 "select event_id, entity, revision, rank, digest from {s}.facts where event_id = any($1)"
             ),
