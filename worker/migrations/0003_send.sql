@@ -70,7 +70,8 @@ create table worker.commands (
     state             text not null default 'open'
         check (state in ('open', 'sent', 'failed', 'partial', 'unknown')),
     due_at            timestamptz not null default now(),  -- next look; of a claimed command: when the claim lapses
-    waits_for_parked  boolean not null default false,      -- an automation behind an unknown outcome: people may pass it
+    held              text                                 -- why it waits although nothing is in flight
+        check (held in ('account_stopped', 'frozen', 'paused', 'parked', 'budget')),
     rule              text,
     error             jsonb,
     result            jsonb,
@@ -81,6 +82,7 @@ create table worker.commands (
     check ((state = 'open') = (finished_at is null))
 );
 create index commands_due on worker.commands (due_at) where state = 'open';
+create index commands_held on worker.commands (held) where state = 'open' and held is not null;
 create index commands_in_lane on worker.commands (lane, stream_seq) where state = 'open';
 create index commands_parked on worker.commands (lane) where state = 'unknown';
 create index commands_unpublished on worker.commands (finished_at) where state <> 'open' and not outcome_published;
@@ -124,6 +126,8 @@ create index parts_by_message on worker.parts (message_id) where message_id is n
 create index parts_uncertain on worker.parts (lane) where uncertain and message_id is null;
 
 create function worker.check_part_transition() returns trigger language plpgsql as $$
+declare
+    legal boolean;
 begin
     if new.attempt < old.attempt then
         raise exception 'part %.%: attempts never go down', old.identity, old.n;
@@ -134,14 +138,15 @@ begin
         end if;
         return new;
     end if;
-    if not case old.state
+    legal := case old.state
         when 'planned' then new.state in ('sending', 'failed', 'skipped')
         when 'sending' then new.state in ('sent', 'refused', 'failed', 'unknown')
-        when 'refused' then new.state in ('sending', 'failed', 'sent')
+        when 'refused' then new.state in ('sending', 'failed', 'sent', 'unknown')
         when 'unknown' then new.state in ('sent', 'failed')
         when 'failed'  then new.state = 'sent'
         else false
-    end then
+    end;
+    if not legal then
         raise exception 'part %.%: % cannot become %', old.identity, old.n, old.state, new.state;
     end if;
     return new;

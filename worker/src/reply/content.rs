@@ -11,7 +11,10 @@ pub type Content = [u8; 32];
 pub fn of_text(text: &str) -> Content {
     let mut hasher = Sha256::new();
     hasher.update(b"text\0");
-    let visible: String = text.chars().filter(|c| !matches!(c, '\u{fe0e}' | '\u{fe0f}' | '\u{200b}' | '\u{feff}')).collect();
+    let visible: String = text
+        .chars()
+        .filter(|c| !matches!(c, '\u{fe0e}' | '\u{fe0f}' | '\u{200b}' | '\u{feff}'))
+        .collect();
     for (n, word) in visible.split_whitespace().enumerate() {
         if n > 0 {
             hasher.update(b" ");

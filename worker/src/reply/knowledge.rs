@@ -10,7 +10,9 @@ use super::content::{self, Content};
 type Latest<T> = Option<(Timestamp, String, T)>;
 
 fn keep<T>(slot: &mut Latest<T>, time: Timestamp, event: &Event, value: T) {
-    let newer = slot.as_ref().is_none_or(|(known, id, _)| (*known, id.as_str()) < (time, event.id.as_str()));
+    let newer = slot
+        .as_ref()
+        .is_none_or(|(known, id, _)| (*known, id.as_str()) < (time, event.id.as_str()));
     if newer {
         *slot = Some((time, event.id.to_string(), value));
     }
@@ -128,7 +130,11 @@ impl Knowledge {
                 });
             }
             Fact::CommentCreated(comment) if comment.author.is_self == Some(true) => {
-                let under = comment.parent_id.as_ref().or(comment.media_id.as_ref()).or(comment.post_id.as_ref());
+                let under = comment
+                    .parent_id
+                    .as_ref()
+                    .or(comment.media_id.as_ref())
+                    .or(comment.post_id.as_ref());
                 self.echo(Echo {
                     channel: data.channel,
                     account_id: data.account_id.to_string(),
@@ -142,8 +148,14 @@ impl Knowledge {
                 });
             }
             Fact::AccountPolicyEnforced(policy) => {
-                let slot = self.policies.entry((data.channel, data.account_id.to_string())).or_default();
-                keep(slot, time, event, Enforced { action: policy.action.clone(), reason: policy.reason.clone() });
+                let slot =
+                    self.policies.entry((data.channel, data.account_id.to_string())).or_default();
+                keep(
+                    slot,
+                    time,
+                    event,
+                    Enforced { action: policy.action.clone(), reason: policy.reason.clone() },
+                );
             }
             _ => {}
         }
@@ -158,7 +170,9 @@ impl Knowledge {
     }
 
     fn echo(&mut self, echo: Echo) {
-        self.echoes.entry((echo.channel, echo.account_id.clone(), echo.item_id.clone())).or_insert(echo);
+        self.echoes
+            .entry((echo.channel, echo.account_id.clone(), echo.item_id.clone()))
+            .or_insert(echo);
     }
 }
 
@@ -198,8 +212,22 @@ mod tests {
             event("a", 10, Fact::MessageReceived(message("m1"))),
             event("b", 20, Fact::PostbackReceived(schemas::facts::Postback::default())),
             standby,
-            event("d", 40, Fact::ThreadControlChanged(ThreadControl { action: "pass".into(), ..ThreadControl::default() })),
-            event("e", 50, Fact::AccountPolicyEnforced(PolicyEnforced { action: "block".into(), reason: None })),
+            event(
+                "d",
+                40,
+                Fact::ThreadControlChanged(ThreadControl {
+                    action: "pass".into(),
+                    ..ThreadControl::default()
+                }),
+            ),
+            event(
+                "e",
+                50,
+                Fact::AccountPolicyEnforced(PolicyEnforced {
+                    action: "block".into(),
+                    reason: None,
+                }),
+            ),
             event("f", 60, Fact::MessageSent(message("m4"))),
         ];
         let now = Timestamp::from_millis(1_000);
@@ -228,8 +256,10 @@ mod tests {
 
     #[test]
     fn a_time_in_the_future_is_capped() {
-        let knowledge =
-            Knowledge::of(&[event("a", 5_000, Fact::MessageReceived(message("m1")))], Timestamp::from_millis(1_000));
+        let knowledge = Knowledge::of(
+            &[event("a", 5_000, Fact::MessageReceived(message("m1")))],
+            Timestamp::from_millis(1_000),
+        );
         assert_eq!(one(&knowledge).opened.as_ref().map(|(time, ..)| time.as_millis()), Some(1_000));
     }
 
@@ -237,8 +267,10 @@ mod tests {
     fn taking_a_thread_means_another_app_owns_it() {
         let take = ThreadControl { action: "take".into(), ..ThreadControl::default() };
         let request = ThreadControl { action: "request".into(), ..ThreadControl::default() };
-        let events =
-            vec![event("a", 10, Fact::ThreadControlChanged(take)), event("b", 20, Fact::ThreadControlChanged(request))];
+        let events = vec![
+            event("a", 10, Fact::ThreadControlChanged(take)),
+            event("b", 20, Fact::ThreadControlChanged(request)),
+        ];
         let knowledge = Knowledge::of(&events, Timestamp::from_millis(1_000));
         assert_eq!(one(&knowledge).other_owns.as_ref().map(|(.., other)| *other), Some(true));
     }

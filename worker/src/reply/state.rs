@@ -29,7 +29,9 @@ async fn note_conversations(conn: &mut PgConnection, knowledge: &Knowledge) -> s
     let rows: Vec<_> = knowledge
         .conversations
         .iter()
-        .filter_map(|(id, conversation)| conversation.key.as_ref().map(|key| (id, key, conversation)))
+        .filter_map(|(id, conversation)| {
+            conversation.key.as_ref().map(|key| (id, key, conversation))
+        })
         .collect();
     if rows.is_empty() {
         return Ok(());

@@ -1,0 +1,139 @@
+//! Intake: every message of INBOX_COMMANDS becomes a row of the ledger, in the transaction that moves the position. From there the
+//! ledger is the queue ([`crate::reply`]).
+//!
+//! Nothing is skipped and nothing stops: what cannot be carried out becomes a row that has failed already, and with it an outcome.
+
+mod intake;
+
+use runtime::broker::Broker;
+use runtime::follow::Follower;
+use runtime::lease::{Lease, Leases, Position};
+use runtime::publish::Outgoing;
+use runtime::retry::Backoff;
+use schemas::subjects::{self, COMMAND_ALL, INBOX_COMMANDS};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+pub use intake::{Intake, read};
+
+/// The lease and position of the intake.
+pub const NAME: &str = "commands";
+/// Commands taken over in one transaction.
+const BATCH: usize = 200;
+
+/// Takes commands over into the ledger.
+#[derive(Clone)]
+pub struct Commands {
+    /// Where commands come from.
+    pub broker: Broker,
+    /// The ledger.
+    pub pool: PgPool,
+    /// The leases of schema `worker`.
+    pub leases: Leases,
+}
+
+impl Commands {
+    /// Works whenever this worker holds the lease, until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let leases = self.leases.clone();
+        leases
+            .while_held(NAME, shutdown, |lease, stop| {
+                let commands = self.clone();
+                async move {
+                    if let Err(error) = commands.follow(&lease, &stop).await {
+                        tracing::error!(error = %format!("{error:#}"), "The intake of commands stopped");
+                        // Not again at once: whatever it was is said above.
+                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    }
+                }
+            })
+            .await;
+    }
+
+    async fn follow(&self, lease: &Lease, stop: &CancellationToken) -> anyhow::Result<()> {
+        let start = self.leases.position(NAME).await?;
+        let mut position = start.seq;
+        let mut follower = Follower::new(
+            self.broker.clone(),
+            INBOX_COMMANDS,
+            COMMAND_ALL,
+            start.seq,
+            start.created,
+        );
+        let mut backoff =
+            Backoff::new(std::time::Duration::from_millis(100), std::time::Duration::from_secs(5));
+        loop {
+            let batch = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                batch = follower.next_batch(BATCH) => batch?,
+            };
+            let Some(last) = batch.last() else { continue };
+            let to = Position { seq: last.sequence, created: follower.created() };
+            match self.take_over(lease, &batch, position, to).await {
+                Ok(true) => {
+                    position = to.seq;
+                    backoff.reset();
+                    #[allow(clippy::cast_precision_loss)] // a count of messages
+                    metrics::gauge!("hookline_commands_lag_messages")
+                        .set(follower.pending() as f64);
+                }
+                // Somebody else moves the position: leave it to them.
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    tracing::warn!(%error, "Could not take commands over; trying again");
+                    follower.rewind(position);
+                    tokio::select! {
+                        () = stop.cancelled() => return Ok(()),
+                        () = tokio::time::sleep(backoff.next(rand::random())) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take_over(
+        &self,
+        lease: &Lease,
+        batch: &[runtime::follow::Received],
+        from: u64,
+        to: Position,
+    ) -> anyhow::Result<bool> {
+        let mut tx = self.pool.begin().await?;
+        for message in batch {
+            let intake =
+                read(&message.payload, &message.subject, message.sequence, message.stored_at);
+            match intake {
+                Some(intake) => {
+                    let traceparent = message.header("traceparent");
+                    let word = intake.store(&mut tx, traceparent).await?;
+                    metrics::counter!("hookline_commands_total", "outcome" => word).increment(1);
+                }
+                // Neither the body nor the subject names a channel, so no event can be of it: it is kept where people look.
+                None => self.dead_letter(message).await?,
+            }
+        }
+        if !self.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
+            return Ok(false);
+        }
+        crate::reply::state::wake(&mut tx).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn dead_letter(&self, message: &runtime::follow::Received) -> anyhow::Result<()> {
+        metrics::counter!("hookline_commands_total", "outcome" => "dead").increment(1);
+        tracing::warn!(
+            sequence = message.sequence,
+            "Command {} names no channel; it is kept as a dead letter",
+            message.sequence
+        );
+        let dead = Outgoing {
+            subject: subjects::dead("commands", None, ""),
+            id: format!("dead:commands:{}", message.sequence),
+            headers: async_nats::HeaderMap::new(),
+            payload: message.payload.clone(),
+        };
+        self.broker.publish(dead, std::time::Duration::from_secs(5)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! A future that never runs past a point in time, even when the process was frozen in between.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// The time was over before the future was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLate;
+
+/// Runs `work` until `deadline`. Unlike `tokio::time::timeout`, the clock is looked at *before* each step of the work: a process
+/// that was stopped past the deadline and woken does not write its request then.
+///
+/// # Errors
+/// [`TooLate`]; whether the work had an effect is unknown.
+pub async fn until<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, TooLate> {
+    let mut sleep = Box::pin(tokio::time::sleep_until(deadline.into()));
+    let mut work = Box::pin(work);
+    std::future::poll_fn(move |cx: &mut Context<'_>| {
+        if deadline <= Instant::now() || sleep.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(TooLate));
+        }
+        Pin::new(&mut work).poll(cx).map(Ok)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_starts_after_the_deadline() {
+        let mut started = false;
+        let late = until(Instant::now(), async { started = true }).await;
+        assert_eq!(late, Err(TooLate));
+        assert!(!started);
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert_eq!(until(soon, std::future::pending::<()>()).await, Err(TooLate));
+        assert_eq!(until(Instant::now() + Duration::from_secs(5), async { 7 }).await, Ok(7));
+    }
+}

@@ -1,0 +1,286 @@
+//! The sending side of one worker: claims what is due in the ledger, and sees each claimed command through as far as it goes now.
+//!
+//! Several workers may run it: the ledger decides who does what. A command is claimed by locking its row and writing down what is about
+//! to happen ([`super::attempt`]); that transaction commits before Meta is asked.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use schemas::Channel;
+use sqlx::postgres::PgListener;
+use sqlx::{PgPool, Row};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use super::attempt::Next;
+use super::pace::Pace;
+use super::{ledger, outcome, settle, state};
+use crate::accounts::AccountStore;
+use crate::config::Waits;
+use crate::facts::FactStore;
+use crate::graph::Graph;
+
+/// Commands one worker sees through at once.
+const IN_FLIGHT_MAX: usize = 64;
+/// How often the ledger is looked at without being woken.
+const POLL: Duration = Duration::from_millis(250);
+/// How old an unpublished outcome is before somebody other than its own task publishes it.
+const OUTCOME_GRACE: Duration = Duration::from_secs(3);
+/// How long open work may take to end when the process stops; then it is left for the next owner.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Sends, reconciles and reports.
+#[derive(Clone)]
+pub struct Sender {
+    /// The ledger.
+    pub pool: PgPool,
+    /// Meta.
+    pub graph: Graph,
+    /// Tokens.
+    pub accounts: AccountStore,
+    /// Where outcomes go.
+    pub facts: FactStore,
+    /// Who this process is, uniquely.
+    pub worker: String,
+    /// `SEND_LEASE`, `RECONCILE_AFTER`, `RETRY_MIN`, `RETRY_MAX`, `GRAPH_TIMEOUT`
+    pub waits: Waits,
+    paces: Arc<Mutex<HashMap<(Channel, String), Pace>>>,
+    freed: Arc<Notify>,
+}
+
+/// A command that may be due, and its account.
+struct Candidate {
+    identity: String,
+    account: (Channel, String),
+}
+
+impl Sender {
+    /// A sender of this worker.
+    pub fn new(
+        pool: PgPool,
+        graph: Graph,
+        accounts: AccountStore,
+        facts: FactStore,
+        worker: String,
+        waits: Waits,
+    ) -> Self {
+        let paces = Arc::default();
+        Self { pool, graph, accounts, facts, worker, waits, paces, freed: Arc::new(Notify::new()) }
+    }
+
+    /// Works until `shutdown`, then lets what is in flight end. Trouble with the database is waited out.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut tasks: JoinSet<String> = JoinSet::new();
+        let mut active: HashSet<String> = HashSet::new();
+        let mut listener = None;
+        let mut accounts_version = -1;
+        let mut swept = tokio::time::Instant::now();
+        while !shutdown.is_cancelled() {
+            while let Some(done) = tasks.try_join_next() {
+                forget(&mut active, done);
+            }
+            if listener.is_none() {
+                listener = self.listen().await;
+            }
+            if let Err(error) = self.release_held(&mut accounts_version).await {
+                tracing::debug!(%error, "Could not look for commands to release");
+            }
+            if let Err(error) = settle::examine(&self.pool).await {
+                tracing::debug!(%error, "Could not compare echoes with the ledger");
+            }
+            let mut started = 0;
+            match self.candidates(&active).await {
+                Ok(candidates) => {
+                    for candidate in candidates {
+                        if tasks.len() < IN_FLIGHT_MAX && self.start(&candidate.account) {
+                            active.insert(candidate.identity.clone());
+                            tasks.spawn(self.clone().see_through(candidate));
+                            started += 1;
+                        }
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "Could not look for due commands"),
+            }
+            if POLL * 4 <= swept.elapsed() {
+                swept = tokio::time::Instant::now();
+                self.sweep_outcomes().await;
+                self.gauge().await;
+            }
+            if started == 0 || IN_FLIGHT_MAX <= tasks.len() {
+                self.pause(&mut listener, &mut tasks, &mut active, &shutdown).await;
+            }
+        }
+        let drained = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("Sends still open at the end are reconciled by the next owner");
+        }
+    }
+
+    /// Waits for news: a notification, a task that ended, or the next poll.
+    async fn pause(
+        &self,
+        listener: &mut Option<PgListener>,
+        tasks: &mut JoinSet<String>,
+        active: &mut HashSet<String>,
+        shutdown: &CancellationToken,
+    ) {
+        let woken = async {
+            match listener {
+                Some(listener) => listener.recv().await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
+        let alive = tokio::select! {
+            () = shutdown.cancelled() => true,
+            () = tokio::time::sleep(POLL) => true,
+            alive = woken => alive,
+            () = self.freed.notified() => true,
+            Some(done) = tasks.join_next() => {
+                forget(active, done);
+                true
+            }
+        };
+        if !alive {
+            *listener = None;
+        }
+    }
+
+    async fn listen(&self) -> Option<PgListener> {
+        let mut listener = PgListener::connect_with(&self.pool).await.ok()?;
+        listener.listen(state::WAKE).await.ok()?;
+        Some(listener)
+    }
+
+    /// Commands that are due, first in their lane, with nothing else of the lane in flight. People pass automations that wait for a
+    /// parked outcome.
+    async fn candidates(&self, active: &HashSet<String>) -> sqlx::Result<Vec<Candidate>> {
+        let rows = sqlx::query(
+            "select c.identity, c.channel, c.account_id from worker.commands c
+              where c.state = 'open' and c.due_at <= clock_timestamp() and c.identity <> all($1)
+                and not exists (select from worker.commands e
+                                 where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
+                                   and not (e.held is not distinct from 'parked' and c.requester = 'person'))
+                and not exists (select from worker.parts p
+                                 where p.lane = c.lane and p.state = 'sending' and p.identity <> c.identity)
+              order by c.due_at limit 128",
+        )
+        .bind(active.iter().cloned().collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |row: &sqlx::postgres::PgRow| -> sqlx::Result<Option<Candidate>> {
+            let channel = row.try_get::<String, _>("channel")?.parse().ok();
+            let (identity, account): (String, String) =
+                (row.try_get("identity")?, row.try_get("account_id")?);
+            Ok(channel.map(|channel| Candidate { identity, account: (channel, account) }))
+        };
+        rows.iter().filter_map(|row| read(row).transpose()).collect()
+    }
+
+    /// Takes one command as far as it goes now.
+    async fn see_through(self, candidate: Candidate) -> String {
+        let identity = candidate.identity;
+        loop {
+            match self.step(&identity).await {
+                Ok(Next::Idle) => break,
+                Ok(Next::Again) => {}
+                Ok(Next::Ended) => {
+                    if let Err(error) = outcome::publish(&self.facts, &identity).await {
+                        tracing::debug!(%error, "The outcome of a command is published later");
+                    }
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(command.identity = %identity, error = %format!("{error:#}"), "A step of a command failed; it is tried again");
+                    break;
+                }
+            }
+        }
+        self.end(&candidate.account);
+        self.freed.notify_one();
+        identity
+    }
+
+    fn pace<T>(&self, account: &(Channel, String), work: impl FnOnce(&mut Pace) -> T) -> T {
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        work(paces.entry(account.clone()).or_default())
+    }
+
+    fn start(&self, account: &(Channel, String)) -> bool {
+        self.pace(account, Pace::start)
+    }
+
+    fn end(&self, account: &(Channel, String)) {
+        self.pace(account, Pace::end);
+    }
+
+    /// Meta answered a send of the account, well or not.
+    pub(super) fn learn(&self, account: &(Channel, String), well: bool) {
+        self.pace(account, |pace| if well { pace.went_well() } else { pace.went_wrong() });
+    }
+
+    /// Commands whose reason to wait has gone are due at once.
+    async fn release_held(&self, accounts_version: &mut i64) -> sqlx::Result<()> {
+        let version: i64 = sqlx::query_scalar("select version from worker.accounts_version")
+            .fetch_one(&self.pool)
+            .await?;
+        if version != *accounts_version {
+            sqlx::query(
+                "update worker.commands c set due_at = clock_timestamp(), held = null from worker.accounts a
+                  where c.state = 'open' and c.held = 'account_stopped'
+                    and a.channel = c.channel and a.id = c.account_id and a.state = 'active'",
+            )
+            .execute(&self.pool)
+            .await?;
+            *accounts_version = version;
+        }
+        Ok(())
+    }
+
+    /// Publishes outcomes whose own task did not get to it.
+    async fn sweep_outcomes(&self) {
+        let Ok(mut conn) = self.pool.acquire().await else { return };
+        let Ok(now) = ledger::now(&mut conn).await else { return };
+        drop(conn);
+        let Ok(left) = outcome::unpublished(&self.pool, now.minus(OUTCOME_GRACE), 100).await else {
+            return;
+        };
+        for identity in left {
+            if let Err(error) = outcome::publish(&self.facts, &identity).await {
+                tracing::debug!(error = %format!("{error:#}"), "Outcomes wait for the broker or the database");
+                return;
+            }
+        }
+    }
+
+    async fn gauge(&self) {
+        let counted = sqlx::query(
+            "select count(*) filter (where state = 'open') as open, count(*) filter (where state = 'unknown') as parked,
+                    count(*) filter (where state = 'open' and held is not null) as held
+               from worker.commands where state in ('open', 'unknown')",
+        )
+        .fetch_one(&self.pool)
+        .await;
+        if let Ok(row) = counted {
+            for name in ["open", "parked", "held"] {
+                #[allow(clippy::cast_precision_loss)] // a count of rows
+                let count = row.try_get::<i64, _>(name).unwrap_or(0) as f64;
+                metrics::gauge!("hookline_send_commands", "state" => name).set(count);
+            }
+        }
+    }
+}
+
+fn forget(active: &mut HashSet<String>, done: Result<String, tokio::task::JoinError>) {
+    match done {
+        Ok(identity) => {
+            active.remove(&identity);
+        }
+        Err(error) => {
+            // A bug; which command it was is not told, so all may be looked at again: the ledger keeps them apart.
+            tracing::error!(%error, "A send failed inside");
+            active.clear();
+        }
+    }
+}

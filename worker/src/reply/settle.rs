@@ -1,0 +1,214 @@
+//! Comparing echoes with the ledger: every outbound message that Meta tells is the effect of one of our parts, or somebody else's.
+//!
+//! Echoes come before the answer to their send, after it, or without it. By our key (Messenger) or by the message id they are exact;
+//! by content (Instagram) they are matched only with parts whose own answer will never come.
+
+use schemas::{Channel, Timestamp};
+use sqlx::{PgConnection, PgPool, Row};
+
+use super::decide::State;
+use super::ledger::{self, CommandRow, PartRow, SettledBy};
+use super::matching::{Item, LATE, Owner, SKEW, Wanted, owner};
+use super::plan;
+
+/// Echoes compared in one go.
+const BATCH: i64 = 100;
+
+struct EchoRow {
+    channel: Channel,
+    account_id: String,
+    kind: String,
+    metadata: Option<String>,
+    item: Item,
+}
+
+/// Compares the echoes that wait for it. Each is settled in a transaction of its own.
+///
+/// # Errors
+/// Of the database: the rest is compared later.
+pub async fn examine(pool: &PgPool) -> sqlx::Result<()> {
+    let rows = sqlx::query(
+        "select channel, account_id, item_id, kind, peer, content, metadata, time from worker.echoes
+          where not examined and examine_at <= clock_timestamp() order by time, item_id limit $1",
+    )
+    .bind(BATCH)
+    .fetch_all(pool)
+    .await?;
+    for row in &rows {
+        let Ok(channel) = row.try_get::<String, _>("channel")?.parse() else { continue };
+        let echo = EchoRow {
+            channel,
+            account_id: row.try_get("account_id")?,
+            kind: row.try_get("kind")?,
+            metadata: row.try_get("metadata")?,
+            item: Item {
+                id: row.try_get("item_id")?,
+                content: ledger::content(row)?,
+                peer: row.try_get("peer")?,
+                time: ledger::time(row, "time")?.unwrap_or(Timestamp::EPOCH),
+                claimed: false,
+            },
+        };
+        settle(pool, &echo).await?;
+    }
+    Ok(())
+}
+
+async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<()> {
+    let mut conn = pool.acquire().await?;
+    if let Some((identity, n)) = exact(&mut conn, echo).await? {
+        drop(conn);
+        return take(pool, echo, &identity, n).await;
+    }
+    // Messenger tells who sent it: without our key it is not ours, whatever it says.
+    let by_content = echo.channel == Channel::Instagram || echo.kind == "comment";
+    let wanted = if by_content { candidates(&mut conn, echo).await? } else { Vec::new() };
+    match owner(&wanted, &echo.item) {
+        Owner::Part(part) => {
+            let Some((identity, n)) = plan::parse_key(&part.key) else { return Ok(()) };
+            let (identity, n) = (identity.to_owned(), n);
+            drop(conn);
+            take(pool, echo, &identity, n).await
+        }
+        Owner::Wait(until) => postpone(&mut conn, echo, until).await,
+        Owner::Nobody => nobodys(&mut conn, echo).await,
+    }
+}
+
+/// The part an echo names: by our key, or by the message id its answer gave.
+async fn exact(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<Option<(String, i32)>> {
+    if let Some((identity, n)) = echo.metadata.as_deref().and_then(plan::parse_key) {
+        let known = sqlx::query_scalar::<_, bool>(
+            "select exists (select from worker.parts p join worker.commands c using (identity)
+                             where p.identity = $1 and p.n = $2 and c.channel = $3 and c.account_id = $4)",
+        )
+        .bind(identity)
+        .bind(n)
+        .bind(echo.channel.as_str())
+        .bind(&echo.account_id)
+        .fetch_one(&mut *conn)
+        .await?;
+        return Ok(known.then(|| (identity.to_owned(), n)));
+    }
+    let row = sqlx::query(
+        "select p.identity, p.n from worker.parts p join worker.commands c using (identity)
+          where p.message_id = $1 and c.channel = $2 and c.account_id = $3",
+    )
+    .bind(&echo.item.id)
+    .bind(echo.channel.as_str())
+    .bind(&echo.account_id)
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| Ok((row.try_get("identity")?, row.try_get("n")?))).transpose()
+}
+
+/// Parts that say the same to the same peer and may have had this effect: in flight, lost, or ended without certainty.
+async fn candidates(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<Vec<Wanted>> {
+    let rows = sqlx::query(
+        "select p.identity, p.n, p.first_at, p.deadline,
+                (p.state = 'sending' and not p.lost and clock_timestamp() < p.deadline) as in_flight
+           from worker.parts p join worker.commands c using (identity)
+          where c.channel = $1 and c.account_id = $2 and p.peer = $3 and p.content = $4 and p.message_id is null
+            and p.state in ('sending', 'refused', 'unknown', 'failed') and (p.state = 'sending' or p.uncertain)
+            and p.first_at <= $5 and $6 <= p.deadline",
+    )
+    .bind(echo.channel.as_str())
+    .bind(&echo.account_id)
+    .bind(&echo.item.peer)
+    .bind(echo.item.content.to_vec())
+    .bind(echo.item.time.plus(SKEW).to_datetime())
+    .bind(echo.item.time.minus(LATE).to_datetime())
+    .fetch_all(conn)
+    .await?;
+    let mut wanted = Vec::new();
+    for row in &rows {
+        let (Some(first_at), Some(deadline)) =
+            (ledger::time(row, "first_at")?, ledger::time(row, "deadline")?)
+        else {
+            continue;
+        };
+        wanted.push(Wanted {
+            key: plan::key(row.try_get("identity")?, row.try_get("n")?),
+            content: echo.item.content,
+            peer: echo.item.peer.clone(),
+            first_at,
+            deadline,
+            in_flight: row.try_get("in_flight")?,
+        });
+    }
+    Ok(wanted)
+}
+
+/// The echo is the effect of this part: whatever the ledger said before, it was sent.
+async fn take(pool: &PgPool, echo: &EchoRow, identity: &str, n: i32) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    let Some(command) = ledger::lock(&mut tx, identity).await? else { return Ok(()) };
+    let parts = ledger::parts(&mut tx, identity).await?;
+    let Some(part) = parts.iter().find(|part| part.n == n) else { return Ok(()) };
+    let key = plan::key(identity, n);
+    if !ledger::claim(&mut tx, &command, &echo.item.id, &key).await? {
+        // Another part was quicker; the echo is examined by its claim.
+        return Ok(());
+    }
+    if part.state == State::Sent {
+        twice(&command, part, echo);
+        return tx.commit().await;
+    }
+    let now = ledger::now(&mut tx).await?;
+    let at = echo.item.time.min(now);
+    if ledger::mark_sent(&mut tx, &command, n, Some(&echo.item.id), at, SettledBy::Echo).await?
+        && !ledger::conclude(&mut tx, &command, None).await?
+    {
+        ledger::wait(&mut tx, identity, now, None).await?;
+        super::state::wake(&mut tx).await?;
+    }
+    tx.commit().await
+}
+
+/// One part, two messages: the residual risk has happened. Nothing can take it back, but somebody must know.
+fn twice(command: &CommandRow, part: &PartRow, echo: &EchoRow) {
+    if part.message_id.as_deref().is_some_and(|known| known != echo.item.id) {
+        metrics::counter!("hookline_send_doubles_total").increment(1);
+        tracing::error!(
+            command.id = %command.command_id, account.id = %command.account_id,
+            "Meta delivered command `{}` twice", command.command_id
+        );
+    }
+}
+
+async fn postpone(conn: &mut PgConnection, echo: &EchoRow, until: Timestamp) -> sqlx::Result<()> {
+    sqlx::query("update worker.echoes set examine_at = $4 where channel = $1 and account_id = $2 and item_id = $3")
+        .bind(echo.channel.as_str())
+        .bind(&echo.account_id)
+        .bind(&echo.item.id)
+        .bind(until.to_datetime())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// None of ours: a person in Meta's own inbox, or another app, has answered.
+async fn nobodys(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.echoes set examined = true
+          where channel = $1 and account_id = $2 and item_id = $3 and claimed_by is null",
+    )
+    .bind(echo.channel.as_str())
+    .bind(&echo.account_id)
+    .bind(&echo.item.id)
+    .execute(&mut *conn)
+    .await?;
+    if echo.kind == "message" {
+        sqlx::query(
+            "update worker.conversations set others_replied_at = greatest(others_replied_at, least($4, clock_timestamp()))
+              where channel = $1 and account_id = $2 and contact_id = $3",
+        )
+        .bind(echo.channel.as_str())
+        .bind(&echo.account_id)
+        .bind(&echo.item.peer)
+        .bind(echo.item.time.to_datetime())
+        .execute(conn)
+        .await?;
+    }
+    Ok(())
+}

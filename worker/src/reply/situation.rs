@@ -1,0 +1,120 @@
+//! What the policy and the queue must know about one command, read in one statement.
+
+use schemas::Timestamp;
+use sqlx::{PgConnection, Row};
+
+use super::ledger::{CommandRow, PartRow, time};
+use super::plan::Payload;
+use super::policy::{Act, Situation};
+
+/// Everything around a command, as of now.
+#[derive(Clone, Debug)]
+pub(super) struct Surroundings {
+    /// The database's clock.
+    pub now: Timestamp,
+    /// `active`, `stopped`; `None`: no such account.
+    pub account_state: Option<String>,
+    /// Frozen: everything, the account, or the conversation.
+    pub frozen: bool,
+    /// A limit was met.
+    pub paused_until: Option<Timestamp>,
+    /// An unknown outcome is parked in this lane.
+    pub parked: bool,
+    /// The event it answers is recorded (or it answers none).
+    pub cause_known: bool,
+    to_itself: bool,
+    opened_at: Option<Timestamp>,
+    other_owns: bool,
+    others_replied_at: Option<Timestamp>,
+    cause_deleted: bool,
+    blocked: bool,
+    own_comment: bool,
+}
+
+/// Reads it.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn read(
+    conn: &mut PgConnection,
+    command: &CommandRow,
+    comment: Option<&str>,
+) -> sqlx::Result<Surroundings> {
+    let row = sqlx::query(
+        "select clock_timestamp() as now, a.state as account_state, v.opened_at, coalesce(v.other_owns, false) as other_owns,
+                coalesce(a.id = $4 or a.page_id = $4, false)
+                    or exists (select from worker.account_aliases l
+                                where l.channel = $1 and l.account_id = $2 and l.alias = $4) as to_itself,
+                greatest(v.others_replied_at,
+                         (select max(p.requested_at) from worker.commands p
+                           where p.conversation_id = $3 and p.requester = 'person' and p.command = 'reply' and p.state <> 'failed'
+                             and p.requested_at > now() - interval '1 hour')) as others_replied_at,
+                exists (select from worker.account_policy y
+                         where y.channel = $1 and y.account_id = $2 and y.action = 'block') as blocked,
+                exists (select from worker.freezes f
+                         where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3)) as frozen,
+                (select max(p.until) from worker.pauses p
+                  where p.scope in ('account:' || $1 || '/' || $2, 'app:' || a.app) and p.until > clock_timestamp()) as paused_until,
+                exists (select from worker.commands u where u.lane = $5 and u.state = 'unknown') as parked,
+                exists (select from worker.echoes e
+                         where e.channel = $1 and e.account_id = $2 and e.item_id = $6 and e.kind = 'comment') as own_comment,
+                ($7::text is null or exists (select from worker.facts f where f.event_id = $7)) as cause_known,
+                exists (select from worker.facts f
+                          join worker.facts d on d.channel = f.channel and d.account_id = f.account_id
+                                             and d.message_id = f.message_id and d.kind = 'message.deleted'
+                         where f.event_id = $7) as cause_deleted
+           from (select) one
+           left join worker.accounts a on a.channel = $1 and a.id = $2
+           left join worker.conversations v on v.conversation_id = $3",
+    )
+    .bind(command.channel.as_str())
+    .bind(command.account_id.as_str())
+    .bind(command.conversation_id.as_deref().unwrap_or_default())
+    .bind(command.contact_id.as_deref())
+    .bind(&command.lane)
+    .bind(comment)
+    .bind(command.caused_by.as_deref())
+    .fetch_one(conn)
+    .await?;
+    Ok(Surroundings {
+        now: time(&row, "now")?.unwrap_or(Timestamp::EPOCH),
+        account_state: row.try_get("account_state")?,
+        frozen: row.try_get("frozen")?,
+        paused_until: time(&row, "paused_until")?,
+        parked: row.try_get("parked")?,
+        cause_known: row.try_get("cause_known")?,
+        to_itself: row.try_get("to_itself")?,
+        opened_at: time(&row, "opened_at")?,
+        other_owns: row.try_get("other_owns")?,
+        others_replied_at: time(&row, "others_replied_at")?,
+        cause_deleted: row.try_get("cause_deleted")?,
+        blocked: row.try_get("blocked")?,
+        own_comment: row.try_get("own_comment")?,
+    })
+}
+
+impl Surroundings {
+    /// What the policy judges for one part of the command.
+    pub(super) fn situation<'a>(&self, command: &'a CommandRow, part: &'a PartRow) -> Situation<'a> {
+        let act = match &part.payload {
+            Payload::Message { tag, .. } => {
+                Act::Message { tag: tag.as_deref(), automatic: command.is_auto_reply() }
+            }
+            Payload::SenderAction { .. } => Act::SenderAction,
+            _ => Act::Comment,
+        };
+        Situation {
+            act,
+            requester: command.requester,
+            requested_at: command.requested_at,
+            contact: command.contact_id.as_deref().unwrap_or_default(),
+            to_itself: self.to_itself,
+            opened_at: self.opened_at,
+            other_owns: self.other_owns,
+            others_replied_at: self.others_replied_at,
+            cause_deleted: self.cause_deleted,
+            blocked: self.blocked,
+            own_comment: self.own_comment,
+        }
+    }
+}
