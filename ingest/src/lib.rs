@@ -54,7 +54,7 @@ pub struct Ingest {
 /// # Errors
 /// When the configuration cannot be used or the address is taken.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    Ingest::bind(&settings).await?.run(shutdown).await
+    Ingest::bind(settings).await?.run(shutdown).await
 }
 
 impl Ingest {
@@ -62,8 +62,8 @@ impl Ingest {
     ///
     /// # Errors
     /// Names the variable that is missing or wrong, or the address that is taken.
-    pub async fn bind(settings: &Settings) -> anyhow::Result<Self> {
-        let config = Config::from_settings(settings)?;
+    pub async fn bind(settings: Settings) -> anyhow::Result<Self> {
+        let config = Config::from_settings(&settings)?;
         let listener = serve::bind("INGEST_LISTEN", config.listen).await?;
         let address = listener.local_addr()?;
         Ok(Self { config, listener, address })
