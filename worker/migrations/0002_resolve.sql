@@ -67,6 +67,8 @@ create table worker.contacts (
     contact_id      text not null,
     -- Latest act that allows a profile to be read: message, postback, referral, opt-in.
     last_trigger_at timestamptz not null,
+    -- When we noted it: an act that comes while Graph is asked is seen by that.
+    noted_at        timestamptz not null default clock_timestamp(),
     -- A trigger after this time makes the profile wanted; null: none does.
     refresh_after   timestamptz,
     -- When to read it; null: nothing to do.

@@ -13,7 +13,8 @@ pub async fn check(graph: &Graph, connected: &Connected) -> Vec<Finding> {
     match graph.me(connected, Lane::Reply).await {
         Ok(me) => {
             all.push(Finding::good("token", "Graph accepts the token"));
-            let ids: Vec<String> = ["user_id", "id"].iter().filter_map(|key| text_of(me.get(*key))).collect();
+            let ids: Vec<String> =
+                ["user_id", "id"].iter().filter_map(|key| text_of(me.get(*key))).collect();
             all.push(findings::identity(&connected.account, &ids));
         }
         Err(error) => {
@@ -28,7 +29,8 @@ pub async fn check(graph: &Graph, connected: &Connected) -> Vec<Finding> {
             all.extend(findings::expiry(expires, runtime::now()));
             match told.get("scopes").and_then(Value::as_array) {
                 Some(scopes) => {
-                    let scopes: Vec<String> = scopes.iter().filter_map(|scope| text_of(Some(scope))).collect();
+                    let scopes: Vec<String> =
+                        scopes.iter().filter_map(|scope| text_of(Some(scope))).collect();
                     all.extend(findings::scopes(&connected.account, &scopes));
                 }
                 None => all.push(unreadable()),
@@ -43,7 +45,11 @@ pub async fn check(graph: &Graph, connected: &Connected) -> Vec<Finding> {
     }
     if connected.account.stopped {
         let fix = "add it again with a working token (`hookline accounts add`)";
-        all.push(Finding::problem("state", "the account is stopped: nothing is sent or looked up for it", fix));
+        all.push(Finding::problem(
+            "state",
+            "the account is stopped: nothing is sent or looked up for it",
+            fix,
+        ));
     }
     all
 }
@@ -56,9 +62,13 @@ fn unreadable() -> Finding {
 fn refused(check: &'static str, error: &GraphError) -> Finding {
     let fix = match error.class {
         Class::Account => "store a new token with `hookline accounts add`",
-        Class::Permission => "grant the permission in Meta's dashboard and connect the account again",
+        Class::Permission => {
+            "grant the permission in Meta's dashboard and connect the account again"
+        }
         Class::Limited(_) => "try again later: the rate limit is reached",
-        Class::Retry | Class::Unknown => "try again; look at GRAPH_FACEBOOK_URL and GRAPH_INSTAGRAM_URL if it stays so",
+        Class::Retry | Class::Unknown => {
+            "try again; look at GRAPH_FACEBOOK_URL and GRAPH_INSTAGRAM_URL if it stays so"
+        }
         _ => "look at --login, --id and --page-id, and at the token's kind",
     };
     Finding::problem(check, error.to_string(), fix)

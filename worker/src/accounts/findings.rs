@@ -67,18 +67,24 @@ const fn scopes_needed(account: &Account) -> (&'static [&'static str], &'static 
             &["instagram_basic", "instagram_manage_messages", "pages_manage_metadata"],
             &["instagram_manage_comments"],
         ),
-        (Login::Facebook, Channel::Messenger) => {
-            (&["pages_messaging", "pages_manage_metadata"], &["pages_read_engagement", "pages_manage_engagement"])
-        }
+        (Login::Facebook, Channel::Messenger) => (
+            &["pages_messaging", "pages_manage_metadata"],
+            &["pages_read_engagement", "pages_manage_engagement"],
+        ),
     }
 }
 
 /// Webhook fields: without the first, messages stay away; without the others, part of what happens does.
 pub const fn fields_wanted(account: &Account) -> &'static [&'static str] {
     match (account.channel, account.login) {
-        (Channel::Instagram, Login::Instagram) => {
-            &["messages", "messaging_postbacks", "message_reactions", "messaging_seen", "messaging_referral", "comments"]
-        }
+        (Channel::Instagram, Login::Instagram) => &[
+            "messages",
+            "messaging_postbacks",
+            "message_reactions",
+            "messaging_seen",
+            "messaging_referral",
+            "comments",
+        ],
         // Subscribed on the Page; Instagram's own fields are set for the app (`meta-platform.md` section 3.3).
         (Channel::Instagram, Login::Facebook) => &["messages"],
         (Channel::Messenger, _) => &[
@@ -103,14 +109,21 @@ pub fn identity(account: &Account, told: &[String]) -> Finding {
     Finding::problem(
         "identity",
         format!("the token belongs to another account ({told})"),
-        format!("store the token of `{}`, or, if these are its other ids, add them with `--alias`", account.id),
+        format!(
+            "store the token of `{}`, or, if these are its other ids, add them with `--alias`",
+            account.id
+        ),
     )
 }
 
 /// Judges the permissions of the token.
 pub fn scopes(account: &Account, granted: &[String]) -> Vec<Finding> {
     let missing = |needed: &[&'static str]| {
-        needed.iter().filter(|scope| !granted.iter().any(|granted| granted == *scope)).copied().collect::<Vec<_>>()
+        needed
+            .iter()
+            .filter(|scope| !granted.iter().any(|granted| granted == *scope))
+            .copied()
+            .collect::<Vec<_>>()
     };
     let (messages, comments) = scopes_needed(account);
     let (messages, comments) = (missing(messages), missing(comments));
@@ -149,14 +162,21 @@ pub fn expiry(expires_at: i64, now: Timestamp) -> Option<Finding> {
 
 /// Judges the webhook fields the account is subscribed to.
 pub fn subscription(account: &Account, subscribed: &[String]) -> Finding {
-    let missing: Vec<_> =
-        fields_wanted(account).iter().filter(|field| !subscribed.iter().any(|have| have == *field)).copied().collect();
+    let missing: Vec<_> = fields_wanted(account)
+        .iter()
+        .filter(|field| !subscribed.iter().any(|have| have == *field))
+        .copied()
+        .collect();
     let fix = format!(
         "POST /{{account}}/subscribed_apps with subscribed_fields={}, and tick the same fields for the app in Meta's dashboard",
         fields_wanted(account).join(",")
     );
     if missing.contains(&"messages") {
-        return Finding::problem("subscription", "webhooks do not bring messages (field `messages` is not subscribed)", fix);
+        return Finding::problem(
+            "subscription",
+            "webhooks do not bring messages (field `messages` is not subscribed)",
+            fix,
+        );
     }
     if missing.is_empty() {
         return Finding::good("subscription", format!("subscribed to {}", subscribed.join(", ")));
@@ -198,7 +218,10 @@ mod tests {
     #[test]
     fn missing_permissions_are_named_by_what_they_stop() {
         let shop = account(Login::Instagram, Channel::Instagram);
-        let some = scopes(&shop, &texts(&["instagram_business_basic", "instagram_business_manage_messages"]));
+        let some = scopes(
+            &shop,
+            &texts(&["instagram_business_basic", "instagram_business_manage_messages"]),
+        );
         assert_eq!(some.len(), 1);
         assert_eq!(some[0].level, Level::Warning);
         let none = scopes(&shop, &[]);
@@ -216,7 +239,8 @@ mod tests {
     #[test]
     fn a_token_that_ends_is_told_in_time() {
         let now = Timestamp::from_millis(1_795_000_000_000);
-        let level = |seconds: i64| expiry(1_795_000_000 + seconds, now).map(|finding| finding.level);
+        let level =
+            |seconds: i64| expiry(1_795_000_000 + seconds, now).map(|finding| finding.level);
         assert_eq!(expiry(0, now), None);
         assert_eq!(level(-1), Some(Level::Problem));
         assert_eq!(level(86_400), Some(Level::Warning));

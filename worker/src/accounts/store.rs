@@ -13,7 +13,9 @@ use crate::secrets::{Seal, SealError};
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
     /// Contract section 5: an alias that already has events is refused.
-    #[error("`{alias}` already has events as an account of its own: it cannot become an alias of `{account}`; remove `--alias {alias}`")]
+    #[error(
+        "`{alias}` already has events as an account of its own: it cannot become an alias of `{account}`; remove `--alias {alias}`"
+    )]
     AliasHasEvents {
         /// The alias.
         alias: String,
@@ -177,7 +179,11 @@ impl AccountStore {
         Ok(inserted)
     }
 
-    async fn refuse_taken(&self, conn: &mut PgConnection, new: &NewAccount) -> Result<(), AccountError> {
+    async fn refuse_taken(
+        &self,
+        conn: &mut PgConnection,
+        new: &NewAccount,
+    ) -> Result<(), AccountError> {
         let mut ids = new.aliases.clone();
         ids.push(new.id.to_string());
         let taken = sqlx::query(
@@ -221,7 +227,9 @@ impl AccountStore {
     /// # Errors
     /// [`AccountError::Database`]
     pub async fn list(&self) -> Result<Vec<AccountRow>, AccountError> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} order by a.channel, a.id"))).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} order by a.channel, a.id")))
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(account_row).collect()
     }
 
@@ -242,12 +250,18 @@ impl AccountStore {
     ///
     /// # Errors
     /// [`AccountError::Seal`] when `ENCRYPTION_KEY` is another one than it was stored under.
-    pub async fn get(&self, channel: Channel, id: &AccountId) -> Result<Option<Connected>, AccountError> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} where a.channel = $1 and a.id = $2")))
-            .bind(channel.as_str())
-            .bind(id.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+    pub async fn get(
+        &self,
+        channel: Channel,
+        id: &AccountId,
+    ) -> Result<Option<Connected>, AccountError> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "{COLUMNS} where a.channel = $1 and a.id = $2"
+        )))
+        .bind(channel.as_str())
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         row.map(|row| self.connected(&row)).transpose()
     }
 
@@ -326,11 +340,20 @@ impl AccountStore {
 /// [`AccountError::Database`]
 pub async fn directory(pool: &PgPool) -> Result<Directory, AccountError> {
     let mut tx = pool.begin().await?;
-    sqlx::query("set transaction isolation level repeatable read read only").execute(&mut *tx).await?;
-    let version: i64 = sqlx::query_scalar("select version from worker.accounts_version").fetch_one(&mut *tx).await?;
-    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} order by a.channel, a.id"))).fetch_all(&mut *tx).await?;
+    sqlx::query("set transaction isolation level repeatable read read only")
+        .execute(&mut *tx)
+        .await?;
+    let version: i64 = sqlx::query_scalar("select version from worker.accounts_version")
+        .fetch_one(&mut *tx)
+        .await?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} order by a.channel, a.id")))
+        .fetch_all(&mut *tx)
+        .await?;
     tx.commit().await?;
-    let accounts = rows.iter().map(|row| Ok(account_row(row)?.account)).collect::<Result<Vec<_>, AccountError>>()?;
+    let accounts = rows
+        .iter()
+        .map(|row| Ok(account_row(row)?.account))
+        .collect::<Result<Vec<_>, AccountError>>()?;
     Ok(Directory::new(version, accounts))
 }
 
@@ -343,7 +366,11 @@ pub async fn version(conn: &mut PgConnection) -> sqlx::Result<i64> {
 }
 
 /// What waited for a token goes on; people whose profile was refused for a permission are asked for again if they wrote lately.
-async fn wake(conn: &mut PgConnection, channel: Channel, id: &AccountId) -> Result<(), AccountError> {
+async fn wake(
+    conn: &mut PgConnection,
+    channel: Channel,
+    id: &AccountId,
+) -> Result<(), AccountError> {
     sqlx::query(
         "update worker.waiting set due_at = least(due_at, clock_timestamp())
           where channel = $1 and account_id = $2 and state in ('unresolved', 'content') and due_at is not null",
@@ -370,7 +397,9 @@ fn account_row(row: &PgRow) -> Result<AccountRow, AccountError> {
     let channel: String = row.try_get("channel")?;
     let login: String = row.try_get("login")?;
     let account = Account {
-        channel: channel.parse().map_err(|error: schemas::channel::UnknownChannel| decode(error.to_string()))?,
+        channel: channel
+            .parse()
+            .map_err(|error: schemas::channel::UnknownChannel| decode(error.to_string()))?,
         id: AccountId::new(row.try_get::<String, _>("id")?),
         login: Login::parse(&login).ok_or_else(|| decode(format!("`{login}` is no login")))?,
         app: row.try_get("app")?,
@@ -395,7 +424,9 @@ fn token_context(channel: Channel, id: &str) -> String {
 
 fn validate(new: &NewAccount) -> Result<(), AccountError> {
     let invalid = |name, reason| Err(AccountError::Invalid { name, reason });
-    let is_id = |text: &str| !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_id = |text: &str| {
+        !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
     if !is_id(new.id.as_str()) {
         return invalid("--id", "use the account's or Page's id as Meta writes it");
     }
@@ -411,8 +442,13 @@ fn validate(new: &NewAccount) -> Result<(), AccountError> {
     if new.login == Login::Instagram && new.channel == Channel::Messenger {
         return invalid("--login", "a Page is connected by Facebook Login: use `--login facebook`");
     }
-    if new.token.expose().is_empty() || !new.token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return invalid("--token-env", "the variable is empty or holds something that is no access token");
+    if new.token.expose().is_empty()
+        || !new.token.expose().bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return invalid(
+            "--token-env",
+            "the variable is empty or holds something that is no access token",
+        );
     }
     Ok(())
 }
@@ -445,9 +481,14 @@ mod tests {
         };
         assert!(refused(|account| account.id = "".into()).starts_with("--id"));
         assert!(refused(|account| account.aliases = vec!["a b".to_owned()]).starts_with("--alias"));
-        assert!(refused(|account| account.aliases = vec![account.id.to_string()]).starts_with("--alias"));
+        assert!(
+            refused(|account| account.aliases = vec![account.id.to_string()])
+                .starts_with("--alias")
+        );
         assert!(refused(|account| account.token = Token::new(" \n")).starts_with("--token-env"));
-        assert!(refused(|account| account.token = Token::new("two words")).starts_with("--token-env"));
+        assert!(
+            refused(|account| account.token = Token::new("two words")).starts_with("--token-env")
+        );
         assert!(refused(|account| account.channel = Channel::Messenger).starts_with("--login"));
         assert!(refused(|account| account.page_id = Some(String::new())).starts_with("--page-id"));
     }

@@ -25,10 +25,18 @@ impl Want {
         let data = &event.data;
         let trigger = matches!(
             event.kind(),
-            Kind::MessageReceived | Kind::PostbackReceived | Kind::ReferralReceived | Kind::OptinReceived
+            Kind::MessageReceived
+                | Kind::PostbackReceived
+                | Kind::ReferralReceived
+                | Kind::OptinReceived
         );
         let contact_id = data.contact_id.clone().filter(|_| trigger && !data.is_self)?;
-        Some(Self { channel: data.channel, account_id: data.account_id.clone(), contact_id, time: event.time })
+        Some(Self {
+            channel: data.channel,
+            account_id: data.account_id.clone(),
+            contact_id,
+            time: event.time,
+        })
     }
 }
 
@@ -52,7 +60,7 @@ pub async fn note(conn: &mut PgConnection, wants: &[Want]) -> sqlx::Result<()> {
          select w.*, clock_timestamp()
            from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as w (channel, account_id, contact_id, time)
          on conflict (channel, account_id, contact_id) do update
-            set last_trigger_at = greatest(c.last_trigger_at, excluded.last_trigger_at),
+            set last_trigger_at = greatest(c.last_trigger_at, excluded.last_trigger_at), noted_at = clock_timestamp(),
                 due_at = case when c.due_at is null and c.refresh_after <= clock_timestamp() then clock_timestamp() else c.due_at end",
     )
     .bind(rows.keys().map(|key| key.0).collect::<Vec<_>>())
@@ -90,8 +98,14 @@ mod tests {
         let received = Fact::MessageReceived(Message::default());
         assert!(Want::of(&event(received.clone(), Some("5200000000000011"))).is_some());
         assert_eq!(Want::of(&event(received.clone(), None)), None);
-        assert_eq!(Want::of(&event(Fact::MessageSent(Message::default()), Some("5200000000000011"))), None);
-        assert_eq!(Want::of(&event(Fact::MessageRead(Receipt::default()), Some("5200000000000011"))), None);
+        assert_eq!(
+            Want::of(&event(Fact::MessageSent(Message::default()), Some("5200000000000011"))),
+            None
+        );
+        assert_eq!(
+            Want::of(&event(Fact::MessageRead(Receipt::default()), Some("5200000000000011"))),
+            None
+        );
         let mut own = event(received, Some("5200000000000011"));
         own.data.is_self = true;
         assert_eq!(Want::of(&own), None);

@@ -55,22 +55,40 @@ impl Budget {
     /// [`Class::Limited`] with the time to wait.
     pub fn allow(&self, account: &Account, lane: Lane, now: Timestamp) -> Result<(), GraphError> {
         self.with(|meters| {
-            let app = meters.apps.get(&app_key(account)).and_then(|meter| meter.wait(lane, now, &self.pauses));
+            let app = meters
+                .apps
+                .get(&app_key(account))
+                .and_then(|meter| meter.wait(lane, now, &self.pauses));
             if let Some(wait) = app {
                 return Err(GraphError::kept_back(Scope::App, wait));
             }
-            let own = meters.accounts.get(&account_key(account)).and_then(|meter| meter.wait(lane, now, &self.pauses));
+            let own = meters
+                .accounts
+                .get(&account_key(account))
+                .and_then(|meter| meter.wait(lane, now, &self.pauses));
             own.map_or(Ok(()), |wait| Err(GraphError::kept_back(Scope::Account, wait)))
         })
     }
 
     /// Takes a slot of the Conversations API and tells how long to wait for it.
     pub fn conversations_slot(&self, account: &Account, now: Timestamp) -> Duration {
-        self.with(|meters| meters.conversations.entry(account_key(account)).or_default().take(CONVERSATIONS_EVERY, now))
+        self.with(|meters| {
+            meters
+                .conversations
+                .entry(account_key(account))
+                .or_default()
+                .take(CONVERSATIONS_EVERY, now)
+        })
     }
 
     /// Learns from an answer; a refusal for a limit is told when to try again.
-    pub fn learn(&self, account: &Account, usage: Usage, error: Option<&mut GraphError>, now: Timestamp) {
+    pub fn learn(
+        &self,
+        account: &Account,
+        usage: Usage,
+        error: Option<&mut GraphError>,
+        now: Timestamp,
+    ) {
         self.with(|meters| {
             let app = meters.apps.entry(app_key(account)).or_default();
             if let Some(percent) = usage.app {
@@ -102,7 +120,12 @@ impl Budget {
     pub fn closed_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
         self.with(|meters| {
             let app = meters.apps.get(&app_key(account)).and_then(|meter| meter.closed_until(now));
-            app.max(meters.accounts.get(&account_key(account)).and_then(|meter| meter.closed_until(now)))
+            app.max(
+                meters
+                    .accounts
+                    .get(&account_key(account))
+                    .and_then(|meter| meter.closed_until(now)),
+            )
         })
     }
 }

@@ -52,11 +52,19 @@ impl GraphConfig {
     /// Names the variable that is wrong.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let version = settings.parsed("GRAPH_VERSION", "v26.0", |text| {
-            let valid = text.strip_prefix('v').and_then(|rest| rest.split_once('.')).is_some_and(|(major, minor)| {
-                let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-                digits(major) && digits(minor)
-            });
-            if valid { Ok(text.to_owned()) } else { Err("use a Graph version such as v26.0".to_owned()) }
+            let valid = text.strip_prefix('v').and_then(|rest| rest.split_once('.')).is_some_and(
+                |(major, minor)| {
+                    let digits = |part: &str| {
+                        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
+                    };
+                    digits(major) && digits(minor)
+                },
+            );
+            if valid {
+                Ok(text.to_owned())
+            } else {
+                Err("use a Graph version such as v26.0".to_owned())
+            }
         })?;
         let timeout = settings.duration("GRAPH_TIMEOUT", "8s")?;
         if timeout.is_zero() {
@@ -116,12 +124,19 @@ pub struct Call {
     pub lane: Lane,
     /// Shorter than `GRAPH_TIMEOUT` where the caller's own deadline is nearer.
     pub timeout: Option<Duration>,
+    /// Takes a slot of the Conversations API: 2 per second and account (`meta-platform.md` section 10).
+    pub paced: bool,
 }
 
 impl Call {
     /// A call with the usual time-out.
     pub const fn new(kind: &'static str, lane: Lane) -> Self {
-        Self { kind, lane, timeout: None }
+        Self { kind, lane, timeout: None, paced: false }
+    }
+
+    /// At the pace of the Conversations API.
+    pub const fn paced(self) -> Self {
+        Self { paced: true, ..self }
     }
 
     /// With a shorter time-out.
@@ -235,16 +250,13 @@ impl Graph {
     ///
     /// # Errors
     /// [`Class::Unknown`] whenever it may have taken effect.
-    pub async fn delete(&self, connected: &Connected, call: Call, path: &[&str]) -> Result<Value, GraphError> {
+    pub async fn delete(
+        &self,
+        connected: &Connected,
+        call: Call,
+        path: &[&str],
+    ) -> Result<Value, GraphError> {
         self.once(connected, call, Method::DELETE, path, &[], Payload::None).await
-    }
-
-    /// Waits for a slot of the Conversations API (2 per second and account).
-    pub(super) async fn pace_conversations(&self, account: &Account) {
-        let wait = self.inner.budget.conversations_slot(account, runtime::now());
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
     }
 
     async fn once(
@@ -263,9 +275,12 @@ impl Graph {
         let started = std::time::Instant::now();
         let result = async {
             self.inner.budget.allow(account, call.lane, runtime::now())?;
-            let answer = self.send_request(connected, call, method, path, query, payload).await;
-            let (usage, result) = answer;
-            let mut result = result;
+            if call.paced {
+                tokio::time::sleep(self.inner.budget.conversations_slot(account, runtime::now()))
+                    .await;
+            }
+            let (usage, mut result) =
+                self.send_request(connected, call, method, path, query, payload).await;
             self.inner.budget.learn(account, usage, result.as_mut().err(), runtime::now());
             result
         }
@@ -277,7 +292,8 @@ impl Graph {
             Err(error) => error.class.as_str(),
         };
         span.record("outcome", outcome);
-        metrics::counter!("hookline_graph_calls_total", "kind" => call.kind, "outcome" => outcome).increment(1);
+        metrics::counter!("hookline_graph_calls_total", "kind" => call.kind, "outcome" => outcome)
+            .increment(1);
         if outcome != "kept_back" {
             metrics::histogram!("hookline_graph_call_seconds", "kind" => call.kind)
                 .record(started.elapsed().as_secs_f64());
@@ -301,14 +317,17 @@ impl Graph {
             let mut pairs = url.query_pairs_mut();
             pairs.extend_pairs(query);
             let secret = connected.account.app.as_ref().and_then(|app| config.app_secrets.get(app));
-            if let Some(proof) = secret.and_then(|secret| appsecret_proof(secret, connected.token.expose())) {
+            if let Some(proof) =
+                secret.and_then(|secret| appsecret_proof(secret, connected.token.expose()))
+            {
                 pairs.append_pair("appsecret_proof", &proof);
             }
         }
         if url.query() == Some("") {
             url.set_query(None);
         }
-        let mut request = self.inner.http.request(method, url).bearer_auth(connected.token.expose());
+        let mut request =
+            self.inner.http.request(method, url).bearer_auth(connected.token.expose());
         if let Some(timeout) = call.timeout {
             request = request.timeout(timeout.min(config.timeout));
         }
@@ -358,12 +377,17 @@ fn failure(error: &reqwest::Error, purpose: Use) -> GraphError {
 
 async fn answer(mut response: Response, purpose: Use) -> Result<Value, GraphError> {
     let status = response.status().as_u16();
-    let with_status = |failure| GraphError { status: Some(status), ..GraphError::without_answer(failure, purpose) };
+    let with_status = |failure| GraphError {
+        status: Some(status),
+        ..GraphError::without_answer(failure, purpose)
+    };
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(None) => break,
-            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_MAX => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_MAX => {
+                body.extend_from_slice(&chunk)
+            }
             Ok(Some(_)) => return Err(with_status(Failure::TooLarge)),
             Err(error) => return Err(failure(&error, purpose)),
         }

@@ -33,20 +33,31 @@ fn a_path_in_the_hosts_url_is_kept_and_parts_are_encoded() {
         graph.url(Host::Facebook, &["103", "messages"]).as_str(),
         "http://127.0.0.1:9/facebook/v26.0/103/messages"
     );
-    assert_eq!(graph.url(Host::Instagram, &["a/b?c"]).as_str(), "http://127.0.0.1:9/instagram/v26.0/a%2Fb%3Fc");
+    assert_eq!(
+        graph.url(Host::Instagram, &["a/b?c"]).as_str(),
+        "http://127.0.0.1:9/instagram/v26.0/a%2Fb%3Fc"
+    );
 }
 
 #[test]
 fn each_login_has_its_host_and_node() {
     let (instagram, facebook) = (connected(Login::Instagram), connected(Login::Facebook));
     assert_eq!((Host::of(&instagram.account), node(&instagram.account)), (Host::Instagram, "me"));
-    assert_eq!((Host::of(&facebook.account), node(&facebook.account)), (Host::Facebook, "103000000000301"));
+    assert_eq!(
+        (Host::of(&facebook.account), node(&facebook.account)),
+        (Host::Facebook, "103000000000301")
+    );
 }
 
 #[test]
 fn wrong_settings_are_named() {
-    for (name, value) in [("GRAPH_VERSION", "26"), ("GRAPH_TIMEOUT", "0"), ("GRAPH_FACEBOOK_URL", "graph")] {
-        let error = GraphConfig::from_settings(&Settings::from_pairs([(name, value)])).err().unwrap().to_string();
+    for (name, value) in
+        [("GRAPH_VERSION", "26"), ("GRAPH_TIMEOUT", "0"), ("GRAPH_FACEBOOK_URL", "graph")]
+    {
+        let error = GraphConfig::from_settings(&Settings::from_pairs([(name, value)]))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.starts_with(name), "{error}");
     }
 }
@@ -57,7 +68,10 @@ async fn a_send_that_found_no_connection_may_be_repeated() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let graph = graph(&format!("http://127.0.0.1:{port}"));
     let body = serde_json::json!({"recipient": {"id": "5200000000000011"}});
-    let error = graph.send(&connected(Login::Facebook), "send", &body, Duration::from_secs(1)).await.unwrap_err();
+    let error = graph
+        .send(&connected(Login::Facebook), "send", &body, Duration::from_secs(1))
+        .await
+        .unwrap_err();
     assert_eq!((error.class, error.failure), (Class::Retry, Failure::Connect));
     assert!(!error.to_string().contains("127.0.0.1"), "{error}");
 }
@@ -81,10 +95,16 @@ async fn a_send_that_met_silence_or_a_broken_connection_is_unknown() {
         });
         let graph = graph(&format!("http://127.0.0.1:{port}"));
         let body = serde_json::json!({"recipient": {"id": "5200000000000011"}});
-        let error = graph.send(&connected(Login::Instagram), "send", &body, Duration::from_secs(5)).await.unwrap_err();
+        let error = graph
+            .send(&connected(Login::Instagram), "send", &body, Duration::from_secs(5))
+            .await
+            .unwrap_err();
         assert_eq!((error.class, error.failure), (Class::Unknown, expected));
         let request = server.await.unwrap();
-        assert!(request.starts_with("POST /instagram/v26.0/me/messages?appsecret_proof="), "{request}");
+        assert!(
+            request.starts_with("POST /instagram/v26.0/me/messages?appsecret_proof="),
+            "{request}"
+        );
         assert!(request.to_lowercase().contains("authorization: bearer t0ken"), "{request}");
     }
 }

@@ -156,7 +156,8 @@ impl GraphError {
         if told.is_none() && (200..300).contains(&status) {
             return None;
         }
-        let (code, subcode) = told.as_ref().map_or((None, None), |error| (error.code, error.error_subcode));
+        let (code, subcode) =
+            told.as_ref().map_or((None, None), |error| (error.code, error.error_subcode));
         let transient = told.as_ref().is_some_and(|error| error.is_transient);
         Some(Self {
             class: classify(code, subcode, transient, status, purpose),
@@ -164,7 +165,9 @@ impl GraphError {
             code,
             subcode,
             status: Some(status),
-            fbtrace_id: told.and_then(|error| error.fbtrace_id).map(|id| id.chars().take(64).collect()),
+            fbtrace_id: told
+                .and_then(|error| error.fbtrace_id)
+                .map(|id| id.chars().take(64).collect()),
             retry_after: None,
             stage: Stage::AfterWrite,
         })
@@ -229,13 +232,20 @@ impl GraphError {
         if let Some(trace) = &self.fbtrace_id {
             numbers.push(format!("fbtrace {trace}"));
         }
-        let numbers = if numbers.is_empty() { String::new() } else { format!(" ({})", numbers.join(", ")) };
+        let numbers =
+            if numbers.is_empty() { String::new() } else { format!(" ({})", numbers.join(", ")) };
         format!("{what}{numbers}: {}", self.class.advice())
     }
 }
 
 /// By (code, subcode), then `is_transient`, then HTTP status. For reads, whatever may be repeated is [`Class::Retry`].
-pub fn classify(code: Option<i64>, subcode: Option<i64>, transient: bool, status: u16, purpose: Use) -> Class {
+pub fn classify(
+    code: Option<i64>,
+    subcode: Option<i64>,
+    transient: bool,
+    status: u16,
+    purpose: Use,
+) -> Class {
     let class = code
         .and_then(|code| by_code(code, subcode))
         .or_else(|| transient.then_some(Class::Unknown))

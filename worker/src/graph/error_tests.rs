@@ -54,7 +54,11 @@ fn every_fixture_has_its_class() {
         assert_eq!((write, read), (expected.map(|e| e.0), expected.map(|e| e.1)), "{name}");
     }
     let folder = format!("{}/../tests/fixtures/meta/graph", env!("CARGO_MANIFEST_DIR"));
-    assert_eq!(std::fs::read_dir(folder).unwrap().count(), table.len(), "a fixture is not in the table");
+    assert_eq!(
+        std::fs::read_dir(folder).unwrap().count(),
+        table.len(),
+        "a fixture is not in the table"
+    );
 }
 
 /// One row of meta-platform.md section 9: code, subcodes (0: none), class of a send.

@@ -24,7 +24,8 @@ pub enum Lane {
 
 impl Lane {
     /// All, the most important first.
-    pub const ALL: [Self; 5] = [Self::Reply, Self::Resolve, Self::Moderate, Self::Enrich, Self::Sync];
+    pub const ALL: [Self; 5] =
+        [Self::Reply, Self::Resolve, Self::Moderate, Self::Enrich, Self::Sync];
 
     /// Up to which percentage of the allowance this kind of work goes on.
     pub const fn percent_max(self) -> u32 {
@@ -76,14 +77,16 @@ impl Counts {
     fn regain(&self) -> Option<Duration> {
         // Minutes. A week is longer than Meta ever throttles: a larger number is a broken header.
         let minutes = self.estimated_time_to_regain_access;
-        (0.0 < minutes && minutes <= 7.0 * 24.0 * 60.0).then(|| Duration::from_secs_f64(minutes * 60.0))
+        (0.0 < minutes && minutes <= 7.0 * 24.0 * 60.0)
+            .then(|| Duration::from_secs_f64(minutes * 60.0))
     }
 }
 
 impl Usage {
     /// Reads the headers; a broken one is ignored.
     pub fn parse(app: Option<&str>, page: Option<&str>, business: Option<&str>) -> Self {
-        let counts = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Counts>(text).ok());
+        let counts =
+            |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Counts>(text).ok());
         let mut usage = Self { app: counts(app).map(|counts| counts.percent()), ..Self::default() };
         usage.account = counts(page).map(|counts| counts.percent());
         let by_id: BTreeMap<String, Vec<Counts>> =
@@ -126,7 +129,8 @@ impl Meter {
         }
         let (percent, at) = self.measured?;
         let until = at.plus(pauses.measured_for);
-        (lane.percent_max() <= percent && lane != Lane::Reply && now < until).then(|| until.since(now))
+        (lane.percent_max() <= percent && lane != Lane::Reply && now < until)
+            .then(|| until.since(now))
     }
 
     /// Takes in a figure. At 100 % with a time to regain access, or with a refusal, the meter closes.
@@ -144,8 +148,14 @@ impl Meter {
 
     /// Takes in a refusal for the limit. Calls made while throttled prolong the block, so every further one doubles the pause.
     /// Returns how long it now is.
-    pub fn refuse(&mut self, regain: Option<Duration>, now: Timestamp, pauses: &Pauses) -> Duration {
-        let pause = regain.unwrap_or_else(|| runtime::retry::delay(pauses.min, pauses.max, self.refusals, 1.0));
+    pub fn refuse(
+        &mut self,
+        regain: Option<Duration>,
+        now: Timestamp,
+        pauses: &Pauses,
+    ) -> Duration {
+        let pause = regain
+            .unwrap_or_else(|| runtime::retry::delay(pauses.min, pauses.max, self.refusals, 1.0));
         // Refusals that arrive while it is closed already were under way: they are one and the same.
         if self.closed_until.is_none_or(|until| until <= now) {
             self.refusals = self.refusals.saturating_add(1);

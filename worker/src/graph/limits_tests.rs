@@ -25,7 +25,11 @@ fn headers_are_read_as_meta_writes_them() {
     assert_eq!(usage.app, Some(31));
     assert_eq!(usage.account, Some(95));
     assert_eq!(usage.regain, Some(Duration::from_secs(17 * 60)));
-    let none = Usage::parse(Some("broken"), None, Some(r#"{"1":[{"estimated_time_to_regain_access":0}]}"#));
+    let none = Usage::parse(
+        Some("broken"),
+        None,
+        Some(r#"{"1":[{"estimated_time_to_regain_access":0}]}"#),
+    );
     assert_eq!((none.app, none.account, none.regain), (None, Some(0), None));
 }
 
@@ -33,7 +37,11 @@ fn headers_are_read_as_meta_writes_them() {
 fn less_important_work_stops_earlier() {
     let mut meter = Meter::default();
     let free = |meter: &Meter| {
-        Lane::ALL.iter().filter(|lane| meter.wait(**lane, at(1), &PAUSES).is_none()).copied().collect::<Vec<_>>()
+        Lane::ALL
+            .iter()
+            .filter(|lane| meter.wait(**lane, at(1), &PAUSES).is_none())
+            .copied()
+            .collect::<Vec<_>>()
     };
     assert_eq!(free(&meter), Lane::ALL);
     meter.measure(65, None, at(0));

@@ -12,13 +12,13 @@ use crate::accounts::Connected;
 
 const MESSAGE_FIELDS_INSTAGRAM: &str =
     "id,created_time,from,to,message,attachments,shares,story,reply_to,is_unsupported";
-const MESSAGE_FIELDS_MESSENGER: &str = "id,created_time,from,to,message,attachments,shares,reply_to";
+const MESSAGE_FIELDS_MESSENGER: &str =
+    "id,created_time,from,to,message,attachments,shares,reply_to";
 const CONVERSATION_FIELDS: &str =
     "id,updated_time,participants,messages.limit(20){id,created_time,from,to,message,attachments}";
 const THREAD_FIELDS: &str = "id,created_time,from,to,message,attachments";
 /// Of a person, on Instagram; the picture's link expires in days.
-const PROFILE_FIELDS_INSTAGRAM: &str =
-    "name,username,profile_pic,follower_count,is_verified_user,is_user_follow_business,is_business_follow_user";
+const PROFILE_FIELDS_INSTAGRAM: &str = "name,username,profile_pic,follower_count,is_verified_user,is_user_follow_business,is_business_follow_user";
 /// Of a person, on Messenger. Locale, time zone and gender need a permission of their own and would fail the whole call.
 const PROFILE_FIELDS_MESSENGER: &str = "first_name,last_name,profile_pic,name,id";
 
@@ -122,7 +122,8 @@ impl FoundMessage {
     /// Reads a message of any answer.
     pub fn read(value: &Value) -> Self {
         let from = value.get("from").map(Party::read).filter(|party| *party != Party::default());
-        let mut attachments: Vec<Attachment> = list(value.get("attachments")).map(attachment).collect();
+        let mut attachments: Vec<Attachment> =
+            list(value.get("attachments")).map(attachment).collect();
         attachments.extend(list(value.get("shares")).map(share));
         Self {
             id: MessageId::new(text_of(value.get("id")).unwrap_or_default()),
@@ -145,9 +146,15 @@ impl FoundMessage {
 
 fn reply_to(value: &Value) -> Option<ReplyTo> {
     let message_id = text_of(value.pointer("/reply_to/mid")).map(MessageId::new);
-    let story = value.pointer("/story/reply_to").or_else(|| value.pointer("/story/mention")).or_else(|| value.get("story"));
+    let story = value
+        .pointer("/story/reply_to")
+        .or_else(|| value.pointer("/story/mention"))
+        .or_else(|| value.get("story"));
     let story = story
-        .map(|story| Story { id: text_of(story.get("id")), url: text_of(story.get("link").or_else(|| story.get("url"))) })
+        .map(|story| Story {
+            id: text_of(story.get("id")),
+            url: text_of(story.get("link").or_else(|| story.get("url"))),
+        })
         .filter(|story| *story != Story::default());
     let reply = ReplyTo { message_id, story };
     (reply != ReplyTo::default()).then_some(reply)
@@ -205,7 +212,10 @@ impl Conversation {
 impl ConversationPage {
     /// Reads the listing.
     pub fn read(answer: &Value) -> Self {
-        Self { conversations: list(answer.get("data")).map(Conversation::read).collect(), next: next(answer) }
+        Self {
+            conversations: list(answer.get("data")).map(Conversation::read).collect(),
+            next: next(answer),
+        }
     }
 }
 
@@ -214,12 +224,19 @@ impl Graph {
     ///
     /// # Errors
     /// See [`GraphError::message_is_gone`] beside the usual.
-    pub async fn message(&self, connected: &Connected, mid: &MessageId, lane: Lane) -> Result<FoundMessage, GraphError> {
+    pub async fn message(
+        &self,
+        connected: &Connected,
+        mid: &MessageId,
+        lane: Lane,
+    ) -> Result<FoundMessage, GraphError> {
         let fields = match connected.account.channel {
             schemas::Channel::Instagram => MESSAGE_FIELDS_INSTAGRAM,
             schemas::Channel::Messenger => MESSAGE_FIELDS_MESSENGER,
         };
-        let answer = self.get(connected, Call::new("message", lane), &[mid.as_str()], &[("fields", fields)]).await?;
+        let answer = self
+            .get(connected, Call::new("message", lane), &[mid.as_str()], &[("fields", fields)])
+            .await?;
         Ok(FoundMessage::read(&answer))
     }
 
@@ -237,14 +254,16 @@ impl Graph {
         lane: Lane,
     ) -> Result<ConversationPage, GraphError> {
         let limit = limit.to_string();
-        let mut query =
-            vec![("platform", platform(connected.account.channel)), ("fields", CONVERSATION_FIELDS), ("limit", &limit)];
+        let mut query = vec![
+            ("platform", platform(connected.account.channel)),
+            ("fields", CONVERSATION_FIELDS),
+            ("limit", &limit),
+        ];
         query.extend(user_id.map(|id| ("user_id", id)));
         query.extend(after.map(|after| ("after", after)));
-        self.allow(&connected.account, lane, runtime::now())?;
-        self.pace_conversations(&connected.account).await;
-        let call = Call::new("conversations", lane);
-        let answer = self.get(connected, call, &[node(&connected.account), "conversations"], &query).await?;
+        let call = Call::new("conversations", lane).paced();
+        let answer =
+            self.get(connected, call, &[node(&connected.account), "conversations"], &query).await?;
         Ok(ConversationPage::read(&answer))
     }
 
@@ -262,17 +281,24 @@ impl Graph {
     ) -> Result<MessagePage, GraphError> {
         let mut query = vec![("fields", THREAD_FIELDS), ("limit", "50")];
         query.extend(after.map(|after| ("after", after)));
-        self.allow(&connected.account, lane, runtime::now())?;
-        self.pace_conversations(&connected.account).await;
-        let answer = self.get(connected, Call::new("thread", lane), &[conversation, "messages"], &query).await?;
-        Ok(MessagePage { messages: list(answer.get("data")).map(FoundMessage::read).collect(), next: next(&answer) })
+        let answer = self
+            .get(connected, Call::new("thread", lane).paced(), &[conversation, "messages"], &query)
+            .await?;
+        Ok(MessagePage {
+            messages: list(answer.get("data")).map(FoundMessage::read).collect(),
+            next: next(&answer),
+        })
     }
 
     /// A person's profile, as Graph tells it: an empty object means not allowed. Tried once: its queue has its own schedule.
     ///
     /// # Errors
     /// Each class has its own rule: see [`crate::enrich`].
-    pub async fn profile(&self, connected: &Connected, contact: &schemas::ContactId) -> Result<Value, GraphError> {
+    pub async fn profile(
+        &self,
+        connected: &Connected,
+        contact: &schemas::ContactId,
+    ) -> Result<Value, GraphError> {
         let fields = match connected.account.channel {
             schemas::Channel::Instagram => PROFILE_FIELDS_INSTAGRAM,
             schemas::Channel::Messenger => PROFILE_FIELDS_MESSENGER,
@@ -290,10 +316,13 @@ impl Graph {
         let account = &connected.account;
         let (path, fields) = match (account.login, account.channel) {
             (Login::Instagram, _) => ("me", "id,user_id,username,name"),
-            (Login::Facebook, schemas::Channel::Instagram) => (account.id.as_str(), "id,username,name"),
+            (Login::Facebook, schemas::Channel::Instagram) => {
+                (account.id.as_str(), "id,username,name")
+            }
             (Login::Facebook, schemas::Channel::Messenger) => (node(account), "id,name"),
         };
-        let answer = self.get(connected, Call::new("account", lane), &[path], &[("fields", fields)]).await?;
+        let answer =
+            self.get(connected, Call::new("account", lane), &[path], &[("fields", fields)]).await?;
         Ok(answer.pointer("/data/0").cloned().unwrap_or(answer))
     }
 
@@ -303,7 +332,9 @@ impl Graph {
     /// As met.
     pub async fn debug_token(&self, connected: &Connected) -> Result<Value, GraphError> {
         let query = [("input_token", connected.token.expose())];
-        let answer = self.get(connected, Call::new("debug_token", Lane::Reply), &["debug_token"], &query).await?;
+        let answer = self
+            .get(connected, Call::new("debug_token", Lane::Reply), &["debug_token"], &query)
+            .await?;
         Ok(answer.get("data").cloned().unwrap_or(answer))
     }
 
@@ -311,9 +342,13 @@ impl Graph {
     ///
     /// # Errors
     /// As met.
-    pub async fn subscribed_fields(&self, connected: &Connected) -> Result<Vec<String>, GraphError> {
+    pub async fn subscribed_fields(
+        &self,
+        connected: &Connected,
+    ) -> Result<Vec<String>, GraphError> {
         let call = Call::new("subscription", Lane::Reply);
-        let answer = self.get(connected, call, &[node(&connected.account), "subscribed_apps"], &[]).await?;
+        let answer =
+            self.get(connected, call, &[node(&connected.account), "subscribed_apps"], &[]).await?;
         Ok(subscribed(&answer))
     }
 
@@ -321,12 +356,18 @@ impl Graph {
     ///
     /// # Errors
     /// As met.
-    pub async fn subscribe(&self, connected: &Connected, fields: &[&str]) -> Result<(), GraphError> {
+    pub async fn subscribe(
+        &self,
+        connected: &Connected,
+        fields: &[&str],
+    ) -> Result<(), GraphError> {
         let fields = fields.join(",");
         let query = [("subscribed_fields", fields.as_str())];
         let call = Call::new("subscription", Lane::Reply);
         let body = Value::Object(Map::new());
-        self.post(connected, call, &[node(&connected.account), "subscribed_apps"], &query, &body).await.map(drop)
+        self.post(connected, call, &[node(&connected.account), "subscribed_apps"], &query, &body)
+            .await
+            .map(drop)
     }
 }
 

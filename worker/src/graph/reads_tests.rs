@@ -34,7 +34,9 @@ fn a_listing_keeps_the_cursor_and_not_the_link() {
 
 #[test]
 fn ids_may_be_numbers_and_texts_may_be_empty() {
-    let found = FoundMessage::read(&json!({"id": "m", "from": {"id": 5_200_000_000_000_011_u64}, "message": ""}));
+    let found = FoundMessage::read(
+        &json!({"id": "m", "from": {"id": 5_200_000_000_000_011_u64}, "message": ""}),
+    );
     assert_eq!(found.from.as_ref().unwrap().id.as_deref(), Some("5200000000000011"));
     assert!(!found.has_content());
     let bare = FoundMessage::read(&json!({"id": "m", "created_time": "2026-11-18T10:59:59+0000"}));
@@ -48,10 +50,16 @@ fn attachments_are_told_in_the_words_of_webhooks() {
         {"mime_type": "audio/mp4", "file_url": "https://a", "name": "voice"},
         {"generic_template": {"title": "x"}},
     ]}, "shares": {"data": [{"link": "https://s"}]}}));
-    let kinds: Vec<_> = found.attachments.iter().map(|a| (a.kind.as_str(), a.url.as_deref())).collect();
+    let kinds: Vec<_> =
+        found.attachments.iter().map(|a| (a.kind.as_str(), a.url.as_deref())).collect();
     assert_eq!(
         kinds,
-        [("image", Some("https://i")), ("audio", Some("https://a")), ("template", None), ("share", Some("https://s"))]
+        [
+            ("image", Some("https://i")),
+            ("audio", Some("https://a")),
+            ("template", None),
+            ("share", Some("https://s"))
+        ]
     );
 }
 

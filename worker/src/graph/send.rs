@@ -24,7 +24,10 @@ impl SendAnswer {
     /// Reads the answer. Self messages are answered with `id` alone.
     pub fn read(answer: &Value) -> Self {
         let message_id = text_of(answer.get("message_id")).or_else(|| text_of(answer.get("id")));
-        Self { recipient_id: text_of(answer.get("recipient_id")), message_id: message_id.map(MessageId::new) }
+        Self {
+            recipient_id: text_of(answer.get("recipient_id")),
+            message_id: message_id.map(MessageId::new),
+        }
     }
 }
 
@@ -42,7 +45,8 @@ impl Graph {
         timeout: Duration,
     ) -> Result<SendAnswer, GraphError> {
         let call = Call::new(kind, Lane::Reply).within(timeout);
-        let answer = self.post(connected, call, &[node(&connected.account), "messages"], &[], body).await?;
+        let answer =
+            self.post(connected, call, &[node(&connected.account), "messages"], &[], body).await?;
         Ok(SendAnswer::read(&answer))
     }
 }
@@ -56,7 +60,10 @@ mod tests {
     #[test]
     fn answers_of_messages_actions_and_self_messages() {
         let sent = SendAnswer::read(&json!({"recipient_id": "52", "message_id": "m_1"}));
-        assert_eq!((sent.recipient_id.as_deref(), sent.message_id), (Some("52"), Some("m_1".into())));
+        assert_eq!(
+            (sent.recipient_id.as_deref(), sent.message_id),
+            (Some("52"), Some("m_1".into()))
+        );
         assert_eq!(SendAnswer::read(&json!({"recipient_id": 52})).message_id, None);
         assert_eq!(SendAnswer::read(&json!({"id": "m_2"})).message_id, Some("m_2".into()));
     }

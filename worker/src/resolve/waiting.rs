@@ -35,11 +35,17 @@ impl Revealed {
         let data = &event.data;
         let contact_id = data.contact_id.clone()?;
         let (message_id, direction, whole) = match &data.fact {
-            Fact::MessageReceived(body) => (&body.message_id, Some(Direction::Inbound), !missing(body)),
-            Fact::MessageSent(body) => (&body.message_id, Some(Direction::Outbound), !missing(body)),
+            Fact::MessageReceived(body) => {
+                (&body.message_id, Some(Direction::Inbound), !missing(body))
+            }
+            Fact::MessageSent(body) => {
+                (&body.message_id, Some(Direction::Outbound), !missing(body))
+            }
             // Only people unsend (`meta-platform.md` section 6.1), but an echo's deletion looks the same: direction open.
             Fact::MessageDeleted(body) => (&body.message_id, None, false),
-            Fact::MessageReacted(body) | Fact::MessageUnreacted(body) => (&body.message_id, None, false),
+            Fact::MessageReacted(body) | Fact::MessageUnreacted(body) => {
+                (&body.message_id, None, false)
+            }
             // A person reads, and is told of the delivery of, what the account wrote.
             Fact::MessageRead(body) | Fact::MessageDelivered(body) => {
                 (body.message_id.as_ref()?, Some(Direction::Outbound), false)
@@ -77,14 +83,23 @@ pub async fn admit(
     // One row per key, or the statement would touch a row twice; in one order, so that two shards cannot wait for each other.
     let mut rows = BTreeMap::new();
     for item in items {
-        let key = (item.channel.as_str(), item.account_id.as_str(), item.message_id.as_str(), item.num_edit);
-        rows.entry(key).and_modify(|row: &mut &Senderless| *row = better(row, item)).or_insert(item);
+        let key = (
+            item.channel.as_str(),
+            item.account_id.as_str(),
+            item.message_id.as_str(),
+            item.num_edit,
+        );
+        rows.entry(key)
+            .and_modify(|row: &mut &Senderless| *row = better(row, item))
+            .or_insert(item);
     }
     if rows.is_empty() {
         return Ok(());
     }
     let rows: Vec<&Senderless> = rows.into_values().collect();
-    let text = |get: fn(&Senderless) -> Option<&str>| rows.iter().map(|row| get(row).map(str::to_owned)).collect::<Vec<_>>();
+    let text = |get: fn(&Senderless) -> Option<&str>| {
+        rows.iter().map(|row| get(row).map(str::to_owned)).collect::<Vec<_>>()
+    };
     sqlx::query(
         "insert into worker.waiting as room
                 (channel, account_id, message_id, num_edit, due_at, received_at, time, time_approximate, created_time, thread_id,
@@ -155,7 +170,9 @@ pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Res
         return Ok(());
     }
     let rows: Vec<&Revealed> = rows.into_values().collect();
-    let text = |get: fn(&Revealed) -> Option<&str>| rows.iter().map(|row| get(row).map(str::to_owned)).collect::<Vec<_>>();
+    let text = |get: fn(&Revealed) -> Option<&str>| {
+        rows.iter().map(|row| get(row).map(str::to_owned)).collect::<Vec<_>>()
+    };
     // Rows are locked in one order first, so that two shards and a resolver cannot wait for each other in a circle.
     sqlx::query(
         "with told as (
@@ -199,7 +216,9 @@ pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Res
 async fn wake_threads(conn: &mut PgConnection, rows: &[&Revealed]) -> sqlx::Result<()> {
     let mut threads: Vec<(&str, &str, &str)> = rows
         .iter()
-        .filter_map(|row| Some((row.channel.as_str(), row.account_id.as_str(), row.thread_id.as_deref()?)))
+        .filter_map(|row| {
+            Some((row.channel.as_str(), row.account_id.as_str(), row.thread_id.as_deref()?))
+        })
         .collect();
     threads.sort_unstable();
     threads.dedup();

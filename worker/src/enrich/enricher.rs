@@ -1,0 +1,164 @@
+//! Reading wanted profiles. Any number of workers may run it at once.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::freshness::Answer;
+use super::profile;
+use super::queue::{self, Claimed};
+use crate::accounts::{AccountError, AccountStore};
+use crate::config::Waits;
+use crate::facts::{FactError, FactStore};
+use crate::graph::{Graph, Host};
+
+const POLL: Duration = Duration::from_millis(250);
+/// One Graph call and one publish; a worker that dies holds a person this long.
+const CLAIM: Duration = Duration::from_secs(60);
+/// People asked about at once, per process.
+const AT_ONCE: usize = 8;
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Reads profiles of people who wrote.
+pub struct Enricher {
+    facts: FactStore,
+    accounts: AccountStore,
+    graph: Graph,
+    waits: Waits,
+    owner: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum EnrichError {
+    #[error("the queue of profiles")]
+    Database(#[from] sqlx::Error),
+    #[error("publishing")]
+    Facts(#[from] FactError),
+    #[error("the account")]
+    Account(#[from] AccountError),
+}
+
+impl Enricher {
+    /// An enricher that claims as `owner` (unique per process).
+    pub fn new(
+        facts: FactStore,
+        accounts: AccountStore,
+        graph: Graph,
+        waits: Waits,
+        owner: impl Into<String>,
+    ) -> Self {
+        Self { facts, accounts, graph, waits, owner: owner.into() }
+    }
+
+    /// Runs until `shutdown`; failures of Postgres and the broker are waited out.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let work = async {
+            let mut backoff = runtime::retry::Backoff::new(POLL, Duration::from_secs(10));
+            while !shutdown.is_cancelled() {
+                let pause = match self.once().await {
+                    Ok(done) if done == AT_ONCE => continue,
+                    Ok(_) => {
+                        backoff.reset();
+                        POLL
+                    }
+                    Err(error) => {
+                        if backoff.attempts() == 0 {
+                            tracing::warn!(%error, "The queue of profiles cannot be read; trying again");
+                        }
+                        backoff.next(rand::random())
+                    }
+                };
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        };
+        let deadline = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = deadline => tracing::warn!("Left unfinished profile reads to the next worker"),
+        }
+        if let Err(error) = queue::release(self.facts.pool(), &self.owner).await {
+            tracing::warn!(%error, "Claims on profiles lapse by themselves");
+        }
+    }
+
+    /// Reads what is due now, at most [`AT_ONCE`] profiles; tells how many there were.
+    ///
+    /// # Errors
+    /// When nothing can be claimed: of the database.
+    pub async fn once(&self) -> sqlx::Result<usize> {
+        let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+        let due = queue::claim(self.facts.pool(), &self.owner, CLAIM, limit).await?;
+        let count = due.len();
+        futures::stream::iter(due)
+            .for_each_concurrent(AT_ONCE, |claimed| self.guarded(claimed))
+            .await;
+        Ok(count)
+    }
+
+    async fn guarded(&self, claimed: Claimed) {
+        let Err(error) = self.read(&claimed).await else { return };
+        let error = anyhow::Error::from(error);
+        tracing::warn!(account.id = %claimed.account_id, error = format!("{error:#}"), "Reading a profile is put off");
+        let delay =
+            runtime::retry::delay(self.waits.retry_min, self.waits.retry_max, 2, rand::random());
+        if let Err(error) = queue::put_off(self.facts.pool(), &claimed, delay).await {
+            tracing::warn!(%error, "The claim on a profile lapses by itself");
+        }
+    }
+
+    async fn read(&self, claimed: &Claimed) -> Result<(), EnrichError> {
+        let Some(connected) = self.accounts.get(claimed.channel, &claimed.account_id).await? else {
+            // Removed since it was claimed: the claim of an account that is not listed finds nothing.
+            return Ok(queue::put_off(self.facts.pool(), claimed, self.waits.retry_max).await?);
+        };
+        let asked_at = runtime::now();
+        let told = self.graph.profile(&connected, &claimed.contact_id).await;
+        let now = runtime::now();
+        let (answer, profile) = match &told {
+            Ok(body) => match profile::read(body) {
+                Some(profile) => (Answer::Profile, Some(profile)),
+                None => (Answer::Empty, None),
+            },
+            Err(error) => (Answer::of(error), None),
+        };
+        metrics::counter!("hookline_enrich_answers_total", "answer" => answer.as_str())
+            .increment(1);
+        if let (Answer::Stopped, Err(error)) = (answer, &told) {
+            self.accounts.stop(&connected, &error.to_string()).await?;
+        }
+        // Answers of another kind in between start the count anew.
+        let before = answer.count(claimed.answer.as_deref(), claimed.attempts) - 1;
+        let next =
+            answer.next(before, now, self.waits.retry_min, self.waits.retry_max, rand::random());
+        let digest = profile.as_ref().map(profile::digest);
+        let changed = digest.is_some()
+            && digest.as_ref().map(|digest| &digest[..]) != claimed.digest.as_deref();
+        let drafts: Vec<_> = profile
+            .filter(|_| changed)
+            .map(|profile| {
+                let host = Host::of(&connected.account);
+                profile::enriched(
+                    claimed.channel,
+                    &claimed.account_id,
+                    &claimed.contact_id,
+                    host,
+                    profile,
+                    asked_at,
+                )
+            })
+            .into_iter()
+            .collect();
+        let mut emission = self.facts.begin(&drafts).await?;
+        let digest = digest.as_ref().map(|digest| &digest[..]);
+        queue::answered(&mut emission.tx, claimed, answer, next, digest, asked_at).await?;
+        emission.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,384 @@
+//! Going over the ladder with what is due in the waiting room. Any number of workers may run it at once.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use schemas::{Event, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::evidence::{Author, Item, Look, Method, State};
+use super::ladder::{self, Evidence, Settled, Step};
+use super::looks::Looks;
+use super::outcome;
+use super::rows::{self, Claimed, Pass, Resolution};
+use super::waiting::{self, Revealed};
+use crate::accounts::{AccountError, AccountStore, Connected};
+use crate::config::Waits;
+use crate::enrich::wants::{self, Want};
+use crate::facts::{Draft, FactError, FactStore, ids};
+use crate::graph::{Class, Graph};
+use crate::secrets::{Seal, SealError};
+
+/// How often the room is looked at.
+const POLL: Duration = Duration::from_millis(250);
+/// A pass is at most a dozen Graph calls; a worker that dies holds its items this long.
+const CLAIM: Duration = Duration::from_secs(180);
+/// Items worked on at once, per process.
+const AT_ONCE: usize = 8;
+/// How long passes that are under way may go on after a signal.
+const DRAIN: Duration = Duration::from_secs(8);
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// Finds the senders of waiting items.
+pub struct Resolver {
+    facts: FactStore,
+    accounts: AccountStore,
+    seal: Seal,
+    looks: Looks,
+    waits: Waits,
+    owner: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ResolveError {
+    #[error("the waiting room")]
+    Database(#[from] sqlx::Error),
+    #[error("publishing")]
+    Facts(#[from] FactError),
+    #[error("the account")]
+    Account(#[from] AccountError),
+    #[error("sealing a resolution")]
+    Seal(#[from] SealError),
+    #[error("writing a resolution")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Resolver {
+    /// A resolver that claims as `owner` (unique per process).
+    pub fn new(
+        facts: FactStore,
+        accounts: AccountStore,
+        seal: Seal,
+        graph: Graph,
+        waits: Waits,
+        owner: impl Into<String>,
+    ) -> Self {
+        Self { facts, accounts, seal, looks: Looks::new(graph), waits, owner: owner.into() }
+    }
+
+    /// Runs until `shutdown`; failures of Postgres and the broker are waited out.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let work = async {
+            let mut backoff = runtime::retry::Backoff::new(POLL, Duration::from_secs(10));
+            let mut counted: Option<std::time::Instant> = None;
+            while !shutdown.is_cancelled() {
+                if counted.is_none_or(|at| COUNT_EVERY <= at.elapsed()) {
+                    counted = Some(std::time::Instant::now());
+                    self.count().await;
+                }
+                let pause = match self.once().await {
+                    // A full round: more is probably due.
+                    Ok(done) if done == AT_ONCE => continue,
+                    Ok(_) => {
+                        backoff.reset();
+                        POLL
+                    }
+                    Err(error) => {
+                        if backoff.attempts() == 0 {
+                            tracing::warn!(%error, "The waiting room cannot be read; trying again");
+                        }
+                        backoff.next(rand::random())
+                    }
+                };
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        };
+        let deadline = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = deadline => tracing::warn!("Left unfinished look-ups to the next worker"),
+        }
+        if let Err(error) = rows::release(self.facts.pool(), &self.owner).await {
+            tracing::warn!(%error, "Claims on waiting items lapse by themselves");
+        }
+    }
+
+    /// Goes over what is due now, at most [`AT_ONCE`] items; tells how many there were.
+    ///
+    /// # Errors
+    /// When nothing can be claimed: of the database.
+    pub async fn once(&self) -> sqlx::Result<usize> {
+        let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+        let due = rows::claim(self.facts.pool(), &self.owner, CLAIM, limit).await?;
+        let count = due.len();
+        futures::stream::iter(due)
+            .for_each_concurrent(AT_ONCE, |claimed| self.guarded(claimed))
+            .await;
+        Ok(count)
+    }
+
+    /// A failure of one item is its own: it is put off and the others go on.
+    async fn guarded(&self, claimed: Claimed) {
+        let Err(error) = self.pass(&claimed).await else { return };
+        let account = &claimed.item.account_id;
+        let error = anyhow::Error::from(error);
+        tracing::warn!(account.id = %account, message.id = %claimed.item.message_id, error = format!("{error:#}"), "A look-up is put off");
+        let delay =
+            runtime::retry::delay(self.waits.retry_min, self.waits.retry_max, 1, rand::random());
+        if let Err(error) = rows::put_off(self.facts.pool(), &claimed, delay).await {
+            tracing::warn!(%error, "The claim on a waiting item lapses by itself");
+        }
+    }
+
+    async fn count(&self) {
+        let Ok(counts) = rows::counts(self.facts.pool()).await else { return };
+        for state in ["waiting", "unresolved", "content"] {
+            let count =
+                counts.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
+            #[allow(clippy::cast_precision_loss)] // a gauge
+            metrics::gauge!("hookline_resolve_waiting", "state" => state).set(count as f64);
+        }
+    }
+
+    async fn pass(&self, claimed: &Claimed) -> Result<(), ResolveError> {
+        let item = &claimed.item;
+        let pool = self.facts.pool();
+        let mut evidence = Evidence {
+            known: rows::known(pool, item).await?,
+            thread: rows::people_of_thread(pool, item).await?,
+            ..Evidence::default()
+        };
+        let own = self.connected(item).await?;
+        evidence.graph = own.as_ref().is_some_and(|own| !own.account.stopped);
+        let other = match &own {
+            Some(own) if evidence.graph => self.accounts.other_login(&own.account).await?,
+            _ => None,
+        };
+        evidence.other_login = other.is_some();
+        let mut guesses = None;
+        loop {
+            let now = runtime::now();
+            match (ladder::next(item, &evidence, now), &own, &other) {
+                (Step::AskMessage, Some(own), _) => {
+                    evidence.message =
+                        Some(self.stopping(own, self.looks.message(item, own, own).await).await?);
+                }
+                (Step::AskOtherHost, Some(own), Some(other)) => {
+                    evidence.other_host = Some(
+                        self.stopping(other, self.looks.message(item, own, other).await).await?,
+                    );
+                }
+                (Step::AskScan, Some(own), _) => {
+                    let (look, guessed) = self.looks.scan(item, own).await;
+                    evidence.scan = Some(self.stopping(own, look).await?);
+                    guesses = guessed;
+                }
+                // Not reached: the ladder asks only where a connection was found.
+                (Step::AskMessage | Step::AskOtherHost | Step::AskScan, ..) => {
+                    evidence.graph = false
+                }
+                (Step::CameByItself(author), ..) => {
+                    return self.came_by_itself(claimed, &author).await;
+                }
+                (Step::Settle(settled), ..) => {
+                    return self.settle(claimed, &evidence, &settled, guesses.as_ref(), now).await;
+                }
+                (Step::Defer(wait), ..) => {
+                    let tried = ladder::tried(item, &evidence);
+                    return self
+                        .wait(
+                            claimed,
+                            &Pass {
+                                state: item.state,
+                                due_at: Some(now.plus(wait)),
+                                counted: false,
+                                tried: &tried,
+                                guesses: None,
+                                gone: false,
+                                unresolved: None,
+                                author: None,
+                            },
+                        )
+                        .await;
+                }
+                (Step::Unresolved(hint), ..) => {
+                    return self.unresolved(claimed, &evidence, hint, guesses.as_ref(), now).await;
+                }
+            }
+        }
+    }
+
+    /// The account with its token; a token that does not open is told once per look and keeps Graph out.
+    async fn connected(&self, item: &Item) -> Result<Option<Connected>, ResolveError> {
+        match self.accounts.get(item.channel, &item.account_id).await {
+            Err(AccountError::Seal { account, source }) => {
+                tracing::error!(account.id = %account, "The token of account `{account}` does not open: {source}");
+                Ok(None)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// A token that Meta refuses stops its account.
+    async fn stopping(&self, asked: &Connected, look: Look) -> Result<Look, ResolveError> {
+        if let Look::Failed(error) = &look
+            && error.class == Class::Account
+        {
+            self.accounts.stop(asked, &error.to_string()).await?;
+        }
+        Ok(look)
+    }
+
+    async fn wait(&self, claimed: &Claimed, pass: &Pass<'_>) -> Result<(), ResolveError> {
+        let mut conn = self.facts.pool().acquire().await?;
+        Ok(rows::wait(&mut conn, claimed, pass).await?)
+    }
+
+    async fn came_by_itself(&self, claimed: &Claimed, author: &Author) -> Result<(), ResolveError> {
+        let item = &claimed.item;
+        let (time, _) = outcome::message_time(item, None);
+        let drafts: Vec<Draft> = outcome::withdrawal(item, author, time).into_iter().collect();
+        let mut emission = self.facts.begin(&drafts).await?;
+        rows::resolved(&mut emission.tx, claimed, Method::KnownMessage.as_str()).await?;
+        emission.commit().await?;
+        metrics::counter!("hookline_resolve_resolved_total", "method" => Method::KnownMessage.as_str()).increment(1);
+        Ok(())
+    }
+
+    async fn settle(
+        &self,
+        claimed: &Claimed,
+        evidence: &Evidence,
+        settled: &Settled,
+        guesses: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<(), ResolveError> {
+        let item = &claimed.item;
+        let tried = ladder::tried(item, evidence);
+        let missing = outcome::content_missing(item, settled);
+        let again = ladder::again(
+            item,
+            evidence,
+            now,
+            self.waits.retry_min,
+            self.waits.retry_max,
+            rand::random(),
+        );
+        let keep_looking = missing && again.is_some() && ladder::content_may_come(item, evidence);
+        let pass = Pass {
+            state: State::Content,
+            due_at: again,
+            counted: true,
+            tried: &tried,
+            guesses: None,
+            gone: ladder::gone(item, evidence),
+            unresolved: None,
+            author: Some(&settled.author),
+        };
+        if item.state == State::Content && missing && keep_looking {
+            // Published without content already: nothing new to say.
+            return self.wait(claimed, &pass).await;
+        }
+        let resolution = outcome::resolution(settled, &tried, guesses);
+        let drafts = outcome::settled(item, settled, &resolution);
+        let mut emission = self.facts.begin(&drafts).await?;
+        let events: Vec<Event> = emission.published.events().cloned().collect();
+        let wants: Vec<Want> = events.iter().filter_map(Want::of).collect();
+        wants::note(&mut emission.tx, &wants).await?;
+        crate::reply::state::note(&mut emission.tx, &events, now).await?;
+        let message = ids::message(item.channel, &item.account_id, item.message_id.as_str());
+        if let Some(draft) = drafts.iter().find(|draft| draft.event.id == message) {
+            let context = resolution_context(item);
+            let sealed = self.seal.seal(&context, &serde_json::to_string(&draft.event)?)?;
+            let stored = Resolution {
+                method: settled.method.as_str(),
+                author: &settled.author,
+                evidence: resolution.evidence.as_ref().unwrap_or(&serde_json::Value::Null),
+                event_id: message.as_str(),
+                sealed,
+            };
+            rows::store_resolution(&mut emission.tx, item, stored).await?;
+        }
+        if keep_looking {
+            rows::wait(&mut emission.tx, claimed, &pass).await?;
+        } else {
+            rows::resolved(&mut emission.tx, claimed, settled.method.as_str()).await?;
+        }
+        // Edits of the same message, and others of the same thread, can go on now.
+        let revealed: Vec<Revealed> = events
+            .iter()
+            .filter_map(Revealed::by)
+            // This item has just been written; it must not be woken by itself.
+            .filter(|_| item.num_edit > 0 || !keep_looking)
+            .collect();
+        waiting::reveal(&mut emission.tx, &revealed).await?;
+        emission.commit().await?;
+        metrics::counter!("hookline_resolve_resolved_total", "method" => settled.method.as_str())
+            .increment(1);
+        metrics::histogram!("hookline_resolve_seconds")
+            .record(now.since(item.received_at).as_secs_f64());
+        tracing::info!(
+            account.id = %item.account_id, message.id = %item.message_id, method = settled.method.as_str(),
+            "Found the sender of a message by `{}`", settled.method.as_str()
+        );
+        Ok(())
+    }
+
+    async fn unresolved(
+        &self,
+        claimed: &Claimed,
+        evidence: &Evidence,
+        hint: Option<schemas::ContactId>,
+        guesses: Option<&serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<(), ResolveError> {
+        let item = &claimed.item;
+        let tried = ladder::tried(item, evidence);
+        // Said once; once more when the conversation became known.
+        let say = !item.unresolved || (item.unresolved_contact.is_none() && hint.is_some());
+        let draft = outcome::unresolved(item, tried.clone(), hint.clone());
+        let pass = Pass {
+            state: State::Unresolved,
+            due_at: ladder::again(
+                item,
+                evidence,
+                now,
+                self.waits.retry_min,
+                self.waits.retry_max,
+                rand::random(),
+            ),
+            counted: true,
+            tried: &tried,
+            guesses,
+            gone: ladder::gone(item, evidence),
+            unresolved: Some((
+                draft.event.id.to_string(),
+                hint.or_else(|| item.unresolved_contact.clone()),
+            )),
+            author: None,
+        };
+        if !say {
+            return self.wait(claimed, &pass).await;
+        }
+        let mut emission = self.facts.begin(&[draft]).await?;
+        rows::wait(&mut emission.tx, claimed, &pass).await?;
+        emission.commit().await?;
+        metrics::counter!("hookline_resolve_unresolved_total").increment(1);
+        tracing::info!(
+            account.id = %item.account_id, message.id = %item.message_id,
+            "Nobody tells the sender of a message yet; it waits in worker.waiting"
+        );
+        Ok(())
+    }
+}
+
+/// What a sealed resolution is bound to.
+fn resolution_context(item: &Item) -> String {
+    format!("resolution/{}/{}/{}", item.channel, item.account_id, item.message_id)
+}
