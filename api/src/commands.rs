@@ -131,7 +131,8 @@ impl App {
             error: None,
         };
         if let Some(outcome) = outcome
-            && let Ok(Some(outcome)) = tokio::time::timeout(wait, outcome).await
+            && let Some(Ok(Some(outcome))) =
+                self.stopping.run_until_cancelled(tokio::time::timeout(wait, outcome)).await
         {
             state.status = outcome.status;
             state.result = outcome.fact.result;

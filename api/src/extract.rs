@@ -63,6 +63,10 @@ fn nul_in(value: &Value, path: &str) -> Option<String> {
 
 /// Reads JSON, naming the field that is wrong.
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Serde would also take the fields as an array.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::invalid("body", "must be a JSON object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let field = field_of(&error.path().to_string(), &error.inner().to_string());
@@ -262,6 +266,9 @@ mod tests {
             (r#"{"text": "a", "limit": -1}"#, json!("limit")),
             (r#"{"text": "a"} x"#, json!("body")),
             ("[", json!("body")),
+            (r#"["a", null, 1]"#, json!("body")),
+            ("null", json!("body")),
+            (r#" {"text": "a""#, json!("body")),
             ("nope", json!("body")),
             ("\u{0}", json!("body")),
             (r#"{"text": "a\u0000b"}"#, json!("text")),

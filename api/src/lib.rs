@@ -69,6 +69,8 @@ pub struct App {
     pub tokens: auth::Tokens,
     /// Signs cursors.
     pub cursors: Cursors,
+    /// Cancelled when the process is to stop: whoever waits answers with what is known.
+    pub stopping: CancellationToken,
 }
 
 /// The handle routes get.
@@ -126,6 +128,7 @@ impl Api {
             live,
             tokens: config.tokens,
             cursors: config.cursors,
+            stopping: shutdown.clone(),
         });
         let router = openapi::router(app, &health, telemetry::metrics_handle());
         // A failed migration stops the role, so that it is seen.

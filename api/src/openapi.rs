@@ -6,6 +6,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::{Json, Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use runtime::health::Health;
+use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -75,14 +76,34 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(live::live))
 }
 
-/// The description of the API.
-pub fn document() -> OpenApi {
-    routes().split_for_parts().1
+/// The description of the API: OpenAPI 3.1.
+pub fn document() -> Value {
+    finished(&routes().split_for_parts().1)
+}
+
+/// Problems have a media type of their own.
+fn finished(doc: &OpenApi) -> Value {
+    // Texts, numbers and maps with text keys can always be written.
+    let mut doc = serde_json::to_value(doc).unwrap_or_default();
+    let operations = doc["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    for operation in operations.filter_map(Value::as_object_mut).flat_map(|item| item.values_mut())
+    {
+        let responses = operation["responses"].as_object_mut().into_iter().flatten();
+        for (_, response) in responses.filter(|(status, _)| status.as_str() >= "400") {
+            if let Some(content) = response["content"].as_object_mut()
+                && let Some(schema) = content.remove("application/json")
+            {
+                content.insert("application/problem+json".to_owned(), schema);
+            }
+        }
+    }
+    doc
 }
 
 /// Everything that is answered.
 pub fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) -> Router {
     let (v1, doc) = routes().split_for_parts();
+    let doc = finished(&doc);
     let v1 = v1
         .method_not_allowed_fallback(layers::no_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), layers::authenticate))
@@ -144,7 +165,7 @@ mod tests {
 
     #[test]
     fn every_route_of_the_contract_is_described_and_no_other() {
-        let doc = serde_json::to_value(document()).unwrap();
+        let doc = document();
         let mut described: Vec<String> = doc["paths"]
             .as_object()
             .unwrap()
@@ -166,11 +187,12 @@ mod tests {
 
     #[test]
     fn every_operation_says_what_a_missing_token_gives() {
-        let doc = serde_json::to_value(document()).unwrap();
+        let doc = document();
         assert_eq!(doc["components"]["securitySchemes"]["token"]["scheme"], "bearer");
         for (path, item) in doc["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
-                assert!(operation["responses"]["401"].is_object(), "{method} {path}");
+                let problem = &operation["responses"]["401"]["content"]["application/problem+json"];
+                assert!(problem["schema"].is_object(), "{method} {path}");
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }

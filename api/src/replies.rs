@@ -236,15 +236,25 @@ pub async fn settled_within(app: &App, id: &str, wait: Duration) -> Result<Optio
     loop {
         let reply = ledger(&app.pool, id).await?.into_iter().next();
         let now = Instant::now();
-        if now >= deadline || reply.as_ref().is_some_and(Reply::is_settled) {
+        if now >= deadline
+            || app.stopping.is_cancelled()
+            || reply.as_ref().is_some_and(Reply::is_settled)
+        {
             return Ok(reply);
         }
         // The outcome is an event, so the read model moves; the look in between is for when it stands still.
         tokio::select! {
-            () = app.projected.changed() => {}
+            () = moved(app) => {}
+            () = app.stopping.cancelled() => {}
             () = tokio::time::sleep_until(deadline.min(now + LOOK_EVERY)) => {}
         }
     }
+}
+
+/// Waits until the read model moves, but not so often that many who wait keep Postgres busy.
+async fn moved(app: &App) {
+    tokio::time::sleep(LOOK_EVERY / 4).await;
+    app.projected.changed().await;
 }
 
 #[cfg(test)]
