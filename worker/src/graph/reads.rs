@@ -94,7 +94,7 @@ pub fn text_of(value: Option<&Value>) -> Option<String> {
     }
 }
 
-fn list<'a>(value: Option<&'a Value>) -> impl Iterator<Item = &'a Value> {
+fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     let items = value.map(|value| value.get("data").unwrap_or(value)).and_then(Value::as_array);
     items.into_iter().flatten()
 }

@@ -56,7 +56,7 @@ pub enum Step {
     /// The message came by itself: only `sender.unresolved`, where it stands, is to be withdrawn.
     CameByItself(Author),
     /// Publish it under its author.
-    Settle(Settled),
+    Settle(Box<Settled>),
     /// The rate limit comes first: again after this time, nothing is published yet.
     Defer(Duration),
     /// Nobody knows; the person, where a hint names one.
@@ -71,14 +71,14 @@ pub fn next(item: &Item, evidence: &Evidence, now: Timestamp) -> Step {
     {
         return match item.num_edit {
             0 => Step::CameByItself(author),
-            _ => Step::Settle(Settled { author, method: Method::KnownMessage, content: None }),
+            _ => settle(Settled { author, method: Method::KnownMessage, content: None }),
         };
     }
     let certain = item.certain();
     if let Some((author, method)) = certain.clone()
         && (item.num_edit > 0 || item.text.is_some())
     {
-        return Step::Settle(Settled { author, method, content: None });
+        return settle(Settled { author, method, content: None });
     }
     if evidence.graph && !item.gone {
         if let Some(step) = ask(item, evidence, now) {
@@ -88,14 +88,18 @@ pub fn next(item: &Item, evidence: &Evidence, now: Timestamp) -> Step {
             if let Some(Look::Found(author, content)) = look {
                 // Who the item itself names beats what Graph tells; Graph adds the content.
                 let (author, method) = certain.unwrap_or((author.clone(), found_by));
-                return Step::Settle(Settled { author, method, content: Some(content.clone()) });
+                return settle(Settled { author, method, content: Some(content.clone()) });
             }
         }
     }
     match certain {
-        Some((author, method)) => Step::Settle(Settled { author, method, content: None }),
+        Some((author, method)) => settle(Settled { author, method, content: None }),
         None => Step::Unresolved(hint(item, evidence)),
     }
+}
+
+fn settle(settled: Settled) -> Step {
+    Step::Settle(Box::new(settled))
 }
 
 const fn looks(evidence: &Evidence) -> [(Option<&Look>, Method); 3] {

@@ -290,8 +290,6 @@ impl Resolver {
         let mut emission = self.facts.begin(&drafts).await?;
         let events: Vec<Event> = emission.published.events().cloned().collect();
         let wants: Vec<Want> = events.iter().filter_map(Want::of).collect();
-        wants::note(&mut emission.tx, &wants).await?;
-        crate::reply::state::note(&mut emission.tx, &events, now).await?;
         let message = ids::message(item.channel, &item.account_id, item.message_id.as_str());
         if let Some(draft) = drafts.iter().find(|draft| draft.event.id == message) {
             let context = resolution_context(item);
@@ -318,6 +316,9 @@ impl Resolver {
             .filter(|_| item.num_edit > 0 || !keep_looking)
             .collect();
         waiting::reveal(&mut emission.tx, &revealed).await?;
+        // In the order of the shards, so that neither waits for the other in a circle.
+        wants::note(&mut emission.tx, &wants).await?;
+        crate::reply::state::note(&mut emission.tx, &events, now).await?;
         emission.commit().await?;
         metrics::counter!("hookline_resolve_resolved_total", "method" => settled.method.as_str())
             .increment(1);
