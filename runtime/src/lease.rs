@@ -1,7 +1,7 @@
 //! Leases in Postgres: one holder at a time, by the database's clock, with an epoch that fences.
 //!
 //! A lease alone does not make a zombie harmless. What does: the position is moved by compare-and-set in the transaction of the effect
-//! ([`move_position`]), so of two holders only one can commit.
+//! ([`Leases::move_position`]), so of two holders only one can commit.
 
 use std::time::Duration;
 

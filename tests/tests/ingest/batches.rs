@@ -9,7 +9,9 @@ use runtime::publish::Outgoing;
 use runtime::streams::StreamName;
 use tokio_util::sync::CancellationToken;
 
-use crate::door::{Door, body};
+use hookline::private::NatsServer;
+
+use crate::door::{Door, Folder, body, durable};
 
 async fn payloads(door: &Door) -> Vec<(Vec<u8>, bool)> {
     let raw = door.raw().await;
@@ -115,6 +117,45 @@ async fn a_refused_message_fails_alone() {
     let ends = broker.publish_each(messages, Duration::from_secs(3)).await;
     assert_eq!(ends.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true], "{ends:?}");
     assert_eq!(door.stored().await, 2);
+    shutdown.cancel();
+    door.stop().await;
+}
+
+/// The deployed user of ingest may only publish raw webhooks: enough for singles, batches and readiness, and nothing can be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_deployed_user_is_all_it_needs() {
+    let users = include_str!("../../../deploy/nats-users.conf");
+    let named = users
+        .split('$')
+        .skip(1)
+        .filter_map(|rest| rest.split_once("_PASSWORD").map(|(name, _)| name));
+    let upper = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let passwords: std::collections::BTreeSet<String> = named
+        .filter(|name| upper(name))
+        .map(|name| format!("{name}_PASSWORD: \"{}\"\n", name.to_lowercase()))
+        .collect();
+    let folder = Folder::new();
+    let mut options = durable(&folder);
+    options.password = false;
+    options.extra_config = Some(format!("{}{users}", passwords.into_iter().collect::<String>()));
+    let nats = NatsServer::start(options).await.unwrap();
+    let at = nats.url().replace("nats://", "");
+    let pairs = [
+        ("NATS_URL", format!("nats://worker:worker@{at}")),
+        ("NATS_MONITOR_URL", nats.monitor_url()),
+    ];
+    let config = NatsConfig::from_settings(&Settings::from_pairs(pairs)).unwrap();
+    let needs = Needs { streams: &[StreamName::Raw], best_effort: false };
+    let shutdown = CancellationToken::new();
+    let worker = Broker::connect("worker", config, needs, shutdown.clone()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), worker.ready()).await.unwrap();
+    let door =
+        Door::with(folder, nats, &[("NATS_URL", &format!("nats://ingest:ingest@{at}"))]).await;
+    door.ready().await;
+    assert_eq!(door.post("/webhook", body(0)).await.status, 200);
+    assert_eq!(door.post_all((0..100).map(body).collect()).await, [200; 100]);
+    let raw = worker.js().get_stream("META_RAW").await.unwrap();
+    assert_eq!(raw.get_info().await.unwrap().state.messages, 100);
     shutdown.cancel();
     door.stop().await;
 }

@@ -14,37 +14,37 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-pub const SECRET: &str = "door-secret";
+pub(crate) const SECRET: &str = "door-secret";
 
 /// An ingest in this process, and its broker.
-pub struct Door {
-    pub nats: NatsServer,
-    pub address: SocketAddr,
-    pub http: reqwest::Client,
-    pub shutdown: CancellationToken,
-    pub run: tokio::task::JoinHandle<anyhow::Result<()>>,
+pub(crate) struct Door {
+    pub(crate) nats: NatsServer,
+    pub(crate) address: SocketAddr,
+    pub(crate) http: reqwest::Client,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) run: tokio::task::JoinHandle<anyhow::Result<()>>,
     _folder: Folder,
 }
 
 /// What an answer says.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 /// Gone with its test.
-pub struct Folder(pub PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("hookline-door-{}-{:08x}", std::process::id(), rand::random::<u32>());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).unwrap();
@@ -59,13 +59,13 @@ impl Drop for Folder {
 }
 
 /// A durable broker's options in a folder.
-pub fn durable(folder: &Folder) -> NatsOptions {
+pub(crate) fn durable(folder: &Folder) -> NatsOptions {
     NatsOptions::new(folder.0.join("nats"))
 }
 
 impl Door {
     /// Durable, ready.
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let folder = Folder::new();
         let nats = NatsServer::start(durable(&folder)).await.unwrap();
         let door = Self::with(folder, nats, &[]).await;
@@ -74,7 +74,7 @@ impl Door {
     }
 
     /// In front of a broker of the test's choice; not waited for.
-    pub async fn with(folder: Folder, nats: NatsServer, more: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(folder: Folder, nats: NatsServer, more: &[(&str, &str)]) -> Self {
         runtime::tls::install();
         let mut pairs = vec![
             ("NATS_URL".to_owned(), nats.url()),
@@ -92,7 +92,7 @@ impl Door {
         Self { nats, address, http, shutdown, run, _folder: folder }
     }
 
-    pub async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         eventually("ingest is ready", Duration::from_secs(15), async || {
             match self.get("/readyz").await {
                 Answer { status: 200, .. } => Ok(()),
@@ -103,7 +103,7 @@ impl Door {
     }
 
     /// Waits until `/readyz` says 503 with a reason that contains `words`.
-    pub async fn not_ready(&self, words: &str) {
+    pub(crate) async fn not_ready(&self, words: &str) {
         eventually(&format!("not ready: {words}"), Duration::from_secs(15), async || {
             match self.get("/readyz").await {
                 Answer { status: 503, text, .. } if text.contains(words) => Ok(()),
@@ -113,22 +113,22 @@ impl Door {
         .await;
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.http.get(self.url(path))).await
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         Answer { status, headers, text: answer.text().await.unwrap() }
     }
 
     /// A signed POST.
-    pub async fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
         let body = body.as_ref();
         let signature = signature(SECRET, body);
         self.send(
@@ -141,12 +141,12 @@ impl Door {
     }
 
     /// Many signed POSTs at the same time; their statuses, each with how often.
-    pub async fn post_all(&self, bodies: Vec<Vec<u8>>) -> Vec<u16> {
+    pub(crate) async fn post_all(&self, bodies: Vec<Vec<u8>>) -> Vec<u16> {
         let posts = bodies.iter().map(|body| self.post("/webhook", body));
         futures::future::join_all(posts).await.into_iter().map(|answer| answer.status).collect()
     }
 
-    pub async fn js(&self) -> jetstream::Context {
+    pub(crate) async fn js(&self) -> jetstream::Context {
         let (user, password) = self.nats.credentials().unwrap();
         let options =
             async_nats::ConnectOptions::with_user_and_password(user.into(), password.into());
@@ -155,24 +155,24 @@ impl Door {
         )
     }
 
-    pub async fn raw(&self) -> stream::Stream {
+    pub(crate) async fn raw(&self) -> stream::Stream {
         self.js().await.get_stream("META_RAW").await.unwrap()
     }
 
     /// How many raw webhooks are stored.
-    pub async fn stored(&self) -> u64 {
+    pub(crate) async fn stored(&self) -> u64 {
         self.raw().await.get_info().await.unwrap().state.messages
     }
 
     /// The newest raw webhook.
-    pub async fn newest(&self) -> jetstream::message::StreamMessage {
+    pub(crate) async fn newest(&self) -> jetstream::message::StreamMessage {
         let raw = self.raw().await;
         let last = raw.get_info().await.unwrap().state.last_sequence;
         raw.get_raw_message(last).await.unwrap()
     }
 
     /// Sends bytes as they are and reads until the server closes or stays silent for `patience`.
-    pub async fn raw_exchange(&self, pieces: &[&[u8]], patience: Duration) -> String {
+    pub(crate) async fn raw_exchange(&self, pieces: &[&[u8]], patience: Duration) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         for piece in pieces {
             // A server that has answered already may not take the rest.
@@ -183,14 +183,14 @@ impl Door {
     }
 
     /// Asks ingest to stop and waits for it.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         self.run.await.unwrap().unwrap();
     }
 }
 
 /// Reads until the other side closes or stays silent for `patience`.
-pub async fn read_all(stream: &mut TcpStream, patience: Duration) -> String {
+pub(crate) async fn read_all(stream: &mut TcpStream, patience: Duration) -> String {
     let mut read = Vec::new();
     let mut piece = [0; 4096];
     while let Ok(Ok(length @ 1..)) = tokio::time::timeout(patience, stream.read(&mut piece)).await {
@@ -200,7 +200,7 @@ pub async fn read_all(stream: &mut TcpStream, patience: Duration) -> String {
 }
 
 /// A small webhook of its own.
-pub fn body(n: usize) -> Vec<u8> {
+pub(crate) fn body(n: usize) -> Vec<u8> {
     format!(
         r#"{{"object":"instagram","entry":[{{"id":"1784140000000{:04}","time":{n}}}]}}"#,
         n % 50
@@ -209,7 +209,7 @@ pub fn body(n: usize) -> Vec<u8> {
 }
 
 /// The one problem body.
-pub fn problem(answer: &Answer) -> Value {
+pub(crate) fn problem(answer: &Answer) -> Value {
     let value: Value = serde_json::from_str(&answer.text).unwrap();
     assert_eq!(value["status"], answer.status, "{answer:?}");
     value
