@@ -15,7 +15,9 @@ use crate::reach;
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Connects an account, or gives it a new token
-    #[command(after_help = "Example:\n  hookline accounts add --channel instagram --login instagram --id 17841400000000001 --token-env IG_TOKEN")]
+    #[command(
+        after_help = "Example:\n  hookline accounts add --channel instagram --login instagram --id 17841400000000001 --token-env IG_TOKEN"
+    )]
     Add(Box<Add>),
     /// Lists accounts; never their tokens
     List {
@@ -24,7 +26,9 @@ pub enum Verb {
         output: Output,
     },
     /// Asks Graph whether token, scopes and webhook subscription work
-    #[command(after_help = "Examples:\n  hookline accounts check\n  hookline accounts check instagram/17841400000000001")]
+    #[command(
+        after_help = "Examples:\n  hookline accounts check\n  hookline accounts check instagram/17841400000000001"
+    )]
     Check {
         /// The account, as ID or CHANNEL/ID; all where absent
         account: Option<String>,
@@ -98,7 +102,9 @@ pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
     match verb {
         Verb::Add(add) => self::add(*add, &accounts).await,
         Verb::List { output } => list(&accounts, output).await,
-        Verb::Check { account, output } => check(&accounts, settings, account.as_deref(), output).await,
+        Verb::Check { account, output } => {
+            check(&accounts, settings, account.as_deref(), output).await
+        }
         Verb::Remove { account } => {
             let (channel, id) = find(&accounts, &account).await?;
             accounts.remove(channel, &id).await.map_err(told)?;
@@ -120,7 +126,12 @@ async fn add(add: Add, accounts: &AccountStore) -> anyhow::Result<Exit> {
     let token = std::env::var(&add.token_env)
         .ok()
         .filter(|token| !token.trim().is_empty())
-        .ok_or_else(|| Failure::usage(format!("--token-env: the environment variable {} is not set", add.token_env)))?;
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "--token-env: the environment variable {} is not set",
+                add.token_env
+            ))
+        })?;
     let new = NewAccount {
         channel: match add.channel {
             ChannelWord::Instagram => Channel::Instagram,
@@ -140,7 +151,10 @@ async fn add(add: Add, accounts: &AccountStore) -> anyhow::Result<Exit> {
     };
     let fresh = accounts.add(&new).await.map_err(told)?;
     let what = if fresh { "Added" } else { "Reconnected" };
-    say(format!("{what} {}/{}. `hookline accounts check {}` asks Graph whether it works.", new.channel, new.id, new.id));
+    say(format!(
+        "{what} {}/{}. `hookline accounts check {}` asks Graph whether it works.",
+        new.channel, new.id, new.id
+    ));
     Ok(Exit::Done)
 }
 
@@ -177,7 +191,9 @@ async fn list(accounts: &AccountStore, output: Output) -> anyhow::Result<Exit> {
         .map(|row| {
             let account = row.account;
             let state = match row.state_reason {
-                Some(reason) if account.stopped => format!("stopped since {}: {reason}", row.state_since),
+                Some(reason) if account.stopped => {
+                    format!("stopped since {}: {reason}", row.state_since)
+                }
                 _ => "active".to_owned(),
             };
             let auto = if account.auto_reply.is_some() { "yes" } else { "no" };
@@ -235,7 +251,13 @@ async fn check(
             let rows: Vec<Vec<String>> = rows
                 .into_iter()
                 .map(|(account, finding)| {
-                    vec![account, finding.check.to_owned(), finding.level.as_str().to_owned(), finding.text, finding.fix]
+                    vec![
+                        account,
+                        finding.check.to_owned(),
+                        finding.level.as_str().to_owned(),
+                        finding.text,
+                        finding.fix,
+                    ]
                 })
                 .collect();
             table(&["account", "check", "level", "finding", "fix"], &rows);
@@ -247,19 +269,27 @@ async fn check(
 /// An account named as `ID` or `CHANNEL/ID`.
 async fn find(accounts: &AccountStore, wanted: &str) -> anyhow::Result<(Channel, AccountId)> {
     let (channel, id) = match wanted.split_once('/') {
-        Some((channel, id)) => {
-            (Some(channel.parse::<Channel>().map_err(|error| Failure::usage(error.to_string()))?), id)
-        }
+        Some((channel, id)) => (
+            Some(channel.parse::<Channel>().map_err(|error| Failure::usage(error.to_string()))?),
+            id,
+        ),
         None => (None, wanted),
     };
     let rows = accounts.list().await.map_err(told)?;
     let matching: Vec<_> = rows
         .into_iter()
-        .filter(|row| row.account.id.as_str() == id && channel.is_none_or(|channel| channel == row.account.channel))
+        .filter(|row| {
+            row.account.id.as_str() == id
+                && channel.is_none_or(|channel| channel == row.account.channel)
+        })
         .collect();
     match matching.as_slice() {
         [row] => Ok((row.account.channel, row.account.id.clone())),
-        [] => Err(Failure::usage(format!("no account `{wanted}`: `hookline accounts list` shows them"))),
-        _ => Err(Failure::usage(format!("`{wanted}` is an account on both channels: write instagram/{id} or messenger/{id}"))),
+        [] => Err(Failure::usage(format!(
+            "no account `{wanted}`: `hookline accounts list` shows them"
+        ))),
+        _ => Err(Failure::usage(format!(
+            "`{wanted}` is an account on both channels: write instagram/{id} or messenger/{id}"
+        ))),
     }
 }

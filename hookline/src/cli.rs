@@ -37,7 +37,9 @@ enum Verb {
     /// The inbox API
     Api,
     /// The Meta simulator alone: Graph API and signed webhook deliveries
-    #[command(after_help = "Variables:\n  SIMULATOR_LISTEN (127.0.0.1:8085)  SIMULATOR_SEED (1)  SIMULATOR_WEBHOOK_URL  META_APP_SECRETS")]
+    #[command(
+        after_help = "Variables:\n  SIMULATOR_LISTEN (127.0.0.1:8085)  SIMULATOR_SEED (1)  SIMULATOR_WEBHOOK_URL  META_APP_SECRETS"
+    )]
     Simulate,
     /// Accounts we may speak for
     #[command(subcommand)]
@@ -61,7 +63,11 @@ pub struct Printed {
 fn variables_help() -> String {
     let mut text = String::from("Variables (also in .env and --config FILE.toml):\n");
     for variable in runtime::config::VARIABLES {
-        let default = if variable.default.is_empty() { String::new() } else { format!(" [{}]", variable.default) };
+        let default = if variable.default.is_empty() {
+            String::new()
+        } else {
+            format!(" [{}]", variable.default)
+        };
         text.push_str(&format!("  {:<28} {}{default}\n", variable.name, variable.meaning));
     }
     text
@@ -73,7 +79,10 @@ fn variables_help() -> String {
 /// Of the verb; [`crate::exit::report`] knows the exit code.
 pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let config = arguments.config;
-    let load = |with_up| Settings::load(config.as_deref(), &std::env::current_dir()?, with_up).map_err(anyhow::Error::from);
+    let load = |with_up| {
+        Settings::load(config.as_deref(), &std::env::current_dir()?, with_up)
+            .map_err(anyhow::Error::from)
+    };
     match arguments.verb {
         Verb::Up { simulate } => up::run(up::Options { simulate, config }).await,
         Verb::Ingest => role(load(true)?, Role::Ingest).await,
@@ -81,12 +90,17 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Projector => role(load(true)?, Role::Projector).await,
         Verb::Api => role(load(true)?, Role::Api).await,
         Verb::Simulate => simulate(&load(false)?).await,
-        Verb::Accounts(verb) => accounts::run(verb, &for_operator(load(true)?, &["DATABASE_URL", "ENCRYPTION_KEY"])?).await,
+        Verb::Accounts(verb) => {
+            accounts::run(verb, &for_operator(load(true)?, &["DATABASE_URL", "ENCRYPTION_KEY"])?)
+                .await
+        }
         Verb::Status(printed) => {
-            status::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output).await
+            status::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output)
+                .await
         }
         Verb::Doctor(printed) => {
-            doctor::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output).await
+            doctor::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output)
+                .await
         }
     }
 }
@@ -110,7 +124,9 @@ async fn role(settings: Settings, role: Role) -> anyhow::Result<Exit> {
     match role {
         Role::Ingest => ingest::run(settings, shutdown).await?,
         Role::Worker => worker::run(settings, shutdown).await?,
-        Role::Projector => projector::run(settings, shutdown).await?,
+        Role::Projector => {
+            projector::run(projector::Config::from_settings(&settings)?, shutdown).await?
+        }
         Role::Api => api::run(settings, shutdown).await?,
     }
     Ok(Exit::Done)
@@ -118,8 +134,10 @@ async fn role(settings: Settings, role: Role) -> anyhow::Result<Exit> {
 
 async fn simulate(settings: &Settings) -> anyhow::Result<Exit> {
     let _telemetry = runtime::telemetry::init("simulate", settings)?;
-    let read = |name: &str| std::env::var(name).ok().or_else(|| settings.get(name).map(str::to_owned));
-    let config = simulator::SimulatorConfig::from_variables(read).map_err(|error| Failure::usage(error.to_string()))?;
+    let read =
+        |name: &str| std::env::var(name).ok().or_else(|| settings.get(name).map(str::to_owned));
+    let config = simulator::SimulatorConfig::from_variables(read)
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let traffic = config.webhook_url.is_some().then(simulator::Traffic::default);
     let shutdown = runtime::shutdown::on_signal()?;
     simulator::run(config, traffic, shutdown.cancelled_owned()).await?;

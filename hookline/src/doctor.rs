@@ -30,8 +30,19 @@ pub struct Finding {
 struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn add(&mut self, level: &'static str, check: &str, finding: impl Into<String>, fix: impl Into<String>) {
-        self.0.push(Finding { check: check.to_owned(), level, finding: finding.into(), fix: fix.into() });
+    fn add(
+        &mut self,
+        level: &'static str,
+        check: &str,
+        finding: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            check: check.to_owned(),
+            level,
+            finding: finding.into(),
+            fix: fix.into(),
+        });
     }
 
     fn ok(&mut self, check: &str, finding: impl Into<String>) {
@@ -56,7 +67,9 @@ pub async fn run(settings: &Settings, output: Output) -> anyhow::Result<Exit> {
             let rows: Vec<Vec<String>> = findings
                 .0
                 .iter()
-                .map(|f| vec![f.level.to_owned(), f.check.clone(), f.finding.clone(), f.fix.clone()])
+                .map(|f| {
+                    vec![f.level.to_owned(), f.check.clone(), f.finding.clone(), f.fix.clone()]
+                })
                 .collect();
             table(&["level", "check", "finding", "fix"], &rows);
         }
@@ -73,12 +86,18 @@ async fn broker(settings: &Settings, findings: &mut Findings) -> anyhow::Result<
     let (client, js) = match reach::broker(&config).await {
         Ok(reached) => reached,
         Err(error) => {
-            findings.add("problem", "broker", format!("{error:#}"), "start nats-server, or correct NATS_URL");
+            findings.add(
+                "problem",
+                "broker",
+                format!("{error:#}"),
+                "start nats-server, or correct NATS_URL",
+            );
             return Ok(false);
         }
     };
     let info = client.server_info();
-    let version: Vec<u32> = info.version.split(['.', '-']).filter_map(|part| part.parse().ok()).collect();
+    let version: Vec<u32> =
+        info.version.split(['.', '-']).filter_map(|part| part.parse().ok()).collect();
     match version.as_slice() {
         [major, minor, ..] if (*major, *minor) >= SERVER_MIN => {
             findings.ok("broker version", info.version.clone());
@@ -116,7 +135,12 @@ async fn broker(settings: &Settings, findings: &mut Findings) -> anyhow::Result<
         }
     }
     if !config.require_sync {
-        findings.add("warning", "durability", "NATS_REQUIRE_SYNC=false", "unset it before real customers write");
+        findings.add(
+            "warning",
+            "durability",
+            "NATS_REQUIRE_SYNC=false",
+            "unset it before real customers write",
+        );
     }
     for name in StreamName::ALL {
         let wanted = streams::desired(name, &config);
@@ -149,7 +173,12 @@ async fn database(settings: &Settings, findings: &mut Findings) -> bool {
     let pool = match reach::postgres(settings).await {
         Ok(pool) => pool,
         Err(error) => {
-            findings.add("problem", "postgres", format!("{error:#}"), "start Postgres, or correct DATABASE_URL");
+            findings.add(
+                "problem",
+                "postgres",
+                format!("{error:#}"),
+                "start Postgres, or correct DATABASE_URL",
+            );
             return false;
         }
     };
@@ -160,7 +189,12 @@ async fn database(settings: &Settings, findings: &mut Findings) -> bool {
     if version >= 150_000 {
         findings.ok("postgres version", format!("{}.{}", version / 10_000, version % 10_000));
     } else {
-        findings.add("problem", "postgres version", format!("{}", version / 10_000), "use Postgres 15 or newer");
+        findings.add(
+            "problem",
+            "postgres version",
+            format!("{}", version / 10_000),
+            "use Postgres 15 or newer",
+        );
     }
     let schemas: BTreeSet<String> = sqlx::query_scalar("select nspname::text from pg_namespace")
         .fetch_all(&pool)
@@ -172,12 +206,21 @@ async fn database(settings: &Settings, findings: &mut Findings) -> bool {
         if schemas.contains(schema) {
             findings.ok(&format!("schema {schema}"), "there");
         } else {
-            findings.add("problem", &format!("schema {schema}"), "missing", format!("start `hookline {role}`: it migrates its own schema"));
+            findings.add(
+                "problem",
+                &format!("schema {schema}"),
+                "missing",
+                format!("start `hookline {role}`: it migrates its own schema"),
+            );
         }
     }
-    match sqlx::query_scalar::<_, i64>("select count(*) from worker.accounts").fetch_one(&pool).await {
+    match sqlx::query_scalar::<_, i64>("select count(*) from worker.accounts")
+        .fetch_one(&pool)
+        .await
+    {
         Ok(0) => findings.add("warning", "accounts", "none", "`hookline accounts add`"),
-        Ok(count) => findings.ok("accounts", format!("{count} (`hookline accounts check` asks Graph about them)")),
+        Ok(count) => findings
+            .ok("accounts", format!("{count} (`hookline accounts check` asks Graph about them)")),
         Err(_) => {}
     }
     true
@@ -199,22 +242,32 @@ fn secrets(settings: &Settings, findings: &mut Findings) {
     if settings.get("ENCRYPTION_KEY").is_some()
         && let Err(error) = worker::config::seal(settings)
     {
-        findings.add("problem", "ENCRYPTION_KEY", error.to_string(), "make one with `openssl rand -hex 32`");
+        findings.add(
+            "problem",
+            "ENCRYPTION_KEY",
+            error.to_string(),
+            "make one with `openssl rand -hex 32`",
+        );
     }
 }
 
 async fn graph(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
     runtime::tls::install();
     let http = reqwest::Client::builder().timeout(reach::PATIENCE).build()?;
-    for (name, default) in
-        [("GRAPH_FACEBOOK_URL", "https://graph.facebook.com"), ("GRAPH_INSTAGRAM_URL", "https://graph.instagram.com")]
-    {
+    for (name, default) in [
+        ("GRAPH_FACEBOOK_URL", "https://graph.facebook.com"),
+        ("GRAPH_INSTAGRAM_URL", "https://graph.instagram.com"),
+    ] {
         let url = settings.url(name, default)?;
         // Any HTTP answer will do: without a token Graph refuses.
         match http.get(url.clone()).send().await {
             Ok(_) => findings.ok(name, format!("{} answers", url.host_str().unwrap_or_default())),
             Err(error) => {
-                let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
+                let why = if error.is_timeout() {
+                    "does not answer in time"
+                } else {
+                    "cannot be reached"
+                };
                 findings.add(
                     "problem",
                     name,

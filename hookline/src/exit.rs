@@ -78,7 +78,9 @@ fn code_of(error: &anyhow::Error) -> Exit {
         }
         if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
             return match error {
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_) => Exit::Unreachable,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_) => {
+                    Exit::Unreachable
+                }
                 _ => Exit::SomeFailed,
             };
         }
@@ -111,8 +113,11 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) {
             .unwrap_or(0)
     };
     let line = |cells: Vec<&str>| {
-        let padded: Vec<String> =
-            cells.iter().enumerate().map(|(column, cell)| format!("{cell:<1$}", width(column))).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| format!("{cell:<width$}", width = width(column)))
+            .collect();
         say(padded.join("  ").trim_end());
     };
     line(header.to_vec());

@@ -15,13 +15,18 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Exit code 4 where the broker does not answer.
-pub async fn broker(config: &NatsConfig) -> anyhow::Result<(async_nats::Client, jetstream::Context)> {
+pub async fn broker(
+    config: &NatsConfig,
+) -> anyhow::Result<(async_nats::Client, jetstream::Context)> {
     runtime::tls::install();
-    let options = async_nats::ConnectOptions::new().name("hookline-operator").connection_timeout(PATIENCE);
+    let options =
+        async_nats::ConnectOptions::new().name("hookline-operator").connection_timeout(PATIENCE);
     let (options, servers) = runtime::broker::identify(options, config).await?;
     match tokio::time::timeout(PATIENCE, options.connect(servers)).await {
         Ok(Ok(client)) => Ok((client.clone(), jetstream::new(client))),
-        Ok(Err(error)) => Err(Failure::unreachable(format!("NATS_URL: the broker cannot be reached: {error}"))),
+        Ok(Err(error)) => {
+            Err(Failure::unreachable(format!("NATS_URL: the broker cannot be reached: {error}")))
+        }
         Err(_) => Err(Failure::unreachable("NATS_URL: the broker does not answer")),
     }
 }
@@ -39,7 +44,9 @@ pub async fn postgres(settings: &Settings) -> anyhow::Result<PgPool> {
     let pool = runtime::db::pool(settings, "operator", 4)?;
     match tokio::time::timeout(PATIENCE, sqlx::query("select 1").execute(&pool)).await {
         Ok(Ok(_)) => Ok(pool),
-        Ok(Err(error)) => Err(Failure::unreachable(format!("DATABASE_URL: Postgres cannot be reached: {error}"))),
+        Ok(Err(error)) => {
+            Err(Failure::unreachable(format!("DATABASE_URL: Postgres cannot be reached: {error}")))
+        }
         Err(_) => Err(Failure::unreachable("DATABASE_URL: Postgres does not answer")),
     }
 }

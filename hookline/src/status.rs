@@ -69,13 +69,29 @@ async fn read(settings: &Settings) -> anyhow::Result<Status> {
         }
         runtime::durability::Durability::NotDurable(reason) => format!("NOT DURABLE: {reason}"),
     };
-    let durability = if config.require_sync { durability } else { format!("{durability} (NATS_REQUIRE_SYNC=false)") };
+    let durability = if config.require_sync {
+        durability
+    } else {
+        format!("{durability} (NATS_REQUIRE_SYNC=false)")
+    };
     let now = runtime::now();
     let mut stages = vec![normalize_stage(&js, &pool, now).await?];
     for (stage, table, name, stream, filter) in [
-        ("commands", "worker.positions", "commands", subjects::INBOX_COMMANDS, subjects::COMMAND_ALL),
-        ("automate", "worker.positions", "automate", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
-        ("project", "inbox_v1.positions", "inbox", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
+        (
+            "commands",
+            "worker.positions",
+            "commands",
+            subjects::INBOX_COMMANDS,
+            subjects::COMMAND_ALL,
+        ),
+        (
+            "automate",
+            "worker.positions",
+            worker::automate::NAME,
+            subjects::INBOX_EVENTS,
+            worker::automate::FILTER,
+        ),
+        ("project", "inbox_v1.positions", "projector", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
     ] {
         let position = position(&pool, table, name).await?;
         let (lag, oldest) = behind(&js, stream, filter, position).await?;
@@ -86,26 +102,43 @@ async fn read(settings: &Settings) -> anyhow::Result<Status> {
         .await;
     let accounts_stopped = absent_is_empty(accounts)?
         .into_iter()
-        .map(|row| (format!("{}/{}", row.get::<String, _>("channel"), row.get::<String, _>("id")), row.get("reason")))
+        .map(|row| {
+            (
+                format!("{}/{}", row.get::<String, _>("channel"), row.get::<String, _>("id")),
+                row.get("reason"),
+            )
+        })
         .collect();
     Ok(Status {
         at: now,
         durability,
         stages,
-        waiting_room: count(&pool, "select count(*) from worker.waiting where state <> 'resolved'").await?,
-        unresolved: count(&pool, "select count(*) from worker.waiting where state = 'unresolved'").await?,
-        commands_open: count(&pool, "select count(*) from worker.commands where finished_at is null").await?,
-        unknown_sends: count(&pool, "select count(*) from worker.commands where state = 'unknown'").await?,
+        waiting_room: count(&pool, "select count(*) from worker.waiting where state <> 'resolved'")
+            .await?,
+        unresolved: count(&pool, "select count(*) from worker.waiting where state = 'unresolved'")
+            .await?,
+        commands_open: count(
+            &pool,
+            "select count(*) from worker.commands where finished_at is null",
+        )
+        .await?,
+        unknown_sends: count(&pool, "select count(*) from worker.commands where state = 'unknown'")
+            .await?,
         dead_letters: count(&pool, "select count(*) from inbox_v1.parked").await?,
         accounts_stopped,
     })
 }
 
-async fn normalize_stage(js: &jetstream::Context, pool: &PgPool, now: Timestamp) -> anyhow::Result<Stage> {
+async fn normalize_stage(
+    js: &jetstream::Context,
+    pool: &PgPool,
+    now: Timestamp,
+) -> anyhow::Result<Stage> {
     let (mut lag, mut oldest) = (0, None);
     for shard in 0..subjects::SHARDS {
         let position = position(pool, "worker.positions", &format!("raw-{shard:02}")).await?;
-        let (waiting, first) = behind(js, subjects::META_RAW, &subjects::raw_shard_filter(shard), position).await?;
+        let (waiting, first) =
+            behind(js, subjects::META_RAW, &subjects::raw_shard_filter(shard), position).await?;
         lag += waiting;
         oldest = [oldest, first].into_iter().flatten().min();
     }
@@ -120,7 +153,11 @@ fn age(oldest: Option<Timestamp>, now: Timestamp) -> Option<u64> {
 fn absent_is_empty<T: Default>(result: sqlx::Result<T>) -> anyhow::Result<T> {
     match result {
         Ok(value) => Ok(value),
-        Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "3F000")) => Ok(T::default()),
+        Err(sqlx::Error::Database(error))
+            if matches!(error.code().as_deref(), Some("42P01" | "3F000")) =>
+        {
+            Ok(T::default())
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -131,7 +168,8 @@ async fn count(pool: &PgPool, query: &'static str) -> anyhow::Result<i64> {
 
 async fn position(pool: &PgPool, table: &'static str, name: &str) -> anyhow::Result<u64> {
     let query = sqlx::AssertSqlSafe(format!("select seq from {table} where name = $1"));
-    let stored: sqlx::Result<Option<i64>> = sqlx::query_scalar(query).bind(name).fetch_optional(pool).await;
+    let stored: sqlx::Result<Option<i64>> =
+        sqlx::query_scalar(query).bind(name).fetch_optional(pool).await;
     Ok(u64::try_from(absent_is_empty(stored)?.unwrap_or(0)).unwrap_or(0))
 }
 
@@ -144,7 +182,9 @@ async fn behind(
 ) -> anyhow::Result<(u64, Option<Timestamp>)> {
     let stream = match js.get_stream(stream).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(ref cause) if cause.code() == 404) => return Ok((0, None)),
+        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(ref cause) if cause.code() == 404) => {
+            return Ok((0, None));
+        }
         Err(error) => return Err(reach::broker_error(&error)),
     };
     let config = pull::Config {
@@ -156,7 +196,8 @@ async fn behind(
         inactive_threshold: std::time::Duration::from_secs(5),
         ..pull::Config::default()
     };
-    let consumer = stream.create_consumer(config).await.map_err(|error| reach::broker_error(&error))?;
+    let consumer =
+        stream.create_consumer(config).await.map_err(|error| reach::broker_error(&error))?;
     let info = consumer.cached_info();
     let (name, pending) = (info.name.clone(), info.num_pending);
     let first = if pending == 0 {
@@ -164,7 +205,9 @@ async fn behind(
     } else {
         let message = stream.direct_get_next_for_subject(filter, Some(position + 1)).await.ok();
         message.map(|message| {
-            Timestamp::from_millis(i64::try_from(message.time.unix_timestamp_nanos() / 1_000_000).unwrap_or(0))
+            Timestamp::from_millis(
+                i64::try_from(message.time.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
+            )
         })
     };
     // It lapses by itself where this fails.
@@ -177,7 +220,9 @@ fn print(status: &Status) {
         .stages
         .iter()
         .map(|stage| {
-            let oldest = stage.oldest_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+            let oldest = stage
+                .oldest_seconds
+                .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
             vec![stage.stage.clone(), stage.lag.to_string(), oldest]
         })
         .collect();

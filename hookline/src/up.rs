@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use runtime::config::{Origin, Settings, UP_FOLDER};
+use runtime::broker::Broker;
+use runtime::config::{NatsConfig, Origin, Settings, UP_FOLDER};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::{Exit, Failure, say};
@@ -81,17 +82,35 @@ async fn run_with_servers(
     let mut roles = tokio::task::JoinSet::new();
     let admin_stop = stop.clone();
     roles.spawn(async move {
-        runtime::serve::serve(admin_listener, admin_router, runtime::serve::Limits::default(), admin_stop).await;
+        runtime::serve::serve(
+            admin_listener,
+            admin_router,
+            runtime::serve::Limits::default(),
+            admin_stop,
+        )
+        .await;
         ("admin", anyhow::Ok(()))
     });
     let token = stop.clone();
     roles.spawn(async move { ("ingest", ingest.run(token).await) });
     let token = stop.clone();
     roles.spawn(async move { ("api", api.run(token).await) });
-    let (token, config, checks) = (stop.clone(), settings.clone(), health.clone());
-    roles.spawn(async move { ("worker", worker::run_with_health(config, checks, token).await) });
-    let (token, config, checks) = (stop.clone(), settings.clone(), health.clone());
-    roles.spawn(async move { ("projector", projector::run_with_health(config, checks, token).await) });
+    let broker =
+        Broker::connect("up", NatsConfig::from_settings(&settings)?, worker::NEEDS, stop.clone())
+            .await?;
+    let pool = runtime::db::pool(&settings, "up", 60)?;
+    runtime::health::watch_broker(&health, &broker, stop.clone());
+    runtime::health::watch_postgres(&health, &pool, stop.clone());
+    let working = worker::work(
+        worker::Config::from_settings(&settings)?,
+        broker.clone(),
+        pool.clone(),
+        health.clone(),
+        stop.clone(),
+    );
+    roles.spawn(async move { ("worker", working.await) });
+    let projecting = projector::project(broker, pool, health.clone(), stop.clone());
+    roles.spawn(async move { ("projector", projecting.await) });
 
     let started = async {
         wait_ready(door, inbox, admin).await;
@@ -116,7 +135,9 @@ async fn run_with_servers(
     stop.cancel();
     let drain = async { while roles.join_next().await.is_some() {} };
     if tokio::time::timeout(runtime::shutdown::DRAIN, drain).await.is_err() {
-        tracing::warn!("Some work did not finish in time; it goes on from the stored positions at the next start");
+        tracing::warn!(
+            "Some work did not finish in time; it goes on from the stored positions at the next start"
+        );
     }
     if let Some(meta) = meta {
         meta.stop().await;
@@ -127,7 +148,9 @@ async fn run_with_servers(
     }
 }
 
-fn first_error(ended: Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>) -> anyhow::Error {
+fn first_error(
+    ended: Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>,
+) -> anyhow::Error {
     match ended {
         Ok((role, Ok(()))) => anyhow::anyhow!("{role} stopped by itself"),
         Ok((role, Err(error))) => error.context(format!("{role} cannot go on")),
@@ -157,7 +180,10 @@ fn take_lock(folder: &Path) -> anyhow::Result<File> {
         .with_context(|| format!("opening {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(_) => Err(Failure::refused(format!("another `hookline up` runs in this folder ({} is locked)", path.display()))),
+        Err(_) => Err(Failure::refused(format!(
+            "another `hookline up` runs in this folder ({} is locked)",
+            path.display()
+        ))),
     }
 }
 
@@ -202,7 +228,8 @@ impl Servers {
 /// The default port, or a free one where it is taken.
 fn free_address(default: u16) -> anyhow::Result<SocketAddr> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let listener = TcpListener::bind((loopback, default)).or_else(|_| TcpListener::bind((loopback, 0)))?;
+    let listener =
+        TcpListener::bind((loopback, default)).or_else(|_| TcpListener::bind((loopback, 0)))?;
     Ok(listener.local_addr()?)
 }
 
@@ -216,29 +243,39 @@ fn write_env(
 ) -> anyhow::Result<()> {
     let mut values: BTreeMap<String, String> = runtime::config::VARIABLES
         .iter()
-        .filter_map(|variable| Some((variable.name.to_owned(), settings.get(variable.name)?.to_owned())))
+        .filter_map(|variable| {
+            Some((variable.name.to_owned(), settings.get(variable.name)?.to_owned()))
+        })
         .collect();
     values.insert("HOOKLINE_INGEST_URL".to_owned(), format!("http://{door}"));
     values.insert("HOOKLINE_API_URL".to_owned(), format!("http://{inbox}"));
     values.insert("HOOKLINE_API_TOKEN".to_owned(), first_token(settings));
-    values.insert("HOOKLINE_ADMIN_URL".to_owned(), format!("http://{}", settings.get("ADMIN_LISTEN").unwrap_or_default()));
+    values.insert(
+        "HOOKLINE_ADMIN_URL".to_owned(),
+        format!("http://{}", settings.get("ADMIN_LISTEN").unwrap_or_default()),
+    );
     if let Some(meta) = meta {
         values.insert("HOOKLINE_SIMULATOR_URL".to_owned(), meta.url());
     }
     let path = folder.join("env");
-    files::write_private(&path, &files::pairs(&values)).with_context(|| format!("writing {}", path.display()))
+    files::write_private(&path, &files::pairs(&values))
+        .with_context(|| format!("writing {}", path.display()))
 }
 
 /// The bare first API token, for curl.
 fn first_token(settings: &Settings) -> String {
-    let first = settings.get("API_TOKENS").unwrap_or_default().split(',').next().unwrap_or_default();
+    let first =
+        settings.get("API_TOKENS").unwrap_or_default().split(',').next().unwrap_or_default();
     let token = first.split_once('=').map_or(first, |(_, token)| token);
     token.split(':').next().unwrap_or_default().to_owned()
 }
 
 /// Waits until all roles say that they are ready; a role that cannot go on ends `up` elsewhere.
 async fn wait_ready(door: SocketAddr, inbox: SocketAddr, admin: SocketAddr) {
-    let Ok(http) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build() else { return };
+    let Ok(http) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()
+    else {
+        return;
+    };
     for address in [door, inbox, admin] {
         let url = format!("http://{address}/readyz");
         let mut said = false;
@@ -262,14 +299,19 @@ fn announce(
     meta: Option<&demo::Meta>,
 ) {
     say("hookline is up.");
-    say(format!("  webhooks   http://{door}/webhook  (also /webhooks/instagram, /webhooks/facebook)"));
+    say(format!(
+        "  webhooks   http://{door}/webhook  (also /webhooks/instagram, /webhooks/facebook)"
+    ));
     say(format!("  inbox API  http://{inbox}/v1/conversations  (docs: http://{inbox}/docs)"));
     say(format!("  health     http://{admin}/readyz  (metrics: /metrics)"));
     if let Some(meta) = meta {
         say(format!("  Meta       {}  (simulated: people write, Graph answers)", meta.url()));
     }
     say(format!("  API token  {}", first_token(settings)));
-    say(format!("  settings   {}/{UP_FOLDER}/env  (other `hookline` verbs in this folder find them)", here.display()));
+    say(format!(
+        "  settings   {}/{UP_FOLDER}/env  (other `hookline` verbs in this folder find them)",
+        here.display()
+    ));
     say(format!(
         "Look here: curl -s -H 'Authorization: Bearer {}' http://{inbox}/v1/conversations",
         first_token(settings)

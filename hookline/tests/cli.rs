@@ -22,7 +22,9 @@ fn usage_errors_exit_2_and_help_exits_0() {
     assert_eq!(hookline(&["accounts", "add", "--channel", "telegram"]).0, 2);
     let (code, out, _) = hookline(&["--help"]);
     assert_eq!(code, 0);
-    for verb in ["up", "ingest", "worker", "projector", "api", "simulate", "accounts", "status", "doctor"] {
+    for verb in
+        ["up", "ingest", "worker", "projector", "api", "simulate", "accounts", "status", "doctor"]
+    {
         assert!(out.contains(verb), "{verb} is missing in:\n{out}");
     }
 }

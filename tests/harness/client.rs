@@ -15,7 +15,9 @@ where
     loop {
         match check().await {
             Ok(value) => return value,
-            Err(last) if Instant::now() > deadline => panic!("not within {within:?}: {what}; last: {last}"),
+            Err(last) if Instant::now() > deadline => {
+                panic!("not within {within:?}: {what}; last: {last}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
@@ -44,7 +46,8 @@ pub struct Meta {
 impl Meta {
     pub fn new(url: String, secret: &str) -> Self {
         runtime::tls::install();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(15)).build().unwrap();
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(15)).build().unwrap();
         Self { http, url, secret: secret.to_owned() }
     }
 
@@ -91,7 +94,8 @@ pub struct Api {
 impl Api {
     pub fn new(url: String, token: &str) -> Self {
         runtime::tls::install();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(40)).build().unwrap();
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(40)).build().unwrap();
         Self { http, url, token: token.to_owned() }
     }
 
@@ -105,7 +109,13 @@ impl Api {
 
     /// A POST with an `Idempotency-Key`.
     pub async fn post_once(&self, path: &str, key: &str, body: Value) -> (u16, Value) {
-        self.send(self.http.post(format!("{}{path}", self.url)).header("idempotency-key", key).json(&body)).await
+        self.send(
+            self.http
+                .post(format!("{}{path}", self.url))
+                .header("idempotency-key", key)
+                .json(&body),
+        )
+        .await
     }
 
     pub async fn delete(&self, path: &str, body: Value) -> (u16, Value) {

@@ -107,7 +107,8 @@ impl Lab {
         let (nats, postgres, simulator) = (nats.unwrap(), postgres.unwrap(), simulator.unwrap());
         postgres.create_database("hookline").await.unwrap();
         let url = postgres.url("hookline");
-        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(4).connect_lazy(&url).unwrap();
+        let pool =
+            sqlx::postgres::PgPoolOptions::new().max_connections(4).connect_lazy(&url).unwrap();
         let settings = [
             ("NATS_URL", nats.url()),
             ("NATS_MONITOR_URL", nats.monitor_url()),
@@ -127,7 +128,16 @@ impl Lab {
             ("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned())),
         ];
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { nats, postgres, simulator, settings, roles: BTreeMap::new(), ports: BTreeMap::new(), folder, pool }
+        Self {
+            nats,
+            postgres,
+            simulator,
+            settings,
+            roles: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            folder,
+            pool,
+        }
     }
 
     /// Servers, Meta and all four roles, ready.
@@ -140,7 +150,7 @@ impl Lab {
             lab.ready(role).await;
         }
         let door = url::Url::parse(&lab.url(Role::Ingest)).unwrap();
-        lab.simulator.set_webhook_url(Some(door));
+        lab.simulator.set_webhook_url(door);
         lab
     }
 
@@ -186,13 +196,15 @@ impl Lab {
     pub async fn ready_nth(&self, role: Role, n: u32) {
         let url = format!("{}/readyz", self.url_nth(role, n));
         let meta = self.meta();
-        eventually(&format!("{} is ready (log in {})", role.name(), self.folder.display()), Duration::from_secs(30), async || {
-            match meta.http.get(&url).send().await {
+        eventually(
+            &format!("{} is ready (log in {})", role.name(), self.folder.display()),
+            Duration::from_secs(30),
+            async || match meta.http.get(&url).send().await {
                 Ok(answer) if answer.status() == 200 => Ok(()),
                 Ok(answer) => Err(answer.text().await.unwrap_or_default()),
                 Err(error) => Err(error.to_string()),
-            }
-        })
+            },
+        )
         .await;
     }
 
@@ -201,7 +213,12 @@ impl Lab {
     }
 
     pub fn url_nth(&self, role: Role, n: u32) -> String {
-        format!("http://{}", self.roles.get(&(role, n)).map_or_else(|| self.ports[&(role, n)], |running| running.address))
+        format!(
+            "http://{}",
+            self.roles
+                .get(&(role, n))
+                .map_or_else(|| self.ports[&(role, n)], |running| running.address)
+        )
     }
 
     /// `kill -9`, and waits for the process to be gone.
@@ -230,7 +247,8 @@ impl Lab {
 
     /// What a role logged.
     pub fn log(&self, role: Role) -> String {
-        std::fs::read_to_string(self.folder.join(format!("{}-0.log", role.name()))).unwrap_or_default()
+        std::fs::read_to_string(self.folder.join(format!("{}-0.log", role.name())))
+            .unwrap_or_default()
     }
 
     /// Runs a verb of the binary; exit code, standard output, standard error.
@@ -238,7 +256,11 @@ impl Lab {
         self.hookline_with(arguments, &[]).await
     }
 
-    pub async fn hookline_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
+    pub async fn hookline_with(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> (i32, String, String) {
         let output = Command::new(hookline_binary())
             .args(arguments)
             .current_dir(&self.folder)
@@ -255,9 +277,26 @@ impl Lab {
     }
 
     /// `hookline accounts add`, which must succeed.
-    pub async fn add_account(&self, channel: &str, login: &str, id: &str, token: &str, more: &[&str]) {
-        let mut arguments =
-            vec!["accounts", "add", "--channel", channel, "--login", login, "--id", id, "--token-env", "TOKEN_OF_TEST"];
+    pub async fn add_account(
+        &self,
+        channel: &str,
+        login: &str,
+        id: &str,
+        token: &str,
+        more: &[&str],
+    ) {
+        let mut arguments = vec![
+            "accounts",
+            "add",
+            "--channel",
+            channel,
+            "--login",
+            login,
+            "--id",
+            id,
+            "--token-env",
+            "TOKEN_OF_TEST",
+        ];
         arguments.extend_from_slice(more);
         let (code, out, err) = self.hookline_with(&arguments, &[("TOKEN_OF_TEST", token)]).await;
         assert_eq!(code, 0, "{out}{err}");
@@ -265,7 +304,10 @@ impl Lab {
 
     /// The webhook door.
     pub fn meta(&self) -> Meta {
-        let url = self.ports.get(&(Role::Ingest, 0)).map_or_else(String::new, |address| format!("http://{address}"));
+        let url = self
+            .ports
+            .get(&(Role::Ingest, 0))
+            .map_or_else(String::new, |address| format!("http://{address}"));
         Meta::new(url, SECRET)
     }
 
@@ -289,7 +331,8 @@ impl Lab {
     pub async fn jetstream(&self) -> async_nats::jetstream::Context {
         let settings = runtime::config::Settings::from_pairs(self.settings.clone());
         let config = runtime::config::NatsConfig::from_settings(&settings).unwrap();
-        let (options, servers) = runtime::broker::identify(async_nats::ConnectOptions::new(), &config).await.unwrap();
+        let (options, servers) =
+            runtime::broker::identify(async_nats::ConnectOptions::new(), &config).await.unwrap();
         let client = options.connect(servers).await.unwrap();
         async_nats::jetstream::new(client)
     }
@@ -317,7 +360,8 @@ impl Lab {
         let mut before = (0, 0);
         let mut same_for = 0;
         eventually("everything is projected", Duration::from_secs(60), async || {
-            let head = (self.last_sequence("META_RAW").await, self.last_sequence("INBOX_EVENTS").await);
+            let head =
+                (self.last_sequence("META_RAW").await, self.last_sequence("INBOX_EVENTS").await);
             let lag = self.lag().await?;
             same_for = if head == before && lag == 0 { same_for + 1 } else { 0 };
             before = head;
@@ -339,7 +383,9 @@ impl Lab {
                 .await
                 .map_err(|error| error.to_string())?;
         let raw = self.last_sequence("META_RAW").await;
-        let behind = |head: u64, at: Option<i64>| head.saturating_sub(u64::try_from(at.unwrap_or(0)).unwrap_or(0));
+        let behind = |head: u64, at: Option<i64>| {
+            head.saturating_sub(u64::try_from(at.unwrap_or(0)).unwrap_or(0))
+        };
         Ok(behind(head, projected) + behind(raw, normalised))
     }
 }

@@ -19,8 +19,11 @@ async fn every_accepted_webhook_is_there_once_whoever_was_killed() {
     let sender = tokio::spawn(async move {
         let mut sending = tokio::task::JoinSet::new();
         for n in 0..WEBHOOKS {
-            let (object, account, path) =
-                if n % 2 == 0 { ("instagram", IG, "/webhooks/instagram") } else { ("page", PAGE, "/webhooks/facebook") };
+            let (object, account, path) = if n % 2 == 0 {
+                ("instagram", IG, "/webhooks/instagram")
+            } else {
+                ("page", PAGE, "/webhooks/facebook")
+            };
             let person = format!("5200000000{:06}", n % PEOPLE);
             let at = began + i64::try_from(n).unwrap();
             let item = text(account, &person, &format!("mid.{n}"), at, &format!("text {n}"));
@@ -64,17 +67,23 @@ async fn every_accepted_webhook_is_there_once_whoever_was_killed() {
     })
     .await;
     lab.settled().await;
-    let rows: Vec<(String, String)> =
-        sqlx::query_as("select message_id, text from inbox.messages").fetch_all(lab.pool()).await.unwrap();
+    let rows: Vec<(String, String)> = sqlx::query_as("select message_id, text from inbox.messages")
+        .fetch_all(lab.pool())
+        .await
+        .unwrap();
     let texts: BTreeMap<_, _> = rows.iter().cloned().collect();
     assert_eq!((rows.len(), texts.len()), (WEBHOOKS, WEBHOOKS));
     for n in 0..WEBHOOKS {
-        assert_eq!(texts.get(&format!("mid.{n}")).map(String::as_str), Some(format!("text {n}").as_str()));
+        assert_eq!(
+            texts.get(&format!("mid.{n}")).map(String::as_str),
+            Some(format!("text {n}").as_str())
+        );
     }
-    let unread: i64 = sqlx::query_scalar("select sum(unread_count)::bigint from inbox.conversations")
-        .fetch_one(lab.pool())
-        .await
-        .unwrap();
+    let unread: i64 =
+        sqlx::query_scalar("select sum(unread_count)::bigint from inbox.conversations")
+            .fetch_one(lab.pool())
+            .await
+            .unwrap();
     assert_eq!(unread, i64::try_from(WEBHOOKS).unwrap());
     // Order: within each conversation the events stand in the order of their raw webhooks.
     let mut last: BTreeMap<String, u64> = BTreeMap::new();

@@ -3,8 +3,11 @@
 
 mod crash;
 mod enrich;
+mod fixtures;
 mod once;
 mod outage;
 mod refuse;
+mod reply;
 mod resolve;
 mod tidy;
+mod up;

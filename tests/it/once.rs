@@ -10,7 +10,8 @@ use tests::{Lab, eventually};
 async fn five_deliveries_split_and_batched_differently_are_one_message_and_one_reply() {
     let lab = Lab::with_all_roles().await;
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
-    lab.add_account("instagram", "instagram", IG, &account.token(), &["--auto-reply", "Thanks!"]).await;
+    lab.add_account("instagram", "instagram", IG, &account.token(), &["--auto-reply", "Thanks!"])
+        .await;
     let (ann, bob) = (account.person("Ann Berg"), account.person("Bob Holm"));
     let at = now();
     let first = text(IG, ann.id(), "mid.ann.1", at, "is it there?");
@@ -20,7 +21,10 @@ async fn five_deliveries_split_and_batched_differently_are_one_message_and_one_r
         instagram(first.clone()),
         instagram(first.clone()),
         body("instagram", &[entry(IG, at + 1, &[first.clone(), other.clone()])]),
-        body("instagram", &[entry(IG, at + 2, &[other.clone()]), entry(IG, at + 2, &[first.clone()])]),
+        body(
+            "instagram",
+            &[entry(IG, at + 2, &[other.clone()]), entry(IG, at + 2, &[first.clone()])],
+        ),
         body("instagram", &[entry(IG, at + 3, &[first.clone(), first.clone()])]),
     ];
     for body in &bodies {
@@ -28,7 +32,11 @@ async fn five_deliveries_split_and_batched_differently_are_one_message_and_one_r
     }
     eventually("both people have their answer", Duration::from_secs(20), async || {
         let seen = (ann.texts_received(), bob.texts_received());
-        if seen == (vec!["Thanks!".to_owned()], vec!["Thanks!".to_owned()]) { Ok(()) } else { Err(format!("{seen:?}")) }
+        if seen == (vec!["Thanks!".to_owned()], vec!["Thanks!".to_owned()]) {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}"))
+        }
     })
     .await;
     // And once more, when everything is known already.
@@ -45,9 +53,13 @@ async fn five_deliveries_split_and_batched_differently_are_one_message_and_one_r
     for conversation in &conversations {
         assert_eq!(conversation["unread_count"], 1, "{conversation}");
         let messages = api.messages(conversation["id"].as_str().unwrap()).await;
-        let seen: Vec<_> = messages.iter().map(|m| (m["direction"].as_str().unwrap(), m["sent_by"].as_str())).collect();
+        let seen: Vec<_> = messages
+            .iter()
+            .map(|m| (m["direction"].as_str().unwrap(), m["sent_by"].as_str()))
+            .collect();
         assert_eq!(seen, [("outbound", Some("api")), ("inbound", None)], "{messages:?}");
     }
-    let received = lab.events().await.iter().filter(|e| e["type"] == "hookline.message.received.v1").count();
+    let received =
+        lab.events().await.iter().filter(|e| e["type"] == "hookline.message.received.v1").count();
     assert_eq!(received, 2);
 }

@@ -24,10 +24,17 @@ async fn shows(lab: &Lab, people: usize) {
     let api = lab.api();
     eventually("every accepted message shows once", Duration::from_secs(60), async || {
         let (status, page) = api.get("/v1/conversations?limit=1").await;
-        if status == 200 && page["total"] == people { Ok(()) } else { Err(format!("{status} {page}")) }
+        if status == 200 && page["total"] == people {
+            Ok(())
+        } else {
+            Err(format!("{status} {page}"))
+        }
     })
     .await;
-    let rows: i64 = sqlx::query_scalar("select count(*) from inbox.messages").fetch_one(lab.pool()).await.unwrap();
+    let rows: i64 = sqlx::query_scalar("select count(*) from inbox.messages")
+        .fetch_one(lab.pool())
+        .await
+        .unwrap();
     assert_eq!(rows, i64::try_from(people).unwrap());
 }
 
@@ -65,7 +72,11 @@ async fn without_the_broker_ingest_refuses_at_once_and_recovers_by_itself() {
 async fn without_postgres_ingest_goes_on_and_the_others_catch_up() {
     let mut lab = lab().await;
     let meta = lab.meta();
-    assert_eq!(meta.post("/webhooks/instagram", &instagram(text(IG, &person(0), "mid.0", now(), "a"))).await, 200);
+    assert_eq!(
+        meta.post("/webhooks/instagram", &instagram(text(IG, &person(0), "mid.0", now(), "a")))
+            .await,
+        200
+    );
     shows(&lab, 1).await;
     lab.postgres.kill9().await.unwrap();
     for n in 1..=20 {
@@ -99,7 +110,13 @@ async fn roles_started_before_their_servers_wait_for_them() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     for role in Role::ALL {
         eventually("alive but not ready", Duration::from_secs(10), async || {
-            let live = lab.meta().http.get(format!("{}/livez", lab.url(role))).send().await.map(|a| a.status().as_u16());
+            let live = lab
+                .meta()
+                .http
+                .get(format!("{}/livez", lab.url(role)))
+                .send()
+                .await
+                .map(|a| a.status().as_u16());
             match live {
                 Ok(200) if readyz(&lab, role).await.0 == 503 => Ok(()),
                 other => Err(format!("{role:?}: {other:?}\n{}", lab.log(role))),

@@ -21,7 +21,9 @@ async fn inbox(api: &Api) -> Vec<(String, Vec<(String, Option<String>)>)> {
         let messages = api.messages(conversation["id"].as_str().unwrap()).await;
         let messages = messages
             .iter()
-            .map(|m| (m["direction"].as_str().unwrap().to_owned(), m["text"].as_str().map(str::to_owned)))
+            .map(|m| {
+                (m["direction"].as_str().unwrap().to_owned(), m["text"].as_str().map(str::to_owned))
+            })
             .collect();
         seen.push((conversation["contact"]["id"].as_str().unwrap().to_owned(), messages));
     }
@@ -33,7 +35,8 @@ async fn becomes(lab: &Lab, expected: &[(&str, &[(&str, Option<&str>)])]) {
     let expected: Vec<(String, Vec<(String, Option<String>)>)> = expected
         .iter()
         .map(|(contact, messages)| {
-            let messages = messages.iter().map(|(d, t)| ((*d).to_owned(), t.map(str::to_owned))).collect();
+            let messages =
+                messages.iter().map(|(d, t)| ((*d).to_owned(), t.map(str::to_owned))).collect();
             ((*contact).to_owned(), messages)
         })
         .collect();
@@ -56,7 +59,12 @@ async fn without_twin_graph_names_the_sender() {
     act.accepted().await.unwrap();
     becomes(&lab, &[(ann.id(), &[("inbound", Some("is anybody there?"))])]).await;
     lab.settled().await;
-    let event = lab.events().await.into_iter().find(|e| e["type"] == "hookline.message.received.v1").unwrap();
+    let event = lab
+        .events()
+        .await
+        .into_iter()
+        .find(|e| e["type"] == "hookline.message.received.v1")
+        .unwrap();
     assert_eq!(event["data"]["sender_resolution"]["method"], "graph_message", "{event}");
     assert_eq!(event["data"]["origin"]["via"], "reconcile");
     // Delivered again, years later or now: still one message, nothing waits.
@@ -87,7 +95,8 @@ async fn with_a_twin_before_or_after_in_either_envelope_there_is_one_message() {
     let api = lab.api();
     eventually("four conversations of one message", Duration::from_secs(20), async || {
         let seen = inbox(&api).await;
-        let right = seen.len() == 4 && seen.iter().all(|(_, m)| *m == [("inbound".to_owned(), Some("hello".to_owned()))]);
+        let right = seen.len() == 4
+            && seen.iter().all(|(_, m)| *m == [("inbound".to_owned(), Some("hello".to_owned()))]);
         if right { Ok(()) } else { Err(format!("{seen:?}")) }
     })
     .await;
@@ -95,9 +104,20 @@ async fn with_a_twin_before_or_after_in_either_envelope_there_is_one_message() {
     tokio::time::sleep(Duration::from_millis(800)).await;
     lab.settled().await;
     let kinds = kinds(&lab).await;
-    assert_eq!(kinds.iter().filter(|kind| *kind == "hookline.message.received.v1").count(), 4, "{kinds:?}");
-    assert!(kinds.iter().all(|kind| !kind.contains("edited") && !kind.contains("unresolved")), "{kinds:?}");
-    assert_eq!(lab.simulator.count(simulator::CallKind::MessageLookup), 0, "no Graph call for what was known");
+    assert_eq!(
+        kinds.iter().filter(|kind| *kind == "hookline.message.received.v1").count(),
+        4,
+        "{kinds:?}"
+    );
+    assert!(
+        kinds.iter().all(|kind| !kind.contains("edited") && !kind.contains("unresolved")),
+        "{kinds:?}"
+    );
+    assert_eq!(
+        lab.simulator.count(simulator::CallKind::MessageLookup),
+        0,
+        "no Graph call for what was known"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +126,11 @@ async fn an_announcement_of_our_own_message_is_outbound() {
     let ann = account.person("Ann Berg");
     ann.says("hi").accepted().await.unwrap();
     account.types_by_hand(&ann.senderless(), "we are open until six").accepted().await.unwrap();
-    becomes(&lab, &[(ann.id(), &[("outbound", Some("we are open until six")), ("inbound", Some("hi"))])]).await;
+    becomes(
+        &lab,
+        &[(ann.id(), &[("outbound", Some("we are open until six")), ("inbound", Some("hi"))])],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,15 +150,27 @@ async fn when_graph_knows_nothing_it_waits_visibly_and_the_twin_resolves_it() {
     let (code, out, err) = lab.hookline(&["status", "--output", "json"]).await;
     assert_eq!(code, 0, "{err}");
     let status: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&status["waiting_room"], &status["unresolved"]), (&json!(1), &json!(1)), "{status}");
+    assert_eq!(
+        (&status["waiting_room"], &status["unresolved"]),
+        (&json!(1), &json!(1)),
+        "{status}"
+    );
     // Later the twin comes.
     let twin = instagram(text(IG, ann.id(), act.mid(), now() - 5_000, "lost and found"));
     assert_eq!(lab.meta().post("/webhooks/instagram", &twin).await, 200);
     becomes(&lab, &[(ann.id(), &[("inbound", Some("lost and found"))])]).await;
     lab.settled().await;
     let kinds = kinds(&lab).await;
-    assert_eq!(kinds.iter().filter(|kind| *kind == "hookline.message.received.v1").count(), 1, "{kinds:?}");
-    assert_eq!(kinds.iter().filter(|kind| *kind == "hookline.fact.withdrawn.v1").count(), 1, "{kinds:?}");
+    assert_eq!(
+        kinds.iter().filter(|kind| *kind == "hookline.message.received.v1").count(),
+        1,
+        "{kinds:?}"
+    );
+    assert_eq!(
+        kinds.iter().filter(|kind| *kind == "hookline.fact.withdrawn.v1").count(),
+        1,
+        "{kinds:?}"
+    );
     let (_, out, _) = lab.hookline(&["status", "--output", "json"]).await;
     let status: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(status["waiting_room"], 0, "{status}");
@@ -150,7 +186,13 @@ async fn the_conversation_scan_finds_what_the_look_up_does_not() {
     becomes(
         &lab,
         &[
-            (bob.id(), &[("inbound", Some("still the newest")), ("inbound", Some("I am the newest conversation"))]),
+            (
+                bob.id(),
+                &[
+                    ("inbound", Some("still the newest")),
+                    ("inbound", Some("I am the newest conversation")),
+                ],
+            ),
             (ann.id(), &[("inbound", Some("find me"))]),
         ],
     )

@@ -22,7 +22,17 @@ fn pure_files_are_pure() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut files = Vec::new();
     sources(root, &mut files);
-    let banned = ["tokio::", "sqlx::", "async_nats::", "reqwest::", "::now()", "async fn", "std::fs", "std::net", "std::env"];
+    let banned = [
+        "tokio::",
+        "sqlx::",
+        "async_nats::",
+        "reqwest::",
+        "::now()",
+        "async fn",
+        "std::fs",
+        "std::net",
+        "std::env",
+    ];
     let mut pure = 0;
     let mut wrong = Vec::new();
     for file in files {
@@ -32,7 +42,9 @@ fn pure_files_are_pure() {
         }
         pure += 1;
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        for (number, line) in
+            code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
             for word in banned.iter().filter(|word| line.contains(**word)) {
                 wrong.push(format!("{}:{}: `{word}`", file.display(), number + 1));
             }

@@ -23,7 +23,7 @@ use crate::accounts::directory::Directory;
 /// The lease and position of the automations.
 pub const NAME: &str = "automate";
 /// Only what people wrote.
-const FILTER: &str = "inbox.v1.event.*.*.*.message-received";
+pub const FILTER: &str = "inbox.v1.event.*.*.*.message-received";
 /// The header of a replayed event (contract section 5).
 const REPLAY: &str = "Hookline-Replay";
 const BATCH: usize = 200;

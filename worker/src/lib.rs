@@ -15,3 +15,128 @@ pub mod inbound;
 pub mod reply;
 pub mod resolve;
 pub mod secrets;
+
+use std::time::Duration;
+
+use runtime::broker::{Broker, Needs};
+use runtime::config::Settings;
+use runtime::health::{self, Health};
+use runtime::lease::Leases;
+use runtime::streams::StreamName;
+use runtime::{db, serve, telemetry};
+use sqlx::PgPool;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+
+/// The streams the worker reads and writes.
+pub const NEEDS: Needs = Needs {
+    streams: &[StreamName::Raw, StreamName::Events, StreamName::Commands, StreamName::Dead],
+    best_effort: false,
+};
+/// How long a reader's lease outlives its holder: how long others wait after a crash.
+const LEASE: Duration = Duration::from_secs(6);
+const CONNECTIONS_MAX: u32 = 40;
+
+/// Runs the role with its own admin listener until `shutdown`.
+///
+/// # Errors
+/// When the configuration cannot be used, the address is taken, or a migration is wrong. NATS or Postgres being away is no error: it
+/// waits.
+pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let config = Config::from_settings(&settings)?;
+    let pool = db::pool(&settings, "worker", CONNECTIONS_MAX)?;
+    let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
+    let health = Health::new();
+    let broker = Broker::connect("worker", config.nats.clone(), NEEDS, shutdown.clone()).await?;
+    health::watch_broker(&health, &broker, shutdown.clone());
+    health::watch_postgres(&health, &pool, shutdown.clone());
+    let router = health.router(telemetry::metrics_handle());
+    let admin =
+        tokio::spawn(serve::serve(listener, router, serve::Limits::default(), shutdown.clone()));
+    let outcome = work(config, broker, pool, health, shutdown.clone()).await;
+    // Whatever ended the work ends the listener too.
+    shutdown.cancel();
+    let _ = admin.await;
+    outcome
+}
+
+/// Brings schema `worker` up to date. `Ok(false)`: `shutdown` came first.
+///
+/// # Errors
+/// When a migration is wrong.
+pub async fn migrate(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Result<bool> {
+    db::migrate(pool, "worker", sqlx::migrate!("./migrations"), shutdown).await
+}
+
+/// Migrates and works until `shutdown`, for processes that run several roles on one broker and listener.
+///
+/// # Errors
+/// When a migration is wrong or the Graph client cannot be built.
+pub async fn work(
+    config: Config,
+    broker: Broker,
+    pool: PgPool,
+    health: Health,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    const MIGRATIONS: &str = "worker_migrations";
+    health.set(MIGRATIONS, Err("schema `worker` is not migrated yet".to_owned()));
+    if !migrate(&pool, &shutdown).await? {
+        return Ok(());
+    }
+    health.set(MIGRATIONS, Ok(()));
+    let owner = format!("worker-{}-{:016x}", std::process::id(), rand::random::<u64>());
+    let leases = Leases::new(pool.clone(), "worker", owner.clone(), LEASE);
+    let facts = facts::FactStore::new(broker.clone(), pool.clone(), config.seal.clone());
+    let accounts = accounts::AccountStore::new(pool.clone(), config.seal.clone());
+    let graph = graph::Graph::new(config.graph.clone())?;
+    let waits = config.waits;
+
+    let mut tasks = JoinSet::new();
+    let inbound = inbound::Inbound {
+        broker: broker.clone(),
+        facts: facts.clone(),
+        leases: leases.clone(),
+        twin_grace: waits.twin_grace,
+    };
+    tasks.spawn(inbound.run(shutdown.clone()));
+    let resolver = resolve::Resolver::new(
+        facts.clone(),
+        accounts.clone(),
+        config.seal.clone(),
+        graph.clone(),
+        waits,
+        owner.clone(),
+    );
+    let stop = shutdown.clone();
+    tasks.spawn(async move { resolver.run(stop).await });
+    let enricher =
+        enrich::Enricher::new(facts.clone(), accounts.clone(), graph.clone(), waits, owner.clone());
+    let stop = shutdown.clone();
+    tasks.spawn(async move { enricher.run(stop).await });
+    let commands =
+        commands::Commands { broker: broker.clone(), pool: pool.clone(), leases: leases.clone() };
+    tasks.spawn(commands.run(shutdown.clone()));
+    let automate = automate::Automate {
+        broker,
+        pool: pool.clone(),
+        leases,
+        max_age: waits.auto_reply_max_age,
+    };
+    tasks.spawn(automate.run(shutdown.clone()));
+    tasks.spawn(
+        reply::Sender::new(pool, graph, accounts, facts, owner, waits).run(shutdown.clone()),
+    );
+
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            // A bug. The others finish what they hold; then the process ends, and a supervisor starts it anew.
+            shutdown.cancel();
+            while tasks.join_next().await.is_some() {}
+            anyhow::bail!("a part of the worker broke down: {error}");
+        }
+    }
+    Ok(())
+}

@@ -25,7 +25,9 @@ impl Meta {
     pub async fn start(settings: &mut Settings) -> anyhow::Result<Self> {
         for name in ["GRAPH_FACEBOOK_URL", "GRAPH_INSTAGRAM_URL"] {
             if settings.get(name).is_some() {
-                return Err(crate::exit::Failure::usage(format!("{name} is set: unset it, or leave out --simulate")));
+                return Err(crate::exit::Failure::usage(format!(
+                    "{name} is set: unset it, or leave out --simulate"
+                )));
             }
         }
         let config = SimulatorConfig {

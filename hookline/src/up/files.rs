@@ -7,7 +7,10 @@ use std::path::Path;
 
 /// Lines a shell can source.
 pub fn pairs(values: &BTreeMap<String, String>) -> String {
-    values.iter().map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', "'\\''"))).collect()
+    values
+        .iter()
+        .map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', "'\\''")))
+        .collect()
 }
 
 /// Reads such lines; an absent file is empty.
@@ -33,7 +36,8 @@ pub fn read_pairs(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
 pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     let _ = std::fs::remove_file(&fresh);
-    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    let mut file =
+        std::fs::File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(fresh, path)

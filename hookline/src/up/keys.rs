@@ -21,16 +21,20 @@ fn random_hex(bytes: usize) -> String {
 /// When the file cannot be read or written.
 pub fn load_or_make(folder: &Path, simulate: bool) -> anyhow::Result<BTreeMap<String, String>> {
     let path = folder.join("keys");
-    let mut keys = files::read_pairs(&path).with_context(|| format!("reading {}", path.display()))?;
+    let mut keys =
+        files::read_pairs(&path).with_context(|| format!("reading {}", path.display()))?;
     let before = keys.clone();
     keys.entry("ENCRYPTION_KEY".to_owned()).or_insert_with(|| random_hex(32));
-    keys.entry("API_TOKENS".to_owned()).or_insert_with(|| format!("local={}:admin:person", random_hex(20)));
+    keys.entry("API_TOKENS".to_owned())
+        .or_insert_with(|| format!("local={}:admin:person", random_hex(20)));
     if simulate {
-        keys.entry("META_APP_SECRETS".to_owned()).or_insert_with(|| format!("simulated={}", random_hex(16)));
+        keys.entry("META_APP_SECRETS".to_owned())
+            .or_insert_with(|| format!("simulated={}", random_hex(16)));
         keys.entry("META_VERIFY_TOKENS".to_owned()).or_insert_with(|| random_hex(12));
     }
     if keys != before {
-        files::write_private(&path, &files::pairs(&keys)).with_context(|| format!("writing {}", path.display()))?;
+        files::write_private(&path, &files::pairs(&keys))
+            .with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(keys)
 }

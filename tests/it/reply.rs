@@ -1,0 +1,155 @@
+//! Replies: at most one effect, always an outcome, one row with its echo.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::{AccountHandle, AccountSpec, CallKind, Fault, FaultRule, Person};
+use tests::body::{IG, PAGE};
+use tests::{Lab, Role, eventually};
+
+async fn lab() -> (Lab, AccountHandle, AccountHandle) {
+    let lab = Lab::with_all_roles().await;
+    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    let page = lab.simulator.add_account(AccountSpec::messenger(PAGE)).unwrap();
+    lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
+    lab.add_account("messenger", "facebook", PAGE, &page.token(), &[]).await;
+    (lab, instagram, page)
+}
+
+/// A person who has written; the id of the conversation.
+async fn writes(lab: &Lab, account: &AccountHandle, name: &str) -> (Person, String) {
+    let person = account.person(name);
+    person.says("hello?").accepted().await.unwrap();
+    let api = lab.api();
+    let id = eventually("the conversation is there", Duration::from_secs(20), async || {
+        let all = api.conversations().await;
+        let found = all.iter().find(|c| c["contact"]["id"] == person.id());
+        found.map(|c| c["id"].as_str().unwrap().to_owned()).ok_or_else(|| format!("{all:?}"))
+    })
+    .await;
+    (person, id)
+}
+
+async fn outcome(lab: &Lab, reply: &str, within: Duration) -> Value {
+    let api = lab.api();
+    eventually("the reply has an outcome", within, async || {
+        let (status, reply) = api.get(&format!("/v1/replies/{reply}")).await;
+        match reply["status"].as_str() {
+            Some("sent" | "failed" | "partial" | "unknown") if status == 200 => Ok(reply),
+            _ => Err(format!("{status} {reply}")),
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_is_sent_once_and_makes_one_row_with_its_echo() {
+    let (lab, instagram, page) = lab().await;
+    let api = lab.api();
+    for account in [&instagram, &page] {
+        let (person, id) = writes(&lab, account, "Ann Berg").await;
+        let path = format!("/v1/conversations/{id}/messages");
+        let (status, sent) = api
+            .post_once(&format!("{path}?wait=10s"), "key-1", json!({"text": "Yes, three left."}))
+            .await;
+        assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");
+        let (status, again) = api
+            .post_once(&format!("{path}?wait=10s"), "key-1", json!({"text": "Yes, three left."}))
+            .await;
+        assert_eq!((status, &again["message_id"]), (200, &sent["message_id"]), "{again}");
+        assert!(lab.simulator.settled(Duration::from_secs(10)).await);
+        lab.settled().await;
+        assert_eq!(person.texts_received(), ["Yes, three left."]);
+        let messages = api.messages(&id).await;
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert_eq!(messages[0]["message_id"], sent["message_id"]);
+        assert_eq!(
+            (&messages[0]["direction"], &messages[0]["sent_by"], &messages[0]["reply_id"]),
+            (&json!("outbound"), &json!("api"), &sent["reply_id"])
+        );
+        let (_, conversation) = api.get(&format!("/v1/conversations/{id}")).await;
+        assert_eq!(conversation["unread_count"], 1, "replying does not clear it");
+        let (status, _) = api.post(&format!("/v1/conversations/{id}/read"), json!({})).await;
+        assert!((200..300).contains(&status));
+        let (_, conversation) = api.get(&format!("/v1/conversations/{id}")).await;
+        assert_eq!(conversation["unread_count"], 0, "a caller reads its own write");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_lost_after_delivery_is_found_and_not_repeated() {
+    let (lab, instagram, page) = lab().await;
+    let api = lab.api();
+    for account in [&instagram, &page] {
+        for (n, fault) in [Fault::TimeoutAfter, Fault::ServerErrorAfter, Fault::ResetAfter]
+            .into_iter()
+            .enumerate()
+        {
+            let (person, id) = writes(&lab, account, &format!("Person {n}")).await;
+            lab.simulator.fault(FaultRule::new(fault).on(CallKind::Send).of(account.id()).times(1));
+            let (status, queued) = api
+                .post_once(
+                    &format!("/v1/conversations/{id}/messages"),
+                    &format!("k{n}"),
+                    json!({"text": "only once"}),
+                )
+                .await;
+            assert_eq!(status, 202, "{queued}");
+            let reply =
+                outcome(&lab, queued["reply_id"].as_str().unwrap(), Duration::from_secs(40)).await;
+            assert_eq!(reply["status"], "sent", "{fault:?}: {reply}");
+            assert_eq!(person.texts_received(), ["only once"], "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_told_and_not_repeated() {
+    let (lab, instagram, _) = lab().await;
+    let api = lab.api();
+    let (person, id) = writes(&lab, &instagram, "Ann Berg").await;
+    person.blocks(true);
+    let path = format!("/v1/conversations/{id}/messages");
+    let (_, queued) = api.post_once(&path, "k", json!({"text": "are you there?"})).await;
+    let reply = outcome(&lab, queued["reply_id"].as_str().unwrap(), Duration::from_secs(20)).await;
+    assert_eq!(reply["status"], "failed", "{reply}");
+    assert!(reply["error"]["class"].is_string() && reply["error"]["code"].is_string(), "{reply}");
+    assert_eq!(lab.simulator.count(CallKind::Send), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_in_the_middle_of_sending_does_not_send_twice() {
+    let (mut lab, instagram, _) = lab().await;
+    let (person, id) = writes(&lab, &instagram, "Ann Berg").await;
+    // Meta takes it and never answers; the worker dies while it waits.
+    lab.simulator.fault(FaultRule::new(Fault::TimeoutAfter).on(CallKind::Send).times(1));
+    let api = lab.api();
+    let (_, queued) = api
+        .post_once(&format!("/v1/conversations/{id}/messages"), "k", json!({"text": "just once"}))
+        .await;
+    eventually("Meta has it", Duration::from_secs(10), async || {
+        if person.texts_received().is_empty() { Err("not yet".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    lab.kill9(Role::Worker).await;
+    lab.run(Role::Worker).await;
+    let reply = outcome(&lab, queued["reply_id"].as_str().unwrap(), Duration::from_secs(60)).await;
+    assert_eq!(reply["status"], "sent", "{reply}");
+    assert_eq!(person.texts_received(), ["just once"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_text_arrives_in_order_as_one_reply() {
+    let (lab, instagram, _) = lab().await;
+    let (person, id) = writes(&lab, &instagram, "Ann Berg").await;
+    let text: String =
+        (0..60).map(|n| format!("Zeile {n} über Lampen, größer und schöner. ")).collect();
+    let api = lab.api();
+    let path = format!("/v1/conversations/{id}/messages?wait=20s");
+    let (status, sent) = api.post_once(&path, "long", json!({"text": text})).await;
+    assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");
+    let parts = person.texts_received();
+    assert!(parts.len() > 2 && parts.iter().all(|part| part.len() <= 1000), "{parts:?}");
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(squeeze(&parts.join(" ")), squeeze(&text));
+}
