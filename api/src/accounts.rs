@@ -11,7 +11,7 @@ use crate::State;
 use crate::auth::Caller;
 use crate::commands::{CommandState, Wish};
 use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, wait_of};
-use crate::list::{Keyed, List, Page, Time, equals};
+use crate::list::{Keyed, List, Page, Time, equals, millis};
 use crate::problem::Problem;
 
 /// An account hookline speaks for.
@@ -244,18 +244,40 @@ pub async fn health(
     }))
 }
 
+/// Columns of `worker.account_health` that the answer has from the account itself.
+const TOLD_ELSEWHERE: [&str; 10] = [
+    "channel",
+    "account_id",
+    "name",
+    "login",
+    "page_id",
+    "state",
+    "state_reason",
+    "state_since",
+    "added_at",
+    "updated_at",
+];
+
 /// The row of `worker.account_health`, where the worker has made that view. It holds no token.
 async fn told_by_worker(pool: &PgPool, account: &Account) -> Result<Option<Value>, Problem> {
     let row: Result<Option<(Value,)>, sqlx::Error> = sqlx::query_as(
-        "select to_jsonb(h) - 'channel' - 'account_id' - 'name' from worker.account_health h \
+        "select to_jsonb(h) - $3::text[] from worker.account_health h \
          where h.channel = $1 and h.account_id = $2",
     )
     .bind(&account.channel)
     .bind(&account.id)
+    .bind(TOLD_ELSEWHERE.map(str::to_owned).to_vec())
     .fetch_optional(pool)
     .await;
     match row {
-        Ok(row) => Ok(row.map(|(row,)| row)),
+        Ok(row) => Ok(row.map(|(mut row,)| {
+            for value in row.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
+                if let Value::String(text) = value {
+                    *text = millis(std::mem::take(text));
+                }
+            }
+            row
+        })),
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -27,6 +27,13 @@ impl Serialize for Time {
     }
 }
 
+/// A time as Postgres writes it in JSON, as the wire has it; other text stays.
+pub fn millis(text: String) -> String {
+    chrono::DateTime::parse_from_rfc3339(&text)
+        .map(|time| Timestamp::from(time.to_utc()).to_string())
+        .unwrap_or(text)
+}
+
 /// What a row is ordered by.
 pub trait Keyed {
     /// Time and id.

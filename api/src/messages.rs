@@ -11,6 +11,7 @@ use schemas::{Command, CommandId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::FromRow;
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::Caller;
@@ -310,7 +311,11 @@ pub async fn send(
         app.published(reply_id.as_str()).await?;
         tracing::info!(reply.id = %reply_id, conversation.id = %id, "Queued reply `{reply_id}`");
     }
+    let deadline = Instant::now() + wait;
     let reply = replies::settled_within(&app, reply_id.as_str(), wait).await?;
+    if !wait.is_zero() && reply.as_ref().is_some_and(|reply| reply.status == "sent") {
+        replies::listed_by(&app, reply_id.as_str(), deadline).await?;
+    }
     let reply = reply.unwrap_or_else(|| {
         Reply::queued(
             reply_id.as_str(),

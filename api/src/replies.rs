@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::{Id, Query};
+use crate::list::millis;
 use crate::problem::Problem;
+use crate::wait::ACT_WAIT;
 use crate::{App, State};
 
 /// How often the ledger is looked at while somebody waits.
@@ -139,13 +141,6 @@ fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
     Option::<T>::deserialize(reader).map(Option::unwrap_or_default)
 }
 
-/// A time as Postgres writes it in JSON, as the wire has it.
-fn millis(text: String) -> String {
-    chrono::DateTime::parse_from_rfc3339(&text)
-        .map(|time| schemas::Timestamp::from(time.to_utc()).to_string())
-        .unwrap_or(text)
-}
-
 /// Which account, where several have a reply with this id.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -247,6 +242,30 @@ pub async fn settled_within(app: &App, id: &str, wait: Duration) -> Result<Optio
             () = moved(app) => {}
             () = app.stopping.cancelled() => {}
             () = tokio::time::sleep_until(deadline.min(now + LOOK_EVERY)) => {}
+        }
+    }
+}
+
+/// Waits, at most 2 s and not beyond `deadline`, until what a sent reply became is in the list of messages: the ledger knows it a moment
+/// earlier, and a caller should read its own write.
+///
+/// # Errors
+/// 503 when Postgres is away.
+pub async fn listed_by(app: &App, id: &str, deadline: Instant) -> Result<(), Problem> {
+    let deadline = deadline.min(Instant::now() + ACT_WAIT);
+    loop {
+        let (listed,): (bool,) =
+            sqlx::query_as("select exists (select from inbox.messages where reply_id = $1)")
+                .bind(id)
+                .fetch_one(&app.pool)
+                .await?;
+        if listed || app.stopping.is_cancelled() || Instant::now() >= deadline {
+            return Ok(());
+        }
+        tokio::select! {
+            () = moved(app) => {}
+            () = app.stopping.cancelled() => {}
+            () = tokio::time::sleep_until(deadline.min(Instant::now() + LOOK_EVERY)) => {}
         }
     }
 }
