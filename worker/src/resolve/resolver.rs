@@ -6,6 +6,7 @@ use futures::StreamExt;
 use schemas::{Event, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use super::bell::Bell;
 use super::evidence::{Author, Item, Look, Method, State};
 use super::ladder::{self, Evidence, Settled, Step};
 use super::looks::Looks;
@@ -70,6 +71,7 @@ impl Resolver {
     pub async fn run(&self, shutdown: CancellationToken) {
         let work = async {
             let mut backoff = runtime::retry::Backoff::new(POLL, Duration::from_secs(10));
+            let mut bell = Bell::new(self.facts.pool().clone());
             let mut counted: Option<std::time::Instant> = None;
             while !shutdown.is_cancelled() {
                 if counted.is_none_or(|at| COUNT_EVERY <= at.elapsed()) {
@@ -92,7 +94,7 @@ impl Resolver {
                 };
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(pause) => {}
+                    () = bell.wait(pause) => {}
                 }
             }
         };

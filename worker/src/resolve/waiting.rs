@@ -7,6 +7,7 @@ use std::time::Duration;
 use schemas::{AccountId, Channel, ContactId, Event, Fact, MessageId, Timestamp};
 use sqlx::PgConnection;
 
+use super::bell;
 use crate::facts::Direction;
 use crate::inbound::normalize::Senderless;
 
@@ -174,7 +175,7 @@ pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Res
         rows.iter().map(|row| get(row).map(str::to_owned)).collect::<Vec<_>>()
     };
     // Rows are locked in one order first, so that two shards and a resolver cannot wait for each other in a circle.
-    sqlx::query(
+    let told = sqlx::query(
         "with told as (
              select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[])
                         as t (channel, account_id, message_id, contact_id, direction, whole)
@@ -208,12 +209,16 @@ pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Res
     .bind(text(|row| row.direction.map(Direction::as_str)))
     .bind(rows.iter().map(|row| row.whole).collect::<Vec<_>>())
     .execute(&mut *conn)
-    .await?;
-    wake_threads(conn, &rows).await
+    .await?
+    .rows_affected();
+    if wake_threads(conn, &rows).await? + told > 0 {
+        bell::ring(conn).await?;
+    }
+    Ok(())
 }
 
 /// Messages of a thread whose person is known now can be placed; those that wait for their twin still wait for it.
-async fn wake_threads(conn: &mut PgConnection, rows: &[&Revealed]) -> sqlx::Result<()> {
+async fn wake_threads(conn: &mut PgConnection, rows: &[&Revealed]) -> sqlx::Result<u64> {
     let mut threads: Vec<(&str, &str, &str)> = rows
         .iter()
         .filter_map(|row| {
@@ -223,9 +228,9 @@ async fn wake_threads(conn: &mut PgConnection, rows: &[&Revealed]) -> sqlx::Resu
     threads.sort_unstable();
     threads.dedup();
     if threads.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
-    sqlx::query(
+    let woken = sqlx::query(
         "with locked as (
              select w.channel, w.account_id, w.message_id, w.num_edit
                from worker.waiting w
@@ -244,5 +249,5 @@ async fn wake_threads(conn: &mut PgConnection, rows: &[&Revealed]) -> sqlx::Resu
     .bind(threads.iter().map(|thread| thread.2).collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(woken.rows_affected())
 }
