@@ -81,7 +81,7 @@ create table worker.commands (
     finished_at       timestamptz,
     check ((state = 'open') = (finished_at is null))
 );
-create index commands_due on worker.commands (due_at) where state = 'open';
+create index commands_due on worker.commands (channel, account_id, due_at) where state = 'open';
 create index commands_held on worker.commands (held) where state = 'open' and held is not null;
 create index commands_in_lane on worker.commands (lane, stream_seq) where state = 'open';
 create index commands_parked on worker.commands (lane) where state = 'unknown';
@@ -183,7 +183,7 @@ select c.command_id as reply_id, c.channel, c.account_id, c.contact_id, c.conver
                             'sent_at', to_char(p.sent_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))) order by p.n)
                    from worker.parts p where p.identity = c.identity), '[]'::jsonb) as parts,
        c.error,
-       coalesce((select sum(p.attempt + p.refusals)::int from worker.parts p where p.identity = c.identity), 0) as attempts,
+       coalesce((select sum(p.attempt)::int from worker.parts p where p.identity = c.identity), 0) as attempts,
        c.rule, c.requested_at, c.finished_at, c.data ->> 'text' as text,
        c.requester, c.requester_name, encode(c.body_digest, 'hex') as body_digest
   from worker.commands c

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use schemas::facts::OutcomeError;
 use schemas::Timestamp;
+use schemas::facts::OutcomeError;
 use sqlx::PgConnection;
 
 use super::answer::{self, Reading};
@@ -14,7 +14,7 @@ use super::policy::{self, Verdict};
 use super::request::{Request, request};
 use super::sender::Sender;
 use super::situation::{self, Surroundings};
-use super::{fence, plan, state};
+use super::{fence, plan, settle, state};
 use crate::accounts::Connected;
 use crate::graph::{Call, GraphError, Lane, client};
 
@@ -376,8 +376,13 @@ impl Sender {
         let ended = match after {
             AfterAnswer::Sent { item_id } => {
                 // Holds for a late answer too: what Meta names was sent.
-                ledger::mark_sent(&mut tx, &command, n, item_id.as_deref(), now, SettledBy::Answer)
-                    .await?
+                let item = item_id.as_deref();
+                let sent =
+                    ledger::mark_sent(&mut tx, &command, n, item, now, SettledBy::Answer).await?;
+                if !sent && let Some(item) = item {
+                    settle::told_again(&mut tx, &command, n, item).await?;
+                }
+                sent
             }
             _ if !current => false,
             AfterAnswer::Refused { not_before } => {

@@ -191,14 +191,17 @@ fn metric_name(command: &str) -> &'static str {
     schemas::command::COMMANDS.iter().find(|name| **name == command).copied().unwrap_or("other")
 }
 
-/// The commands whose outcome is still to be published since before `before`, oldest first.
+/// The commands whose outcome is still to be published, oldest first: those that ended before `before`, whose own task has not got to
+/// it, and those that were refused at the door and have no task.
 ///
 /// # Errors
 /// Of the database.
 pub async fn unpublished(pool: &PgPool, before: Timestamp, max: i64) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select identity from worker.commands
-          where state <> 'open' and not outcome_published and finished_at <= $1 order by finished_at limit $2",
+          where state <> 'open' and not outcome_published
+            and (finished_at <= $1 or not exists (select from worker.parts p where p.identity = commands.identity))
+          order by finished_at limit $2",
     )
     .bind(before.to_datetime())
     .bind(max)

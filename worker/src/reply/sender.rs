@@ -27,7 +27,7 @@ const IN_FLIGHT_MAX: usize = 64;
 /// How often the ledger is looked at without being woken.
 const POLL: Duration = Duration::from_millis(250);
 /// How old an unpublished outcome is before somebody other than its own task publishes it.
-const OUTCOME_GRACE: Duration = Duration::from_secs(3);
+const OUTCOME_GRACE: Duration = Duration::from_secs(1);
 /// How long open work may take to end when the process stops; then it is left for the next owner.
 const DRAIN: Duration = Duration::from_secs(8);
 
@@ -87,8 +87,15 @@ impl Sender {
             if let Err(error) = self.release_held(&mut accounts_version).await {
                 tracing::debug!(%error, "Could not look for commands to release");
             }
-            if let Err(error) = settle::examine(&self.pool).await {
-                tracing::debug!(%error, "Could not compare echoes with the ledger");
+            match settle::examine(&self.pool).await {
+                Ok(ended) => {
+                    for identity in ended {
+                        tasks.spawn(self.clone().report(identity));
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "Could not compare echoes with the ledger");
+                }
             }
             let mut started = 0;
             match self.candidates(&active).await {
@@ -103,7 +110,7 @@ impl Sender {
                 }
                 Err(error) => tracing::debug!(%error, "Could not look for due commands"),
             }
-            if POLL * 4 <= swept.elapsed() {
+            if POLL <= swept.elapsed() {
                 swept = tokio::time::Instant::now();
                 self.sweep_outcomes().await;
                 self.gauge().await;
@@ -128,7 +135,12 @@ impl Sender {
     ) {
         let woken = async {
             match listener {
-                Some(listener) => listener.recv().await.is_ok(),
+                Some(listener) => {
+                    let alive = listener.recv().await.is_ok();
+                    // One look serves all that have come meanwhile.
+                    while listener.next_buffered().is_some() {}
+                    alive
+                }
                 None => std::future::pending().await,
             }
         };
@@ -157,14 +169,21 @@ impl Sender {
     /// parked outcome.
     async fn candidates(&self, active: &HashSet<String>) -> sqlx::Result<Vec<Candidate>> {
         let rows = sqlx::query(
-            "select c.identity, c.channel, c.account_id from worker.commands c
-              where c.state = 'open' and c.due_at <= clock_timestamp() and c.identity <> all($1)
-                and not exists (select from worker.commands e
-                                 where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
-                                   and not (e.held is not distinct from 'parked' and c.requester = 'person'))
-                and not exists (select from worker.parts p
-                                 where p.lane = c.lane and p.state = 'sending' and p.identity <> c.identity)
-              order by c.due_at limit 128",
+            // A share for every account, so that a long queue of one holds up nobody else.
+            "select due.identity, due.channel, due.account_id
+               from (select distinct channel, account_id from worker.commands
+                      where state = 'open' and due_at <= clock_timestamp()) a
+              cross join lateral (
+                    select c.identity, c.channel, c.account_id, c.due_at from worker.commands c
+                     where c.channel = a.channel and c.account_id = a.account_id
+                       and c.state = 'open' and c.due_at <= clock_timestamp() and c.identity <> all($1)
+                       and not exists (select from worker.commands e
+                                        where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
+                                          and not (e.held is not distinct from 'parked' and c.requester = 'person'))
+                       and not exists (select from worker.parts p
+                                        where p.lane = c.lane and p.state = 'sending' and p.identity <> c.identity)
+                     order by c.due_at, c.stream_seq limit 32) due
+              order by due.due_at limit 512",
         )
         .bind(active.iter().cloned().collect::<Vec<_>>())
         .fetch_all(&self.pool)
@@ -186,9 +205,7 @@ impl Sender {
                 Ok(Next::Idle) => break,
                 Ok(Next::Again) => {}
                 Ok(Next::Ended) => {
-                    if let Err(error) = outcome::publish(&self.facts, &identity).await {
-                        tracing::debug!(%error, "The outcome of a command is published later");
-                    }
+                    self.clone().report(identity.clone()).await;
                     break;
                 }
                 Err(error) => {
@@ -199,6 +216,14 @@ impl Sender {
         }
         self.end(&candidate.account);
         self.freed.notify_one();
+        identity
+    }
+
+    /// Publishes the outcome of a command that has ended.
+    async fn report(self, identity: String) -> String {
+        if let Err(error) = outcome::publish(&self.facts, &identity).await {
+            tracing::debug!(error = %format!("{error:#}"), "The outcome of a command is published later");
+        }
         identity
     }
 

@@ -7,7 +7,7 @@ use schemas::{Channel, Timestamp};
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::decide::State;
-use super::ledger::{self, CommandRow, PartRow, SettledBy};
+use super::ledger::{self, CommandRow, SettledBy};
 use super::matching::{Item, LATE, Owner, SKEW, Wanted, owner};
 use super::plan;
 
@@ -22,11 +22,12 @@ struct EchoRow {
     item: Item,
 }
 
-/// Compares the echoes that wait for it. Each is settled in a transaction of its own.
+/// Compares the echoes that wait for it, each in a transaction of its own. Gives the commands that ended by it: their outcomes are to be
+/// published.
 ///
 /// # Errors
 /// Of the database: the rest is compared later.
-pub async fn examine(pool: &PgPool) -> sqlx::Result<()> {
+pub async fn examine(pool: &PgPool) -> sqlx::Result<Vec<String>> {
     let rows = sqlx::query(
         "select channel, account_id, item_id, kind, peer, content, metadata, time from worker.echoes
           where not examined and examine_at <= clock_timestamp() order by time, item_id limit $1",
@@ -34,6 +35,7 @@ pub async fn examine(pool: &PgPool) -> sqlx::Result<()> {
     .bind(BATCH)
     .fetch_all(pool)
     .await?;
+    let mut ended = Vec::new();
     for row in &rows {
         let Ok(channel) = row.try_get::<String, _>("channel")?.parse() else { continue };
         let echo = EchoRow {
@@ -49,12 +51,12 @@ pub async fn examine(pool: &PgPool) -> sqlx::Result<()> {
                 claimed: false,
             },
         };
-        settle(pool, &echo).await?;
+        ended.extend(settle(pool, &echo).await?);
     }
-    Ok(())
+    Ok(ended)
 }
 
-async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<()> {
+async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<Option<String>> {
     let mut conn = pool.acquire().await?;
     if let Some((identity, n)) = exact(&mut conn, echo).await? {
         drop(conn);
@@ -65,13 +67,13 @@ async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<()> {
     let wanted = if by_content { candidates(&mut conn, echo).await? } else { Vec::new() };
     match owner(&wanted, &echo.item) {
         Owner::Part(part) => {
-            let Some((identity, n)) = plan::parse_key(&part.key) else { return Ok(()) };
+            let Some((identity, n)) = plan::parse_key(&part.key) else { return Ok(None) };
             let (identity, n) = (identity.to_owned(), n);
             drop(conn);
             take(pool, echo, &identity, n).await
         }
-        Owner::Wait(until) => postpone(&mut conn, echo, until).await,
-        Owner::Nobody => nobodys(&mut conn, echo).await,
+        Owner::Wait(until) => postpone(&mut conn, echo, until).await.map(|()| None),
+        Owner::Nobody => nobodys(&mut conn, echo).await.map(|()| None),
     }
 }
 
@@ -139,41 +141,66 @@ async fn candidates(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<Vec
     Ok(wanted)
 }
 
-/// The echo is the effect of this part: whatever the ledger said before, it was sent.
-async fn take(pool: &PgPool, echo: &EchoRow, identity: &str, n: i32) -> sqlx::Result<()> {
+/// The echo is the effect of this part: whatever the ledger said before, it was sent. Gives the command, if it ended by it.
+async fn take(
+    pool: &PgPool,
+    echo: &EchoRow,
+    identity: &str,
+    n: i32,
+) -> sqlx::Result<Option<String>> {
     let mut tx = pool.begin().await?;
-    let Some(command) = ledger::lock(&mut tx, identity).await? else { return Ok(()) };
+    let Some(command) = ledger::lock(&mut tx, identity).await? else { return Ok(None) };
     let parts = ledger::parts(&mut tx, identity).await?;
-    let Some(part) = parts.iter().find(|part| part.n == n) else { return Ok(()) };
-    let key = plan::key(identity, n);
-    if !ledger::claim(&mut tx, &command, &echo.item.id, &key).await? {
-        // Another part was quicker; the echo is examined by its claim.
-        return Ok(());
+    let Some(part) = parts.iter().find(|part| part.n == n) else { return Ok(None) };
+    // Another part may have been quicker; the echo is examined by its claim then.
+    if !ledger::claim(&mut tx, &command, &echo.item.id, &plan::key(identity, n)).await? {
+        return Ok(None);
     }
     if part.state == State::Sent {
-        twice(&command, part, echo);
-        return tx.commit().await;
+        told_again(&mut tx, &command, n, &echo.item.id).await?;
+        tx.commit().await?;
+        return Ok(None);
     }
     let now = ledger::now(&mut tx).await?;
-    let at = echo.item.time.min(now);
-    if ledger::mark_sent(&mut tx, &command, n, Some(&echo.item.id), at, SettledBy::Echo).await?
-        && !ledger::conclude(&mut tx, &command, None).await?
-    {
-        ledger::wait(&mut tx, identity, now, None).await?;
-        super::state::wake(&mut tx).await?;
+    let (item, at) = (Some(echo.item.id.as_str()), echo.item.time.min(now));
+    let mut ended = None;
+    if ledger::mark_sent(&mut tx, &command, n, item, at, SettledBy::Echo).await? {
+        if ledger::conclude(&mut tx, &command, None).await? {
+            ended = Some(identity.to_owned());
+        } else {
+            // The next part goes at once.
+            ledger::wait(&mut tx, identity, now, None).await?;
+            super::state::wake(&mut tx).await?;
+        }
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(ended)
 }
 
-/// One part, two messages: the residual risk has happened. Nothing can take it back, but somebody must know.
-fn twice(command: &CommandRow, part: &PartRow, echo: &EchoRow) {
-    if part.message_id.as_deref().is_some_and(|known| known != echo.item.id) {
+/// A part that is sent is told to be sent as `item_id`: mostly the same message. Two messages for one part mean that the residual risk
+/// has happened; nothing can take it back, but somebody must know.
+pub(super) async fn told_again(
+    conn: &mut PgConnection,
+    command: &CommandRow,
+    n: i32,
+    item_id: &str,
+) -> sqlx::Result<()> {
+    let other: bool = sqlx::query_scalar(
+        "select exists (select from worker.parts where identity = $1 and n = $2 and state = 'sent' and message_id <> $3)",
+    )
+    .bind(&command.identity)
+    .bind(n)
+    .bind(item_id)
+    .fetch_one(conn)
+    .await?;
+    if other {
         metrics::counter!("hookline_send_doubles_total").increment(1);
         tracing::error!(
             command.id = %command.command_id, account.id = %command.account_id,
             "Meta delivered command `{}` twice", command.command_id
         );
     }
+    Ok(())
 }
 
 async fn postpone(conn: &mut PgConnection, echo: &EchoRow, until: Timestamp) -> sqlx::Result<()> {

@@ -95,7 +95,11 @@ pub(super) async fn read(
 
 impl Surroundings {
     /// What the policy judges for one part of the command.
-    pub(super) fn situation<'a>(&self, command: &'a CommandRow, part: &'a PartRow) -> Situation<'a> {
+    pub(super) fn situation<'a>(
+        &self,
+        command: &'a CommandRow,
+        part: &'a PartRow,
+    ) -> Situation<'a> {
         let act = match &part.payload {
             Payload::Message { tag, .. } => {
                 Act::Message { tag: tag.as_deref(), automatic: command.is_auto_reply() }
