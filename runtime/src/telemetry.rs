@@ -1,5 +1,6 @@
 //! Logs, traces and metrics. They carry ids, never a person's words, name or token.
 
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use anyhow::Context as _;
@@ -65,7 +66,11 @@ pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
             .with_writer(std::io::stderr)
             .boxed()
     } else {
-        tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr).boxed()
+        tracing_subscriber::fmt::layer()
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .boxed()
     };
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let resource = Resource::builder().with_service_name(format!("hookline-{service}")).build();

@@ -14,8 +14,10 @@ async fn five_deliveries_split_and_batched_differently_are_one_message_and_one_r
         .await;
     let (ann, bob) = (account.person("Ann Berg"), account.person("Bob Holm"));
     let at = now();
-    let first = text(IG, ann.id(), "mid.ann.1", at, "is it there?");
-    let other = text(IG, bob.id(), "mid.bob.1", at + 5, "me too");
+    // Meta knows that they wrote; how it is told is up to this test.
+    let (ann_wrote, bob_wrote) = (ann.held().says("is it there?"), bob.held().says("me too"));
+    let first = text(IG, ann.id(), ann_wrote.mid(), at, "is it there?");
+    let other = text(IG, bob.id(), bob_wrote.mid(), at + 5, "me too");
     let meta = lab.meta();
     let bodies = [
         instagram(first.clone()),
