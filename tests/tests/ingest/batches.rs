@@ -163,6 +163,7 @@ async fn the_deployed_user_is_all_it_needs() {
 /// Not a check but a measurement: `cargo test -p tests --test ingest -- --ignored --nocapture measure`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures"]
+#[allow(clippy::print_stdout, reason = "its figures are all it is for")]
 async fn measure_batches_against_singles() {
     let door = Door::open().await;
     let (broker, shutdown) = broker(&door).await;
