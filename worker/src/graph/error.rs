@@ -210,6 +210,11 @@ impl GraphError {
     }
 
     fn describe(&self) -> String {
+        format!("{}: {}", self.brief(), self.class.advice())
+    }
+
+    /// What happened, in numbers, without what to do about it.
+    pub fn brief(&self) -> String {
         let what = match self.failure {
             Failure::Answer => "Graph refused".to_owned(),
             Failure::Budget => "the rate budget keeps the call back".to_owned(),
@@ -232,9 +237,7 @@ impl GraphError {
         if let Some(trace) = &self.fbtrace_id {
             numbers.push(format!("fbtrace {trace}"));
         }
-        let numbers =
-            if numbers.is_empty() { String::new() } else { format!(" ({})", numbers.join(", ")) };
-        format!("{what}{numbers}: {}", self.class.advice())
+        if numbers.is_empty() { what } else { format!("{what} ({})", numbers.join(", ")) }
     }
 }
 

@@ -38,6 +38,11 @@ impl Method {
         Self::ConversationScan,
     ];
 
+    /// Reads what [`Method::as_str`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
+
     /// As events have it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -106,6 +111,8 @@ pub struct Item {
     pub revealed_contact: Option<ContactId>,
     /// Who wrote it, where that event told.
     pub revealed_direction: Option<Direction>,
+    /// How the author was found of a message that was published without its content; author and direction stand as revealed.
+    pub settled_by: Option<Method>,
     /// `sender.unresolved` stands, of this item or another of the same message.
     pub unresolved: bool,
     /// The person under whom it stands.
@@ -129,7 +136,8 @@ impl Item {
         if let (Some(contact), Some(direction)) =
             (self.revealed_contact.clone(), self.revealed_direction)
         {
-            return Some((Author { contact, direction }, Method::KnownMessage));
+            let method = self.settled_by.unwrap_or(Method::KnownMessage);
+            return Some((Author { contact, direction }, method));
         }
         let contact = self.payload_contact.clone()?;
         let direction =

@@ -116,18 +116,18 @@ fn ask(item: &Item, evidence: &Evidence, now: Timestamp) -> Option<Step> {
     if [&evidence.message, &evidence.other_host, &evidence.scan].into_iter().any(found) {
         return None;
     }
-    for (look, _) in looks(evidence) {
-        if let Some(Look::Failed(error)) = look
-            && matches!(error.class, Class::Limited(_))
-        {
+    // What the other connection met says nothing about this one.
+    for look in [&evidence.message, &evidence.scan].into_iter().flatten() {
+        let Look::Failed(error) = look else { continue };
+        match error.class {
             // What is limited now would be limited on the next step too.
-            let early = now.since(item.received_at) < LIMITED_MAX;
-            return early.then(|| Step::Defer(error.retry_after.unwrap_or(Duration::from_secs(1))));
-        }
-        if let Some(Look::Failed(error)) = look
-            && error.class == Class::Account
-        {
-            return None;
+            Class::Limited(_) => {
+                let early = now.since(item.received_at) < LIMITED_MAX;
+                return early
+                    .then(|| Step::Defer(error.retry_after.unwrap_or(Duration::from_secs(1))));
+            }
+            Class::Account => return None,
+            _ => {}
         }
     }
     match (&evidence.message, &evidence.other_host, &evidence.scan) {
@@ -166,6 +166,7 @@ pub fn tried(item: &Item, evidence: &Evidence) -> Vec<TriedMethod> {
             Method::KnownMessage if evidence.known.is_some() && item.state != State::Content => {
                 ("found", None)
             }
+            Method::KnownMessage if item.settled_by.is_some() => ("nothing", None),
             Method::KnownMessage if item.revealed_direction.is_some() => ("found", None),
             Method::KnownMessage if item.revealed_contact.is_some() => ("hint", None),
             Method::Payload | Method::KnownMessage | Method::Twin => ("nothing", None),

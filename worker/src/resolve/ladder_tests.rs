@@ -104,6 +104,27 @@ fn a_refused_token_ends_the_questions() {
 }
 
 #[test]
+fn trouble_of_the_other_connection_is_not_ours() {
+    let evidence = Evidence { other_login: true, ..asked() };
+    let (asked_for, end) = climb(&item(), evidence, failed(500, 1), failed(400, 190), found());
+    assert_eq!(asked_for, ["message", "other", "scan"]);
+    assert_eq!(method(&end), Some(Method::ConversationScan));
+}
+
+#[test]
+fn content_told_later_keeps_the_method() {
+    let mut published = item();
+    published.state = State::Content;
+    published.settled_by = Some(Method::Payload);
+    published.revealed_contact = Some(PERSON.into());
+    published.revealed_direction = Some(Direction::Inbound);
+    // Our own index knows the message by now; only the content is looked for.
+    let evidence = Evidence { known: Some(author()), ..asked() };
+    let (asked_for, end) = climb(&published, evidence, found(), found(), found());
+    assert_eq!((asked_for, method(&end)), (vec!["message"], Some(Method::Payload)));
+}
+
+#[test]
 fn a_thread_places_a_message_but_gives_no_author() {
     let none = || Look::Nothing("not_found");
     let one = Evidence { thread: vec![PERSON.into()], ..asked() };

@@ -232,7 +232,7 @@ impl Resolver {
         if let Look::Failed(error) = &look
             && error.class == Class::Account
         {
-            self.accounts.stop(asked, &error.to_string()).await?;
+            self.accounts.stop(asked, &error.brief()).await?;
         }
         Ok(look)
     }
@@ -281,7 +281,7 @@ impl Resolver {
             guesses: None,
             gone: ladder::gone(item, evidence),
             unresolved: None,
-            author: Some(&settled.author),
+            author: Some((&settled.author, settled.method)),
         };
         if item.state == State::Content && missing && keep_looking {
             // Published without content already: nothing new to say.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
-use super::evidence::{Author, Item, State};
+use super::evidence::{Author, Item, Method, State};
 use crate::facts::Direction;
 
 /// A claimed item.
@@ -67,6 +67,7 @@ fn read(row: &PgRow) -> sqlx::Result<Claimed> {
         "content" => State::Content,
         _ => State::Waiting,
     };
+    let method: Option<String> = row.try_get("method")?;
     let unresolved: Option<String> = row.try_get("unresolved_event")?;
     let sibling: Option<bool> = row.try_get("sibling_unresolved")?;
     let item = Item {
@@ -100,6 +101,7 @@ fn read(row: &PgRow) -> sqlx::Result<Claimed> {
                 Direction::Outbound
             }
         }),
+        settled_by: method.as_deref().and_then(Method::parse),
         unresolved: unresolved.is_some() || sibling.unwrap_or(false),
         unresolved_contact: contact("unresolved_contact")?,
         gone: row.try_get("gone")?,
@@ -151,8 +153,8 @@ pub(super) struct Pass<'a> {
     pub(super) gone: bool,
     /// Id and person of `sender.unresolved`, where it stands.
     pub(super) unresolved: Option<(String, Option<ContactId>)>,
-    /// The author of a message that was published without content.
-    pub(super) author: Option<&'a Author>,
+    /// The author of a message that was published without content, and how that was found.
+    pub(super) author: Option<(&'a Author, Method)>,
 }
 
 /// Lets go of an item that goes on waiting. What an event revealed meanwhile counts: the item is due at once then.
@@ -177,7 +179,7 @@ pub(super) async fn wait(
                 unresolved_event = coalesce($12, unresolved_event),
                 unresolved_contact = coalesce($13, unresolved_contact),
                 revealed_contact = coalesce($14, revealed_contact), revealed_direction = coalesce($15, revealed_direction),
-                text = case when $7 = 'content' then null else text end,
+                method = coalesce($16, method), text = case when $7 = 'content' then null else text end,
                 claimed_by = null, claimed_until = null
           where channel = $1 and account_id = $2 and message_id = $3 and num_edit = $4",
     )
@@ -194,8 +196,9 @@ pub(super) async fn wait(
     .bind(pass.gone)
     .bind(event)
     .bind(contact.map(ContactId::into_string))
-    .bind(pass.author.map(|author| author.contact.as_str()))
-    .bind(pass.author.map(|author| author.direction.as_str()))
+    .bind(pass.author.map(|(author, _)| author.contact.as_str()))
+    .bind(pass.author.map(|(author, _)| author.direction.as_str()))
+    .bind(pass.author.map(|(_, method)| method.as_str()))
     .execute(conn)
     .await?;
     Ok(())

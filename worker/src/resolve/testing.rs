@@ -35,6 +35,7 @@ pub(super) fn item() -> Item {
         traceparent: None,
         revealed_contact: None,
         revealed_direction: None,
+        settled_by: None,
         unresolved: false,
         unresolved_contact: None,
         gone: false,
