@@ -1,5 +1,7 @@
 //! Reading back what Meta has, where no answer told whether a send took effect.
 
+use std::time::Duration;
+
 use schemas::{Channel, Timestamp};
 use sqlx::{PgConnection, Row};
 
@@ -16,6 +18,11 @@ use crate::accounts::directory::Account;
 use crate::graph::reads::text_of;
 use crate::graph::{Call, Class, Conversation, GraphError, Lane};
 
+/// How long a read is put off while the account is stopped; a new token wakes it earlier.
+const STOPPED_PAUSE: Duration = Duration::from_secs(60);
+/// How long a read may be put off: then it counts as one that told nothing.
+const WAIT_FOR_READ_MAX: Duration = Duration::from_secs(24 * 3600);
+
 impl Sender {
     /// Looks once, and writes down what follows.
     pub(super) async fn look(&self, command: CommandRow, part: PartRow) -> anyhow::Result<Next> {
@@ -24,13 +31,26 @@ impl Sender {
         drop(conn);
         // What an echo has told already needs no call; it may have been examined while the part was still in flight.
         let looked = match self.among_echoes(&command, &part).await? {
-            Some(item) => Look::Found { item_id: Some(item.id), time: Some(item.time) },
+            Some(item) => Read::Told(Look::Found { item_id: Some(item.id), time: Some(item.time) }),
             None => match self.accounts.get(command.channel, &command.account_id).await? {
-                Some(connected) if !connected.account.stopped => {
-                    self.read_back(&connected, &command, &part).await?
+                Some(connected) if connected.account.stopped => {
+                    Read::Later(STOPPED_PAUSE, "account_stopped")
                 }
-                _ => Look::Inconclusive,
+                Some(connected) => self.read_back(&connected, &command, &part).await?,
+                None => Read::Told(Look::Inconclusive),
             },
+        };
+        let looked = match looked {
+            Read::Told(look) => look,
+            // No read, so nothing is counted; but that does not go on for ever either.
+            Read::Later(pause, why)
+                if part.started_at.is_some_and(|at| begun_at.since(at) < WAIT_FOR_READ_MAX) =>
+            {
+                let mut conn = self.pool.acquire().await?;
+                ledger::wait(&mut conn, &command.identity, begun_at.plus(pause), Some(why)).await?;
+                return Ok(Next::Idle);
+            }
+            Read::Later(..) => Look::Inconclusive,
         };
         metrics::counter!("hookline_reconcile_looks_total", "found" => word(&looked)).increment(1);
         self.settle_look(&command, &part, looked, begun_at).await
@@ -41,7 +61,7 @@ impl Sender {
         connected: &Connected,
         command: &CommandRow,
         part: &PartRow,
-    ) -> anyhow::Result<Look> {
+    ) -> anyhow::Result<Read> {
         let read = match &part.payload {
             Payload::Message { .. } => self.read_thread(connected, command, part).await,
             Payload::CommentHide { comment_id, hidden } => {
@@ -58,13 +78,19 @@ impl Sender {
             Payload::PrivateReply { .. } | Payload::SenderAction { .. } => Ok(Look::Inconclusive),
         };
         match read {
-            Ok(look) => Ok(look),
+            Ok(look) => Ok(Read::Told(look)),
             Err(ReadError::Graph(error)) => {
                 tracing::debug!(account.id = %command.account_id, %error, "Could not read back a send");
-                if error.class == Class::Account {
-                    self.accounts.stop(connected, &error.to_string()).await?;
-                }
-                Ok(Look::Inconclusive)
+                Ok(match error.class {
+                    Class::Account => {
+                        self.accounts.stop(connected, &error.to_string()).await?;
+                        Read::Later(STOPPED_PAUSE, "account_stopped")
+                    }
+                    Class::Limited(_) => {
+                        Read::Later(error.retry_after.unwrap_or(self.waits.retry_min), "budget")
+                    }
+                    _ => Read::Told(Look::Inconclusive),
+                })
             }
             Err(ReadError::Database(error)) => Err(error.into()),
         }
@@ -300,6 +326,14 @@ impl Sender {
         ledger::wait(conn, &command.identity, now, None).await?;
         Ok(Next::Again)
     }
+}
+
+/// What trying to read gave.
+enum Read {
+    /// A look.
+    Told(Look),
+    /// No call may be made now: again after this pause, for this reason.
+    Later(Duration, &'static str),
 }
 
 enum ReadError {

@@ -46,15 +46,18 @@ pub struct Sender {
     pub worker: String,
     /// `SEND_LEASE`, `RECONCILE_AFTER`, `RETRY_MIN`, `RETRY_MAX`, `GRAPH_TIMEOUT`
     pub waits: Waits,
-    paces: Arc<Mutex<HashMap<(Channel, String), Pace>>>,
+    paces: Arc<Mutex<HashMap<PaceKey, Pace>>>,
     freed: Arc<Notify>,
 }
 
 /// A command that may be due, and its account.
 struct Candidate {
     identity: String,
-    account: (Channel, String),
+    account: PaceKey,
 }
+
+/// An account, and whether it is for reading back: slow reads must not take the places of sends.
+type PaceKey = (Channel, String, bool);
 
 impl Sender {
     /// A sender of this worker.
@@ -169,14 +172,16 @@ impl Sender {
     /// parked outcome.
     async fn candidates(&self, active: &HashSet<String>) -> sqlx::Result<Vec<Candidate>> {
         let rows = sqlx::query(
-            // A share for every account, so that a long queue of one holds up nobody else.
-            "select due.identity, due.channel, due.account_id
+            // A share for every account, for sending and for reading back, so that a long queue of one holds up no other.
+            "select due.identity, due.channel, due.account_id, due.reading
                from (select distinct channel, account_id from worker.commands
                       where state = 'open' and due_at <= clock_timestamp()) a
+              cross join (values (true), (false)) k (reading)
               cross join lateral (
-                    select c.identity, c.channel, c.account_id, c.due_at from worker.commands c
+                    select c.identity, c.channel, c.account_id, c.due_at, k.reading from worker.commands c
                      where c.channel = a.channel and c.account_id = a.account_id
                        and c.state = 'open' and c.due_at <= clock_timestamp() and c.identity <> all($1)
+                       and k.reading = exists (select from worker.parts r where r.identity = c.identity and r.state = 'sending')
                        and not exists (select from worker.commands e
                                         where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
                                           and not (e.held is not distinct from 'parked' and c.requester = 'person'))
@@ -192,7 +197,8 @@ impl Sender {
             let channel = row.try_get::<String, _>("channel")?.parse().ok();
             let (identity, account): (String, String) =
                 (row.try_get("identity")?, row.try_get("account_id")?);
-            Ok(channel.map(|channel| Candidate { identity, account: (channel, account) }))
+            let reading = row.try_get("reading")?;
+            Ok(channel.map(|channel| Candidate { identity, account: (channel, account, reading) }))
         };
         rows.iter().filter_map(|row| read(row).transpose()).collect()
     }
@@ -227,22 +233,24 @@ impl Sender {
         identity
     }
 
-    fn pace<T>(&self, account: &(Channel, String), work: impl FnOnce(&mut Pace) -> T) -> T {
+    fn pace<T>(&self, account: &PaceKey, work: impl FnOnce(&mut Pace) -> T) -> T {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
         work(paces.entry(account.clone()).or_default())
     }
 
-    fn start(&self, account: &(Channel, String)) -> bool {
+    fn start(&self, account: &PaceKey) -> bool {
         self.pace(account, Pace::start)
     }
 
-    fn end(&self, account: &(Channel, String)) {
+    fn end(&self, account: &PaceKey) {
         self.pace(account, Pace::end);
     }
 
     /// Meta answered a send of the account, well or not.
     pub(super) fn learn(&self, account: &(Channel, String), well: bool) {
-        self.pace(account, |pace| if well { pace.went_well() } else { pace.went_wrong() });
+        self.pace(&(account.0, account.1.clone(), false), |pace| {
+            if well { pace.went_well() } else { pace.went_wrong() }
+        });
     }
 
     /// Commands whose reason to wait has gone are due at once.

@@ -57,7 +57,8 @@ pub(super) async fn read(
                   where p.scope in ('account:' || $1 || '/' || $2, 'app:' || a.app) and p.until > clock_timestamp()) as paused_until,
                 exists (select from worker.commands u where u.lane = $5 and u.state = 'unknown') as parked,
                 exists (select from worker.echoes e
-                         where e.channel = $1 and e.account_id = $2 and e.item_id = $6 and e.kind = 'comment') as own_comment,
+                         where e.channel = $1 and e.account_id = $2 and e.item_id = $6 and e.kind = 'comment')
+                    or exists (select from worker.parts q where q.message_id = $6) as own_comment,
                 ($7::text is null or exists (select from worker.facts f where f.event_id = $7)) as cause_known,
                 exists (select from worker.facts f
                           join worker.facts d on d.channel = f.channel and d.account_id = f.account_id
