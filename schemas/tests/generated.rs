@@ -1,5 +1,7 @@
 //! The generated files are what the types say. `BLESS=1` (`make bless`) writes them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -96,9 +96,11 @@ impl Lab {
         let mut pg = PgOptions::new(folder.join("postgres"));
         pg.fsync = false;
         pg.template_dir = Some(hookline_binary().parent().unwrap().join("postgres-template"));
-        let mut config = SimulatorConfig::default();
-        config.secrets = simulator::AppSecrets::same(SECRET);
-        config.policy = simulator::Policy::for_tests();
+        let config = SimulatorConfig {
+            secrets: simulator::AppSecrets::same(SECRET),
+            policy: simulator::Policy::for_tests(),
+            ..SimulatorConfig::default()
+        };
         let (nats, postgres, simulator) = tokio::join!(
             NatsServer::start(NatsOptions::new(folder.join("nats"))),
             Postgres::start(pg),

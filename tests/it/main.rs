@@ -4,6 +4,7 @@
 mod crash;
 mod enrich;
 mod fixtures;
+mod ingest;
 mod once;
 mod outage;
 mod refuse;

@@ -25,7 +25,10 @@ async fn five_deliveries_split_and_batched_differently_are_one_message_and_one_r
         body("instagram", &[entry(IG, at + 1, &[first.clone(), other.clone()])]),
         body(
             "instagram",
-            &[entry(IG, at + 2, &[other.clone()]), entry(IG, at + 2, &[first.clone()])],
+            &[
+                entry(IG, at + 2, std::slice::from_ref(&other)),
+                entry(IG, at + 2, std::slice::from_ref(&first)),
+            ],
         ),
         body("instagram", &[entry(IG, at + 3, &[first.clone(), first.clone()])]),
     ];

@@ -30,14 +30,17 @@ async fn inbox(api: &Api) -> Vec<(String, Vec<(String, Option<String>)>)> {
     seen
 }
 
-async fn becomes(lab: &Lab, expected: &[(&str, &[(&str, Option<&str>)])]) {
+/// A message as a test expects it: direction and text.
+type Expected<'a> = (&'a str, Option<&'a str>);
+
+async fn becomes(lab: &Lab, expected: &[(&str, &[Expected<'_>])]) {
     let api = lab.api();
-    let expected: Vec<(String, Vec<(String, Option<String>)>)> = expected
+    let owned =
+        |(direction, text): &Expected<'_>| ((*direction).to_owned(), text.map(str::to_owned));
+    let expected: Vec<_> = expected
         .iter()
         .map(|(contact, messages)| {
-            let messages =
-                messages.iter().map(|(d, t)| ((*d).to_owned(), t.map(str::to_owned))).collect();
-            ((*contact).to_owned(), messages)
+            ((*contact).to_owned(), messages.iter().map(owned).collect::<Vec<_>>())
         })
         .collect();
     eventually("the inbox is as expected", Duration::from_secs(20), async || {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use hookline::private::NatsServer;
 
-use crate::door::{Door, Folder, body, durable};
+use super::door::{Door, Folder, body, durable};
 
 async fn payloads(door: &Door) -> Vec<(Vec<u8>, bool)> {
     let raw = door.raw().await;

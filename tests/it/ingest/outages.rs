@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hookline::private::NatsServer;
 use tests::lab::signal;
 
-use crate::door::{Answer, Door, Folder, SECRET, body, durable};
+use super::door::{Answer, Door, Folder, SECRET, body, durable};
 
 fn refused(answer: &Answer, words: &str) {
     assert_eq!(answer.status, 503, "{answer:?}");
@@ -188,7 +188,7 @@ async fn stopping_finishes_what_is_in_flight() {
         tests::client::signature(SECRET, &body)
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    let inside = crate::door::read_all(&mut stream, Duration::from_millis(500)).await;
+    let inside = super::door::read_all(&mut stream, Duration::from_millis(500)).await;
     assert!(inside.starts_with("HTTP/1.1 100"), "{inside}");
     door.shutdown.cancel();
     tests::client::eventually("nobody new gets in", Duration::from_secs(5), async || {
@@ -199,7 +199,7 @@ async fn stopping_finishes_what_is_in_flight() {
     })
     .await;
     stream.write_all(&body).await.unwrap();
-    let answer = crate::door::read_all(&mut stream, Duration::from_secs(5)).await;
+    let answer = super::door::read_all(&mut stream, Duration::from_secs(5)).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let stored = door.stored().await;
     assert_eq!(stored, 1);

@@ -6,7 +6,7 @@ use base64::Engine;
 use serde_json::Value;
 use tests::client::signature;
 
-use crate::door::{Answer, Door, Folder, SECRET, durable, problem};
+use super::door::{Answer, Door, Folder, SECRET, durable, problem};
 use hookline::private::NatsServer;
 
 #[tokio::test]

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::ingest::Ingest;
 use async_nats::jetstream::{self, stream};
 use hookline::private::{NatsOptions, NatsServer};
-use ingest::Ingest;
 use runtime::config::Settings;
 use serde_json::Value;
 use tests::client::{eventually, signature};

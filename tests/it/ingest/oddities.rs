@@ -6,7 +6,7 @@ use tests::client::{eventually, signature};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::door::{Door, Folder, SECRET, body, durable, read_all};
+use super::door::{Door, Folder, SECRET, body, durable, read_all};
 use hookline::private::NatsServer;
 
 const SOON: Duration = Duration::from_millis(1500);
