@@ -123,12 +123,12 @@ async fn run_with_servers(
     let mut failed = None;
     tokio::select! {
         () = shutdown.cancelled() => {}
-        Some(ended) = roles.join_next() => failed = Some(first_error(ended)),
+        Some(ended) = roles.join_next() => failed = first_error(ended, &shutdown),
         result = started => match result {
             Err(error) => failed = Some(error),
             Ok(()) => tokio::select! {
                 () = shutdown.cancelled() => {}
-                Some(ended) = roles.join_next() => failed = Some(first_error(ended)),
+                Some(ended) = roles.join_next() => failed = first_error(ended, &shutdown),
             }
         }
     }
@@ -148,13 +148,16 @@ async fn run_with_servers(
     }
 }
 
+/// Why the first role that ended did; nothing where it was told to.
 fn first_error(
     ended: Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>,
-) -> anyhow::Error {
+    shutdown: &CancellationToken,
+) -> Option<anyhow::Error> {
     match ended {
-        Ok((role, Ok(()))) => anyhow::anyhow!("{role} stopped by itself"),
-        Ok((role, Err(error))) => error.context(format!("{role} cannot go on")),
-        Err(error) => anyhow::anyhow!("a role broke down: {error}"),
+        Ok((_, Ok(()))) if shutdown.is_cancelled() => None,
+        Ok((role, Ok(()))) => Some(anyhow::anyhow!("{role} stopped by itself")),
+        Ok((role, Err(error))) => Some(error.context(format!("{role} cannot go on"))),
+        Err(error) => Some(anyhow::anyhow!("a role broke down: {error}")),
     }
 }
 

@@ -58,7 +58,9 @@ impl Waits {
             graph_timeout: settings.duration("GRAPH_TIMEOUT", "8s")?,
         };
         if waits.retry_min.is_zero() || waits.retry_max < waits.retry_min {
-            return Err(settings.invalid("RETRY_MAX", "RETRY_MIN must be above 0 and not above RETRY_MAX"));
+            return Err(
+                settings.invalid("RETRY_MAX", "RETRY_MIN must be above 0 and not above RETRY_MAX")
+            );
         }
         if waits.send_lease < Duration::from_millis(200) {
             return Err(settings.invalid("SEND_LEASE", "use at least 200ms"));
@@ -88,5 +90,6 @@ impl Config {
 /// # Errors
 /// When the variable is missing or no key; its value is never quoted.
 pub fn seal(settings: &Settings) -> Result<Seal, ConfigError> {
-    Seal::from_hex(settings.require("ENCRYPTION_KEY")?).map_err(|error| settings.invalid("ENCRYPTION_KEY", error.to_string()))
+    Seal::from_hex(settings.require("ENCRYPTION_KEY")?)
+        .map_err(|error| settings.invalid("ENCRYPTION_KEY", error.to_string()))
 }

@@ -55,7 +55,12 @@ impl Inbound {
         let shares = members::Shares::new();
         let pool = self.facts.pool().clone();
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(members::keep(pool, self.leases.owner().to_owned(), shares.clone(), shutdown.clone()));
+        tasks.spawn(members::keep(
+            pool,
+            self.leases.owner().to_owned(),
+            shares.clone(),
+            shutdown.clone(),
+        ));
         for number in 0..subjects::SHARDS {
             tasks.spawn(self.clone().seek(number, shares.clone(), shutdown.clone()));
         }
@@ -74,11 +79,17 @@ impl Inbound {
             if let Some(place) = shares.take(number, &shutdown) {
                 match self.leases.acquire(&name).await {
                     Ok(Some(lease)) => {
-                        tracing::info!(shard = number, epoch = lease.epoch, "Normalising shard {number:02}");
+                        tracing::info!(
+                            shard = number,
+                            epoch = lease.epoch,
+                            "Normalising shard {number:02}"
+                        );
                         self.hold(number, &lease, &place.stop).await;
                     }
                     Ok(None) => {}
-                    Err(error) => tracing::debug!(shard = number, %error, "Could not ask for the shard"),
+                    Err(error) => {
+                        tracing::debug!(shard = number, %error, "Could not ask for the shard")
+                    }
                 }
             }
             tokio::select! {
@@ -104,7 +115,8 @@ impl Inbound {
             }
         }
         // Whoever holds it next tells its lag.
-        metrics::gauge!("hookline_normalize_lag_messages", "shard" => format!("{number:02}")).set(0.0);
+        metrics::gauge!("hookline_normalize_lag_messages", "shard" => format!("{number:02}"))
+            .set(0.0);
         if let Err(error) = self.leases.release(lease).await {
             tracing::debug!(shard = number, %error, "Could not let go of the shard; its lease lapses by itself");
         }
@@ -117,7 +129,9 @@ impl Inbound {
             match self.leases.renew(lease).await {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(error) => tracing::debug!(lease = %lease.name, %error, "Could not renew the lease"),
+                Err(error) => {
+                    tracing::debug!(lease = %lease.name, %error, "Could not renew the lease")
+                }
             }
         }
     }

@@ -88,7 +88,7 @@ impl Enricher {
         }
     }
 
-    /// Reads what is due now, at most [`AT_ONCE`] profiles; tells how many there were.
+    /// Reads what is due now, at most `AT_ONCE` profiles; tells how many there were.
     ///
     /// # Errors
     /// When nothing can be claimed: of the database.

@@ -111,7 +111,7 @@ impl Resolver {
         }
     }
 
-    /// Goes over what is due now, at most [`AT_ONCE`] items; tells how many there were.
+    /// Goes over what is due now, at most `AT_ONCE` items; tells how many there were.
     ///
     /// # Errors
     /// When nothing can be claimed: of the database.
