@@ -92,6 +92,7 @@ impl App {
         request: &Request<'_>,
         message: &serde_json::Value,
     ) -> Result<Known, Problem> {
+        runtime::failpoint!("api.before_store");
         sqlx::query(
             "insert into api.requests (id, kind, token, channel, account_id, conversation_id, body_digest, message) \
              values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing",
@@ -118,6 +119,7 @@ impl App {
             .bind(id)
             .execute(&self.pool)
             .await?;
+        runtime::failpoint!("api.after_mark");
         Ok(())
     }
 
@@ -145,10 +147,13 @@ impl App {
             tracing::error!(%error, "A message could not be written");
             Problem::internal()
         })?;
-        Ok(self
+        runtime::failpoint!("api.before_publish");
+        let stored = self
             .broker
             .publish(Outgoing { subject, id, headers, payload: payload.into() }, ACK_WAIT)
-            .await?)
+            .await?;
+        runtime::failpoint!("api.after_publish");
+        Ok(stored)
     }
 }
 

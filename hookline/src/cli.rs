@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use runtime::config::Settings;
 
 use crate::exit::{Exit, Failure, Output};
-use crate::{accounts, doctor, status, up};
+use crate::{accounts, doctor, redrive, status, up};
 
 /// Event-sourced ingestion of Meta webhooks: Instagram Direct, Messenger, comments.
 #[derive(Debug, Parser)]
@@ -50,6 +50,9 @@ enum Verb {
     /// Checks the whole set-up; each finding comes with its fix
     #[command(after_help = "Example:\n  hookline doctor")]
     Doctor(Printed),
+    /// Parked work: list, show, try again, give up
+    #[command(subcommand)]
+    Redrive(redrive::Verb),
 }
 
 /// How to print.
@@ -98,6 +101,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
             status::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output)
                 .await
         }
+        Verb::Redrive(verb) => redrive::run(verb, &for_operator(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Doctor(printed) => {
             doctor::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output)
                 .await
@@ -120,6 +124,7 @@ async fn role(settings: Settings, role: Role) -> anyhow::Result<Exit> {
         Role::Api => "api",
     };
     let _telemetry = runtime::telemetry::init(name, &settings)?;
+    runtime::failpoint::arm_from_env()?;
     let shutdown = runtime::shutdown::on_signal()?;
     match role {
         Role::Ingest => ingest::run(settings, shutdown).await?,

@@ -129,11 +129,13 @@ impl Store {
         #[allow(clippy::cast_precision_loss)] // at most 500
         histogram!("hookline_ingest_batch_messages").record(count as f64);
         let wait = batch.deadline.saturating_duration_since(Instant::now());
+        runtime::failpoint!("ingest.before_publish");
         let ends = tokio::select! {
             ends = broker.publish_each(batch.messages, wait) => ends,
             // The acks were lost with the connection.
             () = self.lost(connects) => vec![Err(PublishFailure::NotConnected); count],
         };
+        runtime::failpoint!("ingest.after_publish");
         if let Some(failure) = ends.iter().find_map(|end| end.as_ref().err()) {
             self.complain(failure);
         }

@@ -165,7 +165,9 @@ impl Store {
             .bind(to.seq.to_string())
             .execute(&mut *tx)
             .await?;
+        runtime::failpoint!("projector.before_commit");
         tx.commit().await?;
+        runtime::failpoint!("projector.after_commit");
         Ok(applied)
     }
 

@@ -2,12 +2,13 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`health`], [`serve`],
-//! [`stalled`], [`telemetry`], [`shutdown`], [`retry`], [`process`], [`tls`].
+//! [`stalled`], [`telemetry`], [`shutdown`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
 
 pub mod broker;
 pub mod config;
 pub mod db;
 pub mod durability;
+pub mod failpoint;
 pub mod follow;
 pub mod health;
 pub mod lease;

@@ -8,6 +8,7 @@ pub mod rules;
 use std::time::Duration;
 
 use runtime::broker::Broker;
+use runtime::failpoint;
 use runtime::follow::{Follower, Received};
 use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
@@ -115,13 +116,17 @@ impl Automate {
             }
         }
         if !commands.is_empty() {
+            failpoint!("automate.before_publish");
             self.broker.publish_all(commands, ACK_WAIT).await?;
+            failpoint!("automate.after_publish");
         }
         let mut tx = self.pool.begin().await?;
         if !self.leases.move_position(&mut tx, lease, INBOX_EVENTS, from, to).await? {
             return Ok(false);
         }
+        failpoint!("automate.before_commit");
         tx.commit().await?;
+        failpoint!("automate.after_commit");
         Ok(true)
     }
 

@@ -6,6 +6,7 @@
 mod intake;
 
 use runtime::broker::Broker;
+use runtime::failpoint;
 use runtime::follow::Follower;
 use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
@@ -99,6 +100,7 @@ impl Commands {
         to: Position,
     ) -> anyhow::Result<bool> {
         let mut tx = self.pool.begin().await?;
+        failpoint!("commands.before_store");
         for message in batch {
             let intake =
                 read(&message.payload, &message.subject, message.sequence, message.stored_at);
@@ -112,11 +114,14 @@ impl Commands {
                 None => self.dead_letter(message).await?,
             }
         }
+        failpoint!("commands.before_position");
         if !self.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
             return Ok(false);
         }
         crate::reply::state::wake(&mut tx).await?;
+        failpoint!("commands.before_commit");
         tx.commit().await?;
+        failpoint!("commands.after_commit");
         Ok(true)
     }
 
@@ -133,7 +138,9 @@ impl Commands {
             headers: async_nats::HeaderMap::new(),
             payload: message.payload.clone(),
         };
+        failpoint!("commands.before_dead");
         self.broker.publish(dead, std::time::Duration::from_secs(5)).await?;
+        failpoint!("commands.after_dead");
         Ok(())
     }
 }

@@ -198,7 +198,9 @@ impl FactStore {
         rows::record_withdrawals(tx, &published.adopted).await?;
         rows::record_withdrawals(tx, &published.placed).await?;
         rows::record_messages(tx, &published.placed, &published.known).await?;
-        rows::record_secrets(tx, &self.seal, &published.placed, &published.known).await
+        rows::record_secrets(tx, &self.seal, &published.placed, &published.known).await?;
+        runtime::failpoint!("facts.after_record");
+        Ok(())
     }
 
     /// Plans, publishes and records in a new transaction, which the caller fills further and commits.

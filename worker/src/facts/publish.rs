@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::RawMessageErrorKind;
+use runtime::failpoint;
 use runtime::publish::{Outgoing, PublishFailure};
 use schemas::{Event, raw, subjects};
 
@@ -50,7 +51,9 @@ impl FactStore {
             .iter()
             .map(|planned| outgoing(&planned.draft.event))
             .collect::<Result<Vec<_>, _>>()?;
+        failpoint!("facts.before_publish");
         let stored = self.broker.publish_all(outgoing, WAIT).await?;
+        failpoint!("facts.after_publish");
         let mut placed = Vec::with_capacity(stored.len());
         let mut found = Vec::new();
         for (planned, stored) in decision.publish.into_iter().zip(stored) {

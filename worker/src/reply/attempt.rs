@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use runtime::failpoint;
 use schemas::Timestamp;
 use schemas::facts::OutcomeError;
 use sqlx::PgConnection;
@@ -78,6 +79,7 @@ impl Sender {
     async fn claim(&self, identity: &str) -> anyhow::Result<Claimed> {
         // Taken before the database's clock is read, so that what is counted from it ends earlier.
         let begun = Instant::now();
+        failpoint!("send.before_claim");
         let mut tx = self.pool.begin().await?;
         let Some(command) = due(&mut tx, identity).await? else {
             return Ok(Claimed::Nothing(Next::Idle));
@@ -102,7 +104,9 @@ impl Sender {
         let verdict = policy::judge(&around.situation(&command, &part), around.now);
         if let Some(until) = wait_for_news(&command, &around, &verdict, &part) {
             ledger::wait(&mut tx, identity, until, None).await?;
+            failpoint!("send.before_wait_commit");
             tx.commit().await?;
+            failpoint!("send.after_wait_commit");
             return Ok(Claimed::Nothing(Next::Idle));
         }
         let hold = self.hold(&command, &part, &around);
@@ -119,7 +123,9 @@ impl Sender {
             Step::WaitUntil(until) => {
                 let held = hold.filter(|_| part.state != State::Sending).map(|(_, why)| why);
                 ledger::wait(&mut tx, identity, until, held).await?;
+                failpoint!("send.before_wait_commit");
                 tx.commit().await?;
+                failpoint!("send.after_wait_commit");
                 Ok(Claimed::Nothing(Next::Idle))
             }
             Step::Fail(refusal) => {
@@ -133,7 +139,9 @@ impl Sender {
             }
             Step::Look => {
                 ledger::wait(&mut tx, identity, around.now.plus(LOOK_CLAIM), None).await?;
+                failpoint!("look.before_claim_commit");
                 tx.commit().await?;
+                failpoint!("look.after_claim_commit");
                 Ok(Claimed::Look(Box::new((command, part))))
             }
             Step::Send { rule } => {
@@ -156,7 +164,9 @@ impl Sender {
                 let deadline = around.now.plus(self.waits.send_lease);
                 let part = begin(&mut tx, &command, part, &self.worker, around.now, deadline, rule)
                     .await?;
+                failpoint!("send.before_begin_commit");
                 tx.commit().await?;
+                failpoint!("send.after_begin_commit");
                 let ends_at = begun + usable(self.waits.send_lease);
                 Ok(Claimed::Send(Box::new(Attempt { command, part, connected, ends_at })))
             }
@@ -224,7 +234,9 @@ impl Sender {
         rule: Option<&str>,
     ) -> anyhow::Result<Claimed> {
         let ended = ledger::conclude(&mut tx, command, rule).await?;
+        failpoint!("send.before_refusal_commit");
         tx.commit().await?;
+        failpoint!("send.after_refusal_commit");
         Ok(Claimed::Nothing(if ended { Next::Ended } else { Next::Again }))
     }
 
@@ -264,6 +276,7 @@ impl Sender {
         let account = (attempt.command.channel, attempt.command.account_id.to_string());
         let remaining = attempt.ends_at.saturating_duration_since(Instant::now());
         let work = self.ask(&attempt, &key, remaining.min(self.waits.graph_timeout));
+        failpoint!("send.before_call");
         let answered = match fence::until(attempt.ends_at, work).await {
             Ok(answered) => answered,
             Err(fence::TooLate) => Err(GraphError::without_answer(
@@ -271,6 +284,7 @@ impl Sender {
                 crate::graph::Use::Write,
             )),
         };
+        failpoint!("send.after_call");
         let reading = answer::read(answered, runtime::now());
         let well = matches!(reading.answer, decide::Answer::Sent { .. } | decide::Answer::Refused);
         self.learn(&account, well && reading.stop.is_none());
@@ -411,7 +425,9 @@ impl Sender {
             ledger::wait(&mut tx, identity, now, None).await?;
             Next::Again
         };
+        failpoint!("send.before_settle_commit");
         tx.commit().await?;
+        failpoint!("send.after_settle_commit");
         Ok(next)
     }
 

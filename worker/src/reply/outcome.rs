@@ -1,6 +1,7 @@
 //! Outcomes: one event for every command that came to an end, published through [`crate::facts`] and then marked as published. A
 //! crash in between publishes it again under the same id, and subscribers drop it.
 
+use runtime::failpoint;
 use schemas::event::Origin;
 use schemas::facts::{
     Attachment, CommandOutcome, OutcomeError, PartState, Reply, ReplyPart, ReplyTo,
@@ -168,6 +169,7 @@ pub async fn publish(facts: &FactStore, identity: &str) -> anyhow::Result<()> {
         (command, draft)
     };
     let kind = draft.event.kind();
+    failpoint!("outcome.before_publish");
     let mut emission = facts.begin(&[draft]).await?;
     // Only what was read is marked: a change meanwhile has an outcome of its own to tell.
     sqlx::query(
@@ -177,7 +179,9 @@ pub async fn publish(facts: &FactStore, identity: &str) -> anyhow::Result<()> {
     .bind(command.version)
     .execute(&mut *emission.tx)
     .await?;
+    failpoint!("outcome.before_commit");
     emission.commit().await?;
+    failpoint!("outcome.after_commit");
     metrics::counter!("hookline_command_outcomes_total", "command" => metric_name(&command.command), "state" => command.state.clone())
         .increment(1);
     tracing::info!(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runtime::failpoint;
 use schemas::{Channel, Timestamp};
 use sqlx::{PgConnection, Row};
 
@@ -36,7 +37,12 @@ impl Sender {
                 Some(connected) if connected.account.stopped => {
                     Read::Later(STOPPED_PAUSE, "account_stopped")
                 }
-                Some(connected) => self.read_back(&connected, &command, &part).await?,
+                Some(connected) => {
+                    failpoint!("look.before_read");
+                    let read = self.read_back(&connected, &command, &part).await?;
+                    failpoint!("look.after_read");
+                    read
+                }
                 None => Read::Told(Look::Inconclusive),
             },
         };
@@ -310,7 +316,9 @@ impl Sender {
                 Next::Ended
             }
         };
+        failpoint!("look.before_commit");
         tx.commit().await?;
+        failpoint!("look.after_commit");
         Ok(next)
     }
 

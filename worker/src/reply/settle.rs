@@ -3,6 +3,7 @@
 //! Echoes come before the answer to their send, after it, or without it. By our key (Messenger) or by the message id they are exact;
 //! by content (Instagram) they are matched only with parts whose own answer will never come.
 
+use runtime::failpoint;
 use schemas::{Channel, Timestamp};
 use sqlx::{PgConnection, PgPool, Row};
 
@@ -158,7 +159,9 @@ async fn take(
     }
     if part.state == State::Sent {
         told_again(&mut tx, &command, n, &echo.item.id).await?;
+        failpoint!("echo.before_claim_commit");
         tx.commit().await?;
+        failpoint!("echo.after_claim_commit");
         return Ok(None);
     }
     let now = ledger::now(&mut tx).await?;
@@ -173,7 +176,9 @@ async fn take(
             super::state::wake(&mut tx).await?;
         }
     }
+    failpoint!("echo.before_settle_commit");
     tx.commit().await?;
+    failpoint!("echo.after_settle_commit");
     Ok(ended)
 }
 

@@ -18,10 +18,13 @@ pub async fn note(conn: &mut PgConnection, events: &[Event], now: Timestamp) -> 
     if knowledge.is_empty() {
         return Ok(());
     }
+    runtime::failpoint!("note.before");
     note_conversations(conn, &knowledge).await?;
     note_policies(conn, &knowledge).await?;
     let echoes: Vec<&Echo> = knowledge.echoes.values().collect();
-    note_echoes(conn, &echoes).await
+    note_echoes(conn, &echoes).await?;
+    runtime::failpoint!("note.after");
+    Ok(())
 }
 
 async fn note_conversations(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx::Result<()> {
@@ -77,14 +80,22 @@ async fn note_conversations(conn: &mut PgConnection, knowledge: &Knowledge) -> s
 }
 
 async fn note_policies(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx::Result<()> {
-    for ((channel, account), latest) in &knowledge.policies {
-        let Some((time, event, enforced)) = latest else { continue };
+    for ((channel, account), policy) in &knowledge.policies {
+        let Some((time, event, enforced)) = &policy.notice else { continue };
+        let ruled = policy.blocked.as_ref();
         sqlx::query(
-            "insert into worker.account_policy as p (channel, account_id, action, reason, time, event_id)
-             values ($1, $2, $3, $4, $5, $6)
-             on conflict (channel, account_id) do update
-                set action = excluded.action, reason = excluded.reason, time = excluded.time, event_id = excluded.event_id
-              where (excluded.time, excluded.event_id) > (p.time, p.event_id)",
+            "insert into worker.account_policy as p
+                    (channel, account_id, action, reason, time, event_id, blocked, ruled_at, ruled_event)
+             values ($1, $2, $3, $4, $5, $6, coalesce($7, false), $8, $9)
+             on conflict (channel, account_id) do update set
+                (action, reason, time, event_id) = (
+                    select n.* from (values (excluded.action, excluded.reason, excluded.time, excluded.event_id),
+                                            (p.action, p.reason, p.time, p.event_id)) as n (action, reason, time, event_id)
+                     order by n.time desc, n.event_id desc limit 1),
+                (blocked, ruled_at, ruled_event) = (
+                    select r.* from (values (excluded.blocked, excluded.ruled_at, excluded.ruled_event),
+                                            (p.blocked, p.ruled_at, p.ruled_event)) as r (blocked, ruled_at, ruled_event)
+                     order by r.ruled_at desc nulls last, r.ruled_event desc nulls last limit 1)",
         )
         .bind(channel.as_str())
         .bind(account)
@@ -92,6 +103,9 @@ async fn note_policies(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx::
         .bind(&enforced.reason)
         .bind(time.to_datetime())
         .bind(event)
+        .bind(ruled.map(|(.., blocked)| *blocked))
+        .bind(ruled.map(|(time, ..)| time.to_datetime()))
+        .bind(ruled.map(|(_, event, _)| event))
         .execute(&mut *conn)
         .await?;
     }
