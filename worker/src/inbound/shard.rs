@@ -170,7 +170,9 @@ impl<'a> Shard<'a> {
         let (drafts, hints) = self.read(batch);
         let to = Position { seq: last.sequence, created };
         let published = loop {
+            runtime::failpoint!("inbound.before_publish");
             let published = self.inbound.facts.publish(&drafts).await?;
+            runtime::failpoint!("inbound.after_publish");
             let mut tx = self.inbound.facts.pool().begin().await?;
             match self.inbound.facts.record(&mut tx, &published).await {
                 Ok(()) => {}
@@ -189,6 +191,7 @@ impl<'a> Shard<'a> {
             wants::note(&mut tx, &wanted).await?;
             state::note(&mut tx, &events, now).await?;
             let leases = &self.inbound.leases;
+            runtime::failpoint!("inbound.before_position");
             let moved = leases
                 .move_position(&mut tx, self.lease, subjects::META_RAW, self.position, to)
                 .await?;
@@ -196,7 +199,9 @@ impl<'a> Shard<'a> {
                 tx.rollback().await?;
                 return Ok(Taken::Lost);
             }
+            runtime::failpoint!("inbound.before_commit");
             tx.commit().await?;
+            runtime::failpoint!("inbound.after_commit");
             break published;
         };
         self.position = last.sequence;
