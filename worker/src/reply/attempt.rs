@@ -6,8 +6,9 @@ use runtime::failpoint;
 use schemas::Timestamp;
 use schemas::facts::OutcomeError;
 use sqlx::PgConnection;
+use tracing::{Instrument, Span};
 
-use super::answer::{self, Reading};
+use super::answer::{self, Learnt, Reading};
 use super::decide::{self, AfterAnswer, Repeat, State, Step};
 use super::ledger::{self, CommandRow, PartRow, SettledBy};
 use super::outcome::own_error;
@@ -59,6 +60,12 @@ struct Attempt {
     ends_at: Instant,
 }
 
+/// The work goes on in the trace that asked for it, however long that is ago.
+fn in_trace(span: Span, command: &CommandRow) -> Span {
+    runtime::telemetry::continue_trace(&span, command.traceparent.as_deref());
+    span
+}
+
 impl Sender {
     /// Does what is next for a command, if it is due and nobody else has it.
     ///
@@ -67,10 +74,17 @@ impl Sender {
     pub(super) async fn step(&self, identity: &str) -> anyhow::Result<Next> {
         match self.claim(identity).await? {
             Claimed::Nothing(next) => Ok(next),
-            Claimed::Send(attempt) => self.send(*attempt).await,
+            Claimed::Send(attempt) => {
+                let command = &attempt.command;
+                let span = tracing::info_span!("send", command.id = %command.command_id, attempt = attempt.part.attempt);
+                let span = in_trace(span, command);
+                self.send(*attempt).instrument(span).await
+            }
             Claimed::Look(found) => {
                 let (command, part) = *found;
-                self.look(command, part).await
+                let span = tracing::info_span!("reconcile", command.id = %command.command_id);
+                let span = in_trace(span, &command);
+                self.look(command, part).instrument(span).await
             }
             Claimed::Sync(command) => crate::act::sync::run(self, &command).await,
         }
@@ -413,6 +427,9 @@ impl Sender {
                     .clone()
                     .unwrap_or_else(|| own_error("no_answer", "unknown", "Meta did not answer"));
                 ledger::mark_failed(&mut tx, identity, n, &error).await?;
+                if let Some(learnt) = reading.learnt {
+                    learn_of_conversation(&mut tx, &command, learnt).await?;
+                }
                 true
             }
         };
@@ -563,6 +580,27 @@ async fn begin(
         absent_at: None,
         ..part
     })
+}
+
+/// Keeps what a refusal tells of the conversation, for the policy: it holds until the person's next act, or the next notice about the
+/// thread, tells otherwise.
+async fn learn_of_conversation(
+    conn: &mut PgConnection,
+    command: &CommandRow,
+    learnt: Learnt,
+) -> sqlx::Result<()> {
+    let Some(conversation) = command.conversation_id.as_deref() else { return Ok(()) };
+    let sql = match learnt {
+        Learnt::Unreachable => {
+            "update worker.conversations set unreachable_at = clock_timestamp() where conversation_id = $1"
+        }
+        Learnt::OtherOwns => {
+            "update worker.conversations set other_owns = true, owner_at = clock_timestamp(), owner_event = 'answer'
+              where conversation_id = $1 and (owner_at is null or owner_at < clock_timestamp())"
+        }
+    };
+    sqlx::query(sql).bind(conversation).execute(conn).await?;
+    Ok(())
 }
 
 /// Not executed: again later.

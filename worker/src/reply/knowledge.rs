@@ -7,7 +7,7 @@ use schemas::{Channel, Event, Fact, Timestamp};
 use super::content::{self, Content};
 
 /// A value with the event it came from: the latest by (time, event id) wins.
-type Latest<T> = Option<(Timestamp, String, T)>;
+pub type Latest<T> = Option<(Timestamp, String, T)>;
 
 fn keep<T>(slot: &mut Latest<T>, time: Timestamp, event: &Event, value: T) {
     let newer = slot
@@ -63,6 +63,15 @@ pub struct Enforced {
     pub reason: Option<String>,
 }
 
+/// What some events tell about Meta's enforcement against one account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// The latest notice, for people.
+    pub notice: Latest<Enforced>,
+    /// Whether messages are blocked: the latest `block` or `unblock`. A warning in between lifts nothing.
+    pub blocked: Latest<bool>,
+}
+
 /// Everything some events tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Knowledge {
@@ -71,7 +80,7 @@ pub struct Knowledge {
     /// By channel, account and item.
     pub echoes: BTreeMap<(Channel, String, String), Echo>,
     /// By channel and account.
-    pub policies: BTreeMap<(Channel, String), Latest<Enforced>>,
+    pub policies: BTreeMap<(Channel, String), Policy>,
 }
 
 impl Knowledge {
@@ -95,6 +104,10 @@ impl Knowledge {
             // Messages and postbacks open the window; nothing else does (`meta-platform.md` section 11, the safe rule).
             Fact::MessageReceived(message) if !data.is_self => {
                 let Some(conversation) = self.conversation(event) else { return };
+                // Placed by its thread alone, it may as well be the account's own: nobody knows who wrote (contract section 5).
+                if message.sender_resolution.as_ref().is_some_and(|by| by.method == "thread_id") {
+                    return;
+                }
                 keep(&mut conversation.opened, time, event, ());
                 keep(&mut conversation.inbound, time, event, message.message_id.to_string());
                 keep(&mut conversation.other_owns, time, event, data.standby);
@@ -148,14 +161,15 @@ impl Knowledge {
                 });
             }
             Fact::AccountPolicyEnforced(policy) => {
-                let slot =
+                let known =
                     self.policies.entry((data.channel, data.account_id.to_string())).or_default();
-                keep(
-                    slot,
-                    time,
-                    event,
-                    Enforced { action: policy.action.clone(), reason: policy.reason.clone() },
-                );
+                let (action, reason) = (policy.action.clone(), policy.reason.clone());
+                match action.as_str() {
+                    "block" => keep(&mut known.blocked, time, event, true),
+                    "unblock" => keep(&mut known.blocked, time, event, false),
+                    _ => {}
+                }
+                keep(&mut known.notice, time, event, Enforced { action, reason });
             }
             _ => {}
         }
@@ -243,6 +257,27 @@ mod tests {
         assert_eq!(conversation.other_owns.as_ref().map(|(.., other)| *other), Some(false));
         assert_eq!(expected.echoes.len(), 1);
         assert_eq!(expected.policies.len(), 1);
+    }
+
+    #[test]
+    fn a_warning_does_not_lift_a_block_in_whatever_order_they_come() {
+        let notice = |id: &str, time: i64, action: &str| {
+            let fact = PolicyEnforced { action: action.into(), reason: None };
+            event(id, time, Fact::AccountPolicyEnforced(fact))
+        };
+        let blocked = |events: &[Event]| {
+            let knowledge = Knowledge::of(events, Timestamp::from_millis(1_000));
+            let policy = knowledge.policies.values().next().unwrap().clone();
+            (policy.notice.unwrap().2.action, policy.blocked.map(|(.., blocked)| blocked))
+        };
+        let told = [notice("a", 10, "block"), notice("b", 20, "warning")];
+        assert_eq!(blocked(&told), ("warning".to_owned(), Some(true)));
+        let [first, second] = told.clone();
+        assert_eq!(blocked(&[second, first]), ("warning".to_owned(), Some(true)));
+        assert_eq!(blocked(&told[1..]), ("warning".to_owned(), None));
+        let [block, warning] = told;
+        let lifted = [notice("c", 30, "unblock"), block, warning];
+        assert_eq!(blocked(&lifted), ("unblock".to_owned(), Some(false)));
     }
 
     #[test]

@@ -37,7 +37,9 @@ pub enum Act<'a> {
     },
     /// Typing or mark seen.
     SenderAction,
-    /// Anything on comments.
+    /// A message to the author of a comment. No window: Meta allows one per comment, within 7 days (`meta-platform.md` section 8.3).
+    PrivateReply,
+    /// Anything else on comments.
     Comment,
 }
 
@@ -64,6 +66,8 @@ pub struct Situation<'a> {
     pub cause_deleted: bool,
     /// Meta blocks the account.
     pub blocked: bool,
+    /// Meta said that the person cannot be reached, and they have not acted since.
+    pub unreachable: bool,
     /// The comment it answers is the account's own.
     pub own_comment: bool,
 }
@@ -117,6 +121,13 @@ pub fn judge(situation: &Situation<'_>, now: Timestamp) -> Verdict {
         );
     }
     match situation.act {
+        Act::PrivateReply if situation.own_comment => refuse(
+            "recipient_invalid",
+            "recipient",
+            "private_reply.own_comment",
+            "the comment is the account's own: there is nobody to write to",
+        ),
+        Act::PrivateReply => Verdict::Allowed { rule: "private_reply", until: None },
         Act::Comment if situation.own_comment && situation.requester == Requester::Automation => {
             refuse(
                 "own_comment",
@@ -159,6 +170,14 @@ fn message(
             "policy",
             "thread.control",
             "another app controls this conversation: automations keep quiet until it passes it on",
+        );
+    }
+    if situation.requester == Requester::Automation && situation.unreachable {
+        return refuse(
+            "recipient_unavailable",
+            "recipient",
+            "recipient.unavailable",
+            "Meta said that this person cannot be reached: automations keep quiet until they act again",
         );
     }
     if automatic && situation.cause_deleted {
@@ -254,6 +273,7 @@ mod tests {
             others_replied_at: None,
             cause_deleted: false,
             blocked: false,
+            unreachable: false,
             own_comment: false,
         }
     }
@@ -324,8 +344,27 @@ mod tests {
     }
 
     #[test]
+    fn a_private_reply_is_a_message_but_needs_no_window() {
+        let private = Situation { act: Act::PrivateReply, contact: "", opened_at: None, ..reply() };
+        check(private, at(1), "private_reply");
+        check(Situation { blocked: true, ..private }, at(1), "account_blocked");
+        check(Situation { own_comment: true, ..private }, at(1), "recipient_invalid");
+    }
+
+    #[test]
+    fn nobody_but_a_person_tries_somebody_who_cannot_be_reached() {
+        check(Situation { unreachable: true, ..automatic() }, at(1), "recipient_unavailable");
+        check(Situation { unreachable: true, ..reply() }, at(1), "window.24h");
+    }
+
+    #[test]
     fn a_blocked_account_and_a_wrong_recipient_are_refused_first() {
         check(Situation { blocked: true, ..reply() }, at(1), "account_blocked");
+        check(
+            Situation { act: Act::SenderAction, blocked: true, ..reply() },
+            at(1),
+            "account_blocked",
+        );
         check(Situation { contact: "12334", ..reply() }, at(1), "recipient_invalid");
         check(Situation { to_itself: true, ..reply() }, at(1), "recipient_invalid");
     }

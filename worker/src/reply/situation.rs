@@ -28,6 +28,7 @@ pub(super) struct Surroundings {
     others_replied_at: Option<Timestamp>,
     cause_deleted: bool,
     blocked: bool,
+    unreachable: bool,
     own_comment: bool,
 }
 
@@ -50,7 +51,8 @@ pub(super) async fn read(
                            where p.conversation_id = $3 and p.requester = 'person' and p.command = 'reply' and p.state <> 'failed'
                              and p.requested_at > now() - interval '1 hour')) as others_replied_at,
                 exists (select from worker.account_policy y
-                         where y.channel = $1 and y.account_id = $2 and y.action = 'block') as blocked,
+                         where y.channel = $1 and y.account_id = $2 and y.blocked) as blocked,
+                coalesce(v.unreachable_at > coalesce(v.opened_at, '-infinity'), false) as unreachable,
                 exists (select from worker.freezes f
                          where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3)) as frozen,
                 (select max(p.until) from worker.pauses p
@@ -90,6 +92,7 @@ pub(super) async fn read(
         others_replied_at: time(&row, "others_replied_at")?,
         cause_deleted: row.try_get("cause_deleted")?,
         blocked: row.try_get("blocked")?,
+        unreachable: row.try_get("unreachable")?,
         own_comment: row.try_get("own_comment")?,
     })
 }
@@ -106,6 +109,7 @@ impl Surroundings {
                 Act::Message { tag: tag.as_deref(), automatic: command.is_auto_reply() }
             }
             Payload::SenderAction { .. } => Act::SenderAction,
+            Payload::PrivateReply { .. } => Act::PrivateReply,
             _ => Act::Comment,
         };
         Situation {
@@ -119,6 +123,7 @@ impl Surroundings {
             others_replied_at: self.others_replied_at,
             cause_deleted: self.cause_deleted,
             blocked: self.blocked,
+            unreachable: self.unreachable,
             own_comment: self.own_comment,
         }
     }
