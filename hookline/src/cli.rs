@@ -101,7 +101,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
             status::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output)
                 .await
         }
-        Verb::Redrive(verb) => redrive::run(verb, &for_operator(load(true)?, &["DATABASE_URL"])?).await,
+        Verb::Redrive(verb) => {
+            redrive::run(verb, &for_operator(load(true)?, &["DATABASE_URL"])?).await
+        }
         Verb::Doctor(printed) => {
             doctor::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output)
                 .await

@@ -1,6 +1,6 @@
 //! What the operator's binary is made of. `main` only parses arguments and calls this.
 //!
-//! Read in this order: [`cli`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`private`].
+//! Read in this order: [`cli`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`redrive`], [`private`].
 
 pub mod accounts;
 pub mod cli;
@@ -8,5 +8,6 @@ pub mod doctor;
 pub mod exit;
 pub mod private;
 pub mod reach;
+pub mod redrive;
 pub mod status;
 pub mod up;

@@ -38,7 +38,7 @@ pub struct Status {
     pub commands_open: i64,
     /// Sends nobody knows the outcome of: they wait for a person.
     pub unknown_sends: i64,
-    /// Facts the projector could not fold.
+    /// Parked work: what the projector could not fold, and what the normaliser holds back.
     pub dead_letters: i64,
     /// Accounts that are stopped, with the reason.
     pub accounts_stopped: Vec<(String, String)>,
@@ -124,7 +124,8 @@ async fn read(settings: &Settings) -> anyhow::Result<Status> {
         .await?,
         unknown_sends: count(&pool, "select count(*) from worker.commands where state = 'unknown'")
             .await?,
-        dead_letters: count(&pool, "select count(*) from inbox_v1.parked").await?,
+        dead_letters: count(&pool, "select count(*) from inbox_v1.parked").await?
+            + count(&pool, "select count(*) from worker.parked").await?,
         accounts_stopped,
     })
 }
@@ -182,7 +183,8 @@ async fn behind(
 ) -> anyhow::Result<(u64, Option<Timestamp>)> {
     let stream = match js.get_stream(stream).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(ref cause) if cause.code() == 404) => {
+        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(ref cause) if cause.code() == 404) =>
+        {
             return Ok((0, None));
         }
         Err(error) => return Err(reach::broker_error(&error)),

@@ -1,21 +1,39 @@
 //! Logs, traces and metrics. They carry ids, never a person's words, name or token.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::config::Settings;
+use crate::config::{ConfigError, Settings};
+
+/// What traces are made of, whatever `RUST_LOG` says: fewer logs are no reason for fewer traces.
+const TRACED: &str = "info";
+/// The libraries' own chatter: not ours, and some of it quotes what it carries.
+const QUIET: [&str; 6] = [
+    "hyper=off",
+    "reqwest=off",
+    "opentelemetry=off",
+    "h2=off",
+    "sqlx::query=off",
+    "async_nats=off",
+];
+/// How long the last traces may take at the end of the process, which has up to ten seconds for everything.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Keeps telemetry alive; flushes traces when dropped.
 pub struct Telemetry {
@@ -26,7 +44,7 @@ impl Drop for Telemetry {
     fn drop(&mut self) {
         if let Some(tracer) = self.tracer.take() {
             // The exporter blocks on its own threads; give it a thread that may block.
-            let _ = std::thread::spawn(move || tracer.shutdown()).join();
+            let _ = std::thread::spawn(move || tracer.shutdown_with_timeout(FLUSH)).join();
         }
     }
 }
@@ -38,22 +56,7 @@ impl Drop for Telemetry {
 pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
     crate::tls::install();
     let _ = metrics_handle();
-    let filter = || -> anyhow::Result<EnvFilter> {
-        let text = settings.get("RUST_LOG").unwrap_or("info");
-        let filter = EnvFilter::try_new(text)
-            .map_err(|error| settings.invalid("RUST_LOG", error.to_string()))?;
-        // The libraries' own chatter: not ours, and some of it quotes what it carries.
-        [
-            "hyper=off",
-            "reqwest=off",
-            "opentelemetry=off",
-            "h2=off",
-            "sqlx::query=off",
-            "async_nats=off",
-        ]
-        .iter()
-        .try_fold(filter, |filter, directive| anyhow::Ok(filter.add_directive(directive.parse()?)))
-    };
+    let wanted = settings.parsed("RUST_LOG", "info", filter)?;
     let json = settings.parsed("LOG_FORMAT", "text", |text| match text {
         "json" => Ok(true),
         "text" => Ok(false),
@@ -75,27 +78,103 @@ pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let resource = Resource::builder().with_service_name(format!("hookline-{service}")).build();
     let mut provider = SdkTracerProvider::builder().with_resource(resource);
-    let exports = settings.get("OTEL_EXPORTER_OTLP_ENDPOINT");
-    if let Some(endpoint) = exports {
+    if let Some(endpoint) = endpoint(settings)? {
         use opentelemetry_otlp::WithExportConfig;
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
-            .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+            .with_endpoint(endpoint)
             .build()
             .context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
-        provider = provider.with_batch_exporter(exporter);
+        provider =
+            provider.with_batch_exporter(Heard { exporter, failing: AtomicBool::new(false) });
     }
     // Without an exporter spans are still made, so that every message carries a trace id that logs and `trace` can name.
     let provider = provider.build();
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("hookline"))
-        .with_filter(filter()?);
+        .with_filter(filter(TRACED).map_err(anyhow::Error::msg)?);
     tracing_subscriber::registry()
-        .with(logs.with_filter(filter()?))
+        .with(logs.with_filter(wanted))
         .with(traces)
         .try_init()
         .context("telemetry is set up already")?;
+    report_panics();
     Ok(Telemetry { tracer: Some(provider) })
+}
+
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    let filter = EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+    QUIET.iter().try_fold(filter, |filter, directive| {
+        Ok(filter.add_directive(directive.parse().map_err(|_| format!("{directive} is wrong"))?))
+    })
+}
+
+/// Where traces go, if anywhere.
+fn endpoint(settings: &Settings) -> Result<Option<String>, ConfigError> {
+    const NAME: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    if settings.get(NAME).is_none() {
+        return Ok(None);
+    }
+    let url = settings.url(NAME, "")?;
+    Ok(Some(format!("{}/v1/traces", url.as_str().trim_end_matches('/'))))
+}
+
+/// An exporter whose failures are told, once for each time it begins to fail.
+#[derive(Debug)]
+struct Heard<E> {
+    exporter: E,
+    failing: AtomicBool,
+}
+
+impl<E: SpanExporter> SpanExporter for Heard<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let result = self.exporter.export(batch).await;
+        let failed = result.is_err();
+        // The error may quote the answer of whoever is there, so it is not shown.
+        match (failed, self.failing.swap(failed, Ordering::Relaxed)) {
+            (true, false) => tracing::warn!(
+                "Traces do not reach OTEL_EXPORTER_OTLP_ENDPOINT; they are lost until they do"
+            ),
+            (false, true) => tracing::info!("Traces reach OTEL_EXPORTER_OTLP_ENDPOINT again"),
+            _ => {}
+        }
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
+
+/// Panics are told as any log line, and without what they may quote.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic_text(panic.payload());
+        let backtrace = Backtrace::capture();
+        let backtrace =
+            (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(place, text, backtrace, "A bug: panicked at {place}");
+    }));
+}
+
+/// What a panic says, as far as it stands in the source. A text made at run time may quote what it was made from: a slice of a string
+/// that goes wrong quotes the string.
+pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("a text made at run time")
+}
+
+/// How a task ended that did not end by itself. (What its error says by itself quotes the text of the panic.)
+pub fn task_end(error: &tokio::task::JoinError) -> &'static str {
+    if error.is_panic() { "it panicked; the log says where" } else { "it was stopped" }
 }
 
 /// The process-wide metrics recorder's handle, for `/metrics`. Installs it at the first call.

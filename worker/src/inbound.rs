@@ -7,13 +7,17 @@ mod accounts;
 mod acts;
 mod balance;
 mod context;
+mod effect;
 mod feed;
 mod instagram;
+mod lanes;
 mod members;
 mod message;
 mod messaging;
 pub mod normalize;
 pub mod output;
+pub mod parked;
+mod release;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -47,6 +51,10 @@ pub struct Inbound {
     pub leases: Leases,
     /// `TWIN_GRACE`
     pub twin_grace: Duration,
+    /// `RETRY_MIN`: when parked work is first tried again.
+    pub retry_min: Duration,
+    /// `RETRY_MAX`
+    pub retry_max: Duration,
 }
 
 impl Inbound {
@@ -64,10 +72,14 @@ impl Inbound {
         for number in 0..subjects::SHARDS {
             tasks.spawn(self.clone().seek(number, shares.clone(), shutdown.clone()));
         }
+        tasks.spawn(release::Release::new(self.clone()).run(shutdown.clone()));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
                 // A bug; the other shards go on, and this one's lease lapses for another worker to take.
-                tracing::error!(%error, "A task of the normaliser failed");
+                tracing::error!(
+                    error = runtime::telemetry::task_end(&error),
+                    "A task of the normaliser failed"
+                );
             }
         }
     }

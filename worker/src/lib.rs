@@ -100,6 +100,8 @@ pub async fn work(
         facts: facts.clone(),
         leases: leases.clone(),
         twin_grace: waits.twin_grace,
+        retry_min: waits.retry_min,
+        retry_max: waits.retry_max,
     };
     tasks.spawn(inbound.run(shutdown.clone()));
     let resolver = resolve::Resolver::new(
@@ -135,7 +137,7 @@ pub async fn work(
             // A bug. The others finish what they hold; then the process ends, and a supervisor starts it anew.
             shutdown.cancel();
             while tasks.join_next().await.is_some() {}
-            anyhow::bail!("a part of the worker broke down: {error}");
+            anyhow::bail!("a part of the worker broke down: {}", telemetry::task_end(&error));
         }
     }
     Ok(())

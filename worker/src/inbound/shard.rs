@@ -1,24 +1,25 @@
 //! One shard of META_RAW while its lease is held: read, normalise, publish, and record in one transaction with the position.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use runtime::follow::{Follower, Received, StreamRecreated};
 use runtime::lease::{Lease, Position};
 use runtime::retry::Backoff;
 use schemas::raw::{RawMeta, header};
-use schemas::{Event, Fact, Kind, Timestamp, subjects};
+use schemas::{Fact, Kind, Timestamp, subjects};
 use tokio_util::sync::CancellationToken;
 
 use super::Inbound;
 use super::accounts::refresh;
 use super::normalize::{normalize, unreadable};
 use super::output::{Normalized, Output, Senderless};
+use super::parked::{self, Cause, Parking};
+use super::{effect, lanes};
 use crate::accounts::directory::Directory;
-use crate::enrich::wants::{self, Want};
 use crate::facts::{Draft, FactError, Published};
-use crate::reply::state;
-use crate::resolve::waiting::{self, Revealed};
 
 /// Raw webhooks taken at once, when so many are there.
 const BATCH_MAX: usize = 200;
@@ -31,19 +32,11 @@ const RECREATED_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Shard<'a> {
     inbound: &'a Inbound,
     lease: &'a Lease,
+    number: u32,
     label: String,
     filter: String,
     accounts: Directory,
     position: u64,
-}
-
-/// Why a batch did not take effect.
-#[derive(Debug, thiserror::Error)]
-enum BatchError {
-    #[error(transparent)]
-    Facts(#[from] FactError),
-    #[error("the database")]
-    Database(#[from] sqlx::Error),
 }
 
 /// Whether a batch took effect.
@@ -59,6 +52,7 @@ impl<'a> Shard<'a> {
         Self {
             inbound,
             lease,
+            number,
             label: format!("{number:02}"),
             filter: subjects::raw_shard_filter(number),
             // No version is negative: the first batch reads the accounts.
@@ -92,7 +86,7 @@ impl<'a> Shard<'a> {
                 .set(follower.pending() as f64 + batch.len() as f64);
             for slice in slices(&batch) {
                 loop {
-                    match self.take(slice, follower.created()).await {
+                    match self.take_or_park(slice, follower.created()).await {
                         Ok(Taken::Yes) => break,
                         Ok(Taken::Lost) => {
                             tracing::warn!(shard = %self.label, "The shard is somebody else's now; letting go");
@@ -153,55 +147,63 @@ impl<'a> Shard<'a> {
         }
     }
 
+    /// Takes some raw webhooks. Where something in them can never be carried out, smaller and smaller parts are taken until what fails
+    /// stands alone; that is parked, with its lane behind it, and everything else flows.
+    async fn take_or_park(
+        &mut self,
+        batch: &[Received],
+        created: Option<Timestamp>,
+    ) -> Result<Taken, FactError> {
+        let cause = match AssertUnwindSafe(self.take(batch, created)).catch_unwind().await {
+            Ok(Ok(taken)) => return Ok(taken),
+            Ok(Err(error)) => match parked::cause(&error) {
+                None => return Err(error),
+                Some(cause) => cause,
+            },
+            Err(_) => parked::panicked("normalising"),
+        };
+        match batch {
+            [] => Ok(Taken::Yes),
+            [raw] => self.take_apart(raw, created, &cause).await,
+            _ => {
+                let (first, second) = batch.split_at(batch.len() / 2);
+                match Box::pin(self.take_or_park(first, created)).await? {
+                    Taken::Yes => Box::pin(self.take_or_park(second, created)).await,
+                    Taken::Lost => Ok(Taken::Lost),
+                }
+            }
+        }
+    }
+
     /// Takes some raw webhooks: all of their effects and the position, or nothing.
     async fn take(
         &mut self,
         batch: &[Received],
         created: Option<Timestamp>,
-    ) -> Result<Taken, BatchError> {
+    ) -> Result<Taken, FactError> {
         let Some(last) = batch.last() else { return Ok(Taken::Yes) };
         let began = Instant::now();
-        {
-            let mut conn = self.inbound.facts.pool().acquire().await?;
-            if let Some(accounts) = refresh(&mut conn, self.accounts.version()).await? {
-                self.accounts = accounts;
-            }
-        }
-        let (drafts, hints) = self.read(batch);
+        let held = self.prepare().await?;
+        let Read { outputs, mut parking } = self.read(batch);
+        let sorted = lanes::sort(outputs, &held);
+        parking.extend(Parking::behind(sorted.behind));
         let to = Position { seq: last.sequence, created };
         let published = loop {
             runtime::failpoint!("inbound.before_publish");
-            let published = self.inbound.facts.publish(&drafts).await?;
+            let published = self.inbound.facts.publish(&sorted.drafts).await?;
             runtime::failpoint!("inbound.after_publish");
             let mut tx = self.inbound.facts.pool().begin().await?;
-            match self.inbound.facts.record(&mut tx, &published).await {
+            match effect::record(self.inbound, &mut tx, &published, &sorted.hints).await {
                 Ok(()) => {}
                 Err(FactError::Conflict { .. }) => {
                     tx.rollback().await?;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
-            let now = runtime::now();
-            let events = told(&published);
-            waiting::admit(&mut tx, &hints, now, self.inbound.twin_grace).await?;
-            let revealed: Vec<Revealed> = events.iter().filter_map(Revealed::by).collect();
-            waiting::reveal(&mut tx, &revealed).await?;
-            let wanted: Vec<Want> = events.iter().filter_map(Want::of).collect();
-            wants::note(&mut tx, &wanted).await?;
-            state::note(&mut tx, &events, now).await?;
-            let leases = &self.inbound.leases;
-            runtime::failpoint!("inbound.before_position");
-            let moved = leases
-                .move_position(&mut tx, self.lease, subjects::META_RAW, self.position, to)
-                .await?;
-            if !moved {
-                tx.rollback().await?;
+            if !self.finish(tx, &parking, to).await? {
                 return Ok(Taken::Lost);
             }
-            runtime::failpoint!("inbound.before_commit");
-            tx.commit().await?;
-            runtime::failpoint!("inbound.after_commit");
             break published;
         };
         self.position = last.sequence;
@@ -209,43 +211,128 @@ impl<'a> Shard<'a> {
         Ok(Taken::Yes)
     }
 
-    fn read(&self, batch: &[Received]) -> (Vec<Draft>, Vec<Senderless>) {
-        let (mut drafts, mut hints) = (Vec::new(), Vec::new());
-        for raw in batch {
-            for output in self.normalize(raw).outputs {
-                match output {
-                    Output::Fact(draft) => drafts.push(draft),
-                    Output::Senderless(hint) => hints.push(hint),
-                }
+    /// Takes one raw webhook of which something can never be carried out: each of its lanes on its own, and parks those that fail.
+    /// Effects before the last transaction are repeated after a crash; facts make that harmless.
+    async fn take_apart(
+        &mut self,
+        raw: &Received,
+        created: Option<Timestamp>,
+        cause: &Cause,
+    ) -> Result<Taken, FactError> {
+        let held = self.prepare().await?;
+        let Read { outputs, mut parking } = self.read(std::slice::from_ref(raw));
+        let sorted = lanes::sort(outputs, &held);
+        parking.extend(Parking::behind(sorted.behind));
+        for (lane, drafts) in lanes::by_lane(sorted.drafts) {
+            let events = lanes::Behind::of(&drafts);
+            if let Err(cause) = self.emit(&drafts, &[]).await? {
+                tracing::error!(shard = %self.label, raw.seq = raw.sequence, cause = %cause.word,
+                    "Parked a conversation: an event of raw webhook {} cannot be carried out", raw.sequence);
+                parking.push(Parking { raw_seq: raw.sequence, lane, events, cause: Some(cause) });
             }
         }
-        (drafts, hints)
+        if self.emit(&[], &sorted.hints).await?.is_err() {
+            parking.push(parked::unreadable(raw.sequence, cause.clone()));
+        }
+        let tx = self.inbound.facts.pool().begin().await?;
+        let to = Position { seq: raw.sequence, created };
+        if !self.finish(tx, &parking, to).await? {
+            return Ok(Taken::Lost);
+        }
+        self.position = raw.sequence;
+        Ok(Taken::Yes)
     }
 
-    /// A raw webhook that makes the normaliser panic is reported, kept, and holds up nobody.
-    fn normalize(&self, raw: &Received) -> Normalized {
-        let meta = raw_meta(raw);
-        let span = tracing::info_span!("normalize", raw.seq = raw.sequence);
-        runtime::telemetry::continue_trace(&span, meta.traceparent.as_deref());
-        let _entered = span.enter();
-        match catch_unwind(AssertUnwindSafe(|| normalize(&raw.payload, &meta, &self.accounts))) {
-            Ok(normalized) => normalized,
-            Err(_) => {
-                tracing::error!(
-                    raw.seq = raw.sequence,
-                    "The normaliser failed on raw webhook {}: keep its bytes, they show a bug; `hookline replay --seq` reads it again",
-                    raw.sequence
-                );
-                unreadable(&raw.payload, &meta)
+    /// Publishes and records some drafts with all that belongs to them. The inner error will not go away by itself.
+    async fn emit(
+        &self,
+        drafts: &[Draft],
+        hints: &[Senderless],
+    ) -> Result<Result<(), Cause>, FactError> {
+        match AssertUnwindSafe(effect::carry_out(self.inbound, drafts, hints)).catch_unwind().await
+        {
+            Ok(Ok(())) => Ok(Ok(())),
+            Ok(Err(error)) => parked::cause(&error).map(Err).ok_or(error),
+            Err(_) => Ok(Err(parked::panicked("normalising"))),
+        }
+    }
+
+    /// Parks, moves the position and commits. `false`: the shard is somebody else's, nothing was done.
+    async fn finish(
+        &self,
+        mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
+        parking: &[Parking],
+        to: Position,
+    ) -> Result<bool, FactError> {
+        parked::park(&mut tx, self.number, parking, self.inbound.retry_min).await?;
+        let leases = &self.inbound.leases;
+        runtime::failpoint!("inbound.before_position");
+        let moved = leases
+            .move_position(&mut tx, self.lease, subjects::META_RAW, self.position, to)
+            .await?;
+        if !moved {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        runtime::failpoint!("inbound.before_commit");
+        tx.commit().await?;
+        runtime::failpoint!("inbound.after_commit");
+        if !parking.is_empty() {
+            metrics::counter!("hookline_normalize_parked_total").increment(parking.len() as u64);
+        }
+        Ok(true)
+    }
+
+    /// Reads the accounts anew where they changed, and which lanes are held.
+    async fn prepare(&mut self) -> Result<HashSet<String>, FactError> {
+        let mut conn = self.inbound.facts.pool().acquire().await?;
+        if let Some(accounts) = refresh(&mut conn, self.accounts.version()).await? {
+            self.accounts = accounts;
+        }
+        Ok(parked::held(&mut conn, self.number).await?)
+    }
+
+    fn read(&self, batch: &[Received]) -> Read {
+        let mut read = Read::default();
+        for raw in batch {
+            let (normalized, broken) = normalize_safely(raw, &self.accounts);
+            read.outputs
+                .extend(normalized.outputs.into_iter().map(|output| (raw.sequence, output)));
+            if broken {
+                read.parking
+                    .push(parked::unreadable(raw.sequence, parked::panicked("the normaliser")));
             }
         }
+        read
     }
 }
 
-/// Every event these raw webhooks told, published now or before: what belongs to them is noted again after a crash in between.
-fn told(published: &Published) -> Vec<Event> {
-    let known = published.known.iter().map(|draft| &draft.event);
-    published.events().chain(known).cloned().collect()
+/// What some raw webhooks say.
+#[derive(Default)]
+struct Read {
+    /// With the position of each one's raw webhook.
+    outputs: Vec<(u64, Output)>,
+    /// Those that nobody can read.
+    parking: Vec<Parking>,
+}
+
+/// A raw webhook that makes the normaliser panic is reported, parked, and holds up nobody. `true`: it did.
+pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normalized, bool) {
+    let meta = raw_meta(raw);
+    let span = tracing::info_span!("normalize", raw.seq = raw.sequence);
+    runtime::telemetry::continue_trace(&span, meta.traceparent.as_deref());
+    let _entered = span.enter();
+    match catch_unwind(AssertUnwindSafe(|| normalize(&raw.payload, &meta, accounts))) {
+        Ok(normalized) => (normalized, false),
+        Err(_) => {
+            tracing::error!(
+                raw.seq = raw.sequence,
+                "The normaliser failed on raw webhook {}: keep its bytes, they show a bug; `hookline redrive` reads it again",
+                raw.sequence
+            );
+            (unreadable(&raw.payload, &meta), true)
+        }
+    }
 }
 
 /// Cuts a batch so that no transaction grows without bound.

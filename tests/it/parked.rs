@@ -1,0 +1,145 @@
+//! Dead letters in order: an event that cannot be carried out holds its own conversation and nobody else, and `redrive` releases it in order.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::body::{IG, entry, instagram, now, text};
+use tests::{Lab, eventually};
+
+const POISONED: &str = "5200000000000666";
+
+fn person(n: usize) -> String {
+    format!("52000000001{n:05}")
+}
+
+async fn texts(lab: &Lab, contact: &str) -> Vec<String> {
+    sqlx::query_scalar("select text from inbox.messages where contact_id = $1 order by sent_at")
+        .bind(contact)
+        .fetch_all(lab.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_event_holds_its_conversation_and_redrive_empties_it_in_order() {
+    let lab = Lab::with_all_roles().await;
+    lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
+    // A broken database rule stands for any bug that data can trigger.
+    sqlx::raw_sql(
+        "create function public.poison() returns trigger language plpgsql as $$
+           begin raise exception 'poison' using errcode = '23514'; end $$;
+         create trigger poison before insert on worker.facts for each row when (new.message_id = 'mid.poison')
+           execute function public.poison();",
+    )
+    .execute(lab.pool())
+    .await
+    .unwrap();
+    let meta = lab.meta();
+    let at = now();
+    let poison = instagram(text(IG, POISONED, "mid.poison", at + 1, "one"));
+    assert_eq!(meta.post("/webhooks/instagram", &poison).await, 200);
+    let held = async || {
+        let held: i64 = sqlx::query_scalar("select count(*) from worker.parked")
+            .fetch_one(lab.pool())
+            .await
+            .unwrap();
+        held
+    };
+    eventually("it is parked", Duration::from_secs(10), async || match held().await {
+        1 => Ok(()),
+        n => Err(format!("{n} rows")),
+    })
+    .await;
+    let mut bodies = vec![poison];
+    for n in 0..40 {
+        bodies.push(instagram(text(IG, &person(n), &format!("mid.{n}"), at, "fine")));
+        match n {
+            10 => bodies.push(instagram(text(IG, POISONED, "mid.p2", at + 2, "two"))),
+            20 => bodies.push(instagram(text(IG, POISONED, "mid.p3", at + 3, "three"))),
+            _ => {}
+        }
+    }
+    for body in &bodies {
+        assert_eq!(meta.post("/webhooks/instagram", body).await, 200);
+    }
+    eventually("everybody else is served", Duration::from_secs(20), async || {
+        let rows: i64 =
+            sqlx::query_scalar("select count(*) from inbox.messages where text = 'fine'")
+                .fetch_one(lab.pool())
+                .await
+                .map_err(|error| error.to_string())?;
+        if rows == 40 { Ok(()) } else { Err(format!("{rows} rows")) }
+    })
+    .await;
+    let shown = texts(&lab, POISONED).await;
+    assert!(
+        !shown.contains(&"two".to_owned()) && !shown.contains(&"three".to_owned()),
+        "later ones wait behind: {shown:?}"
+    );
+    let parked = || async {
+        let (code, out, err) = lab.hookline(&["redrive", "list", "--output", "json"]).await;
+        assert_eq!(code, 0, "{err}");
+        serde_json::from_str::<Vec<Value>>(&out).unwrap()
+    };
+    let rows = parked().await;
+    let seen: Vec<_> = rows.iter().map(|row| row["role"].as_str().unwrap()).collect();
+    assert_eq!(seen, ["failed", "behind", "behind"], "{rows:?}");
+    assert_eq!(rows[0]["cause"], "database_23514");
+    let copies = eventually("INBOX_DEAD has copies", Duration::from_secs(10), async || {
+        let copies = lab.messages("INBOX_DEAD").await;
+        if copies.len() >= 3 { Ok(copies) } else { Err(format!("{}", copies.len())) }
+    })
+    .await;
+    assert!(
+        copies
+            .iter()
+            .all(|copy| copy.subject.as_str() == format!("inbox.v1.dead.normalize.instagram.{IG}"))
+    );
+    assert!(
+        copies.iter().all(|copy| !String::from_utf8_lossy(&copy.payload).contains("one")),
+        "no content in copies"
+    );
+    // Delivered once more, in other bytes, the same events are parked once.
+    let again = tests::body::body(
+        "instagram",
+        &[entry(IG, at + 9, &[text(IG, POISONED, "mid.p2", at + 2, "two")])],
+    );
+    let before = lab.last_sequence("META_RAW").await;
+    assert_eq!(meta.post("/webhooks/instagram", &again).await, 200);
+    assert_eq!(lab.last_sequence("META_RAW").await, before + 1);
+    lab.settled().await;
+    assert_eq!(parked().await.len(), 3);
+
+    // Not mended yet: the canary fails and the verb stops.
+    let (code, out, _) = lab.hookline(&["redrive", "run"]).await;
+    assert_eq!(code, 1, "{out}");
+    assert_eq!(parked().await.len(), 3);
+    sqlx::raw_sql("drop trigger poison on worker.facts").execute(lab.pool()).await.unwrap();
+    let (code, out, err) = lab.hookline(&["redrive", "run"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    eventually("the conversation is whole", Duration::from_secs(20), async || {
+        let texts = texts(&lab, POISONED).await;
+        if texts == ["one", "two", "three"] { Ok(()) } else { Err(format!("{texts:?}")) }
+    })
+    .await;
+    assert!(parked().await.is_empty());
+    let order: Vec<String> = lab
+        .events()
+        .await
+        .iter()
+        .filter(|event| {
+            event["data"]["contact_id"] == POISONED
+                && event["type"] == "hookline.message.received.v1"
+        })
+        .map(|event| event["data"]["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(order, ["one", "two", "three"]);
+    // What comes next is served at once.
+    let next = instagram(text(IG, POISONED, "mid.p4", at + 4, "four"));
+    assert_eq!(meta.post("/webhooks/instagram", &next).await, 200);
+    eventually("the lane is free", Duration::from_secs(10), async || {
+        let texts = texts(&lab, POISONED).await;
+        if texts.len() == 4 { Ok(()) } else { Err(format!("{texts:?}")) }
+    })
+    .await;
+}
