@@ -407,10 +407,12 @@ impl Sender {
                 let item = item_id.as_deref();
                 let sent =
                     ledger::mark_sent(&mut tx, &command, n, item, now, SettledBy::Answer).await?;
-                if !sent && let Some(item) = item {
-                    settle::told_again(&mut tx, &command, n, item).await?;
+                match item {
+                    Some(item) if !sent => {
+                        settle::told_again(&mut tx, &command, n, item, now).await?
+                    }
+                    _ => sent,
                 }
-                sent
             }
             _ if !current => false,
             AfterAnswer::Refused { not_before } => {

@@ -337,6 +337,36 @@ pub async fn mark_sent(
     Ok(done == 1)
 }
 
+/// A part that is sent, but nobody knew as which message, is this one. `false`: it has a message, or is not sent. What a person said
+/// about the time gives way to what Meta says.
+///
+/// # Errors
+/// Of the database.
+pub async fn name_sent(
+    conn: &mut PgConnection,
+    command: &CommandRow,
+    n: i32,
+    item_id: &str,
+    at: Timestamp,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update worker.parts
+            set message_id = $3, sent_at = case when settled_by = 'person' then $4 else sent_at end
+          where identity = $1 and n = $2 and state = 'sent' and message_id is null",
+    )
+    .bind(&command.identity)
+    .bind(n)
+    .bind(item_id)
+    .bind(at.to_datetime())
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if done == 1 {
+        claim(conn, command, item_id, &super::plan::key(&command.identity, n)).await?;
+    }
+    Ok(done == 1)
+}
+
 /// Claims an echo for a part. `false`: there is no such echo, or another part has it.
 ///
 /// # Errors
@@ -447,7 +477,10 @@ pub async fn conclude(
     }
     let error = parts
         .iter()
-        .find_map(|part| part.error.as_ref())
+        .find_map(|part| part.error.clone())
+        // An unknown part stops the later ones. Where it turns out to have been sent after all, they stay unsent: whoever was told
+        // `unknown` may have acted on it, and the rest of an old text would come as a surprise.
+        .or_else(|| (state != "sent").then(stopped))
         .and_then(|error| serde_json::to_value(error).ok());
     let ids: Vec<&str> = parts.iter().filter_map(|part| part.message_id.as_deref()).collect();
     let result = match command.command.as_str() {
@@ -456,6 +489,14 @@ pub async fn conclude(
     };
     finish(conn, &command.identity, state, rule, error, result).await?;
     Ok(true)
+}
+
+fn stopped() -> OutcomeError {
+    super::outcome::own_error(
+        "stopped",
+        "unknown",
+        "a part was unknown for too long, so the later parts were not sent: send the rest as a new reply",
+    )
 }
 
 /// Ends a command (again): its outcome is to be published, and whoever waits behind it is woken.

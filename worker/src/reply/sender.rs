@@ -1,7 +1,7 @@
 //! The sending side of one worker: claims what is due in the ledger, and sees each claimed command through as far as it goes now.
 //!
 //! Several workers may run it: the ledger decides who does what. A command is claimed by locking its row and writing down what is about
-//! to happen ([`super::attempt`]); that transaction commits before Meta is asked.
+//! to happen (`attempt`); that transaction commits before Meta is asked.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use super::attempt::Next;
 use super::pace::Pace;
-use super::{ledger, outcome, settle, state};
+use super::{ledger, operate, outcome, settle, state};
 use crate::accounts::AccountStore;
 use crate::config::Waits;
 use crate::facts::FactStore;
@@ -26,6 +26,8 @@ use crate::graph::Graph;
 const IN_FLIGHT_MAX: usize = 64;
 /// How often the ledger is looked at without being woken.
 const POLL: Duration = Duration::from_millis(250);
+/// How often commands are let go whose freeze or stop has ended unseen.
+const RELEASE: Duration = Duration::from_secs(1);
 /// How old an unpublished outcome is before somebody other than its own task publishes it.
 const OUTCOME_GRACE: Duration = Duration::from_secs(1);
 /// How long open work may take to end when the process stops; then it is left for the next owner.
@@ -80,6 +82,7 @@ impl Sender {
         let mut listener = None;
         let mut accounts_version = -1;
         let mut swept = tokio::time::Instant::now();
+        let mut released = swept;
         while !shutdown.is_cancelled() {
             while let Some(done) = tasks.try_join_next() {
                 forget(&mut active, done);
@@ -87,7 +90,7 @@ impl Sender {
             if listener.is_none() {
                 listener = self.listen().await;
             }
-            if let Err(error) = self.release_held(&mut accounts_version).await {
+            if let Err(error) = self.release_held(&mut accounts_version, &mut released).await {
                 tracing::debug!(%error, "Could not look for commands to release");
             }
             match settle::examine(&self.pool).await {
@@ -253,20 +256,18 @@ impl Sender {
         });
     }
 
-    /// Commands whose reason to wait has gone are due at once.
-    async fn release_held(&self, accounts_version: &mut i64) -> sqlx::Result<()> {
-        let version: i64 = sqlx::query_scalar("select version from worker.accounts_version")
-            .fetch_one(&self.pool)
-            .await?;
-        if version != *accounts_version {
-            sqlx::query(
-                "update worker.commands c set due_at = clock_timestamp(), held = null from worker.accounts a
-                  where c.state = 'open' and c.held = 'account_stopped'
-                    and a.channel = c.channel and a.id = c.account_id and a.state = 'active'",
-            )
-            .execute(&self.pool)
-            .await?;
-            *accounts_version = version;
+    /// Commands whose reason to wait has gone are due at once: when accounts have changed, and else every [`RELEASE`], for one that was
+    /// being claimed when its freeze or stop ended.
+    async fn release_held(
+        &self,
+        accounts_version: &mut i64,
+        released: &mut tokio::time::Instant,
+    ) -> sqlx::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        let version = crate::accounts::store::version(&mut conn).await?;
+        if version != *accounts_version || RELEASE <= released.elapsed() {
+            operate::release(&mut conn).await?;
+            (*accounts_version, *released) = (version, tokio::time::Instant::now());
         }
         Ok(())
     }
@@ -312,7 +313,7 @@ fn forget(active: &mut HashSet<String>, done: Result<String, tokio::task::JoinEr
         }
         Err(error) => {
             // A bug; which command it was is not told, so all may be looked at again: the ledger keeps them apart.
-            tracing::error!(%error, "A send failed inside");
+            tracing::error!(error = runtime::telemetry::task_end(&error), "A send failed inside");
             active.clear();
         }
     }

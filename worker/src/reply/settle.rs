@@ -105,14 +105,15 @@ async fn exact(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<Option<(
     row.map(|row| Ok((row.try_get("identity")?, row.try_get("n")?))).transpose()
 }
 
-/// Parts that say the same to the same peer and may have had this effect: in flight, lost, or ended without certainty.
+/// Parts that say the same to the same peer and may have had this effect: in flight, lost, ended without certainty, or known to be sent
+/// but not as which message.
 async fn candidates(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<Vec<Wanted>> {
     let rows = sqlx::query(
         "select p.identity, p.n, p.first_at, p.deadline,
                 (p.state = 'sending' and not p.lost and clock_timestamp() < p.deadline) as in_flight
            from worker.parts p join worker.commands c using (identity)
           where c.channel = $1 and c.account_id = $2 and p.peer = $3 and p.content = $4 and p.message_id is null
-            and p.state in ('sending', 'refused', 'unknown', 'failed') and (p.state = 'sending' or p.uncertain)
+            and p.state in ('sending', 'refused', 'unknown', 'failed', 'sent') and (p.state in ('sending', 'sent') or p.uncertain)
             and p.first_at <= $5 and $6 <= p.deadline",
     )
     .bind(echo.channel.as_str())
@@ -157,15 +158,14 @@ async fn take(
     if !ledger::claim(&mut tx, &command, &echo.item.id, &plan::key(identity, n)).await? {
         return Ok(None);
     }
-    if part.state == State::Sent {
-        told_again(&mut tx, &command, n, &echo.item.id).await?;
-        failpoint!("echo.before_claim_commit");
-        tx.commit().await?;
-        failpoint!("echo.after_claim_commit");
-        return Ok(None);
-    }
     let now = ledger::now(&mut tx).await?;
     let (item, at) = (Some(echo.item.id.as_str()), echo.item.time.min(now));
+    if part.state == State::Sent {
+        let named = told_again(&mut tx, &command, n, &echo.item.id, at).await?;
+        let ended = named && ledger::conclude(&mut tx, &command, None).await?;
+        tx.commit().await?;
+        return Ok(ended.then(|| identity.to_owned()));
+    }
     let mut ended = None;
     if ledger::mark_sent(&mut tx, &command, n, item, at, SettledBy::Echo).await? {
         if ledger::conclude(&mut tx, &command, None).await? {
@@ -182,14 +182,19 @@ async fn take(
     Ok(ended)
 }
 
-/// A part that is sent is told to be sent as `item_id`: mostly the same message. Two messages for one part mean that the residual risk
-/// has happened; nothing can take it back, but somebody must know.
+/// A part that is sent is told to be sent as `item_id`: mostly the same message. One whose message nobody knew (a person said that it was
+/// sent) gets it now; then it is `true`, and its outcome is to be told anew. Two messages for one part mean that the residual risk has
+/// happened; nothing can take it back, but somebody must know.
 pub(super) async fn told_again(
     conn: &mut PgConnection,
     command: &CommandRow,
     n: i32,
     item_id: &str,
-) -> sqlx::Result<()> {
+    at: Timestamp,
+) -> sqlx::Result<bool> {
+    if ledger::name_sent(conn, command, n, item_id, at).await? {
+        return Ok(true);
+    }
     let other: bool = sqlx::query_scalar(
         "select exists (select from worker.parts where identity = $1 and n = $2 and state = 'sent' and message_id <> $3)",
     )
@@ -205,7 +210,7 @@ pub(super) async fn told_again(
             "Meta delivered command `{}` twice", command.command_id
         );
     }
-    Ok(())
+    Ok(false)
 }
 
 async fn postpone(conn: &mut PgConnection, echo: &EchoRow, until: Timestamp) -> sqlx::Result<()> {
