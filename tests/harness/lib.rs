@@ -1,14 +1,19 @@
 //! What the integration tests stand on: real nats-server, real Postgres, the real `hookline` binary as separate processes, and a
 //! simulated Meta.
 //!
-//! [`lab`] starts and kills things, [`cable`] cuts connections between them, [`client`] speaks to them from outside.
+//! [`lab`] starts and kills things, [`cable`] cuts connections between them, [`client`] speaks to them from outside,
+//! [`collector`] takes their traces. [`cluster`] is three brokers in one, [`traffic`] delivers much and compares it with what became of it.
 //! A failing test panics with what it saw, so unwrapping is the way here.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 pub mod body;
 pub mod cable;
 pub mod client;
+pub mod cluster;
+pub mod collector;
+pub mod crowd;
 pub mod lab;
+pub mod traffic;
 
 pub use client::{Api, Meta, eventually};
 pub use lab::{Lab, Role};
