@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use runtime::config::Settings;
 
 use crate::exit::{Exit, Failure, Output};
-use crate::{accounts, doctor, redrive, status, up};
+use crate::{accounts, doctor, redrive, replies, send, status, up};
 
 /// Event-sourced ingestion of Meta webhooks: Instagram Direct, Messenger, comments.
 #[derive(Debug, Parser)]
@@ -50,6 +50,12 @@ enum Verb {
     /// Checks the whole set-up; each finding comes with its fix
     #[command(after_help = "Example:\n  hookline doctor")]
     Doctor(Printed),
+    /// Sends whose outcome nobody can tell: list, settle
+    #[command(subcommand)]
+    Replies(replies::Verb),
+    /// The outbound kill switch
+    #[command(subcommand)]
+    Send(send::Verb),
     /// Parked work: list, show, try again, give up
     #[command(subcommand)]
     Redrive(redrive::Verb),
@@ -101,6 +107,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
             status::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output)
                 .await
         }
+        Verb::Replies(verb) => {
+            replies::run(verb, &for_operator(load(true)?, &["DATABASE_URL"])?).await
+        }
+        Verb::Send(verb) => send::run(verb, &for_operator(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Redrive(verb) => {
             redrive::run(verb, &for_operator(load(true)?, &["DATABASE_URL"])?).await
         }

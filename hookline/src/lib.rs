@@ -1,6 +1,6 @@
 //! What the operator's binary is made of. `main` only parses arguments and calls this.
 //!
-//! Read in this order: [`cli`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`redrive`], [`private`].
+//! Read in this order: [`cli`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`private`].
 
 pub mod accounts;
 pub mod cli;
@@ -9,5 +9,8 @@ pub mod exit;
 pub mod private;
 pub mod reach;
 pub mod redrive;
+pub mod replies;
+pub mod send;
 pub mod status;
 pub mod up;
+pub mod who;
