@@ -157,7 +157,9 @@ fn first_error(
         Ok((_, Ok(()))) if shutdown.is_cancelled() => None,
         Ok((role, Ok(()))) => Some(anyhow::anyhow!("{role} stopped by itself")),
         Ok((role, Err(error))) => Some(error.context(format!("{role} cannot go on"))),
-        Err(error) => Some(anyhow::anyhow!("a role broke down: {error}")),
+        Err(error) => {
+            Some(anyhow::anyhow!("a role broke down: {}", runtime::telemetry::task_end(&error)))
+        }
     }
 }
 

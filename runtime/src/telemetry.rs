@@ -16,7 +16,6 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{ConfigError, Settings};
@@ -24,12 +23,13 @@ use crate::config::{ConfigError, Settings};
 /// What traces are made of, whatever `RUST_LOG` says: fewer logs are no reason for fewer traces.
 const TRACED: &str = "info";
 /// The libraries' own chatter: not ours, and some of it quotes what it carries.
-const QUIET: [&str; 6] = [
+const QUIET: [&str; 7] = [
     "hyper=off",
     "reqwest=off",
     "opentelemetry=off",
     "h2=off",
     "sqlx::query=off",
+    "sqlx::postgres::notice=warn",
     "async_nats=off",
 ];
 /// How long the last traces may take at the end of the process, which has up to ten seconds for everything.
@@ -93,11 +93,10 @@ pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("hookline"))
         .with_filter(filter(TRACED).map_err(anyhow::Error::msg)?);
-    tracing_subscriber::registry()
-        .with(logs.with_filter(wanted))
-        .with(traces)
-        .try_init()
-        .context("telemetry is set up already")?;
+    // Not `try_init`: it also brings in what libraries write by the crate `log`, and a level that is merely asked about there makes
+    // the next line of this thread vanish.
+    let subscriber = tracing_subscriber::registry().with(logs.with_filter(wanted)).with(traces);
+    tracing::subscriber::set_global_default(subscriber).context("telemetry is set up already")?;
     report_panics();
     Ok(Telemetry { tracer: Some(provider) })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use schemas::{Event, Timestamp};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::bell::Bell;
 use super::evidence::{Author, Item, Look, Method, State};
@@ -127,7 +128,9 @@ impl Resolver {
 
     /// A failure of one item is its own: it is put off and the others go on.
     async fn guarded(&self, claimed: Claimed) {
-        let Err(error) = self.pass(&claimed).await else { return };
+        let span = tracing::info_span!("resolve", account.id = %claimed.item.account_id);
+        runtime::telemetry::continue_trace(&span, claimed.item.traceparent.as_deref());
+        let Err(error) = self.pass(&claimed).instrument(span).await else { return };
         let account = &claimed.item.account_id;
         let error = anyhow::Error::from(error);
         tracing::warn!(account.id = %account, message.id = %claimed.item.message_id, error = format!("{error:#}"), "A look-up is put off");
