@@ -1,5 +1,6 @@
 //! ◆ Pure: the envelope of an event: valid CloudEvents 1.0, structured JSON (contract section 5).
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -7,6 +8,9 @@ use serde_with::skip_serializing_none;
 
 use crate::subjects::{self, Route};
 use crate::{AccountId, Channel, ContactId, ConversationId, EventId, Fact, Kind, Timestamp};
+
+/// What is encoded in a part of a URI's path: all but what RFC 3986 calls unreserved.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A normalised event.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,9 +150,10 @@ impl Event {
         format!("hookline:schemas/{kind}.v1.json")
     }
 
-    /// The `source`: `/<channel>/<account>`.
+    /// The `source`: `/<channel>/<account>`, a URI reference whatever an unknown account is called.
     pub fn source(&self) -> String {
-        format!("/{}/{}", self.data.channel, self.data.account_id)
+        let account = utf8_percent_encode(self.data.account_id.as_str(), SEGMENT);
+        format!("/{}/{account}", self.data.channel)
     }
 
     /// What decides its partition: the contact, else the media or post, else the account.
@@ -340,6 +345,14 @@ mod tests {
         assert_eq!(wire["data"]["text"], "Grüße 😊");
         assert!(wire["data"].get("standby").is_none());
         assert_eq!(serde_json::from_value::<Event>(wire).unwrap(), event);
+    }
+
+    #[test]
+    fn a_source_is_a_uri_reference() {
+        let mut event = event();
+        assert_eq!(event.source(), "/instagram/17841400000000101");
+        event.data.account_id = "a b/ä".into();
+        assert_eq!(event.source(), "/instagram/a%20b%2F%C3%A4");
     }
 
     #[test]

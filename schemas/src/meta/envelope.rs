@@ -58,6 +58,8 @@ pub enum Problem {
     ChangedFields,
     /// An array or object of this name in an entry, which this version does not know.
     UnknownKey(String),
+    /// The body holds more items than any of Meta's; this one and those behind it are not read.
+    TooMany,
 }
 
 /// One item of a body.
@@ -76,6 +78,10 @@ pub struct Item<'a> {
     /// The item, or the `value` of a change; `None` when that is no object.
     pub node: Option<Node<'a>>,
 }
+
+/// Items that are read of one body, ten times what Meta puts into one (`meta-platform.md` section 3.2): a body of a few bytes per item
+/// must not fill the memory.
+const ITEMS_MAX: usize = 10_000;
 
 /// Keys of an entry that are no items.
 const ENTRY_KEYS: [&str; 9] =
@@ -174,6 +180,11 @@ impl<'a> Reader<'a> {
     }
 
     fn push(&mut self, entry: &Entry, place: Place, node: Option<Node<'a>>) {
+        let (place, node) = match self.items.len() {
+            0..ITEMS_MAX => (place, node),
+            ITEMS_MAX => (Place::Problem(Problem::TooMany), None),
+            _ => return,
+        };
         let index = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         self.items.push(Item {
             index,
@@ -237,6 +248,15 @@ mod tests {
         assert_eq!(places("3"), [Place::Problem(Problem::BadShape)]);
         assert!(items(b"{\"object\":").is_none());
         assert!(items(b"\xff\xfe").is_none());
+    }
+
+    #[test]
+    fn a_flood_of_items_is_cut_and_said_once() {
+        let nulls = vec!["null"; ITEMS_MAX + 5].join(",");
+        let body = format!(r#"{{"object":"page","entry":[{{"id":"1","messaging":[{nulls}]}}]}}"#);
+        let places = places(&body);
+        assert_eq!(places.len(), ITEMS_MAX + 1);
+        assert_eq!(places.last(), Some(&Place::Problem(Problem::TooMany)));
     }
 
     #[test]

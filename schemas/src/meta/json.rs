@@ -1,8 +1,9 @@
 //! ◆ Pure: JSON read field by field, so that one odd field costs nothing but itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::de::{Deserializer, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -13,6 +14,8 @@ use crate::Timestamp;
 const DEPTH_MAX: u32 = 32;
 /// Longer than any id of Meta by far, and short enough to be a key in a database.
 const ID_BYTES_MAX: usize = 1024;
+/// Paths that go into the fingerprint of a shape: no payload of Meta has as many.
+const PATHS_MAX: usize = 4096;
 /// Largest integer that every JSON reader keeps exactly.
 const SAFE_INTEGER_MAX: u64 = 1 << 53;
 
@@ -30,7 +33,7 @@ impl<'a> Node<'a> {
         if !text.trim_start().starts_with('{') {
             return None;
         }
-        serde_json::from_str(text).ok().map(Self)
+        serde_json::from_str::<Fields<'a>>(text).ok().map(|fields| Self(fields.0))
     }
 
     /// The names of its fields, sorted.
@@ -110,12 +113,10 @@ impl<'a> Node<'a> {
 
     /// Fingerprint of its shape: hex of a hash over sorted paths and JSON types. It tells nothing of the content.
     pub fn shape(&self) -> String {
-        let mut paths = Vec::new();
+        let mut paths = BTreeSet::new();
         for (key, raw) in &self.0 {
             shape(&mut paths, format!(".{}", cut(key)), &json(raw));
         }
-        paths.sort();
-        paths.dedup();
         let mut hasher = Sha256::new();
         for path in paths {
             hasher.update(path.as_bytes());
@@ -169,7 +170,7 @@ fn value(raw: &RawValue, is_id: bool, depth: u32) -> Value {
             let node = Node::parse(raw).unwrap_or_default();
             let fields = node.0.iter().map(|(key, raw)| {
                 let is_id = key == "id" || key.ends_with("_id");
-                (key.replace('\0', "\u{fffd}"), value(raw, is_id, depth - 1))
+                (key.clone(), value(raw, is_id, depth - 1))
             });
             Value::Object(fields.collect::<Map<_, _>>())
         }
@@ -204,24 +205,60 @@ fn number(written: &str, is_id: bool) -> Value {
 
 /// A JSON string, decoded once. Half of a surrogate pair and NUL, which no database stores, become U+FFFD.
 fn string(written: &str) -> Option<String> {
-    struct Lossy;
-    impl<'de> Visitor<'de> for Lossy {
-        type Value = String;
+    serde_json::from_str::<Lossy>(written).ok().map(|text| text.0)
+}
 
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a string")
-        }
+/// A decoded JSON string in which nothing is left that a database refuses.
+struct Lossy(String);
 
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-            // Half a pair is three bytes here, each of which would become its own replacement.
-            Ok(String::from_utf8_lossy(bytes).replace("\u{fffd}\u{fffd}\u{fffd}", "\u{fffd}"))
+impl<'de> Deserialize<'de> for Lossy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Lossy;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Lossy, E> {
+                let text = match std::str::from_utf8(bytes) {
+                    Ok(text) => text.to_owned(),
+                    // Half a pair is three bytes here, each of which would become its own replacement.
+                    Err(_) => String::from_utf8_lossy(bytes)
+                        .replace("\u{fffd}\u{fffd}\u{fffd}", "\u{fffd}"),
+                };
+                Ok(Lossy(if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }))
+            }
         }
+        // As text, half a surrogate pair would be an error.
+        deserializer.deserialize_bytes(Bytes)
     }
-    let text = match serde_json::from_str::<String>(written) {
-        Ok(text) => text,
-        Err(_) => serde_json::Deserializer::from_str(written).deserialize_bytes(Lossy).ok()?,
-    };
-    Some(if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text })
+}
+
+/// The fields of an object; of a name written twice the last one counts.
+struct Fields<'a>(BTreeMap<String, &'a RawValue>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some((Lossy(key), raw)) = map.next_entry()? {
+                    fields.insert(key, raw);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }
 
 fn feed(hasher: &mut Sha256, value: &Value) {
@@ -250,7 +287,10 @@ fn feed(hasher: &mut Sha256, value: &Value) {
     }
 }
 
-fn shape(paths: &mut Vec<String>, path: String, value: &Value) {
+fn shape(paths: &mut BTreeSet<String>, path: String, value: &Value) {
+    if paths.len() >= PATHS_MAX {
+        return;
+    }
     let kind = match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -267,7 +307,7 @@ fn shape(paths: &mut Vec<String>, path: String, value: &Value) {
             "object"
         }
     };
-    paths.push(format!("{path}:{kind}"));
+    paths.insert(format!("{path}:{kind}"));
 }
 
 #[cfg(test)]
@@ -309,6 +349,22 @@ mod tests {
         assert_eq!(node.text("cut").as_deref(), Some("hi \u{fffd}"));
         assert_eq!(node.text("nul").as_deref(), Some("a\u{fffd}b"));
         assert_eq!(node.text("emoji").as_deref(), Some("😊"));
+    }
+
+    #[test]
+    fn an_odd_name_costs_no_neighbour() {
+        let node = node(r#"{"\ud83d": 1, "a\u0000b": 2, "mid": "m", "mid": "n"}"#);
+        assert_eq!(node.text("mid").as_deref(), Some("n"));
+        assert_eq!(node.keys().collect::<Vec<_>>(), ["a\u{fffd}b", "mid", "\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_wide_and_deep_object_has_a_bounded_shape() {
+        let wide: Vec<String> = (0..20_000).map(|n| format!(r#""k{n}":1"#)).collect();
+        let deep = (0..30).fold(format!("{{{}}}", wide.join(",")), |inner, _| {
+            format!(r#"{{"{}":{inner}}}"#, "k".repeat(64))
+        });
+        assert_eq!(node(&deep).shape().len(), 32);
     }
 
     #[test]

@@ -96,9 +96,11 @@ pub fn payload_key_of_field(field: &str) -> Option<&'static str> {
 impl<'a> MessagingItem<'a> {
     /// Reads an item. `None` when it carries no payload at all.
     pub fn read(node: &Node<'a>) -> Option<Self> {
+        // A payload beside one that is `null` counts; a `null` alone is named.
         let key = PAYLOAD_KEYS
             .into_iter()
-            .find(|key| node.has(key))
+            .find(|key| node.raw(key).is_some())
+            .or_else(|| PAYLOAD_KEYS.into_iter().find(|key| node.has(key)))
             .or_else(|| node.keys().find(|key| !COMMON_KEYS.contains(key)))?
             .to_owned();
         let payload = node.node(&key);
@@ -238,6 +240,13 @@ mod tests {
         assert_eq!((item.key.as_str(), item.sender.id.as_deref()), ("message", Some("5")));
         assert_eq!(item.timestamp.unwrap().as_millis(), 1_527_459_824_000);
         assert!(item.referral.is_some());
+    }
+
+    #[test]
+    fn a_null_does_not_hide_a_payload() {
+        let raw = raw(r#"{"sender":{"id":"5"},"message":null,"read":{"mid":"m"}}"#);
+        let item = MessagingItem::read(&Node::parse(&raw).unwrap()).unwrap();
+        assert_eq!((item.key.as_str(), item.payload.is_some()), ("read", true));
     }
 
     #[test]

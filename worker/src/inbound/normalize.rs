@@ -68,6 +68,7 @@ fn read(webhook: &Webhook<'_>, item: &Item<'_>, accounts: &Directory) -> Vec<Out
             Problem::BadShape => "bad_shape",
             Problem::ChangedFields => "changed_fields",
             Problem::UnknownKey(_) => "unknown_item",
+            Problem::TooMany => "too_many_items",
         };
         return unrecognized(reason, field);
     }
