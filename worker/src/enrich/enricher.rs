@@ -138,10 +138,8 @@ impl Enricher {
         let next =
             answer.next(before, now, self.waits.retry_min, self.waits.retry_max, rand::random());
         let digest = profile.as_ref().map(profile::digest);
-        let changed = digest.is_some()
-            && digest.as_ref().map(|digest| &digest[..]) != claimed.digest.as_deref();
         let drafts: Vec<_> = profile
-            .filter(|_| changed)
+            .filter(|profile| profile::is_news(claimed.digest.as_deref(), profile))
             .map(|profile| {
                 let host = Host::of(&connected.account);
                 profile::enriched(

@@ -52,6 +52,13 @@ pub fn digest(profile: &Profile) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
+/// Whether a profile is to be told: it says something new, or it has a picture. The link to that is signed anew with every read and good
+/// for some days only (`meta-platform.md` section 8.2), so each read, of which there is at most one a day, replaces the link told before.
+/// `before`: the digest of what was told last.
+pub fn is_news(before: Option<&[u8]>, profile: &Profile) -> bool {
+    before != Some(&digest(profile)[..]) || profile.avatar_url.is_some()
+}
+
 /// `contact.enriched`. Its id is derived from the contact, what the profile says and the day of the read (UTC): a crash that repeats
 /// the read finds the same id, while a profile that changes and changes back gives a new fact. Meta tells no time for a profile, so
 /// `time` is that of the read, by our clock.
@@ -122,6 +129,15 @@ mod tests {
         let with = |url: &str| Profile { avatar_url: Some(url.to_owned()), ..Profile::default() };
         assert_eq!(digest(&with("https://s/a.jpg?oe=1")), digest(&with("https://s/a.jpg?oe=2")));
         assert_ne!(digest(&with("https://s/a.jpg")), digest(&with("https://s/b.jpg")));
+    }
+
+    #[test]
+    fn a_link_to_a_picture_is_renewed_and_nothing_else_is_repeated() {
+        let name = Profile { name: Some("Ann".to_owned()), ..Profile::default() };
+        assert!(is_news(None, &name));
+        assert!(!is_news(Some(&digest(&name)), &name));
+        let pictured = Profile { avatar_url: Some("https://s/a.jpg?oe=2".to_owned()), ..name };
+        assert!(is_news(Some(&digest(&pictured)), &pictured));
     }
 
     #[test]
