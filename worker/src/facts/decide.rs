@@ -116,7 +116,16 @@ fn verdict(event: &Event, digest: &Digest, known: &Known) -> Verdict {
     if event.kind() == Kind::ContactDiscovered || rank < best_rank {
         return Verdict::Known;
     }
+    let time = match earliest {
+        Some(earliest) if approximate => event.time.min(earliest),
+        _ => event.time,
+    };
     if stored.iter().any(|stored| stored.digest == *digest) {
+        // A better source that says the same counts from now on: what was only read back has now really come, and no worse source may
+        // replace it.
+        if rank > best_rank {
+            return Verdict::Publish { revision, time };
+        }
         // Of several times of delivery the earliest wins.
         let earlier = approximate
             && latest.digest == *digest
@@ -131,10 +140,6 @@ fn verdict(event: &Event, digest: &Digest, known: &Known) -> Verdict {
     if (approximate && exact_stored) || says_less(&event.data.fact) {
         return Verdict::Known;
     }
-    let time = match earliest {
-        Some(earliest) if approximate => event.time.min(earliest),
-        _ => event.time,
-    };
     Verdict::Publish { revision, time }
 }
 
@@ -205,6 +210,17 @@ mod tests {
             message("a", 12, Via::Backfill),
         ];
         assert_eq!(published(drafts), [(0, 10), (1, 11)]);
+    }
+
+    #[test]
+    fn a_better_source_that_says_the_same_keeps_worse_ones_away() {
+        let drafts = vec![
+            message("a", 10, Via::Backfill),
+            message("a", 10, Via::Webhook),
+            message("a", 10, Via::Webhook),
+            message("b", 10, Via::Reconcile),
+        ];
+        assert_eq!(published(drafts), [(0, 10), (1, 10)]);
     }
 
     #[test]
