@@ -15,6 +15,8 @@ pub struct Draft {
     pub secrets: Vec<Secret>,
     /// Messages this event makes known by their mid; they go to `worker.messages`.
     pub messages: Vec<MessageFact>,
+    /// Of a real edit: who made it, and so wrote the message. While nobody knows that, the edit waits (contract section 5).
+    pub editor: Option<Direction>,
 }
 
 /// A secret that came with a webhook: an opt-in token or an authorisation code.
@@ -65,7 +67,7 @@ impl Direction {
 impl Draft {
     /// A draft of nothing but an event.
     pub const fn of(event: Event) -> Self {
-        Self { event, secrets: Vec::new(), messages: Vec::new() }
+        Self { event, secrets: Vec::new(), messages: Vec::new(), editor: None }
     }
 
     /// Adds a message that becomes known by this event.
@@ -76,6 +78,12 @@ impl Draft {
         thread_id: Option<String>,
     ) -> Self {
         self.messages.push(MessageFact { message_id, direction, thread_id });
+        self
+    }
+
+    /// Says who made an edit.
+    pub const fn with_editor(mut self, editor: Direction) -> Self {
+        self.editor = Some(editor);
         self
     }
 

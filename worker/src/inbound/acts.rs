@@ -168,7 +168,7 @@ fn optin(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
     let outputs = with_secret(
         outputs,
         "notification_messages_token",
-        payload.text("notification_messages_token"),
+        payload.text("notification_messages_token").or_else(|| payload.text("token")),
     );
     with_secret(outputs, "one_time_notif_token", payload.text("one_time_notif_token"))
 }

@@ -1,6 +1,6 @@
 //! What follows from events besides publishing them: facts, the waiting room, wants, what the sending side knows. One transaction.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use schemas::Event;
 
@@ -9,7 +9,7 @@ use super::output::Senderless;
 use crate::enrich::wants::{self, Want};
 use crate::facts::{Draft, FactError, Published};
 use crate::reply::state;
-use crate::resolve::waiting::{self, Revealed};
+use crate::resolve::waiting::{self, MessageKey, Revealed};
 
 /// Records published events and everything that belongs to them in the caller's transaction.
 ///
@@ -33,6 +33,48 @@ pub(super) async fn record(
     Ok(())
 }
 
+/// Puts real edits of messages that nobody knows among the hints: they wait the same way (contract section 5). An edit that was
+/// published already does not wait again.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn hold_edits(
+    pool: &PgPool,
+    drafts: Vec<Draft>,
+    mut hints: Vec<Senderless>,
+) -> sqlx::Result<(Vec<Draft>, Vec<Senderless>)> {
+    if drafts.iter().all(|draft| draft.editor.is_none()) {
+        return Ok((drafts, hints));
+    }
+    let mut known = waiting::known_edits(pool, &drafts).await?;
+    known.extend(drafts.iter().flat_map(message_keys));
+    let mut free = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        match Senderless::of_edit(&draft) {
+            Some(edit)
+                if !known.contains(&(
+                    edit.channel,
+                    edit.account_id.clone(),
+                    edit.message_id.clone(),
+                )) =>
+            {
+                hints.push(edit)
+            }
+            _ => free.push(draft),
+        }
+    }
+    Ok((free, hints))
+}
+
+/// The messages a draft makes known.
+fn message_keys(draft: &Draft) -> impl Iterator<Item = MessageKey> {
+    let data = &draft.event.data;
+    draft
+        .messages
+        .iter()
+        .map(|message| (data.channel, data.account_id.clone(), message.message_id.clone()))
+}
+
 /// Publishes drafts and records all that belongs to them in a transaction of its own.
 ///
 /// # Errors
@@ -42,10 +84,12 @@ pub(super) async fn carry_out(
     drafts: &[Draft],
     hints: &[Senderless],
 ) -> Result<(), FactError> {
+    let pool = inbound.facts.pool();
+    let (drafts, hints) = hold_edits(pool, drafts.to_vec(), hints.to_vec()).await?;
     loop {
-        let published = inbound.facts.publish(drafts).await?;
-        let mut tx = inbound.facts.pool().begin().await?;
-        match record(inbound, &mut tx, &published, hints).await {
+        let published = inbound.facts.publish(&drafts).await?;
+        let mut tx = pool.begin().await?;
+        match record(inbound, &mut tx, &published, &hints).await {
             Ok(()) => {
                 tx.commit().await?;
                 return Ok(());

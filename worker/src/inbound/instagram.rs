@@ -19,6 +19,7 @@ pub(super) fn comment(context: &Context<'_>, node: &Node<'_>, field: &str) -> Ve
         ad_title: raw.ad_title,
         original_media_id: raw.original_media_id,
     };
+    let live = field == "live_comments" || raw.media_product_type.as_deref() == Some("LIVE");
     let comment = Comment {
         comment_id: comment_id.clone(),
         parent_id: raw.parent_id,
@@ -29,7 +30,7 @@ pub(super) fn comment(context: &Context<'_>, node: &Node<'_>, field: &str) -> Ve
             is_self: by_account.then_some(true),
         },
         text: raw.text,
-        live: (field == "live_comments").then_some(true),
+        live: live.then_some(true),
         ad: (ad != CommentAd::default()).then_some(ad),
         media_product_type: raw.media_product_type,
         ..Comment::default()

@@ -1,5 +1,7 @@
 //! ◆ Pure: messages in either direction (`meta-platform.md` sections 6.1 and 7.1).
 
+use std::collections::HashSet;
+
 use schemas::Fact;
 use schemas::facts::{Attachment, Message, QuickReply, ReplyTo, Story};
 use schemas::meta::messenger::referral;
@@ -37,8 +39,7 @@ pub(super) fn read(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
         body.metadata = payload.text("metadata");
         (Fact::MessageSent(body), Direction::Outbound)
     } else {
-        body.user_ref =
-            act.item.prior_user_ref.clone().or_else(|| act.item.sender.user_ref.clone());
+        body.user_ref = act.user_ref();
         (Fact::MessageReceived(body), Direction::Inbound)
     };
     let draft = context.draft(id, act.when, act.contact.clone(), fact);
@@ -118,17 +119,13 @@ fn drop_sticker_twins(attachments: &mut Vec<Attachment>) {
         let payload = attachment.payload.as_ref();
         payload.and_then(|payload| payload.get("sticker_id")).map(ToString::to_string)
     };
-    let stickers: Vec<(Option<String>, Option<String>)> = attachments
-        .iter()
-        .filter(|attachment| attachment.kind == "sticker")
-        .map(|attachment| (mark(attachment), attachment.url.clone()))
-        .collect();
+    let stickers = || attachments.iter().filter(|attachment| attachment.kind == "sticker");
+    let marks: HashSet<String> = stickers().filter_map(mark).collect();
+    let links: HashSet<String> = stickers().filter_map(|sticker| sticker.url.clone()).collect();
     attachments.retain(|attachment| {
         attachment.kind != "image"
-            || !stickers.iter().any(|(id, url)| {
-                (id.is_some() && *id == mark(attachment))
-                    || (url.is_some() && *url == attachment.url)
-            })
+            || !(mark(attachment).is_some_and(|mark| marks.contains(&mark))
+                || attachment.url.as_ref().is_some_and(|url| links.contains(url)))
     });
 }
 

@@ -9,7 +9,10 @@ use super::acts;
 use super::context::{Context, When};
 use super::message;
 use super::output::{Output, Senderless};
-use crate::facts::ids;
+use crate::facts::{Direction, ids};
+
+/// Messages of which one receipt is told one by one; what lies beyond is covered by its watermark.
+const MIDS_MAX: usize = 1_000;
 
 /// An item with its sides told apart.
 pub(super) struct Act<'a> {
@@ -34,9 +37,10 @@ impl Act<'_> {
         self.contact.as_ref().map(AsRef::as_ref).or(user_ref).unwrap_or_default()
     }
 
-    /// The reference of a person whose id is not told.
+    /// The reference by which a person is, or was before, known to a plugin.
     pub(super) fn user_ref(&self) -> Option<String> {
-        self.item.sender.user_ref.clone().or_else(|| self.payload.id("user_ref"))
+        let told = self.item.sender.user_ref.clone().or_else(|| self.payload.id("user_ref"));
+        told.or_else(|| self.item.prior_user_ref.clone())
     }
 }
 
@@ -143,7 +147,12 @@ fn edit(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
         edit_number: number,
         sender_resolution: None,
     });
-    context.fact(id, act.when, act.contact.clone(), fact)
+    let mut draft = context.draft(id, act.when, act.contact.clone(), fact);
+    if act.contact.is_some() {
+        let editor = if act.outbound { Direction::Outbound } else { Direction::Inbound };
+        draft = draft.with_editor(editor);
+    }
+    vec![Output::Fact(draft)]
 }
 
 /// The author unsent a message.
@@ -194,8 +203,8 @@ fn seen(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
 /// everything before it is covered too.
 fn delivery(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
     let watermark = act.payload.time("watermark");
-    let mids: Vec<String> =
-        act.payload.list("mids").into_iter().filter_map(schemas::meta::json::id).collect();
+    let mids = act.payload.list("mids").into_iter().filter_map(schemas::meta::json::id);
+    let mids: Vec<String> = mids.take(MIDS_MAX).collect();
     let until =
         watermark.map(Timestamp::as_millis).map(|millis| millis.to_string()).unwrap_or_default();
     if mids.is_empty() {

@@ -1,9 +1,10 @@
 //! ◆ Pure: what a raw webhook is turned into.
 
 use schemas::event::Origin;
-use schemas::{AccountId, Channel, ContactId, MessageId, Timestamp};
+use schemas::meta::mid;
+use schemas::{AccountId, Channel, ContactId, Fact, MessageId, Timestamp};
 
-use crate::facts::Draft;
+use crate::facts::{Direction, Draft};
 
 /// Everything a raw webhook says, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +54,31 @@ pub struct Senderless {
     pub origin: Origin,
     /// W3C trace context of the raw webhook.
     pub traceparent: Option<String>,
+}
+
+impl Senderless {
+    /// A real edit as an item that waits for its message; `None` for other drafts, and for an edit whose number is not told.
+    pub fn of_edit(draft: &Draft) -> Option<Self> {
+        let Fact::MessageEdited(edit) = &draft.event.data.fact else { return None };
+        let data = &draft.event.data;
+        let decoded = mid::decode(edit.message_id.as_str());
+        Some(Self {
+            channel: data.channel,
+            account_id: data.account_id.clone(),
+            message_id: edit.message_id.clone(),
+            num_edit: edit.edit_number?,
+            text: edit.text.clone(),
+            sender: data.contact_id.clone(),
+            outbound: draft.editor? == Direction::Outbound,
+            thread_id: decoded.as_ref().map(|mid| mid.thread_id.clone()),
+            created_at: decoded.map(|mid| mid.created_at),
+            time: draft.event.time,
+            time_approximate: data.time_approximate,
+            standby: data.standby,
+            origin: data.origin.clone(),
+            traceparent: draft.event.traceparent.clone(),
+        })
+    }
 }
 
 impl Normalized {

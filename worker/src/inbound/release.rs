@@ -159,10 +159,12 @@ impl Release {
         drafts: &[Draft],
         hints: &[super::output::Senderless],
     ) -> Result<(), FactError> {
+        let pool = self.inbound.facts.pool();
+        let (drafts, hints) = effect::hold_edits(pool, drafts.to_vec(), hints.to_vec()).await?;
         loop {
-            let published = self.inbound.facts.publish(drafts).await?;
-            let mut tx = self.inbound.facts.pool().begin().await?;
-            match effect::record(&self.inbound, &mut tx, &published, hints).await {
+            let published = self.inbound.facts.publish(&drafts).await?;
+            let mut tx = pool.begin().await?;
+            match effect::record(&self.inbound, &mut tx, &published, &hints).await {
                 Ok(()) => {
                     parked::released(&mut tx, row.id).await?;
                     tx.commit().await?;

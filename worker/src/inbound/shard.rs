@@ -187,13 +187,15 @@ impl<'a> Shard<'a> {
         let Read { outputs, mut parking } = self.read(batch);
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
+        let pool = self.inbound.facts.pool();
+        let (drafts, hints) = effect::hold_edits(pool, sorted.drafts, sorted.hints).await?;
         let to = Position { seq: last.sequence, created };
         let published = loop {
             runtime::failpoint!("inbound.before_publish");
-            let published = self.inbound.facts.publish(&sorted.drafts).await?;
+            let published = self.inbound.facts.publish(&drafts).await?;
             runtime::failpoint!("inbound.after_publish");
             let mut tx = self.inbound.facts.pool().begin().await?;
-            match effect::record(self.inbound, &mut tx, &published, &sorted.hints).await {
+            match effect::record(self.inbound, &mut tx, &published, &hints).await {
                 Ok(()) => {}
                 Err(FactError::Conflict { .. }) => {
                     tx.rollback().await?;

@@ -64,7 +64,7 @@ pub enum State {
     Waiting,
     /// `sender.unresolved` stands.
     Unresolved,
-    /// The message was published without its content, which is still looked for.
+    /// The message was published without its content, or an edit without its message: that is still looked for.
     Content,
 }
 

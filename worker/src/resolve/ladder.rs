@@ -65,18 +65,21 @@ pub enum Step {
 
 /// The next step.
 pub fn next(item: &Item, evidence: &Evidence, now: Timestamp) -> Step {
-    // The index knows a message we published without content ourselves, too.
-    if item.state != State::Content
-        && let Some(author) = evidence.known.clone()
-    {
-        return match item.num_edit {
-            0 => Step::CameByItself(author),
-            _ => settle(Settled { author, method: Method::KnownMessage, content: None }),
-        };
+    if let Some(author) = evidence.known.clone() {
+        match (item.state, item.num_edit) {
+            // The index knows a message we published without content ourselves, too.
+            (State::Content, 0) => {}
+            (State::Content, _) | (_, 0) => return Step::CameByItself(author),
+            _ => {
+                let method = Method::KnownMessage;
+                return settle(Settled { author, method, content: None });
+            }
+        }
     }
     let certain = item.certain();
     if let Some((author, method)) = certain.clone()
-        && (item.num_edit > 0 || item.text.is_some())
+        && item.num_edit == 0
+        && item.text.is_some()
     {
         return settle(Settled { author, method, content: None });
     }

@@ -153,6 +153,22 @@ fn a_named_sender_is_settled_with_or_without_content() {
 }
 
 #[test]
+fn an_edit_that_names_its_author_still_asks_for_its_message() {
+    let mut edit = item();
+    (edit.num_edit, edit.text) = (1, Some("better".to_owned()));
+    edit.payload_contact = Some(PERSON.into());
+    let (asked_for, end) = climb(&edit, asked(), found(), found(), found());
+    let Step::Settle(settled) = end else { panic!("{end:?}") };
+    assert_eq!((asked_for, settled.content.is_some()), (vec!["message"], true));
+    let (_, end) = climb(&edit, asked(), failed(500, 1), found(), failed(400, 3));
+    assert_eq!(method(&end), Some(Method::Payload));
+    // Published without its message, it is over once that has come.
+    edit.state = State::Content;
+    let evidence = Evidence { known: Some(author()), ..asked() };
+    assert_eq!(next(&edit, &evidence, at(20_000)), Step::CameByItself(author()));
+}
+
+#[test]
 fn a_rate_limit_puts_off_and_is_told_when_it_lasts() {
     let limited = Look::Failed(GraphError::kept_back(Scope::App, Duration::from_secs(17)));
     let evidence = Evidence { message: Some(limited), ..asked() };

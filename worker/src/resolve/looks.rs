@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use schemas::{AccountId, Channel};
 use serde_json::{Value, json};
@@ -16,10 +17,14 @@ const PAGES_MAX: usize = 3;
 /// Threads per page.
 const PAGE: u32 = 25;
 
+/// How long a handle is believed: accounts are renamed, and a stale handle would take the account for a person; and what Graph did not
+/// tell, it may tell after the account was connected anew.
+const HANDLE_FOR: Duration = Duration::from_secs(600);
+
 /// Asks Graph, and remembers the handles of accounts.
 pub(super) struct Looks {
     graph: Graph,
-    handles: Mutex<HashMap<(Channel, AccountId), Handle>>,
+    handles: Mutex<HashMap<(Channel, AccountId), (Handle, Instant)>>,
 }
 
 impl Looks {
@@ -94,12 +99,9 @@ impl Looks {
 
     fn handle(&self, own: &Connected) -> Handle {
         let key = (own.account.channel, own.account.id.clone());
-        self.handles
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned()
-            .unwrap_or_default()
+        let handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = handles.get(&key).filter(|(_, asked_at)| asked_at.elapsed() < HANDLE_FOR);
+        fresh.map(|(handle, _)| handle.clone()).unwrap_or_default()
     }
 
     async fn ask_handle(&self, own: &Connected) -> Handle {
@@ -112,7 +114,8 @@ impl Looks {
             Err(_) => Handle::Unknown,
         };
         let key = (own.account.channel, own.account.id.clone());
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner).insert(key, handle.clone());
+        let known = (handle.clone(), Instant::now());
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner).insert(key, known);
         handle
     }
 }

@@ -7,7 +7,7 @@ use schemas::facts::{
 use schemas::{ContactId, Event, EventId, Fact, Timestamp, Via};
 use serde_json::{Value, json};
 
-use super::evidence::{Author, Item};
+use super::evidence::{Author, Item, State};
 use super::ladder::Settled;
 use crate::facts::{Direction, Draft, ids};
 
@@ -34,6 +34,30 @@ fn origin(item: &Item) -> Origin {
         index: item.raw_index,
         revision: 0,
     }
+}
+
+/// A real edit that named its author is told as its webhook told it; what it waited for was its message.
+fn edited(item: &Item, contact: &ContactId, resolution: &SenderResolution) -> Draft {
+    let by_webhook = item.payload_contact.is_some();
+    let id = ids::edit(
+        item.channel,
+        &item.account_id,
+        item.message_id.as_str(),
+        Some(item.num_edit),
+        item.text.as_deref(),
+    );
+    let fact = Fact::MessageEdited(MessageEdited {
+        message_id: item.message_id.clone(),
+        text: item.text.clone(),
+        edit_number: Some(item.num_edit),
+        sender_resolution: (!by_webhook).then(|| resolution.clone()),
+    });
+    let time = (item.time, item.time_approximate);
+    let mut event = event(item, id, time, Some(contact.clone()), fact);
+    if by_webhook {
+        event.data.origin.via = Via::Webhook;
+    }
+    Draft::of(event)
 }
 
 fn event(
@@ -99,24 +123,14 @@ pub fn settled(item: &Item, settled: &Settled, resolution: &SenderResolution) ->
             item.thread_id.clone(),
         ));
     }
-    if item.num_edit > 0 {
-        let id = ids::edit(
-            item.channel,
-            &item.account_id,
-            item.message_id.as_str(),
-            Some(item.num_edit),
-            item.text.as_deref(),
-        );
-        let fact = Fact::MessageEdited(MessageEdited {
-            message_id: item.message_id.clone(),
-            text: item.text.clone(),
-            edit_number: Some(item.num_edit),
-            sender_resolution: Some(resolution.clone()),
-        });
-        let time = (item.time, item.time_approximate);
-        drafts.push(Draft::of(event(item, id, time, Some(contact.clone()), fact)));
+    // An edit that was published while its message was looked for is not said twice: its words are gone from here.
+    let said = item.num_edit > 0 && item.state == State::Content;
+    if item.num_edit > 0 && !said {
+        drafts.push(edited(item, contact, resolution));
     }
-    drafts.extend(withdrawal(item, &settled.author, time.0));
+    if !said {
+        drafts.extend(withdrawal(item, &settled.author, time.0));
+    }
     drafts
 }
 
@@ -145,10 +159,13 @@ const fn lacks_content(body: &Message) -> bool {
     body.text.is_none() && body.attachments.is_empty() && body.unsupported.is_none()
 }
 
-/// Whether the message will be published without its content.
-pub fn content_missing(item: &Item, settled: &Settled) -> bool {
+/// Whether something is still to be looked for: the content of a message, or the message of an edit.
+pub fn content_missing(item: &Item, settled: &Settled, known: bool) -> bool {
+    if item.num_edit > 0 {
+        return !known && settled.content.is_none();
+    }
     let told = settled.content.as_ref().is_some_and(crate::graph::FoundMessage::has_content);
-    item.num_edit == 0 && item.text.is_none() && !told
+    item.text.is_none() && !told
 }
 
 /// The withdrawal of `sender.unresolved`, where it stands. It goes where that went, so that their order is kept.

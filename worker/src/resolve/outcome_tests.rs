@@ -52,7 +52,7 @@ fn a_message_of_the_account_is_sent_and_one_without_content_says_so() {
     assert_eq!((body.text.as_deref(), body.content_missing), (None, Some(true)));
     // The hint came some time after the message.
     assert!(drafts[1].event.data.time_approximate);
-    assert!(content_missing(&item(), &settled_by(Direction::Outbound, None)));
+    assert!(content_missing(&item(), &settled_by(Direction::Outbound, None), true));
 }
 
 #[test]
@@ -77,6 +77,24 @@ fn an_edit_of_a_known_message_adds_the_edit_alone() {
         kinds(&drafts),
         [Kind::ContactDiscovered, Kind::MessageReceived, Kind::MessageEdited]
     );
+}
+
+#[test]
+fn an_edit_that_named_its_author_is_told_once_and_as_its_webhook_told_it() {
+    let mut edit = item();
+    (edit.num_edit, edit.text) = (2, Some("better words".to_owned()));
+    edit.payload_contact = Some(PERSON.into());
+    let without = settled_by(Direction::Inbound, None);
+    let drafts = facts(&edit, &without);
+    assert_eq!(kinds(&drafts), [Kind::MessageEdited]);
+    let event = &drafts[0].event;
+    let Fact::MessageEdited(body) = &event.data.fact else { panic!("{event:?}") };
+    assert_eq!((event.data.origin.via, &body.sender_resolution), (Via::Webhook, &None));
+    assert!(content_missing(&edit, &without, false) && !content_missing(&edit, &without, true));
+    // Later its message is found; the words of the edit are gone from the waiting room by then.
+    (edit.state, edit.text) = (State::Content, None);
+    let drafts = facts(&edit, &settled_by(Direction::Inbound, Some("better words")));
+    assert_eq!(kinds(&drafts), [Kind::ContactDiscovered, Kind::MessageReceived]);
 }
 
 #[test]

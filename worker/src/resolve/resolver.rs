@@ -152,8 +152,9 @@ impl Resolver {
     }
 
     async fn pass(&self, claimed: &Claimed) -> Result<(), ResolveError> {
-        let item = &claimed.item;
         let pool = self.facts.pool();
+        let claimed = &rows::told_before(pool, claimed.clone()).await?;
+        let item = &claimed.item;
         let mut evidence = Evidence {
             known: rows::known(pool, item).await?,
             thread: rows::people_of_thread(pool, item).await?,
@@ -266,7 +267,7 @@ impl Resolver {
     ) -> Result<(), ResolveError> {
         let item = &claimed.item;
         let tried = ladder::tried(item, evidence);
-        let missing = outcome::content_missing(item, settled);
+        let missing = outcome::content_missing(item, settled, evidence.known.is_some());
         let again = ladder::again(
             item,
             evidence,

@@ -94,13 +94,7 @@ fn read(row: &PgRow) -> sqlx::Result<Claimed> {
             .and_then(|index| u32::try_from(index).ok()),
         traceparent: row.try_get("traceparent")?,
         revealed_contact: contact("revealed_contact")?,
-        revealed_direction: direction.map(|text| {
-            if text == Direction::Inbound.as_str() {
-                Direction::Inbound
-            } else {
-                Direction::Outbound
-            }
-        }),
+        revealed_direction: direction.as_deref().map(direction_of),
         settled_by: method.as_deref().and_then(Method::parse),
         unresolved: unresolved.is_some() || sibling.unwrap_or(false),
         unresolved_contact: contact("unresolved_contact")?,
@@ -125,6 +119,46 @@ pub(super) async fn known(pool: &PgPool, item: &Item) -> sqlx::Result<Option<Aut
         Ok(Author { contact: ContactId::new(row.try_get::<String, _>("contact_id")?), direction })
     })
     .transpose()
+}
+
+/// What events and items that came before this one say about its message: later ones tell the waiting room themselves.
+pub(super) async fn told_before(pool: &PgPool, mut claimed: Claimed) -> sqlx::Result<Claimed> {
+    let item = &claimed.item;
+    if item.payload_contact.is_some() || item.revealed_direction.is_some() {
+        return Ok(claimed);
+    }
+    // Of several, one that tells the direction: another item that names its author, or a receipt of what the account wrote.
+    let row = sqlx::query(
+        "select contact_id, direction from (
+             select payload_contact as contact_id, case when payload_outbound then 'outbound' else 'inbound' end as direction
+               from worker.waiting
+              where channel = $1 and account_id = $2 and message_id = $3 and num_edit <> $4 and payload_contact is not null
+             union all
+             select contact_id, case when kind in ('message.read', 'message.delivered') then 'outbound' end
+               from worker.facts
+              where channel = $1 and account_id = $2 and message_id = $3 and contact_id is not null
+                and kind in ('message.read', 'message.delivered', 'message.deleted', 'message.reacted', 'message.unreacted')
+         ) told order by direction is null limit 1",
+    )
+    .bind(item.channel.as_str())
+    .bind(item.account_id.as_str())
+    .bind(item.message_id.as_str())
+    .bind(item.num_edit)
+    .fetch_optional(pool)
+    .await?;
+    if let Some(row) = row {
+        let direction: Option<String> = row.try_get("direction")?;
+        claimed.item.revealed_direction = direction.as_deref().map(direction_of);
+        if direction.is_some() || claimed.item.revealed_contact.is_none() {
+            claimed.item.revealed_contact =
+                Some(ContactId::new(row.try_get::<String, _>("contact_id")?));
+        }
+    }
+    Ok(claimed)
+}
+
+fn direction_of(text: &str) -> Direction {
+    if text == Direction::Inbound.as_str() { Direction::Inbound } else { Direction::Outbound }
 }
 
 /// People with known messages in the item's thread; two are as good as many.

@@ -1,14 +1,14 @@
 //! The waiting room: table `worker.waiting`. Items come in, and events that reveal a sender wake them, in the transaction of the
 //! shard that read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use schemas::{AccountId, Channel, ContactId, Event, Fact, MessageId, Timestamp};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use super::bell;
-use crate::facts::Direction;
+use crate::facts::{Direction, Draft};
 use crate::inbound::normalize::Senderless;
 
 /// An event that names a message and tells whose conversation it belongs to.
@@ -117,7 +117,9 @@ pub async fn admit(
              on m.channel = i.channel and m.account_id = i.account_id and m.message_id = i.message_id
           where m.message_id is null or i.num_edit > 0
          on conflict (channel, account_id, message_id, num_edit) do update
-            set payload_contact = coalesce(room.payload_contact, excluded.payload_contact),
+            set due_at = case when room.state = 'unresolved' and room.payload_contact is null and excluded.payload_contact is not null
+                              then excluded.received_at else room.due_at end,
+                payload_contact = coalesce(room.payload_contact, excluded.payload_contact),
                 payload_outbound = room.payload_outbound or excluded.payload_outbound,
                 text = coalesce(room.text, excluded.text)
           where room.state <> 'resolved'",
@@ -139,10 +141,89 @@ pub async fn admit(
     .bind(now.plus(grace).to_datetime())
     .bind(now.to_datetime())
     .bind(text(|row| row.traceparent.as_deref()))
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
     metrics::counter!("hookline_resolve_admitted_total").increment(rows.len() as u64);
+    tell_siblings(conn, &rows).await?;
+    // Edits of known messages, and items whose sender has just been told, are due at once.
+    if rows.iter().any(|row| row.num_edit > 0 || row.sender.is_some()) {
+        bell::ring(conn).await?;
+    }
     Ok(())
+}
+
+/// An item that names its author tells the other items of the same message, which waited without.
+async fn tell_siblings(conn: &mut PgConnection, rows: &[&Senderless]) -> sqlx::Result<()> {
+    let rows: Vec<(&Senderless, &ContactId)> =
+        rows.iter().filter_map(|row| Some((*row, row.sender.as_ref()?))).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let direction = |row: &Senderless| {
+        if row.outbound { Direction::Outbound.as_str() } else { Direction::Inbound.as_str() }
+    };
+    sqlx::query(
+        "with told as (
+             select distinct on (channel, account_id, message_id) *
+               from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[])
+                    as t (channel, account_id, message_id, num_edit, contact_id, direction)
+         ), locked as (
+             select w.channel, w.account_id, w.message_id, w.num_edit, t.contact_id, t.direction
+               from worker.waiting w join told t using (channel, account_id, message_id)
+              where w.num_edit <> t.num_edit and w.state <> 'resolved' and w.payload_contact is null
+              order by w.channel, w.account_id, w.message_id, w.num_edit
+                for update of w
+         )
+         update worker.waiting w
+            set revealed_contact = coalesce(w.revealed_contact, l.contact_id),
+                revealed_direction = coalesce(w.revealed_direction, l.direction),
+                due_at = case when w.state = 'waiting' then w.due_at else clock_timestamp() end
+           from locked l
+          where (w.channel, w.account_id, w.message_id, w.num_edit) = (l.channel, l.account_id, l.message_id, l.num_edit)",
+    )
+    .bind(rows.iter().map(|(row, _)| row.channel.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(row, _)| row.account_id.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(row, _)| row.message_id.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(row, _)| row.num_edit).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, contact)| contact.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(row, _)| direction(row)).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A message by channel, canonical account and mid.
+pub type MessageKey = (Channel, AccountId, MessageId);
+
+/// Of real edits (drafts with an editor): the messages whose edits need not wait, because the message is known or the edit was published.
+///
+/// # Errors
+/// Of the database.
+pub async fn known_edits(pool: &PgPool, drafts: &[Draft]) -> sqlx::Result<HashSet<MessageKey>> {
+    let mut keys = Vec::new();
+    for draft in drafts.iter().filter(|draft| draft.editor.is_some()) {
+        if let Fact::MessageEdited(edit) = &draft.event.data.fact {
+            let data = &draft.event.data;
+            let key = (data.channel, data.account_id.clone(), edit.message_id.clone());
+            keys.push((key, draft.event.id.as_str()));
+        }
+    }
+    let known: Vec<i64> = sqlx::query_scalar(
+        "select e.n
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality
+                as e (channel, account_id, message_id, event_id, n)
+          where exists (select 1 from worker.messages m
+                         where (m.channel, m.account_id, m.message_id) = (e.channel, e.account_id, e.message_id))
+             or exists (select 1 from worker.facts f where f.event_id = e.event_id)",
+    )
+    .bind(keys.iter().map(|(key, _)| key.0.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(key, _)| key.1.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(key, _)| key.2.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, event)| *event).collect::<Vec<_>>())
+    .fetch_all(pool)
+    .await?;
+    let numbers = known.into_iter().filter_map(|n| usize::try_from(n - 1).ok());
+    Ok(numbers.filter_map(|n| keys.get(n)).map(|(key, _)| key.clone()).collect())
 }
 
 /// Of two tellings of one item, the one that names a person.
@@ -181,8 +262,8 @@ pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Res
                         as t (channel, account_id, message_id, contact_id, direction, whole)
          ), locked as (
              select w.channel, w.account_id, w.message_id, w.num_edit, t.contact_id, t.direction,
-                    -- The twin came and nothing else was published: nothing is left to say.
-                    t.whole and w.num_edit = 0 and w.state in ('waiting', 'content') as done
+                    -- The twin came, and of this item nothing else was published or is left to be: nothing remains to say.
+                    t.whole and (w.state = 'content' or (w.state = 'waiting' and w.num_edit = 0)) as done
                from worker.waiting w join told t using (channel, account_id, message_id)
               where w.state <> 'resolved'
               order by w.channel, w.account_id, w.message_id, w.num_edit

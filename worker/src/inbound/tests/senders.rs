@@ -56,6 +56,26 @@ fn a_hint_may_come_as_a_change_with_a_sender_or_with_a_placeholder() {
 }
 
 #[test]
+fn a_real_edit_can_wait_for_its_message() {
+    let waits = |sender: &str, recipient: &str, num_edit: Value| {
+        let body = json!({ "object": "instagram", "entry": [{ "id": A, "time": 1, "messaging": [{
+            "sender": { "id": sender }, "recipient": { "id": recipient }, "timestamp": 1_794_999_600_250_i64,
+            "message_edit": { "mid": "m1", "text": "new", "num_edit": num_edit } }] }] });
+        let normalized = run_json(&body);
+        let draft = normalized.facts().next().unwrap();
+        assert_eq!(draft.event.kind(), Kind::MessageEdited);
+        crate::inbound::normalize::Senderless::of_edit(draft).map(|edit| {
+            assert_eq!(edit.sender.as_ref().map(AsRef::as_ref), Some("5200000000000011"));
+            assert_eq!((edit.text.as_deref(), edit.time), (Some("new"), draft.event.time));
+            (edit.num_edit, edit.outbound)
+        })
+    };
+    assert_eq!(waits("5200000000000011", A, json!("2")), Some((2, false)));
+    assert_eq!(waits(A, "5200000000000011", json!(1)), Some((1, true)));
+    assert_eq!(waits("5200000000000011", A, Value::Null), None);
+}
+
+#[test]
 fn a_real_edit_without_a_sender_waits_with_its_text() {
     let body = json!({ "object": "instagram", "entry": [{ "id": A, "time": 1, "messaging": [
         { "timestamp": 1_794_999_600_250_i64, "message_edit": { "mid": "m1", "num_edit": 2, "text": "new" } }] }] });
