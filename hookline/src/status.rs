@@ -5,10 +5,12 @@ use async_nats::jetstream::{self, context::GetStreamErrorKind};
 use runtime::config::Settings;
 use schemas::{Timestamp, subjects};
 use serde::Serialize;
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
 
 use crate::exit::{Exit, Output, say, table};
 use crate::reach;
+
+pub mod sending;
 
 /// How far one reader is behind.
 #[derive(Debug, Serialize)]
@@ -40,8 +42,9 @@ pub struct Status {
     pub unknown_sends: i64,
     /// Parked work: what the projector could not fold, and what the normaliser holds back.
     pub dead_letters: i64,
-    /// Accounts that are stopped, with the reason.
-    pub accounts_stopped: Vec<(String, String)>,
+    /// How sending stands.
+    #[serde(flatten)]
+    pub sending: sending::Sending,
 }
 
 /// Reads and prints it.
@@ -97,18 +100,6 @@ async fn read(settings: &Settings) -> anyhow::Result<Status> {
         let (lag, oldest) = behind(&js, stream, filter, position).await?;
         stages.push(Stage { stage: stage.to_owned(), lag, oldest_seconds: age(oldest, now) });
     }
-    let accounts = sqlx::query("select channel, id, coalesce(state_reason, '') as reason from worker.accounts where state = 'stopped' order by 1, 2")
-        .fetch_all(&pool)
-        .await;
-    let accounts_stopped = absent_is_empty(accounts)?
-        .into_iter()
-        .map(|row| {
-            (
-                format!("{}/{}", row.get::<String, _>("channel"), row.get::<String, _>("id")),
-                row.get("reason"),
-            )
-        })
-        .collect();
     Ok(Status {
         at: now,
         durability,
@@ -126,7 +117,7 @@ async fn read(settings: &Settings) -> anyhow::Result<Status> {
             .await?,
         dead_letters: count(&pool, "select count(*) from inbox_v1.parked").await?
             + count(&pool, "select count(*) from worker.parked").await?,
-        accounts_stopped,
+        sending: sending::read(&pool, now).await?,
     })
 }
 
@@ -150,12 +141,12 @@ fn age(oldest: Option<Timestamp>, now: Timestamp) -> Option<u64> {
     oldest.map(|oldest| now.since(oldest).as_secs())
 }
 
-/// A query on a table that another role has not made yet counts as empty.
+/// A query on a table or column that another role has not made yet counts as empty.
 fn absent_is_empty<T: Default>(result: sqlx::Result<T>) -> anyhow::Result<T> {
     match result {
         Ok(value) => Ok(value),
         Err(sqlx::Error::Database(error))
-            if matches!(error.code().as_deref(), Some("42P01" | "3F000")) =>
+            if matches!(error.code().as_deref(), Some("42P01" | "3F000" | "42703")) =>
         {
             Ok(T::default())
         }
@@ -233,9 +224,6 @@ fn print(status: &Status) {
     say(format!("durability      {}", status.durability));
     say(format!("waiting room    {} ({} unresolved)", status.waiting_room, status.unresolved));
     say(format!("open commands   {}", status.commands_open));
-    say(format!("unknown sends   {}", status.unknown_sends));
     say(format!("dead letters    {}", status.dead_letters));
-    for (account, reason) in &status.accounts_stopped {
-        say(format!("stopped         {account}: {reason}"));
-    }
+    status.sending.print(status.unknown_sends);
 }
