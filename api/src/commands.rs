@@ -60,6 +60,9 @@ pub struct Wish<'a> {
     pub data: Value,
 }
 
+/// Status, result and error of a command.
+type Told = (String, Option<Value>, Option<Value>);
+
 impl App {
     /// Publishes a command and waits, at most `wait`, for its outcome.
     ///
@@ -113,7 +116,8 @@ impl App {
             };
             known = self.store(&request, &message).await?;
         }
-        if let Known::Unpublished(stored) = known {
+        if let Known::Unpublished(stored) = &mut known {
+            let stored = stored.take();
             // The first try's command, as it was: a repeat must not differ.
             if !stored.is_null() {
                 command = serde_json::from_value(stored).map_err(|_| Problem::internal())?;
@@ -130,14 +134,58 @@ impl App {
             result: None,
             error: None,
         };
-        if let Some(outcome) = outcome
-            && let Some(Ok(Some(outcome))) =
-                self.stopping.run_until_cancelled(tokio::time::timeout(wait, outcome)).await
-        {
-            state.status = outcome.status;
-            state.result = outcome.fact.result;
-            state.error = outcome.fact.error;
+        // A repeat answers with the state of the first, whose outcome may have come long ago.
+        if known == Known::Published && self.ledger_knows(&command, &mut state).await? {
+            return Ok(state);
+        }
+        let Some(outcome) = outcome else { return Ok(state) };
+        let told = self.stopping.run_until_cancelled(tokio::time::timeout(wait, outcome)).await;
+        match told {
+            Some(Ok(Some(outcome))) => {
+                state.status = outcome.status;
+                state.result = outcome.fact.result;
+                state.error = outcome.fact.error;
+            }
+            // Too much came at once to see it pass: it may be there.
+            Some(Ok(None)) => {
+                self.ledger_knows(&command, &mut state).await?;
+            }
+            _ => {}
         }
         Ok(state)
+    }
+
+    /// The outcome of a command by the worker's ledger. `false`: it has none yet.
+    async fn ledger_knows(
+        &self,
+        command: &Command,
+        state: &mut CommandState,
+    ) -> Result<bool, Problem> {
+        let row: sqlx::Result<Option<Told>> = sqlx::query_as(
+                "select status, result, error from worker.command_outcomes \
+                 where command_id = $1 and channel = $2 and account_id = $3 and finished_at is not null",
+            )
+            .bind(command.id.as_str())
+            .bind(command.channel.as_str())
+            .bind(command.account_id.as_str())
+            .fetch_optional(&self.pool)
+            .await;
+        let (status, result, error) = match row {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(false),
+            // The worker has not made the view yet.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        state.status = match status.as_str() {
+            "done" => "done",
+            "failed" => "failed",
+            _ => "unknown",
+        };
+        state.result = result;
+        state.error = error.and_then(|error| serde_json::from_value(error).ok());
+        Ok(true)
     }
 }
