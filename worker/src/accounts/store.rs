@@ -104,6 +104,11 @@ impl Connected {
     pub const fn new(account: Account, token: Token) -> Self {
         Self { account, token, sealed: Vec::new() }
     }
+
+    /// The token as stored: another one after every `accounts add`, even of the same token. Empty where it is stored nowhere.
+    pub fn stored_token(&self) -> &[u8] {
+        &self.sealed
+    }
 }
 
 /// The table of accounts.

@@ -27,6 +27,8 @@ struct Meters {
     apps: HashMap<String, Meter>,
     accounts: HashMap<AccountKey, Meter>,
     conversations: HashMap<AccountKey, Pace>,
+    /// By account, the stored token that Meta refused last.
+    refused: HashMap<AccountKey, Vec<u8>>,
 }
 
 /// Accounts without a named app share one per kind of login: Meta counts per app, and a company has mostly one of each.
@@ -70,6 +72,18 @@ impl Budget {
         })
     }
 
+    /// Whether Meta has refused this stored token before: then no call needs to find out again.
+    pub fn is_refused(&self, account: &Account, stored_token: &[u8]) -> bool {
+        self.with(|meters| {
+            meters.refused.get(&account_key(account)).is_some_and(|refused| refused == stored_token)
+        })
+    }
+
+    /// Remembers that Meta refused this stored token; the next one is another.
+    pub fn refuse(&self, account: &Account, stored_token: &[u8]) {
+        self.with(|meters| meters.refused.insert(account_key(account), stored_token.to_vec()));
+    }
+
     /// Takes a slot of the Conversations API and tells how long to wait for it.
     pub fn conversations_slot(&self, account: &Account, now: Timestamp) -> Duration {
         self.with(|meters| {
@@ -92,11 +106,11 @@ impl Budget {
         self.with(|meters| {
             let app = meters.apps.entry(app_key(account)).or_default();
             if let Some(percent) = usage.app {
-                app.measure(percent, None, now);
+                app.measure(percent, None, now, &self.pauses);
             }
             let own = meters.accounts.entry(account_key(account)).or_default();
             if let Some(percent) = usage.account {
-                own.measure(percent, usage.regain, now);
+                own.measure(percent, usage.regain, now, &self.pauses);
             }
             match error.as_ref().map(|error| error.class) {
                 Some(Class::Limited(scope)) => {

@@ -275,14 +275,21 @@ impl Graph {
         );
         let started = std::time::Instant::now();
         let result = async {
-            self.inner.budget.allow(account, call.lane, runtime::now())?;
+            let (budget, stored) = (&self.inner.budget, connected.stored_token());
+            // Others of this account may have been on their way here when the first one was refused.
+            if !stored.is_empty() && budget.is_refused(account, stored) {
+                return Err(GraphError::refused_before());
+            }
+            budget.allow(account, call.lane, runtime::now())?;
             if call.paced {
-                tokio::time::sleep(self.inner.budget.conversations_slot(account, runtime::now()))
-                    .await;
+                tokio::time::sleep(budget.conversations_slot(account, runtime::now())).await;
             }
             let (usage, mut result) =
                 self.send_request(connected, call, method, path, query, payload).await;
-            self.inner.budget.learn(account, usage, result.as_mut().err(), runtime::now());
+            budget.learn(account, usage, result.as_mut().err(), runtime::now());
+            if result.as_ref().is_err_and(|error| error.class == Class::Account) {
+                budget.refuse(account, stored);
+            }
             result
         }
         .instrument(span.clone())

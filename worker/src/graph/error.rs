@@ -193,6 +193,11 @@ impl GraphError {
         Self { class: Class::Limited(scope), retry_after: Some(wait), ..error }
     }
 
+    /// A call that is not made because Meta has refused this token already.
+    pub fn refused_before() -> Self {
+        Self { class: Class::Account, ..Self::without_answer(Failure::Budget, Use::Read) }
+    }
+
     /// Whether the code or the sub-code is `number`: Meta places some numbers in either.
     pub fn names(&self, number: i64) -> bool {
         self.code == Some(number) || self.subcode == Some(number)
@@ -217,6 +222,9 @@ impl GraphError {
     pub fn brief(&self) -> String {
         let what = match self.failure {
             Failure::Answer => "Graph refused".to_owned(),
+            Failure::Budget if self.class == Class::Account => {
+                "Meta refused this token a moment ago: not asked again".to_owned()
+            }
             Failure::Budget => "the rate budget keeps the call back".to_owned(),
             Failure::Connect => "Graph cannot be reached".to_owned(),
             Failure::Timeout => "Graph did not answer in time".to_owned(),

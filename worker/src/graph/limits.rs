@@ -39,6 +39,10 @@ impl Lane {
     }
 }
 
+/// An allowance that is used up and does not tell for how long is left alone for this long, then for twice as long, …: Meta throttles
+/// at 100 %, and calls made while throttled prolong the block.
+pub const USED_UP_PAUSE: Duration = Duration::from_secs(6);
+
 /// What the headers of one answer say, in percent of the allowance; throttled at 100.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -108,6 +112,8 @@ pub struct Meter {
     closed_until: Option<Timestamp>,
     /// Refusals for the limit since the last success.
     refusals: u32,
+    /// Figures of 100 % or more since the last lower one.
+    used_up: u32,
 }
 
 /// Delays of the budget.
@@ -133,11 +139,27 @@ impl Meter {
             .then(|| until.since(now))
     }
 
-    /// Takes in a figure. At 100 % with a time to regain access, or with a refusal, the meter closes.
-    pub fn measure(&mut self, percent: u32, regain: Option<Duration>, now: Timestamp) {
+    /// Takes in a figure. At 100 %, with a time to regain access, or with a refusal, the meter closes for everybody.
+    pub fn measure(
+        &mut self,
+        percent: u32,
+        regain: Option<Duration>,
+        now: Timestamp,
+        pauses: &Pauses,
+    ) {
         self.measured = Some((percent, now));
         if let Some(regain) = regain {
             self.close(now.plus(regain));
+        } else if 100 <= percent {
+            let longest = pauses.max.max(USED_UP_PAUSE);
+            let pause = runtime::retry::delay(USED_UP_PAUSE, longest, self.used_up, 1.0);
+            // Figures that arrive while it is closed already were under way: they are one and the same.
+            if self.closed_until(now).is_none() {
+                self.used_up = self.used_up.saturating_add(1);
+                self.close(now.plus(pause));
+            }
+        } else {
+            self.used_up = 0;
         }
     }
 
@@ -147,7 +169,7 @@ impl Meter {
     }
 
     /// Takes in a refusal for the limit. Calls made while throttled prolong the block, so every further one doubles the pause.
-    /// Returns how long it now is.
+    /// Returns how long it is closed now.
     pub fn refuse(
         &mut self,
         regain: Option<Duration>,
@@ -161,7 +183,7 @@ impl Meter {
             self.refusals = self.refusals.saturating_add(1);
         }
         self.close(now.plus(pause));
-        pause
+        self.closed_until.map_or(pause, |until| until.since(now))
     }
 
     fn close(&mut self, until: Timestamp) {

@@ -44,13 +44,34 @@ fn less_important_work_stops_earlier() {
             .collect::<Vec<_>>()
     };
     assert_eq!(free(&meter), Lane::ALL);
-    meter.measure(65, None, at(0));
+    meter.measure(65, None, at(0), &PAUSES);
     assert_eq!(free(&meter), [Lane::Reply, Lane::Resolve, Lane::Moderate]);
-    meter.measure(95, None, at(0));
+    meter.measure(95, None, at(0), &PAUSES);
     assert_eq!(free(&meter), [Lane::Reply]);
     assert_eq!(meter.wait(Lane::Sync, at(1), &PAUSES), Some(Duration::from_secs(59)));
     // An old figure says nothing any more.
     assert_eq!(meter.wait(Lane::Sync, at(61), &PAUSES), None);
+}
+
+#[test]
+fn an_allowance_that_is_used_up_closes_for_everybody_and_longer_each_time() {
+    let mut meter = Meter::default();
+    let closed =
+        |meter: &Meter, now| meter.wait(Lane::Reply, now, &PAUSES).map(|wait| wait.as_secs());
+    meter.measure(100, None, at(0), &PAUSES);
+    // Those under way at that moment say the same.
+    meter.measure(100, None, at(1), &PAUSES);
+    assert_eq!(
+        (closed(&meter, at(0)), closed(&meter, at(5)), closed(&meter, at(6))),
+        (Some(6), Some(1), None)
+    );
+    meter.measure(100, None, at(7), &PAUSES);
+    assert_eq!(closed(&meter, at(7)), Some(12));
+    meter.measure(99, None, at(20), &PAUSES);
+    meter.measure(100, None, at(30), &PAUSES);
+    assert_eq!(closed(&meter, at(30)), Some(6));
+    // A refusal that comes with the figure is told the longer of both.
+    assert_eq!(meter.refuse(None, at(30), &PAUSES).as_secs(), 6);
 }
 
 #[test]
@@ -94,7 +115,7 @@ proptest! {
     #[test]
     fn a_more_important_lane_never_waits_longer(percent in 0_u32..200, regain in proptest::option::of(0_u64..10_000), after in 0_i64..200) {
         let mut meter = Meter::default();
-        meter.measure(percent, regain.map(Duration::from_secs), at(0));
+        meter.measure(percent, regain.map(Duration::from_secs), at(0), &PAUSES);
         let waits: Vec<_> = Lane::ALL.iter().map(|lane| meter.wait(*lane, at(after), &PAUSES).unwrap_or_default()).collect();
         prop_assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]), "{waits:?}");
     }

@@ -398,7 +398,9 @@ impl Sender {
             rand::random(),
             now,
         );
-        if reading.limited {
+        // A success may tell that it was the last one for a while.
+        let closed = self.graph.closed_until(&attempt.connected.account, runtime::now()).is_some();
+        if reading.limited || closed {
             self.pause_scope(&mut tx, attempt, now).await?;
         }
         let ended = match after {

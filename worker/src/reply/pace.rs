@@ -1,6 +1,11 @@
 //! ◆ Pure: how many sends of one account may be in flight at once.
 //!
-//! Few to begin with and after every trouble, so that an expired token or a limit costs few calls; more while all goes well.
+//! Few to begin with, after a rest and after every trouble, so that an expired token or a limit costs few calls; more while all goes
+//! well.
+
+use std::time::Duration;
+
+use schemas::Timestamp;
 
 /// To begin with, and after trouble.
 pub const IN_FLIGHT_MIN: u32 = 2;
@@ -8,6 +13,8 @@ pub const IN_FLIGHT_MIN: u32 = 2;
 pub const IN_FLIGHT_MAX: u32 = 16;
 /// Successes in a row for one more.
 const STEP: u32 = 10;
+/// Without a send for this long, the last successes say nothing about the next one.
+const REST: Duration = Duration::from_secs(5);
 
 /// The pace of one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,17 +22,23 @@ pub struct Pace {
     allowed: u32,
     streak: u32,
     in_flight: u32,
+    /// When the last place was given back.
+    ended_at: Option<Timestamp>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { allowed: IN_FLIGHT_MIN, streak: 0, in_flight: 0 }
+        Self { allowed: IN_FLIGHT_MIN, streak: 0, in_flight: 0, ended_at: None }
     }
 }
 
 impl Pace {
     /// Takes a place, if there is one.
-    pub const fn start(&mut self) -> bool {
+    pub fn start(&mut self, now: Timestamp) -> bool {
+        let rested = self.ended_at.is_some_and(|ended| REST < now.since(ended));
+        if self.in_flight == 0 && rested {
+            self.went_wrong();
+        }
         let free = self.in_flight < self.allowed;
         if free {
             self.in_flight += 1;
@@ -34,8 +47,9 @@ impl Pace {
     }
 
     /// Gives the place back.
-    pub const fn end(&mut self) {
+    pub const fn end(&mut self, now: Timestamp) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.ended_at = Some(now);
     }
 
     /// Meta answered as it should.
@@ -52,28 +66,43 @@ impl Pace {
         self.allowed = IN_FLIGHT_MIN;
         self.streak = 0;
     }
-
-    /// Nothing is in flight.
-    pub const fn is_idle(&self) -> bool {
-        self.in_flight == 0
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_000_000_000 + seconds * 1000)
+    }
+
     #[test]
     fn it_grows_with_success_up_to_a_limit_and_falls_at_once() {
         let mut pace = Pace::default();
-        assert!(pace.start() && pace.start() && !pace.start());
+        assert!(pace.start(at(0)) && pace.start(at(0)) && !pace.start(at(0)));
         for _ in 0..1_000 {
             pace.went_well();
         }
-        let more = (0..100).filter(|_| pace.start()).count();
+        let more = (0..100).filter(|_| pace.start(at(0))).count();
         assert_eq!(more, 14);
         pace.went_wrong();
-        pace.end();
-        assert!(!pace.start());
+        pace.end(at(0));
+        assert!(!pace.start(at(0)));
+    }
+
+    #[test]
+    fn after_a_rest_it_begins_anew() {
+        let mut pace = Pace::default();
+        for _ in 0..1_000 {
+            pace.went_well();
+        }
+        let places = |pace: &mut Pace, now| {
+            let taken = (0..100).filter(|_| pace.start(now)).count();
+            (0..taken).for_each(|_| pace.end(now));
+            taken
+        };
+        assert_eq!(places(&mut pace, at(0)), 16);
+        assert_eq!(places(&mut pace, at(5)), 16);
+        assert_eq!(places(&mut pace, at(11)), 2);
     }
 }

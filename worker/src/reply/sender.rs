@@ -242,11 +242,11 @@ impl Sender {
     }
 
     fn start(&self, account: &PaceKey) -> bool {
-        self.pace(account, Pace::start)
+        self.pace(account, |pace| pace.start(runtime::now()))
     }
 
     fn end(&self, account: &PaceKey) {
-        self.pace(account, Pace::end);
+        self.pace(account, |pace| pace.end(runtime::now()));
     }
 
     /// Meta answered a send of the account, well or not.
