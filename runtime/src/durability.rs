@@ -50,42 +50,55 @@ struct Cluster {
     replicas: Vec<serde_json::Value>,
 }
 
-/// What one server says: whether it syncs, and how many replicas each of our streams has there.
+/// The streams that must be durable.
+const OURS: [&str; 3] = [
+    schemas::subjects::META_RAW,
+    schemas::subjects::INBOX_EVENTS,
+    schemas::subjects::INBOX_COMMANDS,
+];
+
+/// What one server says: whether it syncs, and how many replicas each of our streams has that it holds.
+#[derive(Debug)]
 struct Reading {
     sync_always: bool,
-    replicas: Vec<usize>,
+    replicas: Vec<(String, usize)>,
 }
 
 /// Reads every monitoring endpoint.
 pub async fn read(http: &reqwest::Client, config: &NatsConfig) -> Durability {
-    let mut readings = Vec::new();
-    for monitor in &config.monitors {
-        match read_one(http, monitor).await {
-            Ok(reading) => readings.push(reading),
-            Err(reason) => {
-                let host = monitor.host_str().unwrap_or_default();
-                let port = monitor.port_or_known_default().unwrap_or_default();
-                return Durability::NotDurable(format!(
-                    "cannot read durability at {host}:{port} ({reason}): enable the server's monitoring port or set NATS_MONITOR_URL"
-                ));
-            }
-        }
-    }
-    judge(&readings)
+    let readings = config.monitors.iter().map(|monitor| async move {
+        read_one(http, monitor).await.map_err(|reason| {
+            let host = monitor.host_str().unwrap_or_default();
+            let port = monitor.port_or_known_default().unwrap_or_default();
+            format!(
+                "cannot read durability at {host}:{port} ({reason}): enable the server's monitoring port or set NATS_MONITOR_URL"
+            )
+        })
+    });
+    judge(&futures::future::join_all(readings).await)
 }
 
-fn judge(readings: &[Reading]) -> Durability {
-    if readings.is_empty() {
+/// A server that cannot be read counts as one that does not sync. How many replicas a stream has, the other members of its cluster know
+/// as well: one dead server of three must not stop what the cluster survives.
+fn judge(servers: &[Result<Reading, String>]) -> Durability {
+    if servers.is_empty() {
         return Durability::NotDurable(
             "no monitoring endpoint is known: set NATS_MONITOR_URL".to_owned(),
         );
     }
-    if readings.iter().all(|reading| reading.sync_always) {
+    let unreadable = servers.iter().find_map(|server| server.as_ref().err());
+    let readings = || servers.iter().filter_map(|server| server.as_ref().ok());
+    if unreadable.is_none() && readings().all(|reading| reading.sync_always) {
         return Durability::Synced;
     }
-    let replicas = readings.iter().flat_map(|reading| reading.replicas.iter().copied()).min();
-    match replicas {
-        Some(3..) => Durability::Replicated,
+    let held = || readings().flat_map(|reading| &reading.replicas);
+    // What no server holds does not exist yet; but one that cannot be read may hold it alone.
+    let all_seen =
+        unreadable.is_none() || OURS.iter().all(|name| held().any(|(held, _)| held == name));
+    let fewest = held().map(|(_, replicas)| *replicas).min();
+    match (fewest, unreadable) {
+        (Some(3..), _) if all_seen => Durability::Replicated,
+        (_, Some(reason)) => Durability::NotDurable(reason.clone()),
         _ => Durability::NotDurable(
             "the broker acks before it syncs: set `jetstream { sync_interval: always }`, or NATS_REPLICAS=3 in a cluster".to_owned(),
         ),
@@ -106,20 +119,16 @@ async fn read_one(http: &reqwest::Client, monitor: &Url) -> Result<Reading, Stri
         .await
         .map_err(|_| "not the answer of a NATS server".to_owned())?;
     let config = jsz.config.ok_or("JetStream is not enabled")?;
-    let ours = [
-        schemas::subjects::META_RAW,
-        schemas::subjects::INBOX_EVENTS,
-        schemas::subjects::INBOX_COMMANDS,
-    ];
     let replicas = jsz
         .account_details
         .iter()
         .flat_map(|account| &account.stream_detail)
-        .filter(|stream| ours.contains(&stream.name.as_str()))
+        .filter(|stream| OURS.contains(&stream.name.as_str()))
         .map(|stream| {
-            stream.cluster.as_ref().map_or(1, |cluster| {
+            let replicas = stream.cluster.as_ref().map_or(1, |cluster| {
                 cluster.replicas.len() + usize::from(!cluster.leader.is_empty())
-            })
+            });
+            (stream.name.clone(), replicas)
         })
         .collect();
     Ok(Reading { sync_always: config.sync_always, replicas })
@@ -129,8 +138,9 @@ async fn read_one(http: &reqwest::Client, monitor: &Url) -> Result<Reading, Stri
 mod tests {
     use super::*;
 
-    fn reading(sync_always: bool, replicas: &[usize]) -> Reading {
-        Reading { sync_always, replicas: replicas.to_vec() }
+    fn reading(sync_always: bool, replicas: &[usize]) -> Result<Reading, String> {
+        let replicas = OURS.iter().map(ToString::to_string).zip(replicas.iter().copied()).collect();
+        Ok(Reading { sync_always, replicas })
     }
 
     #[test]
@@ -144,6 +154,22 @@ mod tests {
             vec![reading(true, &[1]), reading(false, &[1])],
         ] {
             assert!(matches!(judge(&not_durable), Durability::NotDurable(_)));
+        }
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_read_may_not_sync_but_takes_no_replicas_away() {
+        let dead = || Err("cannot read".to_owned());
+        let two = [reading(true, &[3, 3, 3]), reading(true, &[3, 3, 3]), dead()];
+        assert_eq!(judge(&two), Durability::Replicated);
+        for not_durable in [
+            vec![dead()],
+            vec![reading(true, &[1, 1, 1]), dead()],
+            // The dead one may hold the rest alone.
+            vec![reading(true, &[3, 3]), dead()],
+            vec![reading(true, &[]), dead()],
+        ] {
+            assert_eq!(judge(&not_durable), Durability::NotDurable("cannot read".to_owned()));
         }
     }
 }

@@ -5,10 +5,10 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use bytes::Bytes;
 use futures::StreamExt;
 use schemas::Timestamp;
@@ -18,6 +18,11 @@ use crate::retry::Backoff;
 
 const EXPIRES: Duration = Duration::from_secs(20);
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Silent for this long, the broker is asked whether something waits for us: a consumer may hang although its connection and its
+/// heartbeats look well.
+const DOUBT_AFTER: Duration = Duration::from_secs(8);
+/// How long a stream may end before what was read of it already: a replica that was just made leader has to catch up first.
+const CATCH_UP: Duration = Duration::from_secs(20);
 const PULL_BATCH: usize = 500;
 const PULL_BYTES: usize = 8 << 20;
 
@@ -70,10 +75,12 @@ pub struct Follower {
     buffer: VecDeque<Received>,
     backoff: Backoff,
     pending: u64,
+    short_since: Option<Instant>,
 }
 
 struct Open {
     messages: Pin<Box<pull::Stream>>,
+    consumer: PullConsumer,
     consumer_sequence: u64,
     generation: u64,
 }
@@ -98,6 +105,7 @@ impl Follower {
             buffer: VecDeque::new(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
             pending: 0,
+            short_since: None,
         }
     }
 
@@ -151,8 +159,10 @@ impl Follower {
         let Some(open) = &mut self.open else { return };
         let mut state = self.broker.watch();
         let generation = open.generation;
+        let consumer = &open.consumer;
         let received = tokio::select! {
             message = open.messages.next() => message,
+            () = stuck(self.stream, consumer) => None,
             // After a reconnect the open pull is lost: start over rather than wait for missing heartbeats.
             _ = state.wait_for(|state| state.generation != generation) => None,
         };
@@ -226,13 +236,25 @@ impl Follower {
             i64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
         );
         let last = info.state.last_sequence;
-        if last < last_held || self.created.is_some_and(|known| known != created) {
+        let other = self.created.is_some_and(|known| known != created);
+        if other || last < last_held {
+            let since = *self.short_since.get_or_insert_with(Instant::now);
+            if !other && since.elapsed() < CATCH_UP {
+                tracing::debug!(
+                    stream = self.stream,
+                    last,
+                    position = last_held,
+                    "The stream ends before what was read of it; waiting for its leader to catch up"
+                );
+                return Ok(None);
+            }
             return Err(StreamRecreated {
                 stream: self.stream.to_owned(),
                 last,
                 position: last_held,
             });
         }
+        self.short_since = None;
         self.created = Some(created);
         let config = pull::Config {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: last_held + 1 },
@@ -261,8 +283,32 @@ impl Follower {
             .await;
         Ok(messages.ok().map(|messages| Open {
             messages: Box::pin(messages),
+            consumer,
             consumer_sequence: 0,
             generation,
         }))
+    }
+}
+
+/// Returns when nothing has come for a while although the broker holds something for this consumer, or does not know it any more.
+async fn stuck(stream: &'static str, consumer: &PullConsumer) {
+    loop {
+        tokio::time::sleep(DOUBT_AFTER).await;
+        match consumer.get_info().await {
+            Ok(info) if info.num_pending == 0 => {}
+            Ok(info) => {
+                tracing::warn!(
+                    stream,
+                    waiting = info.num_pending,
+                    "Nothing comes although messages wait; opening the consumer again"
+                );
+                metrics::counter!("hookline_follow_stuck_total", "stream" => stream).increment(1);
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(stream, %error, "The consumer does not answer; opening it again");
+                return;
+            }
+        }
     }
 }
