@@ -21,6 +21,8 @@ enum State {
 pub struct Cable {
     address: SocketAddr,
     state: Arc<watch::Sender<State>>,
+    /// Counted up to strand what is connected.
+    stranded: Arc<watch::Sender<u32>>,
     stop: CancellationToken,
 }
 
@@ -31,8 +33,9 @@ impl Cable {
         let address = listener.local_addr().unwrap();
         let (state, _) = watch::channel(State::Whole);
         let state = Arc::new(state);
+        let stranded = Arc::new(watch::channel(0).0);
         let stop = CancellationToken::new();
-        let (states, stopped) = (state.clone(), stop.clone());
+        let (states, strandings, stopped) = (state.clone(), stranded.clone(), stop.clone());
         tokio::spawn(async move {
             loop {
                 let client = tokio::select! {
@@ -40,11 +43,29 @@ impl Cable {
                     accepted = listener.accept() => accepted,
                 };
                 if let Ok((client, _)) = client {
-                    tokio::spawn(forward(client, target, states.subscribe(), stopped.clone()));
+                    tokio::spawn(forward(
+                        client,
+                        target,
+                        states.subscribe(),
+                        strandings.subscribe(),
+                        stopped.clone(),
+                    ));
                 }
             }
         });
-        Self { address, state, stop }
+        Self { address, state, stranded, stop }
+    }
+
+    /// A cable to a port of this machine.
+    pub async fn to_port(port: u16) -> Self {
+        Self::to(SocketAddr::from(([127, 0, 0, 1], port))).await
+    }
+
+    /// A URL with the cable in place of the host and port it leads to.
+    pub fn instead_of(&self, url: &str) -> String {
+        let mut url = url::Url::parse(url).unwrap();
+        url.set_port(Some(self.address.port())).unwrap();
+        url.to_string()
     }
 
     /// Where to connect.
@@ -60,6 +81,11 @@ impl Cable {
     /// Lets nothing pass any more while connections seem open.
     pub fn freeze(&self) {
         self.state.send_replace(State::Frozen);
+    }
+
+    /// What is connected now seems open for ever and passes nothing, as when a middle box forgot it; new connections pass.
+    pub fn strand(&self) {
+        self.stranded.send_modify(|count| *count += 1);
     }
 
     /// Lets new connections pass again.
@@ -78,16 +104,23 @@ async fn forward(
     mut client: TcpStream,
     target: SocketAddr,
     mut state: watch::Receiver<State>,
+    mut stranded: watch::Receiver<u32>,
     stop: CancellationToken,
 ) {
+    stranded.mark_unchanged();
     let now = *state.borrow();
     if now == State::Whole {
         let Ok(mut server) = TcpStream::connect(target).await else { return };
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
-        tokio::select! {
+        let is_stranded = tokio::select! {
             _ = copy_bidirectional(&mut client, &mut server) => return,
             () = stop.cancelled() => return,
-            _ = state.wait_for(|state| *state != State::Whole) => {}
+            _ = state.wait_for(|state| *state != State::Whole) => false,
+            _ = stranded.changed() => true,
+        };
+        if is_stranded {
+            stop.cancelled().await;
+            return;
         }
         // Frozen: both ends stay open until it is cut or mended; a mended cable is a new one.
         if *state.borrow() == State::Frozen {

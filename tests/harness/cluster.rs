@@ -49,7 +49,7 @@ impl Cluster {
 
     async fn launch(folder: &Path, synced: [bool; 3]) -> anyhow::Result<Vec<NatsServer>> {
         let routes = [ports::free()?, ports::free()?, ports::free()?];
-        let all = routes.map(|port| format!("\"nats://127.0.0.1:{port}\"")).join(" ");
+        let all = routes.map(|port| format!("\"nats://127.0.0.1:{port}\"")).join(", ");
         let starts = (0..3).map(|n| {
             let mut options = NatsOptions::new(folder.join(n.to_string()));
             options.sync_always = synced[n];

@@ -1,0 +1,153 @@
+//! Connections that break, freeze, or are forgotten by something in between: every role recovers by itself, and nothing is lost.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use simulator::AccountSpec;
+use tests::body::{IG, instagram, now, text};
+use tests::cable::Cable;
+use tests::traffic::{Findings, Traffic, paced};
+use tests::{Lab, Role, eventually};
+
+const RECOVERS: Duration = Duration::from_secs(60);
+
+async fn run_all(lab: &mut Lab) {
+    for role in Role::ALL {
+        lab.run(role).await;
+    }
+    for role in Role::ALL {
+        lab.ready(role).await;
+    }
+}
+
+/// Traffic all the time, the cable troubled in between: afterwards everything accepted is there.
+async fn goes_on(lab: &Lab, cable: &Cable, what: &str) {
+    let traffic = Arc::new(Traffic::new(rand::random(), 40, 800));
+    traffic.add_accounts(lab).await;
+    let (gate, _pace) = paced(40);
+    let began = Instant::now();
+    let sender = tokio::spawn(traffic.clone().deliver(lab.meta(), gate));
+    let pause = async |seconds| tokio::time::sleep(Duration::from_secs(seconds)).await;
+    pause(2).await;
+    cable.cut();
+    pause(2).await;
+    cable.mend();
+    pause(3).await;
+    cable.freeze();
+    pause(5).await;
+    cable.mend();
+    pause(4).await;
+    // More than once, so that some are in the middle of something.
+    for _ in 0..4 {
+        cable.strand();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    let sent = sender.await.unwrap();
+    for role in Role::ALL {
+        lab.ready(role).await;
+    }
+    let stranded = Instant::now();
+    traffic.arrive(lab).await;
+    let findings = traffic.check(lab).await;
+    eprintln!("{what}: {:?}, {:?} after the last webhook; {sent:?}", began.elapsed(), stranded.elapsed());
+    assert_eq!(findings, Findings::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_behind_a_bad_cable() {
+    let mut lab = Lab::start().await;
+    let cable = Cable::to_port(lab.nats.port()).await;
+    lab.set("NATS_URL", &cable.instead_of(&lab.nats.url()));
+    run_all(&mut lab).await;
+    goes_on(&lab, &cable, "broker").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_behind_a_bad_cable() {
+    let mut lab = Lab::start().await;
+    let cable = Cable::to_port(lab.postgres.port()).await;
+    lab.set("DATABASE_URL", &cable.instead_of(&lab.postgres.url("hookline")));
+    run_all(&mut lab).await;
+    goes_on(&lab, &cable, "postgres").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn graph_behind_a_bad_cable_holds_up_no_message() {
+    let mut lab = Lab::start().await;
+    let graph = url::Url::parse(&lab.simulator.instagram_url()).unwrap();
+    let cable = Cable::to_port(graph.port().unwrap()).await;
+    lab.set("GRAPH_INSTAGRAM_URL", &cable.instead_of(graph.as_str()));
+    run_all(&mut lab).await;
+    let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    lab.add_account("instagram", "instagram", IG, &account.token(), &[]).await;
+    let meta = lab.meta();
+    for (n, trouble) in ["cut", "freeze", "strand"].into_iter().enumerate() {
+        let person = account.person(&format!("Ann {n}"));
+        let wrote = person.held().says("hello");
+        match trouble {
+            "cut" => cable.cut(),
+            "freeze" => cable.freeze(),
+            _ => cable.strand(),
+        }
+        let body = instagram(text(IG, person.id(), wrote.mid(), now(), "hello"));
+        let asked = Instant::now();
+        assert_eq!(meta.post("/webhooks/instagram", &body).await, 200);
+        eventually("the message shows", Duration::from_secs(5), async || {
+            let shown: i64 = sqlx::query_scalar("select count(*) from inbox.messages where contact_id = $1")
+                .bind(person.id())
+                .fetch_one(lab.pool())
+                .await
+                .map_err(|error| error.to_string())?;
+            tests::client::holds(shown == 1, || format!("{trouble}: {shown}"))
+        })
+        .await;
+        let shown = asked.elapsed();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        cable.mend();
+        eventually("the name is read", RECOVERS, async || {
+            let name: Option<String> = sqlx::query_scalar("select name from inbox.contacts where id = $1 and enriched_at is not null")
+                .bind(person.id())
+                .fetch_optional(lab.pool())
+                .await
+                .map_err(|error| error.to_string())?
+                .flatten();
+            tests::client::holds(name.is_some(), || format!("{trouble}: no name"))
+        })
+        .await;
+        eprintln!("{trouble}: shown after {shown:?}, named after {:?}", asked.elapsed());
+    }
+}
+
+/// Delivery to a consumer stops while its connection and its heartbeats look well: found out because messages wait and none comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_hangs_is_noticed_by_its_progress() {
+    let lab = Lab::with_all_roles().await;
+    lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
+    let js = lab.jetstream().await;
+    for name in ["META_RAW", "INBOX_EVENTS"] {
+        let stream = js.get_stream(name).await.unwrap();
+        let mut names = stream.consumer_names();
+        let until = json!({"pause_until": chrono::Utc::now() + chrono::TimeDelta::hours(1)});
+        let mut paused = 0;
+        while let Some(consumer) = futures::StreamExt::next(&mut names).await {
+            let subject = format!("CONSUMER.PAUSE.{name}.{}", consumer.unwrap());
+            let answer: Value = js.request(subject, &until).await.unwrap();
+            assert_eq!(answer["paused"], true, "{answer}");
+            paused += 1;
+        }
+        assert!(paused > 0, "somebody reads");
+    }
+    let asked = Instant::now();
+    let body = instagram(text(IG, "5200000000000001", "mid.1", now(), "hello"));
+    assert_eq!(lab.meta().post("/webhooks/instagram", &body).await, 200);
+    eventually("it shows", RECOVERS, async || {
+        let rows: i64 = sqlx::query_scalar("select count(*) from inbox.messages")
+            .fetch_one(lab.pool())
+            .await
+            .map_err(|error| error.to_string())?;
+        tests::client::holds(rows == 1, || format!("{rows} rows"))
+    })
+    .await;
+    eprintln!("noticed within {:?}", asked.elapsed());
+}
