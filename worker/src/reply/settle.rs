@@ -4,7 +4,7 @@
 //! by content (Instagram) they are matched only with parts whose own answer will never come.
 
 use runtime::failpoint;
-use schemas::{Channel, Timestamp};
+use schemas::{AccountId, Channel, ContactId, ConversationId, Timestamp};
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::decide::State;
@@ -236,10 +236,16 @@ async fn nobodys(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<()> {
     .execute(&mut *conn)
     .await?;
     if echo.kind == "message" {
+        // The person may not have written yet, or their message may still wait for its sender.
+        let contact = ContactId::new(&echo.item.peer);
+        let account = AccountId::new(&echo.account_id);
         sqlx::query(
-            "update worker.conversations set others_replied_at = greatest(others_replied_at, least($4, clock_timestamp()))
-              where channel = $1 and account_id = $2 and contact_id = $3",
+            "insert into worker.conversations as c (conversation_id, channel, account_id, contact_id, others_replied_at)
+             values ($1, $2, $3, $4, least($5, clock_timestamp()))
+             on conflict (conversation_id) do update
+                set others_replied_at = greatest(c.others_replied_at, excluded.others_replied_at)",
         )
+        .bind(ConversationId::of(echo.channel, &account, &contact).as_str())
         .bind(echo.channel.as_str())
         .bind(&echo.account_id)
         .bind(&echo.item.peer)
