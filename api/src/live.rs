@@ -33,6 +33,8 @@ pub use hub::Outcome;
 const CLIENTS_MAX: usize = 512;
 /// Clients that read the past at the same time; others wait for their turn.
 const CATCHING_UP_MAX: usize = 8;
+/// How long a client waits for the shared reader to start.
+const START_WAIT: Duration = Duration::from_secs(5);
 /// How often an idle connection is shown to be alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -127,6 +129,9 @@ async fn open(
     let live = &app.live;
     let place = live.clients.clone().try_acquire_owned().map_err(|_| {
         Problem::unavailable(format!("{CLIENTS_MAX} clients are connected already"))
+    })?;
+    tokio::time::timeout(START_WAIT, live.hub.started()).await.map_err(|_| {
+        Problem::unavailable("the read model is not there yet: start the projector")
     })?;
     let mut gap = None;
     if let Some(after) = after {

@@ -1,7 +1,6 @@
 //! One client of `/v1/live`: the past by a reader of its own, then what the hub hands out.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse;
@@ -74,7 +73,7 @@ struct Client {
     hub: hub::Hub,
     broker: runtime::broker::Broker,
     projected: Projected,
-    turns: Arc<tokio::sync::Semaphore>,
+    turns: std::sync::Arc<tokio::sync::Semaphore>,
     filter: Filter,
     /// Everything up to here was looked at.
     position: u64,
@@ -84,7 +83,7 @@ struct Client {
 impl Client {
     async fn run(
         mut self,
-        mut events: broadcast::Receiver<Arc<LiveEvent>>,
+        mut events: broadcast::Receiver<hub::Handed>,
         mut head: u64,
         gap: Option<(u64, u64)>,
     ) -> End {
@@ -104,11 +103,12 @@ impl Client {
                 continue;
             }
             match events.recv().await {
-                Ok(event) => {
+                Ok(hub::Handed::Event(event)) => {
                     if let Err(end) = self.look_at(&event).await {
                         return end;
                     }
                 }
+                Ok(hub::Handed::Anew) => return End::Anew,
                 Err(broadcast::error::RecvError::Lagged(_)) => return End::TooSlow,
                 Err(broadcast::error::RecvError::Closed) => return End::Gone,
             }
@@ -122,7 +122,7 @@ impl Client {
         let _turn = turns.acquire_owned().await.map_err(|_| End::Gone)?;
         let mut follower =
             Follower::new(self.broker.clone(), INBOX_EVENTS, EVENT_ALL, self.position, None);
-        while self.position < self.hub.subscribe().1 {
+        while self.position < self.hub.position() {
             let batch = follower.next_batch(BATCH).await.map_err(|_| End::Anew)?;
             for message in batch {
                 self.projected.reach(message.sequence).await;

@@ -29,24 +29,37 @@ pub struct Outcome {
     pub fact: CommandOutcome,
 }
 
+/// What is handed out.
+#[derive(Clone)]
+pub enum Handed {
+    /// An event.
+    Event(Arc<LiveEvent>),
+    /// The stream was made anew: positions mean something else from now on.
+    Anew,
+}
+
+/// Where the shared reader is; `None` before it has started.
+type Position = Option<u64>;
+
 /// Handle on the shared reader.
 #[derive(Clone)]
 pub struct Hub {
-    events: broadcast::Sender<Arc<LiveEvent>>,
-    position: watch::Receiver<u64>,
+    events: broadcast::Sender<Handed>,
+    position: watch::Receiver<Position>,
 }
 
 impl Hub {
     /// Starts it at the present position of the read model.
     pub fn start(broker: Broker, projected: Projected, shutdown: CancellationToken) -> Self {
         let (events, _) = broadcast::channel(KEPT);
-        let (moved, position) = watch::channel(0);
-        let sender = events.clone();
+        let (moved, position) = watch::channel(None);
+        let out = Out { events: events.clone(), moved };
         tokio::spawn(async move {
             let _ = shutdown
                 .run_until_cancelled(async {
                     loop {
-                        read(&broker, &projected, &sender, &moved).await;
+                        read(&broker, &projected, &out).await;
+                        out.anew();
                         tokio::time::sleep(ANEW).await;
                     }
                 })
@@ -55,11 +68,25 @@ impl Hub {
         Self { events, position }
     }
 
-    /// What is handed out from now on, and the position before it: everything up to it was handed out earlier.
-    pub fn subscribe(&self) -> (broadcast::Receiver<Arc<LiveEvent>>, u64) {
+    /// Waits until the reader has started: before that nobody can tell what a client has missed.
+    pub async fn started(&self) {
+        let mut position = self.position.clone();
+        if position.wait_for(Option::is_some).await.is_err() {
+            // The process stops.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Everything up to here was handed out, or is about to be; 0 before the start.
+    pub fn position(&self) -> u64 {
+        self.position.borrow().unwrap_or_default()
+    }
+
+    /// What is handed out from now on, and the position before it: everything up to it is to be read elsewhere.
+    pub fn subscribe(&self) -> (broadcast::Receiver<Handed>, u64) {
         // In this order: what comes in between is seen twice rather than never, and told apart by its position.
         let receiver = self.events.subscribe();
-        (receiver, *self.position.borrow())
+        (receiver, self.position())
     }
 
     /// Waits for the outcome of a command that is published after this call. `None`: too much came at once; it may be there already.
@@ -70,7 +97,7 @@ impl Hub {
         let mut events = self.events.subscribe();
         async move {
             loop {
-                let event = events.recv().await.ok()?;
+                let Handed::Event(event) = events.recv().await.ok()? else { return None };
                 if event.kind.starts_with("command.")
                     && let Ok(read) = serde_json::from_str::<Event>(&event.json)
                     && let Some(outcome) = outcome(read)
@@ -93,15 +120,34 @@ fn outcome(event: Event) -> Option<Outcome> {
     Some(Outcome { status, fact })
 }
 
+/// Where the shared reader puts what it reads.
+struct Out {
+    events: broadcast::Sender<Handed>,
+    moved: watch::Sender<Position>,
+}
+
+impl Out {
+    /// Hands out one position of the stream, with the event that is there.
+    fn put(&self, position: u64, event: Option<LiveEvent>) {
+        // The position goes first: who subscribes in between reads the event elsewhere. The other way round, nobody would give it to them.
+        self.moved.send_replace(Some(position));
+        if let Some(event) = event {
+            // An error says that nobody listens.
+            let _ = self.events.send(Handed::Event(Arc::new(event)));
+        }
+    }
+
+    /// Tells everybody that their positions are void.
+    fn anew(&self) {
+        self.moved.send_replace(None);
+        let _ = self.events.send(Handed::Anew);
+    }
+}
+
 /// Reads until the stream turns out to be another one.
-async fn read(
-    broker: &Broker,
-    projected: &Projected,
-    events: &broadcast::Sender<Arc<LiveEvent>>,
-    moved: &watch::Sender<u64>,
-) {
+async fn read(broker: &Broker, projected: &Projected, out: &Out) {
     let start = projected.known().await;
-    moved.send_replace(start);
+    out.put(start, None);
     let mut follower = Follower::new(broker.clone(), INBOX_EVENTS, EVENT_ALL, start, None);
     loop {
         let batch = match follower.next_batch(BATCH).await {
@@ -113,11 +159,41 @@ async fn read(
         };
         for message in batch {
             projected.reach(message.sequence).await;
-            if let Some(event) = LiveEvent::read(message.sequence, &message.payload) {
-                // An error says that nobody listens.
-                let _ = events.send(Arc::new(event));
-            }
-            moved.send_replace(message.sequence);
+            out.put(message.sequence, LiveEvent::read(message.sequence, &message.payload));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_subscribes_at_any_moment_misses_nothing() {
+        const EVENTS: u64 = 60_000;
+        let (events, _keep) = broadcast::channel(KEPT);
+        let (moved, position) = watch::channel(None);
+        let (hub, out) = (Hub { events: events.clone(), position }, Out { events, moved });
+        let json = r#"{"type":"hookline.message.read.v1","data":{"channel":"instagram","account_id":"1"}}"#;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for n in 1..=EVENTS {
+                    out.put(n, LiveEvent::read(n, json.as_bytes()));
+                }
+            });
+            while hub.position() < EVENTS {
+                let (mut receiver, head) = hub.subscribe();
+                let first = loop {
+                    match receiver.try_recv() {
+                        Ok(Handed::Event(event)) if event.sequence <= head => {}
+                        Ok(Handed::Event(event)) => break event.sequence,
+                        Err(broadcast::error::TryRecvError::Empty) if hub.position() < EVENTS => {}
+                        // Too slow, which a client is told, or the end.
+                        _ => break head + 1,
+                    }
+                };
+                assert_eq!(first, head + 1);
+            }
+        });
     }
 }
