@@ -36,6 +36,31 @@ pub async fn authenticate(
     Ok(next.run(request).await)
 }
 
+/// Answers for a route when Postgres is away, rather than let it wait for a connection. A write without `Idempotency-Key` that has begun
+/// goes on: the caller could not tell whether to repeat it.
+pub async fn available(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> axum::response::Response {
+    let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
+        || request.headers().contains_key("idempotency-key");
+    let mut answer = std::pin::pin!(next.run(request));
+    let lost = || Problem::unavailable("Postgres is not reachable").into_response();
+    tokio::select! {
+        biased;
+        // A mistake in the request is told whatever the database says.
+        answer = &mut answer => return answer,
+        // Nothing can have been published yet.
+        () = app.projected.lost() => return lost(),
+        () = std::future::ready(()) => {}
+    }
+    tokio::select! {
+        answer = &mut answer => answer,
+        () = app.projected.lost(), if repeatable => lost(),
+    }
+}
+
 fn caller<'a>(tokens: &'a auth::Tokens, headers: &HeaderMap) -> Result<&'a auth::Caller, Problem> {
     if tokens.is_empty() {
         return Err(Problem::unauthorized(

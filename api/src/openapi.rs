@@ -106,6 +106,7 @@ pub fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) -> Rout
     let doc = finished(&doc);
     let v1 = v1
         .method_not_allowed_fallback(layers::no_method)
+        .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
         .route_layer(middleware::from_fn_with_state(app.clone(), layers::authenticate))
         .with_state(app);
     let docs = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]));

@@ -1,10 +1,11 @@
-//! How far the read model has come: followed by notification and by looking, so that callers read their own writes.
+//! How far the read model has come, so that callers read their own writes, and whether Postgres answers at all. Both are followed by
+//! notification and by looking, on a connection of its own: what the routes do with theirs does not matter.
 
 use std::time::Duration;
 
 use runtime::health::Health;
-use sqlx::PgPool;
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{Executor, PgPool, Postgres};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -12,32 +13,47 @@ use tokio_util::sync::CancellationToken;
 const CHANNEL: &str = "inbox_projected";
 /// How often the position is read where no notification comes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// A Postgres that says nothing for this long is away: connections that are only seemingly open tell nothing by themselves.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long an act waits for its projection (contract section 7).
 pub const ACT_WAIT: Duration = Duration::from_secs(2);
 
-/// The position of the read model in INBOX_EVENTS; `None` until it was read.
+/// The position of the read model in INBOX_EVENTS, `None` until it was read; and whether Postgres answers.
 #[derive(Clone)]
-pub struct Projected(watch::Receiver<Option<u64>>);
+pub struct Projected {
+    position: watch::Receiver<Option<u64>>,
+    reachable: watch::Receiver<bool>,
+}
 
 impl Projected {
     /// Starts to follow it; keeps the check `inbox` of `health`.
     pub fn follow(pool: PgPool, health: Health, shutdown: CancellationToken) -> Self {
-        let (sender, receiver) = watch::channel(None);
+        let (position, position_seen) = watch::channel(None);
+        let (reachable, reachable_seen) = watch::channel(false);
         health.set("inbox", Err("the read model was not looked at yet".to_owned()));
+        let looker = Looker { health, position, reachable };
         tokio::spawn(async move {
-            let _ = shutdown.run_until_cancelled(keep(&pool, &health, &sender)).await;
+            let _ = shutdown.run_until_cancelled(looker.keep(&pool)).await;
         });
-        Self(receiver)
+        Self { position: position_seen, reachable: reachable_seen }
     }
 
     /// What is known now.
     pub fn now(&self) -> Option<u64> {
-        *self.0.borrow()
+        *self.position.borrow()
+    }
+
+    /// Waits until Postgres is known to be away.
+    pub async fn lost(&self) {
+        let mut receiver = self.reachable.clone();
+        if receiver.wait_for(|reachable| !reachable).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits until the read model has come to `position`.
     pub async fn reach(&self, position: u64) {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.position.clone();
         if receiver.wait_for(|now| now.is_some_and(|now| now >= position)).await.is_err() {
             // The process stops: nobody will tell any more.
             std::future::pending::<()>().await;
@@ -57,7 +73,7 @@ impl Projected {
 
     /// Waits for the next change.
     pub async fn changed(&self) {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.position.clone();
         receiver.mark_unchanged();
         if receiver.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -65,58 +81,96 @@ impl Projected {
     }
 }
 
-/// Looks for ever, with a listener while there is one.
-async fn keep(pool: &PgPool, health: &Health, sender: &watch::Sender<Option<u64>>) {
-    loop {
-        let mut listener = PgListener::connect_with(pool).await.ok();
-        if let Some(open) = &mut listener
-            && open.listen(CHANNEL).await.is_err()
-        {
-            listener = None;
-        }
+/// Who looks.
+struct Looker {
+    health: Health,
+    position: watch::Sender<Option<u64>>,
+    reachable: watch::Sender<bool>,
+}
+
+impl Looker {
+    /// Looks for ever.
+    async fn keep(&self, pool: &PgPool) {
         loop {
-            let reachable = look(pool, health, sender).await;
-            let Some(open) = &mut listener else {
-                tokio::time::sleep(LOOK_EVERY).await;
-                if reachable { break } else { continue }
-            };
-            match tokio::time::timeout(LOOK_EVERY, open.try_recv()).await {
-                Err(_) => {}
-                Ok(Ok(Some(notification))) => {
-                    if let Ok(position) = notification.payload().parse() {
-                        set(sender, position);
-                        continue;
-                    }
+            match tokio::time::timeout(PATIENCE, open(pool)).await {
+                Ok(Ok(listener)) => self.listen(listener).await,
+                // Postgres is there and has no connection to spare: look with one of ours.
+                Ok(Err(sqlx::Error::Database(_))) => {
+                    self.look(pool).await;
                 }
-                Ok(Ok(None) | Err(_)) => break,
+                Ok(Err(_)) | Err(_) => self.away(),
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Listens, and looks in between, until the connection is lost.
+    async fn listen(&self, mut listener: PgListener) {
+        loop {
+            if !self.look(&mut listener).await {
+                return;
+            }
+            // Notifications come one by one; as long as they come, there is no need to look.
+            loop {
+                match tokio::time::timeout(LOOK_EVERY, listener.try_recv()).await {
+                    Err(_) => break,
+                    Ok(Ok(Some(notification))) => match notification.payload().parse() {
+                        Ok(position) => set(&self.position, position),
+                        Err(_) => break,
+                    },
+                    Ok(Ok(None) | Err(_)) => return self.away(),
+                }
             }
         }
     }
+
+    /// Reads the position once. `false`: Postgres did not answer.
+    async fn look<'c, E: Executor<'c, Database = Postgres>>(&self, executor: E) -> bool {
+        let read =
+            sqlx::query_as::<_, (i64,)>("select seq from inbox.position").fetch_optional(executor);
+        let state = match tokio::time::timeout(PATIENCE, read).await {
+            Ok(Ok(row)) => {
+                // No row: nothing projected yet.
+                let position = row.map_or(0, |(position,)| position);
+                set(&self.position, u64::try_from(position).unwrap_or_default());
+                Ok(())
+            }
+            Ok(Err(sqlx::Error::Database(_))) => {
+                Err("the read model is not there yet: start the projector".to_owned())
+            }
+            Ok(Err(_)) | Err(_) => {
+                self.away();
+                return false;
+            }
+        };
+        if self.reachable.send_if_modified(|reachable| !std::mem::replace(reachable, true)) {
+            tracing::info!("Postgres answers");
+        }
+        self.health.set("inbox", state);
+        true
+    }
+
+    fn away(&self) {
+        if self.reachable.send_if_modified(|reachable| std::mem::replace(reachable, false)) {
+            tracing::warn!("Postgres does not answer; until it does, /v1 says 503");
+        }
+        let reason = "the read model cannot be read: Postgres is not reachable";
+        self.health.set("inbox", Err(reason.to_owned()));
+    }
 }
 
-/// Reads the position once. `false`: Postgres did not answer.
-async fn look(pool: &PgPool, health: &Health, sender: &watch::Sender<Option<u64>>) -> bool {
-    let read: Result<Option<(i64,)>, _> =
-        sqlx::query_as("select seq from inbox.position").fetch_optional(pool).await;
-    let (state, reachable) = match read {
-        Ok(Some((position,))) => {
-            set(sender, u64::try_from(position).unwrap_or_default());
-            (Ok(()), true)
-        }
-        // Nothing projected yet.
-        Ok(None) => {
-            set(sender, 0);
-            (Ok(()), true)
-        }
-        Err(sqlx::Error::Database(_)) => {
-            (Err("the read model is not there yet: start the projector".to_owned()), true)
-        }
-        Err(_) => {
-            (Err("the read model cannot be read: Postgres is not reachable".to_owned()), false)
-        }
-    };
-    health.set("inbox", state);
-    reachable
+/// A connection of its own, in a pool of its own: one that hangs keeps no place from the next.
+async fn open(pool: &PgPool) -> sqlx::Result<PgListener> {
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(pool.connect_options().as_ref().clone());
+    let mut listener = PgListener::connect_with(&own).await?;
+    // The loss is told at once, not after the next connection.
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
 }
 
 fn set(sender: &watch::Sender<Option<u64>>, position: u64) {
