@@ -74,7 +74,7 @@ pub struct BlocklistQuery {
 
 const LIST: List = List {
     name: "blocklist",
-    columns: "b.*",
+    columns: "b.channel, b.account_id, b.contact_id, b.conversation_id, b.name, b.reason, b.blocked_by, b.blocked_at",
     from: "inbox.blocklist b",
     time: "coalesce(b.blocked_at, 'epoch'::timestamptz)",
     id: "b.conversation_id",
@@ -247,14 +247,11 @@ async fn set(
         fact,
     };
     let projected = app.act(act).await?;
-    let row: Option<Blocked> = sqlx::query_as(
-        "select b.* from inbox.blocklist b where b.channel = $1 and b.account_id = $2 and b.contact_id = $3",
-    )
-    .bind(channel.as_str())
-    .bind(account.as_str())
-    .bind(contact.as_str())
-    .fetch_optional(&app.pool)
-    .await?;
+    let mut query = LIST.select();
+    equals(&mut query, "b.channel", Some(channel.as_str()));
+    equals(&mut query, "b.account_id", Some(account.as_str()));
+    equals(&mut query, "b.contact_id", Some(contact.as_str()));
+    let row: Option<Blocked> = query.build_query_as().fetch_optional(&app.pool).await?;
     Ok(match (blocks, projected, row) {
         (true, true, Some(row)) => (StatusCode::OK, Json(row)).into_response(),
         (false, true, _) => StatusCode::NO_CONTENT.into_response(),

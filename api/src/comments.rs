@@ -141,7 +141,8 @@ pub struct CommentsQuery {
 
 const LIST: List = List {
     name: "comments",
-    columns: "c.*",
+    columns: "c.id, c.channel, c.account_id, c.comment_id, c.parent_id, c.media_id, c.post_id, c.author_id, c.author_username, \
+              c.author_self, c.text, c.live, c.ad, c.reactions, c.hidden, c.created_at, c.edited_at, c.deleted_at",
     from: "inbox.comments c",
     time: "c.created_at",
     id: "c.id",

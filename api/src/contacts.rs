@@ -83,7 +83,10 @@ pub async fn find(
     channel: Option<Channel>,
     account: Option<&str>,
 ) -> Result<Option<Contact>, Problem> {
-    let mut query = QueryBuilder::new("select c.* from inbox.contacts c where c.id = ");
+    let mut query = QueryBuilder::new(
+        "select c.id, c.channel, c.account_id, c.conversation_id, c.name, c.username, c.avatar_url, c.placeholder, c.enriched, \
+                c.profile, c.enriched_at, c.blocked from inbox.contacts c where c.id = ",
+    );
     query.push_bind(id.to_owned());
     equals(&mut query, "c.channel", channel.map(Channel::as_str));
     equals(&mut query, "c.account_id", account);

@@ -182,7 +182,10 @@ pub struct ConversationsQuery {
 
 const LIST: List = List {
     name: "conversations",
-    columns: "c.*",
+    columns: "c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url, \
+              c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text, \
+              c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count, \
+              c.window_expires_at, c.archived, c.assigned_to",
     from: "inbox.conversations c",
     time: "c.last_message_at",
     id: "c.id",
@@ -280,8 +283,10 @@ pub async fn show(
 /// # Errors
 /// 404 when there is none.
 pub async fn load(pool: &PgPool, id: &str) -> Result<Conversation, Problem> {
-    sqlx::query_as("select c.* from inbox.conversations c where c.id = $1")
-        .bind(id)
+    let mut query = LIST.select();
+    equals(&mut query, LIST.id, Some(id));
+    query
+        .build_query_as()
         .fetch_optional(pool)
         .await?
         .ok_or_else(|| Problem::unknown("conversation", id))

@@ -92,7 +92,8 @@ pub struct FeedQuery {
 
 const LIST: List = List {
     name: "feed",
-    columns: "p.*, (select count(*) from inbox.comments c where c.channel = p.channel and c.account_id = p.account_id \
+    columns: "p.id, p.channel, p.account_id, p.post_id, p.item, p.author_id, p.author_username, p.text, p.link, p.photos, p.video_id, \
+              p.published, p.hidden, p.reactions, p.created_at, p.edited_at, p.deleted_at, (select count(*) from inbox.comments c where c.channel = p.channel and c.account_id = p.account_id \
               and coalesce(c.media_id, c.post_id) = p.post_id and c.deleted_at is null) as comments_total",
     from: "inbox.posts p",
     time: "p.created_at",

@@ -75,7 +75,7 @@ pub struct InsightsQuery {
 
 const LIST: List = List {
     name: "insights",
-    columns: "i.*",
+    columns: "i.id, i.channel, i.account_id, i.object, i.media_id, i.metric, i.period, i.values, i.captured_at",
     from: "inbox.insights i",
     time: "i.captured_at",
     id: "i.id",

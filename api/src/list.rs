@@ -44,7 +44,8 @@ pub trait Keyed {
 pub struct List {
     /// Its name, part of its cursors.
     pub name: &'static str,
-    /// `select …`
+    /// `select …`: by name, never `*`. A newer release may add columns to a view while we run, and Postgres refuses a prepared statement
+    /// whose result changes.
     pub columns: &'static str,
     /// The view.
     pub from: &'static str,
@@ -73,6 +74,13 @@ pub struct Rows<T> {
 }
 
 impl List {
+    /// A query for rows, to which ` and …` conditions are pushed.
+    pub fn select(&self) -> QueryBuilder<Postgres> {
+        let mut query = QueryBuilder::new("select ");
+        query.push(self.columns).push(" from ").push(self.from).push(" where true");
+        query
+    }
+
     /// Reads one page. `filter` pushes ` and …` conditions.
     ///
     /// # Errors
@@ -101,8 +109,7 @@ impl List {
                 )
             })?),
         };
-        let mut query = QueryBuilder::new("select ");
-        query.push(self.columns).push(" from ").push(self.from).push(" where true");
+        let mut query = self.select();
         filter(&mut query);
         if let Some((time, id)) = after {
             query.push(format_args!(" and ({}, {}) < (", self.time, self.id));

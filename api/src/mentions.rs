@@ -75,7 +75,8 @@ pub struct MentionsQuery {
 
 const LIST: List = List {
     name: "mentions",
-    columns: "m.*",
+    columns: "m.id, m.channel, m.account_id, m.media_id, m.comment_id, m.post_id, m.item, m.author_id, m.author_username, m.text, \
+              m.mentioned_at, m.deleted_at",
     from: "inbox.mentions m",
     time: "m.mentioned_at",
     id: "m.id",
