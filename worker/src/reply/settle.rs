@@ -163,7 +163,9 @@ async fn take(
     if part.state == State::Sent {
         let named = told_again(&mut tx, &command, n, &echo.item.id, at).await?;
         let ended = named && ledger::conclude(&mut tx, &command, None).await?;
+        failpoint!("echo.before_claim_commit");
         tx.commit().await?;
+        failpoint!("echo.after_claim_commit");
         return Ok(ended.then(|| identity.to_owned()));
     }
     let mut ended = None;
