@@ -141,6 +141,90 @@ mod tests {
         );
     }
 
+    /// `meta-platform.md` section 8.1, row by row, on Messenger, Instagram by Page and Instagram Login.
+    #[test]
+    fn every_kind_has_its_body_on_every_connection() {
+        use super::super::plan::plan;
+        use schemas::Command;
+        let connections = [
+            (Channel::Messenger, Login::Facebook),
+            (Channel::Instagram, Login::Facebook),
+            (Channel::Instagram, Login::Instagram),
+        ];
+        let template = json!({"template_type": "generic", "elements": [{"title": "Lamp"}]});
+        // What is asked for, the message, what stands beside it.
+        let kinds = [
+            (json!({"text": "hi"}), json!({"text": "hi"}), json!({})),
+            (
+                json!({"text": "hi", "quick_replies": [{"title": "Yes"}, {"title": "No", "payload": "NO"}]}),
+                json!({"text": "hi", "quick_replies": [
+                    {"content_type": "text", "title": "Yes", "payload": "Yes"},
+                    {"content_type": "text", "title": "No", "payload": "NO"}]}),
+                json!({}),
+            ),
+            (
+                json!({"attachment": {"type": "audio", "url": "https://x/a.mp4", "is_reusable": false}}),
+                json!({"attachment": {"type": "audio", "payload": {"url": "https://x/a.mp4", "is_reusable": false}}}),
+                json!({}),
+            ),
+            (
+                json!({"attachment": {"type": "file", "attachment_id": "17"}}),
+                json!({"attachment": {"type": "file", "payload": {"attachment_id": "17"}}}),
+                json!({}),
+            ),
+            (
+                json!({"template": template}),
+                json!({"attachment": {"type": "template", "payload": template}}),
+                json!({}),
+            ),
+            (
+                json!({"text": "hi", "reply_to": "m1"}),
+                json!({"text": "hi"}),
+                json!({"reply_to": {"mid": "m1"}}),
+            ),
+            (
+                json!({"text": "hi", "tag": "HUMAN_AGENT"}),
+                json!({"text": "hi"}),
+                json!({"tag": "HUMAN_AGENT"}),
+            ),
+        ];
+        for (channel, login) in connections {
+            for (data, message, beside) in &kinds {
+                let command: Command = serde_json::from_value(json!({
+                    "id": "r", "channel": channel, "account_id": "1", "contact_id": "52", "command": "reply",
+                    "requested_by": {"kind": "person", "name": "anna"}, "requested_at": "2026-11-21T10:00:00.000Z", "data": data,
+                }))
+                .unwrap();
+                let parts = plan(&command, command.action().unwrap()).unwrap().parts;
+                let mut expected = beside.clone();
+                expected["recipient"] = json!({"id": "52"});
+                expected["message"] = message.clone();
+                if channel == Channel::Messenger {
+                    expected["message"]["metadata"] = "k".into();
+                }
+                if login == Login::Facebook {
+                    let tagged = expected.get("tag").is_some();
+                    expected["messaging_type"] =
+                        if tagged { "MESSAGE_TAG" } else { "RESPONSE" }.into();
+                }
+                assert_eq!(parts.len(), 1);
+                check(&parts[0].payload, channel, login, expected);
+            }
+            for action in ["typing_on", "typing_off", "mark_seen"] {
+                let payload = Payload::SenderAction { action: action.to_owned() };
+                let body = json!({"recipient": {"id": "52"}, "sender_action": action});
+                check(&payload, channel, login, body);
+            }
+            let private =
+                Payload::PrivateReply { comment_id: "179".to_owned(), text: "hi".to_owned() };
+            let Request::Send(body) = request(&private, channel, login, "", "k") else {
+                panic!("no send")
+            };
+            assert_eq!(body["recipient"], json!({"comment_id": "179"}));
+            assert_eq!(body["message"]["text"], "hi");
+        }
+    }
+
     #[test]
     fn comments_differ_by_channel() {
         let reply = Payload::CommentReply { comment_id: "1".to_owned(), text: "a".to_owned() };

@@ -128,6 +128,18 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_itself_fits_and_one_more_does_not() {
+        let parts = |text: String, channel| split(&text, Limit::of(channel)).len();
+        assert_eq!(parts("x".repeat(1000), Channel::Instagram), 1);
+        assert_eq!(parts("x".repeat(1001), Channel::Instagram), 2);
+        // Four bytes each, so the limit falls on a border; with one byte before them it does not.
+        assert_eq!(parts("😀".repeat(250), Channel::Instagram), 1);
+        assert_eq!(split(&format!("x{}", "😀".repeat(250)), Limit::Bytes(1000))[0].len(), 997);
+        assert_eq!(parts("😀".repeat(2000), Channel::Messenger), 1);
+        assert_eq!(parts("😀".repeat(2001), Channel::Messenger), 2);
+    }
+
+    #[test]
     fn a_family_is_not_torn_apart() {
         let family = "👨‍👩‍👧‍👦";
         let parts = split(&family.repeat(3), Limit::Bytes(30));
