@@ -13,4 +13,5 @@ mod refuse;
 mod reply;
 mod resolve;
 mod tidy;
+mod traces;
 mod up;
