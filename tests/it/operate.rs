@@ -275,6 +275,7 @@ async fn the_rest_of_a_text_is_not_sent_behind_a_parked_part() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::print_stdout)] // a measured figure
 async fn a_freeze_holds_within_two_seconds_and_a_thaw_goes_on_in_order() {
     let (lab, instagram, page) = lab().await;
     let (ann, conversation) = writes(&lab, &instagram, "Ann Berg").await;
