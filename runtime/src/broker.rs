@@ -1,7 +1,7 @@
 //! The connection to NATS, what is known of its state, and its upkeep.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use async_nats::jetstream;
@@ -14,6 +14,8 @@ use crate::streams::{self, StreamName};
 
 /// How often durability is read anew (contract section 2).
 const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// How long a refusal for lack of room is told. Only publishing shows that there is room again, so it must not be told for ever.
+const FULL_FOR: Duration = Duration::from_secs(15);
 /// How soon the upkeep tries again while something is missing.
 const CHECK_SOON: Duration = Duration::from_millis(500);
 
@@ -50,6 +52,7 @@ pub struct Broker {
     js: jetstream::Context,
     state: watch::Receiver<BrokerState>,
     config: Arc<NatsConfig>,
+    full: Arc<Mutex<Option<(Instant, String)>>>,
 }
 
 /// Adds to the options who we are, by credentials file or by what stands before the `@` of a URL (the client itself ignores that), and
@@ -146,7 +149,7 @@ impl Broker {
             sender,
         };
         tokio::spawn(upkeep.run(changed, shutdown));
-        Ok(Self { client, js, state, config })
+        Ok(Self { client, js, state, config, full: Arc::default() })
     }
 
     /// The client, for what has no method here.
@@ -218,6 +221,24 @@ impl Broker {
             }
             Some(Durability::NotDurable(reason)) => Err(reason),
             Some(Durability::Synced | Durability::Replicated) => Ok(()),
+        }
+    }
+
+    /// Why a stream took nothing just now for lack of room, with what to do.
+    pub fn full(&self) -> Option<String> {
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, reason) = full.as_ref()?;
+        (at.elapsed() < FULL_FOR).then(|| {
+            format!("a stream is full ({reason}): raise its max_bytes, or the server's max_file_store and disk")
+        })
+    }
+
+    /// Remembers how a publish ended.
+    pub(crate) fn note_room(&self, refused: Option<&str>) {
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        match refused {
+            Some(reason) => *full = Some((Instant::now(), reason.to_owned())),
+            None => *full = None,
         }
     }
 

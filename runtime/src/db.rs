@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConfigError, Settings};
 use crate::retry::Backoff;
+
+/// How long an idle connection may take to say that it works.
+const PING_WITHIN: Duration = Duration::from_secs(1);
 
 /// A pool for `DATABASE_URL` that connects when first used.
 ///
@@ -28,15 +31,38 @@ pub fn pool(
     Ok(PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(Duration::from_secs(5))
+        // The pool's own test waits without limit, so that one forgotten connection after the other would cost a whole acquire.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move { Ok(within(PING_WITHIN, connection.ping()).await.is_ok()) })
+        })
         .max_lifetime(Duration::from_secs(1800))
         .connect_lazy_with(options))
+}
+
+/// Gives up on statements that should be over long ago. A connection that something in between forgot answers never and fails never, and
+/// whoever waits for it would wait for ever.
+///
+/// # Errors
+/// Of the work, or a time-out; what was not committed is rolled back by Postgres, and whether a commit took effect is unknown.
+pub async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(sqlx::Error::Io(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            "Postgres did not answer in time",
+        )))
+    })
 }
 
 /// Waits until Postgres answers, saying once that it waits. `false`: the process is to stop.
 pub async fn wait(pool: &PgPool, shutdown: &CancellationToken) -> bool {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     loop {
-        let Err(error) = sqlx::query("select 1").execute(pool).await else { return true };
+        let asked = within(Duration::from_secs(10), sqlx::query("select 1").execute(pool)).await;
+        let Err(error) = asked else { return true };
         if backoff.attempts() == 0 {
             tracing::warn!(%error, "Waiting for Postgres");
         }

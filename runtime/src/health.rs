@@ -75,6 +75,7 @@ pub fn watch_broker(health: &Health, broker: &Broker, shutdown: CancellationToke
         let mut state = broker.watch();
         loop {
             health.set("nats", broker.accepts());
+            health.set("room", broker.full().map_or(Ok(()), Err));
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 changed = state.changed() => if changed.is_err() { return },
@@ -91,13 +92,15 @@ pub fn watch_postgres(health: &Health, pool: &PgPool, shutdown: CancellationToke
     health.set("postgres", Err("not connected yet".to_owned()));
     tokio::spawn(async move {
         loop {
-            let asked = tokio::time::timeout(
+            let asked: Result<sqlx::Result<String>, _> = tokio::time::timeout(
                 Duration::from_secs(2),
-                sqlx::query("select 1").execute(&pool),
+                sqlx::query_scalar("select current_setting('transaction_read_only')")
+                    .fetch_one(&pool),
             )
             .await;
             let state = match asked {
-                Ok(Ok(_)) => Ok(()),
+                Ok(Ok(read_only)) if read_only == "off" => Ok(()),
+                Ok(Ok(_)) => Err("Postgres is read-only: is this a standby, or is default_transaction_read_only set?".to_owned()),
                 Ok(Err(error)) => Err(format!("Postgres does not answer: {}", short(&error))),
                 Err(_) => Err("Postgres does not answer in time".to_owned()),
             };

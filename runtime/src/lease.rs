@@ -9,6 +9,8 @@ use schemas::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
 use tokio_util::sync::CancellationToken;
 
+use crate::db::within;
+
 /// The lease and position tables of one owner's schema: `<schema>.leases`, `<schema>.positions`.
 #[derive(Clone)]
 pub struct Leases {
@@ -49,6 +51,11 @@ impl Leases {
         &self.owner
     }
 
+    /// Longer than this no question about a lease may take: a connection that hangs must not stop the seeking and renewing of leases.
+    fn patience(&self) -> Duration {
+        self.ttl.max(Duration::from_secs(1))
+    }
+
     fn seconds(&self) -> f64 {
         self.ttl.as_secs_f64()
     }
@@ -69,12 +76,12 @@ impl Leases {
              returning epoch",
             self.schema
         );
-        let row = sqlx::query(AssertSqlSafe(sql))
+        let asked = sqlx::query(AssertSqlSafe(sql))
             .bind(name)
             .bind(&self.owner)
             .bind(self.seconds())
-            .fetch_optional(&self.pool)
-            .await?;
+            .fetch_optional(&self.pool);
+        let row = within(self.patience(), asked).await?;
         Ok(row.map(|row| Lease {
             name: name.to_owned(),
             owner: self.owner.clone(),
@@ -92,13 +99,13 @@ impl Leases {
               where name = $1 and owner = $2 and epoch = $3",
             self.schema
         );
-        let done = sqlx::query(AssertSqlSafe(sql))
+        let asked = sqlx::query(AssertSqlSafe(sql))
             .bind(&lease.name)
             .bind(&lease.owner)
             .bind(lease.epoch)
             .bind(self.seconds())
-            .execute(&self.pool)
-            .await?;
+            .execute(&self.pool);
+        let done = within(self.patience(), asked).await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -112,12 +119,12 @@ impl Leases {
               where name = $1 and owner = $2 and epoch = $3",
             self.schema
         );
-        sqlx::query(AssertSqlSafe(sql))
+        let asked = sqlx::query(AssertSqlSafe(sql))
             .bind(&lease.name)
             .bind(&lease.owner)
             .bind(lease.epoch)
-            .execute(&self.pool)
-            .await?;
+            .execute(&self.pool);
+        within(self.patience(), asked).await?;
         Ok(())
     }
 
@@ -128,7 +135,8 @@ impl Leases {
     pub async fn position(&self, name: &str) -> sqlx::Result<Position> {
         let sql =
             format!("select seq, stream_created from {}.positions where name = $1", self.schema);
-        let row = sqlx::query(AssertSqlSafe(sql)).bind(name).fetch_optional(&self.pool).await?;
+        let asked = sqlx::query(AssertSqlSafe(sql)).bind(name).fetch_optional(&self.pool);
+        let row = within(self.patience(), asked).await?;
         Ok(row.map_or(Position { seq: 0, created: None }, |row| Position {
             seq: u64::try_from(row.get::<i64, _>("seq")).unwrap_or(0),
             created: row

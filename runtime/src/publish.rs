@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::PublishErrorKind as ClientErrorKind;
 use async_nats::header::{
     NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE, NATS_MESSAGE_ID,
 };
@@ -100,9 +101,21 @@ impl Broker {
         };
         match tokio::time::timeout(wait, send).await {
             Err(_) => Err(PublishFailure::TimedOut),
-            Ok(Ok(ack)) => Ok(Stored { sequence: ack.sequence, duplicate: ack.duplicate }),
-            Ok(Err(error)) => Err(failure(&error)),
+            Ok(Ok(ack)) => {
+                self.note_room(None);
+                Ok(Stored { sequence: ack.sequence, duplicate: ack.duplicate })
+            }
+            Ok(Err(error)) => Err(self.failure(&error)),
         }
+    }
+
+    /// What went wrong; a stream without room is remembered for whoever operates.
+    fn failure(&self, error: &async_nats::jetstream::context::PublishError) -> PublishFailure {
+        let failure = failure(error);
+        if let PublishFailure::Full(reason) = &failure {
+            self.note_room(Some(reason));
+        }
+        failure
     }
 
     /// Publishes messages in order: as one atomic batch where there are several (one sync for all), each on its own where the broker
@@ -192,7 +205,11 @@ impl Broker {
                     .publish_with_headers(message.subject.clone(), headers, message.payload.clone())
                     .await
                     .map_err(|error| {
-                        BatchEnd::Failed(PublishFailure::Refused(error.to_string()))
+                        BatchEnd::Failed(match error.kind() {
+                            // Said by the client, before anything is sent: no other try helps.
+                            ClientErrorKind::MaxPayloadExceeded => PublishFailure::TooLarge,
+                            _ => PublishFailure::Refused(error.to_string()),
+                        })
                     })?;
             }
             let publish = PublishMessage::build()
@@ -208,7 +225,7 @@ impl Broker {
                     BATCH_KNOWN_ID | BATCH_INCOMPLETE | BATCH_TOO_MANY | BATCH_DISABLED
                     | ALREADY_STORED,
                 ) => BatchEnd::Singles,
-                _ => BatchEnd::Failed(failure(&error)),
+                _ => BatchEnd::Failed(self.failure(&error)),
             })
         };
         match tokio::time::timeout(wait, send).await {

@@ -39,7 +39,7 @@ async fn goes_on(lab: &Lab, cable: &Cable, what: &str) {
     cable.mend();
     pause(4).await;
     // More than once, so that some are in the middle of something.
-    for _ in 0..4 {
+    for _ in 0..3 {
         cable.strand();
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
@@ -50,7 +50,11 @@ async fn goes_on(lab: &Lab, cable: &Cable, what: &str) {
     let stranded = Instant::now();
     traffic.arrive(lab).await;
     let findings = traffic.check(lab).await;
-    eprintln!("{what}: {:?}, {:?} after the last webhook; {sent:?}", began.elapsed(), stranded.elapsed());
+    eprintln!(
+        "{what}: {:?}, {:?} after the last webhook; {sent:?}",
+        began.elapsed(),
+        stranded.elapsed()
+    );
     assert_eq!(findings, Findings::default());
 }
 
@@ -94,11 +98,12 @@ async fn graph_behind_a_bad_cable_holds_up_no_message() {
         let asked = Instant::now();
         assert_eq!(meta.post("/webhooks/instagram", &body).await, 200);
         eventually("the message shows", Duration::from_secs(5), async || {
-            let shown: i64 = sqlx::query_scalar("select count(*) from inbox.messages where contact_id = $1")
-                .bind(person.id())
-                .fetch_one(lab.pool())
-                .await
-                .map_err(|error| error.to_string())?;
+            let shown: i64 =
+                sqlx::query_scalar("select count(*) from inbox.messages where contact_id = $1")
+                    .bind(person.id())
+                    .fetch_one(lab.pool())
+                    .await
+                    .map_err(|error| error.to_string())?;
             tests::client::holds(shown == 1, || format!("{trouble}: {shown}"))
         })
         .await;
@@ -106,12 +111,14 @@ async fn graph_behind_a_bad_cable_holds_up_no_message() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         cable.mend();
         eventually("the name is read", RECOVERS, async || {
-            let name: Option<String> = sqlx::query_scalar("select name from inbox.contacts where id = $1 and enriched_at is not null")
-                .bind(person.id())
-                .fetch_optional(lab.pool())
-                .await
-                .map_err(|error| error.to_string())?
-                .flatten();
+            let name: Option<String> = sqlx::query_scalar(
+                "select name from inbox.contacts where id = $1 and enriched_at is not null",
+            )
+            .bind(person.id())
+            .fetch_optional(lab.pool())
+            .await
+            .map_err(|error| error.to_string())?
+            .flatten();
             tests::client::holds(name.is_some(), || format!("{trouble}: no name"))
         })
         .await;
@@ -150,4 +157,61 @@ async fn a_consumer_that_hangs_is_noticed_by_its_progress() {
     })
     .await;
     eprintln!("noticed within {:?}", asked.elapsed());
+}
+
+async fn not_ready(lab: &Lab, role: Role, words: &str) {
+    let (meta, url) = (lab.meta(), format!("{}/readyz", lab.url(role)));
+    eventually(&format!("{role:?} says {words}"), Duration::from_secs(20), async || {
+        let answer = meta.http.get(&url).send().await.map_err(|error| error.to_string())?;
+        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap_or_default());
+        tests::client::holds(status == 503 && text.contains(words), || text)
+    })
+    .await;
+}
+
+/// A standby, or a disk that filled up: nothing can be written for a while. Then no connection is left. Ingest needs neither.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_read_only_and_then_out_of_connections() {
+    let mut lab = Lab::with_all_roles().await;
+    let traffic = Arc::new(Traffic::new(rand::random(), 40, 200));
+    traffic.add_accounts(&lab).await;
+    let set = async |sql: &'static str| sqlx::query(sql).execute(lab.pool()).await.unwrap();
+    set("alter system set default_transaction_read_only = on").await;
+    set("select pg_reload_conf()").await;
+    let (gate, _pace) = paced(100);
+    let sent = traffic.clone().deliver(lab.meta(), gate).await;
+    assert_eq!(sent.refused, 0);
+    for role in [Role::Worker, Role::Projector, Role::Api] {
+        not_ready(&lab, role, "read-only").await;
+    }
+    let mut writing = sqlx::Acquire::acquire(lab.pool()).await.unwrap();
+    sqlx::query("set default_transaction_read_only = off").execute(&mut *writing).await.unwrap();
+    sqlx::query("alter system reset default_transaction_read_only")
+        .execute(&mut *writing)
+        .await
+        .unwrap();
+    sqlx::query("select pg_reload_conf()").execute(&mut *writing).await.unwrap();
+    drop(writing);
+    for role in Role::ALL {
+        lab.ready(role).await;
+    }
+    traffic.arrive(&lab).await;
+    assert_eq!(traffic.check(&lab).await, Findings::default());
+
+    let mut held = Vec::new();
+    let url = lab.postgres.url("hookline");
+    lab.kill9(Role::Worker).await;
+    while let Ok(connection) = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await {
+        held.push(connection);
+    }
+    assert!(held.len() > 100, "{}", held.len());
+    lab.run(Role::Worker).await;
+    not_ready(&lab, Role::Worker, "postgres").await;
+    let body = instagram(text(IG, "5200000000000001", "mid.last", now(), "hello"));
+    assert_eq!(lab.meta().post("/webhooks/instagram", &body).await, 200);
+    drop(held);
+    lab.ready(Role::Worker).await;
+    lab.settled().await;
+    let unknown = lab.events().await;
+    assert!(unknown.iter().any(|event| event["type"] == "hookline.webhook.unrecognized.v1"));
 }

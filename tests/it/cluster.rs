@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tests::body::{IG, instagram, now, text};
+use tests::client::holds;
 use tests::cluster::Cluster;
 use tests::traffic::{Findings, Traffic, paced, soak};
-use tests::{Lab, Role};
+use tests::{Lab, Role, eventually};
 
 const EVERY: Duration = Duration::from_secs(5);
 const PER_SECOND: usize = 40;
@@ -72,6 +74,45 @@ async fn survives(seconds: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_leader_costs_nothing_but_a_moment() {
     survives(15).await;
+}
+
+/// Three replicas are durable without a sync, which `status` warns about; and two of three go on where one does not come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_replicas_without_a_sync_are_durable_with_a_warning() {
+    let (mut lab, mut cluster) = clustered([true, true, false]).await;
+    lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
+    let meta = lab.meta();
+    let hello = |n| instagram(text(IG, "5200000000000001", &format!("mid.{n}"), now(), "hello"));
+    assert_eq!(meta.post("/webhooks/instagram", &hello(0)).await, 200);
+    let (code, out, err) = lab.hookline(&["status"]).await;
+    assert!(code == 0 && out.contains("warning: replicated, not synced"), "{out}{err}");
+    let leader = cluster.leader("META_RAW").await.unwrap();
+    cluster.server(leader).kill9().await.unwrap();
+    let asked = Instant::now();
+    meta.deliver("/webhooks/instagram", &hello(1)).await;
+    eprintln!("two of three accept again after {:?}", asked.elapsed());
+    for role in Role::ALL {
+        lab.ready(role).await;
+    }
+    assert_eq!(meta.post("/webhooks/instagram", &hello(2)).await, 200);
+    // One replica is not three, wherever it is: a server of the cluster that does not sync may hold it.
+    lab.kill9(Role::Ingest).await;
+    cluster.server(leader).restart().await.unwrap();
+    let js = lab.jetstream().await;
+    for name in ["META_RAW", "INBOX_EVENTS", "INBOX_COMMANDS"] {
+        let mut config = js.get_stream(name).await.unwrap().cached_info().config.clone();
+        config.num_replicas = 1;
+        js.update_stream(&config).await.unwrap();
+    }
+    lab.run(Role::Ingest).await;
+    let url = format!("{}/readyz", lab.url(Role::Ingest));
+    eventually("ingest says why it is not ready", Duration::from_secs(30), async || {
+        let answer = meta.http.get(&url).send().await.map_err(|error| error.to_string())?;
+        let (status, reason) = (answer.status(), answer.text().await.unwrap_or_default());
+        holds(status == 503 && reason.contains("sync_interval: always"), || reason)
+    })
+    .await;
+    assert_eq!(meta.post("/webhooks/instagram", &hello(3)).await, 503);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

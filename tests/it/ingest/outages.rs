@@ -170,9 +170,11 @@ async fn a_full_stream_refuses_and_keeps_what_it_has() {
     let posted = door.post_all((100..150).map(body).collect()).await;
     assert_eq!(posted, [503; 50]);
     assert_eq!(door.stored().await, accepted);
+    door.not_ready("a stream is full").await;
     config.max_bytes = -1;
     door.js().await.update_stream(&config).await.unwrap();
     assert_eq!(door.post("/webhook", body(100)).await.status, 200);
+    door.ready().await;
     door.stop().await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -25,6 +26,10 @@ use crate::facts::{Draft, FactError, Published};
 const BATCH_MAX: usize = 200;
 /// Bytes of raw webhooks that go into one transaction.
 const BATCH_BYTES_MAX: usize = 2 << 20;
+/// How long a batch may take: whatever of it hangs (a connection to Postgres that something in between forgot) is then done anew.
+const TAKE_WITHIN: Duration = Duration::from_secs(20);
+/// From so many bytes on, raw webhooks are read beside the task that also renews the lease.
+const HEAVY_BYTES: usize = 128 << 10;
 /// How long to wait before looking again at a stream that was made anew.
 const RECREATED_PAUSE: Duration = Duration::from_secs(30);
 
@@ -35,7 +40,7 @@ pub(super) struct Shard<'a> {
     number: u32,
     label: String,
     filter: String,
-    accounts: Directory,
+    accounts: Arc<Directory>,
     position: u64,
 }
 
@@ -56,7 +61,7 @@ impl<'a> Shard<'a> {
             label: format!("{number:02}"),
             filter: subjects::raw_shard_filter(number),
             // No version is negative: the first batch reads the accounts.
-            accounts: Directory::new(-1, Vec::new()),
+            accounts: Arc::new(Directory::new(-1, Vec::new())),
             position: 0,
         }
     }
@@ -154,7 +159,12 @@ impl<'a> Shard<'a> {
         batch: &[Received],
         created: Option<Timestamp>,
     ) -> Result<Taken, FactError> {
-        let cause = match AssertUnwindSafe(self.take(batch, created)).catch_unwind().await {
+        let taken = AssertUnwindSafe(self.take(batch, created)).catch_unwind();
+        let Ok(taken) = tokio::time::timeout(TAKE_WITHIN, taken).await else {
+            let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+            return Err(sqlx::Error::Io(late).into());
+        };
+        let cause = match taken {
             Ok(Ok(taken)) => return Ok(taken),
             Ok(Err(error)) => match parked::cause(&error) {
                 None => return Err(error),
@@ -184,7 +194,7 @@ impl<'a> Shard<'a> {
         let Some(last) = batch.last() else { return Ok(Taken::Yes) };
         let began = Instant::now();
         let held = self.prepare().await?;
-        let Read { outputs, mut parking } = self.read(batch);
+        let Read { outputs, mut parking } = self.read(batch).await;
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
         let pool = self.inbound.facts.pool();
@@ -222,7 +232,7 @@ impl<'a> Shard<'a> {
         cause: &Cause,
     ) -> Result<Taken, FactError> {
         let held = self.prepare().await?;
-        let Read { outputs, mut parking } = self.read(std::slice::from_ref(raw));
+        let Read { outputs, mut parking } = self.read(std::slice::from_ref(raw)).await;
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
         for (lane, drafts) in lanes::by_lane(sorted.drafts) {
@@ -289,24 +299,40 @@ impl<'a> Shard<'a> {
     async fn prepare(&mut self) -> Result<HashSet<String>, FactError> {
         let mut conn = self.inbound.facts.pool().acquire().await?;
         if let Some(accounts) = refresh(&mut conn, self.accounts.version()).await? {
-            self.accounts = accounts;
+            self.accounts = Arc::new(accounts);
         }
         Ok(parked::held(&mut conn, self.number).await?)
     }
 
-    fn read(&self, batch: &[Received]) -> Read {
-        let mut read = Read::default();
-        for raw in batch {
-            let (normalized, broken) = normalize_safely(raw, &self.accounts);
-            read.outputs
-                .extend(normalized.outputs.into_iter().map(|output| (raw.sequence, output)));
-            if broken {
-                read.parking
-                    .push(parked::unreadable(raw.sequence, parked::panicked("the normaliser")));
-            }
+    async fn read(&self, batch: &[Received]) -> Read {
+        if batch.iter().map(|raw| raw.payload.len()).sum::<usize>() < HEAVY_BYTES {
+            return read(batch, &self.accounts);
         }
-        read
+        let (batch, accounts, span) =
+            (batch.to_vec(), self.accounts.clone(), tracing::Span::current());
+        let reading =
+            tokio::task::spawn_blocking(move || span.in_scope(|| read(&batch, &accounts)));
+        match reading.await {
+            Ok(read) => read,
+            // The normaliser's own panics are caught below; this one parks what it was about, as in this task.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The process ends.
+            Err(_) => std::future::pending().await,
+        }
     }
+}
+
+fn read(batch: &[Received], accounts: &Directory) -> Read {
+    let mut read = Read::default();
+    for raw in batch {
+        let (normalized, broken) = normalize_safely(raw, accounts);
+        read.outputs.extend(normalized.outputs.into_iter().map(|output| (raw.sequence, output)));
+        if broken {
+            let cause = parked::panicked("the normaliser");
+            read.parking.push(parked::unreadable(raw.sequence, cause));
+        }
+    }
+    read
 }
 
 /// What some raw webhooks say.
