@@ -1,5 +1,7 @@
 //! `GET /v1/accounts`, their health, and importing their conversations. Tokens are never read here.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use schemas::Channel;
 use serde::{Deserialize, Serialize};
@@ -44,8 +46,8 @@ pub struct Account {
 }
 
 impl Keyed for Account {
-    fn key(&self) -> (Time, &str) {
-        (self.added_at, &self.id)
+    fn key(&self) -> (Time, Cow<'_, str>) {
+        (self.added_at, Cow::Borrowed(&self.id))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `GET`, `POST` and `DELETE /v1/blocklist`: contacts left out of lists. Still recorded, and reversible; Meta is not told.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -40,8 +41,11 @@ pub struct Blocked {
 }
 
 impl Keyed for Blocked {
-    fn key(&self) -> (Time, &str) {
-        (self.blocked_at.unwrap_or(Time(chrono::DateTime::UNIX_EPOCH)), &self.conversation_id)
+    fn key(&self) -> (Time, Cow<'_, str>) {
+        (
+            self.blocked_at.unwrap_or(Time(chrono::DateTime::UNIX_EPOCH)),
+            Cow::Borrowed(&self.conversation_id),
+        )
     }
 }
 

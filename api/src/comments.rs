@@ -1,5 +1,6 @@
 //! Comments: listing, answering, hiding, deleting and writing them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -99,8 +100,8 @@ impl<'r> FromRow<'r, sqlx::postgres::PgRow> for Comment {
 }
 
 impl Keyed for Comment {
-    fn key(&self) -> (Time, &str) {
-        (self.created_at, &self.id)
+    fn key(&self) -> (Time, Cow<'_, str>) {
+        (self.created_at, format!("{}/{}/{}", self.id, self.channel, self.account_id).into())
     }
 }
 
@@ -145,7 +146,8 @@ const LIST: List = List {
               c.author_self, c.text, c.live, c.ad, c.reactions, c.hidden, c.created_at, c.edited_at, c.deleted_at",
     from: "inbox.comments c",
     time: "c.created_at",
-    id: "c.id",
+    // Two accounts may know the same comment.
+    id: "c.id || '/' || c.channel || '/' || c.account_id",
 };
 
 impl CommentsQuery {

@@ -1,5 +1,7 @@
 //! `GET /v1/conversations` and one of them.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use chrono::{DateTime, Utc};
 use schemas::{AccountId, Channel, ContactId};
@@ -76,8 +78,8 @@ pub struct Conversation {
 }
 
 impl Keyed for Conversation {
-    fn key(&self) -> (Time, &str) {
-        (self.last_message_at, &self.id)
+    fn key(&self) -> (Time, Cow<'_, str>) {
+        (self.last_message_at, Cow::Borrowed(&self.id))
     }
 }
 

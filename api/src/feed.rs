@@ -1,5 +1,7 @@
 //! `GET /v1/feed`: posts of the accounts, with their comments and reactions counted.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use schemas::Channel;
 use serde::{Deserialize, Serialize};
@@ -56,8 +58,8 @@ pub struct Post {
 }
 
 impl Keyed for Post {
-    fn key(&self) -> (Time, &str) {
-        (self.created_at, &self.id)
+    fn key(&self) -> (Time, Cow<'_, str>) {
+        (self.created_at, Cow::Borrowed(&self.id))
     }
 }
 

@@ -1,5 +1,7 @@
 //! `GET /v1/insights`: figures as they were captured.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use schemas::Channel;
 use serde::{Deserialize, Serialize};
@@ -37,8 +39,8 @@ pub struct Insight {
 }
 
 impl Keyed for Insight {
-    fn key(&self) -> (Time, &str) {
-        (self.captured_at, &self.id)
+    fn key(&self) -> (Time, Cow<'_, str>) {
+        (self.captured_at, Cow::Borrowed(&self.id))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Lists: newest first, page by page, from a view of the read model.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use schemas::Timestamp;
 use serde::Serialize;
@@ -36,8 +38,8 @@ pub fn millis(text: String) -> String {
 
 /// What a row is ordered by.
 pub trait Keyed {
-    /// Time and id.
-    fn key(&self) -> (Time, &str);
+    /// Time and id, as [`List::time`] and [`List::id`] say them.
+    fn key(&self) -> (Time, Cow<'_, str>);
 }
 
 /// A list over one view.
@@ -51,7 +53,7 @@ pub struct List {
     pub from: &'static str,
     /// The column of the time.
     pub time: &'static str,
-    /// The column of the id.
+    /// The column of the id: no two rows have the same.
     pub id: &'static str,
 }
 
@@ -122,7 +124,7 @@ impl List {
         rows.truncate(limit as usize);
         let next_cursor = rows.last().filter(|_| more).map(|last| {
             let (time, id) = last.key();
-            cursors.write(&scope, &Key { micros: time.0.timestamp_micros(), id: id.to_owned() })
+            cursors.write(&scope, &Key { micros: time.0.timestamp_micros(), id: id.into_owned() })
         });
         Ok(Rows { rows, next_cursor })
     }

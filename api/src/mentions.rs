@@ -1,5 +1,7 @@
 //! `GET /v1/mentions`: where others mentioned an account.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use schemas::Channel;
 use serde::{Deserialize, Serialize};
@@ -41,8 +43,8 @@ pub struct Mention {
 }
 
 impl Keyed for Mention {
-    fn key(&self) -> (Time, &str) {
-        (self.mentioned_at, &self.id)
+    fn key(&self) -> (Time, Cow<'_, str>) {
+        (self.mentioned_at, Cow::Borrowed(&self.id))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `GET /v1/conversations/{id}/messages` and answering.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,8 +71,8 @@ pub struct Message {
 }
 
 impl Keyed for Message {
-    fn key(&self) -> (Time, &str) {
-        (self.sent_at, &self.id)
+    fn key(&self) -> (Time, Cow<'_, str>) {
+        (self.sent_at, Cow::Borrowed(&self.id))
     }
 }
 
