@@ -4,6 +4,7 @@
 //! Nothing is skipped and nothing stops: what cannot be carried out becomes a row that has failed already, and with it an outcome.
 
 mod intake;
+mod past;
 
 use runtime::broker::Broker;
 use runtime::failpoint;
@@ -16,6 +17,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 pub use intake::{Intake, read};
+pub use past::{Ended, Mark, Past};
 
 /// The lease and position of the intake.
 pub const NAME: &str = "commands";
@@ -52,6 +54,7 @@ impl Commands {
     }
 
     async fn follow(&self, lease: &Lease, stop: &CancellationToken) -> anyhow::Result<()> {
+        let mark = past::mark(&self.pool, &self.broker).await?;
         let start = self.leases.position(NAME).await?;
         let mut position = start.seq;
         let mut follower = Follower::new(
@@ -70,7 +73,7 @@ impl Commands {
             };
             let Some(last) = batch.last() else { continue };
             let to = Position { seq: last.sequence, created: follower.created() };
-            match self.take_over(lease, &batch, position, to).await {
+            match self.take_over(lease, mark, &batch, position, to).await {
                 Ok(true) => {
                     position = to.seq;
                     backoff.reset();
@@ -95,19 +98,29 @@ impl Commands {
     async fn take_over(
         &self,
         lease: &Lease,
+        mark: Mark,
         batch: &[runtime::follow::Received],
         from: u64,
         to: Position,
     ) -> anyhow::Result<bool> {
         let mut tx = self.pool.begin().await?;
         failpoint!("commands.before_store");
-        for message in batch {
-            let intake =
-                read(&message.payload, &message.subject, message.sequence, message.stored_at);
+        let intakes: Vec<_> = batch
+            .iter()
+            .map(|message| {
+                read(&message.payload, &message.subject, message.sequence, message.stored_at)
+            })
+            .collect();
+        let commands: Vec<_> = intakes.iter().flatten().map(|intake| &intake.command).collect();
+        let known = past::known(&mut tx, &commands).await?;
+        for (message, intake) in batch.iter().zip(intakes) {
             match intake {
                 Some(intake) => {
                     let traceparent = message.header("traceparent");
-                    let word = intake.store(&mut tx, traceparent).await?;
+                    let at = Position { seq: message.sequence, created: to.created };
+                    let past =
+                        past::of(&self.broker, &intake.command, &known, mark.covers(at)).await?;
+                    let word = intake.store(&mut tx, traceparent, &past).await?;
                     metrics::counter!("hookline_commands_total", "outcome" => word).increment(1);
                 }
                 // Neither the body nor the subject names a channel, so no event can be of it: it is kept where people look.
@@ -118,6 +131,7 @@ impl Commands {
         if !self.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
             return Ok(false);
         }
+        past::advance(&mut tx, to).await?;
         crate::reply::state::wake(&mut tx).await?;
         failpoint!("commands.before_commit");
         tx.commit().await?;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 use schemas::command::{Command, CommandError, RequestedBy, Requester};
-use schemas::facts::OutcomeError;
+use schemas::facts::{OutcomeError, PartState};
 use schemas::{AccountId, Channel, CommandId, ConversationId, Timestamp};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
+use super::past::{Ended, Past};
+use crate::reply::decide::{Repeat, State};
 use crate::reply::ledger::requester;
 use crate::reply::outcome::own_error;
 use crate::reply::plan::{self, Plan, PlanError};
@@ -24,6 +26,8 @@ pub struct Intake {
     pub command: Command,
     /// Its position in INBOX_COMMANDS.
     pub stream_seq: u64,
+    /// When the broker stored it.
+    pub stored_at: Timestamp,
     /// Its parts, or why there will be none.
     pub plan: Result<Plan, OutcomeError>,
     /// It is not even a command: its id (if any) is not used up by it.
@@ -42,11 +46,12 @@ pub fn read(body: &[u8], subject: &str, stream_seq: u64, stored_at: Timestamp) -
                     PlanError::TooLong(_) => own_error("invalid", "invalid", error.to_string()),
                 })
             });
-            Some(Intake { command, stream_seq, plan, malformed: false })
+            Some(Intake { command, stream_seq, stored_at, plan, malformed: false })
         }
         Err(error) => {
             let command = salvage(body, subject, stored_at)?;
-            Some(Intake { command, stream_seq, plan: Err(command_error(&error)), malformed: true })
+            let plan = Err(command_error(&error));
+            Some(Intake { command, stream_seq, stored_at, plan, malformed: true })
         }
     }
 }
@@ -125,9 +130,40 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
+/// How a row begins.
+enum Beginning<'a> {
+    /// To be carried out.
+    Open,
+    /// It never will be.
+    Refused(&'a OutcomeError),
+    /// It was, before this ledger knew it.
+    Ended(&'a Ended),
+    /// Perhaps it was.
+    Lost(&'a OutcomeError),
+}
+
+impl Beginning<'_> {
+    fn state(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Refused(_) => "failed",
+            Self::Ended(ended) => ended.state,
+            Self::Lost(_) => "unknown",
+        }
+    }
+
+    fn error(&self) -> Option<&OutcomeError> {
+        match self {
+            Self::Open => None,
+            Self::Refused(error) | Self::Lost(error) => Some(error),
+            Self::Ended(ended) => ended.error.as_ref(),
+        }
+    }
+}
+
 impl Intake {
     /// Writes the command's row and its parts. A command that is there already changes nothing; another one under its id becomes a
-    /// row of its own that has failed. Gives a word for metrics.
+    /// row of its own that has failed. `past` is what became of it before this ledger knew it. Gives a word for metrics.
     ///
     /// # Errors
     /// Of the database.
@@ -135,22 +171,34 @@ impl Intake {
         &self,
         conn: &mut PgConnection,
         traceparent: Option<&str>,
+        past: &Past,
     ) -> sqlx::Result<&'static str> {
         let identity = self.command.identity();
         let digest = body_digest(&self.command);
-        if self.malformed {
-            self.insert(
-                conn,
-                &format!("{identity}#{}", self.stream_seq),
-                &digest,
-                traceparent,
-                self.error(),
-            )
-            .await?;
-            return Ok("malformed");
-        }
-        if self.insert(conn, &identity, &digest, traceparent, self.error()).await? {
-            return Ok(if self.plan.is_ok() { "planned" } else { "refused" });
+        let apart = format!("{identity}#{}", self.stream_seq);
+        let lost = own_error(
+            "ledger_lost",
+            "unknown",
+            "the ledger was lost before it told what became of this: look at Meta, then `hookline replies resolve`",
+        );
+        let (beginning, word) = match (&self.plan, past) {
+            (Err(error), _) if self.malformed => {
+                let beginning = Beginning::Refused(error);
+                self.insert(conn, &apart, &digest, traceparent, &beginning).await?;
+                return Ok("malformed");
+            }
+            (_, Past::Ended(ended)) => (Beginning::Ended(ended), "ended_before"),
+            (Err(error), _) => (Beginning::Refused(error), "refused"),
+            (Ok(plan), Past::Lost) if !plan.parts.is_empty() => {
+                match plan.parts[0].payload.repeat() {
+                    Repeat::OneTry => (Beginning::Refused(&lost), "lost_before"),
+                    Repeat::AfterProof | Repeat::Never => (Beginning::Lost(&lost), "lost_before"),
+                }
+            }
+            (Ok(_), Past::New | Past::Lost) => (Beginning::Open, "planned"),
+        };
+        if self.insert(conn, &identity, &digest, traceparent, &beginning).await? {
+            return Ok(word);
         }
         let known: Vec<u8> =
             sqlx::query_scalar("select body_digest from worker.commands where identity = $1")
@@ -165,19 +213,8 @@ impl Intake {
             "invalid",
             "`id`: belongs to another command of this account; use a new one",
         );
-        self.insert(
-            conn,
-            &format!("{identity}#{}", self.stream_seq),
-            &digest,
-            traceparent,
-            Some(&error),
-        )
-        .await?;
+        self.insert(conn, &apart, &digest, traceparent, &Beginning::Refused(&error)).await?;
         Ok("reused_id")
-    }
-
-    fn error(&self) -> Option<&OutcomeError> {
-        self.plan.as_ref().err()
     }
 
     async fn insert(
@@ -186,22 +223,30 @@ impl Intake {
         identity: &str,
         digest: &[u8],
         traceparent: Option<&str>,
-        error: Option<&OutcomeError>,
+        beginning: &Beginning<'_>,
     ) -> sqlx::Result<bool> {
         let command = &self.command;
         let conversation = command.contact_id.as_ref().map(|contact| {
             ConversationId::of(command.channel, &command.account_id, contact).into_string()
         });
-        let lane = match (&self.plan, error) {
-            (Ok(plan), None) => plan.lane.clone(),
+        let lane = match (&self.plan, beginning) {
+            (Ok(plan), Beginning::Open | Beginning::Ended(_) | Beginning::Lost(_)) => {
+                plan.lane.clone()
+            }
             _ => format!("none:{identity}"),
+        };
+        let (rule, result, told_at) = match beginning {
+            Beginning::Ended(ended) => {
+                (ended.rule.as_deref(), ended.result.as_ref(), Some(ended.at))
+            }
+            _ => (None, None, None),
         };
         let inserted = sqlx::query(
             "insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data,
-                    body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq, state, error, finished_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                     case when $17::jsonb is null then 'open' else 'failed' end, $17,
-                     case when $17::jsonb is null then null else clock_timestamp() end)
+                    body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq, state, error, rule, result,
+                    finished_at, outcome_published)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                     case when $17 = 'open' then null else coalesce($21, clock_timestamp()) end, $21 is not null)
              on conflict (identity) do nothing",
         )
         .bind(identity)
@@ -220,27 +265,97 @@ impl Intake {
         .bind(command.data.get("caused_by").and_then(Value::as_str))
         .bind(traceparent)
         .bind(i64::try_from(self.stream_seq).unwrap_or(i64::MAX))
-        .bind(error.and_then(|error| serde_json::to_value(error).ok()))
+        .bind(beginning.state())
+        .bind(beginning.error().and_then(|error| serde_json::to_value(error).ok()))
+        .bind(rule)
+        .bind(result)
+        .bind(told_at.map(Timestamp::to_datetime))
         .execute(&mut *conn)
         .await?
         .rows_affected()
             == 1;
-        if let (true, None, Ok(plan)) = (inserted, error, &self.plan) {
-            for (n, part) in plan.parts.iter().enumerate() {
-                sqlx::query(
-                    "insert into worker.parts (identity, n, lane, payload, content, peer) values ($1, $2, $3, $4, $5, $6)",
-                )
-                .bind(identity)
-                .bind(i32::try_from(n).unwrap_or(i32::MAX))
-                .bind(&plan.lane)
-                .bind(serde_json::to_value(&part.payload).map_err(|error| sqlx::Error::Encode(error.into()))?)
-                .bind(part.content.to_vec())
-                .bind(&part.peer)
-                .execute(&mut *conn)
-                .await?;
-            }
+        if inserted && let Ok(plan) = &self.plan {
+            self.insert_parts(conn, identity, plan, beginning).await?;
         }
         Ok(inserted)
+    }
+
+    async fn insert_parts(
+        &self,
+        conn: &mut PgConnection,
+        identity: &str,
+        plan: &Plan,
+        beginning: &Beginning<'_>,
+    ) -> sqlx::Result<()> {
+        for (n, part) in plan.parts.iter().enumerate() {
+            let (state, message, sent_at) = match beginning {
+                Beginning::Refused(_) => return Ok(()),
+                Beginning::Open => (State::Planned, None, None),
+                Beginning::Lost(_) => (State::Unknown, None, None),
+                Beginning::Ended(ended) => {
+                    let (state, message, sent_at) = ended.part(n);
+                    (of_outcome(state), message, sent_at)
+                }
+            };
+            // Where its end is not known, an echo may still tell: from when it was asked for.
+            let unknown = state == State::Unknown;
+            let since = unknown.then(|| self.stored_at.to_datetime());
+            sqlx::query(
+                "insert into worker.parts (identity, n, lane, payload, content, peer, state, message_id, sent_at, uncertain, first_at,
+                        started_at, deadline)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $11 + interval '2 minutes')",
+            )
+            .bind(identity)
+            .bind(part_number(n))
+            .bind(&plan.lane)
+            .bind(serde_json::to_value(&part.payload).map_err(|error| sqlx::Error::Encode(error.into()))?)
+            .bind(part.content.to_vec())
+            .bind(&part.peer)
+            .bind(state.as_str())
+            .bind(message)
+            .bind(sent_at.map(Timestamp::to_datetime))
+            .bind(unknown)
+            .bind(since)
+            .execute(&mut *conn)
+            .await?;
+            if unknown {
+                self.reopen_echoes(conn, &plan::key(identity, part_number(n)), &part.peer).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What Meta told of this peer may be the effect of a part whose end is lost: it is compared again.
+    async fn reopen_echoes(
+        &self,
+        conn: &mut PgConnection,
+        key: &str,
+        peer: &str,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "update worker.echoes set examined = false, examine_at = clock_timestamp(), claimed_by = null
+              where channel = $1 and account_id = $2 and peer = $3 and (claimed_by is null or claimed_by = $4)",
+        )
+        .bind(self.command.channel.as_str())
+        .bind(self.command.account_id.as_str())
+        .bind(peer)
+        .bind(key)
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+fn part_number(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}
+
+const fn of_outcome(state: PartState) -> State {
+    match state {
+        PartState::Sent => State::Sent,
+        PartState::Failed => State::Failed,
+        PartState::Unknown => State::Unknown,
+        PartState::Skipped => State::Skipped,
     }
 }
 
