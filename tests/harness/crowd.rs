@@ -1,0 +1,231 @@
+//! Many accounts with many people who have written, replies to them, and the one question of sending: what did the people see?
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use schemas::{Channel, ConversationId};
+use serde_json::{Value, json};
+use simulator::{AccountHandle, AccountSpec, Person};
+
+use crate::client::eventually;
+use crate::lab::Lab;
+
+/// Requests to the API at once.
+const POSTS_MAX: usize = 16;
+/// How long the API may say 503.
+const ASKED_WITHIN: Duration = Duration::from_secs(60);
+
+/// An account with the people who wrote to it.
+pub struct Shop {
+    pub channel: Channel,
+    pub account: AccountHandle,
+    pub people: Vec<Person>,
+}
+
+/// A reply that the API has accepted.
+#[derive(Clone)]
+pub struct Asked {
+    pub reply_id: String,
+    pub person: Person,
+    pub text: String,
+}
+
+impl Shop {
+    /// Account number `n`: by turns Instagram Login, Instagram by a Page, Messenger.
+    pub async fn open(lab: &Lab, n: usize, more: &[&str]) -> Self {
+        let ig = format!("178414000000{n:05}");
+        let page = format!("1030000000{n:05}");
+        let (channel, login, spec) = match n % 3 {
+            0 => (Channel::Instagram, "instagram", AccountSpec::instagram(&ig)),
+            1 => (Channel::Instagram, "facebook", AccountSpec::instagram_by_page(&ig, &page)),
+            _ => (Channel::Messenger, "facebook", AccountSpec::messenger(&page)),
+        };
+        let mut more = more.to_vec();
+        if n % 3 == 1 {
+            more.extend(["--page-id", &page]);
+        }
+        let (id, token) = (spec.id.clone(), spec.token.clone());
+        let account = lab.simulator.add_account(spec).unwrap();
+        lab.add_account(channel.as_str(), login, &id, &token, &more).await;
+        Self { channel, account, people: Vec::new() }
+    }
+
+    /// Stores a token anew, as an operator does.
+    pub async fn reconnect(&self, lab: &Lab) {
+        let spec = self.account.spec().unwrap();
+        let login = match spec.login {
+            simulator::Login::Instagram => "instagram",
+            simulator::Login::Facebook => "facebook",
+        };
+        let page = spec.page_id.clone();
+        let more: Vec<&str> = page.iter().flat_map(|page| ["--page-id", page.as_str()]).collect();
+        lab.add_account(self.channel.as_str(), login, &spec.id, &spec.token, &more).await;
+    }
+
+    /// People number 0 to `count` write once.
+    pub async fn meets(&mut self, count: usize) {
+        let people: Vec<Person> =
+            (0..count).map(|n| self.account.person(&format!("Person {n}"))).collect();
+        let acts: Vec<_> = people.iter().map(|person| person.says("hello?")).collect();
+        for act in &acts {
+            act.accepted().await.unwrap();
+        }
+        self.people.extend(people);
+    }
+
+    /// The id of the conversation with somebody.
+    pub fn conversation(&self, person: &Person) -> String {
+        let (account, contact) = (self.account.id().into(), person.id().into());
+        ConversationId::of(self.channel, &account, &contact).into_string()
+    }
+}
+
+/// Shops number `from` to `to`, with as many people each.
+pub async fn open(lab: &Lab, numbers: std::ops::Range<usize>, people: usize) -> Vec<Shop> {
+    let mut shops = Vec::new();
+    for n in numbers {
+        shops.push(Shop::open(lab, n, &[]).await);
+    }
+    for shop in &mut shops {
+        shop.meets(people).await;
+    }
+    let wanted: usize = shops.iter().map(|shop| shop.people.len()).sum();
+    eventually("the API knows all conversations", Duration::from_secs(60), async || {
+        let known: i64 = sqlx::query_scalar("select count(*) from inbox.conversations")
+            .fetch_one(lab.pool())
+            .await
+            .map_err(|error| error.to_string())?;
+        crate::client::holds(known >= i64::try_from(wanted).unwrap(), || {
+            format!("{known} of {wanted}")
+        })
+    })
+    .await;
+    shops
+}
+
+/// Asks for replies, `(shop, person, text, key)` each, a few at a time but those to one person in order.
+pub async fn ask(lab: &Lab, wishes: Vec<(&Shop, &Person, String, String)>) -> Vec<Asked> {
+    let api = lab.api();
+    let mut by_person: BTreeMap<&str, Vec<(&Shop, &Person, String, String)>> = BTreeMap::new();
+    for wish in wishes {
+        by_person.entry(wish.1.id()).or_default().push(wish);
+    }
+    let asked = futures::stream::iter(by_person.into_values().map(|wishes| {
+        let api = api.clone();
+        async move {
+            let mut asked = Vec::new();
+            for (shop, person, text, key) in wishes {
+                let path = format!("/v1/conversations/{}/messages", shop.conversation(person));
+                // A key is the account's, not the conversation's.
+                let key = format!("{key}-{}", person.id());
+                let deadline = Instant::now() + ASKED_WITHIN;
+                let body = loop {
+                    let (status, body) = api.post_once(&path, &key, json!({ "text": text })).await;
+                    match status {
+                        200 | 202 => break body,
+                        // As the answer says: again, with the same key.
+                        503 if Instant::now() < deadline => {
+                            tokio::time::sleep(Duration::from_millis(200)).await;
+                        }
+                        _ => panic!("{status} {body}"),
+                    }
+                };
+                let reply_id = body["reply_id"].as_str().unwrap().to_owned();
+                asked.push(Asked { reply_id, person: person.clone(), text });
+            }
+            asked
+        }
+    }));
+    let asked: Vec<Vec<Asked>> = asked.buffer_unordered(POSTS_MAX).collect().await;
+    asked.into_iter().flatten().collect()
+}
+
+/// Waits until every command has ended and its outcome is told. Gives how long it took.
+pub async fn all_ended(lab: &Lab, count: usize, within: Duration) -> Duration {
+    let began = Instant::now();
+    eventually("every command has an outcome", within, async || {
+        let (ended, open): (i64, i64) = sqlx::query_as(
+            "select count(*) filter (where state <> 'open' and outcome_published),
+                    count(*) filter (where state = 'open' or not outcome_published) from worker.commands",
+        )
+        .fetch_one(lab.pool())
+        .await
+        .map_err(|error| error.to_string())?;
+        let all = open == 0 && ended >= i64::try_from(count).unwrap();
+        crate::client::holds(all, || format!("{ended} ended, {open} open, {count} wanted"))
+    })
+    .await;
+    began.elapsed()
+}
+
+/// How the replies ended, by status.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tally(pub BTreeMap<String, usize>);
+
+impl Tally {
+    /// How many ended so.
+    pub fn of(&self, status: &str) -> usize {
+        self.0.get(status).copied().unwrap_or(0)
+    }
+}
+
+/// Compares what the API says of each reply with what its person saw. Every text must have been asked for as often as it is in
+/// `asked`: nobody sees one more often, `sent` and `failed` are true, and the message ids are those of Meta.
+pub async fn audit(lab: &Lab, asked: &[Asked]) -> Tally {
+    let api = lab.api();
+    let states: Vec<(Asked, Value)> = futures::stream::iter(asked.iter().cloned().map(|one| {
+        let api = api.clone();
+        async move {
+            let (status, reply) = api.get(&format!("/v1/replies/{}", one.reply_id)).await;
+            assert_eq!(status, 200, "{reply}");
+            (one, reply)
+        }
+    }))
+    .buffer_unordered(POSTS_MAX)
+    .collect()
+    .await;
+    // By person and text: asked for, sent, failed.
+    let mut wanted: BTreeMap<(String, String), (usize, Vec<String>, usize)> = BTreeMap::new();
+    let mut seen: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut tally = Tally::default();
+    for (one, reply) in &states {
+        let key = (one.person.id().to_owned(), one.text.clone());
+        seen.entry(key.clone()).or_insert_with(|| {
+            let received = one.person.received();
+            received
+                .into_iter()
+                .filter(|message| message.text.as_deref() == Some(one.text.as_str()))
+                .map(|message| message.mid)
+                .collect()
+        });
+        let wanted = wanted.entry(key).or_default();
+        wanted.0 += 1;
+        let status = reply["status"].as_str().unwrap();
+        *tally.0.entry(status.to_owned()).or_default() += 1;
+        match status {
+            "sent" => wanted.1.push(reply["message_id"].as_str().unwrap_or_default().to_owned()),
+            "failed" => wanted.2 += 1,
+            "unknown" => {}
+            other => panic!("{} is {other}: {reply}", one.reply_id),
+        }
+    }
+    for (key, (asked, mut sent, failed)) in wanted {
+        let mut mids = seen.remove(&key).unwrap_or_default();
+        let what = format!(
+            "`{}` asked {asked} times, seen as {mids:?}, sent as {sent:?}, {failed} failed",
+            key.1
+        );
+        assert!(mids.len() <= asked, "doubled: {what}");
+        assert!(sent.len() <= mids.len(), "said to be sent: {what}");
+        assert!(mids.len() <= asked - failed, "said to have failed: {what}");
+        mids.sort();
+        sent.sort();
+        if sent.len() == mids.len() {
+            assert_eq!(sent, mids, "other message ids: {what}");
+        } else {
+            assert!(sent.iter().all(|mid| mids.contains(mid)), "other message ids: {what}");
+        }
+    }
+    tally
+}

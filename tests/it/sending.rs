@@ -1,0 +1,441 @@
+//! Sending under faults and load: one id, at most one effect, always an outcome. The oracle is what the simulator's people saw.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use simulator::{CallKind, Fault, FaultRule, Usage};
+use tests::crowd::{self, Shop, all_ended, ask, audit};
+use tests::lab::signal;
+use tests::{Lab, Role, eventually};
+
+/// What goes wrong with sends, in shares: 20 % of answers lost after delivery, 10 % before, 5 % HTTP 500 of either kind, 5 % throttled.
+fn misfortune(lab: &Lab) {
+    for (fault, rate) in [
+        (Fault::ResetAfter, 0.1),
+        (Fault::TimeoutAfter, 0.05),
+        (Fault::BadGatewayAfter, 0.05),
+        (Fault::ResetBefore, 0.05),
+        (Fault::TimeoutBefore, 0.05),
+        (Fault::ServerErrorAfter, 0.025),
+        (Fault::ServerErrorBefore, 0.025),
+        (Fault::RateLimited, 0.05),
+    ] {
+        lab.simulator.fault(FaultRule::new(fault).on(CallKind::Send).rate(rate));
+    }
+}
+
+/// `count` replies over 20 accounts while the worker is killed every few seconds.
+async fn many_sends(count: usize, people: usize, kills_max: usize, within: Duration) {
+    let mut lab = Lab::with_all_roles().await;
+    let shops = crowd::open(&lab, 0..20, people).await;
+    misfortune(&lab);
+    let began = Instant::now();
+    let wishes = (0..count).map(|n| {
+        let shop = &shops[n % shops.len()];
+        let person = &shop.people[n / shops.len() % shop.people.len()];
+        (shop, person, format!("text {n}"), format!("key-{n}"))
+    });
+    let asked = ask(&lab, wishes.collect()).await;
+    assert_eq!(asked.len(), count);
+    let queued = began.elapsed();
+    let mut kills = 0;
+    let mut next_kill = Instant::now() + Duration::from_secs(1);
+    eventually("every command has an outcome", within, async || {
+        if kills < kills_max && next_kill < Instant::now() {
+            lab.kill9(Role::Worker).await;
+            lab.run(Role::Worker).await;
+            kills += 1;
+            next_kill = Instant::now() + Duration::from_secs(4);
+        }
+        let open: i64 = sqlx::query_scalar(
+            "select $1 - count(*) from worker.commands where state <> 'open' and outcome_published",
+        )
+        .bind(i64::try_from(count).unwrap())
+        .fetch_one(lab.pool())
+        .await
+        .map_err(|error| error.to_string())?;
+        tests::client::holds(open == 0, || format!("{open} open after {kills} kills"))
+    })
+    .await;
+    let took = began.elapsed();
+    assert!(lab.simulator.settled(Duration::from_secs(60)).await);
+    lab.settled().await;
+    let tally = audit(&lab, &asked).await;
+    let calls = lab.simulator.count(CallKind::Send);
+    println!(
+        "{count} sends: {tally:?} with {calls} calls, {kills} kills; queued in {queued:?}, ended in {took:?}"
+    );
+    assert!(kills >= kills_max.min(3), "only {kills} kills while sends were open");
+    assert_eq!(tally.of("failed"), 0, "nothing of all this says never: {tally:?}");
+    assert!(count * 99 <= tally.of("sent") * 100, "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_and_kills_double_nothing_and_lose_nothing() {
+    many_sends(500, 25, 5, Duration::from_secs(180)).await;
+}
+
+/// The full number of the promise; takes many minutes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "soak"]
+async fn soak_ten_thousand_sends_under_faults_and_kills() {
+    many_sends(10_000, 50, usize::MAX, Duration::from_secs(3_600)).await;
+}
+
+/// One worker freezes right before it asks Meta, another right after, for longer than their leases and until a third has dealt with
+/// what they held; then they wake.
+#[tokio::test(flavor = "multi_thread")]
+async fn frozen_workers_that_wake_after_their_leases_send_nothing_again() {
+    let mut lab = Lab::with_all_roles().await;
+    let shops = crowd::open(&lab, 0..3, 12).await;
+    for (n, failpoint) in [(1, "send.before_call=stop@2"), (2, "send.after_call=stop@2")] {
+        lab.set(runtime::failpoint::ENV, failpoint);
+        lab.run_nth(Role::Worker, n).await;
+        lab.settings.remove(runtime::failpoint::ENV);
+        lab.ready_nth(Role::Worker, n).await;
+    }
+    let mut wishes = Vec::new();
+    for shop in &shops {
+        for (n, person) in shop.people.iter().enumerate() {
+            for turn in 0..2 {
+                wishes.push((shop, person, format!("text {n} {turn}"), format!("{n}-{turn}")));
+            }
+        }
+    }
+    let count = wishes.len();
+    let asked = ask(&lab, wishes).await;
+    for n in [1, 2] {
+        let pid = lab.pid(Role::Worker, n);
+        eventually("a worker is frozen while it sends", Duration::from_secs(30), async || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            let stopped = stat.rsplit(')').next().unwrap().trim_start().starts_with('T');
+            tests::client::holds(stopped, || stat)
+        })
+        .await;
+    }
+    all_ended(&lab, count, Duration::from_secs(90)).await;
+    assert!(lab.simulator.settled(Duration::from_secs(20)).await);
+    let before = lab.simulator.count(CallKind::Send);
+    for n in [1, 2] {
+        signal(lab.pid(Role::Worker, n), rustix::process::Signal::CONT);
+    }
+    // Awake again, they work: what is asked for now is sent by any of the three.
+    let more =
+        shops.iter().map(|shop| (shop, &shop.people[0], "more".to_owned(), "more".to_owned()));
+    let mut all = asked;
+    all.extend(ask(&lab, more.collect()).await);
+    for n in [1, 2] {
+        lab.ready_nth(Role::Worker, n).await;
+    }
+    all_ended(&lab, count + shops.len(), Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await; // for a call that must not come there is nothing to wait for
+    assert_eq!(lab.simulator.count(CallKind::Send), before + shops.len() as u64);
+    let tally = audit(&lab, &all).await;
+    assert_eq!(tally.of("sent"), all.len(), "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_text_twice_on_purpose_arrives_exactly_twice() {
+    let lab = Lab::with_all_roles().await;
+    let shops = crowd::open(&lab, 0..3, 9).await;
+    let faults = [
+        None,
+        Some(Fault::ResetAfter),
+        Some(Fault::ResetBefore),
+        Some(Fault::TimeoutAfter),
+        Some(Fault::ServerErrorBefore),
+        Some(Fault::ServerErrorAfter),
+        Some(Fault::BadGatewayAfter),
+        Some(Fault::TimeoutBefore),
+        Some(Fault::TemporaryBefore),
+    ];
+    let mut asked = Vec::new();
+    // One pair after the other has its first send fail in its own way; people of one account are served side by side meanwhile.
+    for (n, fault) in faults.into_iter().enumerate() {
+        for shop in &shops {
+            if let Some(fault) = fault {
+                let rule = FaultRule::new(fault).on(CallKind::Send).of(shop.account.id());
+                lab.simulator.fault(rule.times(1));
+            }
+            let person = &shop.people[n];
+            let wishes =
+                ["a", "b"].map(|key| (shop, person, "ok".to_owned(), format!("{n}-{key}")));
+            let calls = shop.account.count(CallKind::Send);
+            asked.extend(ask(&lab, wishes.into_iter().collect()).await);
+            eventually("its first call was made", Duration::from_secs(20), async || {
+                tests::client::holds(calls < shop.account.count(CallKind::Send), || {
+                    "none".to_owned()
+                })
+            })
+            .await;
+        }
+    }
+    all_ended(&lab, asked.len(), Duration::from_secs(120)).await;
+    assert!(lab.simulator.settled(Duration::from_secs(20)).await);
+    lab.settled().await;
+    let tally = audit(&lab, &asked).await;
+    assert_eq!(tally.of("sent"), asked.len(), "{tally:?}");
+    for shop in &shops {
+        for person in &shop.people {
+            assert_eq!(person.texts_received(), ["ok", "ok"], "{}", person.name());
+        }
+    }
+}
+
+/// Publishes every message of a stream anew, as a replay does.
+async fn republish(lab: &Lab, stream: &str, job: &str) {
+    let js = lab.jetstream().await;
+    for message in lab.messages(stream).await {
+        let mut headers = async_nats::HeaderMap::new();
+        let stored = message.headers.clone().unwrap_or_default();
+        let id = stored.get("Nats-Msg-Id").map(|id| id.as_str().to_owned()).unwrap_or_default();
+        for name in ["Hookline-Received-At", "Hookline-Secret", "Hookline-Path", "traceparent"] {
+            if let Some(value) = stored.get(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers.insert("Nats-Msg-Id", format!("{id}.{job}"));
+        headers.insert("Hookline-Replay", job);
+        js.publish_with_headers(message.subject.clone(), headers, message.payload.clone())
+            .await
+            .unwrap()
+            .await
+            .unwrap();
+    }
+}
+
+/// The worker dies and loses what `loss` takes away; everything is replayed, and it starts anew. Returns when all is read again.
+async fn lose_and_replay(lab: &mut Lab, loss: &str, job: &str) {
+    lab.kill9(Role::Worker).await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(loss)).execute(lab.pool()).await.unwrap();
+    lab.lapse(Role::Worker).await;
+    for stream in ["META_RAW", "INBOX_EVENTS"] {
+        republish(lab, stream, job).await;
+    }
+    lab.run(Role::Worker).await;
+    lab.ready(Role::Worker).await;
+    eventually("all of it is read again", Duration::from_secs(60), async || {
+        for (name, stream) in [("commands", "INBOX_COMMANDS"), ("automate", "INBOX_EVENTS")] {
+            let at: Option<i64> =
+                sqlx::query_scalar("select seq from worker.positions where name = $1")
+                    .bind(name)
+                    .fetch_optional(lab.pool())
+                    .await
+                    .map_err(|error| error.to_string())?;
+            // The automations follow inbound messages only.
+            let messages = lab.messages(stream).await;
+            let followed = messages.iter().filter(|message| {
+                name == "commands" || message.subject.ends_with("message-received")
+            });
+            let head =
+                followed.map(|message| message.info().unwrap().stream_sequence).max().unwrap();
+            let at = u64::try_from(at.unwrap_or(0)).unwrap();
+            tests::client::holds(head <= at, || format!("{name}: {at} of {head}"))?;
+        }
+        Ok(())
+    })
+    .await;
+    lab.settled().await;
+    // Long enough for whatever would be claimed to be sent: for a call that must not come there is nothing to wait for.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_ledger_and_replayed_events_send_nothing() {
+    let mut lab = Lab::with_all_roles().await;
+    let mut shops = Vec::new();
+    for n in 0..3 {
+        shops.push(Shop::open(&lab, n, &["--auto-reply", "Thanks, we will be back."]).await);
+    }
+    for shop in &mut shops {
+        shop.meets(4).await;
+    }
+    all_ended(&lab, 12, Duration::from_secs(30)).await;
+    lab.settled().await;
+    let wishes = shops.iter().flat_map(|shop| {
+        let mut people = shop.people.iter();
+        let person = people.next().unwrap();
+        ["one", "two"].map(|text| (shop, person, text.to_owned(), text.to_owned()))
+    });
+    let asked = ask(&lab, wishes.collect()).await;
+    all_ended(&lab, 18, Duration::from_secs(30)).await;
+    // And one per shop of which nobody knows the outcome at the moment the ledger is lost.
+    lab.simulator.fault(FaultRule::new(Fault::TimeoutAfter).on(CallKind::Send));
+    lab.simulator.set_policy(|policy| policy.echoes = false).unwrap();
+    let wishes =
+        shops.iter().map(|shop| (shop, &shop.people[1], "open".to_owned(), "open".to_owned()));
+    let open = ask(&lab, wishes.collect()).await;
+    eventually("all are under way", Duration::from_secs(20), async || {
+        tests::client::holds(lab.simulator.count(CallKind::Send) == 21, || "not yet".to_owned())
+    })
+    .await;
+    assert!(lab.simulator.settled(Duration::from_secs(20)).await);
+    lab.simulator.clear_faults();
+    // First the ledger alone, then all that the worker remembers of commands and events.
+    let ledger = "delete from worker.parts; delete from worker.commands;
+                  delete from worker.positions where name in ('automate', 'commands')";
+    let all = format!(
+        "{ledger}; delete from worker.facts; delete from worker.echoes; delete from worker.intake;
+         delete from worker.found_outcomes"
+    );
+    for (job, loss) in [("job-1", ledger), ("job-2", all.as_str())] {
+        lose_and_replay(&mut lab, loss, job).await;
+        assert_eq!(lab.simulator.count(CallKind::Send), 21, "{job}: something was sent again");
+        for shop in &shops {
+            let seen: usize = shop.people.iter().map(|person| person.received().len()).sum();
+            assert_eq!(seen, 4 + 2 + 1);
+        }
+        let api = lab.api();
+        for (replies, status) in [(&asked, "sent"), (&open, "unknown")] {
+            for one in replies {
+                let (code, reply) = api.get(&format!("/v1/replies/{}", one.reply_id)).await;
+                assert_eq!((code, reply["status"].as_str()), (200, Some(status)), "{job}: {reply}");
+            }
+        }
+    }
+    // It goes on: a new wish is a new command.
+    let wishes =
+        shops.iter().map(|shop| (shop, &shop.people[2], "new".to_owned(), "new".to_owned()));
+    let new = ask(&lab, wishes.collect()).await;
+    lab.simulator.set_policy(|policy| policy.echoes = true).unwrap();
+    eventually("it is sent", Duration::from_secs(20), async || {
+        tests::client::holds(lab.simulator.count(CallKind::Send) == 24, || "not yet".to_owned())
+    })
+    .await;
+    all_ended(&lab, 21, Duration::from_secs(20)).await;
+    assert_eq!(audit(&lab, &new).await.of("sent"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_account_is_left_alone_and_the_others_go_on() {
+    let lab = Lab::with_all_roles().await;
+    let shops = crowd::open(&lab, 0..4, 10).await;
+    let pause = Duration::from_secs(5);
+    let mut wishes = Vec::new();
+    for n in 0..100 {
+        for shop in &shops {
+            wishes.push((shop, &shop.people[n % 10], format!("text {n}"), format!("{n}")));
+        }
+    }
+    let count = wishes.len();
+    let throttle = async {
+        eventually("all accounts send", Duration::from_secs(60), async || {
+            let fewest = shops.iter().map(|shop| shop.account.count(CallKind::Send)).min();
+            tests::client::holds(fewest >= Some(5), || format!("{fewest:?}"))
+        })
+        .await;
+        // 0: answers say 100 %. 1: they also refuse. 2 and 3 are well.
+        let since = Utc::now();
+        for (shop, refuse) in [(&shops[0], false), (&shops[1], true)] {
+            let usage = Usage { percent: 100, regain_minutes: 0, refuse };
+            shop.account.set_usage(usage, Some(pause));
+        }
+        since
+    };
+    let (asked, since) = tokio::join!(ask(&lab, wishes), throttle);
+    all_ended(&lab, count, Duration::from_secs(90)).await;
+    let over = since + TimeDelta::from_std(pause).unwrap();
+    let sends = |shop: &Shop| -> Vec<DateTime<Utc>> {
+        shop.account.calls(None).iter().map(|call| call.at).filter(|at| since <= *at).collect()
+    };
+    let mut resumed = None;
+    for shop in &shops[..2] {
+        let calls = sends(shop);
+        // What was under way when the first answer came could not know.
+        let known = calls[0] + TimeDelta::milliseconds(250);
+        let during = calls.iter().filter(|at| known < **at && **at < over).count();
+        let under_way = calls.iter().filter(|at| **at <= known).count();
+        println!("{}: {under_way} calls before it was known, {during} after", shop.account.id());
+        assert_eq!(during, 0, "{:?}: {calls:?}", shop.account);
+        resumed = resumed.max(calls.into_iter().find(|at| over <= *at));
+    }
+    for shop in &shops[2..] {
+        let during = sends(shop).iter().filter(|at| **at < over).count();
+        println!("{}: {during} calls meanwhile", shop.account.id());
+        assert!(during > 20, "{:?} sent {during} while others were throttled", shop.account);
+    }
+    println!("resumed {} after the end", resumed.unwrap() - over);
+    let tally = audit(&lab, &asked).await;
+    assert_eq!(tally.of("sent"), count, "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_costs_one_call_and_no_command() {
+    let lab = Lab::with_all_roles().await;
+    let shops = crowd::open(&lab, 0..3, 20).await;
+    // The window of some people closes while the queue waits; sends stop two minutes early.
+    let late: Vec<_> = shops
+        .iter()
+        .flat_map(|shop| (0..4).map(move |n| (shop, shop.account.person(&format!("Late {n}")))))
+        .collect();
+    let closes_in = Duration::from_secs(25);
+    let closing = Utc::now() + TimeDelta::from_std(closes_in).unwrap();
+    for (_, person) in &late {
+        let wrote = person.ago(TimeDelta::hours(24) - TimeDelta::seconds(120 + 25)).says("hello?");
+        wrote.accepted().await.unwrap();
+    }
+    lab.settled().await;
+    // Calls have gone well for a while: the pace is high.
+    let mut wishes = Vec::new();
+    for shop in &shops {
+        for n in 0..60 {
+            wishes.push((shop, &shop.people[n % 20], format!("before {n}"), format!("before-{n}")));
+        }
+    }
+    let before = wishes.len();
+    let mut asked = ask(&lab, wishes).await;
+    all_ended(&lab, before, Duration::from_secs(30)).await;
+    for shop in &shops {
+        shop.account.expire_token();
+    }
+    let mut wishes: Vec<_> = late
+        .iter()
+        .map(|(shop, person)| (*shop, person, "too late".to_owned(), "late".to_owned()))
+        .collect();
+    let queued = 500 - wishes.len();
+    for n in 0..queued {
+        let shop = &shops[n % shops.len()];
+        let person = &shop.people[n / shops.len() % 20];
+        wishes.push((shop, person, format!("queued {n}"), format!("queued-{n}")));
+    }
+    asked.extend(ask(&lab, wishes).await);
+    eventually("the accounts are stopped, and said to be", Duration::from_secs(20), async || {
+        let (_, listed) = lab.api().get("/v1/accounts").await;
+        let text = listed.to_string();
+        tests::client::holds(text.matches("stopped").count() >= shops.len(), || text.clone())
+    })
+    .await;
+    let (_, out, _) = lab.hookline(&["accounts", "list", "--output", "json"]).await;
+    assert!(out.matches("190").count() >= shops.len(), "the list says why: {out}");
+    let left = (closing - Utc::now()).to_std().unwrap_or_default();
+    tokio::time::sleep(left + Duration::from_secs(1)).await;
+    for shop in &shops {
+        let calls = shop.account.calls(None);
+        let first = calls.iter().position(|call| call.code == Some(190)).unwrap();
+        let after = calls.len() - first - 1;
+        println!("{}: {after} calls after the first 190", shop.account.id());
+        assert!(after <= 1, "{:?}: {:?}", shop.account, &calls[first..]);
+    }
+    let waiting: i64 =
+        sqlx::query_scalar("select count(*) from worker.commands where state = 'open'")
+            .fetch_one(lab.pool())
+            .await
+            .unwrap();
+    println!("{waiting} commands wait for a token");
+    assert!(waiting >= i64::try_from(queued).unwrap(), "{waiting} wait");
+    for shop in &shops {
+        shop.account.set_token(&format!("{}new", shop.account.token()));
+        shop.reconnect(&lab).await;
+    }
+    let took = all_ended(&lab, asked.len(), Duration::from_secs(60)).await;
+    println!("all ended {took:?} after the new tokens");
+    let tally = audit(&lab, &asked).await;
+    assert_eq!((tally.of("sent"), tally.of("failed")), (before + queued, late.len()), "{tally:?}");
+    let api = lab.api();
+    for one in asked.iter().filter(|one| one.text == "too late") {
+        let (_, reply) = api.get(&format!("/v1/replies/{}", one.reply_id)).await;
+        assert_eq!(reply["error"]["code"], "window_closed", "{reply}");
+        assert!(one.person.received().is_empty());
+    }
+}
