@@ -12,6 +12,7 @@ mod outage;
 mod refuse;
 mod reply;
 mod resolve;
+mod sending;
 mod tidy;
 mod traces;
 mod up;
