@@ -4,9 +4,9 @@
 use runtime::failpoint;
 use schemas::event::Origin;
 use schemas::facts::{
-    Attachment, CommandOutcome, OutcomeError, PartState, Reply, ReplyPart, ReplyTo,
+    Attachment, CommandOutcome, Comment, OutcomeError, PartState, Reply, ReplyPart, ReplyTo,
 };
-use schemas::{CommandId, Event, EventId, Fact, MessageId, Timestamp, Via};
+use schemas::{Channel, CommandId, Event, EventId, Fact, MessageId, Timestamp, Via};
 use sqlx::PgPool;
 
 use super::decide::State;
@@ -138,6 +138,30 @@ fn other(command: &CommandRow) -> Fact {
     }
 }
 
+/// What a command did to a comment of Instagram, which sends no webhook about it (`meta-platform.md` section 6.2): without this event nobody
+/// would read of it. Of Facebook's the feed tells.
+fn effect(command: &CommandRow) -> Option<Draft> {
+    if command.channel != Channel::Instagram || command.state != "sent" {
+        return None;
+    }
+    let finished_at = command.finished_at?;
+    let comment_id = command.data.get("comment_id")?.as_str()?.to_owned();
+    let comment = Comment { comment_id: comment_id.clone(), ..Comment::default() };
+    let fact = match command.command.as_str() {
+        "comment_hide" => Fact::CommentHidden(comment),
+        "comment_unhide" => Fact::CommentUnhidden(comment),
+        "comment_delete" => Fact::CommentDeleted(comment),
+        _ => return None,
+    };
+    let (account, key) = (command.account_id.clone(), [comment_id.as_str(), &command.command_id]);
+    let id = EventId::derive(command.channel, &account, "comment.command", &key);
+    let origin =
+        Origin { raw_stream_sequence: Some(command.stream_seq), ..Origin::of(Via::Command) };
+    let mut event = Event::new(id, finished_at, command.channel, account, None, origin, fact);
+    event.traceparent = command.traceparent.clone();
+    Some(Draft::of(event))
+}
+
 /// An error of our own.
 pub fn own_error(code: &str, class: &str, message: impl Into<String>) -> OutcomeError {
     OutcomeError {
@@ -170,7 +194,9 @@ pub async fn publish(facts: &FactStore, identity: &str) -> anyhow::Result<()> {
     };
     let kind = draft.event.kind();
     failpoint!("outcome.before_publish");
-    let mut emission = facts.begin(&[draft]).await?;
+    // The effect first: who hears of the end can read it.
+    let drafts: Vec<Draft> = effect(&command).into_iter().chain([draft]).collect();
+    let mut emission = facts.begin(&drafts).await?;
     // Only what was read is marked: a change meanwhile has an outcome of its own to tell.
     sqlx::query(
         "update worker.commands set outcome_published = true where identity = $1 and version = $2",
