@@ -1,0 +1,101 @@
+//! Importing from Graph what no webhook told.
+
+use std::time::Duration;
+
+use serde_json::json;
+use simulator::{AccountSpec, CallKind, Fault, FaultRule, Telling};
+use tests::body::{IG, PAGE};
+use tests::eventually;
+
+use super::{conversation_of, has_fields, is_problem, lab_without_accounts};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_sync_the_list_holds_what_no_webhook_told() {
+    let lab = lab_without_accounts().await;
+    let api = lab.api();
+    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    let page = lab.simulator.add_account(AccountSpec::messenger(PAGE)).unwrap();
+    let answer = ["--auto-reply", "We will be back soon."];
+    lab.add_account("instagram", "instagram", IG, &instagram.token(), &answer).await;
+    lab.add_account("messenger", "facebook", PAGE, &page.token(), &answer).await;
+    for account in [&instagram, &page] {
+        let ann = account.person("Ann Berg");
+        let quiet = ann.told(Telling::Silent);
+        quiet.says("never told");
+        ann.says("told").accepted().await.unwrap();
+        let id = conversation_of(&lab, account.id(), ann.id()).await;
+        eventually("the automatic reply is there", Duration::from_secs(20), async || {
+            let texts = ann.texts_received();
+            if texts.len() == 1 { Ok(()) } else { Err(format!("{texts:?}")) }
+        })
+        .await;
+        lab.settled().await;
+        quiet.says("never told either");
+        let texts = |messages: &[serde_json::Value]| {
+            let mut texts: Vec<_> =
+                messages.iter().map(|m| m["text"].as_str().unwrap().to_owned()).collect();
+            texts.sort();
+            texts
+        };
+        assert_eq!(texts(&api.messages(&id).await), ["We will be back soon.", "told"]);
+        let all = ["We will be back soon.", "never told", "never told either", "told"];
+        for _ in 0..2 {
+            let (status, page) =
+                api.get(&format!("/v1/conversations/{id}/messages?sync=true")).await;
+            assert_eq!(status, 200, "{page}");
+            assert_eq!(texts(page["messages"].as_array().unwrap()), all);
+        }
+        let (_, conversation) = api.get(&format!("/v1/conversations/{id}")).await;
+        assert_eq!(conversation["unread_count"], 1, "imported ones do not count");
+        lab.settled().await;
+        assert_eq!(ann.texts_received().len(), 1, "imported ones are not answered");
+        // What Meta says when it fails is told, and nothing is lost by it.
+        lab.simulator.fault(
+            FaultRule::new(Fault::NoPermission)
+                .on(CallKind::Conversations)
+                .of(account.id())
+                .times(1),
+        );
+        let failed = api.get(&format!("/v1/conversations/{id}/messages?sync=true")).await;
+        is_problem(&failed, 502, "sync_failed");
+        assert_eq!(texts(&api.messages(&id).await), all);
+    }
+    is_problem(&api.get("/v1/conversations/cnv_none/messages?sync=true").await, 404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_imported_as_a_whole_and_says_how_much() {
+    let lab = lab_without_accounts().await;
+    let api = lab.api();
+    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
+    for n in 0..30 {
+        let person = instagram.person(&format!("Person {n}"));
+        person.told(Telling::Silent).says("old words");
+    }
+    let path = format!("/v1/accounts/{IG}/sync?wait=20s");
+    let (status, done) = api.post(&path, json!({})).await;
+    assert_eq!(
+        (status, &done["status"], &done["command"]),
+        (200, &json!("done"), &json!("sync")),
+        "{done}"
+    );
+    has_fields(&done, "command_id command status result error");
+    assert_eq!(
+        (&done["result"]["synced"], &done["result"]["failed"]),
+        (&json!(30), &json!(0)),
+        "{done}"
+    );
+    let conversations = api.conversations().await;
+    assert_eq!(conversations.len(), 30, "a caller reads what was imported");
+    assert!(
+        conversations
+            .iter()
+            .all(|c| c["unread_count"] == 0 && c["last_message"]["text"] == "old words")
+    );
+    assert_eq!(lab.simulator.count(CallKind::Profile), 0, "an import reads no profile");
+    let (status, again) = api.post(&path, json!({})).await;
+    assert_eq!((status, &again["status"]), (200, &json!("done")));
+    assert_eq!(api.conversations().await.len(), 30);
+    is_problem(&api.post("/v1/accounts/404/sync", json!({})).await, 404, "not_found");
+}
