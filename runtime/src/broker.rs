@@ -105,7 +105,8 @@ impl Broker {
             .name(format!("hookline-{name}"))
             .retry_on_initial_connect()
             .max_reconnects(None)
-            .ping_interval(Duration::from_secs(5))
+            // Three unanswered ones end a connection: a forgotten one is replaced after some six seconds.
+            .ping_interval(Duration::from_secs(2))
             .connection_timeout(Duration::from_secs(2))
             .reconnect_delay_callback(|attempts| {
                 crate::retry::delay(Duration::from_millis(50), Duration::from_secs(1), u32::try_from(attempts).unwrap_or(31), 1.0)

@@ -34,7 +34,7 @@ pub fn pool(
         // The pool's own test waits without limit, so that one forgotten connection after the other would cost a whole acquire.
         .test_before_acquire(false)
         .before_acquire(|connection, _| {
-            Box::pin(async move { Ok(within(PING_WITHIN, connection.ping()).await.is_ok()) })
+            Box::pin(async move { within(PING_WITHIN, connection.ping()).await.map(|()| true) })
         })
         .max_lifetime(Duration::from_secs(1800))
         .connect_lazy_with(options))
