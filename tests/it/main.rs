@@ -4,6 +4,7 @@
 mod api;
 mod crash;
 mod enrich;
+mod facts;
 mod fixtures;
 mod ingest;
 mod kinds;

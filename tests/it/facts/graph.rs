@@ -1,0 +1,72 @@
+//! A Graph that answers what a test says, and nothing else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+
+#[derive(Default)]
+struct Told {
+    answers: HashMap<String, (u16, String)>,
+    calls: Vec<String>,
+}
+
+/// Answers by `host/path`, such as `instagram/me/conversations`; to everything else "object does not exist" (100/33).
+#[derive(Clone)]
+pub struct FakeGraph {
+    told: Arc<Mutex<Told>>,
+    address: std::net::SocketAddr,
+}
+
+impl FakeGraph {
+    pub async fn start() -> Self {
+        let told = Arc::new(Mutex::new(Told::default()));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = axum::Router::new().fallback(answer).with_state(told.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { told, address }
+    }
+
+    pub fn url(&self, host: &str) -> String {
+        format!("http://{}/{host}", self.address)
+    }
+
+    pub fn says(&self, path: &str, answer: Value) {
+        self.says_raw(path, 200, answer.to_string());
+    }
+
+    pub fn fails(&self, path: &str, status: u16, code: i64) {
+        let answer = json!({"error": {"message": "no", "type": "OAuthException", "code": code}});
+        self.says_raw(path, status, answer.to_string());
+    }
+
+    pub fn says_raw(&self, path: &str, status: u16, body: String) {
+        self.told.lock().unwrap().answers.insert(path.to_owned(), (status, body));
+    }
+
+    /// How often a path was asked.
+    pub fn asked(&self, path: &str) -> usize {
+        self.told.lock().unwrap().calls.iter().filter(|call| *call == path).count()
+    }
+}
+
+async fn answer(State(told): State<Arc<Mutex<Told>>>, uri: Uri) -> impl IntoResponse {
+    // `/instagram/v26.0/me/conversations` → `instagram/me/conversations`
+    let mut parts: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
+    if parts.len() > 1 {
+        parts.remove(1);
+    }
+    let path = parts.join("/");
+    let mut told = told.lock().unwrap();
+    told.calls.push(path.clone());
+    let unknown = || {
+        let error = json!({"message": "no", "type": "GraphMethodException", "code": 100, "error_subcode": 33});
+        (400, json!({ "error": error }).to_string())
+    };
+    let (status, body) = told.answers.get(&path).cloned().unwrap_or_else(unknown);
+    (StatusCode::from_u16(status).unwrap(), [("content-type", "application/json")], body)
+}

@@ -1,0 +1,141 @@
+//! One fact, several readings: which is published, and what never comes back.
+
+use serde_json::json;
+use tests::body::{IG, PAGE, body, change, entry, instagram, now, senderless, text};
+
+use super::graph::FakeGraph;
+use super::{ANN, done, kinds, lab, of_kind, plain, post, read_again, rows, told};
+
+fn message_of(mid: &str, created: i64, text: &str) -> serde_json::Value {
+    let created = chrono::DateTime::from_timestamp_millis(created).unwrap();
+    json!({"id": mid, "created_time": created.format("%Y-%m-%dT%H:%M:%S+0000").to_string(),
+           "from": {"id": ANN, "username": "ann"}, "to": {"data": [{"id": IG, "username": "shop"}]}, "message": text})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_twin_corrects_what_graph_told_and_graph_never_corrects_the_twin() {
+    let graph = FakeGraph::start().await;
+    let mut lab = lab(&graph, &[]).await;
+    lab.add_account("instagram", "instagram", IG, "t", &[]).await;
+    // Whole seconds of both clocks agree in the second round, so that nothing but the source differs.
+    for (n, at) in
+        [now() / 1000 * 1000 - 4_563, now() / 1000 * 1000 - 2_000].into_iter().enumerate()
+    {
+        let mid = format!("mid.{n}");
+        graph.says(&format!("instagram/{mid}"), message_of(&mid, at, "hello"));
+        post(&lab, &instagram(senderless(&mid, at + 900))).await;
+        let received = told(&lab, "message.received", 2 * n + 1).await;
+        let event = received.last().unwrap();
+        assert_eq!(
+            (&event["data"]["origin"]["via"], &event["data"]["origin"]["revision"]),
+            (&json!("reconcile"), &json!(0))
+        );
+        assert_eq!(event["data"]["sender_resolution"]["method"], "graph_message");
+        let twin = instagram(text(IG, ANN, &mid, at, "hello"));
+        post(&lab, &twin).await;
+        let received = told(&lab, "message.received", 2 * n + 2).await;
+        let revision = received.last().unwrap();
+        assert_eq!(revision["id"], event["id"]);
+        assert_eq!(
+            (&revision["data"]["origin"]["via"], &revision["data"]["origin"]["revision"]),
+            (&json!("webhook"), &json!(1))
+        );
+        let exact = chrono::DateTime::from_timestamp_millis(at).unwrap();
+        assert_eq!(revision["time"], exact.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+        // Again, in another batch, and with its companion.
+        post(
+            &lab,
+            &body(
+                "instagram",
+                &[entry(
+                    IG,
+                    at + 9,
+                    &[text(IG, ANN, &mid, at, "hello"), senderless(&mid, at + 950)],
+                )],
+            ),
+        )
+        .await;
+    }
+    // Graph tells something else now, and is asked: by a sync.
+    let listed = json!({"data": [{"id": "t1", "updated_time": "2026-11-21T10:00:00+0000",
+        "participants": {"data": [{"id": IG, "username": "shop"}, {"id": ANN, "username": "ann"}]},
+        "messages": {"data": [message_of("mid.0", now() - 60_000, "HELLO?"), message_of("mid.1", now() - 60_000, "HELLO?")]}}]});
+    graph.says("instagram/me/conversations", listed);
+    let (status, answer) = lab.api().post(&format!("/v1/accounts/{IG}/sync"), json!({})).await;
+    assert!(status < 300, "{answer}");
+    told(&lab, "command.done", 1).await;
+    read_again(&mut lab).await;
+    let events = done(&lab).await;
+    assert_eq!(of_kind(&events, "message.received").len(), 4);
+    let row = |text: &str| (ANN.to_owned(), "inbound".to_owned(), Some(text.to_owned()));
+    assert_eq!(rows(&lab).await, [row("hello"), row("hello")]);
+    // What was read back first has come: it counts as unread.
+    assert_eq!(lab.api().conversations().await[0]["unread_count"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_times_of_delivery_the_earliest_wins_whatever_the_order() {
+    let lab = plain().await;
+    lab.add_account("messenger", "facebook", PAGE, "t", &[]).await;
+    let at = now() / 1000 * 1000;
+    let item = json!({"sender": {"id": "7300000000000111"}, "recipient": {"id": PAGE},
+                      "message": {"mid": "m_1", "text": "no time told"}});
+    for (sent_at, revisions) in
+        [(at, 1), (at + 5_000, 1), (at - 5_000, 2), (at - 2_000, 2), (at - 5_000, 2)]
+    {
+        post(&lab, &body("page", &[entry(PAGE, sent_at, std::slice::from_ref(&item))])).await;
+        told(&lab, "message.received", revisions).await;
+        done(&lab).await;
+    }
+    let received = told(&lab, "message.received", 2).await;
+    assert!(received.iter().all(|event| event["data"]["time_approximate"] == true));
+    let earliest = chrono::DateTime::from_timestamp_millis(at - 5_000).unwrap();
+    assert_eq!(received[1]["time"], earliest.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    assert_eq!(received[1]["data"]["origin"]["revision"], 1);
+    assert_eq!(received[0]["id"], received[1]["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_withdrawn_does_not_come_back() {
+    let mut lab = plain().await;
+    lab.add_account("instagram", "instagram", IG, "t", &[]).await;
+    let at = now();
+    post(&lab, &instagram(senderless("mid.1", at))).await;
+    let unresolved = told(&lab, "sender.unresolved", 1).await.remove(0);
+    assert!(unresolved.get("subject").is_none(), "nobody is known: {unresolved}");
+    let methods: Vec<_> = unresolved["data"]["tried"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tried| tried["method"].clone())
+        .collect();
+    let ladder = [
+        "payload",
+        "known_message",
+        "twin",
+        "thread_id",
+        "graph_message",
+        "graph_message_other_host",
+        "conversation_scan",
+    ];
+    assert_eq!(methods, ladder);
+    post(&lab, &instagram(text(IG, ANN, "mid.1", at - 900, "here I am"))).await;
+    let withdrawn = told(&lab, "fact.withdrawn", 1).await.remove(0);
+    let received = told(&lab, "message.received", 1).await.remove(0);
+    assert_eq!(
+        (&withdrawn["data"]["event_id"], &withdrawn["data"]["reason"]),
+        (&unresolved["id"], &json!("superseded"))
+    );
+    assert_eq!(withdrawn["data"]["superseded_by"], received["id"]);
+    post(
+        &lab,
+        &body(
+            "instagram",
+            &[change(IG, at + 60_000, "message_edit", senderless("mid.1", at + 60_000))],
+        ),
+    )
+    .await;
+    read_again(&mut lab).await;
+    let events = done(&lab).await;
+    assert_eq!(kinds(&events), ["sender.unresolved", "message.received", "fact.withdrawn"]);
+}
