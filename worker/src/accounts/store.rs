@@ -14,10 +14,12 @@ use crate::secrets::{Seal, SealError};
 pub enum AccountError {
     /// Contract section 5: an alias that already has events is refused.
     #[error(
-        "`{alias}` already has events as an account of its own: it cannot become an alias of `{account}`; remove `--alias {alias}`"
+        "`{alias}` already has events as an account of its own: it cannot stand for `{account}`; leave out `{option} {alias}`"
     )]
     AliasHasEvents {
-        /// The alias.
+        /// `--alias` or `--page-id`.
+        option: &'static str,
+        /// The alias or Page id.
         alias: String,
         /// The account it was to belong to.
         account: AccountId,
@@ -209,6 +211,9 @@ impl AccountStore {
                 owner: AccountId::new(row.try_get::<String, _>("owner")?),
             });
         }
+        // A Page id in a webhook stands for the account like an alias.
+        let page = new.page_id.iter().filter(|page| **page != new.id.as_str());
+        let names: Vec<&String> = new.aliases.iter().chain(page).collect();
         // What came for it before it was an account or an alias is `webhook.unrecognized`: no event of its own.
         let with_events: Option<String> = sqlx::query_scalar(
             "select t.alias from unnest($2::text[]) as t (alias)
@@ -218,13 +223,12 @@ impl AccountStore {
               limit 1",
         )
         .bind(new.channel.as_str())
-        .bind(&new.aliases)
+        .bind(&names)
         .fetch_optional(&mut *conn)
         .await?;
-        match with_events {
-            Some(alias) => Err(AccountError::AliasHasEvents { alias, account: new.id.clone() }),
-            None => Ok(()),
-        }
+        let Some(alias) = with_events else { return Ok(()) };
+        let option = if new.aliases.contains(&alias) { "--alias" } else { "--page-id" };
+        Err(AccountError::AliasHasEvents { option, alias, account: new.id.clone() })
     }
 
     /// All accounts, without tokens.
