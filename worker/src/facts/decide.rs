@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use schemas::facts::WithdrawReason;
 use schemas::{Event, EventId, Fact, Kind, Timestamp};
 
 use super::digest::{Digest, digest};
@@ -25,9 +26,14 @@ pub struct Stored {
 impl Stored {
     /// What `worker.facts` keeps of a published event.
     pub fn of(event: &Event) -> Self {
+        Self::with(event, digest(event))
+    }
+
+    /// The same, where its digest is known.
+    fn with(event: &Event, digest: Digest) -> Self {
         Self {
             revision: event.revision(),
-            digest: digest(event),
+            digest,
             rank: event.data.origin.via.rank(),
             time: event.time,
             time_approximate: event.data.time_approximate,
@@ -76,8 +82,13 @@ pub fn decide(drafts: Vec<Draft>, mut known: Known) -> Decision {
     let mut decision = Decision::default();
     for mut draft in drafts {
         let digest = digest(&draft.event);
-        if let Fact::FactWithdrawn(withdrawal) = &draft.event.data.fact {
-            known.withdrawn.insert(withdrawal.event_id.clone());
+        if let Fact::FactWithdrawn(withdrawal) = &draft.event.data.fact
+            && !known.withdrawn.insert(withdrawal.event_id.clone())
+            && withdrawal.reason != WithdrawReason::Erased
+        {
+            // Withdrawn is withdrawn: by what it was superseded first is nothing to correct.
+            decision.known.push(draft);
+            continue;
         }
         match verdict(&draft.event, &digest, &known) {
             Verdict::Publish { revision, time } => {
@@ -87,7 +98,7 @@ pub fn decide(drafts: Vec<Draft>, mut known: Known) -> Decision {
                     .facts
                     .entry(draft.event.id.clone())
                     .or_default()
-                    .push(Stored::of(&draft.event));
+                    .push(Stored::with(&draft.event, digest));
                 decision.publish.push(Planned { draft, digest });
             }
             Verdict::Known => decision.known.push(draft),
@@ -154,7 +165,7 @@ const fn says_less(fact: &Fact) -> bool {
 #[cfg(test)]
 mod tests {
     use schemas::event::Origin;
-    use schemas::facts::{ContactDiscovered, Message, WithdrawReason};
+    use schemas::facts::{ContactDiscovered, Message};
     use schemas::{Channel, Via};
 
     use super::*;
@@ -271,6 +282,18 @@ mod tests {
         let decision = decide(vec![withdrawal.clone(), fact, withdrawal], Known::default());
         assert_eq!(decision.publish.len(), 1);
         assert_eq!((decision.refused.len(), decision.known.len()), (1, 1));
+        // Another reason for the same withdrawal says nothing new, unless it is the erasure.
+        let stored: Vec<Stored> =
+            decision.publish.iter().map(|planned| Stored::of(&planned.draft.event)).collect();
+        let again = |reason: WithdrawReason| {
+            let mut draft = decision.publish[0].draft.clone();
+            let Fact::FactWithdrawn(body) = &mut draft.event.data.fact else { panic!("{draft:?}") };
+            (body.reason, body.superseded_by) = (reason, Some(EventId::from("evt_2")));
+            let withdrawn = HashSet::from([body.event_id.clone()]);
+            let facts = HashMap::from([(draft.event.id.clone(), stored.clone())]);
+            decide(vec![draft], Known { facts, withdrawn }).publish.len()
+        };
+        assert_eq!((again(WithdrawReason::Superseded), again(WithdrawReason::Erased)), (0, 1));
     }
 
     #[test]

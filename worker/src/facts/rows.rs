@@ -41,6 +41,10 @@ pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<K
             .or_default()
             .push(stored);
     }
+    ids.extend(drafts.iter().filter_map(|draft| match &draft.event.data.fact {
+        Fact::FactWithdrawn(body) => Some(body.event_id.as_str()),
+        _ => None,
+    }));
     let rows = sqlx::query("select event_id from worker.withdrawn where event_id = any($1)")
         .bind(&ids)
         .fetch_all(&mut *conn)
