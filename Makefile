@@ -47,7 +47,7 @@ bench: setup ## measure, with optimisations
 	cargo bench --workspace
 
 soak: build ## the tests that take long
-	cargo test --workspace --tests -- --ignored soak
+	cargo test -p tests --test long -- --include-ignored
 
 clean: ## build results, fetched programs, and the data of `make run`
 	@deploy/dev/clean.sh

@@ -81,7 +81,10 @@ pub async fn serve(
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(64 << 10)
-            .serve_connection(TokioIo::new(CutWhenStalled::new(stream, STALLED)), TowerToHyperService::new(router.clone()));
+            .serve_connection(
+                TokioIo::new(CutWhenStalled::new(stream, STALLED)),
+                TowerToHyperService::new(router.clone()),
+            );
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // Errors here are the client's: cut connections, malformed heads.

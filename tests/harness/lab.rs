@@ -233,6 +233,48 @@ impl Lab {
         running.child.kill().await.unwrap();
     }
 
+    /// Postgres asks for no password from now on. In a debug build the handshake costs a tenth of a second of CPU, which matters where
+    /// processes start again and again.
+    pub async fn trust(&self) {
+        let file: String = sqlx::query_scalar("show hba_file").fetch_one(&self.pool).await.unwrap();
+        std::fs::write(file, "host all all 127.0.0.1/32 trust\n").unwrap();
+        sqlx::query("select pg_reload_conf()").execute(&self.pool).await.unwrap();
+    }
+
+    /// Starts a process that will die at these failpoints ([`runtime::failpoint`]).
+    pub async fn run_to_die(&mut self, role: Role, failpoints: &str) {
+        self.set(runtime::failpoint::ENV, failpoints);
+        self.run(role).await;
+        self.settings.remove(runtime::failpoint::ENV);
+    }
+
+    /// Waits for a process to kill itself; `false`: it still runs. A process that ended in any other way is a failure.
+    pub async fn died(&mut self, role: Role, within: Duration) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let running = self.roles.get_mut(&(role, 0)).expect("the role runs");
+        let Ok(status) = tokio::time::timeout(within, running.child.wait()).await else {
+            return false;
+        };
+        let status = status.unwrap();
+        assert_eq!(status.signal(), Some(9), "{} ended: {status}", role.name());
+        self.roles.remove(&(role, 0));
+        true
+    }
+
+    /// The leases of a role that is dead lapse now: a test need not wait for what only the clock would do.
+    pub async fn lapse(&self, role: Role) {
+        let sql = match role {
+            Role::Worker => {
+                "update worker.leases set expires_at = clock_timestamp() - interval '1 second'"
+            }
+            Role::Projector => {
+                "update inbox_v1.leases set expires_at = clock_timestamp() - interval '1 second'"
+            }
+            Role::Ingest | Role::Api => return,
+        };
+        sqlx::query(sql).execute(&self.pool).await.unwrap();
+    }
+
     /// SIGTERM; the exit code, or `None` where it did not end within 12 s.
     pub async fn stop(&mut self, role: Role) -> Option<i32> {
         let mut running = self.roles.remove(&(role, 0)).expect("the role runs");

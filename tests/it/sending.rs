@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 use simulator::{CallKind, Fault, FaultRule, Usage};
 use tests::crowd::{self, Shop, all_ended, ask, audit};
 use tests::lab::signal;

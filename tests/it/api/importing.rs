@@ -98,4 +98,12 @@ async fn an_account_is_imported_as_a_whole_and_says_how_much() {
     assert_eq!((status, &again["status"]), (200, &json!("done")));
     assert_eq!(api.conversations().await.len(), 30);
     is_problem(&api.post("/v1/accounts/404/sync", json!({})).await, 404, "not_found");
+    // They wrote within the day, so they can be answered.
+    let (ours, theirs) = (&conversations[0], &conversations[0]["contact"]["id"]);
+    assert!(ours["window_expires_at"].is_string(), "{ours}");
+    let path = format!("/v1/conversations/{}/messages?wait=20s", ours["id"].as_str().unwrap());
+    let (status, sent) = api.post_once(&path, "k", json!({"text": "Still interested?"})).await;
+    assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");
+    let person = lab.simulator.person(theirs.as_str().unwrap()).unwrap();
+    assert_eq!(person.texts_received(), ["Still interested?"]);
 }

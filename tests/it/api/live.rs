@@ -4,27 +4,31 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::body::{IG, PAGE, now, text};
-use tests::cable::Cable;
 use tests::{Api, Lab, Role, eventually};
 
+use super::outages::through_cable;
 use super::{is_problem, lab, person, webhook, with_token, written};
 
 /// One server-sent event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Sent {
-    id: Option<u64>,
+pub(super) struct Sent {
+    pub(super) id: Option<u64>,
     kind: String,
     data: String,
 }
 
 /// A client that listens.
-struct Listener {
+pub(super) struct Listener {
     answer: reqwest::Response,
     rest: String,
 }
 
 impl Listener {
-    async fn open(api: &Api, query: &str, last: Option<u64>) -> Result<Self, (u16, Value)> {
+    pub(super) async fn open(
+        api: &Api,
+        query: &str,
+        last: Option<u64>,
+    ) -> Result<Self, (u16, Value)> {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut request = http.get(format!("{}/v1/live{query}", api.url)).bearer_auth(&api.token);
         if let Some(last) = last {
@@ -68,7 +72,7 @@ impl Listener {
     }
 
     /// Everything up to this position.
-    async fn up_to(&mut self, position: u64) -> Vec<Sent> {
+    pub(super) async fn up_to(&mut self, position: u64) -> Vec<Sent> {
         let mut all = Vec::new();
         while all.last().is_none_or(|sent: &Sent| sent.id.unwrap() < position) {
             all.push(self.soon().await);
@@ -78,7 +82,7 @@ impl Listener {
 }
 
 /// What is in the stream after `position`.
-async fn stored(lab: &Lab, position: u64) -> Vec<Sent> {
+pub(super) async fn stored(lab: &Lab, position: u64) -> Vec<Sent> {
     let messages = lab.messages("INBOX_EVENTS").await;
     let all = messages.iter().map(|message| {
         let data = std::str::from_utf8(&message.payload).unwrap().to_owned();
@@ -240,13 +244,9 @@ async fn a_client_of_an_api_that_does_not_see_postgres_yet_misses_nothing() {
     .await;
     lab.settled().await;
     let expected = stored(&lab, 0).await;
-    let direct = lab.settings["DATABASE_URL"].clone();
-    let mut url = url::Url::parse(&direct).unwrap();
-    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap();
-    let cable = Cable::to(server).await;
+    let (cable, url) = through_cable(&lab.settings["DATABASE_URL"]).await;
     cable.cut();
-    url.set_port(Some(cable.address().port())).unwrap();
-    lab.set("DATABASE_URL", url.as_str());
+    lab.set("DATABASE_URL", &url);
     lab.run(Role::Api).await;
     let api = lab.api();
     // NATS is seen, Postgres is not: either it is refused, or it gets everything later.

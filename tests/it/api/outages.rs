@@ -8,6 +8,7 @@ use tests::body::IG;
 use tests::cable::Cable;
 use tests::{Api, Lab, Role, eventually};
 
+use super::live::{Listener, stored};
 use super::{conversation_of, is_problem, lab, lab_without_accounts, written};
 
 /// What an answer was, and how long it took.
@@ -73,30 +74,37 @@ async fn without_postgres_every_answer_is_a_quick_503() {
     assert!([200, 202].contains(&status), "{status}");
 }
 
-/// The api alone sees Postgres through a cable.
-async fn with_cable() -> (Lab, Cable) {
+/// A cable to the server of a URL, and the URL through it.
+pub(super) async fn through_cable(url: &str) -> (Cable, String) {
+    let mut url = url::Url::parse(url).unwrap();
+    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap();
+    let cable = Cable::to(server).await;
+    url.set_port(Some(cable.address().port())).unwrap();
+    (cable, url.to_string())
+}
+
+/// The api alone sees a server through a cable.
+async fn with_cable(variable: &str) -> (Lab, Cable) {
     let mut lab = Lab::start().await;
     super::set_tokens(&mut lab);
     for role in [Role::Ingest, Role::Worker, Role::Projector] {
         lab.run(role).await;
     }
-    let direct = lab.settings["DATABASE_URL"].clone();
-    let mut url = url::Url::parse(&direct).unwrap();
-    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap();
-    let cable = Cable::to(server).await;
-    url.set_port(Some(cable.address().port())).unwrap();
-    lab.set("DATABASE_URL", url.as_str());
+    let direct = lab.settings[variable].clone();
+    let (cable, url) = through_cable(&direct).await;
+    lab.set(variable, &url);
     lab.run(Role::Api).await;
-    lab.set("DATABASE_URL", &direct);
+    lab.set(variable, &direct);
     for role in Role::ALL {
         lab.ready(role).await;
     }
+    lab.simulator.set_webhook_url(url::Url::parse(&lab.url(Role::Ingest)).unwrap());
     (lab, cable)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_postgres_that_says_nothing_is_noticed_too() {
-    let (lab, cable) = with_cable().await;
+    let (lab, cable) = with_cable("DATABASE_URL").await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let id = written(&lab, IG, 1, "hello").await;
     let api = lab.api();
@@ -219,4 +227,43 @@ async fn views_may_get_more_columns_while_the_api_runs() {
         let after = futures::future::join_all(paths.iter().map(|path| api.get(path))).await;
         assert_eq!(after, before);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nats_that_says_nothing_repeats_and_loses_nothing() {
+    let (lab, cable) = with_cable("NATS_URL").await;
+    let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    lab.add_account("instagram", "instagram", IG, &account.token(), &[]).await;
+    let api = lab.api();
+    let ann = account.person("Ann Berg");
+    ann.says("hello").accepted().await.unwrap();
+    let id = conversation_of(&lab, IG, ann.id()).await;
+    lab.settled().await;
+    let head = lab.last_sequence("INBOX_EVENTS").await;
+    let mut listener = Listener::open(&api, "", None).await.unwrap();
+    cable.freeze();
+    let path = format!("/v1/conversations/{id}/messages");
+    let (answer, took) = timed(api.post_once(&path, "k", json!({"text": "once"}))).await;
+    is_problem(&answer, 503, "unavailable");
+    assert!(took < Duration::from_secs(7), "{took:?}");
+    ann.says("are you there?").accepted().await.unwrap();
+    lab.settled().await;
+    let ((status, page), took) = timed(api.get(&path)).await;
+    assert!(status == 200 && took < Duration::from_secs(1), "{status} {took:?}");
+    assert_eq!(page["messages"][0]["text"], "are you there?");
+    eventually("it is not ready", Duration::from_secs(20), async || {
+        let ready = api.http.get(format!("{}/readyz", api.url)).send().await.unwrap();
+        if ready.status() == 503 { Ok(()) } else { Err("ready".to_owned()) }
+    })
+    .await;
+    cable.mend();
+    lab.ready(Role::Api).await;
+    let again = format!("{path}?wait=20s");
+    let (status, sent) = api.post_once(&again, "k", json!({"text": "once"})).await;
+    assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");
+    lab.settled().await;
+    assert_eq!(ann.texts_received(), ["once"]);
+    let expected = stored(&lab, head).await;
+    assert!(expected.len() >= 2);
+    assert_eq!(listener.up_to(expected.last().unwrap().id.unwrap()).await, expected);
 }

@@ -158,7 +158,7 @@ async fn an_unknown_account_of_any_name_is_told_on_a_safe_subject_and_kept() {
         post(&lab, &body("instagram", &[entry])).await;
     }
     // A thousand and twenty-five bytes are no id.
-    post(&lab, &body("page", &[entry(&"1".repeat(1025), at, &[item.clone()])])).await;
+    post(&lab, &body("page", &[entry(&"1".repeat(1025), at, std::slice::from_ref(&item))])).await;
     let events = told(&lab, "webhook.unrecognized", ids.len() + 1).await;
     done(&lab).await;
     let mut seen: Vec<(String, String)> = events

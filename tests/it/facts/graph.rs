@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 struct Told {
     answers: HashMap<String, (u16, String)>,
     calls: Vec<String>,
+    hangs: Vec<String>,
 }
 
 /// Answers by `host/path`, such as `instagram/me/conversations`; to everything else "object does not exist" (100/33).
@@ -48,9 +49,19 @@ impl FakeGraph {
         self.told.lock().unwrap().answers.insert(path.to_owned(), (status, body));
     }
 
+    /// Never answers what is asked below this path.
+    pub fn hangs(&self, path: &str) {
+        self.told.lock().unwrap().hangs.push(path.to_owned());
+    }
+
     /// How often a path was asked.
     pub fn asked(&self, path: &str) -> usize {
         self.told.lock().unwrap().calls.iter().filter(|call| *call == path).count()
+    }
+
+    /// How often anything below a path was asked.
+    pub fn asked_below(&self, path: &str) -> usize {
+        self.told.lock().unwrap().calls.iter().filter(|call| call.starts_with(path)).count()
     }
 }
 
@@ -61,8 +72,15 @@ async fn answer(State(told): State<Arc<Mutex<Told>>>, uri: Uri) -> impl IntoResp
         parts.remove(1);
     }
     let path = parts.join("/");
-    let mut told = told.lock().unwrap();
-    told.calls.push(path.clone());
+    let hangs = {
+        let mut told = told.lock().unwrap();
+        told.calls.push(path.clone());
+        told.hangs.iter().any(|below| path.starts_with(below))
+    };
+    if hangs {
+        std::future::pending::<()>().await;
+    }
+    let told = told.lock().unwrap();
     let unknown = || {
         let error = json!({"message": "no", "type": "GraphMethodException", "code": 100, "error_subcode": 33});
         (400, json!({ "error": error }).to_string())

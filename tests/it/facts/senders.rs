@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::body::{IG, PAGE, echo, instagram, now, senderless, text};
+use tests::body::{IG, PAGE, body, echo, entry, instagram, now, senderless, text};
 use tests::{Lab, eventually};
 
 use super::graph::FakeGraph;
@@ -292,4 +292,44 @@ async fn an_edit_without_a_sender_is_told_by_its_message_or_waits_visibly() {
     told(&lab, "message.edited", 3).await;
     told(&lab, "fact.withdrawn", 1).await;
     done(&lab).await;
+}
+
+/// Senders and profiles of one account are looked for although Graph answers nothing about another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_graph_of_one_account_holds_up_no_other() {
+    let graph = FakeGraph::start().await;
+    let lab = shop(&graph, &[]).await;
+    let slow = "17841400000000999";
+    lab.add_account("instagram", "instagram", slow, "t", &[]).await;
+    graph.hangs("instagram/mid.slow");
+    graph.hangs("instagram/99");
+    let at = now();
+    let hints: Vec<Value> = (0..100).map(|n| senderless(&format!("mid.slow.{n}"), at)).collect();
+    let people: Vec<Value> = (0..100)
+        .map(|n| text(slow, &format!("99000000000{n:05}"), &format!("mid.{n}"), at, "hi"))
+        .collect();
+    post(&lab, &body("instagram", &[entry(slow, at, &hints), entry(slow, at, &people)])).await;
+    eventually("the slow ones are under way", Duration::from_secs(10), async || {
+        let asked = graph.asked_below("instagram/mid.slow").min(graph.asked_below("instagram/99"));
+        if asked > 0 { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    // A worker that died would not keep them from others for long.
+    let claimed: i64 = sqlx::query_scalar(
+        "select count(*) from worker.waiting where claimed_until > clock_timestamp() + interval '30 seconds'",
+    )
+    .fetch_one(lab.pool())
+    .await
+    .unwrap();
+    assert_eq!(claimed, 0);
+    let found = told_by_graph("mid.quick", party(ANN, "ann"), party(IG, "shop"), "quick");
+    graph.says("instagram/mid.quick", found);
+    graph.says(&format!("instagram/{ANN}"), json!({"name": "Ann Berg", "id": ANN}));
+    post(&lab, &instagram(senderless("mid.quick", at))).await;
+    eventually("Ann is known by name", Duration::from_secs(6), async || {
+        let conversations = lab.api().conversations().await;
+        let named = |one: &Value| one["contact"]["name"] == "Ann Berg";
+        if conversations.iter().any(named) { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
 }

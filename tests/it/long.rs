@@ -1,0 +1,17 @@
+//! What takes long: faults, load, clusters, failpoints, every sentence of the contract. `make soak` runs it.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+mod api;
+mod aside;
+mod cable;
+mod chaos;
+mod cluster;
+mod converge;
+mod facts;
+mod failpoints;
+mod kinds;
+mod operate;
+mod order;
+mod overload;
+mod sending;
+mod traces;
