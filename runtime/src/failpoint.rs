@@ -102,7 +102,7 @@ const fn point(name: &'static str, role: &'static str) -> Point {
     Point { name, role }
 }
 
-/// Marks a place; the name must be in [`POINTS`](crate::failpoint::POINTS).
+/// Marks a place; the name must be in `failpoint::POINTS`.
 #[macro_export]
 macro_rules! failpoint {
     ($name:literal) => {

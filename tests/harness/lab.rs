@@ -241,7 +241,7 @@ impl Lab {
         sqlx::query("select pg_reload_conf()").execute(&self.pool).await.unwrap();
     }
 
-    /// Starts a process that will die at these failpoints ([`runtime::failpoint`]).
+    /// Starts a process that will die at these failpoints (`runtime::failpoint`).
     pub async fn run_to_die(&mut self, role: Role, failpoints: &str) {
         self.set(runtime::failpoint::ENV, failpoints);
         self.run(role).await;
