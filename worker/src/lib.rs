@@ -15,6 +15,7 @@ pub mod inbound;
 pub mod reply;
 pub mod resolve;
 pub mod secrets;
+mod shares;
 
 use std::time::Duration;
 

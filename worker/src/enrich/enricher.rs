@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use schemas::{AccountId, Channel};
 use tokio_util::sync::CancellationToken;
 
 use super::freshness::Answer;
@@ -12,12 +14,15 @@ use crate::accounts::{AccountError, AccountStore};
 use crate::config::Waits;
 use crate::facts::{FactError, FactStore};
 use crate::graph::{Graph, Host};
+use crate::shares::Shares;
 
 const POLL: Duration = Duration::from_millis(250);
-/// One Graph call and one publish; a worker that dies holds a person this long.
-const CLAIM: Duration = Duration::from_secs(60);
+/// What a claim lasts beyond the one Graph call: to publish what was read. A worker that dies holds a person so long.
+const PUBLISH: Duration = Duration::from_secs(12);
 /// People asked about at once, per process.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
+/// Of one account.
+const SHARE: i64 = 4;
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// Reads profiles of people who wrote.
@@ -55,10 +60,15 @@ impl Enricher {
     pub async fn run(&self, shutdown: CancellationToken) {
         let work = async {
             let mut backoff = runtime::retry::Backoff::new(POLL, Duration::from_secs(10));
+            let mut reads = FuturesUnordered::new();
+            let mut under_way = Shares::default();
             while !shutdown.is_cancelled() {
-                let pause = match self.once().await {
-                    Ok(done) if done == AT_ONCE => continue,
-                    Ok(_) => {
+                let pause = match self.claim(&under_way).await {
+                    Ok(due) => {
+                        for claimed in due {
+                            under_way.begin(claimed.channel, &claimed.account_id);
+                            reads.push(self.guarded(claimed));
+                        }
                         backoff.reset();
                         POLL
                     }
@@ -72,8 +82,10 @@ impl Enricher {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = tokio::time::sleep(pause) => {}
+                    Some((channel, account)) = reads.next() => under_way.end(channel, &account),
                 }
             }
+            while reads.next().await.is_some() {}
         };
         let deadline = async {
             shutdown.cancelled().await;
@@ -88,29 +100,29 @@ impl Enricher {
         }
     }
 
-    /// Reads what is due now, at most `AT_ONCE` profiles; tells how many there were.
-    ///
-    /// # Errors
-    /// When nothing can be claimed: of the database.
-    pub async fn once(&self) -> sqlx::Result<usize> {
-        let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-        let due = queue::claim(self.facts.pool(), &self.owner, CLAIM, limit).await?;
-        let count = due.len();
-        futures::stream::iter(due)
-            .for_each_concurrent(AT_ONCE, |claimed| self.guarded(claimed))
-            .await;
-        Ok(count)
+    /// Claims what is due and fits beside what is under way.
+    async fn claim(&self, under_way: &Shares) -> sqlx::Result<Vec<Claimed>> {
+        let room = AT_ONCE.saturating_sub(under_way.count());
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let room = i64::try_from(room).unwrap_or(i64::MAX);
+        let lease = self.waits.graph_timeout + PUBLISH;
+        queue::claim(self.facts.pool(), &self.owner, lease, room, SHARE, under_way).await
     }
 
-    async fn guarded(&self, claimed: Claimed) {
-        let Err(error) = self.read(&claimed).await else { return };
-        let error = anyhow::Error::from(error);
-        tracing::warn!(account.id = %claimed.account_id, error = format!("{error:#}"), "Reading a profile is put off");
-        let delay =
-            runtime::retry::delay(self.waits.retry_min, self.waits.retry_max, 2, rand::random());
-        if let Err(error) = queue::put_off(self.facts.pool(), &claimed, delay).await {
-            tracing::warn!(%error, "The claim on a profile lapses by itself");
+    /// A failure of one read is its own: it is put off and the others go on. Answers with its account.
+    async fn guarded(&self, claimed: Claimed) -> (Channel, AccountId) {
+        if let Err(error) = self.read(&claimed).await {
+            let error = anyhow::Error::from(error);
+            tracing::warn!(account.id = %claimed.account_id, error = format!("{error:#}"), "Reading a profile is put off");
+            let (min, max) = (self.waits.retry_min, self.waits.retry_max);
+            let delay = runtime::retry::delay(min, max, 2, rand::random());
+            if let Err(error) = queue::put_off(self.facts.pool(), &claimed, delay).await {
+                tracing::warn!(%error, "The claim on a profile lapses by itself");
+            }
         }
+        (claimed.channel, claimed.account_id)
     }
 
     async fn read(&self, claimed: &Claimed) -> Result<(), EnrichError> {

@@ -6,6 +6,7 @@ use schemas::{AccountId, Channel, ContactId, Timestamp};
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::freshness::{Answer, Next};
+use crate::shares::Shares;
 
 /// A person whose profile is to be read now.
 #[derive(Clone, Debug)]
@@ -18,23 +19,29 @@ pub(super) struct Claimed {
     pub(super) digest: Option<Vec<u8>>,
 }
 
-/// Claims up to `limit` people of active accounts for `owner` for `lease`.
+/// Claims up to `limit` people of active accounts for `owner` for `lease`, of each account as many as its `share` is not used up by.
 pub(super) async fn claim(
     pool: &PgPool,
     owner: &str,
     lease: Duration,
     limit: i64,
+    share: i64,
+    under_way: &Shares,
 ) -> sqlx::Result<Vec<Claimed>> {
+    let (channels, accounts, counts) = under_way.columns();
     let rows = sqlx::query(
         "with due as (
              select c.channel, c.account_id, c.contact_id
-               from worker.contacts c
-              where c.due_at <= clock_timestamp()
-                and (c.claimed_until is null or c.claimed_until < clock_timestamp())
-                and exists (select 1 from worker.accounts a
-                             where a.channel = c.channel and a.id = c.account_id and a.state = 'active')
+               from worker.accounts a
+               left join unnest($5::text[], $6::text[], $7::bigint[]) as b (channel, id, under_way) using (channel, id)
+              cross join lateral (
+                    select channel, account_id, contact_id, due_at from worker.contacts
+                     where channel = a.channel and account_id = a.id and due_at <= clock_timestamp()
+                       and (claimed_until is null or claimed_until < clock_timestamp())
+                     order by due_at limit greatest($4 - coalesce(b.under_way, 0), 0)
+                       for update skip locked) c
+              where a.state = 'active'
               order by c.due_at limit $3
-                for update of c skip locked
          )
          update worker.contacts c
             set claimed_by = $1, claimed_until = clock_timestamp() + make_interval(secs => $2)
@@ -45,6 +52,10 @@ pub(super) async fn claim(
     .bind(owner)
     .bind(lease.as_secs_f64())
     .bind(limit)
+    .bind(share)
+    .bind(channels)
+    .bind(accounts)
+    .bind(counts)
     .fetch_all(pool)
     .await?;
     rows.iter()

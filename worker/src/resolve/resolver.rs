@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use schemas::{Event, Timestamp};
+use futures::stream::FuturesUnordered;
+use schemas::{AccountId, Channel, Event, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -20,13 +21,16 @@ use crate::enrich::wants::{self, Want};
 use crate::facts::{Draft, FactError, FactStore, ids};
 use crate::graph::{Class, Graph};
 use crate::secrets::{Seal, SealError};
+use crate::shares::Shares;
 
 /// How often the room is looked at.
 const POLL: Duration = Duration::from_millis(250);
-/// A pass is at most a dozen Graph calls; a worker that dies holds its items this long.
-const CLAIM: Duration = Duration::from_secs(180);
+/// A worker that dies holds its items this long; one that lives renews its claims.
+const CLAIM: Duration = Duration::from_secs(20);
 /// Items worked on at once, per process.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
+/// Of one account: more would only wait for each other at Graph.
+const SHARE: i64 = 4;
 /// How long passes that are under way may go on after a signal.
 const DRAIN: Duration = Duration::from_secs(8);
 const COUNT_EVERY: Duration = Duration::from_secs(5);
@@ -74,15 +78,19 @@ impl Resolver {
             let mut backoff = runtime::retry::Backoff::new(POLL, Duration::from_secs(10));
             let mut bell = Bell::new(self.facts.pool().clone());
             let mut counted: Option<std::time::Instant> = None;
+            let mut passes = FuturesUnordered::new();
+            let mut under_way = Shares::default();
             while !shutdown.is_cancelled() {
                 if counted.is_none_or(|at| COUNT_EVERY <= at.elapsed()) {
                     counted = Some(std::time::Instant::now());
                     self.count().await;
                 }
-                let pause = match self.once().await {
-                    // A full round: more is probably due.
-                    Ok(done) if done == AT_ONCE => continue,
-                    Ok(_) => {
+                let pause = match self.claim(&under_way).await {
+                    Ok(due) => {
+                        for claimed in due {
+                            under_way.begin(claimed.item.channel, &claimed.item.account_id);
+                            passes.push(self.guarded(claimed));
+                        }
                         backoff.reset();
                         POLL
                     }
@@ -96,8 +104,10 @@ impl Resolver {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = bell.wait(pause) => {}
+                    Some((channel, account)) = passes.next() => under_way.end(channel, &account),
                 }
             }
+            while passes.next().await.is_some() {}
         };
         let deadline = async {
             shutdown.cancelled().await;
@@ -112,33 +122,35 @@ impl Resolver {
         }
     }
 
-    /// Goes over what is due now, at most `AT_ONCE` items; tells how many there were.
-    ///
-    /// # Errors
-    /// When nothing can be claimed: of the database.
-    pub async fn once(&self) -> sqlx::Result<usize> {
-        let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-        let due = rows::claim(self.facts.pool(), &self.owner, CLAIM, limit).await?;
-        let count = due.len();
-        futures::stream::iter(due)
-            .for_each_concurrent(AT_ONCE, |claimed| self.guarded(claimed))
-            .await;
-        Ok(count)
+    /// Claims what is due and fits beside what is under way.
+    async fn claim(&self, under_way: &Shares) -> sqlx::Result<Vec<Claimed>> {
+        let room = AT_ONCE.saturating_sub(under_way.count());
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let room = i64::try_from(room).unwrap_or(i64::MAX);
+        rows::claim(self.facts.pool(), &self.owner, CLAIM, room, SHARE, under_way).await
     }
 
-    /// A failure of one item is its own: it is put off and the others go on.
-    async fn guarded(&self, claimed: Claimed) {
-        let span = tracing::info_span!("resolve", account.id = %claimed.item.account_id);
-        runtime::telemetry::continue_trace(&span, claimed.item.traceparent.as_deref());
-        let Err(error) = self.pass(&claimed).instrument(span).await else { return };
-        let account = &claimed.item.account_id;
-        let error = anyhow::Error::from(error);
-        tracing::warn!(account.id = %account, message.id = %claimed.item.message_id, error = format!("{error:#}"), "A look-up is put off");
-        let delay =
-            runtime::retry::delay(self.waits.retry_min, self.waits.retry_max, 1, rand::random());
-        if let Err(error) = rows::put_off(self.facts.pool(), &claimed, delay).await {
-            tracing::warn!(%error, "The claim on a waiting item lapses by itself");
+    /// A failure of one item is its own: it is put off and the others go on. Answers with its account.
+    async fn guarded(&self, claimed: Claimed) -> (Channel, AccountId) {
+        let item = &claimed.item;
+        let span = tracing::info_span!("resolve", account.id = %item.account_id);
+        runtime::telemetry::continue_trace(&span, item.traceparent.as_deref());
+        let outcome = tokio::select! {
+            outcome = self.pass(&claimed).instrument(span) => outcome,
+            never = rows::keep(self.facts.pool(), &self.owner, item, CLAIM) => match never {},
+        };
+        if let Err(error) = outcome {
+            let error = anyhow::Error::from(error);
+            tracing::warn!(account.id = %item.account_id, message.id = %item.message_id, error = format!("{error:#}"), "A look-up is put off");
+            let (min, max) = (self.waits.retry_min, self.waits.retry_max);
+            let delay = runtime::retry::delay(min, max, 1, rand::random());
+            if let Err(error) = rows::put_off(self.facts.pool(), &claimed, delay).await {
+                tracing::warn!(%error, "The claim on a waiting item lapses by itself");
+            }
         }
+        (item.channel, item.account_id.clone())
     }
 
     async fn count(&self) {

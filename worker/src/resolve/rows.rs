@@ -1,5 +1,6 @@
 //! Claims on `worker.waiting` and what is written back, so that any number of workers share the room.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,6 +12,7 @@ use sqlx::{PgConnection, PgPool, Row};
 
 use super::evidence::{Author, Item, Method, State};
 use crate::facts::Direction;
+use crate::shares::Shares;
 
 /// A claimed item.
 #[derive(Clone, Debug)]
@@ -20,20 +22,32 @@ pub(super) struct Claimed {
     due_at: DateTime<Utc>,
 }
 
-/// Claims up to `limit` due items for `owner` for `lease`.
+/// Claims up to `limit` due items for `owner` for `lease`, of each account as many as its `share` is not used up by. New items come before
+/// those that are tried again.
 pub(super) async fn claim(
     pool: &PgPool,
     owner: &str,
     lease: Duration,
     limit: i64,
+    share: i64,
+    under_way: &Shares,
 ) -> sqlx::Result<Vec<Claimed>> {
+    let (channels, accounts, counts) = under_way.columns();
     let rows = sqlx::query(
         "with due as (
-             select channel, account_id, message_id, num_edit from worker.waiting
-              where state <> 'resolved' and due_at <= clock_timestamp()
-                and (claimed_until is null or claimed_until < clock_timestamp())
-              order by due_at limit $3
-                for update skip locked
+             select w.channel, w.account_id, w.message_id, w.num_edit
+               from (select distinct channel, account_id from worker.waiting
+                      where state <> 'resolved' and due_at <= clock_timestamp()) a
+               left join unnest($5::text[], $6::text[], $7::bigint[]) as b (channel, account_id, under_way)
+                 using (channel, account_id)
+              cross join lateral (
+                    select channel, account_id, message_id, num_edit, due_at from worker.waiting
+                     where channel = a.channel and account_id = a.account_id
+                       and state <> 'resolved' and due_at <= clock_timestamp()
+                       and (claimed_until is null or claimed_until < clock_timestamp())
+                     order by attempts > 0, due_at limit greatest($4 - coalesce(b.under_way, 0), 0)
+                       for update skip locked) w
+              order by w.due_at limit $3
          )
          update worker.waiting w
             set claimed_by = $1, claimed_until = clock_timestamp() + make_interval(secs => $2)
@@ -48,9 +62,35 @@ pub(super) async fn claim(
     .bind(owner)
     .bind(lease.as_secs_f64())
     .bind(limit)
+    .bind(share)
+    .bind(channels)
+    .bind(accounts)
+    .bind(counts)
     .fetch_all(pool)
     .await?;
     rows.iter().map(read).collect()
+}
+
+/// Renews a claim of `owner` for as long as it is polled. While the database cannot be asked nothing can be written either.
+pub(super) async fn keep(pool: &PgPool, owner: &str, item: &Item, lease: Duration) -> Infallible {
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        let renewed = sqlx::query(
+            "update worker.waiting set claimed_until = clock_timestamp() + make_interval(secs => $6)
+              where channel = $1 and account_id = $2 and message_id = $3 and num_edit = $4 and claimed_by = $5",
+        )
+        .bind(item.channel.as_str())
+        .bind(item.account_id.as_str())
+        .bind(item.message_id.as_str())
+        .bind(item.num_edit)
+        .bind(owner)
+        .bind(lease.as_secs_f64())
+        .execute(pool)
+        .await;
+        if let Err(error) = renewed {
+            tracing::debug!(%error, "Could not renew the claim on a waiting item");
+        }
+    }
 }
 
 fn read(row: &PgRow) -> sqlx::Result<Claimed> {
