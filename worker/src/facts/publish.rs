@@ -11,7 +11,7 @@ use schemas::{Event, raw, subjects};
 use super::decide::Planned;
 use super::digest::digest;
 use super::draft::Draft;
-use super::{FactStore, Placed, Plan, Published};
+use super::{FactError, FactStore, Placed, Plan, Published};
 
 /// How long one batch may take before the whole call is repeated with the same ids.
 const WAIT: Duration = Duration::from_secs(10);
@@ -76,6 +76,33 @@ impl FactStore {
         }
         adopted.append(&mut found);
         Ok(Attempt::Found(adopted))
+    }
+
+    /// Whether the newest event of a subject is published and not recorded yet: whoever published it has not come to its commit, or has
+    /// died before it. `false` where there is none.
+    ///
+    /// # Errors
+    /// When broker or database do not answer.
+    pub async fn newest_unrecorded(&self, subject: &str) -> Result<bool, FactError> {
+        let failed = |reason: String| PublishError::ReadBack { sequence: 0, reason };
+        let stream = self
+            .broker
+            .js()
+            .get_stream_no_info(subjects::INBOX_EVENTS)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        let event = match stream.get_last_raw_message_by_subject(subject).await {
+            Ok(message) => serde_json::from_slice::<Event>(&message.payload).ok(),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
+            Err(error) => return Err(failed(error.to_string()).into()),
+        };
+        let Some(event) = event else { return Ok(false) };
+        let recorded: bool =
+            sqlx::query_scalar("select exists (select from worker.facts where event_id = $1)")
+                .bind(event.id.as_str())
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(!recorded)
     }
 
     /// The event at a position; `None` when it was erased meanwhile or is no event.

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use runtime::failpoint;
-use schemas::Timestamp;
 use schemas::facts::OutcomeError;
+use schemas::{Kind, Timestamp, subjects};
 use sqlx::PgConnection;
 use tracing::{Instrument, Span};
 
@@ -29,6 +29,10 @@ const NEWS_GRACE: Duration = Duration::from_secs(2);
 const CAUSE_GRACE: Duration = Duration::from_secs(60);
 /// Between two such looks.
 const NEWS_PAUSE: Duration = Duration::from_millis(100);
+/// The same where such an event is published already, and only this database does not have it.
+const UNRECORDED_GRACE: Duration = Duration::from_secs(600);
+/// Between two such looks, which ask the broker.
+const UNRECORDED_PAUSE: Duration = Duration::from_millis(500);
 /// How long a claim for reading back lasts.
 const LOOK_CLAIM: Duration = Duration::from_secs(60);
 
@@ -116,7 +120,7 @@ impl Sender {
             return self.ended(tx, &command, None).await;
         }
         let verdict = policy::judge(&around.situation(&command, &part), around.now);
-        if let Some(until) = wait_for_news(&command, &around, &verdict, &part) {
+        if let Some(until) = self.wait_for_news(&command, &around, &verdict, &part).await {
             ledger::wait(&mut tx, identity, until, None).await?;
             failpoint!("send.before_wait_commit");
             tx.commit().await?;
@@ -252,6 +256,47 @@ impl Sender {
         tx.commit().await?;
         failpoint!("send.after_refusal_commit");
         Ok(Claimed::Nothing(if ended { Next::Ended } else { Next::Again }))
+    }
+
+    /// When to look again, where a closed window may only be news that has not arrived.
+    async fn wait_for_news(
+        &self,
+        command: &CommandRow,
+        around: &Surroundings,
+        verdict: &Verdict,
+        part: &PartRow,
+    ) -> Option<Timestamp> {
+        let Verdict::Refused(refusal) = verdict else { return None };
+        if refusal.code != "window_closed" || part.state != State::Planned {
+            return None;
+        }
+        let age = around.now.since(command.created_at);
+        let grace = if around.cause_known { NEWS_GRACE } else { CAUSE_GRACE };
+        if age < grace {
+            return Some(around.now.plus(NEWS_PAUSE));
+        }
+        // Who answers has seen the message among the events, and the worker that published it may have died before this database knew.
+        (age < UNRECORDED_GRACE && self.news_unrecorded(command).await)
+            .then(|| around.now.plus(UNRECORDED_PAUSE))
+    }
+
+    /// Whether an event that may open this window is published and not recorded. Of an account those published first are recorded
+    /// first, so the newest tells for all. Where the broker does not say, it may be so.
+    async fn news_unrecorded(&self, command: &CommandRow) -> bool {
+        let Some(contact) = command.contact_id.as_deref() else { return false };
+        for kind in [Kind::MessageReceived, Kind::PostbackReceived] {
+            let route = subjects::Route::Contact(contact);
+            let subject = subjects::event(command.channel, &command.account_id, route, kind);
+            match self.facts.newest_unrecorded(&subject).await {
+                Ok(false) => {}
+                Ok(true) => return true,
+                Err(error) => {
+                    tracing::debug!(%error, "Could not ask whether a message is still to be recorded");
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Why nothing may be sent now, and until when that holds at the longest.
@@ -520,21 +565,6 @@ async fn due(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Option<Com
     );
     let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(identity).fetch_optional(conn).await?;
     row.as_ref().map(CommandRow::from_row).transpose()
-}
-
-/// When to look again, where a closed window may only be news that has not arrived.
-fn wait_for_news(
-    command: &CommandRow,
-    around: &Surroundings,
-    verdict: &Verdict,
-    part: &PartRow,
-) -> Option<Timestamp> {
-    let Verdict::Refused(refusal) = verdict else { return None };
-    if refusal.code != "window_closed" || part.state != State::Planned {
-        return None;
-    }
-    let grace = if around.cause_known { NEWS_GRACE } else { CAUSE_GRACE };
-    (around.now.since(command.created_at) < grace).then(|| around.now.plus(NEWS_PAUSE))
 }
 
 /// Writes down that an attempt begins; the index `parts_one_in_flight` refuses a second one in the lane.
