@@ -89,34 +89,28 @@ fn variables_help() -> String {
 pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let config = arguments.config;
     let load = |with_up| {
-        Settings::load(config.as_deref(), &std::env::current_dir()?, with_up)
-            .map_err(anyhow::Error::from)
+        let settings = Settings::load(config.as_deref(), &std::env::current_dir()?, with_up)?;
+        crate::config::check(&settings)?;
+        anyhow::Ok(settings)
     };
     match arguments.verb {
-        Verb::Up { simulate } => up::run(up::Options { simulate, config }).await,
+        Verb::Up { simulate } => up::run(up::Options { simulate }, load(false)?).await,
         Verb::Ingest => role(load(true)?, Role::Ingest).await,
         Verb::Worker => role(load(true)?, Role::Worker).await,
         Verb::Projector => role(load(true)?, Role::Projector).await,
         Verb::Api => role(load(true)?, Role::Api).await,
-        Verb::Simulate => simulate(&load(false)?).await,
+        Verb::Simulate => simulate(&load(true)?).await,
         Verb::Accounts(verb) => {
-            accounts::run(verb, &for_operator(load(true)?, &["DATABASE_URL", "ENCRYPTION_KEY"])?)
-                .await
+            accounts::run(verb, &located(load(true)?, &["DATABASE_URL", "ENCRYPTION_KEY"])?).await
         }
         Verb::Status(printed) => {
-            status::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output)
-                .await
+            status::run(&located(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output).await
         }
-        Verb::Replies(verb) => {
-            replies::run(verb, &for_operator(load(true)?, &["DATABASE_URL"])?).await
-        }
-        Verb::Send(verb) => send::run(verb, &for_operator(load(true)?, &["DATABASE_URL"])?).await,
-        Verb::Redrive(verb) => {
-            redrive::run(verb, &for_operator(load(true)?, &["DATABASE_URL"])?).await
-        }
+        Verb::Replies(verb) => replies::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
+        Verb::Send(verb) => send::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
+        Verb::Redrive(verb) => redrive::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Doctor(printed) => {
-            doctor::run(&for_operator(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output)
-                .await
+            doctor::run(&located(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output).await
         }
     }
 }
@@ -135,6 +129,11 @@ async fn role(settings: Settings, role: Role) -> anyhow::Result<Exit> {
         Role::Projector => "projector",
         Role::Api => "api",
     };
+    let needed: &[&str] = match role {
+        Role::Ingest => &["NATS_URL"],
+        Role::Worker | Role::Projector | Role::Api => &["NATS_URL", "DATABASE_URL"],
+    };
+    let settings = located(settings, needed)?;
     let _telemetry = runtime::telemetry::init(name, &settings)?;
     runtime::failpoint::arm_from_env()?;
     let shutdown = runtime::shutdown::on_signal()?;
@@ -161,8 +160,8 @@ async fn simulate(settings: &Settings) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// An operator's verb needs to know where things are: from variables, or from a live `up` in this folder.
-fn for_operator(settings: Settings, needed: &[&str]) -> anyhow::Result<Settings> {
+/// A role or an operator's verb needs to know where things are: from variables, or from a live `up` in this folder.
+fn located(settings: Settings, needed: &[&str]) -> anyhow::Result<Settings> {
     match needed.iter().find(|name| settings.get(name).is_none()) {
         None => Ok(settings),
         Some(name) => Err(Failure::unreachable(format!(

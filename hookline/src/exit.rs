@@ -72,7 +72,7 @@ fn code_of(error: &anyhow::Error) -> Exit {
         }
         if let Some(error) = cause.downcast_ref::<ConfigError>() {
             return match error {
-                ConfigError::Missing { .. } => Exit::Unreachable,
+                ConfigError::Missing { name, .. } if name.ends_with("_URL") => Exit::Unreachable,
                 _ => Exit::Usage,
             };
         }

@@ -1,9 +1,10 @@
 //! What the operator's binary is made of. `main` only parses arguments and calls this.
 //!
-//! Read in this order: [`cli`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`private`].
+//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`private`].
 
 pub mod accounts;
 pub mod cli;
+pub mod config;
 pub mod doctor;
 pub mod exit;
 pub mod private;

@@ -7,7 +7,7 @@ pub mod keys;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,23 +23,29 @@ use crate::private::{NatsOptions, NatsServer, PgOptions, Postgres};
 pub struct Options {
     /// With the Meta simulator, a demo account and traffic.
     pub simulate: bool,
-    /// `--config FILE.toml`
-    pub config: Option<PathBuf>,
 }
 
 /// Runs everything until a signal comes, or a role cannot go on.
 ///
 /// # Errors
 /// When something cannot be started; the error says what and what to do.
-pub async fn run(options: Options) -> anyhow::Result<Exit> {
+pub async fn run(options: Options, mut settings: Settings) -> anyhow::Result<Exit> {
     let here = std::env::current_dir().context("the current folder")?;
     let folder = here.join(UP_FOLDER);
     make_private_folder(&folder)?;
     let _lock = take_lock(&folder)?;
-    let mut settings = Settings::load(options.config.as_deref(), &here, false)?;
     let _telemetry = runtime::telemetry::init("up", &settings)?;
     let shutdown = runtime::shutdown::on_signal()?;
 
+    for (name, value) in keys::load_or_make(&folder, options.simulate)? {
+        if settings.get(&name).is_none() {
+            settings.put(&name, value, Origin::Program);
+        }
+    }
+    // Before servers are started for nothing.
+    for name in ["META_APP_SECRETS", "META_VERIFY_TOKENS"] {
+        settings.require(name)?;
+    }
     let mut servers = Servers::start(&folder, &mut settings).await?;
     let result = run_with_servers(&options, &here, &folder, settings, shutdown).await;
     // Whatever was told to other processes holds no longer.
@@ -55,11 +61,6 @@ async fn run_with_servers(
     mut settings: Settings,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Exit> {
-    for (name, value) in keys::load_or_make(folder, options.simulate)? {
-        if settings.get(&name).is_none() {
-            settings.put(&name, value, Origin::Program);
-        }
-    }
     for (name, default) in [("INGEST_LISTEN", 8080), ("API_LISTEN", 8081), ("ADMIN_LISTEN", 8082)] {
         if settings.get(name).is_none() {
             settings.put(name, free_address(default)?.to_string(), Origin::Program);
@@ -73,11 +74,17 @@ async fn run_with_servers(
     let api = api::Api::bind(settings.clone()).await?;
     let (door, inbox) = (ingest.local_addr(), api.local_addr());
     let admin = settings.address("ADMIN_LISTEN", "127.0.0.1:8082")?;
+    let admin_listener = runtime::serve::bind("ADMIN_LISTEN", admin).await?;
+    let admin = admin_listener.local_addr()?;
+    // Port 0 was a wish; these are the ports.
+    for (name, address) in [("INGEST_LISTEN", door), ("API_LISTEN", inbox), ("ADMIN_LISTEN", admin)]
+    {
+        settings.put(name, address.to_string(), Origin::Program);
+    }
     write_env(folder, &settings, door, inbox, meta.as_ref())?;
 
     let stop = shutdown.child_token();
     let health = runtime::health::Health::new();
-    let admin_listener = runtime::serve::bind("ADMIN_LISTEN", admin).await?;
     let admin_router = health.router(runtime::telemetry::metrics_handle());
     let mut roles = tokio::task::JoinSet::new();
     let admin_stop = stop.clone();

@@ -288,7 +288,7 @@ impl Settings {
     /// [`ConfigError::Invalid`]
     pub fn url(&self, name: &str, default: &str) -> Result<Url, ConfigError> {
         self.parsed(name, default, |text| match Url::parse(text) {
-            Ok(url) if url.has_host() => Ok(url),
+            Ok(url) if is_http(&url) => Ok(url),
             _ => Err("use a URL such as https://host".to_owned()),
         })
     }
@@ -344,6 +344,11 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// `localhost:8222` is a URL of the scheme `localhost`, and nobody means that.
+fn is_http(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 
 /// Whether a `hookline up` runs in `folder`: it holds a lock on `.hookline/lock` as long as it lives.
@@ -426,11 +431,16 @@ impl NatsConfig {
                 return Err(settings.invalid("NATS_URL", "use nats://[user:pass@]host:port[,…]"));
             }
         }
+        if let Some(path) = settings.get("NATS_CREDS")
+            && let Err(error) = std::fs::File::open(path)
+        {
+            return Err(settings.invalid("NATS_CREDS", format!("cannot read the file: {error}")));
+        }
         let monitors = match settings.get("NATS_MONITOR_URL") {
             Some(text) => text
                 .split(',')
                 .map(|part| {
-                    Url::parse(part.trim()).map_err(|_| {
+                    Url::parse(part.trim()).ok().filter(is_http).ok_or_else(|| {
                         settings.invalid("NATS_MONITOR_URL", "use http://host:8222[,…]")
                     })
                 })
@@ -451,7 +461,7 @@ impl NatsConfig {
             creds: settings.get("NATS_CREDS").map(PathBuf::from),
             monitors,
             replicas: settings.parsed("NATS_REPLICAS", "1", |text| match text.parse() {
-                Ok(number @ 1..=5) => Ok(number),
+                Ok(number @ (1 | 3 | 5)) => Ok(number),
                 _ => Err("use 1, 3 or 5".to_owned()),
             })?,
             require_sync: settings.flag("NATS_REQUIRE_SYNC", true)?,

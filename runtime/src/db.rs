@@ -22,9 +22,14 @@ pub fn pool(
     application: &str,
     connections_max: u32,
 ) -> Result<PgPool, ConfigError> {
-    let options: PgConnectOptions = settings.require("DATABASE_URL")?.parse().map_err(|_| {
-        settings.invalid("DATABASE_URL", "use postgres://[user:pass@]host[:port]/database")
-    })?;
+    let wrong =
+        || settings.invalid("DATABASE_URL", "use postgres://[user:pass@]host[:port]/database");
+    let url = settings.require("DATABASE_URL")?;
+    // The parser takes any scheme.
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(wrong());
+    }
+    let options: PgConnectOptions = url.parse().map_err(|_| wrong())?;
     let options = options
         .application_name(&format!("hookline-{application}"))
         .options([("idle_in_transaction_session_timeout", "60s"), ("statement_timeout", "60s")]);

@@ -56,12 +56,7 @@ impl Drop for Telemetry {
 pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
     crate::tls::install();
     let _ = metrics_handle();
-    let wanted = settings.parsed("RUST_LOG", "info", filter)?;
-    let json = settings.parsed("LOG_FORMAT", "text", |text| match text {
-        "json" => Ok(true),
-        "text" => Ok(false),
-        _ => Err("use json or text".to_owned()),
-    })?;
+    let Wanted { logged, json, endpoint } = Wanted::from_settings(settings)?;
     let logs = if json {
         tracing_subscriber::fmt::layer()
             .json()
@@ -78,7 +73,7 @@ pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let resource = Resource::builder().with_service_name(format!("hookline-{service}")).build();
     let mut provider = SdkTracerProvider::builder().with_resource(resource);
-    if let Some(endpoint) = endpoint(settings)? {
+    if let Some(endpoint) = endpoint {
         use opentelemetry_otlp::WithExportConfig;
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
@@ -95,7 +90,7 @@ pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
         .with_filter(filter(TRACED).map_err(anyhow::Error::msg)?);
     // Not `try_init`: it also brings in what libraries write by the crate `log`, and a level that is merely asked about there makes
     // the next line of this thread vanish.
-    let subscriber = tracing_subscriber::registry().with(logs.with_filter(wanted)).with(traces);
+    let subscriber = tracing_subscriber::registry().with(logs.with_filter(logged)).with(traces);
     tracing::subscriber::set_global_default(subscriber).context("telemetry is set up already")?;
     report_panics();
     Ok(Telemetry { tracer: Some(provider) })
@@ -108,14 +103,40 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
     })
 }
 
-/// Where traces go, if anywhere.
-fn endpoint(settings: &Settings) -> Result<Option<String>, ConfigError> {
-    const NAME: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    if settings.get(NAME).is_none() {
-        return Ok(None);
+/// Whether what is set can be understood.
+///
+/// # Errors
+/// Names the variable that cannot.
+pub fn check(settings: &Settings) -> Result<(), ConfigError> {
+    Wanted::from_settings(settings).map(|_| ())
+}
+
+struct Wanted {
+    logged: EnvFilter,
+    json: bool,
+    /// Where traces go, if anywhere.
+    endpoint: Option<String>,
+}
+
+impl Wanted {
+    fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        Ok(Self {
+            logged: settings.parsed("RUST_LOG", "info", filter)?,
+            json: settings.parsed("LOG_FORMAT", "text", |text| match text {
+                "json" => Ok(true),
+                "text" => Ok(false),
+                _ => Err("use json or text".to_owned()),
+            })?,
+            endpoint: match settings.get(ENDPOINT) {
+                Some(_) => {
+                    let url = settings.url(ENDPOINT, "")?;
+                    Some(format!("{}/v1/traces", url.as_str().trim_end_matches('/')))
+                }
+                None => None,
+            },
+        })
     }
-    let url = settings.url(NAME, "")?;
-    Ok(Some(format!("{}/v1/traces", url.as_str().trim_end_matches('/'))))
 }
 
 /// An exporter whose failures are told, once for each time it begins to fail.
