@@ -33,8 +33,10 @@ const NEWS_PAUSE: Duration = Duration::from_millis(100);
 const UNRECORDED_GRACE: Duration = Duration::from_secs(600);
 /// Between two such looks, which ask the broker.
 const UNRECORDED_PAUSE: Duration = Duration::from_millis(500);
-/// How long a claim for reading back lasts.
-const LOOK_CLAIM: Duration = Duration::from_secs(60);
+/// How long a claim for a page of an import lasts.
+const PAGE_CLAIM: Duration = Duration::from_secs(60);
+/// What a claim for reading back lasts beyond its one call; so long others wait after a death in the middle of it.
+const LOOK_SLACK: Duration = Duration::from_secs(5);
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +158,8 @@ impl Sender {
                 self.ended(tx, &command, None).await
             }
             Step::Look => {
-                ledger::wait(&mut tx, identity, around.now.plus(LOOK_CLAIM), None).await?;
+                let claim = self.waits.graph_timeout + LOOK_SLACK;
+                ledger::wait(&mut tx, identity, around.now.plus(claim), None).await?;
                 failpoint!("look.before_claim_commit");
                 tx.commit().await?;
                 failpoint!("look.after_claim_commit");
@@ -222,7 +225,7 @@ impl Sender {
                 Ok(Claimed::Nothing(Next::Ended))
             }
             (Some("active"), None) => {
-                ledger::wait(&mut tx, &command.identity, around.now.plus(LOOK_CLAIM), None).await?;
+                ledger::wait(&mut tx, &command.identity, around.now.plus(PAGE_CLAIM), None).await?;
                 tx.commit().await?;
                 Ok(Claimed::Sync(Box::new(command)))
             }
