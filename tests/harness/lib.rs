@@ -3,6 +3,7 @@
 //!
 //! [`lab`] starts and kills things, [`cable`] cuts connections between them, [`client`] speaks to them from outside,
 //! [`collector`] takes their traces. [`cluster`] is three brokers in one, [`traffic`] delivers much and compares it with what became of it.
+//! [`up`] is `hookline up` as somebody tries it.
 //! A failing test panics with what it saw, so unwrapping is the way here.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -14,6 +15,7 @@ pub mod collector;
 pub mod crowd;
 pub mod lab;
 pub mod traffic;
+pub mod up;
 
 pub use client::{Api, Meta, eventually};
 pub use lab::{Lab, Role};

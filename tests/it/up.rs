@@ -1,56 +1,17 @@
 //! `hookline up --simulate` as somebody tries it first: an empty folder, no variable set.
 
-use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tests::lab::{hookline_binary, signal};
+use tests::lab::signal;
+use tests::up::Folder;
 use tests::{Api, eventually};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-
-async fn up(folder: &std::path::Path) -> (Child, BTreeMap<String, String>) {
-    let mut child = Command::new(hookline_binary())
-        .args(["up", "--simulate"])
-        .current_dir(folder)
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(std::fs::File::create(folder.join("up.log")).unwrap())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let told = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.starts_with("Look here:") {
-                return true;
-            }
-        }
-        false
-    };
-    let told = tokio::time::timeout(Duration::from_secs(90), told).await;
-    let log = std::fs::read_to_string(folder.join("up.log")).unwrap_or_default();
-    assert!(matches!(told, Ok(true)), "`up` did not say where to look: {log}");
-    let env = dotenvy_pairs(&std::fs::read_to_string(folder.join(".hookline/env")).unwrap());
-    (child, env)
-}
-
-fn dotenvy_pairs(text: &str) -> BTreeMap<String, String> {
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
-        .collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_try_shows_names_resolved_senders_and_one_automatic_reply_each() {
-    let folder = std::env::temp_dir().join(format!("hookline-up-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = Folder::new("up");
     let began = Instant::now();
-    let (mut child, env) = up(&folder).await;
+    let mut child = folder.up(&["--simulate"], &[]).await;
+    let env = folder.env();
     let api = Api::new(env["HOOKLINE_API_URL"].clone(), &env["HOOKLINE_API_TOKEN"]);
     eventually(
         "a demo conversation has a real name and an answer",
@@ -89,31 +50,17 @@ async fn a_first_try_shows_names_resolved_senders_and_one_automatic_reply_each()
 
     // Verbs in the same folder find it.
     for verb in [&["status"][..], &["doctor"], &["accounts", "list"], &["accounts", "check"]] {
-        let output = Command::new(hookline_binary())
-            .args(verb)
-            .current_dir(&folder)
-            .env_clear()
-            .output()
-            .await
-            .unwrap();
-        let (out, err) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(0), "{verb:?}: {out}{err}");
+        let (code, text) = folder.verb(verb, &[]).await;
+        assert_eq!(code, 0, "{verb:?}: {text}");
     }
     // A second one in the same folder is refused.
-    let second = Command::new(hookline_binary())
-        .arg("up")
-        .current_dir(&folder)
-        .env_clear()
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(second.status.code(), Some(3));
+    assert_eq!(folder.verb(&["up"], &[]).await.0, 3);
 
     // Killed hard, it starts again over what it left behind; stopped, it exits 0 and its children are gone.
     let before = api.conversations().await.len();
     child.kill().await.unwrap();
-    let (mut child, env) = up(&folder).await;
+    let mut child = folder.up(&["--simulate"], &[]).await;
+    let env = folder.env();
     let api = Api::new(env["HOOKLINE_API_URL"].clone(), &env["HOOKLINE_API_TOKEN"]);
     assert!(api.conversations().await.len() >= before, "data is kept");
     signal(child.id().unwrap(), rustix::process::Signal::INT);
@@ -122,6 +69,5 @@ async fn a_first_try_shows_names_resolved_senders_and_one_automatic_reply_each()
         .expect("it ends")
         .unwrap();
     assert_eq!(ended.code(), Some(0));
-    assert!(!folder.join(".hookline/env").exists());
-    let _ = std::fs::remove_dir_all(&folder);
+    assert!(!folder.path().join(".hookline/env").exists());
 }

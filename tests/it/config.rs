@@ -1,0 +1,189 @@
+//! Configuration from outside, against real servers: a broker that is not durable, what a live `up` tells the other verbs, and
+//! passwords that do not fit. (What needs no server is in `hookline/tests/config.rs`.)
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use hookline::private::{NatsOptions, NatsServer};
+use tests::body::{IG, instagram, now, text};
+use tests::up::Folder;
+use tests::{Lab, Role, eventually};
+
+async fn readyz(lab: &Lab, role: Role) -> (u16, String) {
+    let asked = lab.meta().http.get(format!("{}/readyz", lab.url(role))).send().await;
+    match asked {
+        Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+        Err(error) => (0, error.to_string()),
+    }
+}
+
+async fn not_ready(lab: &Lab, role: Role, because: &str) {
+    eventually("not ready, with the reason", Duration::from_secs(20), async || {
+        match readyz(lab, role).await {
+            (503, reason) if reason.contains(because) => Ok(()),
+            other => Err(format!("{role:?}: {other:?}\n{}", lab.log(role))),
+        }
+    })
+    .await;
+}
+
+fn webhook(n: u32) -> Vec<u8> {
+    instagram(text(IG, "5200000000000011", &format!("mid.{n}"), now(), "hello"))
+}
+
+/// A lab whose broker acks before it syncs.
+async fn careless_lab() -> Lab {
+    let mut lab = Lab::start().await;
+    let mut options = NatsOptions::new(lab.folder().join("careless"));
+    options.sync_always = false;
+    lab.nats = NatsServer::start(options).await.unwrap();
+    let (url, monitor) = (lab.nats.url(), lab.nats.monitor_url());
+    lab.set("NATS_URL", &url);
+    lab.set("NATS_MONITOR_URL", &monitor);
+    lab
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_does_not_sync_is_used_only_by_choice() {
+    let mut lab = careless_lab().await;
+    for role in Role::ALL {
+        lab.run(role).await;
+    }
+    for role in Role::ALL {
+        not_ready(&lab, role, "sync_interval").await;
+    }
+    let (meta, body) = (lab.meta(), webhook(1));
+    let refused = meta
+        .http
+        .post(format!("{}/webhooks/instagram", meta.url))
+        .header("x-hub-signature-256", tests::client::signature(&meta.secret, &body))
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(lab.last_sequence("META_RAW").await, 0, "nothing is stored");
+    let (code, out, err) = lab.hookline(&["status"]).await;
+    assert!(code == 0 && out.contains("NOT DURABLE"), "{code}: {out}{err}");
+    let (code, out, err) = lab.hookline(&["doctor"]).await;
+    assert!(code == 1 && out.contains("sync_interval: always"), "{code}: {out}{err}");
+
+    // By choice, which is said at every start and in `status`.
+    lab.set("NATS_REQUIRE_SYNC", "false");
+    for role in Role::ALL {
+        lab.stop(role).await;
+        lab.run(role).await;
+    }
+    for role in Role::ALL {
+        lab.ready(role).await;
+        assert!(lab.log(role).contains("NATS_REQUIRE_SYNC=false"), "{role:?}: {}", lab.log(role));
+    }
+    assert_eq!(meta.post("/webhooks/instagram", &webhook(2)).await, 200);
+    let (_, out, err) = lab.hookline(&["status"]).await;
+    assert!(out.contains("NATS_REQUIRE_SYNC=false") && out.contains("NOT DURABLE"), "{out}{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn durability_that_cannot_be_read_is_none() {
+    let mut lab = Lab::start().await;
+    let nobody = format!("http://{}", tests::lab::free_address());
+    // One of two is not enough: every server must be durable.
+    let monitors = format!("{},{nobody}", lab.nats.monitor_url());
+    lab.set("NATS_MONITOR_URL", &monitors);
+    lab.run(Role::Ingest).await;
+    not_ready(&lab, Role::Ingest, "NATS_MONITOR_URL").await;
+    assert_eq!(lab.meta().post("/webhook", &webhook(1)).await, 503);
+    let (code, out, _) = lab.hookline(&["doctor"]).await;
+    assert!(code == 1 && out.contains("NATS_MONITOR_URL"), "{code}: {out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_that_do_not_fit_are_waited_out_and_never_shown() {
+    const WRONG: &str = "zq-wrong-password";
+    let mut lab = Lab::start().await;
+    let (nats, postgres) = (lab.settings["NATS_URL"].clone(), lab.settings["DATABASE_URL"].clone());
+    lab.set("NATS_URL", &with_password(&nats, WRONG));
+    lab.set("DATABASE_URL", &with_password(&postgres, WRONG));
+    lab.set("RUST_LOG", "debug");
+    for role in Role::ALL {
+        lab.run(role).await;
+    }
+    for role in Role::ALL {
+        not_ready(&lab, role, if role == Role::Ingest { "nats" } else { "postgres" }).await;
+    }
+    for verb in [&["status"][..], &["doctor"], &["accounts", "list"], &["replies", "list"]] {
+        let (code, out, err) = lab.hookline(verb).await;
+        assert_eq!(code, 4, "{verb:?}: {out}{err}");
+        assert!(!format!("{out}{err}").contains(WRONG), "{verb:?}: {out}{err}");
+    }
+    let secrets = [
+        WRONG,
+        tests::lab::SECRET,
+        tests::lab::VERIFY_TOKEN,
+        tests::lab::API_TOKEN,
+        &lab.settings["ENCRYPTION_KEY"],
+    ];
+    for role in Role::ALL {
+        let log = lab.log(role);
+        for secret in secrets {
+            assert!(!log.contains(secret), "the log of {role:?} shows `{secret}`: {log}");
+        }
+        let url = format!("{}/metrics", lab.url(role));
+        let shown = lab.meta().http.get(url).send().await.unwrap().text().await.unwrap();
+        assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{shown}");
+    }
+}
+
+fn with_password(url: &str, password: &str) -> String {
+    let mut url = url::Url::parse(url).unwrap();
+    url.set_password(Some(password)).unwrap();
+    url.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_up_wrote_is_private_true_and_below_everything_else() {
+    let folder = Folder::new("up-env");
+    // Secrets from `.env`, ports of its own choice: what it chose is what it writes.
+    let dotenv = "META_APP_SECRETS=zq-app\nMETA_VERIFY_TOKENS=zq-verify\n";
+    let write_dotenv = |text: &str| std::fs::write(folder.path().join(".env"), text).unwrap();
+    write_dotenv(dotenv);
+    let any = "127.0.0.1:0";
+    let listen = [("INGEST_LISTEN", any), ("API_LISTEN", any), ("ADMIN_LISTEN", any)];
+    let mut child = folder.up(&[], &listen).await;
+    for file in ["env", "keys"] {
+        let file = folder.path().join(".hookline").join(file);
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+    let env = folder.env();
+    assert_eq!(env["META_APP_SECRETS"], "zq-app");
+    assert_eq!(env["ENCRYPTION_KEY"].len(), 64);
+    for (name, _) in listen {
+        assert!(!env[name].ends_with(":0"), "nobody listens at {name}={}", env[name]);
+    }
+    let http = tests::Meta::new(String::new(), "").http;
+    for url in ["HOOKLINE_INGEST_URL", "HOOKLINE_API_URL", "HOOKLINE_ADMIN_URL"] {
+        let ready = http.get(format!("{}/readyz", env[url])).send().await.unwrap();
+        assert_eq!(ready.status(), 200, "{url}");
+    }
+
+    let (code, text) = folder.verb(&["status"], &[]).await;
+    assert_eq!(code, 0, "{text}");
+    // A variable wins over what `up` wrote, and so does `.env`.
+    let away = ("DATABASE_URL", "postgres://127.0.0.1:1/nothing");
+    assert_eq!(folder.verb(&["status"], &[away]).await.0, 4);
+    write_dotenv(&format!("{dotenv}NATS_REPLICAS=many\n"));
+    let (code, text) = folder.verb(&["status"], &[]).await;
+    assert!(code == 2 && text.contains("NATS_REPLICAS (.env)"), "{code}: {text}");
+    write_dotenv(dotenv);
+
+    // Killed hard it leaves its file behind, and nobody believes it.
+    child.kill().await.unwrap();
+    assert!(folder.path().join(".hookline/env").exists());
+    let (code, text) = folder.verb(&["status"], &[]).await;
+    assert!(code == 4 && text.contains("hookline up"), "{code}: {text}");
+    for secret in ["zq-app", "zq-verify", &env["API_TOKENS"], &env["ENCRYPTION_KEY"]] {
+        assert!(!folder.log().contains(secret), "{}", folder.log());
+    }
+}
