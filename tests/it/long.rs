@@ -14,4 +14,5 @@ mod operate;
 mod order;
 mod overload;
 mod sending;
+mod tidy;
 mod traces;
