@@ -64,6 +64,7 @@ fn hookline(
             child.wait().unwrap();
             break -1;
         }
+        #[expect(clippy::disallowed_methods, reason = "no runtime here to hold up")]
         std::thread::sleep(Duration::from_millis(5));
     };
     let text = |path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();

@@ -17,13 +17,13 @@ struct Told {
 
 /// Answers by `host/path`, such as `instagram/me/conversations`; to everything else "object does not exist" (100/33).
 #[derive(Clone)]
-pub struct FakeGraph {
+pub(super) struct FakeGraph {
     told: Arc<Mutex<Told>>,
     address: std::net::SocketAddr,
 }
 
 impl FakeGraph {
-    pub async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let told = Arc::new(Mutex::new(Told::default()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -32,35 +32,35 @@ impl FakeGraph {
         Self { told, address }
     }
 
-    pub fn url(&self, host: &str) -> String {
+    pub(super) fn url(&self, host: &str) -> String {
         format!("http://{}/{host}", self.address)
     }
 
-    pub fn says(&self, path: &str, answer: Value) {
+    pub(super) fn says(&self, path: &str, answer: Value) {
         self.says_raw(path, 200, answer.to_string());
     }
 
-    pub fn fails(&self, path: &str, status: u16, code: i64) {
+    pub(super) fn fails(&self, path: &str, status: u16, code: i64) {
         let answer = json!({"error": {"message": "no", "type": "OAuthException", "code": code}});
         self.says_raw(path, status, answer.to_string());
     }
 
-    pub fn says_raw(&self, path: &str, status: u16, body: String) {
+    pub(super) fn says_raw(&self, path: &str, status: u16, body: String) {
         self.told.lock().unwrap().answers.insert(path.to_owned(), (status, body));
     }
 
     /// Never answers what is asked below this path.
-    pub fn hangs(&self, path: &str) {
+    pub(super) fn hangs(&self, path: &str) {
         self.told.lock().unwrap().hangs.push(path.to_owned());
     }
 
     /// How often a path was asked.
-    pub fn asked(&self, path: &str) -> usize {
+    pub(super) fn asked(&self, path: &str) -> usize {
         self.told.lock().unwrap().calls.iter().filter(|call| *call == path).count()
     }
 
     /// How often anything below a path was asked.
-    pub fn asked_below(&self, path: &str) -> usize {
+    pub(super) fn asked_below(&self, path: &str) -> usize {
         self.told.lock().unwrap().calls.iter().filter(|call| call.starts_with(path)).count()
     }
 }

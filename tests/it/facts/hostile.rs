@@ -64,9 +64,9 @@ async fn no_body_stops_a_shard() {
         ),
         (
             "numbers",
-            items(&format!(
-                r#"{{"sender":{{"id":1e400}},"recipient":{{"id":-0}},"timestamp":99999999999999999999,"message":{{"mid":12345678901234567890123}}}}"#
-            )),
+            items(
+                r#"{"sender":{"id":1e400},"recipient":{"id":-0},"timestamp":99999999999999999999,"message":{"mid":12345678901234567890123}}"#,
+            ),
         ),
         (
             "times",
