@@ -68,7 +68,16 @@ select
     c.archived,
     c.assigned_to,
     c.blocked,
-    c.read_until
+    c.read_until,
+    -- The same as the inbox API nests it.
+    jsonb_build_object('id', c.contact_id, 'name', c.name, 'username', c.username, 'avatar_url', c.avatar_url,
+        'placeholder', c.placeholder) as contact,
+    case when m.id is not null then
+        jsonb_build_object('id', m.id, 'message_id', m.message_id, 'direction', m.direction, 'text', m.text,
+            'attachments', m.attachments,
+            'sent_at', to_char(m.sent_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+            'deleted_at', to_char(m.deleted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+    end as last_message
 from inbox_v1.conversations c
 left join inbox_v1.messages m on m.id = c.last_message_id
 where c.last_message_at is not null;

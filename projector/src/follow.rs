@@ -10,8 +10,10 @@ use runtime::health::Health;
 use runtime::lease::{Lease, Position};
 use runtime::retry::Backoff;
 use schemas::subjects;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::announce::announce;
 use crate::read::{Incoming, Parked, read};
 use crate::store::{Fault, Store, StoreError, fault};
 
@@ -32,6 +34,20 @@ pub struct Projector {
     broker: Broker,
     store: Store,
     health: Health,
+    /// Rings when something was set aside.
+    parked: Notify,
+}
+
+/// The end of the work under one lease, also where it is dropped.
+struct Left<'a> {
+    health: &'a Health,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.health.set(CHECK, Ok(()));
+        gauge!("hookline_projector_lag_messages").set(0.0);
+    }
 }
 
 /// Why the work under one lease ended.
@@ -45,7 +61,7 @@ enum End {
 impl Projector {
     /// A projector that writes `store`.
     pub fn new(broker: Broker, store: Store, health: Health) -> Self {
-        Self { broker, store, health }
+        Self { broker, store, health, parked: Notify::new() }
     }
 
     /// Projects whenever this process holds the lease, until `shutdown`.
@@ -54,7 +70,14 @@ impl Projector {
     }
 
     async fn work(&self, lease: Lease, stop: CancellationToken) {
-        if matches!(self.project(&lease, &stop).await, End::Fenced) {
+        // Whoever holds it next tells its lag, and what hinders it.
+        let _left = Left { health: &self.health };
+        let end = tokio::select! {
+            biased;
+            end = self.project(&lease, &stop) => end,
+            () = announce(&self.broker, &self.store, &self.parked) => return,
+        };
+        if matches!(end, End::Fenced) {
             tracing::warn!(
                 epoch = lease.epoch,
                 "The position was moved by somebody else; reading it again"
@@ -64,6 +87,7 @@ impl Projector {
 
     async fn project(&self, lease: &Lease, stop: &CancellationToken) -> End {
         let Some(mut position) = self.position(stop).await else { return End::Stopped };
+        self.health.set(CHECK, Ok(()));
         tracing::info!(
             position = position.seq,
             epoch = lease.epoch,
@@ -100,8 +124,10 @@ impl Projector {
             let started = Instant::now();
             // Live events carry their trace on to here; when catching up, a span each would cost more than it tells.
             let spans: Vec<tracing::Span> = batch.iter().take(SPANS_MAX).map(span_of).collect();
-            let incoming =
-                batch.iter().map(|message| read(message.sequence, &message.payload)).collect();
+            let incoming = batch
+                .iter()
+                .map(|message| read(message.sequence, &message.subject, &message.payload))
+                .collect();
             match self.apply_all(lease, position, to, incoming, stop).await {
                 Ok(parked) => self.report(&kinds, &parked, started),
                 Err(end) => return end,
@@ -164,16 +190,17 @@ impl Projector {
                         };
                         queue.push_front((end, second));
                         queue.push_front((middle, batch));
-                    } else if let Some(one) = batch.pop()
-                        && one.outcome.is_ok()
-                    {
-                        queue.push_front((end, vec![not_storable(one, &error)]));
-                    } else {
-                        // Not even the parked row can be written: nothing of this event's making.
-                        self.wait("parking an event", &error, &mut backoff, stop)
-                            .await
-                            .ok_or(End::Stopped)?;
-                        return Err(End::Fenced);
+                    } else if let Some(one) = batch.pop() {
+                        let one = if one.outcome.is_ok() {
+                            not_storable(one, &error)
+                        } else {
+                            // Not even the parked row can be written: nothing of this event's making.
+                            self.wait("parking an event", &error, &mut backoff, stop)
+                                .await
+                                .ok_or(End::Stopped)?;
+                            one
+                        };
+                        queue.push_front((end, vec![one]));
                     }
                 }
                 Err(StoreError::Database(error)) => {
@@ -216,6 +243,9 @@ impl Projector {
             counter!("hookline_projector_events_total", "kind" => kind.clone()).increment(*count);
         }
         histogram!("hookline_projector_batch_seconds").record(started.elapsed().as_secs_f64());
+        if !parked.is_empty() {
+            self.parked.notify_one();
+        }
         for event in parked {
             counter!("hookline_projector_parked_total", "cause" => event.cause).increment(1);
             gauge!("hookline_projector_parked").increment(1.0);
@@ -245,15 +275,19 @@ fn not_storable(one: Incoming, error: &sqlx::Error) -> Incoming {
         Ok((arrival, kind)) => (Some(arrival.event_id().to_string()), Some(kind.to_string())),
         Err(parked) => (parked.event_id.clone(), parked.kind.clone()),
     };
-    let seq = one.seq;
+    let Incoming { seq, channel, account_id, .. } = one;
     // A label, an index entry and a log line stay short, whatever somebody published.
     let event_id = event_id.map(|id| id.chars().take(64).collect());
     Incoming {
         seq,
+        channel,
+        account_id: account_id.clone(),
         outcome: Err(Parked {
             seq,
             event_id,
             kind,
+            channel,
+            account_id,
             cause: "not_storable",
             detail: describe(error),
         }),

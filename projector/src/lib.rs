@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod announce;
 pub mod config;
 pub mod fold;
 pub mod follow;

@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use schemas::{Event, Kind};
+use percent_encoding::percent_decode_str;
+use schemas::{Channel, Event, Kind};
 use serde_json::Value;
 
 use crate::fold::{Arrival, split};
@@ -12,6 +13,10 @@ use crate::fold::{Arrival, split};
 pub struct Incoming {
     /// Its position.
     pub seq: u64,
+    /// The channel its subject names.
+    pub channel: Option<Channel>,
+    /// The account its subject names; empty where it names none.
+    pub account_id: String,
     /// What it says, or why it is set aside.
     pub outcome: Result<(Arrival, Kind), Parked>,
 }
@@ -25,6 +30,10 @@ pub struct Parked {
     pub event_id: Option<String>,
     /// Its kind, where this version knows it.
     pub kind: Option<String>,
+    /// Its channel, where it has one.
+    pub channel: Option<Channel>,
+    /// Its account; empty where it has none.
+    pub account_id: String,
     /// A stable word: `not_an_event`, `split_failed`, `not_storable`, `fold_failed`.
     pub cause: &'static str,
     /// For people who operate.
@@ -32,7 +41,8 @@ pub struct Parked {
 }
 
 /// Reads one message.
-pub fn read(seq: u64, payload: &[u8]) -> Incoming {
+pub fn read(seq: u64, subject: &str, payload: &[u8]) -> Incoming {
+    let (channel, account_id) = origin(subject);
     let outcome = match parse(payload) {
         Ok(event) => {
             let (id, kind) = (event.id.to_string(), event.kind());
@@ -41,6 +51,8 @@ pub fn read(seq: u64, payload: &[u8]) -> Incoming {
                     seq,
                     event_id: Some(id),
                     kind: Some(kind.to_string()),
+                    channel,
+                    account_id: account_id.clone(),
                     cause: "split_failed",
                     detail: "this version of the projector fails on the event; see its log"
                         .to_owned(),
@@ -49,6 +61,8 @@ pub fn read(seq: u64, payload: &[u8]) -> Incoming {
         }
         Err(error) => Err(Parked {
             seq,
+            channel,
+            account_id: account_id.clone(),
             event_id: loose(payload, "id").filter(|id| id.len() <= 64),
             kind: loose(payload, "type")
                 .and_then(|name| {
@@ -60,7 +74,17 @@ pub fn read(seq: u64, payload: &[u8]) -> Incoming {
             detail: without_content(&error),
         }),
     };
-    Incoming { seq, outcome }
+    Incoming { seq, channel, account_id, outcome }
+}
+
+/// Channel and account of `inbox.v1.event.<partition>.<channel>.<account>.<kind>`, which is there whatever the body is like.
+fn origin(subject: &str) -> (Option<Channel>, String) {
+    let mut tokens = subject
+        .split('.')
+        .skip(4)
+        .map(|token| percent_decode_str(token).decode_utf8_lossy().replace('\0', "\u{fffd}"));
+    let channel = tokens.next().and_then(|channel| channel.parse().ok());
+    (channel, tokens.next().filter(|account| account != "_").unwrap_or_default())
 }
 
 /// Postgres keeps no U+0000, and people may send it: it becomes U+FFFD.
@@ -120,6 +144,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const SUBJECT: &str = "inbox.v1.event.07.instagram.1.message-received";
+
     fn wire() -> Value {
         json!({
             "specversion": "1.0", "id": "evt_1", "type": "hookline.message.received.v1", "source": "/instagram/1",
@@ -133,7 +159,7 @@ mod tests {
 
     #[test]
     fn nul_characters_do_not_reach_postgres() {
-        let read = read(7, wire().to_string().as_bytes());
+        let read = read(7, SUBJECT, wire().to_string().as_bytes());
         let (Arrival::Fact { pieces, .. }, kind) = read.outcome.unwrap() else { panic!("a fact") };
         assert_eq!(kind, Kind::MessageReceived);
         let body = pieces[0].said.as_ref().unwrap().to_body().unwrap();
@@ -142,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_set_aside_without_its_content() {
-        let parked = |payload: &[u8]| read(7, payload).outcome.unwrap_err();
+        let parked = |payload: &[u8]| read(7, SUBJECT, payload).outcome.unwrap_err();
         assert_eq!(parked(b"not json").cause, "not_an_event");
         let mut event = wire();
         event["data"]["message_id"] = json!({"secret": "words"});
@@ -164,5 +190,15 @@ mod tests {
         let mut event = wire();
         event["type"] = json!("hookline.message.sung.v1");
         assert_eq!(parked(event.to_string().as_bytes()).kind, None);
+    }
+
+    #[test]
+    fn whose_an_event_is_stands_in_its_subject() {
+        let of = |subject: &str| origin(subject);
+        assert_eq!(of(SUBJECT), (Some(Channel::Instagram), "1".to_owned()));
+        let odd = of("inbox.v1.event.07.messenger.a%2Eb%00.message-received");
+        assert_eq!(odd, (Some(Channel::Messenger), "a.b\u{fffd}".to_owned()));
+        assert_eq!(of("inbox.v1.event.07.telegram._.x"), (None, String::new()));
+        assert_eq!(of("inbox.v1.event"), (None, String::new()));
     }
 }

@@ -25,8 +25,9 @@ use crate::read::{Incoming, Parked};
 /// The channel of `pg_notify` that tells readers how far the read model is.
 pub const NOTIFY: &str = "inbox_projected";
 
-/// How long a lease lasts without renewal.
-const LEASE_TTL: Duration = Duration::from_secs(15);
+/// How long a lease lasts without renewal: so soon does another one go on after a crash. Renewed three times as often, also while a batch
+/// is being stored.
+const LEASE_TTL: Duration = Duration::from_secs(6);
 
 /// Why a batch was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +56,8 @@ pub fn fault(error: &sqlx::Error) -> Fault {
     match error {
         sqlx::Error::Database(error) => {
             match error.code().as_deref().map(|code| (code, code.get(..2))) {
-                // A statement over its time limit: smaller batches may pass.
-                Some(("57014", _)) => Fault::Data,
+                // A statement over its time limit: smaller batches may pass, and a single event must not be given up for it.
+                Some(("57014", _)) => Fault::TooMuch,
                 // Data exceptions, broken constraints, limits exceeded.
                 Some((_, Some("22" | "23" | "54"))) => Fault::Data,
                 _ => Fault::Later,
@@ -74,6 +75,25 @@ pub fn fault(error: &sqlx::Error) -> Fault {
 pub struct Applied {
     /// Events set aside, by position.
     pub parked: Vec<Parked>,
+}
+
+/// An event set aside, as it is kept: ids and the cause.
+#[derive(Clone, Debug)]
+pub struct ParkedRow {
+    /// Its position in INBOX_EVENTS.
+    pub seq: i64,
+    /// Its id, where it has one.
+    pub event_id: Option<String>,
+    /// Its kind, where it is known.
+    pub kind: Option<String>,
+    /// Its channel, where it has one.
+    pub channel: Option<Channel>,
+    /// Its account; empty where it has none.
+    pub account_id: String,
+    /// See [`Parked::cause`].
+    pub cause: String,
+    /// When it was set aside.
+    pub parked_at: Timestamp,
 }
 
 /// The read model in one schema.
@@ -104,6 +124,41 @@ impl Store {
     pub async fn parked_count(&self) -> sqlx::Result<i64> {
         let sql = format!("select count(*) from {}.parked", self.schema);
         sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.pool).await
+    }
+
+    /// Events set aside whose copy in INBOX_DEAD is missing, at most `limit`, in order.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn unannounced(&self, limit: i64) -> sqlx::Result<Vec<ParkedRow>> {
+        let rows =
+            sqlx::query(self.text(&self.sql.unannounced)).bind(limit).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(ParkedRow {
+                    seq: row.try_get("seq")?,
+                    event_id: row.try_get("event_id")?,
+                    kind: row.try_get("kind")?,
+                    channel: row
+                        .try_get::<Option<String>, _>("channel")?
+                        .and_then(|channel| channel.parse().ok()),
+                    account_id: row.try_get("account_id")?,
+                    cause: row.try_get("cause")?,
+                    parked_at: row.try_get::<DateTime<Utc>, _>("first_seen")?.into(),
+                })
+            })
+            .collect()
+    }
+
+    /// Notes that the copies of the events at these positions are published.
+    ///
+    /// # Errors
+    /// Of the database; they are published again then.
+    pub async fn announced(&self, positions: &[i64]) -> sqlx::Result<()> {
+        if !positions.is_empty() {
+            sqlx::query(self.text(&self.sql.announced)).bind(positions).execute(&self.pool).await?;
+        }
+        Ok(())
     }
 
     /// Absorbs a batch and moves the position from `from` to `to`, all or nothing.
@@ -142,6 +197,8 @@ impl Store {
                         seq: incoming.seq,
                         event_id: Some(event_id.to_string()),
                         kind: Some(kind.to_string()),
+                        channel: incoming.channel,
+                        account_id: incoming.account_id,
                         cause: "fold_failed",
                         detail: "computing the row failed; the row keeps what it showed before"
                             .to_owned(),
@@ -181,6 +238,8 @@ impl Store {
             .bind(i64::try_from(parked.seq).unwrap_or(i64::MAX))
             .bind(&parked.event_id)
             .bind(&parked.kind)
+            .bind(parked.channel.map(Channel::as_str))
+            .bind(&parked.account_id)
             .bind(parked.cause)
             .bind(&parked.detail)
             .execute(tx)
@@ -353,7 +412,7 @@ impl Store {
     ) -> sqlx::Result<MovedReceipts> {
         let rows = folded.rows.remove(&Class::Receipt).unwrap_or_default();
         let mut moved =
-            MovedReceipts { touched: rows.put.keys().cloned().collect(), again: BTreeSet::new() };
+            MovedReceipts { touched: rows.put.keys().cloned().collect(), old: Vec::new() };
         if rows.put.is_empty() && rows.drop.is_empty() {
             return Ok(moved);
         }
@@ -364,7 +423,12 @@ impl Store {
             .fetch_all(&mut *tx)
             .await?
         {
-            moved.again.insert(row.try_get("conversation_id")?);
+            moved.old.push(OldReceipt {
+                conversation_id: row.try_get("conversation_id")?,
+                kind: row.try_get("kind")?,
+                watermark: row.try_get("watermark")?,
+                at: row.try_get("at")?,
+            });
         }
         self.write(tx, "receipts", &self.sql.put_receipts, rows).await?;
         Ok(moved)
@@ -380,12 +444,17 @@ impl Store {
             sqlx::query(self.text(&self.sql.apply_delivered)).bind(&ids).execute(&mut *tx).await?;
             sqlx::query(self.text(&self.sql.apply_read)).bind(&ids).execute(&mut *tx).await?;
         }
-        if !moved.again.is_empty() {
-            let ids: Vec<&str> = moved.again.iter().map(String::as_str).collect();
-            sqlx::query(self.text(&self.sql.recompute_receipts))
-                .bind(ids)
-                .execute(&mut *tx)
-                .await?;
+        if !moved.old.is_empty() {
+            for uncover in [&self.sql.uncover_delivered, &self.sql.uncover_read] {
+                let old = &moved.old;
+                sqlx::query(self.text(uncover))
+                    .bind(old.iter().map(|old| old.conversation_id.as_str()).collect::<Vec<_>>())
+                    .bind(old.iter().map(|old| old.kind.as_str()).collect::<Vec<_>>())
+                    .bind(old.iter().map(|old| old.watermark).collect::<Vec<_>>())
+                    .bind(old.iter().map(|old| old.at).collect::<Vec<_>>())
+                    .execute(&mut *tx)
+                    .await?;
+            }
         }
         Ok(())
     }
@@ -487,8 +556,15 @@ impl Store {
 struct MovedReceipts {
     /// Receipts that are new or changed.
     touched: BTreeSet<String>,
-    /// Conversations whose receipts changed or went: all their messages are looked at again.
-    again: BTreeSet<String>,
+    /// Receipts that changed or went, as they were: messages that one of them told the time of are looked at again.
+    old: Vec<OldReceipt>,
+}
+
+struct OldReceipt {
+    conversation_id: String,
+    kind: String,
+    watermark: DateTime<Utc>,
+    at: DateTime<Utc>,
 }
 
 fn said_identity(piece: &Piece) -> Option<Identity> {

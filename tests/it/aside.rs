@@ -1,10 +1,12 @@
-//! Events that cannot be projected: the projector goes on without them, and INBOX_DEAD is told.
+//! What hinders the projector: events that cannot be projected are set aside and told to INBOX_DEAD, everything else is waited out.
 
 use std::time::Duration;
 
 use runtime::config::{NatsConfig, Settings};
 use runtime::streams::{self, StreamName};
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use tests::lab::signal;
 use tests::{Lab, Role, eventually};
 
 const ACCOUNT: &str = "17841400000000101";
@@ -113,4 +115,87 @@ async fn what_cannot_be_projected_is_told_to_inbox_dead_and_holds_up_nothing() {
         assert!(!body.to_string().contains(SECRET), "{body}");
     }
     assert!(!lab.log(Role::Projector).contains(SECRET));
+}
+
+/// A lab with a stream of events and a projector.
+async fn projecting() -> Lab {
+    let mut lab = Lab::start().await;
+    lab.run(Role::Projector).await;
+    lab.ready(Role::Projector).await;
+    lab
+}
+
+async fn publish(lab: &Lab, n: u32) {
+    let subject = format!("inbox.v1.event.07.instagram.{ACCOUNT}.message-received");
+    let body = received(&format!("evt_{n}"), &format!("mid.{n}")).to_string();
+    lab.jetstream().await.publish(subject, body.into()).await.unwrap().await.unwrap();
+}
+
+async fn shows(lab: &Lab, expected: i64) {
+    eventually("the messages are projected", Duration::from_secs(30), async || {
+        match messages(lab).await? {
+            rows if rows == expected => Ok(()),
+            rows => Err(format!("{rows} rows")),
+        }
+    })
+    .await;
+}
+
+async fn sql(lab: &Lab, statements: &'static str) {
+    sqlx::raw_sql(statements).execute(lab.pool()).await.unwrap();
+}
+
+async fn says(lab: &Lab, n: u32, reason: &str) {
+    let url = format!("{}/readyz", lab.url_nth(Role::Projector, n));
+    let http = lab.meta().http;
+    eventually(&format!("projector {n} says `{reason}`"), Duration::from_secs(20), async || {
+        let answer = http.get(&url).send().await.map_err(|error| error.to_string())?;
+        let text = answer.text().await.map_err(|error| error.to_string())?;
+        if text.contains(reason) { Ok(()) } else { Err(text) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_takes_the_database_too_long_is_not_given_up() {
+    let lab = projecting().await;
+    // A statement cut off by its time limit, for as long as the database is busy.
+    sql(
+        &lab,
+        "create function public.busy() returns trigger language plpgsql as $$
+           begin raise exception 'canceling statement due to statement timeout' using errcode = '57014'; end $$;
+         create trigger busy before insert on inbox_v1.facts for each row execute function public.busy();",
+    )
+    .await;
+    publish(&lab, 1).await;
+    publish(&lab, 2).await;
+    says(&lab, 0, "storing one event").await;
+    sql(&lab, "drop trigger busy on inbox_v1.facts").await;
+    shows(&lab, 2).await;
+    let parked: i64 = sqlx::query_scalar("select count(*) from inbox.parked")
+        .fetch_one(lab.pool())
+        .await
+        .unwrap();
+    assert_eq!(parked, 0);
+    lab.ready(Role::Projector).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projector_whose_lease_went_to_another_is_ready_again() {
+    let mut lab = projecting().await;
+    lab.run_nth(Role::Projector, 1).await;
+    lab.ready_nth(Role::Projector, 1).await;
+    publish(&lab, 1).await;
+    shows(&lab, 1).await;
+    // The one at work meets trouble, and is frozen until the other one has taken over.
+    sql(&lab, "alter table inbox_v1.facts rename to facts_away").await;
+    publish(&lab, 2).await;
+    says(&lab, 0, "storing events").await;
+    signal(lab.pid(Role::Projector, 0), Signal::STOP);
+    says(&lab, 1, "storing events").await;
+    sql(&lab, "alter table inbox_v1.facts_away rename to facts").await;
+    shows(&lab, 2).await;
+    signal(lab.pid(Role::Projector, 0), Signal::CONT);
+    lab.ready_nth(Role::Projector, 1).await;
+    lab.ready_nth(Role::Projector, 0).await;
 }

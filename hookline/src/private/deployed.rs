@@ -23,6 +23,7 @@ const OTHER_EVENT: &str = "inbox.v1.event.07.instagram.17841400000000002.message
 const ACT: &str = "inbox.v1.event.07.instagram.17841400000000001.conversation-read";
 const COMMAND: &str = "inbox.v1.command.07.instagram.17841400000000001.reply";
 const DEAD: &str = "inbox.v1.dead.normalize.instagram.17841400000000001";
+const SET_ASIDE: &str = "inbox.v1.dead.projector.instagram.17841400000000001";
 
 /// A server with the deployed users; their passwords are their names.
 async fn server(scratch: &Scratch) -> NatsServer {
@@ -115,6 +116,7 @@ async fn every_role_can_do_its_work_and_no_more() {
     assert!(reads(&projector, "INBOX_EVENTS", None, "inbox.v1.event.>").await);
     assert!(!reads(&projector, "META_RAW", None, "meta.v1.raw.>").await);
     assert!(!publishes(&projector, EVENT).await);
+    assert!(publishes(&projector, SET_ASIDE).await && !publishes(&projector, DEAD).await);
 
     let api = context(&nats, "api").await;
     assert!(publishes(&api, COMMAND).await && publishes(&api, ACT).await);

@@ -23,13 +23,16 @@ pub(super) struct Sql {
     pub(super) put_receipts: String,
     pub(super) apply_delivered: String,
     pub(super) apply_read: String,
-    pub(super) recompute_receipts: String,
+    pub(super) uncover_delivered: String,
+    pub(super) uncover_read: String,
     pub(super) put_comments: String,
     pub(super) put_reactions: String,
     pub(super) put_posts: String,
     pub(super) put_mentions: String,
     pub(super) put_insights: String,
     pub(super) park: String,
+    pub(super) unannounced: String,
+    pub(super) announced: String,
 }
 
 const MESSAGE: &str = "channel, account_id, contact_id, conversation_id, message_id, direction, hidden, text, attachments, \
@@ -80,14 +83,27 @@ fn covering(schema: &str, kind: &str) -> String {
     )
 }
 
+/// What a receipt covers is found receipt by receipt, by index: joined as a whole, every receipt of a batch would be held against every
+/// message of a long conversation.
 fn apply_receipts(schema: &str, kind: &str, column: &str) -> String {
     format!(
         "update {schema}.messages m set {column} = least(m.{column}, found.at) from ( \
-           select m.id, min(r.at) as at from {schema}.receipts r \
-           join {schema}.messages m on m.conversation_id = r.conversation_id and m.direction = 'outbound' \
-            and coalesce(m.{column}, 'infinity'::timestamptz) > r.at and m.sent_at <= r.watermark \
-           where r.id = any($1) and r.kind = '{kind}' group by m.id) found \
+           select covered.id, min(r.at) as at from {schema}.receipts r cross join lateral ( \
+             select m.id from {schema}.messages m where m.conversation_id = r.conversation_id and m.direction = 'outbound' \
+              and coalesce(m.{column}, 'infinity'::timestamptz) > r.at and m.sent_at <= r.watermark offset 0) covered \
+           where r.id = any($1) and r.kind = '{kind}' group by covered.id) found \
          where found.id = m.id"
+    )
+}
+
+/// Looks again for those messages whose time may be that of a receipt that no longer holds.
+fn uncover_receipts(schema: &str, kind: &str, column: &str, by_id: &str) -> String {
+    format!(
+        "update {schema}.messages m set {column} = least(m.{by_id}, {covering}) \
+         from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[]) as old(conversation_id, kind, watermark, at) \
+         where old.kind = '{kind}' and m.conversation_id = old.conversation_id and m.direction = 'outbound' \
+           and coalesce(m.{column}, 'infinity'::timestamptz) = old.at and m.sent_at <= old.watermark",
+        covering = covering(schema, kind)
     )
 }
 
@@ -162,25 +178,27 @@ impl Sql {
                 "delete from {s}.conversations where id = any($1) and last_message_id is null and not known"
             ),
             existing_receipts: format!(
-                "select id, conversation_id from {s}.receipts where id = any($1)"
+                "select conversation_id, kind, watermark, at from {s}.receipts where id = any($1)"
             ),
             put_receipts: put(s, "receipts", RECEIPT),
             apply_delivered: apply_receipts(s, "delivered", "delivered_at"),
             apply_read: apply_receipts(s, "read", "read_at"),
-            recompute_receipts: format!(
-                "update {s}.messages m set delivered_at = least(m.delivered_by_id, {delivered}), \
-                   read_at = least(m.read_by_id, {read}) \
-                 where m.conversation_id = any($1) and m.direction = 'outbound'"
-            ),
+            uncover_delivered: uncover_receipts(s, "delivered", "delivered_at", "delivered_by_id"),
+            uncover_read: uncover_receipts(s, "read", "read_at", "read_by_id"),
             put_comments: put(s, "comments", COMMENT),
             put_reactions: put(s, "reactions", REACTION),
             put_posts: put(s, "posts", POST),
             put_mentions: put(s, "mentions", MENTION),
             put_insights: put(s, "insights", INSIGHT),
             park: format!(
-                "insert into {s}.parked (seq, event_id, kind, cause, detail) values ($1, $2, $3, $4, $5) \
-                 on conflict (seq) do nothing"
+                "insert into {s}.parked (seq, event_id, kind, channel, account_id, cause, detail) \
+                 values ($1, $2, $3, $4, $5, $6, $7) on conflict (seq) do nothing"
             ),
+            unannounced: format!(
+                "select seq, event_id, kind, channel, account_id, cause, first_seen from {s}.parked \
+                 where not announced order by seq limit $1"
+            ),
+            announced: format!("update {s}.parked set announced = true where seq = any($1)"),
         }
     }
 }

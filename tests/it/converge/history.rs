@@ -120,7 +120,13 @@ impl Teller {
 
     /// Tells an event, perhaps read anew, perhaps twice, perhaps withdrawn.
     fn push(&mut self, event: Event) {
-        if self.chance(8) {
+        // What the rows of others hang on is told anew more often.
+        let (anew, gone) = match event.kind() {
+            Kind::MessageDelivered | Kind::MessageRead => (30, 15),
+            Kind::MessageReceived | Kind::MessageSent => (20, 5),
+            _ => (8, 5),
+        };
+        if self.chance(anew) {
             let mut again = event.clone();
             again.data.origin.revision = u32::try_from(1 + self.below(2)).unwrap();
             again.time = self.moment();
@@ -129,7 +135,7 @@ impl Teller {
             {
                 message.text = Some(self.word());
             }
-            if self.chance(20) {
+            if self.chance(30) {
                 // It was somebody else after all.
                 let other = ContactId::from(format!("5200000000{:06}", self.n + 1));
                 again = Event::new(
@@ -151,7 +157,7 @@ impl Teller {
             again.time = self.moment();
             self.events.push(again);
         }
-        if self.chance(5) {
+        if self.chance(gone) {
             let withdrawn = self.withdrawal(&event);
             self.events.push(withdrawn);
         }
@@ -165,6 +171,9 @@ impl Teller {
     }
 
     fn tell(&mut self) {
+        if self.n.is_multiple_of(5) {
+            return self.passing();
+        }
         for n in 0..1 + self.below(6) {
             self.message(&format!("mid.{}.{n}", self.n));
         }
@@ -173,6 +182,22 @@ impl Teller {
         self.person();
         self.comments();
         self.posts();
+    }
+
+    /// Somebody of whom one message is known for a while, and then perhaps nothing.
+    fn passing(&mut self) {
+        let mid = format!("mid.{}.only", self.n);
+        let event =
+            self.event(Kind::MessageReceived, &mid, Via::Webhook, &json!({"message_id": mid}));
+        if self.chance(70) {
+            let withdrawn = self.withdrawal(&event);
+            self.push(withdrawn);
+        }
+        if self.chance(30) {
+            let read = self.event(Kind::ConversationRead, "read", Via::Api, &json!({}));
+            self.push(read);
+        }
+        self.push(event);
     }
 
     fn message(&mut self, mid: &str) {
