@@ -15,6 +15,8 @@ const CHANNEL: &str = "inbox_projected";
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A Postgres that says nothing for this long is away: connections that are only seemingly open tell nothing by themselves.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a connection may take to open. It is known to be away meanwhile, so there is no hurry to give up.
+const OPEN_WAIT: Duration = Duration::from_secs(10);
 /// How long an act waits for its projection (contract section 7).
 pub const ACT_WAIT: Duration = Duration::from_secs(2);
 
@@ -92,7 +94,7 @@ impl Looker {
     /// Looks for ever.
     async fn keep(&self, pool: &PgPool) {
         loop {
-            match tokio::time::timeout(PATIENCE, open(pool)).await {
+            match tokio::time::timeout(OPEN_WAIT, open(pool)).await {
                 Ok(Ok(listener)) => self.listen(listener).await,
                 // Postgres is there and has no connection to spare: look with one of ours.
                 Ok(Err(sqlx::Error::Database(_))) => {

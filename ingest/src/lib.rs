@@ -20,7 +20,6 @@ pub mod signature;
 pub mod store;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use runtime::broker::{Broker, Needs};
 use runtime::config::Settings;
@@ -88,8 +87,7 @@ impl Ingest {
         let health = Health::new();
         health.set("secrets", Ok(()));
         health::watch_broker(&health, &broker, closed.clone());
-        watch_max_payload(&health, &broker, config.max_body, closed.clone());
-        tokio::spawn(say_what_is_awaited(broker.clone(), closed));
+        watch_max_payload(&health, &broker, config.max_body, closed);
 
         let store = Store::new(broker, config.max_body);
         let router = Door::new(config, store)
@@ -122,18 +120,4 @@ fn watch_max_payload(health: &Health, broker: &Broker, max_body: usize, closed: 
             }
         }
     });
-}
-
-/// Says once that the broker is awaited, and once that it is there.
-async fn say_what_is_awaited(broker: Broker, closed: CancellationToken) {
-    if tokio::time::timeout(Duration::from_secs(1), broker.ready()).await.is_ok() {
-        return;
-    }
-    tracing::warn!(
-        "Waiting for the broker (NATS_URL); webhooks are answered 503 until it is there"
-    );
-    tokio::select! {
-        () = closed.cancelled() => {}
-        () = broker.ready() => tracing::info!("The broker is there"),
-    }
 }

@@ -18,6 +18,8 @@ const CHECK_EVERY: Duration = Duration::from_secs(10);
 const FULL_FOR: Duration = Duration::from_secs(15);
 /// How soon the upkeep tries again while something is missing.
 const CHECK_SOON: Duration = Duration::from_millis(500);
+/// A broker that is not there by then is waited for, and that is said.
+const SAY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is known about the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,7 @@ pub struct Broker {
     state: watch::Receiver<BrokerState>,
     config: Arc<NatsConfig>,
     full: Arc<Mutex<Option<(Instant, String)>>>,
+    trouble: Trouble,
 }
 
 /// Adds to the options who we are, by credentials file or by what stands before the `@` of a URL (the client itself ignores that), and
@@ -101,6 +104,8 @@ impl Broker {
         crate::tls::install();
         let changed = Arc::new(Notify::new());
         let on_event = changed.clone();
+        let trouble = Trouble::default();
+        let on_trouble = trouble.clone();
         let mut options = async_nats::ConnectOptions::new()
             .name(format!("hookline-{name}"))
             .retry_on_initial_connect()
@@ -112,8 +117,9 @@ impl Broker {
                 crate::retry::delay(Duration::from_millis(50), Duration::from_secs(1), u32::try_from(attempts).unwrap_or(31), 1.0)
             })
             .event_callback(move |event| {
-                let changed = on_event.clone();
+                let (changed, trouble) = (on_event.clone(), on_trouble.clone());
                 async move {
+                    trouble.learn(&event);
                     match event {
                         async_nats::Event::ServerError(error) => {
                             tracing::error!(%error, "The broker refused something; check its permissions and limits");
@@ -148,9 +154,10 @@ impl Broker {
             config: config.clone(),
             needs,
             sender,
+            trouble: trouble.clone(),
         };
         tokio::spawn(upkeep.run(changed, shutdown));
-        Ok(Self { client, js, state, config, full: Arc::default() })
+        Ok(Self { client, js, state, config, full: Arc::default(), trouble })
     }
 
     /// The client, for what has no method here.
@@ -198,7 +205,10 @@ impl Broker {
     pub fn accepts(&self) -> Result<(), String> {
         let state = self.state();
         if !state.connected {
-            return Err("the broker is not reachable".to_owned());
+            return Err(match self.trouble.get() {
+                Some(reason) => format!("the broker is not reachable: {reason}"),
+                None => "the broker is not reachable".to_owned(),
+            });
         }
         // What was read before the latest reconnect says nothing about the server behind it.
         if state.checked_connects != self.connects() {
@@ -260,8 +270,28 @@ fn credentials(server: &async_nats::ServerAddr) -> Option<(String, String)> {
     Some((user, decode(server.password().unwrap_or_default())))
 }
 
+/// Why the latest attempt to connect failed, in the client's words: those name no server and no user.
+#[derive(Clone, Default)]
+struct Trouble(Arc<Mutex<Option<String>>>);
+
+impl Trouble {
+    fn learn(&self, event: &async_nats::Event) {
+        let reason = match event {
+            async_nats::Event::ClientError(error) => Some(error.to_string()),
+            async_nats::Event::Connected => None,
+            _ => return,
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// The task that watches the connection.
 struct Upkeep {
+    trouble: Trouble,
     client: async_nats::Client,
     js: jetstream::Context,
     config: Arc<NatsConfig>,
@@ -288,6 +318,7 @@ impl Upkeep {
             );
         }
         let mut last_server: Option<(String, u64)> = None;
+        let (started, mut said) = (Instant::now(), false);
         loop {
             let connected = self.client.connection_state() == State::Connected;
             let mut settled = false;
@@ -322,6 +353,12 @@ impl Upkeep {
             } else {
                 self.sender
                     .send_if_modified(|state| std::mem::replace(&mut state.connected, false));
+                // One that was there and is lost is told by the client.
+                if last_server.is_none() && !said && SAY_AFTER <= started.elapsed() {
+                    said = true;
+                    let reason = self.trouble.get().unwrap_or_default();
+                    tracing::warn!(%reason, "Waiting for the broker (NATS_URL)");
+                }
             }
             let pause = if settled { CHECK_EVERY } else { CHECK_SOON };
             tokio::select! {

@@ -110,20 +110,27 @@ async fn passwords_that_do_not_fit_are_waited_out_and_never_shown() {
         lab.run(role).await;
     }
     for role in Role::ALL {
-        not_ready(&lab, role, if role == Role::Ingest { "nats" } else { "postgres" }).await;
+        not_ready(&lab, role, "the broker is not reachable: nats: authorization violation").await;
+        // Said, with the reason, and not again and again.
+        let waits = match role {
+            Role::Ingest => &["Waiting for the broker"][..],
+            _ => &["Waiting for the broker", "Waiting for Postgres"],
+        };
+        for line in waits {
+            eventually("it says what it waits for", Duration::from_secs(20), async || {
+                if lab.log(role).contains(line) { Ok(()) } else { Err(lab.log(role)) }
+            })
+            .await;
+        }
     }
     for verb in [&["status"][..], &["doctor"], &["accounts", "list"], &["replies", "list"]] {
         let (code, out, err) = lab.hookline(verb).await;
         assert_eq!(code, 4, "{verb:?}: {out}{err}");
         assert!(!format!("{out}{err}").contains(WRONG), "{verb:?}: {out}{err}");
     }
-    let secrets = [
-        WRONG,
-        tests::lab::SECRET,
-        tests::lab::VERIFY_TOKEN,
-        tests::lab::API_TOKEN,
-        &lab.settings["ENCRYPTION_KEY"],
-    ];
+    let key = lab.settings["ENCRYPTION_KEY"].clone();
+    let secrets =
+        [WRONG, tests::lab::SECRET, tests::lab::VERIFY_TOKEN, tests::lab::API_TOKEN, &key];
     for role in Role::ALL {
         let log = lab.log(role);
         for secret in secrets {
@@ -132,6 +139,12 @@ async fn passwords_that_do_not_fit_are_waited_out_and_never_shown() {
         let url = format!("{}/metrics", lab.url(role));
         let shown = lab.meta().http.get(url).send().await.unwrap().text().await.unwrap();
         assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{shown}");
+        for line in ["Waiting for the broker", "Waiting for Postgres"] {
+            assert!(log.matches(line).count() <= 1, "{role:?}: {log}");
+        }
+    }
+    for role in Role::ALL {
+        assert_eq!(lab.stop(role).await, Some(0), "{role:?}: {}", lab.log(role));
     }
 }
 
