@@ -80,7 +80,8 @@ pub async fn serve(
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
-            .max_buf_size(64 << 10)
+            // Enough for any honest head; every open connection may hold as much.
+            .max_buf_size(16 << 10)
             .serve_connection(
                 TokioIo::new(CutWhenStalled::new(stream, STALLED)),
                 TowerToHyperService::new(router.clone()),

@@ -104,11 +104,12 @@ impl Automate {
         to: Position,
     ) -> anyhow::Result<bool> {
         let mut conn = self.pool.acquire().await?;
-        if accounts::store::version(&mut conn).await? != directory.version() {
-            *directory = accounts::store::directory(&self.pool).await?;
-        }
+        let version = accounts::store::version(&mut conn).await?;
         let now = crate::reply::ledger::now(&mut conn).await?;
         drop(conn);
+        if version != directory.version() {
+            *directory = accounts::store::directory(&self.pool).await?;
+        }
         let mut commands = Vec::new();
         for message in batch {
             if let Some(command) = self.consider(message, directory, now).await? {

@@ -264,12 +264,25 @@ impl AccountStore {
         channel: Channel,
         id: &AccountId,
     ) -> Result<Option<Connected>, AccountError> {
+        self.get_with(&self.pool, channel, id).await
+    }
+
+    /// The same with a connection that the caller holds already: one task never takes two, or all tasks may wait for each other.
+    ///
+    /// # Errors
+    /// As [`AccountStore::get`].
+    pub async fn get_with(
+        &self,
+        conn: impl sqlx::PgExecutor<'_>,
+        channel: Channel,
+        id: &AccountId,
+    ) -> Result<Option<Connected>, AccountError> {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!(
             "{COLUMNS} where a.channel = $1 and a.id = $2"
         )))
         .bind(channel.as_str())
         .bind(id.as_str())
-        .fetch_optional(&self.pool)
+        .fetch_optional(conn)
         .await?;
         row.map(|row| self.connected(&row)).transpose()
     }

@@ -119,6 +119,9 @@ async fn failed(
     mut progress: Progress,
     error: &GraphError,
 ) -> anyhow::Result<Next> {
+    if matches!(error.class, Class::Account) {
+        sender.accounts.stop(connected, &error.to_string()).await?;
+    }
     let mut tx = sender.pool.begin().await?;
     let Some(command) = ledger::lock(&mut tx, &command.identity).await? else {
         return Ok(Next::Idle);
@@ -134,10 +137,7 @@ async fn failed(
     });
     let again = match error.class {
         Class::Limited(_) => Some(("paused", pause)),
-        Class::Account => {
-            sender.accounts.stop(connected, &error.to_string()).await?;
-            Some(("account_stopped", CLAIM))
-        }
+        Class::Account => Some(("account_stopped", CLAIM)),
         Class::Retry | Class::Unknown if progress.tries < FAILURES_MAX => {
             progress.tries += 1;
             Some(("paused", pause))

@@ -52,6 +52,8 @@ pub enum Next {
 /// What was claimed.
 enum Claimed {
     Nothing(Next),
+    /// The window looks closed: ask the broker for news, with no transaction open, and claim again.
+    AskForNews(Box<CommandRow>),
     Send(Box<Attempt>),
     Look(Box<(CommandRow, PartRow)>),
     Sync(Box<CommandRow>),
@@ -78,8 +80,14 @@ impl Sender {
     /// # Errors
     /// Of the database, the broker or the store of tokens; the ledger tells what to do then.
     pub(super) async fn step(&self, identity: &str) -> anyhow::Result<Next> {
-        match self.claim(identity).await? {
+        let mut claimed = self.claim(identity, News::NotAsked).await?;
+        if let Claimed::AskForNews(command) = claimed {
+            let news = self.ask_for_news(&command).await;
+            claimed = self.claim(identity, news).await?;
+        }
+        match claimed {
             Claimed::Nothing(next) => Ok(next),
+            Claimed::AskForNews(_) => Ok(Next::Idle),
             Claimed::Send(attempt) => {
                 let command = &attempt.command;
                 let span = tracing::info_span!("send", command.id = %command.command_id, attempt = attempt.part.attempt);
@@ -96,7 +104,7 @@ impl Sender {
         }
     }
 
-    async fn claim(&self, identity: &str) -> anyhow::Result<Claimed> {
+    async fn claim(&self, identity: &str, news: News) -> anyhow::Result<Claimed> {
         // Taken before the database's clock is read, so that what is counted from it ends earlier.
         let begun = Instant::now();
         failpoint!("send.before_claim");
@@ -122,12 +130,20 @@ impl Sender {
             return self.ended(tx, &command, None).await;
         }
         let verdict = policy::judge(&around.situation(&command, &part), around.now);
-        if let Some(until) = self.wait_for_news(&command, &around, &verdict, &part).await {
-            ledger::wait(&mut tx, identity, until, None).await?;
-            failpoint!("send.before_wait_commit");
-            tx.commit().await?;
-            failpoint!("send.after_wait_commit");
-            return Ok(Claimed::Nothing(Next::Idle));
+        if closed(&verdict) && part.state == State::Planned {
+            let age = around.now.since(command.created_at);
+            match wait_for_news(age, around.cause_known, news) {
+                NewsStep::Judge => {}
+                NewsStep::Ask => return Ok(Claimed::AskForNews(Box::new(command))),
+                NewsStep::Wait(pause) => {
+                    let until = around.now.plus(pause);
+                    ledger::wait(&mut tx, identity, until, None).await?;
+                    failpoint!("send.before_wait_commit");
+                    tx.commit().await?;
+                    failpoint!("send.after_wait_commit");
+                    return Ok(Claimed::Nothing(Next::Idle));
+                }
+            }
         }
         let hold = self.hold(&command, &part, &around);
         let journal = part.journal(command.created_at);
@@ -167,7 +183,7 @@ impl Sender {
             }
             Step::Send { rule } => {
                 let Some(connected) =
-                    self.accounts.get(command.channel, &command.account_id).await?
+                    self.accounts.get_with(&mut *tx, command.channel, &command.account_id).await?
                 else {
                     return Ok(Claimed::Nothing(Next::Idle));
                 };
@@ -261,45 +277,23 @@ impl Sender {
         Ok(Claimed::Nothing(if ended { Next::Ended } else { Next::Again }))
     }
 
-    /// When to look again, where a closed window may only be news that has not arrived.
-    async fn wait_for_news(
-        &self,
-        command: &CommandRow,
-        around: &Surroundings,
-        verdict: &Verdict,
-        part: &PartRow,
-    ) -> Option<Timestamp> {
-        let Verdict::Refused(refusal) = verdict else { return None };
-        if refusal.code != "window_closed" || part.state != State::Planned {
-            return None;
-        }
-        let age = around.now.since(command.created_at);
-        let grace = if around.cause_known { NEWS_GRACE } else { CAUSE_GRACE };
-        if age < grace {
-            return Some(around.now.plus(NEWS_PAUSE));
-        }
-        // Who answers has seen the message among the events, and the worker that published it may have died before this database knew.
-        (age < UNRECORDED_GRACE && self.news_unrecorded(command).await)
-            .then(|| around.now.plus(UNRECORDED_PAUSE))
-    }
-
     /// Whether an event that may open this window is published and not recorded. Of an account those published first are recorded
     /// first, so the newest tells for all. Where the broker does not say, it may be so.
-    async fn news_unrecorded(&self, command: &CommandRow) -> bool {
-        let Some(contact) = command.contact_id.as_deref() else { return false };
+    async fn ask_for_news(&self, command: &CommandRow) -> News {
+        let Some(contact) = command.contact_id.as_deref() else { return News::None };
         for kind in [Kind::MessageReceived, Kind::PostbackReceived] {
             let route = subjects::Route::Contact(contact);
             let subject = subjects::event(command.channel, &command.account_id, route, kind);
             match self.facts.newest_unrecorded(&subject).await {
                 Ok(false) => {}
-                Ok(true) => return true,
+                Ok(true) => return News::Unrecorded,
                 Err(error) => {
                     tracing::debug!(%error, "Could not ask whether a message is still to be recorded");
-                    return true;
+                    return News::Unrecorded;
                 }
             }
         }
-        false
+        News::None
     }
 
     /// Why nothing may be sent now, and until when that holds at the longest.
@@ -568,6 +562,42 @@ async fn due(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Option<Com
     );
     let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(identity).fetch_optional(conn).await?;
     row.as_ref().map(CommandRow::from_row).transpose()
+}
+
+/// What the broker says of events that may open a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    NotAsked,
+    /// One is published, and this database does not have it yet.
+    Unrecorded,
+    /// The database has all of them: what it says now is true.
+    None,
+}
+
+/// What to do about a window that looks closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NewsStep {
+    Wait(Duration),
+    Ask,
+    Judge,
+}
+
+/// A closed window may only be news that has not arrived. Whoever answers has seen the message among the events, and the worker that
+/// published it may have died before this database knew.
+fn wait_for_news(age: Duration, cause_known: bool, news: News) -> NewsStep {
+    let grace = if cause_known { NEWS_GRACE } else { CAUSE_GRACE };
+    match news {
+        _ if age < grace => NewsStep::Wait(NEWS_PAUSE),
+        _ if UNRECORDED_GRACE <= age => NewsStep::Judge,
+        News::NotAsked => NewsStep::Ask,
+        News::Unrecorded => NewsStep::Wait(UNRECORDED_PAUSE),
+        News::None => NewsStep::Judge,
+    }
+}
+
+/// Refused because the window is closed, as far as is known.
+fn closed(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Refused(refusal) if refusal.code == "window_closed")
 }
 
 /// Writes down that an attempt begins; the index `parts_one_in_flight` refuses a second one in the lane.
