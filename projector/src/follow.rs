@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
 use runtime::broker::Broker;
+use runtime::db::Patience;
 use runtime::follow::{Follower, Received};
 use runtime::health::Health;
 use runtime::lease::{Lease, Position};
@@ -25,6 +26,11 @@ const BATCH_MAX: usize = 1000;
 
 /// Events of one batch that get a span each.
 const SPANS_MAX: usize = 32;
+
+/// How long storing a batch may take at first: a connection that something in between forgot answers never.
+const STORED_WITHIN: Duration = Duration::from_secs(10);
+/// The same where it took longer again and again; beyond the limit that the connections set for a statement.
+const STORED_WITHIN_MAX: Duration = Duration::from_secs(160);
 
 /// The check of `/readyz` that tells whether events can be projected.
 const CHECK: &str = "projection";
@@ -164,8 +170,9 @@ impl Projector {
         let mut at = from;
         let mut queue: VecDeque<(Position, Vec<Incoming>)> = VecDeque::from([(to, batch)]);
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        let mut patience = Patience::new(STORED_WITHIN, STORED_WITHIN_MAX);
         while let Some((end, mut batch)) = queue.pop_front() {
-            match self.store.apply(lease, at, end, batch.clone()).await {
+            match patience.within(self.store.apply(lease, at, end, batch.clone())).await {
                 Ok(applied) => {
                     self.health.set(CHECK, Ok(()));
                     backoff.reset();

@@ -41,6 +41,10 @@ pub fn pool(
         .before_acquire(|connection, _| {
             Box::pin(async move { within(PING_WITHIN, connection.ping()).await.map(|()| true) })
         })
+        // The same for one that comes back in the middle of something: it would keep its place in the pool for ever.
+        .after_release(|connection, _| {
+            Box::pin(async move { within(PING_WITHIN, connection.ping()).await.map(|()| true) })
+        })
         .max_lifetime(Duration::from_secs(1800))
         .connect_lazy_with(options))
 }
@@ -50,16 +54,52 @@ pub fn pool(
 ///
 /// # Errors
 /// Of the work, or a time-out; what was not committed is rolled back by Postgres, and whether a commit took effect is unknown.
-pub async fn within<T>(
+pub async fn within<T, E: From<sqlx::Error>>(
     limit: Duration,
-    work: impl Future<Output = sqlx::Result<T>>,
-) -> sqlx::Result<T> {
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         Err(sqlx::Error::Io(std::io::Error::new(
             std::io::ErrorKind::TimedOut,
             "Postgres did not answer in time",
-        )))
+        ))
+        .into())
     })
+}
+
+/// A limit for work that may honestly take long: it doubles with every time-out, so that nothing is given up for ever, and is short again
+/// after a success.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    now: Duration,
+    least: Duration,
+    most: Duration,
+}
+
+impl Patience {
+    /// From `least` to `most`.
+    pub const fn new(least: Duration, most: Duration) -> Self {
+        Self { now: least, least, most }
+    }
+
+    /// [`within`] the limit of this moment.
+    ///
+    /// # Errors
+    /// As [`within`].
+    pub async fn within<T, E: From<sqlx::Error>>(
+        &mut self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let limit = self.now;
+        // Stays so when the work is given up.
+        self.now = (limit * 2).min(self.most);
+        within(limit, async {
+            let done = work.await;
+            self.now = self.least;
+            done
+        })
+        .await
+    }
 }
 
 /// Waits until Postgres answers, saying once that it waits. `false`: the process is to stop.

@@ -453,16 +453,23 @@ impl Lab {
             .await
             .map_err(|error| error.to_string())?;
         let head = self.last_sequence("INBOX_EVENTS").await;
-        let normalised: Option<i64> =
-            sqlx::query_scalar("select max(seq) from worker.positions where name like 'raw-%'")
-                .fetch_one(&self.pool)
+        let normalised: Vec<(String, i64)> =
+            sqlx::query_as("select name, seq from worker.positions where name like 'raw-%'")
+                .fetch_all(&self.pool)
                 .await
                 .map_err(|error| error.to_string())?;
-        let raw = self.last_sequence("META_RAW").await;
-        let behind = |head: u64, at: Option<i64>| {
-            head.saturating_sub(u64::try_from(at.unwrap_or(0)).unwrap_or(0))
-        };
-        Ok(behind(head, projected) + behind(raw, normalised))
+        let behind = |head: u64, at: i64| head.saturating_sub(u64::try_from(at).unwrap_or(0));
+        let mut lag = behind(head, projected.unwrap_or(0));
+        let Ok(raw) = self.jetstream().await.get_stream("META_RAW").await else { return Ok(lag) };
+        // Each shard has a head of its own.
+        for shard in 0..schemas::subjects::SHARDS {
+            let filter = schemas::subjects::raw_shard_filter(shard);
+            let Ok(last) = raw.get_last_raw_message_by_subject(&filter).await else { continue };
+            let name = format!("raw-{shard:02}");
+            let at = normalised.iter().find(|(other, _)| *other == name).map_or(0, |(_, at)| *at);
+            lag += behind(last.sequence, at);
+        }
+        Ok(lag)
     }
 }
 

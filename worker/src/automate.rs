@@ -8,6 +8,7 @@ pub mod rules;
 use std::time::Duration;
 
 use runtime::broker::Broker;
+use runtime::db::Patience;
 use runtime::failpoint;
 use runtime::follow::{Follower, Received};
 use runtime::lease::{Lease, Leases, Position};
@@ -28,6 +29,10 @@ pub const FILTER: &str = "inbox.v1.event.*.*.*.message-received";
 /// The header of a replayed event (contract section 5).
 const REPLAY: &str = "Hookline-Replay";
 const BATCH: usize = 200;
+/// How long a batch may take at first: a connection that something in between forgot answers never.
+const HANDLED_WITHIN: Duration = Duration::from_secs(20);
+/// The same where it took longer again and again.
+const HANDLED_WITHIN_MAX: Duration = Duration::from_secs(320);
 const ACK_WAIT: Duration = Duration::from_secs(5);
 
 /// Answers automatically.
@@ -67,6 +72,7 @@ impl Automate {
             Follower::new(self.broker.clone(), INBOX_EVENTS, FILTER, start.seq, start.created);
         let mut directory = Directory::new(-1, Vec::new());
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        let mut patience = Patience::new(HANDLED_WITHIN, HANDLED_WITHIN_MAX);
         loop {
             let batch = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -74,7 +80,9 @@ impl Automate {
             };
             let Some(last) = batch.last() else { continue };
             let to = Position { seq: last.sequence, created: follower.created() };
-            match self.answer(&batch, &mut directory, lease, position, to).await {
+            let answered =
+                patience.within(self.answer(&batch, &mut directory, lease, position, to));
+            match answered.await {
                 Ok(true) => {
                     position = to.seq;
                     backoff.reset();

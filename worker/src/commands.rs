@@ -6,7 +6,10 @@
 mod intake;
 mod past;
 
+use std::time::Duration;
+
 use runtime::broker::Broker;
+use runtime::db::Patience;
 use runtime::failpoint;
 use runtime::follow::Follower;
 use runtime::lease::{Lease, Leases, Position};
@@ -23,6 +26,10 @@ pub use past::{Ended, Mark, Past};
 pub const NAME: &str = "commands";
 /// Commands taken over in one transaction.
 const BATCH: usize = 200;
+/// How long a batch may take at first: a connection that something in between forgot answers never.
+const HANDLED_WITHIN: Duration = Duration::from_secs(20);
+/// The same where it took longer again and again.
+const HANDLED_WITHIN_MAX: Duration = Duration::from_secs(320);
 
 /// Takes commands over into the ledger.
 #[derive(Clone)]
@@ -46,7 +53,7 @@ impl Commands {
                     if let Err(error) = commands.follow(&lease, &stop).await {
                         tracing::error!(error = %format!("{error:#}"), "The intake of commands stopped");
                         // Not again at once: whatever it was is said above.
-                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                        tokio::time::sleep(Duration::from_secs(1)).await;
                     }
                 }
             })
@@ -64,8 +71,8 @@ impl Commands {
             start.seq,
             start.created,
         );
-        let mut backoff =
-            Backoff::new(std::time::Duration::from_millis(100), std::time::Duration::from_secs(5));
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        let mut patience = Patience::new(HANDLED_WITHIN, HANDLED_WITHIN_MAX);
         loop {
             let batch = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -73,7 +80,8 @@ impl Commands {
             };
             let Some(last) = batch.last() else { continue };
             let to = Position { seq: last.sequence, created: follower.created() };
-            match self.take_over(lease, mark, &batch, position, to).await {
+            let taken = patience.within(self.take_over(lease, mark, &batch, position, to));
+            match taken.await {
                 Ok(true) => {
                     position = to.seq;
                     backoff.reset();
@@ -153,7 +161,7 @@ impl Commands {
             payload: message.payload.clone(),
         };
         failpoint!("commands.before_dead");
-        self.broker.publish(dead, std::time::Duration::from_secs(5)).await?;
+        self.broker.publish(dead, Duration::from_secs(5)).await?;
         failpoint!("commands.after_dead");
         Ok(())
     }

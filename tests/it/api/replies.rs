@@ -146,12 +146,12 @@ async fn a_reply_is_queued_then_sending_then_settled() {
         409,
         "key_reused",
     );
-    let (status, refused) = api.post_once(&blocking_path, "k2", json!({"text": "hello?"})).await;
-    assert_eq!(status, 202, "{refused}");
     // Meta takes it and does not answer.
     lab.simulator.fault(FaultRule::new(Fault::TimeoutAfter).on(CallKind::Send).times(1));
     lab.run(Role::Worker).await;
     becomes(&api, &queued, "sending").await;
+    let (status, refused) = api.post_once(&blocking_path, "k2", json!({"text": "hello?"})).await;
+    assert_eq!(status, 202, "{refused}");
     let sent = becomes(&api, &queued, "sent").await;
     has_fields(&sent, REPLY);
     for time in ["sent_at", "requested_at", "finished_at"] {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use runtime::db::within;
 use schemas::{AccountId, Channel};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,10 @@ const PUBLISH: Duration = Duration::from_secs(12);
 const AT_ONCE: usize = 32;
 /// Of one account.
 const SHARE: i64 = 4;
+/// How long one question to the queue may take: a connection that something in between forgot answers never.
+const ROWS_WITHIN: Duration = Duration::from_secs(10);
+/// The same for reading one profile, with its call of Graph.
+const READ_WITHIN: Duration = Duration::from_secs(90);
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// Reads profiles of people who wrote.
@@ -108,17 +113,19 @@ impl Enricher {
         }
         let room = i64::try_from(room).unwrap_or(i64::MAX);
         let lease = self.waits.graph_timeout + PUBLISH;
-        queue::claim(self.facts.pool(), &self.owner, lease, room, SHARE, under_way).await
+        let claim = queue::claim(self.facts.pool(), &self.owner, lease, room, SHARE, under_way);
+        within(ROWS_WITHIN, claim).await
     }
 
     /// A failure of one read is its own: it is put off and the others go on. Answers with its account.
     async fn guarded(&self, claimed: Claimed) -> (Channel, AccountId) {
-        if let Err(error) = self.read(&claimed).await {
+        if let Err(error) = within(READ_WITHIN, self.read(&claimed)).await {
             let error = anyhow::Error::from(error);
             tracing::warn!(account.id = %claimed.account_id, error = format!("{error:#}"), "Reading a profile is put off");
             let (min, max) = (self.waits.retry_min, self.waits.retry_max);
             let delay = runtime::retry::delay(min, max, 2, rand::random());
-            if let Err(error) = queue::put_off(self.facts.pool(), &claimed, delay).await {
+            let put_off = queue::put_off(self.facts.pool(), &claimed, delay);
+            if let Err(error) = within(ROWS_WITHIN, put_off).await {
                 tracing::warn!(%error, "The claim on a profile lapses by itself");
             }
         }

@@ -27,8 +27,8 @@ struct Meters {
     apps: HashMap<String, Meter>,
     accounts: HashMap<AccountKey, Meter>,
     conversations: HashMap<AccountKey, Pace>,
-    /// By account, the stored token that Meta refused last.
-    refused: HashMap<AccountKey, Vec<u8>>,
+    /// By account, the stored token that Meta refused last, and how.
+    refused: HashMap<AccountKey, (Vec<u8>, GraphError)>,
 }
 
 /// Accounts without a named app share one per kind of login: Meta counts per app, and a company has mostly one of each.
@@ -72,16 +72,19 @@ impl Budget {
         })
     }
 
-    /// Whether Meta has refused this stored token before: then no call needs to find out again.
-    pub fn is_refused(&self, account: &Account, stored_token: &[u8]) -> bool {
+    /// How Meta refused this stored token before, if it did: then no call needs to find out again.
+    pub fn refused(&self, account: &Account, stored_token: &[u8]) -> Option<GraphError> {
         self.with(|meters| {
-            meters.refused.get(&account_key(account)).is_some_and(|refused| refused == stored_token)
+            let (refused, how) = meters.refused.get(&account_key(account))?;
+            (refused == stored_token).then(|| how.clone())
         })
     }
 
     /// Remembers that Meta refused this stored token; the next one is another.
-    pub fn refuse(&self, account: &Account, stored_token: &[u8]) {
-        self.with(|meters| meters.refused.insert(account_key(account), stored_token.to_vec()));
+    pub fn refuse(&self, account: &Account, stored_token: &[u8], how: &GraphError) {
+        self.with(|meters| {
+            meters.refused.insert(account_key(account), (stored_token.to_vec(), how.clone()))
+        });
     }
 
     /// Takes a slot of the Conversations API and tells how long to wait for it.

@@ -277,8 +277,10 @@ impl Graph {
         let result = async {
             let (budget, stored) = (&self.inner.budget, connected.stored_token());
             // Others of this account may have been on their way here when the first one was refused.
-            if !stored.is_empty() && budget.is_refused(account, stored) {
-                return Err(GraphError::refused_before());
+            if !stored.is_empty()
+                && let Some(how) = budget.refused(account, stored)
+            {
+                return Err(GraphError::refused_before(&how));
             }
             budget.allow(account, call.lane, runtime::now())?;
             if call.paced {
@@ -287,8 +289,10 @@ impl Graph {
             let (usage, mut result) =
                 self.send_request(connected, call, method, path, query, payload).await;
             budget.learn(account, usage, result.as_mut().err(), runtime::now());
-            if result.as_ref().is_err_and(|error| error.class == Class::Account) {
-                budget.refuse(account, stored);
+            if let Err(error) = &result
+                && error.class == Class::Account
+            {
+                budget.refuse(account, stored, error);
             }
             result
         }

@@ -193,9 +193,10 @@ impl GraphError {
         Self { class: Class::Limited(scope), retry_after: Some(wait), ..error }
     }
 
-    /// A call that is not made because Meta has refused this token already.
-    pub fn refused_before() -> Self {
-        Self { class: Class::Account, ..Self::without_answer(Failure::Budget, Use::Read) }
+    /// A call that is not made because Meta has refused this token already, and how it did.
+    pub fn refused_before(how: &Self) -> Self {
+        let error = Self::without_answer(Failure::Budget, Use::Read);
+        Self { class: Class::Account, code: how.code, subcode: how.subcode, ..error }
     }
 
     /// Whether the code or the sub-code is `number`: Meta places some numbers in either.

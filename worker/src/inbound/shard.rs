@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use runtime::db::Patience;
 use runtime::follow::{Follower, Received, StreamRecreated};
 use runtime::lease::{Lease, Position};
 use runtime::retry::Backoff;
@@ -28,6 +29,8 @@ const BATCH_MAX: usize = 200;
 const BATCH_BYTES_MAX: usize = 2 << 20;
 /// How long a batch may take: whatever of it hangs (a connection to Postgres that something in between forgot) is then done anew.
 const TAKE_WITHIN: Duration = Duration::from_secs(20);
+/// The same where it took longer again and again.
+const TAKE_WITHIN_MAX: Duration = Duration::from_secs(320);
 /// From so many bytes on, raw webhooks are read beside the task that also renews the lease.
 const HEAVY_BYTES: usize = 128 << 10;
 /// How long to wait before looking again at a stream that was made anew.
@@ -42,6 +45,7 @@ pub(super) struct Shard<'a> {
     filter: String,
     accounts: Arc<Directory>,
     position: u64,
+    patience: Patience,
 }
 
 /// Whether a batch took effect.
@@ -63,6 +67,7 @@ impl<'a> Shard<'a> {
             // No version is negative: the first batch reads the accounts.
             accounts: Arc::new(Directory::new(-1, Vec::new())),
             position: 0,
+            patience: Patience::new(TAKE_WITHIN, TAKE_WITHIN_MAX),
         }
     }
 
@@ -159,12 +164,11 @@ impl<'a> Shard<'a> {
         batch: &[Received],
         created: Option<Timestamp>,
     ) -> Result<Taken, FactError> {
+        let mut patience = self.patience;
         let taken = AssertUnwindSafe(self.take(batch, created)).catch_unwind();
-        let Ok(taken) = tokio::time::timeout(TAKE_WITHIN, taken).await else {
-            let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
-            return Err(sqlx::Error::Io(late).into());
-        };
-        let cause = match taken {
+        let taken = patience.within(async { Ok::<_, FactError>(taken.await) }).await;
+        self.patience = patience;
+        let cause = match taken? {
             Ok(Ok(taken)) => return Ok(taken),
             Ok(Err(error)) => match parked::cause(&error) {
                 None => return Err(error),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use runtime::db::within;
 use runtime::failpoint;
 use schemas::facts::OutcomeError;
 use schemas::{Kind, Timestamp, subjects};
@@ -14,7 +15,7 @@ use super::ledger::{self, CommandRow, PartRow, SettledBy};
 use super::outcome::own_error;
 use super::policy::{self, Verdict};
 use super::request::{Request, request};
-use super::sender::Sender;
+use super::sender::{LEDGER_WITHIN, Sender};
 use super::situation::{self, Surroundings};
 use super::{fence, plan, settle, state};
 use crate::accounts::Connected;
@@ -80,10 +81,10 @@ impl Sender {
     /// # Errors
     /// Of the database, the broker or the store of tokens; the ledger tells what to do then.
     pub(super) async fn step(&self, identity: &str) -> anyhow::Result<Next> {
-        let mut claimed = self.claim(identity, News::NotAsked).await?;
+        let mut claimed = within(LEDGER_WITHIN, self.claim(identity, News::NotAsked)).await?;
         if let Claimed::AskForNews(command) = claimed {
             let news = self.ask_for_news(&command).await;
-            claimed = self.claim(identity, news).await?;
+            claimed = within(LEDGER_WITHIN, self.claim(identity, news)).await?;
         }
         match claimed {
             Claimed::Nothing(next) => Ok(next),
@@ -402,7 +403,7 @@ impl Sender {
         let mut pause =
             runtime::retry::Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
-            match self.try_settle(attempt, &reading).await {
+            match within(LEDGER_WITHIN, self.try_settle(attempt, &reading)).await {
                 Ok(next) => return Ok(next),
                 // The answer is worth a few tries: without it the send has to be reconciled.
                 Err(error) if pause.attempts() < 8 => {

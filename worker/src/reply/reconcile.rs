@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runtime::db::within;
 use runtime::failpoint;
 use schemas::{Channel, Timestamp};
 use sqlx::{PgConnection, Row};
@@ -13,7 +14,7 @@ use super::ledger::{self, CommandRow, PartRow, SettledBy, time};
 use super::matching::{Item, SKEW, Wanted};
 use super::outcome::own_error;
 use super::plan::{self, Payload};
-use super::sender::Sender;
+use super::sender::{LEDGER_WITHIN, Sender};
 use crate::accounts::Connected;
 use crate::accounts::directory::Account;
 use crate::graph::reads::text_of;
@@ -59,7 +60,7 @@ impl Sender {
             Read::Later(..) => Look::Inconclusive,
         };
         metrics::counter!("hookline_reconcile_looks_total", "found" => word(&looked)).increment(1);
-        self.settle_look(&command, &part, looked, begun_at).await
+        within(LEDGER_WITHIN, self.settle_look(&command, &part, looked, begun_at)).await
     }
 
     async fn read_back(

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use runtime::db::within;
 use schemas::Channel;
 use sqlx::postgres::PgListener;
 use sqlx::{PgPool, Row};
@@ -30,6 +31,8 @@ const POLL: Duration = Duration::from_millis(250);
 const RELEASE: Duration = Duration::from_secs(1);
 /// How old an unpublished outcome is before somebody other than its own task publishes it.
 const OUTCOME_GRACE: Duration = Duration::from_secs(1);
+/// How long one piece of work with the ledger may take: a connection that something in between forgot answers never.
+pub(super) const LEDGER_WITHIN: Duration = Duration::from_secs(15);
 /// How long open work may take to end when the process stops; then it is left for the next owner.
 const DRAIN: Duration = Duration::from_secs(8);
 
@@ -90,10 +93,11 @@ impl Sender {
             if listener.is_none() {
                 listener = self.listen().await;
             }
-            if let Err(error) = self.release_held(&mut accounts_version, &mut released).await {
+            let release = self.release_held(&mut accounts_version, &mut released);
+            if let Err(error) = within(LEDGER_WITHIN, release).await {
                 tracing::debug!(%error, "Could not look for commands to release");
             }
-            match settle::examine(&self.pool).await {
+            match within(LEDGER_WITHIN, settle::examine(&self.pool)).await {
                 Ok(ended) => {
                     for identity in ended {
                         tasks.spawn(self.clone().report(identity));
@@ -104,7 +108,7 @@ impl Sender {
                 }
             }
             let mut started = 0;
-            match self.candidates(&active).await {
+            match within(LEDGER_WITHIN, self.candidates(&active)).await {
                 Ok(candidates) => {
                     for candidate in candidates {
                         if tasks.len() < IN_FLIGHT_MAX && self.start(&candidate.account) {
@@ -118,8 +122,10 @@ impl Sender {
             }
             if POLL <= swept.elapsed() {
                 swept = tokio::time::Instant::now();
-                self.sweep_outcomes().await;
-                self.gauge().await;
+                let swept = tokio::time::timeout(LEDGER_WITHIN, self.sweep_outcomes()).await;
+                if swept.is_ok() {
+                    self.gauge().await;
+                }
             }
             if started == 0 || IN_FLIGHT_MAX <= tasks.len() {
                 self.pause(&mut listener, &mut tasks, &mut active, &shutdown).await;
@@ -230,7 +236,8 @@ impl Sender {
 
     /// Publishes the outcome of a command that has ended.
     async fn report(self, identity: String) -> String {
-        if let Err(error) = outcome::publish(&self.facts, &identity).await {
+        let published = within(LEDGER_WITHIN, outcome::publish(&self.facts, &identity));
+        if let Err(error) = published.await {
             tracing::debug!(error = %format!("{error:#}"), "The outcome of a command is published later");
         }
         identity
@@ -294,9 +301,8 @@ impl Sender {
                     count(*) filter (where state = 'open' and held is not null) as held
                from worker.commands where state in ('open', 'unknown')",
         )
-        .fetch_one(&self.pool)
-        .await;
-        if let Ok(row) = counted {
+        .fetch_one(&self.pool);
+        if let Ok(row) = within(LEDGER_WITHIN, counted).await {
             for name in ["open", "parked", "held"] {
                 #[allow(clippy::cast_precision_loss)] // a count of rows
                 let count = row.try_get::<i64, _>(name).unwrap_or(0) as f64;

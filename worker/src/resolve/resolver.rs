@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use runtime::db::within;
 use schemas::{AccountId, Channel, Event, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -33,6 +34,10 @@ const AT_ONCE: usize = 32;
 const SHARE: i64 = 4;
 /// How long passes that are under way may go on after a signal.
 const DRAIN: Duration = Duration::from_secs(8);
+/// How long one question to the queue may take: a connection that something in between forgot answers never.
+const ROWS_WITHIN: Duration = Duration::from_secs(10);
+/// The same for a whole pass over the ladder, with its calls of Graph.
+const PASS_WITHIN: Duration = Duration::from_secs(180);
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 /// Finds the senders of waiting items.
@@ -129,7 +134,8 @@ impl Resolver {
             return Ok(Vec::new());
         }
         let room = i64::try_from(room).unwrap_or(i64::MAX);
-        rows::claim(self.facts.pool(), &self.owner, CLAIM, room, SHARE, under_way).await
+        let claim = rows::claim(self.facts.pool(), &self.owner, CLAIM, room, SHARE, under_way);
+        within(ROWS_WITHIN, claim).await
     }
 
     /// A failure of one item is its own: it is put off and the others go on. Answers with its account.
@@ -138,7 +144,7 @@ impl Resolver {
         let span = tracing::info_span!("resolve", account.id = %item.account_id);
         runtime::telemetry::continue_trace(&span, item.traceparent.as_deref());
         let outcome = tokio::select! {
-            outcome = self.pass(&claimed).instrument(span) => outcome,
+            outcome = within(PASS_WITHIN, self.pass(&claimed)).instrument(span) => outcome,
             never = rows::keep(self.facts.pool(), &self.owner, item, CLAIM) => match never {},
         };
         if let Err(error) = outcome {
@@ -146,7 +152,8 @@ impl Resolver {
             tracing::warn!(account.id = %item.account_id, message.id = %item.message_id, error = format!("{error:#}"), "A look-up is put off");
             let (min, max) = (self.waits.retry_min, self.waits.retry_max);
             let delay = runtime::retry::delay(min, max, 1, rand::random());
-            if let Err(error) = rows::put_off(self.facts.pool(), &claimed, delay).await {
+            let put_off = rows::put_off(self.facts.pool(), &claimed, delay);
+            if let Err(error) = within(ROWS_WITHIN, put_off).await {
                 tracing::warn!(%error, "The claim on a waiting item lapses by itself");
             }
         }
@@ -154,7 +161,7 @@ impl Resolver {
     }
 
     async fn count(&self) {
-        let Ok(counts) = rows::counts(self.facts.pool()).await else { return };
+        let Ok(counts) = within(ROWS_WITHIN, rows::counts(self.facts.pool())).await else { return };
         for state in ["waiting", "unresolved", "content"] {
             let count =
                 counts.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
