@@ -58,6 +58,13 @@ struct Running {
     address: SocketAddr,
 }
 
+/// How the servers of a lab are set up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LabOptions {
+    /// `true`: broker and Postgres sync before they answer. `false`: neither does. As it is, only the broker does.
+    pub durable: Option<bool>,
+}
+
 /// Everything a test needs, gone with it.
 pub struct Lab {
     pub nats: NatsServer,
@@ -122,19 +129,26 @@ pub fn free_address() -> SocketAddr {
 impl Lab {
     /// Servers and Meta, no role yet.
     pub async fn start() -> Self {
+        Self::start_with(LabOptions::default()).await
+    }
+
+    /// The same with servers as wished.
+    pub async fn start_with(options: LabOptions) -> Self {
         let name = format!("hookline-lab-{}-{:08x}", std::process::id(), rand::random::<u32>());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let mut pg = PgOptions::new(folder.join("postgres"));
-        pg.fsync = false;
+        pg.fsync = options.durable == Some(true);
         pg.template_dir = Some(hookline_binary().parent().unwrap().join("postgres-template"));
+        let mut nats = NatsOptions::new(folder.join("nats"));
+        nats.sync_always = options.durable != Some(false);
         let config = SimulatorConfig {
             secrets: simulator::AppSecrets::same(SECRET),
             policy: simulator::Policy::for_tests(),
             ..SimulatorConfig::default()
         };
         let (nats, postgres, simulator) = tokio::join!(
-            NatsServer::start(NatsOptions::new(folder.join("nats"))),
+            NatsServer::start(nats),
             Postgres::start(pg),
             simulator::Simulator::start(config)
         );

@@ -18,7 +18,7 @@ pub mod traffic;
 pub mod up;
 
 pub use client::{Api, Meta, eventually};
-pub use lab::{Lab, Role};
+pub use lab::{Lab, LabOptions, Role};
 
 /// A webhook body of `tests/fixtures/meta/`, as bytes.
 pub fn fixture(path: &str) -> Vec<u8> {

@@ -153,3 +153,50 @@ async fn long_text_arrives_in_order_as_one_reply() {
     let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(squeeze(&parts.join(" ")), squeeze(&text));
 }
+
+/// Commands come from any client of the broker. One that no database can hold is refused, and holds up nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_cannot_be_kept_stops_no_other() {
+    let (lab, instagram, _) = lab().await;
+    let (person, id) = writes(&lab, &instagram, "Ann Berg").await;
+    let js = lab.jetstream().await;
+    let long = "9".repeat(3_000);
+    let bad = [
+        ("nul", json!({"text": "a\u{0}b"})),
+        ("long", json!({"text": "hi", "caused_by": long})),
+        ("huge", json!({"text": "hi".repeat(1_000_000)})),
+    ];
+    for (name, data) in &bad {
+        let command = json!({
+            "id": name, "channel": "instagram", "account_id": IG, "contact_id": person.id(), "command": "reply",
+            "requested_by": {"kind": "automation", "name": "tester"}, "requested_at": chrono::Utc::now().to_rfc3339(),
+            "data": data,
+        });
+        let subject = format!("inbox.v1.command.00.instagram.{IG}.reply");
+        js.publish(subject, command.to_string().into()).await.unwrap().await.unwrap();
+    }
+    let (status, sent) = lab
+        .api()
+        .post_once(
+            &format!("/v1/conversations/{id}/messages?wait=10s"),
+            "key-1",
+            json!({"text": "Still here."}),
+        )
+        .await;
+    assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");
+    for (name, _) in &bad {
+        let told = eventually("its end is told", Duration::from_secs(20), async || {
+            let mut events = lab.events().await;
+            events.retain(|event| event["data"]["command_id"] == *name);
+            if events.len() == 1 {
+                Ok(events.remove(0))
+            } else {
+                Err(format!("{name}: {events:?}"))
+            }
+        })
+        .await;
+        assert_eq!(told["type"], "hookline.command.failed.v1");
+        assert_eq!(told["data"]["error"]["code"], "invalid");
+    }
+    assert_eq!(person.texts_received(), ["Still here."]);
+}

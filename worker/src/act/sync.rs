@@ -108,7 +108,8 @@ pub(crate) async fn run(sender: &Sender, command: &CommandRow) -> anyhow::Result
         save(&mut emission.tx, command, result, None).await?;
     }
     emission.commit().await?;
-    Ok(if done { Next::Ended } else { Next::Again })
+    // After every page others have a turn.
+    Ok(if done { Next::Ended } else { Next::Idle })
 }
 
 /// What to do about a page that could not be read.

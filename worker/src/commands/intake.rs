@@ -65,14 +65,15 @@ fn command_error(error: &CommandError) -> OutcomeError {
     own_error(code, "invalid", error.to_string())
 }
 
+/// Whether a text can be kept as an id or a name.
+fn kept(text: &str) -> bool {
+    !text.is_empty() && text.len() <= ID_BYTES_MAX && !text.contains('\0')
+}
+
 /// What can be said of bytes that are no command: enough for whoever sent them to find the outcome.
 fn salvage(body: &[u8], subject: &str, stored_at: Timestamp) -> Option<Command> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| {
-        body.get(name)
-            .and_then(Value::as_str)
-            .filter(|text| text.len() <= ID_BYTES_MAX && !text.is_empty())
-    };
+    let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| kept(text));
     // inbox.v1.command.<partition>.<channel>.<account>.<command>
     let mut tokens = subject
         .split('.')
@@ -82,7 +83,7 @@ fn salvage(body: &[u8], subject: &str, stored_at: Timestamp) -> Option<Command> 
     let channel: Channel =
         channel.as_deref().or_else(|| text("channel")).and_then(|channel| channel.parse().ok())?;
     let account = account
-        .filter(|account| account != "_")
+        .filter(|account| account != "_" && kept(account))
         .or_else(|| text("account_id").map(str::to_owned))?;
     Some(Command {
         id: CommandId::new(text("id").unwrap_or("malformed")),
@@ -91,6 +92,7 @@ fn salvage(body: &[u8], subject: &str, stored_at: Timestamp) -> Option<Command> 
         contact_id: None,
         command: name
             .as_deref()
+            .filter(|name| kept(name))
             .or_else(|| text("command"))
             .unwrap_or("unknown")
             .chars()
@@ -381,6 +383,27 @@ mod tests {
         let intake = read(body, SUBJECT, 7, Timestamp::EPOCH).unwrap();
         let code = intake.plan.err().map_or("planned".to_owned(), |error| error.code);
         assert_eq!(code, expected);
+    }
+
+    #[test]
+    fn what_no_database_keeps_is_refused_by_name() {
+        let long = "9".repeat(3_000);
+        check(&body("reply", json!({"text": "a\u{0}b"})), "invalid");
+        check(&body("reply", json!({"text": "hi", "caused_by": long})), "invalid");
+        check(&body("comment_reply", json!({"text": "hi", "comment_id": long})), "invalid");
+        check(&body("reply", json!({"text": "hi".repeat(40_000)})), "invalid");
+        check(&body("reply", json!({"text": "hi".repeat(20_000)})), "planned");
+        check(br#"{"id": "r\u0000", "channel": "messenger", "account_id": "1"}"#, "malformed");
+        let subject = "inbox.v1.command.07.instagram.%00.%00";
+        let intake =
+            read(br#"{"id": "r\u0000", "account_id": "1\u0000"}"#, subject, 7, Timestamp::EPOCH);
+        assert!(intake.is_none(), "no name that can be kept");
+        let subject = "inbox.v1.command.07.instagram.1.%00";
+        let intake = read(br#"{"id": "r\u0000"}"#, subject, 7, Timestamp::EPOCH).unwrap();
+        assert_eq!(
+            (intake.command.id.as_str(), intake.command.command.as_str()),
+            ("malformed", "unknown")
+        );
     }
 
     #[test]

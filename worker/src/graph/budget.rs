@@ -133,6 +133,17 @@ impl Budget {
         });
     }
 
+    /// The account's app and until when its calls are closed, where they are.
+    pub fn app_closed_until(
+        &self,
+        account: &Account,
+        now: Timestamp,
+    ) -> Option<(String, Timestamp)> {
+        let app = app_key(account);
+        let until = self.with(|meters| meters.apps.get(&app)?.closed_until(now))?;
+        Some((app, until))
+    }
+
     /// Until when calls for the account are closed, where they are.
     pub fn closed_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
         self.with(|meters| {

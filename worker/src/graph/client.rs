@@ -191,6 +191,15 @@ impl Graph {
         self.inner.budget.closed_until(account, now)
     }
 
+    /// The account's app and until when all of its calls are closed, where they are: the other workers are told.
+    pub fn app_closed_until(
+        &self,
+        account: &Account,
+        now: Timestamp,
+    ) -> Option<(String, Timestamp)> {
+        self.inner.budget.app_closed_until(account, now)
+    }
+
     /// Whether the budget lets work of this kind call now. A sender asks before it writes its attempt down.
     ///
     /// # Errors

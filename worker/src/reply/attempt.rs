@@ -130,7 +130,10 @@ impl Sender {
             ledger::mark_failed(&mut tx, identity, part.n, &error).await?;
             return self.ended(tx, &command, None).await;
         }
-        let verdict = policy::judge(&around.situation(&command, &part), around.now);
+        let verdict = policy::judge(
+            &around.situation(&command, &part, self.waits.auto_reply_max_age),
+            around.now,
+        );
         if closed(&verdict) && part.state == State::Planned {
             let age = around.now.since(command.created_at);
             match wait_for_news(age, around.cause_known, news) {
@@ -347,7 +350,8 @@ impl Sender {
         self.learn(&account, well && reading.stop.is_none());
         if let Some(reason) = &reading.stop {
             // Written down here or not: the ledger's row is settled in any case.
-            if let Err(error) = self.accounts.stop(&attempt.connected, reason).await {
+            let stop = self.accounts.stop(&attempt.connected, reason);
+            if let Err(error) = within(LEDGER_WITHIN, stop).await {
                 tracing::warn!(%error, "Could not stop the account");
             }
         }
@@ -507,14 +511,21 @@ impl Sender {
             .graph
             .closed_until(account, runtime::now())
             .unwrap_or_else(|| now.plus(self.waits.retry_min));
-        sqlx::query(
-            "insert into worker.pauses as p (scope, until, reason) values ($1, $2, 'rate limit')
-             on conflict (scope) do update set until = greatest(p.until, excluded.until), reason = excluded.reason",
-        )
-        .bind(format!("account:{}/{}", account.channel, account.id))
-        .bind(until.to_datetime())
-        .execute(tx)
-        .await?;
+        let app = self.graph.app_closed_until(account, runtime::now());
+        let scopes = [
+            Some((format!("account:{}/{}", account.channel, account.id), until)),
+            app.map(|(app, until)| (format!("app:{app}"), until)),
+        ];
+        for (scope, until) in scopes.into_iter().flatten() {
+            sqlx::query(
+                "insert into worker.pauses as p (scope, until, reason) values ($1, $2, 'rate limit')
+                 on conflict (scope) do update set until = greatest(p.until, excluded.until), reason = excluded.reason",
+            )
+            .bind(scope)
+            .bind(until.to_datetime())
+            .execute(&mut *tx)
+            .await?;
+        }
         Ok(())
     }
 }

@@ -52,6 +52,8 @@ pub struct Situation<'a> {
     pub requester: Requester,
     /// Since when.
     pub requested_at: Timestamp,
+    /// `AUTO_REPLY_MAX_AGE`
+    pub auto_reply_max_age: Duration,
     /// The recipient; empty for comments.
     pub contact: &'a str,
     /// The recipient is the account itself, or one of its other ids.
@@ -180,6 +182,15 @@ fn message(
             "Meta said that this person cannot be reached: automations keep quiet until they act again",
         );
     }
+    // It may have been held for hours, by a freeze, a stopped account, or an outage.
+    if automatic && situation.auto_reply_max_age < now.since(situation.requested_at) {
+        return refuse(
+            "stale",
+            "policy",
+            "auto_reply.age",
+            "the message it answers is older than AUTO_REPLY_MAX_AGE",
+        );
+    }
     if automatic && situation.cause_deleted {
         return refuse(
             "message_deleted",
@@ -266,6 +277,7 @@ mod tests {
             act: Act::Message { tag: None, automatic: false },
             requester: Requester::Person,
             requested_at: at(0),
+            auto_reply_max_age: Duration::from_secs(2 * 3600),
             contact: "5200000000000011",
             to_itself: false,
             opened_at: Some(at(0)),
@@ -341,6 +353,9 @@ mod tests {
         check(Situation { others_replied_at: Some(at(1)), ..automatic() }, at(2), "window.24h");
         check(Situation { others_replied_at: Some(at(1)), ..reply() }, at(1), "window.24h");
         check(Situation { cause_deleted: true, ..automatic() }, at(1), "message_deleted");
+        check(automatic(), at(2), "window.24h");
+        check(automatic(), at(3), "stale");
+        check(reply(), at(3), "window.24h");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! to happen (`attempt`); that transaction commits before Meta is asked.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use sqlx::{PgPool, Row};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use super::attempt::Next;
 use super::pace::Pace;
@@ -25,6 +27,8 @@ use crate::graph::Graph;
 
 /// Commands one worker sees through at once.
 const IN_FLIGHT_MAX: usize = 64;
+/// Of these, how many may only read (looks for lost sends, pages of an import): sends always have places left.
+const READING_MAX: usize = 24;
 /// How often the ledger is looked at without being woken.
 const POLL: Duration = Duration::from_millis(250);
 /// How often commands are let go whose freeze or stop has ended unseen.
@@ -33,6 +37,8 @@ const RELEASE: Duration = Duration::from_secs(1);
 const OUTCOME_GRACE: Duration = Duration::from_secs(1);
 /// How long one piece of work with the ledger may take: a connection that something in between forgot answers never.
 pub(super) const LEDGER_WITHIN: Duration = Duration::from_secs(15);
+/// Outcomes that fail before the rest waits for the next time.
+const OUTCOME_FAILURES_MAX: usize = 3;
 /// How long open work may take to end when the process stops; then it is left for the next owner.
 const DRAIN: Duration = Duration::from_secs(8);
 
@@ -52,6 +58,7 @@ pub struct Sender {
     /// `SEND_LEASE`, `RECONCILE_AFTER`, `RETRY_MIN`, `RETRY_MAX`, `GRAPH_TIMEOUT`
     pub waits: Waits,
     paces: Arc<Mutex<HashMap<PaceKey, Pace>>>,
+    reading: Arc<AtomicUsize>,
     freed: Arc<Notify>,
 }
 
@@ -74,8 +81,9 @@ impl Sender {
         worker: String,
         waits: Waits,
     ) -> Self {
-        let paces = Arc::default();
-        Self { pool, graph, accounts, facts, worker, waits, paces, freed: Arc::new(Notify::new()) }
+        let (paces, reading) = (Arc::default(), Arc::default());
+        let freed = Arc::new(Notify::new());
+        Self { pool, graph, accounts, facts, worker, waits, paces, reading, freed }
     }
 
     /// Works until `shutdown`, then lets what is in flight end. Trouble with the database is waited out.
@@ -84,8 +92,9 @@ impl Sender {
         let mut active: HashSet<String> = HashSet::new();
         let mut listener = None;
         let mut accounts_version = -1;
-        let mut swept = tokio::time::Instant::now();
-        let mut released = swept;
+        let mut released = tokio::time::Instant::now();
+        // Beside the loop: many outcomes at once hold up no send.
+        let sweeping = AbortOnDropHandle::new(tokio::spawn(self.clone().sweep()));
         while !shutdown.is_cancelled() {
             while let Some(done) = tasks.try_join_next() {
                 forget(&mut active, done);
@@ -120,17 +129,11 @@ impl Sender {
                 }
                 Err(error) => tracing::debug!(%error, "Could not look for due commands"),
             }
-            if POLL <= swept.elapsed() {
-                swept = tokio::time::Instant::now();
-                let swept = tokio::time::timeout(LEDGER_WITHIN, self.sweep_outcomes()).await;
-                if swept.is_ok() {
-                    self.gauge().await;
-                }
-            }
             if started == 0 || IN_FLIGHT_MAX <= tasks.len() {
                 self.pause(&mut listener, &mut tasks, &mut active, &shutdown).await;
             }
         }
+        drop(sweeping);
         let drained = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("Sends still open at the end are reconciled by the next owner");
@@ -172,9 +175,12 @@ impl Sender {
     }
 
     async fn listen(&self) -> Option<PgListener> {
-        let mut listener = PgListener::connect_with(&self.pool).await.ok()?;
-        listener.listen(state::WAKE).await.ok()?;
-        Some(listener)
+        let listen = async {
+            let mut listener = PgListener::connect_with(&self.pool).await?;
+            listener.listen(state::WAKE).await?;
+            Ok::<_, sqlx::Error>(listener)
+        };
+        within(LEDGER_WITHIN, listen).await.ok()
     }
 
     /// Commands that are due, first in their lane, with nothing else of the lane in flight. People pass automations that wait for a
@@ -190,7 +196,8 @@ impl Sender {
                     select c.identity, c.channel, c.account_id, c.due_at, k.reading from worker.commands c
                      where c.channel = a.channel and c.account_id = a.account_id
                        and c.state = 'open' and c.due_at <= clock_timestamp() and c.identity <> all($1)
-                       and k.reading = exists (select from worker.parts r where r.identity = c.identity and r.state = 'sending')
+                       and k.reading = (c.command = 'sync' or exists (select from worker.parts r
+                                                                       where r.identity = c.identity and r.state = 'sending'))
                        and not exists (select from worker.commands e
                                         where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
                                           and not (e.held is not distinct from 'parked' and c.requester = 'person'))
@@ -225,6 +232,7 @@ impl Sender {
                 }
                 Err(error) => {
                     tracing::warn!(command.identity = %identity, error = %format!("{error:#}"), "A step of a command failed; it is tried again");
+                    self.put_off(&identity).await;
                     break;
                 }
             }
@@ -232,6 +240,20 @@ impl Sender {
         self.end(&candidate.account);
         self.freed.notify_one();
         identity
+    }
+
+    /// A claim that was rolled back leaves its command due: it would fail again at once, and again.
+    async fn put_off(&self, identity: &str) {
+        let put_off = sqlx::query(
+            "update worker.commands set due_at = clock_timestamp() + make_interval(secs => $2)
+              where identity = $1 and state = 'open' and due_at <= clock_timestamp()",
+        )
+        .bind(identity)
+        .bind(self.waits.retry_min.as_secs_f64())
+        .execute(&self.pool);
+        if let Err(error) = within(LEDGER_WITHIN, put_off).await {
+            tracing::debug!(command.identity = %identity, %error, "A failing command is due at once");
+        }
     }
 
     /// Publishes the outcome of a command that has ended.
@@ -248,11 +270,23 @@ impl Sender {
         work(paces.entry(account.clone()).or_default())
     }
 
+    /// Takes a place, if there is one. Only the loop of this worker does.
     fn start(&self, account: &PaceKey) -> bool {
-        self.pace(account, |pace| pace.start(runtime::now()))
+        let reads = account.2;
+        if reads && READING_MAX <= self.reading.load(Ordering::Relaxed) {
+            return false;
+        }
+        let started = self.pace(account, |pace| pace.start(runtime::now()));
+        if started && reads {
+            self.reading.fetch_add(1, Ordering::Relaxed);
+        }
+        started
     }
 
     fn end(&self, account: &PaceKey) {
+        if account.2 {
+            self.reading.fetch_sub(1, Ordering::Relaxed);
+        }
         self.pace(account, |pace| pace.end(runtime::now()));
     }
 
@@ -279,17 +313,31 @@ impl Sender {
         Ok(())
     }
 
+    async fn sweep(self) {
+        let mut clock = tokio::time::interval(POLL);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            clock.tick().await;
+            self.sweep_outcomes().await;
+            self.gauge().await;
+        }
+    }
+
     /// Publishes outcomes whose own task did not get to it.
     async fn sweep_outcomes(&self) {
-        let Ok(mut conn) = self.pool.acquire().await else { return };
-        let Ok(now) = ledger::now(&mut conn).await else { return };
-        drop(conn);
-        let Ok(left) = outcome::unpublished(&self.pool, now.minus(OUTCOME_GRACE), 100).await else {
-            return;
+        let unpublished = async {
+            let now = ledger::now(&mut *self.pool.acquire().await?).await?;
+            outcome::unpublished(&self.pool, now.minus(OUTCOME_GRACE), 100).await
         };
+        let Ok(left) = within(LEDGER_WITHIN, unpublished).await else { return };
+        let mut failed = 0;
         for identity in left {
-            if let Err(error) = outcome::publish(&self.facts, &identity).await {
-                tracing::debug!(error = %format!("{error:#}"), "Outcomes wait for the broker or the database");
+            let published = within(LEDGER_WITHIN, outcome::publish(&self.facts, &identity));
+            let Err(error) = published.await else { continue };
+            // One may be at fault itself; several in a row are not.
+            failed += 1;
+            tracing::warn!(command.identity = %identity, error = %format!("{error:#}"), "An outcome is published later");
+            if OUTCOME_FAILURES_MAX <= failed {
                 return;
             }
         }

@@ -1,5 +1,7 @@
 //! What the policy and the queue must know about one command, read in one statement.
 
+use std::time::Duration;
+
 use schemas::Timestamp;
 use sqlx::{PgConnection, Row};
 
@@ -56,7 +58,7 @@ pub(super) async fn read(
                 exists (select from worker.freezes f
                          where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3)) as frozen,
                 (select max(p.until) from worker.pauses p
-                  where p.scope in ('account:' || $1 || '/' || $2, 'app:' || a.app) and p.until > clock_timestamp()) as paused_until,
+                  where p.scope in ('account:' || $1 || '/' || $2, 'app:' || coalesce(a.app, 'login:' || a.login)) and p.until > clock_timestamp()) as paused_until,
                 exists (select from worker.commands u where u.lane = $5 and u.state = 'unknown') as parked,
                 exists (select from worker.echoes e
                          where e.channel = $1 and e.account_id = $2 and e.item_id = $6 and e.kind = 'comment')
@@ -103,6 +105,7 @@ impl Surroundings {
         &self,
         command: &'a CommandRow,
         part: &'a PartRow,
+        auto_reply_max_age: Duration,
     ) -> Situation<'a> {
         let act = match &part.payload {
             Payload::Message { tag, .. } => {
@@ -116,6 +119,7 @@ impl Surroundings {
             act,
             requester: command.requester,
             requested_at: command.requested_at,
+            auto_reply_max_age,
             contact: command.contact_id.as_deref().unwrap_or_default(),
             to_itself: self.to_itself,
             opened_at: self.opened_at,
