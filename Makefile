@@ -44,7 +44,8 @@ bless: setup ## write the generated files (JSON Schemas, AsyncAPI) anew
 	BLESS=1 cargo test -p schemas
 
 bench: setup ## measure, with optimisations
-	cargo bench --workspace
+	cargo build --release --workspace --bin hookline
+	cargo bench -p bench
 
 soak: build ## the tests that take long
 	cargo test -p tests --test long -- --include-ignored

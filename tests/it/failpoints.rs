@@ -507,15 +507,15 @@ async fn a_message_that_was_published_by_a_dying_worker_may_be_answered() {
     assert_eq!(person.texts_received(), ["three are left"]);
 }
 
-/// `HOOKLINE_SOAK` times (1000 unless set) through all failpoints, in another order each time, at the first to fourth time a place is
+/// `HOOKLINE_ROUNDS` times (1000 unless set) through all failpoints, in another order each time, at the first to fourth time a place is
 /// reached. `HOOKLINE_SEED` repeats a run as far as the order goes.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: make soak"]
 async fn soak_failpoints() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let times = number("HOOKLINE_SOAK").unwrap_or(1000);
+    let times = number("HOOKLINE_ROUNDS").unwrap_or(1000);
     let seed = number("HOOKLINE_SEED").unwrap_or_else(rand::random);
-    eprintln!("HOOKLINE_SEED={seed} HOOKLINE_SOAK={times}");
+    eprintln!("HOOKLINE_SEED={seed} HOOKLINE_ROUNDS={times}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut all = Tally::default();
     for time in 0..times {

@@ -14,6 +14,9 @@ const MESSAGE_FIELDS_INSTAGRAM: &str =
     "id,created_time,from,to,message,attachments,shares,story,reply_to,is_unsupported";
 const MESSAGE_FIELDS_MESSENGER: &str =
     "id,created_time,from,to,message,attachments,shares,reply_to";
+/// Messages of a thread that a listing shows at most: as many as Graph tells details of.
+pub const MESSAGES_SHOWN: usize = 20;
+/// Asks for [`MESSAGES_SHOWN`].
 const CONVERSATION_FIELDS: &str =
     "id,updated_time,participants,messages.limit(20){id,created_time,from,to,message,attachments}";
 const THREAD_FIELDS: &str = "id,created_time,from,to,message,attachments";
@@ -65,6 +68,8 @@ pub struct Conversation {
     pub participants: Vec<Party>,
     /// The newest messages, newest first.
     pub messages: Vec<FoundMessage>,
+    /// It has more messages than these.
+    pub more: bool,
 }
 
 /// One page of the listing; only the absence of `next` says that it is the last (`meta-platform.md` section 8.2).
@@ -205,6 +210,7 @@ impl Conversation {
             updated_time: time(value.get("updated_time")),
             participants: list(value.get("participants")).map(Party::read).collect(),
             messages: list(value.get("messages")).map(FoundMessage::read).collect(),
+            more: value.pointer("/messages/paging/next").is_some(),
         }
     }
 }

@@ -27,7 +27,7 @@ pub enum Learnt {
 pub struct Reading {
     /// For the decision.
     pub answer: Answer,
-    /// For the outcome, where it is no success.
+    /// For the outcome, where the decision makes it no success.
     pub error: Option<OutcomeError>,
     /// Why the account must stop, where it must.
     pub stop: Option<String>,
@@ -49,36 +49,24 @@ pub fn read(answer: Result<Value, GraphError>, now: Timestamp) -> Reading {
 
 fn success(body: &Value) -> Reading {
     let id = ["message_id", "id"].into_iter().find_map(|name| text(&body[name]));
-    let denied = match &body["success"] {
-        Value::Bool(done) => !done,
-        Value::String(done) => done != "true",
-        _ => false,
+    let done = match &body["success"] {
+        Value::Bool(done) => Some(*done),
+        Value::String(done) => Some(done == "true"),
+        _ => None,
     };
     let kept = json!({ "status": 200, "id": id, "recipient_id": text(&body["recipient_id"]) });
-    if denied {
-        let error = OutcomeError {
-            code: "not_confirmed".to_owned(),
-            subcode: None,
-            class: "unknown".to_owned(),
-            message: "Meta answered without error, but not with success".to_owned(),
-        };
-        return Reading {
-            answer: Answer::Lost,
-            error: Some(error),
-            stop: None,
-            limited: false,
-            learnt: None,
-            kept,
-        };
-    }
-    Reading {
-        answer: Answer::Sent { item_id: id },
-        error: None,
-        stop: None,
-        limited: false,
-        learnt: None,
-        kept,
-    }
+    let answer = match (done, id) {
+        (Some(false), _) => Answer::Lost,
+        (Some(true), item_id) | (None, item_id @ Some(_)) => Answer::Sent { item_id },
+        (None, None) => Answer::Unnamed,
+    };
+    let error = (answer == Answer::Lost).then(|| OutcomeError {
+        code: "not_confirmed".to_owned(),
+        subcode: None,
+        class: "unknown".to_owned(),
+        message: "Meta answered without error, but not with success".to_owned(),
+    });
+    Reading { answer, error, stop: None, limited: false, learnt: None, kept }
 }
 
 /// Ids are text, also where Meta writes numbers.
@@ -96,12 +84,12 @@ fn failure(error: &GraphError, now: Timestamp) -> Reading {
         Class::Retry | Class::Limited(_) => later,
         Class::Account => Answer::NotExecuted { until: None },
         Class::Unknown => Answer::Lost,
-        Class::Done => Answer::Sent { item_id: None },
+        Class::Done => Answer::Already,
         Class::Permission | Class::Window | Class::Recipient | Class::Invalid => Answer::Refused,
     };
     Reading {
         answer,
-        error: (error.class != Class::Done).then(|| outcome_error(error)),
+        error: Some(outcome_error(error)),
         stop: (error.class == Class::Account).then(|| error.to_string()),
         limited: matches!(error.class, Class::Limited(_)) && error.failure == Failure::Answer,
         learnt: match error.class {
@@ -127,6 +115,7 @@ pub fn outcome_error(error: &GraphError) -> OutcomeError {
         (Class::Window, ..) if names_any(error, NOT_THREAD_OWNER) => {
             "thread_owned_by_other".to_owned()
         }
+        (Class::Done, ..) => "duplicate".to_owned(),
         (_, Some(code), _) => code.to_string(),
         (_, None, Failure::Answer) => {
             error.status.map_or_else(|| "http".to_owned(), |status| format!("http_{status}"))
@@ -173,7 +162,7 @@ mod tests {
         assert_eq!(error(500, 1, 0).answer, Answer::Lost);
         assert_eq!(error(400, 613, 0).answer, Answer::NotExecuted { until: None });
         assert_eq!(error(400, 551, 0).answer, Answer::Refused);
-        assert_eq!(error(400, 10_900, 0).answer, Answer::Sent { item_id: None });
+        assert_eq!(error(400, 10_900, 0).answer, Answer::Already);
         let token = error(401, 190, 463);
         assert!(token.stop.is_some() && token.answer == Answer::NotExecuted { until: None });
         assert!(error(400, 4, 0).limited);
@@ -190,11 +179,11 @@ mod tests {
             retry_min: Duration::from_secs(1),
             retry_max: Duration::from_secs(600),
         };
-        let decided = |reading: &Reading, repeat| {
+        let decided = |reading: &Reading, repeat, attempt| {
             let journal = Journal {
                 state: State::Sending,
                 repeat,
-                attempt: 1,
+                attempt,
                 refusals: 0,
                 started_at: Some(NOW),
                 deadline: Some(NOW.plus(Duration::from_secs(20))),
@@ -273,16 +262,31 @@ mod tests {
         for (status, code, subcode, expected, class, stops, limited) in rows {
             let reading = error(*status, *code, *subcode);
             let found = [Repeat::AfterProof, Repeat::Never, Repeat::OneTry]
-                .map(|repeat| decided(&reading, repeat));
+                .map(|repeat| decided(&reading, repeat, 1));
             let row = (status, code, subcode);
             assert_eq!(found, *expected, "{row:?}");
             assert_eq!(reading.error.as_ref().unwrap().class, *class, "{row:?}");
             assert_eq!((reading.stop.is_some(), reading.limited), (*stops, *limited), "{row:?}");
         }
-        // D: done already counts as done.
+        // D: done already is ours only where an earlier attempt may have done it.
         for (status, code, subcode) in [(500, -1, 2_534_023), (400, 506, 0), (400, 10_900, 0)] {
             let reading = error(status, code, subcode);
-            assert_eq!((decided(&reading, Repeat::Never), reading.error), ("sent", None), "{code}");
+            assert_eq!(decided(&reading, Repeat::Never, 1), "fail", "{code}");
+            assert_eq!(decided(&reading, Repeat::Never, 2), "sent", "{code}");
+            let told = reading.error.unwrap();
+            assert_eq!((told.code.as_str(), told.class.as_str()), ("duplicate", "duplicate"));
+        }
+        // No error, but no name either: done for what makes nothing, else to be found out.
+        let repeats = [Repeat::AfterProof, Repeat::Never, Repeat::OneTry];
+        for (body, expected) in [
+            (json!({"recipient_id": "1"}), ["reconcile", "reconcile", "sent"]),
+            (json!({}), ["reconcile", "reconcile", "sent"]),
+            (json!({"success": true}), ["reconcile", "sent", "sent"]),
+            (json!({"success": false}), ["reconcile", "reconcile", "fail"]),
+            (json!({"id": "1"}), ["sent"; 3]),
+        ] {
+            let reading = read(Ok(body.clone()), NOW);
+            assert_eq!(repeats.map(|repeat| decided(&reading, repeat, 1)), expected, "{body}");
         }
     }
 

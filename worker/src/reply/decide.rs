@@ -17,6 +17,9 @@ pub const ATTEMPTS_MAX: u32 = 3;
 pub const READS_APART: Duration = Duration::from_secs(15);
 /// Reads after one attempt before a person must look.
 pub const LOOKS_MAX: u32 = 8;
+/// How long past an attempt's deadline reads that get no answer are not counted: most outages of Graph are over by then, and what waits
+/// behind the part in its lane must not wait for a day.
+pub const OUTAGE_MAX: Duration = Duration::from_secs(3600);
 /// A part that could not be sent for this long never will be; its words answer nothing any more.
 pub const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -224,7 +227,7 @@ pub enum Look {
     },
     /// It reaches back before the attempt and shows no such item.
     Absent,
-    /// It proves nothing: refused, failed, or too short.
+    /// It proves nothing: refused, too short, or it shows something that may be the effect all the same.
     Inconclusive,
 }
 
@@ -290,6 +293,13 @@ pub fn after_look(
     }
 }
 
+/// The pause after a read that got no answer: half of what has passed since the attempt's deadline, so that it grows with the outage.
+/// `None`: it has gone on for [`OUTAGE_MAX`], and the read counts as one that told nothing.
+pub fn read_again(journal: &Journal, waits: &Waits, now: Timestamp) -> Option<Duration> {
+    let passed = now.since(journal.deadline?);
+    (passed < OUTAGE_MAX).then(|| (passed / 2).max(waits.retry_min).min(waits.retry_max))
+}
+
 /// What Meta's answer to a send says, whatever its words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -298,6 +308,10 @@ pub enum Answer {
         /// The message or comment.
         item_id: Option<String>,
     },
+    /// No error, but it neither names what was made nor says that anything was done.
+    Unnamed,
+    /// Done before, by whom is not said.
+    Already,
     /// Not executed: later again.
     NotExecuted {
         /// Not before this time, where Meta or the account tells.
@@ -337,7 +351,15 @@ pub fn after_answer(
     now: Timestamp,
 ) -> AfterAnswer {
     match answer {
+        // A message that nobody names cannot be told from one that was never made; its echo or its thread can tell.
+        Answer::Sent { item_id: None } if journal.repeat == Repeat::AfterProof => AfterAnswer::Lost,
         Answer::Sent { item_id } => AfterAnswer::Sent { item_id },
+        // Typing and mark seen make nothing that could be named.
+        Answer::Unnamed if journal.repeat == Repeat::OneTry => AfterAnswer::Sent { item_id: None },
+        Answer::Unnamed => AfterAnswer::Lost,
+        // Ours only if there was an attempt before this one; else somebody else was quicker.
+        Answer::Already if 1 < journal.attempt => AfterAnswer::Sent { item_id: None },
+        Answer::Already => AfterAnswer::Failed,
         Answer::NotExecuted { .. } if journal.repeat == Repeat::OneTry => AfterAnswer::Failed,
         Answer::NotExecuted { until } => {
             let pause = retry::delay(waits.retry_min, waits.retry_max, journal.refusals, jitter);

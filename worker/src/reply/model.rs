@@ -7,8 +7,8 @@ use schemas::Timestamp;
 
 use super::content::of_text;
 use super::decide::{
-    ATTEMPTS_MAX, AfterAnswer, AfterLook, Answer, Journal, Look, Repeat, State, Step, Waits,
-    after_answer, after_look, next_step,
+    ATTEMPTS_MAX, AfterAnswer, AfterLook, Answer, Journal, Look, OUTAGE_MAX, Repeat, State, Step,
+    Waits, after_answer, after_look, next_step, read_again,
 };
 use super::matching::{Item, Owner, Wanted, owner};
 use super::policy::Verdict;
@@ -47,6 +47,29 @@ enum Read {
     Works,
     /// An error, or too short.
     Fails,
+    /// No answer.
+    Unanswered,
+}
+
+/// What Meta does to what it is given.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quirks {
+    /// How far its clock is from ours, in seconds.
+    skew: i64,
+    /// It tells other content than it was given.
+    alters: bool,
+}
+
+fn read() -> impl Strategy<Value = Read> {
+    prop_oneof![Just(Read::Works), Just(Read::Fails), Just(Read::Unanswered)]
+}
+
+/// Clocks that are wrong by minutes, or by as much as fits and content that is altered.
+fn quirks() -> impl Strategy<Value = Quirks> {
+    prop_oneof![
+        (-300_i64..=300).prop_map(|skew| Quirks { skew, alters: false }),
+        (-5_i64..=5).prop_map(|skew| Quirks { skew, alters: true }),
+    ]
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -68,6 +91,7 @@ struct World {
     uncertain: bool,
     delivered: Vec<Timestamp>,
     requests: u32,
+    quirks: Quirks,
 }
 
 impl World {
@@ -86,7 +110,39 @@ impl World {
             absent_at: None,
             planned_at: now,
         };
-        Self { now, journal, first_at: None, uncertain: false, delivered: Vec::new(), requests: 0 }
+        Self {
+            now,
+            journal,
+            first_at: None,
+            uncertain: false,
+            delivered: Vec::new(),
+            requests: 0,
+            quirks: Quirks::default(),
+        }
+    }
+
+    /// The part as it is looked for.
+    fn wanted(&self) -> Option<Wanted> {
+        Some(Wanted {
+            key: "k".to_owned(),
+            content: of_text("ok"),
+            peer: "p".to_owned(),
+            first_at: self.first_at?,
+            deadline: self.journal.deadline?,
+            in_flight: false,
+        })
+    }
+
+    /// The first delivery as Meta tells it.
+    fn item(&self) -> Option<Item> {
+        let told = self.delivered.first()?.as_millis() + self.quirks.skew * 1000;
+        Some(Item {
+            id: "m".to_owned(),
+            content: of_text(if self.quirks.alters { "o.k." } else { "ok" }),
+            peer: "p".to_owned(),
+            time: Timestamp::from_millis(told),
+            claimed: false,
+        })
     }
 
     fn send(&mut self, fate: Fate) {
@@ -129,12 +185,19 @@ impl World {
     }
 
     fn look(&mut self, read: Read) {
-        let look = match (read, self.delivered.first()) {
-            (Read::Fails, _) => Look::Inconclusive,
-            (Read::Works, Some(time)) => {
-                Look::Found { item_id: Some("m".to_owned()), time: Some(*time) }
+        let look = match read {
+            Read::Works => {
+                let shown: Vec<Item> = self.item().into_iter().collect();
+                self.wanted().map_or(Look::Inconclusive, |wanted| wanted.look(&shown, true))
             }
-            (Read::Works, None) => Look::Absent,
+            Read::Fails => Look::Inconclusive,
+            Read::Unanswered => match read_again(&self.journal, &WAITS, self.now) {
+                Some(pause) => {
+                    self.now = self.now.plus(pause);
+                    return;
+                }
+                None => Look::Inconclusive,
+            },
         };
         match after_look(&self.journal, look, self.now, &WAITS, self.now) {
             AfterLook::Sent { .. } => self.journal.state = State::Sent,
@@ -176,31 +239,13 @@ impl World {
 
     /// An echo comes whenever it comes, and overrules.
     fn echo(&mut self) {
-        let (Some(time), Some(first_at), Some(deadline)) =
-            (self.delivered.first(), self.first_at, self.journal.deadline)
-        else {
-            return;
-        };
+        let (Some(item), Some(wanted)) = (self.item(), self.wanted()) else { return };
         if self.journal.state == State::Sent
             || !(self.uncertain || self.journal.state == State::Sending)
         {
             return;
         }
-        let wanted = [Wanted {
-            key: "k".to_owned(),
-            content: of_text("ok"),
-            peer: "p".to_owned(),
-            first_at,
-            deadline,
-            in_flight: false,
-        }];
-        let item = Item {
-            id: "m".to_owned(),
-            content: of_text("ok"),
-            peer: "p".to_owned(),
-            time: *time,
-            claimed: false,
-        };
+        let wanted = [wanted];
         assert!(matches!(owner(&wanted, &item), Owner::Part(_)));
         self.journal.state = State::Sent;
     }
@@ -212,7 +257,7 @@ proptest! {
     #[test]
     fn never_two_deliveries_and_never_silence(
         fates in prop::collection::vec(fate(), 0..12),
-        reads in prop::collection::vec(prop_oneof![Just(Read::Works), Just(Read::Fails)], 0..20),
+        reads in prop::collection::vec(read(), 0..20),
     ) {
         let mut world = World::new(Repeat::AfterProof);
         world.run(&fates, &reads);
@@ -233,9 +278,21 @@ proptest! {
     }
 
     #[test]
+    fn what_meta_alters_or_dates_wrongly_is_never_sent_twice(
+        fates in prop::collection::vec(fate(), 0..12),
+        reads in prop::collection::vec(read(), 0..20),
+        quirks in quirks(),
+    ) {
+        let mut world = World { quirks, ..World::new(Repeat::AfterProof) };
+        world.run(&fates, &reads);
+        prop_assert!(world.delivered.len() <= 1, "{:?}", world.delivered);
+        prop_assert!(world.journal.state.is_final());
+    }
+
+    #[test]
     fn comments_are_asked_for_once_unless_meta_said_no(
         fates in prop::collection::vec(fate(), 0..12),
-        reads in prop::collection::vec(prop_oneof![Just(Read::Works), Just(Read::Fails)], 0..20),
+        reads in prop::collection::vec(read(), 0..20),
     ) {
         let mut world = World::new(Repeat::Never);
         world.run(&fates, &reads);
@@ -301,4 +358,19 @@ fn a_freeze_holds_sends_but_not_looks() {
         next_step(&world.journal, &ALLOWED, Some(looking.plus(LEASE)), &WAITS, looking),
         Step::Look
     );
+}
+
+#[test]
+fn an_outage_of_reads_is_waited_out_but_not_for_ever() {
+    let mut world = World::new(Repeat::AfterProof);
+    world.run(&[Fate::DeliveredThenLost], &[Read::Unanswered; 5]);
+    let outage = world.now.since(world.journal.planned_at);
+    assert_eq!((world.journal.state, world.requests), (State::Sent, 1));
+    assert!(Duration::from_secs(180) < outage, "{outage:?}");
+
+    let mut world = World::new(Repeat::AfterProof);
+    world.run(&[Fate::DeliveredThenLost], &[Read::Unanswered; 100]);
+    let outage = world.now.since(world.journal.planned_at);
+    assert_eq!((world.journal.state, world.requests), (State::Unknown, 1));
+    assert!((OUTAGE_MAX..2 * OUTAGE_MAX).contains(&outage), "{outage:?}");
 }

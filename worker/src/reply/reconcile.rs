@@ -17,50 +17,68 @@ use super::plan::{self, Payload};
 use super::sender::{LEDGER_WITHIN, Sender};
 use crate::accounts::Connected;
 use crate::accounts::directory::Account;
-use crate::graph::reads::text_of;
+use crate::graph::reads::{MESSAGES_SHOWN, text_of};
 use crate::graph::{Call, Class, Conversation, GraphError, Lane};
 
 /// How long a read is put off while the account is stopped; a new token wakes it earlier.
 const STOPPED_PAUSE: Duration = Duration::from_secs(60);
-/// How long a read may be put off: then it counts as one that told nothing.
+/// How long a read may be put off that is not allowed now: then it counts as one that told nothing.
 const WAIT_FOR_READ_MAX: Duration = Duration::from_secs(24 * 3600);
 
 impl Sender {
     /// Looks once, and writes down what follows.
     pub(super) async fn look(&self, command: CommandRow, part: PartRow) -> anyhow::Result<Next> {
-        let mut conn = self.pool.acquire().await?;
-        let begun_at = ledger::now(&mut conn).await?;
-        drop(conn);
+        let (begun_at, echo) = within(LEDGER_WITHIN, self.among_echoes(&command, &part)).await?;
         // What an echo has told already needs no call; it may have been examined while the part was still in flight.
-        let looked = match self.among_echoes(&command, &part).await? {
+        let looked = match echo {
             Some(item) => Read::Told(Look::Found { item_id: Some(item.id), time: Some(item.time) }),
-            None => match self.accounts.get(command.channel, &command.account_id).await? {
-                Some(connected) if connected.account.stopped => {
-                    Read::Later(STOPPED_PAUSE, "account_stopped")
+            None => {
+                let connected = self.accounts.get(command.channel, &command.account_id);
+                match within(LEDGER_WITHIN, connected).await? {
+                    Some(connected) if connected.account.stopped => {
+                        Read::Later(STOPPED_PAUSE, "account_stopped")
+                    }
+                    Some(connected) => {
+                        failpoint!("look.before_read");
+                        let read = self.read_back(&connected, &command, &part).await?;
+                        failpoint!("look.after_read");
+                        read
+                    }
+                    None => Read::Told(Look::Inconclusive),
                 }
-                Some(connected) => {
-                    failpoint!("look.before_read");
-                    let read = self.read_back(&connected, &command, &part).await?;
-                    failpoint!("look.after_read");
-                    read
-                }
-                None => Read::Told(Look::Inconclusive),
-            },
-        };
-        let looked = match looked {
-            Read::Told(look) => look,
-            // No read, so nothing is counted; but that does not go on for ever either.
-            Read::Later(pause, why)
-                if part.started_at.is_some_and(|at| begun_at.since(at) < WAIT_FOR_READ_MAX) =>
-            {
-                let mut conn = self.pool.acquire().await?;
-                ledger::wait(&mut conn, &command.identity, begun_at.plus(pause), Some(why)).await?;
-                return Ok(Next::Idle);
             }
-            Read::Later(..) => Look::Inconclusive,
         };
-        metrics::counter!("hookline_reconcile_looks_total", "found" => word(&looked)).increment(1);
-        within(LEDGER_WITHIN, self.settle_look(&command, &part, looked, begun_at)).await
+        // No read, so nothing is counted; but that does not go on for ever either.
+        let (look, later) = match looked {
+            Read::Told(look) => (look, None),
+            Read::Later(pause, why) => {
+                let since = part.started_at.map(|at| begun_at.since(at));
+                let later = since.filter(|since| *since < WAIT_FOR_READ_MAX);
+                (Look::Inconclusive, later.map(|_| (pause, Some(why))))
+            }
+            Read::Unanswered => {
+                let journal = part.journal(command.created_at);
+                let pause = decide::read_again(&journal, &self.decision_waits(), begun_at);
+                (Look::Inconclusive, pause.map(|pause| (pause, None)))
+            }
+        };
+        if let Some((pause, why)) = later {
+            within(LEDGER_WITHIN, self.look_later(&command, pause, why)).await?;
+            return Ok(Next::Idle);
+        }
+        metrics::counter!("hookline_reconcile_looks_total", "found" => word(&look)).increment(1);
+        within(LEDGER_WITHIN, self.settle_look(&command, &part, look, begun_at)).await
+    }
+
+    async fn look_later(
+        &self,
+        command: &CommandRow,
+        pause: Duration,
+        why: Option<&str>,
+    ) -> sqlx::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        let until = ledger::now(&mut conn).await?.plus(pause);
+        ledger::wait(&mut conn, &command.identity, until, why).await
     }
 
     async fn read_back(
@@ -90,12 +108,14 @@ impl Sender {
                 tracing::debug!(account.id = %command.account_id, %error, "Could not read back a send");
                 Ok(match error.class {
                     Class::Account => {
-                        self.accounts.stop(connected, &error.to_string()).await?;
+                        let reason = error.to_string();
+                        within(LEDGER_WITHIN, self.accounts.stop(connected, &reason)).await?;
                         Read::Later(STOPPED_PAUSE, "account_stopped")
                     }
                     Class::Limited(_) => {
                         Read::Later(error.retry_after.unwrap_or(self.waits.retry_min), "budget")
                     }
+                    Class::Retry => Read::Unanswered,
                     _ => Read::Told(Look::Inconclusive),
                 })
             }
@@ -125,11 +145,9 @@ impl Sender {
             return Ok(Look::Inconclusive);
         };
         let Some(wanted) = wanted(command, part) else { return Ok(Look::Inconclusive) };
-        let (mut items, reaches_back) =
-            outbound(thread, &connected.account, contact, wanted.first_at);
-        let mut conn = self.pool.acquire().await?;
-        mark_claimed(&mut conn, command, &wanted.key, &mut items).await?;
-        Ok(verdict(&wanted, &items, reaches_back))
+        let (mut items, complete) = outbound(thread, &connected.account, contact, wanted.first_at);
+        within(LEDGER_WITHIN, self.mark_claimed(command, &wanted, &mut items)).await?;
+        Ok(wanted.look(&items, complete))
     }
 
     async fn read_comments(
@@ -173,12 +191,9 @@ impl Sender {
                 });
             }
         }
-        let mut conn = self.pool.acquire().await?;
-        mark_claimed(&mut conn, command, &wanted.key, &mut items).await?;
-        Ok(match wanted.choose(&items) {
-            Some(item) => Look::Found { item_id: Some(item.id.clone()), time: Some(item.time) },
-            None => Look::Inconclusive,
-        })
+        within(LEDGER_WITHIN, self.mark_claimed(command, &wanted, &mut items)).await?;
+        // The absence of a comment is never proven.
+        Ok(wanted.look(&items, false))
     }
 
     async fn read_hidden(
@@ -214,21 +229,22 @@ impl Sender {
         }
     }
 
-    /// An unclaimed echo that fits the part.
+    /// The time, and an unclaimed echo that fits the part.
     async fn among_echoes(
         &self,
         command: &CommandRow,
         part: &PartRow,
-    ) -> anyhow::Result<Option<Item>> {
-        let Some(wanted) = wanted(command, part) else { return Ok(None) };
-        // Messenger's own echoes carry our key and are claimed by it; others there are not ours.
-        if command.channel == Channel::Messenger && matches!(part.payload, Payload::Message { .. })
-        {
-            return Ok(None);
-        }
+    ) -> sqlx::Result<(Timestamp, Option<Item>)> {
         let mut conn = self.pool.acquire().await?;
-        let items = unclaimed(&mut conn, command, &wanted).await?;
-        Ok(wanted.choose(&items).cloned())
+        let now = ledger::now(&mut conn).await?;
+        // Messenger's own echoes carry our key and are claimed by it; others there are not ours.
+        let keyed = command.channel == Channel::Messenger
+            && matches!(part.payload, Payload::Message { .. });
+        let found = match wanted(command, part).filter(|_| !keyed) {
+            Some(wanted) => wanted.choose(&unclaimed(&mut conn, command, &wanted).await?).cloned(),
+            None => None,
+        };
+        Ok((now, found))
     }
 
     async fn settle_look(
@@ -343,6 +359,8 @@ enum Read {
     Told(Look),
     /// No call may be made now: again after this pause, for this reason.
     Later(Duration, &'static str),
+    /// No answer, or one that says: again. Trouble on the way tells nothing about the send.
+    Unanswered,
 }
 
 enum ReadError {
@@ -382,77 +400,73 @@ pub(super) fn wanted(command: &CommandRow, part: &PartRow) -> Option<Wanted> {
     })
 }
 
-/// The account's own messages of a thread, and whether the read reaches back before `since`.
+/// The account's own messages of a thread, and whether the read is complete: it reaches back before `since` and withholds nothing since.
 fn outbound(
     thread: &Conversation,
     account: &Account,
     contact: &str,
     since: Timestamp,
 ) -> (Vec<Item>, bool) {
-    let reaches = since.minus(SKEW);
-    // Fewer than the newest twenty is all there is; else the oldest must be older than the attempt.
-    let mut reaches_back = thread.messages.len() < 20;
-    let mut items = Vec::new();
+    // Where these are all there are, clocks do not matter: one from before the attempt shows that something was read, and what is newer
+    // is not left out. Nothing at all proves nothing: whoever is answered has written before.
+    let all = thread.messages.len() < MESSAGES_SHOWN && !thread.more;
+    let reaches = if all { since } else { since.minus(SKEW) };
+    let (mut reaches_back, mut withheld, mut items) = (false, false, Vec::new());
     for message in &thread.messages {
-        let Some(time) = message.created_time else { continue };
-        reaches_back |= time < reaches;
+        let time = message.created_time;
+        reaches_back |= time.is_some_and(|time| time < reaches);
         let from = message.from.as_ref().and_then(|party| party.id.as_deref());
-        // Instagram may name the account by an app-scoped id: whoever is not the person is the account, in a thread of two.
-        let own = from.is_some_and(|id| account.is_self(id) || id != contact);
-        if own && message.detailed {
-            items.push(Item {
+        match (from, time) {
+            (Some(from), _) if from == contact && !account.is_self(from) => {}
+            // Instagram may name the account by an app-scoped id: whoever is not the person is the account, in a thread of two.
+            (Some(_), Some(time)) => items.push(Item {
                 id: message.id.to_string(),
                 content: content::of_message(message.text.as_deref(), &message.attachments),
                 peer: contact.to_owned(),
                 time,
                 claimed: false,
-            });
+            }),
+            // One whose author or time Graph withholds could be the one.
+            _ => withheld |= time.is_none_or(|time| since.minus(SKEW) <= time),
         }
     }
-    // A message whose author or content Graph withholds could be the one.
-    let hidden = thread.messages.iter().any(|message| {
-        let near = message.created_time.is_none_or(|time| reaches <= time);
-        near && (!message.detailed || !message.has_content())
-    });
-    (items, reaches_back && !hidden)
+    (items, reaches_back && !withheld)
 }
 
-fn verdict(wanted: &Wanted, items: &[Item], reaches_back: bool) -> Look {
-    match wanted.choose(items) {
-        Some(item) => Look::Found { item_id: Some(item.id.clone()), time: Some(item.time) },
-        None if reaches_back => Look::Absent,
-        None => Look::Inconclusive,
+impl Sender {
+    /// Marks what is known to be something else: what belongs to other parts, what was told before the first attempt, and a Messenger
+    /// echo without our key.
+    async fn mark_claimed(
+        &self,
+        command: &CommandRow,
+        wanted: &Wanted,
+        items: &mut [Item],
+    ) -> sqlx::Result<()> {
+        let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        let taken: Vec<String> = sqlx::query_scalar(
+            "select item_id from worker.echoes
+              where channel = $1 and account_id = $2 and item_id = any($3)
+                and ((claimed_by is not null and claimed_by <> $4)
+                     or seen_at < $5
+                     or (channel = 'messenger' and kind = 'message' and examined and app_id is not null
+                         and metadata is distinct from $4))
+             union
+             select p.message_id from worker.parts p join worker.commands c using (identity)
+              where p.message_id = any($3) and c.channel = $1 and c.account_id = $2",
+        )
+        .bind(command.channel.as_str())
+        .bind(command.account_id.as_str())
+        .bind(&ids)
+        .bind(&wanted.key)
+        // Both by the clock of the database, which may be another machine's since.
+        .bind(wanted.first_at.minus(SKEW).to_datetime())
+        .fetch_all(&self.pool)
+        .await?;
+        for item in items.iter_mut() {
+            item.claimed = taken.contains(&item.id);
+        }
+        Ok(())
     }
-}
-
-/// Marks what belongs to other parts, or is known to be nobody's of ours: a Messenger echo without our key.
-async fn mark_claimed(
-    conn: &mut PgConnection,
-    command: &CommandRow,
-    key: &str,
-    items: &mut [Item],
-) -> sqlx::Result<()> {
-    let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
-    let taken: Vec<String> = sqlx::query_scalar(
-        "select item_id from worker.echoes
-          where channel = $1 and account_id = $2 and item_id = any($3)
-            and ((claimed_by is not null and claimed_by <> $4)
-                 or (channel = 'messenger' and kind = 'message' and examined and app_id is not null
-                     and metadata is distinct from $4))
-         union
-         select p.message_id from worker.parts p join worker.commands c using (identity)
-          where p.message_id = any($3) and c.channel = $1 and c.account_id = $2",
-    )
-    .bind(command.channel.as_str())
-    .bind(command.account_id.as_str())
-    .bind(&ids)
-    .bind(key)
-    .fetch_all(conn)
-    .await?;
-    for item in items.iter_mut() {
-        item.claimed = taken.contains(&item.id);
-    }
-    Ok(())
 }
 
 /// Echoes nobody claims that may be the part's effect.
@@ -553,7 +567,10 @@ mod tests {
     }
 
     fn look(messages: Vec<FoundMessage>) -> Look {
-        let thread = Conversation { messages, ..Conversation::default() };
+        look_at(Conversation { messages, ..Conversation::default() })
+    }
+
+    fn look_at(thread: Conversation) -> Look {
         let wanted = Wanted {
             key: "k".to_owned(),
             content: content::of_text("ok"),
@@ -562,8 +579,8 @@ mod tests {
             deadline: at(120),
             in_flight: false,
         };
-        let (items, reaches_back) = outbound(&thread, &account(), CONTACT, wanted.first_at);
-        verdict(&wanted, &items, reaches_back)
+        let (items, complete) = outbound(&thread, &account(), CONTACT, wanted.first_at);
+        wanted.look(&items, complete)
     }
 
     #[test]
@@ -575,20 +592,50 @@ mod tests {
         assert_eq!(found, Look::Found { item_id: Some("m2".to_owned()), time: Some(at(101)) });
     }
 
-    #[test]
-    fn the_persons_own_words_are_never_ours() {
-        assert_eq!(look(vec![message("m1", CONTACT, "ok", 101)]), Look::Absent);
+    /// What the person wrote before the attempt.
+    fn question() -> FoundMessage {
+        message("m0", CONTACT, "open?", 99)
     }
 
     #[test]
-    fn a_read_that_does_not_reach_back_or_hides_something_proves_nothing() {
+    fn the_persons_own_words_are_never_ours() {
+        let words = message("m1", CONTACT, "ok", 101);
+        assert_eq!(look(vec![words.clone(), question()]), Look::Absent);
+        // Whatever they sent, and whenever: it is not ours.
+        let sticker = FoundMessage { text: None, created_time: None, ..words };
+        assert_eq!(look(vec![sticker, question()]), Look::Absent);
+    }
+
+    #[test]
+    fn a_read_that_does_not_reach_back_proves_nothing() {
+        assert_eq!(look(Vec::new()), Look::Inconclusive);
+        assert_eq!(look(vec![message("m1", CONTACT, "hi", 101)]), Look::Inconclusive);
+        assert_eq!(look(vec![question()]), Look::Absent);
+        let part = Conversation { messages: vec![question()], more: true, ..Default::default() };
+        assert_eq!(look_at(part.clone()), Look::Inconclusive);
+        let mut messages = part.messages.clone();
+        messages.push(message("m", CONTACT, "hi", 94));
+        assert_eq!(look_at(Conversation { messages, ..part }), Look::Absent);
         let many: Vec<_> =
-            (0..20).map(|n| message(&format!("m{n}"), CONTACT, "hi", 200 - n)).collect();
+            (0..20).map(|n| message(&format!("m{n}"), CONTACT, "hi", 115 - n)).collect();
         assert_eq!(look(many.clone()), Look::Inconclusive);
         let mut old = many;
         old[19].created_time = Some(at(50));
         assert_eq!(look(old), Look::Absent);
-        let hidden = FoundMessage { detailed: false, from: None, ..message("m", "", "", 101) };
-        assert_eq!(look(vec![hidden]), Look::Inconclusive);
+    }
+
+    #[test]
+    fn a_message_that_is_withheld_altered_or_out_of_time_proves_nothing() {
+        let own = message("m1", "17841400000000101", "ok", 101);
+        let nobody = FoundMessage { detailed: false, from: None, ..own.clone() };
+        let named = Party { id: None, username: Some("shop".to_owned()) };
+        let handle = FoundMessage { from: Some(named), ..own.clone() };
+        let timeless = FoundMessage { created_time: None, ..own.clone() };
+        let bare = FoundMessage { text: None, ..own.clone() };
+        let altered = FoundMessage { text: Some("o.k.".to_owned()), ..own.clone() };
+        let early = FoundMessage { created_time: Some(at(93)), ..own };
+        for one in [nobody, handle, timeless, bare, altered, early] {
+            assert_eq!(look(vec![one.clone(), question()]), Look::Inconclusive, "{one:?}");
+        }
     }
 }

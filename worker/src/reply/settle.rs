@@ -106,13 +106,14 @@ async fn exact(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<Option<(
 }
 
 /// Parts that say the same to the same peer and may have had this effect: in flight, lost, ended without certainty, or known to be sent
-/// but not as which message.
+/// but not as which message. A private reply names a comment, not a person: it is compared whomever the message went to.
 async fn candidates(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<Vec<Wanted>> {
     let rows = sqlx::query(
-        "select p.identity, p.n, p.first_at, p.deadline,
+        "select p.identity, p.n, p.peer, p.first_at, p.deadline,
                 (p.state = 'sending' and not p.lost and clock_timestamp() < p.deadline) as in_flight
            from worker.parts p join worker.commands c using (identity)
-          where c.channel = $1 and c.account_id = $2 and p.peer = $3 and p.content = $4 and p.message_id is null
+          where c.channel = $1 and c.account_id = $2 and p.content = $4 and p.message_id is null
+            and ((p.peer = $3 and p.peer <> '') or ($7 and p.peer = '' and p.payload ->> 'op' = 'private_reply'))
             and p.state in ('sending', 'refused', 'unknown', 'failed', 'sent') and (p.state in ('sending', 'sent') or p.uncertain)
             and p.first_at <= $5 and $6 <= p.deadline",
     )
@@ -122,6 +123,7 @@ async fn candidates(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<Vec
     .bind(echo.item.content.to_vec())
     .bind(echo.item.time.plus(SKEW).to_datetime())
     .bind(echo.item.time.minus(LATE).to_datetime())
+    .bind(echo.kind == "message")
     .fetch_all(conn)
     .await?;
     let mut wanted = Vec::new();
@@ -134,7 +136,7 @@ async fn candidates(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<Vec
         wanted.push(Wanted {
             key: plan::key(row.try_get("identity")?, row.try_get("n")?),
             content: echo.item.content,
-            peer: echo.item.peer.clone(),
+            peer: row.try_get("peer")?,
             first_at,
             deadline,
             in_flight: row.try_get("in_flight")?,
