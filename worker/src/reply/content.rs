@@ -2,18 +2,20 @@
 
 use schemas::facts::Attachment;
 use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
 
 /// A sha256 over normalised content.
 pub type Content = [u8; 32];
 
-/// The content of a text, after what Meta may do to it on the way: line ends, runs of white space, white space at both ends,
-/// invisible joiners at the ends and variation selectors (`meta-platform.md` section 13: compare after normalisation).
+/// The content of a text, after what Meta may do to it on the way: letters composed (NFC), line ends, runs of white space, white space at
+/// both ends, invisible joiners at the ends and variation selectors (`meta-platform.md` section 13: compare after normalisation).
 pub fn of_text(text: &str) -> Content {
     let mut hasher = Sha256::new();
     hasher.update(b"text\0");
     let visible: String = text
         .chars()
         .filter(|c| !matches!(c, '\u{fe0e}' | '\u{fe0f}' | '\u{200b}' | '\u{feff}'))
+        .nfc()
         .collect();
     for (n, word) in visible.split_whitespace().enumerate() {
         if n > 0 {
@@ -53,6 +55,18 @@ mod tests {
         assert!(same.iter().all(|text| of_text(text) == of_text("Hello world")));
         assert_ne!(of_text("Hello world"), of_text("hello world"));
         assert_ne!(of_text("Helloworld"), of_text("Hello world"));
+    }
+
+    #[test]
+    fn letters_may_be_composed_on_the_way() {
+        for (apart, composed) in [
+            ("Zoe\u{308}", "Zo\u{eb}"),
+            ("\u{1112}\u{1161}", "\u{d558}"),
+            ("e\u{200b}\u{301}", "\u{e9}"),
+        ] {
+            assert_eq!(of_text(apart), of_text(composed), "{composed}");
+        }
+        assert_ne!(of_text("Zoe"), of_text("Zo\u{eb}"));
     }
 
     #[test]
