@@ -25,6 +25,9 @@ fn a_listing_keeps_the_cursor_and_not_the_link() {
     assert_eq!(page.conversations[0].messages.len(), 2);
     assert_eq!(page.conversations[0].participants[1].id.as_deref(), Some("5200000000000011"));
     assert_eq!(page.conversations[1].messages, []);
+    assert!(page.conversations.iter().all(|conversation| !conversation.more));
+    let more = json!({"data": [{"messages": {"data": [], "paging": {"next": "https://g/t"}}}]});
+    assert!(ConversationPage::read(&more).conversations[0].more);
     assert_eq!(page.next.as_deref(), Some("FIXTURE_AFTER_1"));
     // `next` decides, not `cursors`.
     assert_eq!(next(&json!({"paging": {"cursors": {"after": "A"}}})), None);

@@ -2,7 +2,8 @@
 //!
 //! A part in state `sending` may have reached Meta, whatever happened since. It is sent again only after its absence was proven: by
 //! two agreeing reads of the thread, [`READS_APART`], the first at least `RECONCILE_AFTER` past the attempt's deadline, both reaching
-//! back before the attempt (contract section 6). That proof is the one residual risk: Meta could show the message later still.
+//! back before the attempt and showing nothing that may be its effect (contract section 6). That proof is the one residual
+//! risk: Meta could show the message later still.
 
 use std::time::Duration;
 
