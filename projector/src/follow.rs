@@ -32,6 +32,11 @@ const STORED_WITHIN: Duration = Duration::from_secs(10);
 /// The same where it took longer again and again; beyond the limit that the connections set for a statement.
 const STORED_WITHIN_MAX: Duration = Duration::from_secs(160);
 
+/// How long to wait before looking again at a stream that was made anew.
+const RECREATED_PAUSE: Duration = Duration::from_secs(30);
+/// A stream that was followed for so long without complaint is the one the position belongs to.
+const DOUBTED_FOR: Duration = Duration::from_secs(25);
+
 /// The check of `/readyz` that tells whether events can be projected.
 const CHECK: &str = "projection";
 
@@ -101,29 +106,39 @@ impl Projector {
         );
         self.show_parked().await;
         gauge!("hookline_projector_position").set(precise(position.seq));
-        let mut follower = Follower::new(
-            self.broker.clone(),
-            subjects::INBOX_EVENTS,
-            subjects::EVENT_ALL,
-            position.seq,
-            position.created,
-        );
+        let mut follower = self.follower(position);
+        // The stream was another one a moment ago.
+        let mut doubted = false;
         loop {
-            let received = tokio::select! {
-                biased;
-                () = stop.cancelled() => return End::Stopped,
-                received = follower.next_batch(BATCH_MAX) => received,
+            let received = {
+                let mut next = std::pin::pin!(follower.next_batch(BATCH_MAX));
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return End::Stopped,
+                        received = &mut next => break received,
+                        () = tokio::time::sleep(DOUBTED_FOR), if doubted => {
+                            doubted = false;
+                            self.health.set(CHECK, Ok(()));
+                        }
+                    }
+                }
             };
             let batch = match received {
                 Ok(batch) => batch,
                 Err(recreated) => {
-                    // Going on would skip or repeat; the rows stay as they are and an operator decides.
+                    // Going on would skip or repeat; the rows stay as they are, and an operator restores the stream.
                     tracing::error!(error = %recreated, "Projecting has stopped");
                     self.health.set(CHECK, Err(recreated.to_string()));
-                    stop.cancelled().await;
-                    return End::Stopped;
+                    tokio::select! {
+                        () = stop.cancelled() => return End::Stopped,
+                        () = tokio::time::sleep(RECREATED_PAUSE) => {}
+                    }
+                    (doubted, follower) = (true, self.follower(position));
+                    continue;
                 }
             };
+            doubted = false;
             let Some(last) = batch.last() else { continue };
             let to = Position { seq: last.sequence, created: follower.created() };
             let kinds = kinds_of(&batch);
@@ -143,6 +158,16 @@ impl Projector {
             gauge!("hookline_projector_position").set(precise(position.seq));
             gauge!("hookline_projector_lag_messages").set(precise(follower.pending()));
         }
+    }
+
+    fn follower(&self, position: Position) -> Follower {
+        Follower::new(
+            self.broker.clone(),
+            subjects::INBOX_EVENTS,
+            subjects::EVENT_ALL,
+            position.seq,
+            position.created,
+        )
     }
 
     /// The stored position; waits for Postgres. `None`: stop.

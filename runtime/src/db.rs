@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -137,20 +137,41 @@ pub async fn migrate(
         if !wait(pool, shutdown).await {
             return Ok(false);
         }
-        match migrator.run(pool).await {
+        match migrate_once(pool, &migrator).await {
             Ok(()) => return Ok(true),
-            // Lost on the way, or another process was faster in creating the schema: look again.
-            Err(sqlx::migrate::MigrateError::Execute(sqlx::Error::Database(error)))
-                if matches!(error.code().as_deref(), Some("23505" | "42P06" | "42P07")) =>
+            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))
+                if passes(&error) =>
             {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            Err(sqlx::migrate::MigrateError::Execute(
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut,
-            )) => {
+                tracing::debug!(schema, %error, "Migrating is tried again");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             Err(error) => return Err(anyhow::anyhow!("migrating schema `{schema}`: {error}")),
         }
+    }
+}
+
+/// On a connection of its own, without the limit of other statements: a migration of a large table takes its time, and so does waiting for
+/// another process that is at it.
+async fn migrate_once(pool: &PgPool, migrator: &Migrator) -> Result<(), MigrateError> {
+    let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_lazy_with(options);
+    let migrated = migrator.run(&own).await;
+    own.close().await;
+    migrated
+}
+
+/// Trouble of the moment: the connection or the server went away, it is full or only to be read, or another process was faster in creating
+/// the schema.
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+                || matches!(&*code, "25006" | "23505" | "42P06" | "42P07")
+        }),
+        _ => false,
     }
 }

@@ -25,6 +25,8 @@ const DOUBT_AFTER: Duration = Duration::from_secs(8);
 const CATCH_UP: Duration = Duration::from_secs(20);
 const PULL_BATCH: usize = 500;
 const PULL_BYTES: usize = 8 << 20;
+/// What the broker counts beside the body of a message: subject, headers.
+const HEADROOM: usize = 64 << 10;
 
 /// A message of the followed stream.
 #[derive(Clone, Debug)]
@@ -273,10 +275,12 @@ impl Follower {
                 return Ok(None);
             }
         };
+        // A pull that the largest message does not fit into would be refused for ever.
+        let largest = self.broker.client().server_info().max_payload;
         let messages = consumer
             .stream()
             .max_messages_per_batch(PULL_BATCH)
-            .max_bytes_per_batch(PULL_BYTES)
+            .max_bytes_per_batch(PULL_BYTES.max(largest + HEADROOM))
             .expires(EXPIRES)
             .heartbeat(HEARTBEAT)
             .messages()

@@ -65,6 +65,8 @@ pub enum PublishFailure {
 
 const ALREADY_STORED: u64 = 10071;
 const STORE_FULL: u64 = 10077;
+/// The message is larger than its stream allows.
+const OVER_STREAM_LIMIT: u64 = 10054;
 const BATCH_KNOWN_ID: u64 = 10201;
 const BATCH_INCOMPLETE: u64 = 10176;
 const BATCH_TOO_MANY: u64 = 10210;
@@ -290,6 +292,7 @@ fn failure(error: &async_nats::jetstream::context::PublishError) -> PublishFailu
             Some(cause) if cause.error_code().0 == STORE_FULL => {
                 PublishFailure::Full(cause.to_string())
             }
+            Some(cause) if cause.error_code().0 == OVER_STREAM_LIMIT => PublishFailure::TooLarge,
             Some(cause) => PublishFailure::Refused(cause.to_string()),
             None => PublishFailure::Refused(error.to_string()),
         },

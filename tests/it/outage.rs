@@ -144,3 +144,34 @@ async fn a_signal_drains_and_exits_0() {
         assert!(asked.elapsed() < Duration::from_secs(10), "{role:?}: {:?}", asked.elapsed());
     }
 }
+
+/// The broker starts on an empty disk, and then on its own again. Nobody skips or repeats meanwhile, it is told, and it goes on by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_made_anew_is_told_and_followed_again_when_it_is_restored() {
+    let mut lab = lab().await;
+    let meta = lab.meta();
+    for n in 0..5 {
+        let body = instagram(text(IG, &person(n), &format!("mid.{n}"), now(), "before"));
+        assert_eq!(meta.post("/webhooks/instagram", &body).await, 200);
+    }
+    shows(&lab, 5).await;
+    let (data, aside) = (lab.folder().join("nats/store"), lab.folder().join("aside"));
+    lab.nats.stop().await.unwrap();
+    std::fs::rename(&data, &aside).unwrap();
+    lab.nats.restart().await.unwrap();
+    eventually("the projector tells", Duration::from_secs(60), async || {
+        match readyz(&lab, Role::Projector).await {
+            (503, reason) if reason.contains("made anew") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    lab.nats.stop().await.unwrap();
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&aside, &data).unwrap();
+    lab.nats.restart().await.unwrap();
+    let body = instagram(text(IG, &person(5), "mid.5", now(), "after"));
+    meta.deliver("/webhooks/instagram", &body).await;
+    shows(&lab, 6).await;
+    lab.ready(Role::Projector).await;
+}

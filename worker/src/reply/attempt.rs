@@ -346,7 +346,8 @@ impl Sender {
         };
         failpoint!("send.after_call");
         let reading = answer::read(answered, runtime::now());
-        let well = matches!(reading.answer, decide::Answer::Sent { .. } | decide::Answer::Refused);
+        let well =
+            !matches!(reading.answer, decide::Answer::Lost | decide::Answer::NotExecuted { .. });
         self.learn(&account, well && reading.stop.is_none());
         if let Some(reason) = &reading.stop {
             // Written down here or not: the ledger's row is settled in any case.

@@ -222,6 +222,7 @@ impl Sender {
     /// Takes one command as far as it goes now.
     async fn see_through(self, candidate: Candidate) -> String {
         let identity = candidate.identity;
+        let _place = Place { sender: self.clone(), account: candidate.account };
         loop {
             match self.step(&identity).await {
                 Ok(Next::Idle) => break,
@@ -237,8 +238,6 @@ impl Sender {
                 }
             }
         }
-        self.end(&candidate.account);
-        self.freed.notify_one();
         identity
     }
 
@@ -357,6 +356,19 @@ impl Sender {
                 metrics::gauge!("hookline_send_commands", "state" => name).set(count);
             }
         }
+    }
+}
+
+/// A place that was taken; given back whatever becomes of the task.
+struct Place {
+    sender: Sender,
+    account: PaceKey,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.sender.end(&self.account);
+        self.sender.freed.notify_one();
     }
 }
 
