@@ -5,8 +5,10 @@
 
 pub mod rules;
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
 use runtime::broker::Broker;
 use runtime::db::Patience;
 use runtime::failpoint;
@@ -120,8 +122,17 @@ impl Automate {
         }
         let mut commands = Vec::new();
         for message in batch {
-            if let Some(command) = self.consider(message, directory, now).await? {
-                commands.push(command);
+            let considered = AssertUnwindSafe(self.consider(message, directory, now));
+            match considered.catch_unwind().await {
+                Ok(command) => commands.extend(command?),
+                Err(_) => {
+                    count("panicked");
+                    tracing::error!(
+                        sequence = message.sequence,
+                        "Considering an answer to event {} broke down: a bug; it gets none, the others go on",
+                        message.sequence
+                    );
+                }
             }
         }
         if !commands.is_empty() {

@@ -1,9 +1,10 @@
 //! Reading wanted profiles. Any number of workers may run it at once.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use runtime::db::within;
 use schemas::{AccountId, Channel};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,8 @@ enum EnrichError {
     Facts(#[from] FactError),
     #[error("the account")]
     Account(#[from] AccountError),
+    #[error("a bug: the log has its place")]
+    Panicked,
 }
 
 impl Enricher {
@@ -117,9 +120,14 @@ impl Enricher {
         within(ROWS_WITHIN, claim).await
     }
 
-    /// A failure of one read is its own: it is put off and the others go on. Answers with its account.
+    /// A failure of one read, even a panic, is its own: it is put off and the others go on. Answers with its account.
     async fn guarded(&self, claimed: Claimed) -> (Channel, AccountId) {
-        if let Err(error) = within(READ_WITHIN, self.read(&claimed)).await {
+        let read = AssertUnwindSafe(within(READ_WITHIN, self.read(&claimed))).catch_unwind();
+        if let Err(error) = read.await.unwrap_or(Err(EnrichError::Panicked)) {
+            if matches!(error, EnrichError::Panicked) {
+                metrics::counter!("hookline_enrich_panics_total").increment(1);
+                tracing::error!(account.id = %claimed.account_id, contact.id = %claimed.contact_id, "Reading a profile broke down: a bug; the others go on");
+            }
             let error = anyhow::Error::from(error);
             tracing::warn!(account.id = %claimed.account_id, error = format!("{error:#}"), "Reading a profile is put off");
             let (min, max) = (self.waits.retry_min, self.waits.retry_max);

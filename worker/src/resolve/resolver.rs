@@ -1,9 +1,10 @@
 //! Going over the ladder with what is due in the waiting room. Any number of workers may run it at once.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use runtime::db::within;
 use schemas::{AccountId, Channel, Event, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,8 @@ enum ResolveError {
     Seal(#[from] SealError),
     #[error("writing a resolution")]
     Json(#[from] serde_json::Error),
+    #[error("a bug: the log has its place")]
+    Panicked,
 }
 
 impl Resolver {
@@ -138,16 +141,21 @@ impl Resolver {
         within(ROWS_WITHIN, claim).await
     }
 
-    /// A failure of one item is its own: it is put off and the others go on. Answers with its account.
+    /// A failure of one item, even a panic, is its own: it is put off and the others go on. Answers with its account.
     async fn guarded(&self, claimed: Claimed) -> (Channel, AccountId) {
         let item = &claimed.item;
         let span = tracing::info_span!("resolve", account.id = %item.account_id);
         runtime::telemetry::continue_trace(&span, item.traceparent.as_deref());
+        let pass = AssertUnwindSafe(within(PASS_WITHIN, self.pass(&claimed))).catch_unwind();
         let outcome = tokio::select! {
-            outcome = within(PASS_WITHIN, self.pass(&claimed)).instrument(span) => outcome,
+            outcome = pass.instrument(span) => outcome.unwrap_or(Err(ResolveError::Panicked)),
             never = rows::keep(self.facts.pool(), &self.owner, item, CLAIM) => match never {},
         };
         if let Err(error) = outcome {
+            if matches!(error, ResolveError::Panicked) {
+                metrics::counter!("hookline_resolve_panics_total").increment(1);
+                tracing::error!(account.id = %item.account_id, message.id = %item.message_id, "A look-up broke down: a bug; the others go on");
+            }
             let error = anyhow::Error::from(error);
             tracing::warn!(account.id = %item.account_id, message.id = %item.message_id, error = format!("{error:#}"), "A look-up is put off");
             let (min, max) = (self.waits.retry_min, self.waits.retry_max);
