@@ -1,19 +1,23 @@
 //! Intake: every message of INBOX_COMMANDS becomes a row of the ledger, in the transaction that moves the position. From there the
 //! ledger is the queue ([`crate::reply`]).
 //!
-//! Nothing is skipped and nothing stops: what cannot be carried out becomes a row that has failed already, and with it an outcome.
+//! Nothing is skipped and nothing stops: what cannot be carried out becomes a row that has failed already, and with it an outcome; what is of
+//! no channel, or meets a bug of ours, becomes a dead letter.
 
 mod intake;
 mod past;
 
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use futures::FutureExt;
 use runtime::broker::Broker;
 use runtime::db::Patience;
 use runtime::failpoint;
-use runtime::follow::Follower;
+use runtime::follow::{Follower, Received};
 use runtime::lease::{Lease, Leases, Position};
-use runtime::publish::Outgoing;
+use runtime::publish::{Outgoing, PublishFailure};
 use runtime::retry::Backoff;
 use schemas::subjects::{self, COMMAND_ALL, INBOX_COMMANDS};
 use sqlx::PgPool;
@@ -73,6 +77,7 @@ impl Commands {
         );
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         let mut patience = Patience::new(HANDLED_WITHIN, HANDLED_WITHIN_MAX);
+        let mut broken = BTreeSet::new();
         loop {
             let batch = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -80,10 +85,12 @@ impl Commands {
             };
             let Some(last) = batch.last() else { continue };
             let to = Position { seq: last.sequence, created: follower.created() };
-            let taken = patience.within(self.take_over(lease, mark, &batch, position, to));
+            let taken =
+                patience.within(self.take_over(lease, mark, &batch, &mut broken, position, to));
             match taken.await {
                 Ok(true) => {
                     position = to.seq;
+                    broken.clear();
                     backoff.reset();
                     #[allow(clippy::cast_precision_loss)] // a count of messages
                     metrics::gauge!("hookline_commands_lag_messages")
@@ -103,11 +110,13 @@ impl Commands {
         }
     }
 
+    /// Takes a batch over, or nothing of it. Whatever breaks down is added to `broken`, the positions of commands that are not tried again.
     async fn take_over(
         &self,
         lease: &Lease,
         mark: Mark,
-        batch: &[runtime::follow::Received],
+        batch: &[Received],
+        broken: &mut BTreeSet<u64>,
         from: u64,
         to: Position,
     ) -> anyhow::Result<bool> {
@@ -116,7 +125,15 @@ impl Commands {
         let intakes: Vec<_> = batch
             .iter()
             .map(|message| {
-                read(&message.payload, &message.subject, message.sequence, message.stored_at)
+                let (sequence, stored_at) = (message.sequence, message.stored_at);
+                if broken.contains(&sequence) {
+                    return None;
+                }
+                let read = || read(&message.payload, &message.subject, sequence, stored_at);
+                catch_unwind(read).unwrap_or_else(|_| {
+                    panicked(sequence);
+                    None
+                })
             })
             .collect();
         let commands: Vec<_> = intakes.iter().flatten().map(|intake| &intake.command).collect();
@@ -126,12 +143,22 @@ impl Commands {
                 Some(intake) => {
                     let traceparent = message.header("traceparent");
                     let at = Position { seq: message.sequence, created: to.created };
-                    let past =
-                        past::of(&self.broker, &intake.command, &known, mark.covers(at)).await?;
-                    let word = intake.store(&mut tx, traceparent, &past).await?;
+                    let stored = async {
+                        let covered = mark.covers(at);
+                        let past = past::of(&self.broker, &intake.command, &known, covered).await?;
+                        anyhow::Ok(intake.store(&mut tx, traceparent, &past).await?)
+                    };
+                    let Ok(stored) = AssertUnwindSafe(stored).catch_unwind().await else {
+                        // What it has written goes with the transaction: once more, without it.
+                        panicked(message.sequence);
+                        broken.insert(message.sequence);
+                        anyhow::bail!("command {} broke down", message.sequence);
+                    };
+                    let word = stored?;
                     metrics::counter!("hookline_commands_total", "outcome" => word).increment(1);
                 }
-                // Neither the body nor the subject names a channel, so no event can be of it: it is kept where people look.
+                // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
+                // people look.
                 None => self.dead_letter(message).await?,
             }
         }
@@ -147,11 +174,11 @@ impl Commands {
         Ok(true)
     }
 
-    async fn dead_letter(&self, message: &runtime::follow::Received) -> anyhow::Result<()> {
+    async fn dead_letter(&self, message: &Received) -> anyhow::Result<()> {
         metrics::counter!("hookline_commands_total", "outcome" => "dead").increment(1);
         tracing::warn!(
             sequence = message.sequence,
-            "Command {} names no channel; it is kept as a dead letter",
+            "Command {} cannot be read; it is kept as a dead letter",
             message.sequence
         );
         let dead = Outgoing {
@@ -161,8 +188,52 @@ impl Commands {
             payload: message.payload.clone(),
         };
         failpoint!("commands.before_dead");
-        self.broker.publish(dead, Duration::from_secs(5)).await?;
+        match self.broker.publish(dead, Duration::from_secs(5)).await {
+            Ok(_) => {}
+            Err(failure) if passes(&failure) => return Err(failure.into()),
+            Err(failure) => {
+                metrics::counter!("hookline_commands_dead_refused_total").increment(1);
+                tracing::error!(
+                    sequence = message.sequence,
+                    error = %failure,
+                    "INBOX_DEAD does not take command {}; its bytes stay in INBOX_COMMANDS, and the others go on",
+                    message.sequence
+                );
+            }
+        }
         failpoint!("commands.after_dead");
         Ok(())
+    }
+}
+
+/// Whether a dead letter can be published once the broker is back; what it refuses must not hold up the others.
+const fn passes(failure: &PublishFailure) -> bool {
+    match failure {
+        PublishFailure::NotConnected | PublishFailure::TimedOut | PublishFailure::NoStream => true,
+        PublishFailure::Full(_) | PublishFailure::TooLarge | PublishFailure::Refused(_) => false,
+    }
+}
+
+fn panicked(sequence: u64) {
+    metrics::counter!("hookline_commands_panics_total").increment(1);
+    tracing::error!(sequence, "Taking command {sequence} over broke down: a bug; the others go on");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_broker_that_is_away_is_waited_for() {
+        let said = || "said so".to_owned();
+        let waits =
+            [PublishFailure::NotConnected, PublishFailure::TimedOut, PublishFailure::NoStream];
+        assert!(waits.iter().all(passes));
+        let goes_on = [
+            PublishFailure::Full(said()),
+            PublishFailure::TooLarge,
+            PublishFailure::Refused(said()),
+        ];
+        assert!(!goes_on.iter().any(passes));
     }
 }
