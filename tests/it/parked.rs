@@ -7,6 +7,11 @@ use tests::body::{IG, entry, instagram, now, text};
 use tests::{Lab, eventually};
 
 const POISONED: &str = "5200000000000666";
+/// A broken database rule stands for any bug that data can trigger.
+const RULE: &str = "create function public.poison() returns trigger language plpgsql as $$
+           begin raise exception 'poison' using errcode = '23514'; end $$;
+         create trigger poison before insert on worker.facts for each row when (new.message_id = 'mid.poison')
+           execute function public.poison();";
 
 fn person(n: usize) -> String {
     format!("52000000001{n:05}")
@@ -24,16 +29,7 @@ async fn texts(lab: &Lab, contact: &str) -> Vec<String> {
 async fn a_poison_event_holds_its_conversation_and_redrive_empties_it_in_order() {
     let lab = Lab::with_all_roles().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
-    // A broken database rule stands for any bug that data can trigger.
-    sqlx::raw_sql(
-        "create function public.poison() returns trigger language plpgsql as $$
-           begin raise exception 'poison' using errcode = '23514'; end $$;
-         create trigger poison before insert on worker.facts for each row when (new.message_id = 'mid.poison')
-           execute function public.poison();",
-    )
-    .execute(lab.pool())
-    .await
-    .unwrap();
+    sqlx::raw_sql(RULE).execute(lab.pool()).await.unwrap();
     let meta = lab.meta();
     let at = now();
     let poison = instagram(text(IG, POISONED, "mid.poison", at + 1, "one"));
@@ -142,4 +138,65 @@ async fn a_poison_event_holds_its_conversation_and_redrive_empties_it_in_order()
         if texts.len() == 4 { Ok(()) } else { Err(format!("{texts:?}")) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_nobody_could_read_is_released_behind_its_conversation_though_inbox_dead_is_full()
+ {
+    let lab = Lab::with_all_roles().await;
+    lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
+    sqlx::raw_sql(RULE).execute(lab.pool()).await.unwrap();
+    let meta = lab.meta();
+    let at = now();
+    let poison = instagram(text(IG, POISONED, "mid.poison", at + 1, "one"));
+    assert_eq!(meta.post("/webhooks/instagram", &poison).await, 200);
+    eventually("a copy is there", Duration::from_secs(10), async || {
+        match lab.last_sequence("INBOX_DEAD").await {
+            0 => Err("none".to_owned()),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    let js = lab.jetstream().await;
+    let mut dead = js.get_stream("INBOX_DEAD").await.unwrap().cached_info().config.clone();
+    dead.max_messages = 1;
+    dead.discard = async_nats::jetstream::stream::DiscardPolicy::New;
+    js.update_stream(dead).await.unwrap();
+    let full_at = lab.last_sequence("INBOX_DEAD").await;
+
+    let second = instagram(text(IG, POISONED, "mid.p2", at + 2, "two"));
+    assert_eq!(meta.post("/webhooks/instagram", &second).await, 200);
+    lab.settled().await;
+    // As if a normaliser that is mended since had broken down over it.
+    let raw: i64 = sqlx::query_scalar(
+        "update worker.parked set lane = 'raw/' || raw_seq, role = 'failed', cause = 'panic', attempts = 1, retry_at = null,
+                fingerprint = raw_seq::text, announced = false
+          where role = 'behind' returning raw_seq",
+    )
+    .fetch_one(lab.pool())
+    .await
+    .unwrap();
+    let (code, out, err) = lab.hookline(&["redrive", "run", "--cause", "panic"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    let rows: Vec<(i64, bool)> = sqlx::query_as(
+        "select raw_seq, lane like 'instagram/%' from worker.parked order by raw_seq",
+    )
+    .fetch_all(lab.pool())
+    .await
+    .unwrap();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(rows[1], (raw, true), "it waits behind the first now");
+
+    sqlx::raw_sql("drop trigger poison on worker.facts").execute(lab.pool()).await.unwrap();
+    let (code, out, err) = lab.hookline(&["redrive", "run"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(lab.last_sequence("INBOX_DEAD").await, full_at, "the stream was to be full");
+    let order: Vec<String> = lab
+        .events()
+        .await
+        .iter()
+        .filter(|event| event["type"] == "hookline.message.received.v1")
+        .map(|event| event["data"]["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(order, ["one", "two"]);
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use runtime::publish::PublishFailure;
 use schemas::Timestamp;
 use sqlx::{PgConnection, PgPool, Row};
 
@@ -56,7 +57,7 @@ pub(super) fn cause(error: &FactError) -> Option<Cause> {
     match error {
         FactError::Database(error) => database_cause(error),
         FactError::Publish(error) => match error.as_ref() {
-            PublishError::Broker(runtime::publish::PublishFailure::TooLarge) => Some(Cause {
+            PublishError::Broker(PublishFailure::TooLarge) => Some(Cause {
                 word: "too_large".to_owned(),
                 error: "an event is larger than the broker takes".to_owned(),
             }),
@@ -73,15 +74,75 @@ pub(super) fn cause(error: &FactError) -> Option<Cause> {
 
 /// Errors about the data: classes 21, 22, 23, 54 and raised ones. Others are about the server, and pass.
 fn database_cause(error: &sqlx::Error) -> Option<Cause> {
-    let sqlx::Error::Database(error) = error else { return None };
+    is_of(error, &["21", "22", "23", "54", "P0"]).then(|| refusal(error)).flatten()
+}
+
+/// Whether Postgres answered with an error of one of these classes.
+fn is_of(error: &sqlx::Error, classes: &[&str]) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
+}
+
+fn refusal(error: &sqlx::Error) -> Option<Cause> {
+    let error = error.as_database_error()?;
     let code = error.code()?;
-    let about_data = ["21", "22", "23", "54", "P0"].iter().any(|class| code.starts_with(class));
     // The message of Postgres may quote values; its code, table and constraint do not.
     let place =
         [error.table(), error.constraint()].into_iter().flatten().collect::<Vec<_>>().join("/");
-    about_data.then(|| Cause {
+    Some(Cause {
         word: format!("database_{code}"),
         error: format!("Postgres refuses it: error {code} {place}").trim().to_owned(),
+    })
+}
+
+/// Whether Postgres or the broker is away, so that no other row fares better now. Anything else counts as a failed try of its row.
+pub(super) fn passes(error: &anyhow::Error) -> bool {
+    if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+        return database_passes(error);
+    }
+    match error.downcast_ref::<FactError>() {
+        Some(FactError::Database(error)) => database_passes(error),
+        Some(FactError::Publish(error)) => match error.as_ref() {
+            PublishError::Broker(failure) => matches!(
+                failure,
+                PublishFailure::NotConnected
+                    | PublishFailure::TimedOut
+                    | PublishFailure::NoStream
+                    | PublishFailure::Full(_)
+            ),
+            PublishError::ReadBack { .. } => true,
+            PublishError::Encode(_) => false,
+        },
+        Some(FactError::Seal(_)) => false,
+        // Somebody else was faster, or META_RAW could not be read.
+        Some(FactError::Conflict { .. }) | None => true,
+    }
+}
+
+/// Connections, conflicts, resources, shutdowns; not what Postgres says of a statement or a row.
+fn database_passes(error: &sqlx::Error) -> bool {
+    use sqlx::Error;
+    match error {
+        Error::Database(_) => is_of(error, &["08", "25", "40", "53", "57", "58"]),
+        Error::Io(_)
+        | Error::Tls(_)
+        | Error::Protocol(_)
+        | Error::PoolTimedOut
+        | Error::PoolClosed
+        | Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// The cause of an error that nobody foresaw; its text may quote content, so it is not kept.
+pub(super) fn unforeseen(error: &anyhow::Error) -> Cause {
+    let database = match error.downcast_ref::<FactError>() {
+        Some(FactError::Database(error)) => Some(error),
+        _ => error.downcast_ref::<sqlx::Error>(),
+    };
+    database.and_then(refusal).unwrap_or_else(|| Cause {
+        word: "unforeseen".to_owned(),
+        error: format!("an error that nobody foresaw: {error}"),
     })
 }
 
@@ -156,6 +217,9 @@ fn cut(text: &str) -> String {
 pub struct Parked {
     /// Its number.
     pub id: i64,
+    /// The shard that holds its lane.
+    #[serde(skip)]
+    pub(super) shard: u32,
     /// What is held: conversation, post, account, or one raw webhook.
     pub lane: String,
     /// The raw webhook's position in META_RAW.
@@ -186,7 +250,7 @@ pub struct Parked {
     pub retry_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "select id, lane, raw_seq, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
+const COLUMNS: &str = "select id, shard, lane, raw_seq, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
        last_error, attempts, parked_at, retry_at from worker.parked";
 
 fn parked(row: &sqlx::postgres::PgRow) -> Parked {
@@ -194,6 +258,7 @@ fn parked(row: &sqlx::postgres::PgRow) -> Parked {
         |name: &str| row.get::<Option<chrono::DateTime<chrono::Utc>>, _>(name).map(Timestamp::from);
     Parked {
         id: row.get("id"),
+        shard: u32::try_from(row.get::<i16, _>("shard")).unwrap_or(0),
         lane: row.get("lane"),
         raw_seq: row.get("raw_seq"),
         channel: row.get("channel"),
@@ -263,6 +328,18 @@ pub(super) async fn failed_again(
     .map(|_| ())
 }
 
+/// Tries a row later, without counting: what failed was not about it.
+pub(super) async fn put_off(pool: &PgPool, id: i64, retry_after: Duration) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.parked set retry_at = clock_timestamp() + make_interval(secs => $2) where id = $1",
+    )
+    .bind(id)
+    .bind(retry_after.as_secs_f64())
+    .execute(pool)
+    .await
+    .map(|_| ())
+}
+
 /// Rows whose copy in INBOX_DEAD is missing.
 pub(super) async fn unannounced(pool: &PgPool) -> sqlx::Result<Vec<Parked>> {
     let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} where not announced order by id limit 200"));
@@ -326,4 +403,34 @@ pub async fn discard(pool: &PgPool, id: i64, reason: &str, by: &str) -> sqlx::Re
 /// The lane of a raw webhook that nobody can read.
 pub(super) fn unreadable(raw_seq: u64, cause: Cause) -> Parking {
     Parking { raw_seq, lane: lanes::lane_of_raw(raw_seq), events: None, cause: Some(cause) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker(failure: PublishFailure) -> anyhow::Error {
+        FactError::from(PublishError::Broker(failure)).into()
+    }
+
+    #[test]
+    fn only_servers_that_are_away_are_waited_for() {
+        let said = || "said so".to_owned();
+        let away = [
+            sqlx::Error::PoolTimedOut.into(),
+            FactError::Database(sqlx::Error::PoolTimedOut).into(),
+            broker(PublishFailure::NotConnected),
+            broker(PublishFailure::Full(said())),
+            anyhow::anyhow!("META_RAW could not be read"),
+        ];
+        assert!(away.iter().all(passes));
+        let of_the_row = [
+            FactError::Database(sqlx::Error::ColumnNotFound(said())).into(),
+            broker(PublishFailure::Refused(said())),
+        ];
+        assert!(!of_the_row.iter().any(passes));
+        let cause = unforeseen(&of_the_row[0]);
+        assert_eq!(cause.word, "unforeseen");
+        assert!(!cause.error.contains("said so"), "{cause:?}");
+    }
 }

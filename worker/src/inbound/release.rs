@@ -1,9 +1,11 @@
 //! Trying parked work again, lane by lane in raw order, and telling INBOX_DEAD about it. One worker at a time does it.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
+use runtime::db::{Patience, within};
 use runtime::follow::Received;
 use runtime::publish::Outgoing;
 use runtime::retry;
@@ -12,17 +14,25 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
-use super::parked::{self, ATTEMPTS_MAX, Cause, Parked};
+use super::parked::{self, ATTEMPTS_MAX, Cause, Parked, Parking};
 use super::shard::normalize_safely;
-use super::{Inbound, accounts, effect, lanes};
+use super::{FINISH, Inbound, accounts, effect, lanes};
 use crate::accounts::directory::Directory;
-use crate::facts::{Draft, FactError};
+use crate::facts::FactError;
 
 /// The lease of whoever releases.
 const NAME: &str = "parked";
 const POLL: Duration = Duration::from_millis(500);
 const LANES_AT_ONCE: i64 = 50;
 const ACK_WAIT: Duration = Duration::from_secs(5);
+/// How long one statement may take: a connection that something in between forgot answers never.
+const ROWS_WITHIN: Duration = Duration::from_secs(10);
+/// The same for publishing copies.
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
+/// The same for trying one row.
+const TRIED_WITHIN: Duration = Duration::from_secs(20);
+/// The same where it took longer again and again.
+const TRIED_WITHIN_MAX: Duration = Duration::from_secs(320);
 
 /// How a try ended.
 enum Tried {
@@ -47,77 +57,123 @@ impl Release {
         leases.while_held(NAME, shutdown, |_, stop| async move { release.hold(&stop).await }).await;
     }
 
+    /// Tells and tries beside each other: what INBOX_DEAD does not take holds up no retry.
     async fn hold(&self, stop: &CancellationToken) {
+        let finish = async {
+            stop.cancelled().await;
+            tokio::time::sleep(FINISH).await;
+        };
+        tokio::select! {
+            _ = futures::future::join(self.tell(stop), self.retry(stop)) => {}
+            () = finish => tracing::warn!("Parked work did not finish in time; what was not committed is tried again"),
+        }
+    }
+
+    async fn tell(&self, stop: &CancellationToken) {
         let mut backoff = retry::Backoff::new(POLL, Duration::from_secs(10));
-        let mut bell = None;
-        loop {
-            let pause = match self.round().await {
+        while !stop.is_cancelled() {
+            let pause = match within(TOLD_WITHIN, self.announce()).await {
                 Ok(()) => {
                     backoff.reset();
                     POLL
                 }
                 Err(error) => {
-                    tracing::debug!(error = %format!("{error:#}"), "Parked work cannot be tried now");
+                    metrics::counter!("hookline_normalize_announce_failures_total").increment(1);
+                    if backoff.attempts() == 0 {
+                        tracing::warn!(error = %format!("{error:#}"), "Parked work is not told to INBOX_DEAD; trying again, and it is released all the same");
+                    }
+                    backoff.next(rand::random())
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn retry(&self, stop: &CancellationToken) {
+        let mut backoff = retry::Backoff::new(POLL, Duration::from_secs(10));
+        let mut patience = Patience::new(TRIED_WITHIN, TRIED_WITHIN_MAX);
+        let mut bell = None;
+        while !stop.is_cancelled() {
+            let pause = match self.round(&mut patience, stop).await {
+                Ok(()) => {
+                    backoff.reset();
+                    POLL
+                }
+                Err(error) => {
+                    if backoff.attempts() == 0 {
+                        tracing::warn!(error = %format!("{error:#}"), "Parked work cannot be tried now; trying again");
+                    }
                     backoff.next(rand::random())
                 }
             };
             if bell.is_none() {
-                bell = listen(self.inbound.facts.pool()).await;
+                bell = within(ROWS_WITHIN, listen(self.inbound.facts.pool())).await.ok();
             }
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {}
                 () = rung(&mut bell) => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    async fn round(&self) -> anyhow::Result<()> {
+    async fn round(&self, patience: &mut Patience, stop: &CancellationToken) -> anyhow::Result<()> {
         let pool = self.inbound.facts.pool();
-        self.announce().await?;
-        let due = parked::due(pool, LANES_AT_ONCE).await?;
+        let due = within(ROWS_WITHIN, parked::due(pool, LANES_AT_ONCE)).await?;
         if due.is_empty() {
             return Ok(());
         }
-        let mut conn = pool.acquire().await?;
-        let directory = accounts::refresh(&mut conn, -1).await?.unwrap_or_default();
-        drop(conn);
+        let directory = async { accounts::refresh(&mut *pool.acquire().await?, -1).await };
+        let directory = within(ROWS_WITHIN, directory).await?.unwrap_or_default();
         for head in due {
-            self.release_lane(head, &directory).await?;
+            self.release_lane(head, &directory, patience, stop).await?;
         }
         Ok(())
     }
 
-    /// Releases a lane from its first row on, until one fails or none is left.
-    async fn release_lane(&self, head: Parked, directory: &Directory) -> anyhow::Result<()> {
+    /// Releases a lane from its first row on, until one fails or none is left, or until `stop`. An error ends the round: a server is away,
+    /// and its lane is not the first of the next.
+    async fn release_lane(
+        &self,
+        head: Parked,
+        directory: &Directory,
+        patience: &mut Patience,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
         let pool = self.inbound.facts.pool();
         let lane = head.lane.clone();
         let mut next = Some(head);
-        while let Some(row) = next {
-            match self.attempt(&row, directory).await? {
-                Tried::Released => {
+        while let Some(row) = next
+            && !stop.is_cancelled()
+        {
+            let attempt = u32::try_from(row.attempts).unwrap_or(0);
+            let (min, max) = (self.inbound.retry_min, self.inbound.retry_max);
+            let delay = retry::delay(min, max, attempt, rand::random());
+            let cause = match patience.within(self.attempt(&row, directory)).await {
+                Ok(Tried::Released) => {
                     tracing::info!(lane = %lane, raw.seq = row.raw_seq, "Released parked work");
                     metrics::counter!("hookline_normalize_released_total").increment(1);
+                    next = within(ROWS_WITHIN, parked::head(pool, &lane)).await?;
+                    continue;
                 }
-                Tried::Failed(cause) => {
-                    let attempt = u32::try_from(row.attempts).unwrap_or(0);
-                    let delay = retry::delay(
-                        self.inbound.retry_min,
-                        self.inbound.retry_max,
-                        attempt,
-                        rand::random(),
-                    );
-                    let delay = (row.attempts + 1 < ATTEMPTS_MAX).then_some(delay);
-                    parked::failed_again(pool, row.id, &cause, delay).await?;
-                    return Ok(());
+                Ok(Tried::Failed(cause)) => cause,
+                Err(error) if parked::passes(&error) => {
+                    within(ROWS_WITHIN, parked::put_off(pool, row.id, delay)).await?;
+                    return Err(error);
                 }
-            }
-            next = parked::head(pool, &lane).await?;
+                Err(error) => parked::unforeseen(&error),
+            };
+            let delay = (row.attempts + 1 < ATTEMPTS_MAX).then_some(delay);
+            within(ROWS_WITHIN, parked::failed_again(pool, row.id, &cause, delay)).await?;
+            return Ok(());
         }
         Ok(())
     }
 
-    /// Reads the raw webhook again and carries out what belongs to the lane. An error is one that passes.
+    /// Reads the raw webhook again and carries out what belongs to the lane.
     async fn attempt(&self, row: &Parked, directory: &Directory) -> anyhow::Result<Tried> {
         let Some(raw) = self.raw(row.raw_seq).await? else {
             let error = format!(
@@ -131,17 +187,21 @@ impl Release {
             return Ok(Tried::Failed(parked::panicked("the normaliser")));
         }
         let whole = row.lane == lanes::lane_of_raw(raw.sequence);
-        let (mut drafts, mut hints) = (Vec::new(), Vec::new());
-        for output in normalized.outputs {
-            match output {
-                Output::Fact(draft) if whole || lanes::lane(&draft.event) == row.lane => {
-                    drafts.push(draft)
-                }
-                Output::Senderless(hint) if whole => hints.push(hint),
-                _ => {}
+        let belongs = |output: &Output| match output {
+            Output::Fact(draft) => whole || lanes::lane(&draft.event) == row.lane,
+            Output::Senderless(_) => whole,
+        };
+        let outputs = normalized.outputs.into_iter().filter(belongs);
+        // A whole raw webhook waits behind what failed in its lanes, as when it came.
+        let held = match whole {
+            true => {
+                let mut conn = self.inbound.facts.pool().acquire().await?;
+                parked::held(&mut conn, row.shard).await?
             }
-        }
-        let done = AssertUnwindSafe(self.carry_out(row, &drafts, &hints)).catch_unwind().await;
+            false => HashSet::new(),
+        };
+        let sorted = lanes::sort(outputs.map(|output| (raw.sequence, output)).collect(), &held);
+        let done = AssertUnwindSafe(self.carry_out(row, sorted)).catch_unwind().await;
         match done {
             Ok(Ok(())) => Ok(Tried::Released),
             Ok(Err(error)) => match parked::cause(&error) {
@@ -153,19 +213,16 @@ impl Release {
     }
 
     /// The effect and the end of the row, in one transaction.
-    async fn carry_out(
-        &self,
-        row: &Parked,
-        drafts: &[Draft],
-        hints: &[super::output::Senderless],
-    ) -> Result<(), FactError> {
+    async fn carry_out(&self, row: &Parked, sorted: lanes::Sorted) -> Result<(), FactError> {
         let pool = self.inbound.facts.pool();
-        let (drafts, hints) = effect::hold_edits(pool, drafts.to_vec(), hints.to_vec()).await?;
+        let (drafts, hints) = effect::hold_edits(pool, sorted.drafts, sorted.hints).await?;
+        let behind = Parking::behind(sorted.behind);
         loop {
             let published = self.inbound.facts.publish(&drafts).await?;
             let mut tx = pool.begin().await?;
             match effect::record(&self.inbound, &mut tx, &published, &hints).await {
                 Ok(()) => {
+                    parked::park(&mut tx, row.shard, &behind, self.inbound.retry_min).await?;
                     parked::released(&mut tx, row.id).await?;
                     tx.commit().await?;
                     return Ok(());
@@ -196,7 +253,7 @@ impl Release {
         }
     }
 
-    /// Publishes a copy of every new or newly failed row.
+    /// Publishes a copy of every new or newly failed row; one that is refused holds up no other.
     async fn announce(&self) -> anyhow::Result<()> {
         let pool = self.inbound.facts.pool();
         let rows = parked::unannounced(pool).await?;
@@ -204,9 +261,10 @@ impl Release {
             return Ok(());
         }
         let copies = rows.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
-        self.inbound.broker.publish_all(copies, ACK_WAIT).await?;
-        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        parked::announced(pool, &ids).await?;
+        let ends = self.inbound.broker.publish_each(copies, ACK_WAIT).await;
+        let told = rows.iter().zip(&ends).filter(|(_, end)| end.is_ok());
+        parked::announced(pool, &told.map(|(row, _)| row.id).collect::<Vec<_>>()).await?;
+        ends.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(())
     }
 }
@@ -222,10 +280,10 @@ fn copy(row: &Parked) -> Result<Outgoing, serde_json::Error> {
     })
 }
 
-async fn listen(pool: &sqlx::PgPool) -> Option<PgListener> {
-    let mut listener = PgListener::connect_with(pool).await.ok()?;
-    listener.listen("worker_parked").await.ok()?;
-    Some(listener)
+async fn listen(pool: &sqlx::PgPool) -> sqlx::Result<PgListener> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen("worker_parked").await?;
+    Ok(listener)
 }
 
 /// Waits for the bell; for ever where there is none.
