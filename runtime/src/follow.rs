@@ -55,7 +55,7 @@ impl Received {
 /// The stream is not the one the position belongs to; going on would skip or repeat. An operator must decide.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "stream {stream} was made anew (it ends at {last}, the stored position is {position}): restore the stream, or reset the position with `hookline rebuild`"
+    "stream {stream} was made anew (it ends at {last}, the stored position is {position}): restore the stream; it is looked at again every 30 s"
 )]
 pub struct StreamRecreated {
     /// The stream.
