@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use metrics::{counter, gauge, histogram};
 use runtime::broker::Broker;
 use runtime::db::Patience;
-use runtime::follow::{Follower, Received};
+use runtime::follow::{Follower, RECREATED_PAUSE, Received};
 use runtime::health::Health;
 use runtime::lease::{Lease, Position};
 use runtime::retry::Backoff;
@@ -32,8 +32,6 @@ const STORED_WITHIN: Duration = Duration::from_secs(10);
 /// The same where it took longer again and again; beyond the limit that the connections set for a statement.
 const STORED_WITHIN_MAX: Duration = Duration::from_secs(160);
 
-/// How long to wait before looking again at a stream that was made anew.
-const RECREATED_PAUSE: Duration = Duration::from_secs(30);
 /// A stream that was followed for so long without complaint is the one the position belongs to.
 const DOUBTED_FOR: Duration = Duration::from_secs(25);
 

@@ -76,6 +76,13 @@ pub struct Patience {
     most: Duration,
 }
 
+/// For a batch of work with the database and the broker.
+impl Default for Patience {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(20), Duration::from_secs(320))
+    }
+}
+
 impl Patience {
     /// From `least` to `most`.
     pub const fn new(least: Duration, most: Duration) -> Self {

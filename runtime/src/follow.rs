@@ -23,6 +23,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const DOUBT_AFTER: Duration = Duration::from_secs(8);
 /// How long a stream may end before what was read of it already: a replica that was just made leader has to catch up first.
 const CATCH_UP: Duration = Duration::from_secs(20);
+/// How long to wait before looking again at a stream that was made anew.
+pub const RECREATED_PAUSE: Duration = Duration::from_secs(30);
 const PULL_BATCH: usize = 500;
 const PULL_BYTES: usize = 8 << 20;
 /// What the broker counts beside the body of a message: subject, headers.
@@ -55,7 +57,7 @@ impl Received {
 /// The stream is not the one the position belongs to; going on would skip or repeat. An operator must decide.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "stream {stream} was made anew (it ends at {last}, the stored position is {position}): restore the stream; it is looked at again every 30 s"
+    "stream {stream} was made anew (it ends at {last}, the stored position is {position}): restore the stream; its readers look again by themselves"
 )]
 pub struct StreamRecreated {
     /// The stream.

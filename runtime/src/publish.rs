@@ -63,6 +63,13 @@ pub enum PublishFailure {
     Refused(String),
 }
 
+impl PublishFailure {
+    /// Whether the broker is away: the same publish may succeed once it is back, and others fare no better now.
+    pub const fn is_away(&self) -> bool {
+        matches!(self, Self::NotConnected | Self::TimedOut | Self::NoStream)
+    }
+}
+
 const ALREADY_STORED: u64 = 10071;
 const STORE_FULL: u64 = 10077;
 /// The message is larger than its stream allows.
@@ -302,6 +309,20 @@ fn failure(error: &async_nats::jetstream::context::PublishError) -> PublishFailu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_broker_that_is_away_is_waited_for() {
+        let said = || "said so".to_owned();
+        let waits =
+            [PublishFailure::NotConnected, PublishFailure::TimedOut, PublishFailure::NoStream];
+        assert!(waits.iter().all(PublishFailure::is_away));
+        let goes_on = [
+            PublishFailure::Full(said()),
+            PublishFailure::TooLarge,
+            PublishFailure::Refused(said()),
+        ];
+        assert!(!goes_on.iter().any(PublishFailure::is_away));
+    }
 
     fn message(id: &str, bytes: usize) -> Outgoing {
         Outgoing {

@@ -31,10 +31,6 @@ pub const FILTER: &str = "inbox.v1.event.*.*.*.message-received";
 /// The header of a replayed event (contract section 5).
 const REPLAY: &str = "Hookline-Replay";
 const BATCH: usize = 200;
-/// How long a batch may take at first: a connection that something in between forgot answers never.
-const HANDLED_WITHIN: Duration = Duration::from_secs(20);
-/// The same where it took longer again and again.
-const HANDLED_WITHIN_MAX: Duration = Duration::from_secs(320);
 const ACK_WAIT: Duration = Duration::from_secs(5);
 
 /// Answers automatically.
@@ -74,7 +70,7 @@ impl Automate {
             Follower::new(self.broker.clone(), INBOX_EVENTS, FILTER, start.seq, start.created);
         let mut directory = Directory::new(-1, Vec::new());
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        let mut patience = Patience::new(HANDLED_WITHIN, HANDLED_WITHIN_MAX);
+        let mut patience = Patience::default();
         loop {
             let batch = tokio::select! {
                 () = stop.cancelled() => return Ok(()),

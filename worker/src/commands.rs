@@ -17,7 +17,7 @@ use runtime::db::Patience;
 use runtime::failpoint;
 use runtime::follow::{Follower, Received};
 use runtime::lease::{Lease, Leases, Position};
-use runtime::publish::{Outgoing, PublishFailure};
+use runtime::publish::Outgoing;
 use runtime::retry::Backoff;
 use schemas::subjects::{self, COMMAND_ALL, INBOX_COMMANDS};
 use sqlx::PgPool;
@@ -30,10 +30,6 @@ pub use past::{Ended, Mark, Past};
 pub const NAME: &str = "commands";
 /// Commands taken over in one transaction.
 const BATCH: usize = 200;
-/// How long a batch may take at first: a connection that something in between forgot answers never.
-const HANDLED_WITHIN: Duration = Duration::from_secs(20);
-/// The same where it took longer again and again.
-const HANDLED_WITHIN_MAX: Duration = Duration::from_secs(320);
 
 /// Takes commands over into the ledger.
 #[derive(Clone)]
@@ -76,7 +72,7 @@ impl Commands {
             start.created,
         );
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        let mut patience = Patience::new(HANDLED_WITHIN, HANDLED_WITHIN_MAX);
+        let mut patience = Patience::default();
         let mut broken = BTreeSet::new();
         loop {
             let batch = tokio::select! {
@@ -190,7 +186,8 @@ impl Commands {
         failpoint!("commands.before_dead");
         match self.broker.publish(dead, Duration::from_secs(5)).await {
             Ok(_) => {}
-            Err(failure) if passes(&failure) => return Err(failure.into()),
+            Err(failure) if failure.is_away() => return Err(failure.into()),
+            // What it refuses must not hold up the others.
             Err(failure) => {
                 metrics::counter!("hookline_commands_dead_refused_total").increment(1);
                 tracing::error!(
@@ -206,34 +203,7 @@ impl Commands {
     }
 }
 
-/// Whether a dead letter can be published once the broker is back; what it refuses must not hold up the others.
-const fn passes(failure: &PublishFailure) -> bool {
-    match failure {
-        PublishFailure::NotConnected | PublishFailure::TimedOut | PublishFailure::NoStream => true,
-        PublishFailure::Full(_) | PublishFailure::TooLarge | PublishFailure::Refused(_) => false,
-    }
-}
-
 fn panicked(sequence: u64) {
     metrics::counter!("hookline_commands_panics_total").increment(1);
     tracing::error!(sequence, "Taking command {sequence} over broke down: a bug; the others go on");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_broker_that_is_away_is_waited_for() {
-        let said = || "said so".to_owned();
-        let waits =
-            [PublishFailure::NotConnected, PublishFailure::TimedOut, PublishFailure::NoStream];
-        assert!(waits.iter().all(passes));
-        let goes_on = [
-            PublishFailure::Full(said()),
-            PublishFailure::TooLarge,
-            PublishFailure::Refused(said()),
-        ];
-        assert!(!goes_on.iter().any(passes));
-    }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::stream::RawMessageErrorKind;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind, Stream};
 use runtime::failpoint;
 use runtime::publish::{Outgoing, PublishFailure};
 use schemas::{Event, raw, subjects};
@@ -84,19 +85,9 @@ impl FactStore {
     /// # Errors
     /// When broker or database do not answer.
     pub async fn newest_unrecorded(&self, subject: &str) -> Result<bool, FactError> {
-        let failed = |reason: String| PublishError::ReadBack { sequence: 0, reason };
-        let stream = self
-            .broker
-            .js()
-            .get_stream_no_info(subjects::INBOX_EVENTS)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        let event = match stream.get_last_raw_message_by_subject(subject).await {
-            Ok(message) => serde_json::from_slice::<Event>(&message.payload).ok(),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
-            Err(error) => return Err(failed(error.to_string()).into()),
-        };
-        let Some(event) = event else { return Ok(false) };
+        let stream = self.events(0).await?;
+        let newest = event_of(stream.get_last_raw_message_by_subject(subject).await, 0)?;
+        let Some(event) = newest else { return Ok(false) };
         let recorded: bool =
             sqlx::query_scalar("select exists (select from worker.facts where event_id = $1)")
                 .bind(event.id.as_str())
@@ -107,18 +98,25 @@ impl FactStore {
 
     /// The event at a position; `None` when it was erased meanwhile or is no event.
     async fn read_back(&self, sequence: u64) -> Result<Option<Event>, PublishError> {
-        let failed = |reason: String| PublishError::ReadBack { sequence, reason };
-        let stream = self
-            .broker
-            .js()
-            .get_stream_no_info(subjects::INBOX_EVENTS)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        match stream.get_raw_message(sequence).await {
-            Ok(message) => Ok(serde_json::from_slice(&message.payload).ok()),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(failed(error.to_string())),
-        }
+        event_of(self.events(sequence).await?.get_raw_message(sequence).await, sequence)
+    }
+
+    /// The stream of events; `sequence` is what is to be read, for the error.
+    async fn events(&self, sequence: u64) -> Result<Stream<()>, PublishError> {
+        let stream = self.broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await;
+        stream.map_err(|error| PublishError::ReadBack { sequence, reason: error.to_string() })
+    }
+}
+
+/// The event of a stored message; `None` where there is none, or it is no event.
+fn event_of(
+    message: Result<StreamMessage, RawMessageError>,
+    sequence: u64,
+) -> Result<Option<Event>, PublishError> {
+    match message {
+        Ok(message) => Ok(serde_json::from_slice(&message.payload).ok()),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(PublishError::ReadBack { sequence, reason: error.to_string() }),
     }
 }
 

@@ -103,13 +103,9 @@ pub(super) fn passes(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<FactError>() {
         Some(FactError::Database(error)) => database_passes(error),
         Some(FactError::Publish(error)) => match error.as_ref() {
-            PublishError::Broker(failure) => matches!(
-                failure,
-                PublishFailure::NotConnected
-                    | PublishFailure::TimedOut
-                    | PublishFailure::NoStream
-                    | PublishFailure::Full(_)
-            ),
+            PublishError::Broker(failure) => {
+                failure.is_away() || matches!(failure, PublishFailure::Full(_))
+            }
             PublishError::ReadBack { .. } => true,
             PublishError::Encode(_) => false,
         },

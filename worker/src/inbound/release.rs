@@ -29,10 +29,6 @@ const ACK_WAIT: Duration = Duration::from_secs(5);
 const ROWS_WITHIN: Duration = Duration::from_secs(10);
 /// The same for publishing copies.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
-/// The same for trying one row.
-const TRIED_WITHIN: Duration = Duration::from_secs(20);
-/// The same where it took longer again and again.
-const TRIED_WITHIN_MAX: Duration = Duration::from_secs(320);
 
 /// How a try ended.
 enum Tried {
@@ -94,7 +90,7 @@ impl Release {
 
     async fn retry(&self, stop: &CancellationToken) {
         let mut backoff = retry::Backoff::new(POLL, Duration::from_secs(10));
-        let mut patience = Patience::new(TRIED_WITHIN, TRIED_WITHIN_MAX);
+        let mut patience = Patience::default();
         let mut bell = None;
         while !stop.is_cancelled() {
             let pause = match self.round(&mut patience, stop).await {

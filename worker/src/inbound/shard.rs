@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use runtime::db::Patience;
-use runtime::follow::{Follower, Received, StreamRecreated};
+use runtime::follow::{Follower, RECREATED_PAUSE, Received, StreamRecreated};
 use runtime::lease::{Lease, Position};
 use runtime::retry::Backoff;
 use schemas::raw::{RawMeta, header};
@@ -27,14 +27,8 @@ use crate::facts::{Draft, FactError, Published};
 const BATCH_MAX: usize = 200;
 /// Bytes of raw webhooks that go into one transaction.
 const BATCH_BYTES_MAX: usize = 2 << 20;
-/// How long a batch may take: whatever of it hangs (a connection to Postgres that something in between forgot) is then done anew.
-const TAKE_WITHIN: Duration = Duration::from_secs(20);
-/// The same where it took longer again and again.
-const TAKE_WITHIN_MAX: Duration = Duration::from_secs(320);
 /// From so many bytes on, raw webhooks are read beside the task that also renews the lease.
 const HEAVY_BYTES: usize = 128 << 10;
-/// How long to wait before looking again at a stream that was made anew.
-const RECREATED_PAUSE: Duration = Duration::from_secs(30);
 
 /// The work on one shard.
 pub(super) struct Shard<'a> {
@@ -67,7 +61,7 @@ impl<'a> Shard<'a> {
             // No version is negative: the first batch reads the accounts.
             accounts: Arc::new(Directory::new(-1, Vec::new())),
             position: 0,
-            patience: Patience::new(TAKE_WITHIN, TAKE_WITHIN_MAX),
+            patience: Patience::default(),
         }
     }
 
