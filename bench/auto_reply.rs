@@ -10,7 +10,7 @@ use bench::Samples;
 use chrono::{DateTime, Utc};
 use simulator::{CallKind, Person};
 use tests::crowd::Shop;
-use tests::{Lab, LabOptions, Role};
+use tests::{Lab, LabOptions};
 
 const ACCOUNTS: usize = 50;
 const PER_SECOND: u64 = 50;
@@ -26,13 +26,7 @@ fn setting(name: &str, default: u64) -> u64 {
 async fn stage(durable: bool) -> (Lab, Vec<Shop>) {
     let mut lab = Lab::start_with(LabOptions { durable: Some(durable) }).await;
     lab.set("NATS_REQUIRE_SYNC", if durable { "true" } else { "false" });
-    for role in Role::ALL {
-        lab.run(role).await;
-    }
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
-    lab.simulator.set_webhook_url(lab.url(Role::Ingest).parse().unwrap());
+    lab.run_all().await;
     let mut shops = Vec::new();
     for n in 0..ACCOUNTS {
         shops.push(Shop::open(&lab, n, &["--auto-reply", "Thanks!"]).await);

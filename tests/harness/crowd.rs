@@ -8,6 +8,7 @@ use schemas::{Channel, ConversationId};
 use serde_json::{Value, json};
 use simulator::{AccountHandle, AccountSpec, Person};
 
+use crate::body::{IG, PAGE};
 use crate::client::eventually;
 use crate::lab::Lab;
 
@@ -21,6 +22,42 @@ pub struct Shop {
     pub channel: Channel,
     pub account: AccountHandle,
     pub people: Vec<Person>,
+}
+
+/// Connects one account of Instagram and one of Messenger, with Meta behind them.
+pub async fn connect_both(lab: &Lab) -> (AccountHandle, AccountHandle) {
+    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    let page = lab.simulator.add_account(AccountSpec::messenger(PAGE)).unwrap();
+    lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
+    lab.add_account("messenger", "facebook", PAGE, &page.token(), &[]).await;
+    (instagram, page)
+}
+
+/// A person who has written; the id of the conversation.
+pub async fn writes(lab: &Lab, account: &AccountHandle, name: &str) -> (Person, String) {
+    let person = account.person(name);
+    person.says("hello?").accepted().await.unwrap();
+    let api = lab.api();
+    let id = eventually("the conversation is there", Duration::from_secs(20), async || {
+        let all = api.conversations().await;
+        let found = all.iter().find(|c| c["contact"]["id"] == person.id());
+        found.map(|c| c["id"].as_str().unwrap().to_owned()).ok_or_else(|| format!("{all:?}"))
+    })
+    .await;
+    (person, id)
+}
+
+/// A reply once its status is one of `wanted`.
+pub async fn reaches(lab: &Lab, reply: &str, wanted: &[&str], within: Duration) -> Value {
+    let api = lab.api();
+    eventually(&format!("the reply is {wanted:?}"), within, async || {
+        let (status, reply) = api.get(&format!("/v1/replies/{reply}")).await;
+        match reply["status"].as_str() {
+            Some(state) if status == 200 && wanted.contains(&state) => Ok(reply),
+            _ => Err(format!("{status} {reply}")),
+        }
+    })
+    .await
 }
 
 /// A reply that the API has accepted.

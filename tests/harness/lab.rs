@@ -191,15 +191,25 @@ impl Lab {
     /// Servers, Meta and all four roles, ready.
     pub async fn with_all_roles() -> Self {
         let mut lab = Self::start().await;
-        for role in Role::ALL {
-            lab.run(role).await;
-        }
-        for role in Role::ALL {
-            lab.ready(role).await;
-        }
-        let door = url::Url::parse(&lab.url(Role::Ingest)).unwrap();
-        lab.simulator.set_webhook_url(door);
+        lab.run_all().await;
         lab
+    }
+
+    /// Starts all four roles, waits until they are ready, and tells Meta where ingest is.
+    pub async fn run_all(&mut self) {
+        for role in Role::ALL {
+            self.run(role).await;
+        }
+        self.all_ready().await;
+        let door = url::Url::parse(&self.url(Role::Ingest)).unwrap();
+        self.simulator.set_webhook_url(door);
+    }
+
+    /// Waits until `/readyz` of every role says 200.
+    pub async fn all_ready(&self) {
+        for role in Role::ALL {
+            self.ready(role).await;
+        }
     }
 
     pub fn set(&mut self, name: &str, value: &str) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::body::{IG, PAGE, body, entry, now, text};
 use tests::lab::API_TOKEN;
-use tests::{Api, Lab, Role, eventually};
+use tests::{Api, Lab, eventually};
 
 mod acts;
 mod callers;
@@ -35,13 +35,7 @@ async fn lab() -> Lab {
 async fn lab_without_accounts() -> Lab {
     let mut lab = Lab::start().await;
     set_tokens(&mut lab);
-    for role in Role::ALL {
-        lab.run(role).await;
-    }
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
-    lab.simulator.set_webhook_url(url::Url::parse(&lab.url(Role::Ingest)).unwrap());
+    lab.run_all().await;
     lab
 }
 

@@ -12,15 +12,6 @@ use tests::{Lab, Role, eventually};
 
 const RECOVERS: Duration = Duration::from_secs(60);
 
-async fn run_all(lab: &mut Lab) {
-    for role in Role::ALL {
-        lab.run(role).await;
-    }
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
-}
-
 /// Traffic all the time, the cable troubled in between: afterwards everything accepted is there.
 async fn goes_on(lab: &Lab, cable: &Cable, what: &str) {
     let traffic = Arc::new(Traffic::new(rand::random(), 40, 800));
@@ -44,9 +35,7 @@ async fn goes_on(lab: &Lab, cable: &Cable, what: &str) {
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
     let sent = sender.await.unwrap();
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     let stranded = Instant::now();
     traffic.arrive(lab).await;
     let findings = traffic.check(lab).await;
@@ -63,7 +52,7 @@ async fn the_broker_behind_a_bad_cable() {
     let mut lab = Lab::start().await;
     let cable = Cable::to_port(lab.nats.port()).await;
     lab.set("NATS_URL", &cable.instead_of(&lab.nats.url()));
-    run_all(&mut lab).await;
+    lab.run_all().await;
     goes_on(&lab, &cable, "broker").await;
 }
 
@@ -72,7 +61,7 @@ async fn postgres_behind_a_bad_cable() {
     let mut lab = Lab::start().await;
     let cable = Cable::to_port(lab.postgres.port()).await;
     lab.set("DATABASE_URL", &cable.instead_of(&lab.postgres.url("hookline")));
-    run_all(&mut lab).await;
+    lab.run_all().await;
     goes_on(&lab, &cable, "postgres").await;
 }
 
@@ -82,7 +71,7 @@ async fn graph_behind_a_bad_cable_holds_up_no_message() {
     let graph = url::Url::parse(&lab.simulator.instagram_url()).unwrap();
     let cable = Cable::to_port(graph.port().unwrap()).await;
     lab.set("GRAPH_INSTAGRAM_URL", &cable.instead_of(graph.as_str()));
-    run_all(&mut lab).await;
+    lab.run_all().await;
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     lab.add_account("instagram", "instagram", IG, &account.token(), &[]).await;
     let meta = lab.meta();
@@ -195,9 +184,7 @@ async fn postgres_read_only_and_then_out_of_connections() {
         .unwrap();
     sqlx::query("select pg_reload_conf()").execute(&mut *writing).await.unwrap();
     drop(writing);
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     traffic.arrive(&lab).await;
     assert_eq!(traffic.check(&lab).await, Findings::default());
 

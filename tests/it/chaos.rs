@@ -57,9 +57,7 @@ async fn survives(of: f64) {
         }
     }
     let sent = sender.await.unwrap();
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     traffic.arrive(&lab).await;
     let findings = traffic.check(&lab).await;
     eprintln!(

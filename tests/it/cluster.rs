@@ -16,12 +16,7 @@ async fn clustered(synced: [bool; 3]) -> (Lab, Cluster) {
     let mut lab = Lab::start().await;
     let cluster = Cluster::start(lab.folder(), synced).await;
     cluster.serve(&mut lab).await;
-    for role in Role::ALL {
-        lab.run(role).await;
-    }
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.run_all().await;
     (lab, cluster)
 }
 
@@ -49,9 +44,7 @@ async fn survives(seconds: u64) {
         cluster.server(leader).restart().await.unwrap();
     }
     let sent = sender.await.unwrap();
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     for stream in ["META_RAW", "INBOX_EVENTS"] {
         cluster.whole(stream).await;
     }
@@ -91,9 +84,7 @@ async fn three_replicas_without_a_sync_are_durable_with_a_warning() {
     let asked = Instant::now();
     meta.deliver("/webhooks/instagram", &hello(1)).await;
     eprintln!("two of three accept again after {:?}", asked.elapsed());
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     assert_eq!(meta.post("/webhooks/instagram", &hello(2)).await, 200);
     // One replica is not three, wherever it is: a server of the cluster that does not sync may hold it.
     lab.kill9(Role::Ingest).await;

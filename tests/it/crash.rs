@@ -55,9 +55,7 @@ async fn every_accepted_webhook_is_there_once_whoever_was_killed() {
     }
     sender.await.unwrap();
     assert!(kills >= 8, "only {kills} kills happened while webhooks came in");
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     eventually("everything is in the read model", Duration::from_secs(90), async || {
         let rows: i64 = sqlx::query_scalar("select count(*) from inbox.messages")
             .fetch_one(lab.pool())

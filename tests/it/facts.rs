@@ -31,12 +31,7 @@ async fn lab(graph: &FakeGraph, settings: &[(&str, &str)]) -> Lab {
     for (name, value) in settings {
         lab.set(name, value);
     }
-    for role in Role::ALL {
-        lab.run(role).await;
-    }
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.run_all().await;
     lab
 }
 

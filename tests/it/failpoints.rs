@@ -86,13 +86,7 @@ async fn stage() -> (Lab, Cast) {
     for (name, value) in short {
         lab.set(name, value);
     }
-    for role in Role::ALL {
-        lab.run(role).await;
-    }
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
-    lab.simulator.set_webhook_url(url::Url::parse(&lab.url(Role::Ingest)).unwrap());
+    lab.run_all().await;
     lab.simulator.set_policy(|policy| policy.echo_before_rate = 0.5).unwrap();
     let cast = Cast {
         quiet: pair(&lab, 1, &[]).await,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemas::Kind;
 use serde_json::Value;
-use tests::{Lab, Role, eventually, fixture};
+use tests::{Lab, eventually, fixture};
 
 const ACCOUNT_A: &str = "17841400000000101";
 const ACCOUNT_B: &str = "17841400000000202";
@@ -37,12 +37,7 @@ async fn deliver_all(lab: &Lab, order: &[String]) {
 async fn lab() -> Lab {
     let mut lab = Lab::start().await;
     lab.set("TWIN_GRACE", "1s");
-    for role in Role::ALL {
-        lab.run(role).await;
-    }
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.run_all().await;
     lab.add_account("instagram", "instagram", ACCOUNT_A, "t", &["--alias", "25500000000000101"])
         .await;
     lab.add_account("instagram", "instagram", ACCOUNT_B, "t", &[]).await;

@@ -3,31 +3,15 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use simulator::{AccountHandle, AccountSpec, CallKind, Fault, FaultRule, Person};
+use simulator::{AccountHandle, CallKind, Fault, FaultRule, Person};
 use tests::body::{IG, PAGE};
+use tests::crowd::{connect_both, reaches, writes};
 use tests::{Lab, eventually};
 
 async fn lab() -> (Lab, AccountHandle, AccountHandle) {
     let lab = Lab::with_all_roles().await;
-    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
-    let page = lab.simulator.add_account(AccountSpec::messenger(PAGE)).unwrap();
-    lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
-    lab.add_account("messenger", "facebook", PAGE, &page.token(), &[]).await;
+    let (instagram, page) = connect_both(&lab).await;
     (lab, instagram, page)
-}
-
-/// A person who has written; the id of the conversation.
-async fn writes(lab: &Lab, account: &AccountHandle, name: &str) -> (Person, String) {
-    let person = account.person(name);
-    person.says("hello?").accepted().await.unwrap();
-    let api = lab.api();
-    let id = eventually("the conversation is there", Duration::from_secs(20), async || {
-        let all = api.conversations().await;
-        let found = all.iter().find(|c| c["contact"]["id"] == person.id());
-        found.map(|c| c["id"].as_str().unwrap().to_owned()).ok_or_else(|| format!("{all:?}"))
-    })
-    .await;
-    (person, id)
 }
 
 /// Queues a reply; its id.
@@ -36,18 +20,6 @@ async fn queue(lab: &Lab, conversation: &str, key: &str, text: &str) -> String {
     let (status, queued) = lab.api().post_once(&path, key, json!({"text": text})).await;
     assert_eq!(status, 202, "{queued}");
     queued["reply_id"].as_str().unwrap().to_owned()
-}
-
-async fn reaches(lab: &Lab, reply: &str, wanted: &[&str], within: Duration) -> Value {
-    let api = lab.api();
-    eventually(&format!("the reply is {wanted:?}"), within, async || {
-        let (status, reply) = api.get(&format!("/v1/replies/{reply}")).await;
-        match reply["status"].as_str() {
-            Some(state) if status == 200 && wanted.contains(&state) => Ok(reply),
-            _ => Err(format!("{status} {reply}")),
-        }
-    })
-    .await
 }
 
 /// A verb that must end with this code; its JSON.

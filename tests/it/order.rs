@@ -24,9 +24,7 @@ async fn keeps_order(of: f64, per_second: usize, every: Duration) {
     for n in 0..WORKERS {
         lab.run_nth(Role::Worker, n).await;
     }
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     let traffic = Arc::new(Traffic::new(seed, CONVERSATIONS, share(DELIVERIES, of)));
     eprintln!("seed {seed}: {} webhooks, {} messages", traffic.deliveries(), traffic.messages());
     traffic.add_accounts(&lab).await;

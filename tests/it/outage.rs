@@ -60,9 +60,7 @@ async fn without_the_broker_ingest_refuses_at_once_and_recovers_by_itself() {
     }
     lab.nats.restart().await.unwrap();
     meta.deliver("/webhooks/instagram", &second).await;
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     let third = instagram(text(IG, &person(3), "mid.3", now(), "after"));
     assert_eq!(meta.post("/webhooks/instagram", &third).await, 200);
     shows(&lab, 3).await;
@@ -93,9 +91,7 @@ async fn without_postgres_ingest_goes_on_and_the_others_catch_up() {
     assert_eq!(lab.api().get("/v1/conversations").await.0, 503);
     assert_eq!(readyz(&lab, Role::Ingest).await.0, 200);
     lab.postgres.restart().await.unwrap();
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     shows(&lab, 21).await;
 }
 
@@ -126,9 +122,7 @@ async fn roles_started_before_their_servers_wait_for_them() {
     }
     lab.postgres.restart().await.unwrap();
     lab.nats.restart().await.unwrap();
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let body = instagram(text(IG, &person(1), "mid.1", now(), "hello"));
     assert_eq!(lab.meta().post("/webhooks/instagram", &body).await, 200);

@@ -3,43 +3,19 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::{AccountHandle, AccountSpec, CallKind, Fault, FaultRule, Person};
-use tests::body::{IG, PAGE};
+use simulator::{AccountHandle, CallKind, Fault, FaultRule};
+use tests::body::IG;
+use tests::crowd::{connect_both, reaches, writes};
 use tests::{Lab, Role, eventually};
 
 async fn lab() -> (Lab, AccountHandle, AccountHandle) {
     let lab = Lab::with_all_roles().await;
-    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
-    let page = lab.simulator.add_account(AccountSpec::messenger(PAGE)).unwrap();
-    lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
-    lab.add_account("messenger", "facebook", PAGE, &page.token(), &[]).await;
+    let (instagram, page) = connect_both(&lab).await;
     (lab, instagram, page)
 }
 
-/// A person who has written; the id of the conversation.
-async fn writes(lab: &Lab, account: &AccountHandle, name: &str) -> (Person, String) {
-    let person = account.person(name);
-    person.says("hello?").accepted().await.unwrap();
-    let api = lab.api();
-    let id = eventually("the conversation is there", Duration::from_secs(20), async || {
-        let all = api.conversations().await;
-        let found = all.iter().find(|c| c["contact"]["id"] == person.id());
-        found.map(|c| c["id"].as_str().unwrap().to_owned()).ok_or_else(|| format!("{all:?}"))
-    })
-    .await;
-    (person, id)
-}
-
 async fn outcome(lab: &Lab, reply: &str, within: Duration) -> Value {
-    let api = lab.api();
-    eventually("the reply has an outcome", within, async || {
-        let (status, reply) = api.get(&format!("/v1/replies/{reply}")).await;
-        match reply["status"].as_str() {
-            Some("sent" | "failed" | "partial" | "unknown") if status == 200 => Ok(reply),
-            _ => Err(format!("{status} {reply}")),
-        }
-    })
-    .await
+    reaches(lab, reply, &["sent", "failed", "partial", "unknown"], within).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,16 +10,6 @@ use tests::body::{IG, PAGE, body, change, entry, instagram, now, senderless, tex
 use tests::collector::Collector;
 use tests::{Api, Lab, Role, eventually};
 
-async fn all_roles(lab: &mut Lab) {
-    for role in Role::ALL {
-        lab.run(role).await;
-    }
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
-    lab.simulator.set_webhook_url(url::Url::parse(&lab.url(Role::Ingest)).unwrap());
-}
-
 fn header(message: &async_nats::jetstream::Message, name: &str) -> String {
     let headers = message.headers.as_ref();
     headers.and_then(|headers| headers.get(name)).map_or_else(String::new, ToString::to_string)
@@ -55,7 +45,7 @@ async fn one_trace_leads_from_the_webhook_to_the_reply_and_the_rows() {
     lab.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
     // Fewer logs are no reason for fewer traces.
     lab.set("RUST_LOG", "warn");
-    all_roles(&mut lab).await;
+    lab.run_all().await;
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     let token = account.token();
     lab.add_account(
@@ -134,7 +124,7 @@ async fn a_collector_that_never_answers_holds_up_no_exit() {
     let collector = Collector::silent().await;
     let mut lab = Lab::start().await;
     lab.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
-    all_roles(&mut lab).await;
+    lab.run_all().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let item = text(IG, "5200000000000011", "mid.1", now(), "hello");
     assert_eq!(lab.meta().post("/webhooks/instagram", &instagram(item)).await, 200);
@@ -278,7 +268,7 @@ async fn nothing_a_person_says_is_in_logs_metrics_subjects_or_traces() {
     lab.set("RUST_LOG", "debug");
     lab.set("LOG_FORMAT", "json");
     lab.set("META_VERIFY_TOKENS", &format!("{MARK}-verify"));
-    all_roles(&mut lab).await;
+    lab.run_all().await;
     let instagram_account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     let page = lab.simulator.add_account(AccountSpec::messenger(PAGE)).unwrap();
     for (account, channel, login) in

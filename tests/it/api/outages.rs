@@ -95,9 +95,7 @@ async fn with_cable(variable: &str) -> (Lab, Cable) {
     lab.set(variable, &url);
     lab.run(Role::Api).await;
     lab.set(variable, &direct);
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     lab.simulator.set_webhook_url(url::Url::parse(&lab.url(Role::Ingest)).unwrap());
     (lab, cable)
 }
@@ -176,9 +174,7 @@ async fn without_nats_writes_are_refused_reads_go_on_and_a_repeat_takes_effect_o
         (&json!(1), &json!(false))
     );
     lab.nats.restart().await.unwrap();
-    for role in Role::ALL {
-        lab.ready(role).await;
-    }
+    lab.all_ready().await;
     let (status, sent) =
         api.post_once(&format!("{path}/messages?wait=20s"), "k", json!({"text": "once"})).await;
     assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use simulator::{AccountHandle, AccountSpec, CallKind, Fault, FaultRule, Person};
-use tests::body::{IG, PAGE};
+use simulator::{AccountHandle, CallKind, Fault, FaultRule, Person};
+use tests::crowd::connect_both;
 use tests::{Api, Lab, Role, eventually};
 
 use super::{conversation_of, has_fields, is_problem, is_time, lab_without_accounts};
@@ -13,10 +13,7 @@ const REPLY: &str = "reply_id status message_id sent_at channel account_id conve
 
 async fn lab() -> (Lab, AccountHandle, AccountHandle) {
     let lab = lab_without_accounts().await;
-    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
-    let page = lab.simulator.add_account(AccountSpec::messenger(PAGE)).unwrap();
-    lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
-    lab.add_account("messenger", "facebook", PAGE, &page.token(), &[]).await;
+    let (instagram, page) = connect_both(&lab).await;
     (lab, instagram, page)
 }
 
