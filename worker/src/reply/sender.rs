@@ -335,7 +335,8 @@ impl Sender {
             let Err(error) = published.await else { continue };
             // One may be at fault itself; several in a row are not.
             failed += 1;
-            tracing::warn!(command.identity = %identity, error = %format!("{error:#}"), "An outcome is published later");
+            metrics::counter!("hookline_command_outcome_failures_total").increment(1);
+            tracing::debug!(command.identity = %identity, error = %format!("{error:#}"), "An outcome is published later");
             if OUTCOME_FAILURES_MAX <= failed {
                 return;
             }
