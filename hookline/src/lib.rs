@@ -1,6 +1,6 @@
 //! What the operator's binary is made of. `main` only parses arguments and calls this.
 //!
-//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`private`].
+//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`progress`], [`private`].
 
 pub mod accounts;
 pub mod cli;
@@ -8,6 +8,7 @@ pub mod config;
 pub mod doctor;
 pub mod exit;
 pub mod private;
+pub mod progress;
 pub mod reach;
 pub mod redrive;
 pub mod replies;

@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`health`], [`serve`],
-//! [`stalled`], [`telemetry`], [`shutdown`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
+//! [`ops`], [`stalled`], [`telemetry`], [`shutdown`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
 
 pub mod broker;
 pub mod config;
@@ -12,6 +12,7 @@ pub mod failpoint;
 pub mod follow;
 pub mod health;
 pub mod lease;
+pub mod ops;
 pub mod process;
 pub mod publish;
 pub mod retry;
