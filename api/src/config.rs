@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use runtime::config::{ConfigError, NatsConfig, Settings};
+use runtime::vouch::Vouch;
 
 use crate::auth::Tokens;
 use crate::cursor::Cursors;
@@ -17,6 +18,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Signs cursors, by `ENCRYPTION_KEY`.
     pub cursors: Cursors,
+    /// Vouches for the commands of people, by `ENCRYPTION_KEY`.
+    pub vouch: Vouch,
 }
 
 impl Config {
@@ -25,15 +28,16 @@ impl Config {
     /// # Errors
     /// Names the variable that is missing or wrong, never its value.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
-        let key = hex::decode(settings.require("ENCRYPTION_KEY")?.trim())
-            .ok()
-            .filter(|key| key.len() == 32)
-            .ok_or_else(|| settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits"))?;
+        let text = settings.require("ENCRYPTION_KEY")?.trim();
+        let wrong = || settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits");
+        let key = hex::decode(text).map_err(|_| wrong())?;
+        let vouch = Vouch::from_hex(text).ok_or_else(wrong)?;
         Ok(Self {
             listen: settings.address("API_LISTEN", "127.0.0.1:8081")?,
             nats: NatsConfig::from_settings(settings)?,
             tokens: settings.parsed("API_TOKENS", "", Tokens::parse)?,
             cursors: Cursors::new(&key),
+            vouch,
         })
     }
 }

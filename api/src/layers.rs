@@ -150,6 +150,7 @@ mod tests {
             live: crate::live::Live::start(broker.clone(), projected.clone(), stopping.clone()),
             tokens: auth::Tokens::parse(tokens).unwrap(),
             cursors: crate::cursor::Cursors::new(b"secret"),
+            vouch: runtime::vouch::Vouch::from_hex(&"0a".repeat(32)).unwrap(),
             pool,
             broker,
             projected,

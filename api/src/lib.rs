@@ -69,6 +69,8 @@ pub struct App {
     pub tokens: auth::Tokens,
     /// Signs cursors.
     pub cursors: Cursors,
+    /// Vouches for the commands of people.
+    pub vouch: runtime::vouch::Vouch,
     /// Cancelled when the process is to stop: whoever waits answers with what is known.
     pub stopping: CancellationToken,
 }
@@ -128,6 +130,7 @@ impl Api {
             live,
             tokens: config.tokens,
             cursors: config.cursors,
+            vouch: config.vouch,
             stopping: shutdown.clone(),
         });
         let router = openapi::router(app, &health, telemetry::metrics_handle());

@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use runtime::publish::{Outgoing, Stored};
+use runtime::vouch;
+use schemas::command::Requester;
 use schemas::{AccountId, Channel, Command, Event};
 use sha2::{Digest, Sha256};
 
@@ -135,7 +137,7 @@ impl App {
         })?;
         let mut headers = async_nats::HeaderMap::new();
         runtime::telemetry::inject(&mut headers);
-        let (subject, id, payload) = match message {
+        let (subject, id, payload) = match &message {
             Message::Command(command) => {
                 (command.nats_subject(), command.identity(), serde_json::to_vec(command))
             }
@@ -147,6 +149,10 @@ impl App {
             tracing::error!(%error, "A message could not be written");
             Problem::internal()
         })?;
+        if matches!(message, Message::Command(command) if command.requested_by.kind == Requester::Person)
+        {
+            headers.insert(vouch::HEADER, self.vouch.of(&payload));
+        }
         runtime::failpoint!("api.before_publish");
         let stored = self
             .broker

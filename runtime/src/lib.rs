@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`health`], [`serve`],
-//! [`ops`], [`stalled`], [`telemetry`], [`shutdown`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
+//! [`ops`], [`stalled`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
 
 pub mod broker;
 pub mod config;
@@ -22,6 +22,7 @@ pub mod stalled;
 pub mod streams;
 pub mod telemetry;
 pub mod tls;
+pub mod vouch;
 
 /// Now, by this machine's clock. Shells call it and hand the value to the pure core.
 pub fn now() -> schemas::Timestamp {

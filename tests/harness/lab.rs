@@ -415,6 +415,10 @@ impl Lab {
         Api::new(self.url(Role::Api), API_TOKEN)
     }
 
+    pub fn vouch(&self) -> runtime::vouch::Vouch {
+        runtime::vouch::Vouch::from_hex(ENCRYPTION_KEY).unwrap()
+    }
+
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }

@@ -55,14 +55,21 @@ async fn arrives(lab: &Lab, conversation: &str, key: &str, body: Value) {
 /// A command as any client of the broker may publish it; its outcome.
 async fn command(lab: &Lab, id: &str, to: &Person, kind: &str, data: Value) -> Value {
     let channel = if to.account_id() == PAGE { "messenger" } else { "instagram" };
+    let said = if kind == "pretender" { "person" } else { kind };
     let command: schemas::Command = serde_json::from_value(json!({
         "id": id, "channel": channel, "account_id": to.account_id(), "contact_id": to.id(), "command": "reply",
-        "requested_by": {"kind": kind, "name": "test"}, "requested_at": runtime::now(), "data": data,
+        "requested_by": {"kind": said, "name": "test"}, "requested_at": runtime::now(), "data": data,
     }))
     .unwrap();
     let body = serde_json::to_vec(&command).unwrap();
     let js = lab.jetstream().await;
-    js.publish(command.nats_subject(), body.into()).await.unwrap().await.unwrap();
+    let mut headers = async_nats::HeaderMap::new();
+    // As the api does for a person.
+    if kind == "person" {
+        headers.insert(runtime::vouch::HEADER, lab.vouch().of(&body));
+    }
+    let subject = command.nats_subject();
+    js.publish_with_headers(subject, headers, body.into()).await.unwrap().await.unwrap();
     outcome(lab, id).await
 }
 
@@ -208,6 +215,8 @@ async fn what_the_rules_forbid_is_refused_before_meta_is_asked() {
             (&ann, "person", text(Some("CONFIRMED_EVENT_UPDATE")), "tag_retired", "tag.retired"),
             (&ann, "automation", text(Some("HUMAN_AGENT")), "tag_not_allowed", "tag.human_agent"),
             (&old, "automation", text(Some("HUMAN_AGENT")), "tag_not_allowed", "tag.human_agent"),
+            // Whoever says so without the api's word counts as automation.
+            (&old, "pretender", text(Some("HUMAN_AGENT")), "tag_not_allowed", "tag.human_agent"),
             (&old, "person", text(None), "window_closed", "window.24h"),
         ];
         for (n, (to, kind, data, code, rule)) in cases.into_iter().enumerate() {

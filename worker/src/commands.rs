@@ -19,6 +19,7 @@ use runtime::follow::{Follower, Received};
 use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
 use runtime::retry::Backoff;
+use runtime::vouch::{self, Vouch};
 use schemas::subjects::{self, COMMAND_ALL, INBOX_COMMANDS};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,8 @@ pub struct Commands {
     pub pool: PgPool,
     /// The leases of schema `worker`.
     pub leases: Leases,
+    /// Tells the commands of people from those of automation.
+    pub vouch: Vouch,
 }
 
 impl Commands {
@@ -125,7 +128,9 @@ impl Commands {
                 if broken.contains(&sequence) {
                     return None;
                 }
-                let read = || read(&message.payload, &message.subject, sequence, stored_at);
+                let vouched = self.vouch.holds(&message.payload, message.header(vouch::HEADER));
+                let read =
+                    || read(&message.payload, &message.subject, sequence, stored_at, vouched);
                 catch_unwind(read).unwrap_or_else(|_| {
                     panicked(sequence);
                     None

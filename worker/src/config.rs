@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use runtime::config::{ConfigError, NatsConfig, Settings};
+use runtime::vouch::Vouch;
 
 use crate::graph::GraphConfig;
 use crate::secrets::Seal;
@@ -19,6 +20,8 @@ pub struct Config {
     pub graph: GraphConfig,
     /// `ENCRYPTION_KEY`
     pub seal: Seal,
+    /// Tells the commands of people from those of automation, by `ENCRYPTION_KEY`.
+    pub vouch: Vouch,
     /// The waits that tests shorten.
     pub waits: Waits,
 }
@@ -80,6 +83,9 @@ impl Config {
             nats: NatsConfig::from_settings(settings)?,
             graph: GraphConfig::from_settings(settings)?,
             seal: seal(settings)?,
+            vouch: Vouch::from_hex(settings.require("ENCRYPTION_KEY")?).ok_or_else(|| {
+                settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits")
+            })?,
             waits: Waits::from_settings(settings)?,
         })
     }

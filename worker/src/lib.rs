@@ -119,8 +119,12 @@ pub async fn work(
         enrich::Enricher::new(facts.clone(), accounts.clone(), graph.clone(), waits, owner.clone());
     let stop = shutdown.clone();
     tasks.spawn(async move { enricher.run(stop).await });
-    let commands =
-        commands::Commands { broker: broker.clone(), pool: pool.clone(), leases: leases.clone() };
+    let commands = commands::Commands {
+        broker: broker.clone(),
+        pool: pool.clone(),
+        leases: leases.clone(),
+        vouch: config.vouch.clone(),
+    };
     tasks.spawn(commands.run(shutdown.clone()));
     let automate = automate::Automate {
         broker,

@@ -34,10 +34,20 @@ pub struct Intake {
     pub malformed: bool,
 }
 
-/// Reads a command. `None`: neither body nor subject names a channel and an account.
-pub fn read(body: &[u8], subject: &str, stream_seq: u64, stored_at: Timestamp) -> Option<Intake> {
+/// Reads a command. `None`: neither body nor subject names a channel and an account. A person asks through the api, which vouches for
+/// it; whatever else says so counts as automation (contract section 6).
+pub fn read(
+    body: &[u8],
+    subject: &str,
+    stream_seq: u64,
+    stored_at: Timestamp,
+    vouched: bool,
+) -> Option<Intake> {
     match Command::from_slice(body) {
-        Ok(command) => {
+        Ok(mut command) => {
+            if !vouched {
+                command.requested_by.kind = Requester::Automation;
+            }
             let plan = command.action().map_err(|error| command_error(&error)).and_then(|action| {
                 plan::plan(&command, action).map_err(|error| match error {
                     PlanError::Unsupported(_) => {
@@ -380,7 +390,7 @@ mod tests {
     }
 
     fn check(body: &[u8], expected: &str) {
-        let intake = read(body, SUBJECT, 7, Timestamp::EPOCH).unwrap();
+        let intake = read(body, SUBJECT, 7, Timestamp::EPOCH, true).unwrap();
         let code = intake.plan.err().map_or("planned".to_owned(), |error| error.code);
         assert_eq!(code, expected);
     }
@@ -395,11 +405,16 @@ mod tests {
         check(&body("reply", json!({"text": "hi".repeat(20_000)})), "planned");
         check(br#"{"id": "r\u0000", "channel": "messenger", "account_id": "1"}"#, "malformed");
         let subject = "inbox.v1.command.07.instagram.%00.%00";
-        let intake =
-            read(br#"{"id": "r\u0000", "account_id": "1\u0000"}"#, subject, 7, Timestamp::EPOCH);
+        let intake = read(
+            br#"{"id": "r\u0000", "account_id": "1\u0000"}"#,
+            subject,
+            7,
+            Timestamp::EPOCH,
+            true,
+        );
         assert!(intake.is_none(), "no name that can be kept");
         let subject = "inbox.v1.command.07.instagram.1.%00";
-        let intake = read(br#"{"id": "r\u0000"}"#, subject, 7, Timestamp::EPOCH).unwrap();
+        let intake = read(br#"{"id": "r\u0000"}"#, subject, 7, Timestamp::EPOCH, true).unwrap();
         assert_eq!(
             (intake.command.id.as_str(), intake.command.command.as_str()),
             ("malformed", "unknown")
@@ -419,14 +434,26 @@ mod tests {
     #[test]
     fn a_malformed_command_is_answered_to_the_account_of_its_subject() {
         let intake =
-            read(br#"{"id": "r9", "text": "words"}"#, SUBJECT, 7, Timestamp::EPOCH).unwrap();
+            read(br#"{"id": "r9", "text": "words"}"#, SUBJECT, 7, Timestamp::EPOCH, true).unwrap();
         assert_eq!(
             (intake.command.id.as_str(), intake.command.account_id.as_str()),
             ("r9", "17841400000000101")
         );
         assert_eq!(intake.command.command, "reply");
         assert!(intake.command.data.is_null());
-        assert!(read(b"x", "inbox.v1.command.07.telegram.1.reply", 7, Timestamp::EPOCH).is_none());
+        assert!(
+            read(b"x", "inbox.v1.command.07.telegram.1.reply", 7, Timestamp::EPOCH, true).is_none()
+        );
+    }
+
+    #[test]
+    fn a_person_is_one_whom_the_api_vouches_for() {
+        let kind = |vouched| {
+            let body = body("reply", json!({"text": "hi"}));
+            let intake = read(&body, SUBJECT, 7, Timestamp::EPOCH, vouched).unwrap();
+            intake.command.requested_by.kind
+        };
+        assert_eq!((kind(true), kind(false)), (Requester::Person, Requester::Automation));
     }
 
     #[test]

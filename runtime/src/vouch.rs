@@ -1,0 +1,70 @@
+//! How the worker knows that a person asked for a command: the api, which checked their token, vouches for its bytes.
+//!
+//! The broker tells nobody who published a message, so `requested_by` alone is only somebody's word (contract section 6: every other client
+//! counts as automation). The api puts an HMAC over the body, under a key derived from `ENCRYPTION_KEY`, into the header [`HEADER`].
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// The header that vouches for a command.
+pub const HEADER: &str = "Hookline-Vouch";
+
+const PURPOSE: &[u8] = b"hookline command requested by a person v1";
+
+/// Vouches for commands, and checks.
+#[derive(Clone)]
+pub struct Vouch(Hmac<Sha256>);
+
+impl std::fmt::Debug for Vouch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vouch(…)")
+    }
+}
+
+impl Vouch {
+    /// From `ENCRYPTION_KEY`: 32 bytes in hex. `None` where it is not.
+    pub fn from_hex(key: &str) -> Option<Self> {
+        let mut bytes = [0_u8; 32];
+        hex::decode_to_slice(key.trim(), &mut bytes).ok()?;
+        let mut derive = Hmac::<Sha256>::new_from_slice(&bytes).ok()?;
+        derive.update(PURPOSE);
+        Hmac::new_from_slice(&derive.finalize().into_bytes()).ok().map(Self)
+    }
+
+    /// What [`HEADER`] says of these bytes.
+    pub fn of(&self, body: &[u8]) -> String {
+        let mut mac = self.0.clone();
+        mac.update(body);
+        hex::encode(mac.finalize().into_bytes())
+    }
+
+    /// Whether the api vouches for these bytes; compared in constant time.
+    pub fn holds(&self, body: &[u8], header: Option<&str>) -> bool {
+        let mut said = [0_u8; 32];
+        let Some(header) = header else { return false };
+        if hex::decode_to_slice(header, &mut said).is_err() {
+            return false;
+        }
+        let mut mac = self.0.clone();
+        mac.update(body);
+        mac.verify_slice(&said).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_these_bytes_under_this_key() {
+        let vouch = |byte: &str| Vouch::from_hex(&byte.repeat(32)).expect("a key");
+        let said = vouch("0a").of(b"body");
+        assert!(vouch("0a").holds(b"body", Some(&said)));
+        assert!(!vouch("0a").holds(b"bodies", Some(&said)));
+        assert!(!vouch("0b").holds(b"body", Some(&said)));
+        for wrong in [None, Some(""), Some("zz"), Some("00")] {
+            assert!(!vouch("0a").holds(b"body", wrong), "{wrong:?}");
+        }
+        assert!(Vouch::from_hex("0a").is_none());
+    }
+}
