@@ -10,12 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::NatsConfig;
 use crate::durability::{self, Durability};
+use crate::publish::PublishFailure;
 use crate::streams::{self, StreamName};
 
 /// How often durability is read anew (contract section 2).
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// How long a refusal for lack of room is told. Only publishing shows that there is room again, so it must not be told for ever.
 const FULL_FOR: Duration = Duration::from_secs(15);
+/// So many publishes in a row without an answer are more than a slow moment: nats-server says nothing at all where it cannot write.
+const UNANSWERED_MAX: u32 = 3;
 /// How soon the upkeep tries again while something is missing.
 const CHECK_SOON: Duration = Duration::from_millis(500);
 /// A broker that is not there by then is waited for, and that is said.
@@ -54,7 +57,7 @@ pub struct Broker {
     js: jetstream::Context,
     state: watch::Receiver<BrokerState>,
     config: Arc<NatsConfig>,
-    full: Arc<Mutex<Option<(Instant, String)>>>,
+    room: Arc<Mutex<Room>>,
     trouble: Trouble,
 }
 
@@ -157,7 +160,7 @@ impl Broker {
             trouble: trouble.clone(),
         };
         tokio::spawn(upkeep.run(changed, shutdown));
-        Ok(Self { client, js, state, config, full: Arc::default(), trouble })
+        Ok(Self { client, js, state, config, room: Arc::default(), trouble })
     }
 
     /// The client, for what has no method here.
@@ -235,21 +238,39 @@ impl Broker {
         }
     }
 
-    /// Why a stream took nothing just now for lack of room, with what to do.
+    /// Why publishes failed just now although the broker is connected, with what to do: no room, or no answer.
     pub fn full(&self) -> Option<String> {
-        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, reason) = full.as_ref()?;
-        (at.elapsed() < FULL_FOR).then(|| {
-            format!("a stream is full ({reason}): raise its max_bytes, or the server's max_file_store and disk")
-        })
+        let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, reason) = room.trouble.as_ref()?;
+        (at.elapsed() < FULL_FOR).then(|| reason.clone())
     }
 
-    /// Remembers how a publish ended.
-    pub(crate) fn note_room(&self, refused: Option<&str>) {
-        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
-        match refused {
-            Some(reason) => *full = Some((Instant::now(), reason.to_owned())),
-            None => *full = None,
+    /// Remembers how a publish ended that the broker was asked for.
+    pub(crate) fn note_room(&self, end: Result<(), &PublishFailure>) {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        match end {
+            Ok(()) => *room = Room::default(),
+            Err(PublishFailure::Full(reason)) => {
+                room.trouble = Some((
+                    Instant::now(),
+                    format!(
+                        "a stream is full ({reason}): raise its max_bytes, or the server's max_file_store and disk"
+                    ),
+                ));
+            }
+            Err(PublishFailure::TimedOut) if self.is_connected() => {
+                room.unanswered += 1;
+                if room.unanswered >= UNANSWERED_MAX {
+                    room.trouble = Some((
+                        Instant::now(),
+                        format!(
+                            "the broker is connected, but the last {} publishes had no answer: its disk may be full or failing (see its log; it stops a stream until it is restarted)",
+                            room.unanswered
+                        ),
+                    ));
+                }
+            }
+            Err(_) => {}
         }
     }
 
@@ -268,6 +289,13 @@ fn credentials(server: &async_nats::ServerAddr) -> Option<(String, String)> {
         |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
     let user = decode(server.username()?);
     Some((user, decode(server.password().unwrap_or_default())))
+}
+
+/// How the latest publishes ended.
+#[derive(Debug, Default)]
+struct Room {
+    unanswered: u32,
+    trouble: Option<(Instant, String)>,
 }
 
 /// Why the latest attempt to connect failed, in the client's words: those name no server and no user.

@@ -52,8 +52,8 @@ pub enum PublishFailure {
     /// The stream has no leader or is missing; try again.
     #[error("no stream takes the subject right now")]
     NoStream,
-    /// The stream is full: an operator must act.
-    #[error("the stream is full: {0}")]
+    /// The stream, the server's disk or the account is full: an operator must act.
+    #[error("there is no room for it: {0}")]
     Full(String),
     /// The message can never be stored as it is.
     #[error("the message is larger than the broker takes")]
@@ -71,7 +71,8 @@ impl PublishFailure {
 }
 
 const ALREADY_STORED: u64 = 10071;
-const STORE_FULL: u64 = 10077;
+/// A limit of the stream, of the server's disk (`max_file_store`), or of the account is reached.
+const NO_ROOM: [u64; 4] = [10077, 10023, 10047, 10002];
 /// The message is larger than its stream allows.
 const OVER_STREAM_LIMIT: u64 = 10054;
 const BATCH_KNOWN_ID: u64 = 10201;
@@ -109,9 +110,9 @@ impl Broker {
             ack.await
         };
         match tokio::time::timeout(wait, send).await {
-            Err(_) => Err(PublishFailure::TimedOut),
+            Err(_) => Err(self.silent()),
             Ok(Ok(ack)) => {
-                self.note_room(None);
+                self.note_room(Ok(()));
                 Ok(Stored { sequence: ack.sequence, duplicate: ack.duplicate })
             }
             Ok(Err(error)) => Err(self.failure(&error)),
@@ -121,10 +122,14 @@ impl Broker {
     /// What went wrong; a stream without room is remembered for whoever operates.
     fn failure(&self, error: &async_nats::jetstream::context::PublishError) -> PublishFailure {
         let failure = failure(error);
-        if let PublishFailure::Full(reason) = &failure {
-            self.note_room(Some(reason));
-        }
+        self.note_room(Err(&failure));
         failure
+    }
+
+    /// No answer in time: remembered for whoever operates, as long as the connection stands.
+    fn silent(&self) -> PublishFailure {
+        self.note_room(Err(&PublishFailure::TimedOut));
+        PublishFailure::TimedOut
     }
 
     /// Publishes messages in order: as one atomic batch where there are several (one sync for all), each on its own where the broker
@@ -238,11 +243,14 @@ impl Broker {
             })
         };
         match tokio::time::timeout(wait, send).await {
-            Err(_) => Err(BatchEnd::Failed(PublishFailure::TimedOut)),
+            Err(_) => Err(BatchEnd::Failed(self.silent())),
             Ok(Err(end)) => Err(end),
             Ok(Ok(None)) => Ok(0),
             Ok(Ok(Some(ack))) if ack.duplicate => Err(BatchEnd::Singles),
-            Ok(Ok(Some(ack))) => Ok((ack.sequence + 1).saturating_sub(batch.len() as u64)),
+            Ok(Ok(Some(ack))) => {
+                self.note_room(Ok(()));
+                Ok((ack.sequence + 1).saturating_sub(batch.len() as u64))
+            }
         }
     }
 }
@@ -296,7 +304,7 @@ fn failure(error: &async_nats::jetstream::context::PublishError) -> PublishFailu
         PublishErrorKind::StreamNotFound => PublishFailure::NoStream,
         PublishErrorKind::MaxPayloadExceeded => PublishFailure::TooLarge,
         _ => match jetstream_error(error) {
-            Some(cause) if cause.error_code().0 == STORE_FULL => {
+            Some(cause) if NO_ROOM.contains(&cause.error_code().0) => {
                 PublishFailure::Full(cause.to_string())
             }
             Some(cause) if cause.error_code().0 == OVER_STREAM_LIMIT => PublishFailure::TooLarge,

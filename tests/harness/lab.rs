@@ -433,12 +433,16 @@ impl Lab {
     }
 
     pub async fn jetstream(&self) -> async_nats::jetstream::Context {
+        async_nats::jetstream::new(self.nats_client().await)
+    }
+
+    /// A client of the broker.
+    pub async fn nats_client(&self) -> async_nats::Client {
         let settings = runtime::config::Settings::from_pairs(self.settings.clone());
         let config = runtime::config::NatsConfig::from_settings(&settings).unwrap();
         let (options, servers) =
             runtime::broker::identify(async_nats::ConnectOptions::new(), &config).await.unwrap();
-        let client = options.connect(servers).await.unwrap();
-        async_nats::jetstream::new(client)
+        options.connect(servers).await.unwrap()
     }
 
     /// Every message of a stream, in order: subject, headers, body.
