@@ -1,6 +1,6 @@
 //! The projector: follows INBOX_EVENTS and keeps the read model `inbox.*` in Postgres.
 //!
-//! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`].
+//! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`], [`trace`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -10,6 +10,7 @@ pub mod fold;
 pub mod follow;
 pub mod read;
 pub mod store;
+pub mod trace;
 
 use runtime::broker::{Broker, Needs};
 use runtime::health::{self, Health};
