@@ -19,11 +19,7 @@ async fn parked(lab: &Lab) -> i64 {
 }
 
 async fn killed(points: usize, lanes: usize) {
-    let mut lab = Lab::start().await;
-    // Nothing is tried again by itself here.
-    lab.set("RETRY_MIN", "10m");
-    lab.set("RETRY_MAX", "10m");
-    lab.run_all().await;
+    let lab = Lab::with_all_roles().await;
     lab.trust().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     sqlx::raw_sql(RULE).execute(lab.pool()).await.unwrap();
@@ -43,6 +39,12 @@ async fn killed(points: usize, lanes: usize) {
         })
         .await;
     }
+    // As after twenty tries: nothing is tried again by itself.
+    sqlx::raw_sql("update worker.parked set attempts = 20, retry_at = null where role = 'failed'")
+        .execute(lab.pool())
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
     sqlx::raw_sql("drop trigger poison on worker.facts").execute(lab.pool()).await.unwrap();
     for point in 0..points {
         let mut verb = tokio::process::Command::new(tests::lab::hookline_binary())
