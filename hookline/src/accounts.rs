@@ -3,6 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use runtime::config::Settings;
 use schemas::{AccountId, Channel};
+use serde_json::json;
 use worker::accounts::directory::Login;
 use worker::accounts::findings::Level;
 use worker::accounts::{AccountError, AccountStore, NewAccount, Token};
@@ -20,6 +21,7 @@ pub enum Verb {
     )]
     Add(Box<Add>),
     /// Lists accounts; never their tokens
+    #[command(after_help = "Example:\n  hookline accounts list --output json")]
     List {
         /// For people or for programs
         #[arg(long, value_enum, default_value_t)]
@@ -37,9 +39,18 @@ pub enum Verb {
         output: Output,
     },
     /// Forgets an account and its token; its conversations stay
+    #[command(
+        after_help = "Example:\n  hookline accounts remove instagram/17841400000000001 --dry-run"
+    )]
     Remove {
         /// The account, as ID or CHANNEL/ID
         account: String,
+        /// Says what would be forgotten, changes nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// For people or for programs
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
     },
 }
 
@@ -91,6 +102,12 @@ pub struct Add {
     /// Answer every new inbound message with this text
     #[arg(long, value_name = "TEXT")]
     auto_reply: Option<String>,
+    /// Checks the words and says what would be done, changes nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
 }
 
 /// Carries it out.
@@ -105,10 +122,20 @@ pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
         Verb::Check { account, output } => {
             check(&accounts, settings, account.as_deref(), output).await
         }
-        Verb::Remove { account } => {
+        Verb::Remove { account, dry_run, output } => {
             let (channel, id) = find(&accounts, &account).await?;
-            accounts.remove(channel, &id).await.map_err(told)?;
-            say(format!("Removed {channel}/{id}."));
+            if !dry_run {
+                accounts.remove(channel, &id).await.map_err(told)?;
+            }
+            match output {
+                Output::Json => say(json!({
+                    "channel": channel, "id": id, "removed": !dry_run, "dry_run": dry_run,
+                })),
+                Output::Table if dry_run => {
+                    say(format!("Would remove {channel}/{id} and its token."))
+                }
+                Output::Table => say(format!("Removed {channel}/{id}.")),
+            }
             Ok(Exit::Done)
         }
     }
@@ -149,12 +176,24 @@ async fn add(add: Add, accounts: &AccountStore) -> anyhow::Result<Exit> {
         aliases: add.aliases,
         auto_reply: add.auto_reply,
     };
-    let fresh = accounts.add(&new).await.map_err(told)?;
-    let what = if fresh { "Added" } else { "Reconnected" };
-    say(format!(
-        "{what} {}/{}. `hookline accounts check {}` asks Graph whether it works.",
-        new.channel, new.id, new.id
-    ));
+    let known = accounts.get(new.channel, &new.id).await.map_err(told)?.is_some();
+    let fresh = if add.dry_run { !known } else { accounts.add(&new).await.map_err(told)? };
+    match (add.output, add.dry_run) {
+        (Output::Json, dry_run) => say(json!({
+            "channel": new.channel, "id": new.id, "added": fresh, "dry_run": dry_run,
+        })),
+        (Output::Table, true) => {
+            let what = if fresh { "add" } else { "reconnect" };
+            say(format!("Would {what} {}/{}.", new.channel, new.id));
+        }
+        (Output::Table, false) => {
+            let what = if fresh { "Added" } else { "Reconnected" };
+            say(format!(
+                "{what} {}/{}. `hookline accounts check {}` asks Graph whether it works.",
+                new.channel, new.id, new.id
+            ));
+        }
+    }
     Ok(Exit::Done)
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use runtime::config::Settings;
 
 use crate::exit::{Exit, Failure, Output};
-use crate::{accounts, doctor, redrive, replies, send, status, up};
+use crate::{accounts, doctor, jobs, manual, redrive, replies, send, status, streams, trace, up};
 
 /// Event-sourced ingestion of Meta webhooks: Instagram Direct, Messenger, comments.
 #[derive(Debug, Parser)]
@@ -29,36 +29,73 @@ enum Verb {
         simulate: bool,
     },
     /// Meta's door: verify, store, say 200
+    #[command(after_help = "Example:\n  hookline ingest")]
     Ingest,
     /// The only role that calls Meta: normalise, resolve, enrich, send
+    #[command(after_help = "Example:\n  hookline worker")]
     Worker,
     /// Events into read models
+    #[command(after_help = "Example:\n  hookline projector")]
     Projector,
     /// The inbox API
+    #[command(after_help = "Example:\n  hookline api")]
     Api,
     /// The Meta simulator alone: Graph API and signed webhook deliveries
     #[command(
-        after_help = "Variables:\n  SIMULATOR_LISTEN (127.0.0.1:8085)  SIMULATOR_SEED (1)  SIMULATOR_WEBHOOK_URL  META_APP_SECRETS"
+        after_help = "Example:\n  hookline simulate\n\nVariables:\n  SIMULATOR_LISTEN (127.0.0.1:8085)  SIMULATOR_SEED (1)  SIMULATOR_WEBHOOK_URL  META_APP_SECRETS"
     )]
     Simulate,
     /// Accounts we may speak for
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  hookline accounts list")]
     Accounts(accounts::Verb),
     /// Lag per stage, waiting room, dead letters, unknown sends
-    #[command(after_help = "Example:\n  hookline status --output json")]
-    Status(Printed),
+    #[command(
+        after_help = "Examples:\n  hookline status\n  hookline status --watch\n  hookline status --watch 10 --output json"
+    )]
+    Status(status::Arguments),
+    /// The whole story of one id: raw bytes, events, resolution, rows, replies, echoes
+    #[command(
+        after_help = "Examples:\n  hookline trace evt_0123…\n  hookline trace rpl_0123… --output json\n  hookline trace aWdf… --reveal --reason 'the person asked what we stored'"
+    )]
+    Trace(trace::Arguments),
     /// Checks the whole set-up; each finding comes with its fix
     #[command(after_help = "Example:\n  hookline doctor")]
     Doctor(Printed),
     /// Sends whose outcome nobody can tell: list, settle
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  hookline replies list")]
     Replies(replies::Verb),
     /// The outbound kill switch
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  hookline send freeze")]
     Send(send::Verb),
     /// Parked work: list, show, try again, give up
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  hookline redrive list")]
     Redrive(redrive::Verb),
+    /// The streams as they are beside what they should be
+    #[command(subcommand, after_help = "Example:\n  hookline streams plan")]
+    Streams(streams::Verb),
+    /// Jobs that operators started: list, pause, give up, go on
+    #[command(subcommand, after_help = "Example:\n  hookline jobs list")]
+    Jobs(jobs::Verb),
+    /// What operators did, and why
+    #[command(after_help = "Example:\n  hookline audit --limit 20")]
+    Audit(jobs::Audit),
+    /// Prints the completions of a shell
+    #[command(
+        after_help = "Examples:\n  hookline completions bash > /etc/bash_completion.d/hookline\n  hookline completions zsh > ~/.zfunc/_hookline"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page, or writes one page per verb into a folder
+    #[command(
+        after_help = "Examples:\n  hookline man | man -l -\n  hookline man --dir /usr/local/share/man/man1"
+    )]
+    Man {
+        /// The folder
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// How to print.
@@ -103,9 +140,23 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Accounts(verb) => {
             accounts::run(verb, &located(load(true)?, &["DATABASE_URL", "ENCRYPTION_KEY"])?).await
         }
-        Verb::Status(printed) => {
-            status::run(&located(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output).await
+        Verb::Status(arguments) => {
+            status::run(&located(load(true)?, &["NATS_URL", "DATABASE_URL"])?, &arguments).await
         }
+        Verb::Trace(arguments) => {
+            trace::run(&arguments, &located(load(true)?, &["NATS_URL", "DATABASE_URL"])?).await
+        }
+        Verb::Streams(verb) => {
+            let needed: &[&str] = match &verb {
+                streams::Verb::Plan { .. } => &["NATS_URL"],
+                streams::Verb::Apply(_) => &["NATS_URL", "DATABASE_URL"],
+            };
+            streams::run(verb, &located(load(true)?, needed)?).await
+        }
+        Verb::Jobs(verb) => jobs::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
+        Verb::Audit(audit) => jobs::audit(&audit, &located(load(true)?, &["DATABASE_URL"])?).await,
+        Verb::Completions { shell } => manual::completions(shell),
+        Verb::Man { dir } => manual::pages(dir.as_deref()),
         Verb::Replies(verb) => replies::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Send(verb) => send::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Redrive(verb) => redrive::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Output, say, table};
 use crate::reach;
 
 /// Oldest nats-server that syncs once per atomic batch and has what the streams use.
-const SERVER_MIN: (u32, u32) = (2, 15);
+pub(crate) const SERVER_MIN: (u32, u32) = (2, 15);
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -154,7 +154,7 @@ async fn broker(settings: &Settings, findings: &mut Findings) -> anyhow::Result<
                         "warning",
                         &format!("stream {}", name.as_str()),
                         format!("differs: {}", differs.join(", ")),
-                        "change it with the `nats` tool, or the variable it follows",
+                        "`hookline streams plan` tells what changing it costs; or change the variable it follows",
                     );
                 }
             }

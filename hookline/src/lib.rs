@@ -1,12 +1,15 @@
 //! What the operator's binary is made of. `main` only parses arguments and calls this.
 //!
-//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`progress`], [`private`].
+//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`trace`], [`streams`],
+//! [`jobs`], [`manual`], [`progress`], [`private`].
 
 pub mod accounts;
 pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod exit;
+pub mod jobs;
+pub mod manual;
 pub mod private;
 pub mod progress;
 pub mod reach;
@@ -14,5 +17,7 @@ pub mod redrive;
 pub mod replies;
 pub mod send;
 pub mod status;
+pub mod streams;
+pub mod trace;
 pub mod up;
 pub mod who;

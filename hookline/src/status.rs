@@ -2,15 +2,33 @@
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::{self, context::GetStreamErrorKind};
-use runtime::config::Settings;
+use runtime::config::{NatsConfig, Settings};
 use schemas::{Timestamp, subjects};
 use serde::Serialize;
 use sqlx::PgPool;
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use crate::exit::{Exit, Output, say, table};
 use crate::reach;
 
 pub mod sending;
+
+/// Shortest time between two looks of `--watch`, and of the two whose difference is the rate of events.
+const LOOK_MIN: Duration = Duration::from_millis(500);
+
+/// How to look.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Looks again and again, every so many seconds, until interrupted
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    watch: Option<u64>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
 
 /// How far one reader is behind.
 #[derive(Debug, Serialize)]
@@ -32,6 +50,10 @@ pub struct Status {
     pub durability: String,
     /// One row a stage.
     pub stages: Vec<Stage>,
+    /// Events the log took per second: between the last two looks, or over half a second for a single one.
+    pub events_per_second: f64,
+    /// The log's head.
+    pub events_head: u64,
     /// Sender-less items that wait.
     pub waiting_room: i64,
     /// Of them: published as unresolved.
@@ -42,30 +64,125 @@ pub struct Status {
     pub unknown_sends: i64,
     /// Parked work: what the projector could not fold, and what the normaliser holds back.
     pub dead_letters: i64,
+    /// The same by stage and cause, such as `normalize/database_23514`; `behind` waits for an earlier one.
+    pub dead_letters_by_cause: BTreeMap<String, i64>,
+    /// Outcomes in the ledger that the log does not have yet.
+    pub unpublished_outcomes: i64,
+    /// Jobs that have not ended, by id: `running`, `paused`, `interrupted`.
+    pub jobs: BTreeMap<String, String>,
     /// How sending stands.
     #[serde(flatten)]
     pub sending: sending::Sending,
 }
 
-/// Reads and prints it.
+/// Reads and prints it, once or again and again.
 ///
 /// # Errors
-/// When the broker or Postgres cannot be reached.
-pub async fn run(settings: &Settings, output: Output) -> anyhow::Result<Exit> {
-    let status = read(settings).await?;
-    match output {
-        Output::Json => say(serde_json::to_string(&status)?),
-        Output::Table => print(&status),
+/// When the broker or Postgres cannot be reached; with `--watch` only at the first look.
+pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let config = NatsConfig::from_settings(settings)?;
+    let (broker, pool) = tokio::join!(reach::broker(&config), reach::postgres(settings));
+    let ((_client, js), pool) = (broker?, pool?);
+    let reader = Reader { config, js, pool };
+    let Some(seconds) = arguments.watch else {
+        let before = (Instant::now(), reader.head().await?);
+        tokio::time::sleep(LOOK_MIN).await;
+        show(&reader.read(before).await?.0, arguments.output)?;
+        return Ok(Exit::Done);
+    };
+    let mut before = (Instant::now(), reader.head().await?);
+    tokio::time::sleep(LOOK_MIN).await;
+    let (first, seen) = reader.read(before).await?;
+    let redraw = arguments.output == Output::Table && std::io::stdout().is_terminal();
+    let mut next = Ok(first);
+    before = seen;
+    loop {
+        if redraw {
+            let _ = write!(std::io::stdout(), "\x1b[2J\x1b[H");
+        }
+        match &next {
+            Ok(status) if arguments.output == Output::Table && !redraw => say(line(status)),
+            Ok(status) => show(status, arguments.output)?,
+            // It may come back: whoever watches wants to see that.
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "hookline: {error:#}");
+            }
+        }
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => { ended?; return Ok(Exit::Done) }
+            () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+        }
+        next = match reader.read(before).await {
+            Ok((status, seen)) => {
+                before = seen;
+                Ok(status)
+            }
+            Err(error) => Err(error),
+        };
     }
-    Ok(Exit::Done)
 }
 
-async fn read(settings: &Settings) -> anyhow::Result<Status> {
-    let config = runtime::config::NatsConfig::from_settings(settings)?;
-    let (_, js) = reach::broker(&config).await?;
-    let pool = reach::postgres(settings).await?;
+fn show(status: &Status, output: Output) -> anyhow::Result<()> {
+    match output {
+        Output::Json => say(serde_json::to_string(status)?),
+        Output::Table => print(status),
+    }
+    Ok(())
+}
+
+/// A look as one line, for a log.
+fn line(status: &Status) -> String {
+    let lag: Vec<String> =
+        status.stages.iter().map(|stage| format!("{} {}", stage.stage, stage.lag)).collect();
+    format!(
+        "{} {:.1} events/s, lag: {}; waiting room {}, dead letters {}, unknown sends {}",
+        status.at,
+        status.events_per_second,
+        lag.join(", "),
+        status.waiting_room,
+        status.dead_letters,
+        status.unknown_sends
+    )
+}
+
+struct Reader {
+    config: NatsConfig,
+    js: jetstream::Context,
+    pool: PgPool,
+}
+
+impl Reader {
+    /// The head of INBOX_EVENTS; 0 where there is none yet.
+    async fn head(&self) -> anyhow::Result<u64> {
+        match self.js.get_stream(subjects::INBOX_EVENTS).await {
+            Ok(stream) => Ok(stream.cached_info().state.last_sequence),
+            Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(ref cause) if cause.code() == 404) => {
+                Ok(0)
+            }
+            Err(error) => Err(reach::broker_error(&error)),
+        }
+    }
+
+    /// Looks; `before` is when and where the head was seen last.
+    async fn read(&self, before: (Instant, u64)) -> anyhow::Result<(Status, (Instant, u64))> {
+        let mut status = read(&self.config, &self.js, &self.pool).await?;
+        let seen = (Instant::now(), self.head().await?);
+        let seconds = seen.0.duration_since(before.0).as_secs_f64().max(0.001);
+        #[allow(clippy::cast_precision_loss)] // a rate
+        let events = seen.1.saturating_sub(before.1) as f64;
+        status.events_per_second = (events / seconds * 10.0).round() / 10.0;
+        status.events_head = seen.1;
+        Ok((status, seen))
+    }
+}
+
+async fn read(
+    config: &NatsConfig,
+    js: &jetstream::Context,
+    pool: &PgPool,
+) -> anyhow::Result<Status> {
     let http = reqwest::Client::builder().no_proxy().timeout(reach::PATIENCE).build()?;
-    let durability = match runtime::durability::read(&http, &config).await {
+    let durability = match runtime::durability::read(&http, config).await {
         runtime::durability::Durability::Synced => "synced before every ack".to_owned(),
         runtime::durability::Durability::Replicated => {
             "warning: replicated, not synced: a simultaneous power loss of a majority loses messages".to_owned()
@@ -78,7 +195,7 @@ async fn read(settings: &Settings) -> anyhow::Result<Status> {
         format!("{durability} (NATS_REQUIRE_SYNC=false)")
     };
     let now = runtime::now();
-    let mut stages = vec![normalize_stage(&js, &pool, now).await?];
+    let mut stages = vec![normalize_stage(js, pool, now).await?];
     for (stage, table, name, stream, filter) in [
         (
             "commands",
@@ -94,31 +211,66 @@ async fn read(settings: &Settings) -> anyhow::Result<Status> {
             subjects::INBOX_EVENTS,
             worker::automate::FILTER,
         ),
-        ("project", "inbox_v1.positions", "projector", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
+        // The view shows the schema that is served, whichever that is.
+        ("project", "inbox.position", "", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
     ] {
-        let position = position(&pool, table, name).await?;
-        let (lag, oldest) = behind(&js, stream, filter, position).await?;
+        let position = position(pool, table, name).await?;
+        let (lag, oldest) = behind(js, stream, filter, position).await?;
         stages.push(Stage { stage: stage.to_owned(), lag, oldest_seconds: age(oldest, now) });
     }
+    let dead = causes(pool).await?;
     Ok(Status {
+        events_per_second: 0.0,
+        events_head: 0,
         at: now,
         durability,
         stages,
-        waiting_room: count(&pool, "select count(*) from worker.waiting where state <> 'resolved'")
+        waiting_room: count(pool, "select count(*) from worker.waiting where state <> 'resolved'")
             .await?,
-        unresolved: count(&pool, "select count(*) from worker.waiting where state = 'unresolved'")
+        unresolved: count(pool, "select count(*) from worker.waiting where state = 'unresolved'")
             .await?,
         commands_open: count(
-            &pool,
+            pool,
             "select count(*) from worker.commands where finished_at is null",
         )
         .await?,
-        unknown_sends: count(&pool, "select count(*) from worker.commands where state = 'unknown'")
+        unknown_sends: count(pool, "select count(*) from worker.commands where state = 'unknown'")
             .await?,
-        dead_letters: count(&pool, "select count(*) from inbox_v1.parked").await?
-            + count(&pool, "select count(*) from worker.parked").await?,
-        sending: sending::read(&pool, now).await?,
+        dead_letters: dead.values().sum(),
+        dead_letters_by_cause: dead,
+        unpublished_outcomes: count(
+            pool,
+            "select count(*) from worker.commands where state <> 'open' and not outcome_published",
+        )
+        .await?,
+        jobs: jobs(pool).await?,
+        sending: sending::read(pool, now).await?,
     })
+}
+
+/// Parked work by stage and cause.
+async fn causes(pool: &PgPool) -> anyhow::Result<BTreeMap<String, i64>> {
+    let mut causes = BTreeMap::new();
+    for (stage, query) in [
+        ("normalize", "select cause, count(*) from worker.parked group by cause"),
+        ("project", "select cause, count(*) from inbox.parked group by cause"),
+    ] {
+        let rows: Vec<(String, i64)> =
+            absent_is_empty(sqlx::query_as(query).fetch_all(pool).await)?;
+        causes.extend(rows.into_iter().map(|(cause, count)| (format!("{stage}/{cause}"), count)));
+    }
+    Ok(causes)
+}
+
+/// Jobs that have not ended.
+async fn jobs(pool: &PgPool) -> anyhow::Result<BTreeMap<String, String>> {
+    let rows: sqlx::Result<Vec<(String, String)>> = sqlx::query_as(
+        "select id, case when state = 'running' and coalesce(claimed_until < clock_timestamp(), true) then 'interrupted' else state end
+           from ops.jobs where state in ('running', 'paused')",
+    )
+    .fetch_all(pool)
+    .await;
+    Ok(absent_is_empty(rows)?.into_iter().collect())
 }
 
 async fn normalize_stage(
@@ -159,7 +311,8 @@ async fn count(pool: &PgPool, query: &'static str) -> anyhow::Result<i64> {
 }
 
 async fn position(pool: &PgPool, table: &'static str, name: &str) -> anyhow::Result<u64> {
-    let query = sqlx::AssertSqlSafe(format!("select seq from {table} where name = $1"));
+    let chosen = if name.is_empty() { "$1 = ''" } else { "name = $1" };
+    let query = sqlx::AssertSqlSafe(format!("select seq from {table} where {chosen}"));
     let stored: sqlx::Result<Option<i64>> =
         sqlx::query_scalar(query).bind(name).fetch_optional(pool).await;
     Ok(u64::try_from(absent_is_empty(stored)?.unwrap_or(0)).unwrap_or(0))
@@ -221,9 +374,19 @@ fn print(status: &Status) {
         .collect();
     table(&["stage", "lag", "oldest"], &rows);
     say("");
+    say(format!("events          {:.1}/s, head {}", status.events_per_second, status.events_head));
     say(format!("durability      {}", status.durability));
     say(format!("waiting room    {} ({} unresolved)", status.waiting_room, status.unresolved));
     say(format!("open commands   {}", status.commands_open));
     say(format!("dead letters    {}", status.dead_letters));
+    for (cause, count) in &status.dead_letters_by_cause {
+        say(format!("  {cause:<40} {count}"));
+    }
+    if status.unpublished_outcomes > 0 {
+        say(format!("outcomes to publish {}", status.unpublished_outcomes));
+    }
+    for (job, state) in &status.jobs {
+        say(format!("job             {job}: {state}"));
+    }
     status.sending.print(status.unknown_sends);
 }

@@ -1,6 +1,6 @@
 //! The projector: follows INBOX_EVENTS and keeps the read model `inbox.*` in Postgres.
 //!
-//! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`].
+//! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`], [`parked`], [`trace`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -8,8 +8,10 @@ mod announce;
 pub mod config;
 pub mod fold;
 pub mod follow;
+pub mod parked;
 pub mod read;
 pub mod store;
+pub mod trace;
 
 use runtime::broker::{Broker, Needs};
 use runtime::health::{self, Health};

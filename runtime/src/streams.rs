@@ -1,5 +1,7 @@
 //! The streams of contract section 4: what each should be, and making sure that it is there.
 
+pub mod plan;
+
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream};
@@ -82,29 +84,8 @@ pub async fn ensure(
 
 /// In what a stream differs from what it should be, as `name: is → should be`.
 pub fn differences(desired: &stream::Config, actual: &stream::Config) -> Vec<String> {
-    let pairs = [
-        ("subjects", format!("{:?}", actual.subjects), format!("{:?}", desired.subjects)),
-        ("retention", format!("{:?}", actual.retention), format!("{:?}", desired.retention)),
-        ("storage", format!("{:?}", actual.storage), format!("{:?}", desired.storage)),
-        ("discard", format!("{:?}", actual.discard), format!("{:?}", desired.discard)),
-        ("max_age", format!("{:?}", actual.max_age), format!("{:?}", desired.max_age)),
-        (
-            "duplicate_window",
-            format!("{:?}", actual.duplicate_window),
-            format!("{:?}", desired.duplicate_window),
-        ),
-        ("replicas", actual.num_replicas.to_string(), desired.num_replicas.to_string()),
-        ("allow_direct", actual.allow_direct.to_string(), desired.allow_direct.to_string()),
-        (
-            "allow_atomic",
-            actual.allow_atomic_publish.to_string(),
-            desired.allow_atomic_publish.to_string(),
-        ),
-        ("deny_purge", actual.deny_purge.to_string(), desired.deny_purge.to_string()),
-    ];
-    pairs
+    plan::changes(desired, actual)
         .into_iter()
-        .filter(|(_, is, should)| is != should)
-        .map(|(name, is, should)| format!("{name}: {is} → {should}"))
+        .map(|change| format!("{}: {} → {}", change.setting, change.is, change.should))
         .collect()
 }

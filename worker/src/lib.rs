@@ -1,7 +1,7 @@
 //! The only code that calls Meta: raw webhooks become events, senders are found, profiles read, commands carried out.
 //!
 //! Read in this order: [`config`], [`accounts`], [`facts`], [`inbound`], [`resolve`], [`enrich`], [`commands`], [`reply`], [`act`],
-//! [`automate`], [`graph`].
+//! [`automate`], [`graph`], [`trace`].
 
 pub mod accounts;
 pub mod act;
@@ -16,6 +16,7 @@ pub mod reply;
 pub mod resolve;
 pub mod secrets;
 mod shares;
+pub mod trace;
 
 use std::time::Duration;
 

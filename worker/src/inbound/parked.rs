@@ -283,6 +283,15 @@ pub async fn list(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
     Ok(sqlx::query(sql).bind(limit).fetch_all(pool).await?.iter().map(parked).collect())
 }
 
+/// How many rows are parked, by cause.
+pub(super) async fn by_cause(pool: &PgPool) -> sqlx::Result<BTreeMap<String, i64>> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("select cause, count(*) from worker.parked group by cause")
+            .fetch_all(pool)
+            .await?;
+    Ok(rows.into_iter().collect())
+}
+
 /// The first row of every lane that is due.
 pub(super) async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
     let sql = sqlx::AssertSqlSafe(format!(

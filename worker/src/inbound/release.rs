@@ -23,6 +23,8 @@ use crate::facts::FactError;
 /// The lease of whoever releases.
 const NAME: &str = "parked";
 const POLL: Duration = Duration::from_millis(500);
+/// How often parked rows are counted for `/metrics`.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 const LANES_AT_ONCE: i64 = 50;
 const ACK_WAIT: Duration = Duration::from_secs(5);
 /// How long one statement may take: a connection that something in between forgot answers never.
@@ -60,8 +62,34 @@ impl Release {
             tokio::time::sleep(FINISH).await;
         };
         tokio::select! {
-            _ = futures::future::join(self.tell(stop), self.retry(stop)) => {}
+            _ = futures::future::join3(self.tell(stop), self.retry(stop), self.count(stop)) => {}
             () = finish => tracing::warn!("Parked work did not finish in time; what was not committed is tried again"),
+        }
+    }
+
+    /// Shows how many rows are parked, by cause, while this worker holds the lease; whoever holds it next shows them then.
+    async fn count(&self, stop: &CancellationToken) {
+        const GAUGE: &str = "hookline_normalize_parked";
+        let mut shown: HashSet<String> = HashSet::new();
+        while !stop.is_cancelled() {
+            let counted = within(ROWS_WITHIN, parked::by_cause(self.inbound.facts.pool())).await;
+            if let Ok(causes) = counted {
+                for cause in shown.iter().filter(|cause| !causes.contains_key(*cause)) {
+                    metrics::gauge!(GAUGE, "cause" => cause.clone()).set(0.0);
+                }
+                for (cause, count) in causes {
+                    #[allow(clippy::cast_precision_loss)] // a count of rows
+                    metrics::gauge!(GAUGE, "cause" => cause.clone()).set(count as f64);
+                    shown.insert(cause);
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(COUNT_EVERY) => {}
+            }
+        }
+        for cause in shown {
+            metrics::gauge!(GAUGE, "cause" => cause).set(0.0);
         }
     }
 

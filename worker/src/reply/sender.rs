@@ -346,12 +346,13 @@ impl Sender {
     async fn gauge(&self) {
         let counted = sqlx::query(
             "select count(*) filter (where state = 'open') as open, count(*) filter (where state = 'unknown') as parked,
-                    count(*) filter (where state = 'open' and held is not null) as held
+                    count(*) filter (where state = 'open' and held is not null) as held,
+                    (select count(*) from worker.commands where state <> 'open' and not outcome_published) as unpublished
                from worker.commands where state in ('open', 'unknown')",
         )
         .fetch_one(&self.pool);
         if let Ok(row) = within(LEDGER_WITHIN, counted).await {
-            for name in ["open", "parked", "held"] {
+            for name in ["open", "parked", "held", "unpublished"] {
                 #[allow(clippy::cast_precision_loss)] // a count of rows
                 let count = row.try_get::<i64, _>(name).unwrap_or(0) as f64;
                 metrics::gauge!("hookline_send_commands", "state" => name).set(count);

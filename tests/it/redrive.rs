@@ -1,0 +1,100 @@
+//! `hookline redrive` killed at any point: the workers do the work, so nothing is lost and nothing is done twice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::RngExt;
+use tests::body::{IG, instagram, now, text};
+use tests::traffic::{share, soak};
+use tests::{Lab, eventually};
+
+/// A broken database rule stands for any bug that data can trigger.
+const RULE: &str = "create function public.poison() returns trigger language plpgsql as $$
+           begin raise exception 'poison' using errcode = '23514'; end $$;
+         create trigger poison before insert on worker.facts for each row when (new.message_id like 'mid.poison.%')
+           execute function public.poison();";
+
+async fn parked(lab: &Lab) -> i64 {
+    sqlx::query_scalar("select count(*) from worker.parked").fetch_one(lab.pool()).await.unwrap()
+}
+
+async fn killed(points: usize, lanes: usize) {
+    let lab = Lab::with_all_roles().await;
+    lab.trust().await;
+    lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
+    sqlx::raw_sql(RULE).execute(lab.pool()).await.unwrap();
+    let meta = lab.meta();
+    for part in ["poison", "behind"] {
+        for n in 0..lanes {
+            let body =
+                text(IG, &format!("52000000001{n:05}"), &format!("mid.{part}.{n}"), now(), part);
+            assert_eq!(meta.post("/webhooks/instagram", &instagram(body)).await, 200);
+        }
+        eventually("they are parked", Duration::from_secs(30 * lanes as u64), async || {
+            let wanted = i64::try_from(lanes).unwrap() * if part == "poison" { 1 } else { 2 };
+            match parked(&lab).await {
+                rows if rows == wanted => Ok(()),
+                rows => Err(format!("{rows} of {wanted}")),
+            }
+        })
+        .await;
+    }
+    // As after twenty tries: nothing is tried again by itself.
+    sqlx::raw_sql("update worker.parked set attempts = 20, retry_at = null where role = 'failed'")
+        .execute(lab.pool())
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    sqlx::raw_sql("drop trigger poison on worker.facts").execute(lab.pool()).await.unwrap();
+    for point in 0..points {
+        let mut verb = tokio::process::Command::new(tests::lab::hookline_binary())
+            .args(["redrive", "run"])
+            .env_clear()
+            .envs(&lab.settings)
+            .current_dir(lab.folder())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let after = rand::rng().random_range(50..600);
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        verb.kill().await.unwrap();
+        println!("kill {point} after {after} ms: {} rows are parked", parked(&lab).await);
+    }
+    let (code, out, err) = lab.hookline(&["redrive", "run", "--output", "json"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["result"], "released");
+    assert_eq!(parked(&lab).await, 0);
+    lab.settled().await;
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for event in lab.events().await {
+        if event["type"] == "hookline.message.received.v1" {
+            let data = &event["data"];
+            let said = data["text"].as_str().unwrap().to_owned();
+            told.entry(data["contact_id"].as_str().unwrap().to_owned()).or_default().push(said);
+        }
+    }
+    assert_eq!(told.len(), lanes);
+    for (contact, texts) in told {
+        assert_eq!(texts, ["poison", "behind"], "{contact}: once each, in order");
+    }
+    let (_, out, _) = lab.hookline(&["audit", "--output", "json"]).await;
+    let acts: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&acts[0]["verb"], &acts[0]["result"]["result"]),
+        (&"redrive run".into(), &"released".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: parking one lane after the other takes some 20 s each"]
+async fn a_redrive_that_is_killed_loses_nothing() {
+    killed(2, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make soak"]
+async fn soak_redrive() {
+    killed(share(20, soak()), 20).await;
+}
