@@ -1,6 +1,6 @@
 //! What the operator's binary is made of. `main` only parses arguments and calls this.
 //!
-//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`progress`], [`private`].
+//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`rebuild`], [`verify`], [`progress`], [`private`].
 
 pub mod accounts;
 pub mod cli;
@@ -10,9 +10,11 @@ pub mod exit;
 pub mod private;
 pub mod progress;
 pub mod reach;
+pub mod rebuild;
 pub mod redrive;
 pub mod replies;
 pub mod send;
 pub mod status;
 pub mod up;
+pub mod verify;
 pub mod who;

@@ -12,6 +12,9 @@ use crate::reach;
 
 pub mod sending;
 
+/// Positions of the serving read model: `inbox.position` follows a swap.
+const PROJECTED: &str = "(select 'projector' as name, seq from inbox.position) p";
+
 /// How far one reader is behind.
 #[derive(Debug, Serialize)]
 pub struct Stage {
@@ -94,7 +97,7 @@ async fn read(settings: &Settings) -> anyhow::Result<Status> {
             subjects::INBOX_EVENTS,
             worker::automate::FILTER,
         ),
-        ("project", "inbox_v1.positions", "projector", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
+        ("project", PROJECTED, "projector", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
     ] {
         let position = position(&pool, table, name).await?;
         let (lag, oldest) = behind(&js, stream, filter, position).await?;
@@ -115,7 +118,7 @@ async fn read(settings: &Settings) -> anyhow::Result<Status> {
         .await?,
         unknown_sends: count(&pool, "select count(*) from worker.commands where state = 'unknown'")
             .await?,
-        dead_letters: count(&pool, "select count(*) from inbox_v1.parked").await?
+        dead_letters: count(&pool, "select count(*) from inbox.parked").await?
             + count(&pool, "select count(*) from worker.parked").await?,
         sending: sending::read(&pool, now).await?,
     })
