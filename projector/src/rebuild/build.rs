@@ -26,8 +26,12 @@ const STORED_WITHIN: Duration = Duration::from_secs(180);
 const SILENCE: Duration = Duration::from_secs(2);
 /// How long the serving projector may be held up.
 const HELD_MAX: Duration = Duration::from_secs(1);
-/// A catch-up that took no longer than this will not take long under the lock.
-const CLOSE: Duration = Duration::from_millis(250);
+/// So few events are caught up soon, also under the lock.
+const CLOSE: u64 = 200;
+/// Giving way for this long, the build takes a small step all the same: else a busy projector would keep it where it is.
+const GIVE_WAY_MAX: Duration = Duration::from_secs(1);
+/// How many events such a step has.
+const SMALL: usize = 200;
 
 /// One model beside the serving one.
 pub struct Builder {
@@ -113,14 +117,19 @@ impl Builder {
         while self.position.seq < target {
             pace.at(self.position.seq, target);
             pace.beat("building").await?;
+            let mut most = pace.rate().map_or(BATCH_MAX, batch_of);
             if let Some(live) = yields.as_deref_mut() {
+                let since = Instant::now();
                 while live.behind().await? {
+                    if since.elapsed() > GIVE_WAY_MAX {
+                        most = most.min(SMALL);
+                        break;
+                    }
                     pace.beat("giving way to live events").await?;
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
             let began = Instant::now();
-            let most = pace.rate().map_or(BATCH_MAX, batch_of);
             let folded = self.step(target, most).await?;
             if let Some(rate) = pace.rate() {
                 rest(began, folded, rate, pace).await?;
@@ -237,7 +246,7 @@ pub(crate) async fn meet(
 ) -> Result<Met, RebuildError> {
     loop {
         loop {
-            let (began, target) = (Instant::now(), live.position().await?);
+            let target = live.position().await?;
             if builder.position() > target {
                 return Err(RebuildError::Refused(format!(
                     "the model in `{}` is at {}, beyond the serving one at {target}: it was followed by a projector of its own",
@@ -246,7 +255,7 @@ pub(crate) async fn meet(
                 )));
             }
             builder.advance(target, Some(live), pace).await?;
-            if began.elapsed() < CLOSE {
+            if live.position().await?.saturating_sub(builder.position()) <= CLOSE {
                 break;
             }
         }

@@ -12,7 +12,7 @@ use super::{Place, RebuildError};
 use crate::store;
 
 /// An event that waits for the projector for this long: it is behind.
-const BEHIND_AFTER: Duration = Duration::from_millis(300);
+const BEHIND_AFTER: Duration = Duration::from_millis(500);
 /// So many waiting events: it is behind.
 const BACKLOG: u64 = 300;
 /// A projector that does not move for this long does not run, or cannot: waiting for it helps nobody.
