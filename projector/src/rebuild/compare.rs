@@ -95,6 +95,8 @@ struct Shape {
     conversation: Option<&'static str>,
 }
 
+type KeyAndColumns = (Vec<String>, Vec<String>);
+
 /// Sees both models as they were when it was opened.
 pub struct Reader {
     conn: PgConnection,
@@ -153,7 +155,7 @@ impl Reader {
                from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
               where c.relnamespace = $1::regnamespace and c.relkind = 'r' and c.relname not in {APART} order by 1"
         );
-        let mut tables: Vec<BTreeMap<String, (Vec<String>, Vec<String>)>> = Vec::new();
+        let mut tables: Vec<BTreeMap<String, KeyAndColumns>> = Vec::new();
         for schema in [is, should] {
             let mut map = BTreeMap::new();
             for row in sqlx::query(AssertSqlSafe(sql.clone()))

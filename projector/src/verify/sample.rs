@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use async_nats::jetstream::stream::DirectGetErrorKind;
 use runtime::follow::Follower;
 use schemas::subjects::{self, Route};
 use schemas::{AccountId, Channel, Kind};
@@ -55,7 +56,8 @@ pub async fn sample(
     let verified = compare(place, count, seed, &is.schema, &should.schema, &mut pace).await;
     let gone = (is.gone().await, should.gone().await);
     let verified = verified?;
-    (gone.0?, gone.1?);
+    gone.0?;
+    gone.1?;
     Ok(verified)
 }
 
@@ -200,7 +202,7 @@ async fn others(
             continue;
         }
         pace.beat("folding a sample").await?;
-        use async_nats::jetstream::stream::DirectGetErrorKind;
+
         match stream.direct_get(seq).await {
             Ok(message) => {
                 fresh.insert(seq, read(seq, &message.subject, &message.payload));
