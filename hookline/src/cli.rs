@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand};
 use runtime::config::Settings;
 
 use crate::exit::{Exit, Failure, Output};
-use crate::{accounts, doctor, jobs, manual, redrive, replies, send, status, streams, trace, up};
+use crate::{
+    accounts, doctor, jobs, manual, rebuild, redrive, replies, send, status, streams, trace, up,
+    verify,
+};
 
 /// Event-sourced ingestion of Meta webhooks: Instagram Direct, Messenger, comments.
 #[derive(Debug, Parser)]
@@ -96,6 +99,14 @@ enum Verb {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// A fresh read model beside the serving one: build, compare, swap, go back
+    #[command(
+        after_help = "Examples:\n  hookline rebuild\n  hookline rebuild --swap --reason 'a row was wrong'\n  hookline rebuild revert"
+    )]
+    Rebuild(rebuild::Words),
+    /// Read model against the stream: digests, rows that differ, the events that made them
+    #[command(after_help = "Examples:\n  hookline verify\n  hookline verify --sample 50")]
+    Verify(verify::Words),
 }
 
 /// How to print.
@@ -160,6 +171,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Replies(verb) => replies::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Send(verb) => send::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Redrive(verb) => redrive::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
+        Verb::Rebuild(words) => {
+            rebuild::run(words, &located(load(true)?, &["NATS_URL", "DATABASE_URL"])?).await
+        }
+        Verb::Verify(words) => {
+            verify::run(words, &located(load(true)?, &["NATS_URL", "DATABASE_URL"])?).await
+        }
         Verb::Doctor(printed) => {
             doctor::run(&located(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output).await
         }

@@ -1,7 +1,7 @@
 //! What the operator's binary is made of. `main` only parses arguments and calls this.
 //!
-//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`trace`], [`streams`],
-//! [`jobs`], [`manual`], [`progress`], [`private`].
+//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`rebuild`],
+//! [`verify`], [`trace`], [`streams`], [`jobs`], [`manual`], [`progress`], [`private`].
 
 pub mod accounts;
 pub mod cli;
@@ -13,6 +13,7 @@ pub mod manual;
 pub mod private;
 pub mod progress;
 pub mod reach;
+pub mod rebuild;
 pub mod redrive;
 pub mod replies;
 pub mod send;
@@ -20,4 +21,5 @@ pub mod status;
 pub mod streams;
 pub mod trace;
 pub mod up;
+pub mod verify;
 pub mod who;

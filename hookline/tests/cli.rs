@@ -31,7 +31,7 @@ fn usage_errors_exit_2_and_help_exits_0() {
 
 #[test]
 fn a_verb_without_variables_and_without_a_live_up_exits_4_and_says_so() {
-    for verb in [&["status"][..], &["doctor"], &["accounts", "list"]] {
+    for verb in [&["status"][..], &["doctor"], &["accounts", "list"], &["rebuild"], &["verify"]] {
         let (code, _, err) = hookline(verb);
         assert_eq!(code, 4, "{verb:?}: {err}");
         assert!(err.contains("hookline up"), "{verb:?}: {err}");

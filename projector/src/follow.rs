@@ -60,12 +60,17 @@ impl Drop for Left<'_> {
 }
 
 /// Why the work under one lease ended.
-enum End {
+pub(crate) enum End {
     /// The process stops, or the lease is lost.
     Stopped,
     /// Somebody else moved the position: take the lease anew and look.
     Fenced,
+    /// Another schema serves by now.
+    Moved,
 }
+
+/// How often it is asked whether the schema still serves, where nothing is to be stored.
+const SERVING_EVERY: Duration = Duration::from_secs(1);
 
 impl Projector {
     /// A projector that writes `store`.
@@ -73,12 +78,33 @@ impl Projector {
         Self { broker, store, health, parked: Notify::new() }
     }
 
-    /// Projects whenever this process holds the lease, until `shutdown`.
+    /// Projects whenever this process holds the lease, until `shutdown` or until another schema serves.
     pub async fn run(&self, shutdown: CancellationToken) {
-        self.store.leases().while_held(NAME, shutdown, |lease, stop| self.work(lease, stop)).await;
+        let served = shutdown.child_token();
+        let held = self
+            .store
+            .leases()
+            .while_held(NAME, served.clone(), |lease, stop| self.work(lease, stop, served.clone()));
+        tokio::select! {
+            () = held => {}
+            // Also those who only wait for the lease.
+            () = self.moved(&served) => {}
+        }
     }
 
-    async fn work(&self, lease: Lease, stop: CancellationToken) {
+    /// Notices that another schema serves, and stops what is done with this one; never returns.
+    async fn moved(&self, served: &CancellationToken) {
+        loop {
+            tokio::time::sleep(SERVING_EVERY).await;
+            if let Ok(schema) = self.store.serving().await
+                && schema != self.store.schema()
+            {
+                served.cancel();
+            }
+        }
+    }
+
+    async fn work(&self, lease: Lease, stop: CancellationToken, served: CancellationToken) {
         // Whoever holds it next tells its lag, and what hinders it.
         let _left = Left { health: &self.health };
         let end = tokio::select! {
@@ -86,11 +112,13 @@ impl Projector {
             end = self.project(&lease, &stop) => end,
             () = announce(&self.broker, &self.store, &self.parked) => return,
         };
-        if matches!(end, End::Fenced) {
-            tracing::warn!(
+        match end {
+            End::Stopped => {}
+            End::Fenced => tracing::warn!(
                 epoch = lease.epoch,
                 "The position was moved by somebody else; reading it again"
-            );
+            ),
+            End::Moved => served.cancel(),
         }
     }
 
@@ -147,7 +175,7 @@ impl Projector {
                 .iter()
                 .map(|message| read(message.sequence, &message.subject, &message.payload))
                 .collect();
-            match self.apply_all(lease, position, to, incoming, stop).await {
+            match apply_all(&self.store, &self.health, lease, position, to, incoming, stop).await {
                 Ok(parked) => self.report(&kinds, &parked, started),
                 Err(end) => return end,
             }
@@ -179,72 +207,6 @@ impl Projector {
         }
     }
 
-    /// Stores a batch. Trouble of the moment is waited out; a batch with something that cannot be stored is halved until the one event
-    /// stands alone, and that one is parked.
-    async fn apply_all(
-        &self,
-        lease: &Lease,
-        from: Position,
-        to: Position,
-        batch: Vec<Incoming>,
-        stop: &CancellationToken,
-    ) -> Result<Vec<Parked>, End> {
-        let mut parked = Vec::new();
-        let mut at = from;
-        let mut queue: VecDeque<(Position, Vec<Incoming>)> = VecDeque::from([(to, batch)]);
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        let mut patience = Patience::new(STORED_WITHIN, STORED_WITHIN_MAX);
-        while let Some((end, mut batch)) = queue.pop_front() {
-            match patience.within(self.store.apply(lease, at, end, batch.clone())).await {
-                Ok(applied) => {
-                    self.health.set(CHECK, Ok(()));
-                    backoff.reset();
-                    parked.extend(applied.parked);
-                    at = end;
-                }
-                Err(StoreError::Fenced) => return Err(End::Fenced),
-                Err(StoreError::Database(error))
-                    if fault(&error) == Fault::TooMuch && batch.len() == 1 =>
-                {
-                    self.wait("storing one event", &error, &mut backoff, stop)
-                        .await
-                        .ok_or(End::Stopped)?;
-                    queue.push_front((end, batch));
-                }
-                Err(StoreError::Database(error)) if fault(&error) != Fault::Later => {
-                    if batch.len() > 1 {
-                        let second = batch.split_off(batch.len() / 2);
-                        let middle = Position {
-                            seq: batch.last().map_or(at.seq, |incoming| incoming.seq),
-                            created: end.created,
-                        };
-                        queue.push_front((end, second));
-                        queue.push_front((middle, batch));
-                    } else if let Some(one) = batch.pop() {
-                        let one = if one.outcome.is_ok() {
-                            not_storable(one, &error)
-                        } else {
-                            // Not even the parked row can be written: nothing of this event's making.
-                            self.wait("parking an event", &error, &mut backoff, stop)
-                                .await
-                                .ok_or(End::Stopped)?;
-                            one
-                        };
-                        queue.push_front((end, vec![one]));
-                    }
-                }
-                Err(StoreError::Database(error)) => {
-                    self.wait("storing events", &error, &mut backoff, stop)
-                        .await
-                        .ok_or(End::Stopped)?;
-                    queue.push_front((end, batch));
-                }
-            }
-        }
-        Ok(parked)
-    }
-
-    /// Waits before another try and says why, once; `None`: stop.
     async fn wait(
         &self,
         doing: &'static str,
@@ -252,14 +214,7 @@ impl Projector {
         backoff: &mut Backoff,
         stop: &CancellationToken,
     ) -> Option<()> {
-        if backoff.attempts() == 0 {
-            tracing::warn!(doing, error = %describe(error), "Postgres does not take it; trying again until it does");
-        }
-        self.health.set(CHECK, Err(format!("{doing}: {}", describe(error))));
-        tokio::select! {
-            () = stop.cancelled() => None,
-            () = tokio::time::sleep(backoff.next(rand::random())) => Some(()),
-        }
+        wait(&self.health, doing, error, backoff, stop).await
     }
 
     async fn show_parked(&self) {
@@ -290,6 +245,91 @@ impl Projector {
                 event.seq,
             );
         }
+    }
+}
+
+/// Stores a batch. Trouble of the moment is waited out; a batch with something that cannot be stored is halved until the one event
+/// stands alone, and that one is parked.
+pub(crate) async fn apply_all(
+    store: &Store,
+    health: &Health,
+    lease: &Lease,
+    from: Position,
+    to: Position,
+    batch: Vec<Incoming>,
+    stop: &CancellationToken,
+) -> Result<Vec<Parked>, End> {
+    let mut parked = Vec::new();
+    let mut at = from;
+    let mut queue: VecDeque<(Position, Vec<Incoming>)> = VecDeque::from([(to, batch)]);
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    let mut patience = Patience::new(STORED_WITHIN, STORED_WITHIN_MAX);
+    while let Some((end, mut batch)) = queue.pop_front() {
+        match patience.within(store.apply(lease, at, end, batch.clone())).await {
+            Ok(applied) => {
+                health.set(CHECK, Ok(()));
+                backoff.reset();
+                parked.extend(applied.parked);
+                at = end;
+            }
+            Err(StoreError::Fenced) => return Err(End::Fenced),
+            Err(StoreError::Moved) => return Err(End::Moved),
+            Err(StoreError::Database(error))
+                if fault(&error) == Fault::TooMuch && batch.len() == 1 =>
+            {
+                wait(health, "storing one event", &error, &mut backoff, stop)
+                    .await
+                    .ok_or(End::Stopped)?;
+                queue.push_front((end, batch));
+            }
+            Err(StoreError::Database(error)) if fault(&error) != Fault::Later => {
+                if batch.len() > 1 {
+                    let second = batch.split_off(batch.len() / 2);
+                    let middle = Position {
+                        seq: batch.last().map_or(at.seq, |incoming| incoming.seq),
+                        created: end.created,
+                    };
+                    queue.push_front((end, second));
+                    queue.push_front((middle, batch));
+                } else if let Some(one) = batch.pop() {
+                    let one = if one.outcome.is_ok() {
+                        not_storable(one, &error)
+                    } else {
+                        // Not even the parked row can be written: nothing of this event's making.
+                        wait(health, "parking an event", &error, &mut backoff, stop)
+                            .await
+                            .ok_or(End::Stopped)?;
+                        one
+                    };
+                    queue.push_front((end, vec![one]));
+                }
+            }
+            Err(StoreError::Database(error)) => {
+                wait(health, "storing events", &error, &mut backoff, stop)
+                    .await
+                    .ok_or(End::Stopped)?;
+                queue.push_front((end, batch));
+            }
+        }
+    }
+    Ok(parked)
+}
+
+/// Waits before another try and says why, once; `None`: stop.
+async fn wait(
+    health: &Health,
+    doing: &'static str,
+    error: &sqlx::Error,
+    backoff: &mut Backoff,
+    stop: &CancellationToken,
+) -> Option<()> {
+    if backoff.attempts() == 0 {
+        tracing::warn!(doing, error = %describe(error), "Postgres does not take it; trying again until it does");
+    }
+    health.set(CHECK, Err(format!("{doing}: {}", describe(error))));
+    tokio::select! {
+        () = stop.cancelled() => None,
+        () = tokio::time::sleep(backoff.next(rand::random())) => Some(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The projector: follows INBOX_EVENTS and keeps the read model `inbox.*` in Postgres.
 //!
-//! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`], [`parked`], [`trace`].
+//! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`], [`parked`]; then what operators ask for: [`trace`],
+//! [`rebuild`], [`verify`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -10,8 +11,10 @@ pub mod fold;
 pub mod follow;
 pub mod parked;
 pub mod read;
+pub mod rebuild;
 pub mod store;
 pub mod trace;
+pub mod verify;
 
 use runtime::broker::{Broker, Needs};
 use runtime::health::{self, Health};
@@ -59,10 +62,17 @@ pub async fn project(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     health.set("inbox_migrations", Err("schema `inbox` is not migrated yet".to_owned()));
-    let Some(schema) = store::prepare(&pool, &shutdown).await? else { return Ok(()) };
-    health.set("inbox_migrations", Ok(()));
-    let store = Store::new(pool, &schema, owner());
-    Projector::new(broker, store, health).run(shutdown).await;
+    let owner = owner();
+    // Once more whenever a rebuild was swapped in: each time the schema that serves then.
+    while let Some(schema) = store::prepare(&pool, &shutdown).await? {
+        health.set("inbox_migrations", Ok(()));
+        let store = Store::new(pool.clone(), &schema, owner.clone());
+        Projector::new(broker.clone(), store, health.clone()).run(shutdown.clone()).await;
+        if shutdown.is_cancelled() {
+            break;
+        }
+        tracing::info!("Another schema than `{schema}` serves now; going on with that one");
+    }
     Ok(())
 }
 

@@ -16,7 +16,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
 
 use self::rows::{Folded, Rows, conversation, fold_all};
-pub use self::schema::{FIRST_SCHEMA, prepare, views_over};
+pub use self::schema::{FIRST_SCHEMA, prepare, serving, views_over};
+pub(crate) use self::schema::{migrate, show};
 use self::sql::{Sql, drop_rows};
 use crate::fold::conversation::Identity;
 use crate::fold::{Arrival, Changes, Class, Held, Known, Piece, Said, Slot, Version, absorb};
@@ -35,6 +36,9 @@ pub enum StoreError {
     /// Somebody else writes, or moved the position: read it again.
     #[error("another projector holds the lease or moved the position")]
     Fenced,
+    /// The public views show another schema by now: write that one.
+    #[error("another schema serves by now")]
+    Moved,
     /// Of the database: see [`fault`].
     #[error("the read model could not be written: {0}")]
     Database(#[from] sqlx::Error),
@@ -96,9 +100,19 @@ pub struct ParkedRow {
     pub parked_at: Timestamp,
 }
 
+/// What a read model is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// Readers see it: it must be the serving one, and they are told how far it is.
+    Serving,
+    /// Nobody reads it yet, and it can be made again: no notice, and no waiting for the disk.
+    Aside,
+}
+
 /// The read model in one schema.
 #[derive(Clone)]
 pub struct Store {
+    purpose: Purpose,
     pool: PgPool,
     schema: String,
     sql: Arc<Sql>,
@@ -109,12 +123,31 @@ impl Store {
     /// The read model in `schema`, written as `owner` (unique per process).
     pub fn new(pool: PgPool, schema: &str, owner: String) -> Self {
         let leases = Leases::new(pool.clone(), schema, owner, LEASE_TTL);
-        Self { pool, schema: schema.to_owned(), sql: Arc::new(Sql::new(schema)), leases }
+        let (schema, sql) = (schema.to_owned(), Arc::new(Sql::new(schema)));
+        Self { purpose: Purpose::Serving, pool, schema, sql, leases }
+    }
+
+    /// A read model beside the serving one, which no reader sees.
+    pub(crate) fn aside(pool: PgPool, schema: &str, owner: String) -> Self {
+        Self { purpose: Purpose::Aside, ..Self::new(pool, schema, owner) }
+    }
+
+    /// The schema it writes.
+    pub fn schema(&self) -> &str {
+        &self.schema
     }
 
     /// The leases of this read model.
     pub const fn leases(&self) -> &Leases {
         &self.leases
+    }
+
+    /// The schema that the public views show now.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn serving(&self) -> sqlx::Result<String> {
+        serving(&self.pool).await
     }
 
     /// How many events are set aside.
@@ -175,10 +208,22 @@ impl Store {
         let mut tx = self.pool.begin().await?;
         // Two holders of the lease write one after the other, and the second one sees that it is late. A lock on the lease's row would
         // hold up its renewal, and before the first batch there is no position to lock.
-        sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
-            .bind(format!("{}/{}", self.schema, lease.name))
-            .execute(&mut *tx)
-            .await?;
+        lock(&mut tx, &self.schema, &lease.name).await?;
+        match self.purpose {
+            // A swap holds the same lock until it has committed: nothing is written to a model that serves no more.
+            Purpose::Serving => {
+                let serving: Option<String> =
+                    sqlx::query_scalar("select schema from inbox.serving")
+                        .fetch_optional(&mut *tx)
+                        .await?;
+                if serving.is_some_and(|serving| serving != self.schema) {
+                    return Err(StoreError::Moved);
+                }
+            }
+            Purpose::Aside => {
+                sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
+            }
+        }
         let seq: Option<i64> = sqlx::query_scalar(self.text(&self.sql.stored_position))
             .bind(&lease.name)
             .fetch_optional(&mut *tx)
@@ -216,6 +261,10 @@ impl Store {
         }
         if !self.leases.move_position(&mut tx, lease, subjects::INBOX_EVENTS, from.seq, to).await? {
             return Err(StoreError::Fenced);
+        }
+        if self.purpose == Purpose::Aside {
+            tx.commit().await?;
+            return Ok(applied);
         }
         sqlx::query("select pg_notify($1, $2)")
             .bind(NOTIFY)
@@ -551,6 +600,15 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+/// Whoever holds this writes the read model of `schema`, until the end of the transaction.
+pub(crate) async fn lock(tx: &mut PgConnection, schema: &str, name: &str) -> sqlx::Result<()> {
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
+        .bind(format!("{schema}/{name}"))
+        .execute(tx)
+        .await
+        .map(|_| ())
 }
 
 struct MovedReceipts {

@@ -132,12 +132,12 @@ pub async fn wait(pool: &PgPool, shutdown: &CancellationToken) -> bool {
 /// When a migration itself is wrong, or the database has been migrated by a changed file.
 pub async fn migrate(
     pool: &PgPool,
-    schema: &'static str,
+    schema: &str,
     mut migrator: Migrator,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
     migrator.dangerous_set_table_name(format!("{schema}._sqlx_migrations"));
-    migrator.create_schema(schema);
+    migrator.create_schema(schema.to_owned());
     // A newer release may have migrated further already: this one goes on with the tables it knows.
     migrator.set_ignore_missing(true);
     loop {

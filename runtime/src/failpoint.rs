@@ -87,6 +87,9 @@ pub const POINTS: &[Point] = &[
     // And read.
     point("projector.before_commit", "projector"),
     point("projector.after_commit", "projector"),
+    // An operator's verb lets a rebuilt read model serve.
+    point("rebuild.before_swap_commit", "operator"),
+    point("rebuild.after_swap_commit", "operator"),
 ];
 
 /// A place where a process may be made to die.
@@ -233,7 +236,10 @@ mod tests {
     fn names_are_unique_and_of_a_role() {
         for (n, point) in POINTS.iter().enumerate() {
             assert_eq!(index(point.name), n, "`{}` is there twice", point.name);
-            assert!(["ingest", "worker", "projector", "api"].contains(&point.role), "{point:?}");
+            assert!(
+                ["ingest", "worker", "projector", "api", "operator"].contains(&point.role),
+                "{point:?}"
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! Any order, duplication or replay of the same set of events ends in the same rows: in Postgres, through the real projector.
 
-mod history;
+pub(crate) mod history;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -16,6 +16,7 @@ mod order;
 mod overload;
 mod poison;
 mod redrive;
+mod rebuild;
 mod sending;
 mod streams;
 mod tidy;

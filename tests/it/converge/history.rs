@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const BEGIN: i64 = 1_795_000_000_000;
 
 /// Everything that happened, in no order that matters.
-pub(super) fn generate(seed: u64, conversations: usize) -> Vec<Event> {
+pub(crate) fn generate(seed: u64, conversations: usize) -> Vec<Event> {
     let mut events = Vec::new();
     for n in 0..conversations {
         let mut teller = Teller::new(seed.wrapping_mul(1_000_003).wrapping_add(n as u64), n);
@@ -20,7 +20,7 @@ pub(super) fn generate(seed: u64, conversations: usize) -> Vec<Event> {
 }
 
 /// Puts events in another order.
-pub(super) fn shuffled(events: &[Event], seed: u64) -> Vec<Event> {
+pub(crate) fn shuffled(events: &[Event], seed: u64) -> Vec<Event> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut events = events.to_vec();
     for last in (1..events.len()).rev() {
@@ -30,7 +30,7 @@ pub(super) fn shuffled(events: &[Event], seed: u64) -> Vec<Event> {
 }
 
 /// A long conversation: `kind` of message number `n` of one person.
-pub(super) fn long(who: usize, kind: Kind, n: usize, revision: u32) -> Event {
+pub(crate) fn long(who: usize, kind: Kind, n: usize, revision: u32) -> Event {
     let mut teller = Teller::new(0, who);
     let mid = format!("long.{who}.{n}");
     let time = Timestamp::from_millis(BEGIN + i64::try_from(n).unwrap() * 1000);

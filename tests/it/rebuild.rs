@@ -1,0 +1,417 @@
+//! A read model made again while everything goes on: nobody notices, a death in the middle costs nothing, and what is wrong is found.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+use schemas::{AccountId, Channel, ContactId, ConversationId, Event, Kind};
+use serde_json::Value;
+use tests::body::{IG, instagram, now, text};
+use tests::lab::hookline_binary;
+use tests::traffic::{share, soak};
+use tests::{Lab, LabOptions, eventually};
+
+use crate::converge::history;
+
+const EVENTS: usize = 1_000_000;
+const KILLS: usize = 20;
+const LIVE_PER_SECOND: u64 = 50;
+const PEOPLE: usize = 20;
+
+async fn lab() -> Lab {
+    let mut lab = Lab::start_with(LabOptions { durable: Some(false) }).await;
+    lab.set("NATS_REQUIRE_SYNC", "false");
+    lab.run_all().await;
+    lab
+}
+
+/// Publishes without ids, as fast as it goes.
+async fn tell(lab: &Lab, events: impl Iterator<Item = Event>) {
+    let client = lab.jetstream().await.client().clone();
+    for (n, event) in events.enumerate() {
+        let body = serde_json::to_vec(&event).unwrap();
+        client.publish(event.nats_subject(), body.into()).await.unwrap();
+        if n % 2000 == 1999 {
+            client.flush().await.unwrap();
+        }
+    }
+    client.flush().await.unwrap();
+}
+
+async fn projected(lab: &Lab) -> u64 {
+    eventually("everything is projected", Duration::from_secs(1200), async || {
+        let head = lab.last_sequence("INBOX_EVENTS").await;
+        let at: Option<i64> = sqlx::query_scalar("select max(seq) from inbox.position")
+            .fetch_one(lab.pool())
+            .await
+            .map_err(|error| error.to_string())?;
+        let at = u64::try_from(at.unwrap_or(0)).unwrap();
+        tests::client::holds(at >= head, || format!("{at} of {head}")).map(|()| head)
+    })
+    .await
+}
+
+/// The worker knows where every fact is; what was published past it is entered here.
+async fn enter(lab: &Lab, count: usize) {
+    for message in lab.messages("INBOX_EVENTS").await.iter().take(count) {
+        let seq = i64::try_from(message.info().unwrap().stream_sequence).unwrap();
+        let event: Event = serde_json::from_slice(&message.payload).unwrap();
+        sqlx::query(
+            "insert into worker.facts (event_id, revision, kind, channel, account_id, digest, rank, time, time_approximate, event_seq)
+             values ($1, $2, $3, $4, $5, '', 0, now(), false, $6) on conflict do nothing",
+        )
+        .bind(event.id.as_str())
+        .bind(i32::try_from(event.revision()).unwrap())
+        .bind(event.kind().as_str())
+        .bind(event.data.channel.as_str())
+        .bind(event.data.account_id.as_str())
+        .bind(seq)
+        .execute(lab.pool())
+        .await
+        .unwrap();
+    }
+}
+
+async fn serving(lab: &Lab) -> String {
+    sqlx::query_scalar("select schema from inbox.serving").fetch_one(lab.pool()).await.unwrap()
+}
+
+/// A verb that must end with this code; its JSON.
+async fn verb(lab: &Lab, arguments: &[&str], expected: i32) -> Value {
+    let mut all = arguments.to_vec();
+    all.extend_from_slice(&["--output", "json"]);
+    let began = Instant::now();
+    let (code, out, err) = lab.hookline(&all).await;
+    eprintln!("{arguments:?}: {code} after {:?}", began.elapsed());
+    assert_eq!(code, expected, "{arguments:?}: {out}{err}");
+    serde_json::from_str(&out).unwrap_or(Value::String(err))
+}
+
+/// Starts a verb and kills it after a while; `false`: it was faster.
+async fn killed(lab: &Lab, arguments: &[&str], after: Duration) -> bool {
+    let mut child = tokio::process::Command::new(hookline_binary())
+        .args(arguments)
+        .current_dir(lab.folder())
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .envs(&lab.settings)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    match tokio::time::timeout(after, child.wait()).await {
+        Ok(status) => {
+            assert!(status.unwrap().success());
+            false
+        }
+        Err(_) => {
+            child.kill().await.unwrap();
+            true
+        }
+    }
+}
+
+fn person(n: usize) -> String {
+    format!("52000000009{n:05}")
+}
+
+fn conversations() -> Vec<String> {
+    (0..PEOPLE)
+        .map(|n| {
+            let (account, contact) = (AccountId::new(IG), ContactId::new(person(n)));
+            ConversationId::of(Channel::Instagram, &account, &contact).into_string()
+        })
+        .collect()
+}
+
+/// What looks on while the model is rebuilt.
+#[derive(Default)]
+struct Watch {
+    over: AtomicBool,
+    delivered: AtomicUsize,
+    looks: AtomicUsize,
+}
+
+impl Watch {
+    fn goes_on(&self) -> bool {
+        !self.over.load(Ordering::Relaxed)
+    }
+
+    /// People write.
+    async fn write(self: Arc<Self>, meta: tests::Meta) {
+        let mut tick = tokio::time::interval(Duration::from_millis(1000 / LIVE_PER_SECOND));
+        let mut sending = tokio::task::JoinSet::new();
+        while self.goes_on() {
+            tick.tick().await;
+            let n = self.delivered.fetch_add(1, Ordering::Relaxed);
+            let mid = format!("mid.live.{n}");
+            let body = instagram(text(IG, &person(n % PEOPLE), &mid, now(), "live"));
+            let meta = meta.clone();
+            sending.spawn(async move { meta.deliver("/webhooks/instagram", &body).await });
+        }
+        sending.join_all().await;
+    }
+
+    /// A reader of the API: the total never drops, nothing fails.
+    async fn ask(self: Arc<Self>, api: tests::Api) {
+        let mut total = 0;
+        let mut tick = tokio::time::interval(Duration::from_millis(40));
+        while self.goes_on() {
+            tick.tick().await;
+            let (status, page) = api.get("/v1/conversations?limit=5").await;
+            assert_eq!(status, 200, "{page}");
+            let now = page["total"].as_u64().unwrap();
+            assert!(now >= total, "the total fell from {total} to {now}");
+            total = now;
+            self.looks.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A reader of the views: no conversation ever has fewer messages.
+    async fn read(self: Arc<Self>, pool: sqlx::PgPool) {
+        let ids = conversations();
+        let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+        let mut tick = tokio::time::interval(Duration::from_millis(40));
+        while self.goes_on() {
+            tick.tick().await;
+            let rows: Vec<(String, i64)> = sqlx::query_as(
+                "select c.id, (select count(*) from inbox.messages m where m.conversation_id = c.id)
+                   from inbox.conversations c where c.id = any($1)",
+            )
+            .bind(&ids)
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+            assert!(rows.len() >= counts.len(), "a conversation went: {rows:?}");
+            for (id, count) in rows {
+                let before = counts.insert(id.clone(), count).unwrap_or(0);
+                assert!(count >= before, "{id} fell from {before} to {count}");
+            }
+            self.looks.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How long events wait for their rows.
+    async fn lag(
+        self: Arc<Self>,
+        js: async_nats::jetstream::Context,
+        pool: sqlx::PgPool,
+    ) -> Vec<Duration> {
+        let (mut waiting, mut waited) = (VecDeque::new(), Vec::new());
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        while self.goes_on() {
+            tick.tick().await;
+            let stream = js.get_stream("INBOX_EVENTS").await.unwrap();
+            waiting.push_back((stream.cached_info().state.last_sequence, Instant::now()));
+            let at: i64 = sqlx::query_scalar("select seq from inbox.position")
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+            let at = u64::try_from(at).unwrap();
+            while waiting.front().is_some_and(|(head, _)| *head <= at) {
+                let (_, since): (u64, Instant) = waiting.pop_front().unwrap();
+                waited.push(since.elapsed());
+            }
+        }
+        waited.extend(waiting.into_iter().map(|(_, since)| since.elapsed()));
+        waited.sort();
+        waited
+    }
+
+    /// A client of `/v1/live` that is never cut off; the positions it saw.
+    async fn listen(self: Arc<Self>, api: tests::Api) -> Vec<u64> {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = http.get(format!("{}/v1/live", api.url)).bearer_auth(&api.token);
+        let mut answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let mut text = String::new();
+        while self.goes_on() {
+            match tokio::time::timeout(Duration::from_millis(200), answer.chunk()).await {
+                Ok(chunk) => {
+                    let chunk = chunk.unwrap().expect("the connection lasts");
+                    text.push_str(&String::from_utf8_lossy(&chunk));
+                }
+                Err(_) => continue,
+            }
+        }
+        // What is not complete at the end does not count.
+        let whole = text.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
+        whole.lines().filter_map(|line| line.strip_prefix("id:")?.trim().parse().ok()).collect()
+    }
+}
+
+async fn unnoticed(of: f64) {
+    let (events, kills) = (share(EVENTS, of), share(KILLS, of.max(0.1)));
+    let lab = lab().await;
+    lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
+    let began = Instant::now();
+    let rich = history::generate(7, 20);
+    let told = rich.len();
+    let plain = (0..events.saturating_sub(rich.len()))
+        .map(|n| history::long(100 + n % 997, Kind::MessageReceived, n, 0));
+    tell(&lab, rich.into_iter().chain(plain)).await;
+    let head = projected(&lab).await;
+    enter(&lab, told).await;
+    eprintln!("{head} events are projected after {:?}", began.elapsed());
+
+    let watch = Arc::new(Watch::default());
+    let writes = tokio::spawn(watch.clone().write(lab.meta()));
+    let asks = tokio::spawn(watch.clone().ask(lab.api()));
+    let reads = tokio::spawn(watch.clone().read(lab.pool().clone()));
+    let lag = tokio::spawn(watch.clone().lag(lab.jetstream().await, lab.pool().clone()));
+    let listens = tokio::spawn(watch.clone().listen(lab.api()));
+
+    let began = Instant::now();
+    let mut died = 0;
+    for _ in 0..kills {
+        let after = Duration::from_millis(rand::rng().random_range(300..3000));
+        died += usize::from(killed(&lab, &["rebuild"], after).await);
+    }
+    let swapped = verb(&lab, &["rebuild", "--swap", "--reason", "a test"], 0).await;
+    eprintln!("rebuilt and swapped after {:?}, {died} deaths", began.elapsed());
+    assert_eq!(swapped["swapped"], true);
+    assert_eq!(swapped["differing"], 0, "{swapped}");
+    assert_eq!(serving(&lab).await, "inbox_v2");
+    assert_eq!(verb(&lab, &["verify"], 0).await["schema"], "inbox_v2");
+    let reverted = verb(&lab, &["rebuild", "revert"], 0).await;
+    assert_eq!(reverted["differing"], 0, "{reverted}");
+    assert_eq!(serving(&lab).await, "inbox_v1");
+    assert_eq!(verb(&lab, &["verify", "--sample", "20"], 0).await["differing"], 0);
+
+    watch.over.store(true, Ordering::Relaxed);
+    writes.await.unwrap();
+    asks.await.unwrap();
+    reads.await.unwrap();
+    let (waited, seen) = (lag.await.unwrap(), listens.await.unwrap());
+    let p99 = waited[waited.len() * 99 / 100];
+    let (delivered, looks) =
+        (watch.delivered.load(Ordering::Relaxed), watch.looks.load(Ordering::Relaxed));
+    eprintln!(
+        "{delivered} webhooks, {looks} looks; live lag p50 {:?}, p99 {p99:?}, at most {:?}; {} events by SSE",
+        waited[waited.len() / 2],
+        waited.last().unwrap(),
+        seen.len()
+    );
+    assert!(seen.len() > 10 && seen.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seen:?}");
+    assert!(p99 < Duration::from_secs(2), "{p99:?}");
+    lab.settled().await;
+    let rows: i64 = sqlx::query_scalar(
+        "select count(*) from inbox.messages where message_id like 'mid.live.%'",
+    )
+    .fetch_one(lab.pool())
+    .await
+    .unwrap();
+    assert_eq!(usize::try_from(rows).unwrap(), delivered);
+    assert_eq!(verb(&lab, &["verify"], 0).await["differing"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_goes_unnoticed() {
+    unnoticed(1.0 / 250.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make soak"]
+async fn soak_rebuild() {
+    unnoticed(soak()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_found_and_healed_and_loss_is_refused() {
+    let lab = lab().await;
+    tell(&lab, history::shuffled(&history::generate(11, 12), 3).into_iter()).await;
+    projected(&lab).await;
+    enter(&lab, usize::MAX).await;
+    assert_eq!(verb(&lab, &["verify"], 0).await["differing"], 0);
+    assert_eq!(verb(&lab, &["verify", "--sample", "12"], 0).await["differing"], 0);
+    verb(&lab, &["rebuild", "revert"], 3).await;
+
+    let wrong: String = sqlx::query_scalar(
+        "update inbox_v1.messages set text = 'secret words' where id = (
+           select id from inbox_v1.messages where not hidden and deleted_at is null and conversation_id is not null limit 1) returning id",
+    )
+    .fetch_one(lab.pool())
+    .await
+    .unwrap();
+    for arguments in [&["verify"][..], &["verify", "--sample", "1000"]] {
+        let found = verb(&lab, arguments, 1).await;
+        assert_eq!(found["differing"], 1, "{found}");
+        let row = &found["rows"][0];
+        assert_eq!((&row["id"], &row["how"]), (&Value::from(&*wrong), &Value::from("changed")));
+        assert_eq!(row["columns"], serde_json::json!(["text"]));
+        assert!(row["events"][0]["event_id"].is_string(), "{row}");
+        assert!(!found.to_string().contains("secret"), "{found}");
+    }
+    verb(&lab, &["rebuild", "--dry-run"], 0).await;
+    assert_eq!(serving(&lab).await, "inbox_v1");
+
+    // The process dies right before and right after the moment.
+    for (place, serves) in
+        [("rebuild.before_swap_commit", "inbox_v1"), ("rebuild.after_swap_commit", "inbox_v2")]
+    {
+        let failpoint = format!("{place}=kill");
+        let variables = [(runtime::failpoint::ENV, failpoint.as_str())];
+        let (code, out, err) = lab.hookline_with(&["rebuild", "--swap"], &variables).await;
+        assert_eq!(code, -1, "it dies: {out}{err}");
+        assert_eq!(serving(&lab).await, serves);
+    }
+    assert_eq!(verb(&lab, &["verify"], 0).await["differing"], 0);
+
+    // Nothing of what comes is lost on the way to the other model, and what is parked is told once.
+    tell(&lab, history::generate(12, 3).into_iter()).await;
+    projected(&lab).await;
+    assert_eq!(verb(&lab, &["verify"], 0).await["differing"], 0);
+
+    // A row whose events the log has no more.
+    sqlx::query("insert into inbox_v2.receipts (id, conversation_id, kind, watermark, at) values ('rcp_old', 'cnv_old', 'read', now(), now())")
+        .execute(lab.pool())
+        .await
+        .unwrap();
+    let refused = verb(&lab, &["rebuild", "--swap"], 3).await;
+    assert!(refused.as_str().unwrap().contains("--accept-loss"), "{refused}");
+    assert_eq!(serving(&lab).await, "inbox_v2");
+    let lossy = verb(&lab, &["rebuild", "--swap", "--accept-loss"], 0).await;
+    assert!(lossy["lost"].as_i64().unwrap() > 0, "{lossy}");
+    assert_eq!(serving(&lab).await, "inbox_v3");
+    verb(&lab, &["rebuild", "revert", "--reason", "too much is missing"], 0).await;
+    assert_eq!(serving(&lab).await, "inbox_v2");
+    let left: Vec<String> = sqlx::query_scalar(
+        "select nspname::text from pg_namespace where nspname like 'inbox\\_%' order by 1",
+    )
+    .fetch_all(lab.pool())
+    .await
+    .unwrap();
+    assert_eq!(left, ["inbox_v2", "inbox_v3"], "serving, and kept");
+    let acts: i64 =
+        sqlx::query_scalar("select count(*) from ops.audit where verb = 'rebuild swap'")
+            .fetch_one(lab.pool())
+            .await
+            .unwrap();
+    assert_eq!(acts, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_away_or_wrong_has_its_exit_code() {
+    let lab = Lab::start().await;
+    let nowhere = [("NATS_URL", "nats://127.0.0.1:1")];
+    let no_rows = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")];
+    for arguments in [&["rebuild"][..], &["rebuild", "revert"], &["verify"]] {
+        for variables in [&nowhere, &no_rows] {
+            let (code, out, err) = lab.hookline_with(arguments, variables).await;
+            assert_eq!(code, 4, "{arguments:?} {variables:?}: {out}{err}");
+            assert!(err.contains(variables[0].0), "{err}");
+        }
+    }
+    for arguments in [
+        &["rebuild", "--projection", "outbox"][..],
+        &["rebuild", "revert", "--swap"],
+        &["verify", "--sample", "0"],
+        &["verify", "--seed", "1"],
+    ] {
+        assert_eq!(lab.hookline(arguments).await.0, 2, "{arguments:?}");
+    }
+}
