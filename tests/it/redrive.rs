@@ -88,9 +88,9 @@ async fn killed(points: usize, lanes: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "long: parking one lane after the other takes some 20 s each"]
+#[ignore = "the worker overflows its stack while it narrows a batch with many poisoned lanes (inbound/shard.rs, take_or_park; debug build)"]
 async fn a_redrive_that_is_killed_loses_nothing() {
-    killed(2, 4).await;
+    killed(2, 15).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
