@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use runtime::config::Settings;
 
 use crate::exit::{Exit, Failure, Output};
-use crate::{accounts, doctor, redrive, replies, send, status, up};
+use crate::{accounts, doctor, redrive, replay, replies, send, status, up};
 
 /// Event-sourced ingestion of Meta webhooks: Instagram Direct, Messenger, comments.
 #[derive(Debug, Parser)]
@@ -56,6 +56,9 @@ enum Verb {
     /// The outbound kill switch
     #[command(subcommand)]
     Send(send::Verb),
+    /// Raw webhooks through today's normaliser again: a plan first, then only the difference; cannot send
+    #[command(after_help = replay::HELP)]
+    Replay(Box<replay::Arguments>),
     /// Parked work: list, show, try again, give up
     #[command(subcommand)]
     Redrive(redrive::Verb),
@@ -108,6 +111,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         Verb::Replies(verb) => replies::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Send(verb) => send::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
+        Verb::Replay(words) => {
+            replay::run(*words, &located(load(true)?, &["NATS_URL", "DATABASE_URL"])?).await
+        }
         Verb::Redrive(verb) => redrive::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Doctor(printed) => {
             doctor::run(&located(load(true)?, &["NATS_URL", "DATABASE_URL"])?, printed.output).await

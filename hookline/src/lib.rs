@@ -11,6 +11,7 @@ pub mod private;
 pub mod progress;
 pub mod reach;
 pub mod redrive;
+pub mod replay;
 pub mod replies;
 pub mod send;
 pub mod status;

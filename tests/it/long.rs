@@ -13,6 +13,7 @@ mod kinds;
 mod operate;
 mod order;
 mod overload;
+mod replay;
 mod sending;
 mod tidy;
 mod traces;

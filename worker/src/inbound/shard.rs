@@ -196,7 +196,8 @@ impl<'a> Shard<'a> {
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
         let pool = self.inbound.facts.pool();
-        let (drafts, hints) = effect::hold_edits(pool, sorted.drafts, sorted.hints).await?;
+        let (drafts, hints) =
+            effect::hold_edits(pool, sorted.drafts, sorted.hints, &HashSet::new()).await?;
         let to = Position { seq: last.sequence, created };
         let published = loop {
             runtime::failpoint!("inbound.before_publish");
@@ -349,7 +350,7 @@ pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normali
     runtime::telemetry::continue_trace(&span, meta.traceparent.as_deref());
     let _entered = span.enter();
     match catch_unwind(AssertUnwindSafe(|| normalize(&raw.payload, &meta, accounts))) {
-        Ok(normalized) => (normalized, false),
+        Ok(normalized) => (super::mutate::changed(normalized), false),
         Err(_) => {
             tracing::error!(
                 raw.seq = raw.sequence,
@@ -362,7 +363,7 @@ pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normali
 }
 
 /// Cuts a batch so that no transaction grows without bound.
-fn slices(batch: &[Received]) -> Vec<&[Received]> {
+pub(super) fn slices(batch: &[Received]) -> Vec<&[Received]> {
     let mut slices = Vec::new();
     let (mut from, mut bytes) = (0, 0);
     for (n, raw) in batch.iter().enumerate() {
