@@ -9,7 +9,7 @@ use runtime::retry::Backoff;
 use serde::{Deserialize, Serialize};
 
 use super::outlet::Outlet;
-use super::plan::{Planned, add_counts, count_rest};
+use super::plan::{Planned, add_counts, count_rest, hash};
 use super::source::Source;
 use super::tally::{Tally, Verdict};
 use super::{BATCH_MAX, Bounds, Reading, Replay, Target, live_lag, rows};
@@ -73,6 +73,7 @@ struct Work<'a> {
     rate: Option<f64>,
     beaten: Option<Instant>,
     lag_read: Option<Instant>,
+    sent_again: std::collections::HashSet<u64>,
     directory: Arc<Directory>,
 }
 
@@ -108,6 +109,7 @@ impl Replay {
             rate: claim.job.rate,
             beaten: None,
             lag_read: None,
+            sent_again: std::collections::HashSet::new(),
         };
         let ended = work.run(planned, &mut at).await?;
         Ok((ended, work.progress.done))
@@ -345,12 +347,21 @@ impl Work<'_> {
     }
 
     async fn again(&mut self, drafts: &[Draft]) -> anyhow::Result<u64> {
+        // Once per job: a batch in which the broker knows one id is sent message by message.
         let mut seen = std::collections::HashSet::new();
-        let drafts: Vec<Draft> =
-            drafts.iter().filter(|draft| seen.insert(draft.event.id.clone())).cloned().collect();
+        let drafts: Vec<Draft> = drafts
+            .iter()
+            .filter(|draft| {
+                let hash = hash(&draft.event.id);
+                !self.sent_again.contains(&hash) && seen.insert(hash)
+            })
+            .cloned()
+            .collect();
         let ids: Vec<&str> = drafts.iter().map(|draft| draft.event.id.as_str()).collect();
         let stored = rows::stored(self.replay.facts.pool(), &ids).await?;
-        self.outlet.again(&drafts, &stored).await
+        let count = self.outlet.again(&drafts, &stored).await?;
+        self.sent_again.extend(seen);
+        Ok(count)
     }
 
     async fn save(&mut self, progress: Progress) -> anyhow::Result<bool> {

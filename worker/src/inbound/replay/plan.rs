@@ -161,7 +161,7 @@ pub(super) fn count_rest(tally: &mut Tally, known: &[Draft], refused: &[Draft]) 
 }
 
 /// Two ids may share a hash once in an age; then a fact stays that could have been withdrawn.
-fn hash(value: &(impl Hash + ?Sized)) -> u64 {
+pub(super) fn hash(value: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
