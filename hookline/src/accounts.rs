@@ -63,6 +63,16 @@ pub enum ChannelWord {
     Messenger,
 }
 
+impl ChannelWord {
+    /// The channel.
+    pub const fn channel(self) -> Channel {
+        match self {
+            Self::Instagram => Channel::Instagram,
+            Self::Messenger => Channel::Messenger,
+        }
+    }
+}
+
 /// How an account is connected.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum LoginWord {
@@ -160,10 +170,7 @@ async fn add(add: Add, accounts: &AccountStore) -> anyhow::Result<Exit> {
             ))
         })?;
     let new = NewAccount {
-        channel: match add.channel {
-            ChannelWord::Instagram => Channel::Instagram,
-            ChannelWord::Messenger => Channel::Messenger,
-        },
+        channel: add.channel.channel(),
         login: match add.login {
             LoginWord::Instagram => Login::Instagram,
             LoginWord::Facebook => Login::Facebook,

@@ -7,8 +7,8 @@ use runtime::config::Settings;
 
 use crate::exit::{Exit, Failure, Output};
 use crate::{
-    accounts, doctor, jobs, manual, rebuild, redrive, replies, send, status, streams, trace, up,
-    verify,
+    accounts, doctor, jobs, manual, rebuild, redrive, replay, replies, send, status, streams,
+    trace, up, verify,
 };
 
 /// Event-sourced ingestion of Meta webhooks: Instagram Direct, Messenger, comments.
@@ -70,6 +70,9 @@ enum Verb {
     /// The outbound kill switch
     #[command(subcommand, after_help = "Example:\n  hookline send freeze")]
     Send(send::Verb),
+    /// Raw webhooks through today's normaliser again: a plan first, then only the difference; cannot send
+    #[command(after_help = replay::HELP)]
+    Replay(Box<replay::Arguments>),
     /// Parked work: list, show, try again, give up
     #[command(subcommand, after_help = "Example:\n  hookline redrive list")]
     Redrive(redrive::Verb),
@@ -170,6 +173,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Man { dir } => manual::pages(dir.as_deref()),
         Verb::Replies(verb) => replies::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Send(verb) => send::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
+        Verb::Replay(words) => {
+            replay::run(*words, &located(load(true)?, &["NATS_URL", "DATABASE_URL"])?).await
+        }
         Verb::Redrive(verb) => redrive::run(verb, &located(load(true)?, &["DATABASE_URL"])?).await,
         Verb::Rebuild(words) => {
             rebuild::run(words, &located(load(true)?, &["NATS_URL", "DATABASE_URL"])?).await

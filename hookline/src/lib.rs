@@ -15,6 +15,7 @@ pub mod progress;
 pub mod reach;
 pub mod rebuild;
 pub mod redrive;
+pub mod replay;
 pub mod replies;
 pub mod send;
 pub mod status;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `kill@N` dies at the N-th time the place is reached (the first unless said), `stop@N` freezes there (SIGSTOP) until somebody sends
-//! SIGCONT. The variable is not among those of the configuration: it is no feature, and no file can set it.
+//! SIGCONT. `change` changes the rule that a name stands for ([`changed`]). The variable is not among those of the configuration: it is no feature, and no file can set it.
 //!
 //! Why not the crate `fail-parallel`: with its failpoints compiled in, every place clones a registry, takes a lock and looks its name up
 //! in a map even where nothing is set; it knows no N-th time; and a name that nobody marks is no error there. Here a place that nothing
@@ -28,6 +28,8 @@ pub const POINTS: &[Point] = &[
     point("ingest.before_publish", "ingest"),
     point("ingest.after_publish", "ingest"),
     // It becomes events; echoes become evidence in the same transaction.
+    // Not a place but a rule: with `=change` the normaliser of a process reads as another release might.
+    point("normalize.rule", "operator"),
     point("inbound.before_publish", "worker"),
     point("inbound.after_publish", "worker"),
     point("note.before", "worker"),
@@ -35,6 +37,10 @@ pub const POINTS: &[Point] = &[
     point("inbound.before_position", "worker"),
     point("inbound.before_commit", "worker"),
     point("inbound.after_commit", "worker"),
+    // It is replayed.
+    point("replay.before_publish", "operator"),
+    point("replay.before_commit", "operator"),
+    point("replay.after_commit", "operator"),
     // Facts of any origin.
     point("facts.before_publish", "worker"),
     point("facts.after_publish", "worker"),
@@ -119,6 +125,7 @@ macro_rules! failpoint {
 enum Act {
     Kill,
     Stop,
+    Change,
 }
 
 #[derive(Debug)]
@@ -144,7 +151,9 @@ pub fn arm_from_env() -> anyhow::Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
-    tracing::warn!("{ENV} is set, which is for tests only: this process will die at `{text}`");
+    tracing::warn!(
+        "{ENV} is set, which is for tests only: this process dies or changes its rules at `{text}`"
+    );
     if PLAN.set(plan).is_ok() {
         ARMED.store(true, Ordering::Release);
     }
@@ -155,8 +164,11 @@ fn parse(text: &str) -> Result<Vec<Armed>, String> {
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     parts
         .map(|part| {
-            let expected =
-                || format!("`{part}` is not `name=kill`, `name=kill@N` or `name=stop@N`");
+            let expected = || {
+                format!(
+                    "`{part}` is not `name=kill`, `name=kill@N`, `name=stop@N` or `name=change`"
+                )
+            };
             let (name, act) = part.split_once('=').ok_or_else(expected)?;
             let index = POINTS
                 .iter()
@@ -171,6 +183,7 @@ fn parse(text: &str) -> Result<Vec<Armed>, String> {
             let act = match act {
                 "kill" => Act::Kill,
                 "stop" => Act::Stop,
+                "change" => Act::Change,
                 _ => return Err(expected()),
             };
             Ok(Armed { index, act, at, reached: AtomicU64::new(0) })
@@ -212,6 +225,17 @@ const fn equal(one: &[u8], other: &[u8]) -> bool {
     true
 }
 
+/// Whether a rule is changed (`name=change`).
+#[must_use]
+pub fn changed(name: &str) -> bool {
+    armed()
+        && PLAN
+            .get()
+            .into_iter()
+            .flatten()
+            .any(|armed| armed.act == Act::Change && POINTS[armed.index].name == name)
+}
+
 /// A marked place was reached.
 #[doc(hidden)]
 #[cold]
@@ -221,6 +245,7 @@ pub fn reach(index: usize) {
             let signal = match armed.act {
                 Act::Kill => Signal::KILL,
                 Act::Stop => Signal::STOP,
+                Act::Change => continue,
             };
             // No thread of this process runs on past a SIGKILL; nothing is flushed, closed or said.
             let _ = kill_process(getpid(), signal);

@@ -221,6 +221,11 @@ impl Ops {
         Ok(Self { pool })
     }
 
+    /// The database of the jobs: a job ends in the transaction of its record.
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     /// The unfinished job of the same verb and arguments, or a new one. `true`: it was there.
     ///
     /// # Errors

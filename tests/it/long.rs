@@ -17,6 +17,7 @@ mod overload;
 mod poison;
 mod rebuild;
 mod redrive;
+mod replay;
 mod sending;
 mod streams;
 mod tidy;

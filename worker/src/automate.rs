@@ -28,8 +28,6 @@ use crate::accounts::directory::Directory;
 pub const NAME: &str = "automate";
 /// Only what people wrote.
 pub const FILTER: &str = "inbox.v1.event.*.*.*.message-received";
-/// The header of a replayed event (contract section 5).
-const REPLAY: &str = "Hookline-Replay";
 const BATCH: usize = 200;
 const ACK_WAIT: Duration = Duration::from_secs(5);
 
@@ -154,7 +152,7 @@ impl Automate {
     ) -> anyhow::Result<Option<Outgoing>> {
         // Every event is ours and valid; one that a newer release wrote is not for this one to answer.
         let Ok(event) = serde_json::from_slice::<Event>(&message.payload) else { return Ok(None) };
-        let replayed = message.header(REPLAY).is_some();
+        let replayed = message.header(schemas::raw::header::REPLAY).is_some();
         let account = directory.find(event.data.channel, event.data.account_id.as_str());
         let text = match rules::first_look(&event, account, replayed, self.max_age, now) {
             Ok(text) => text,

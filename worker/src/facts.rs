@@ -36,6 +36,7 @@ pub struct FactStore {
     broker: runtime::broker::Broker,
     pool: PgPool,
     seal: Seal,
+    replay: Option<std::sync::Arc<str>>,
 }
 
 /// What is to be published.
@@ -124,7 +125,22 @@ impl From<PublishError> for FactError {
 impl FactStore {
     /// Publishes over `broker`, remembers in `pool`, seals secrets with `seal`.
     pub const fn new(broker: runtime::broker::Broker, pool: PgPool, seal: Seal) -> Self {
-        Self { broker, pool, seal }
+        Self { broker, pool, seal, replay: None }
+    }
+
+    /// The same for a replay: everything it publishes carries header `Hookline-Replay` with the job's id.
+    pub fn replaying(&self, job: &str) -> Self {
+        Self { replay: Some(job.into()), ..self.clone() }
+    }
+
+    /// The replay job it publishes for.
+    pub fn replay(&self) -> Option<&str> {
+        self.replay.as_deref()
+    }
+
+    /// Opens what was sealed beside the facts.
+    pub(crate) const fn seal(&self) -> &Seal {
+        &self.seal
     }
 
     /// The database of the facts.
@@ -142,6 +158,29 @@ impl FactStore {
         drafts: Vec<Draft>,
     ) -> Result<Plan, FactError> {
         self.plan_with(conn, drafts, Vec::new()).await
+    }
+
+    /// The same, where `before` was planned already but is not recorded. Nothing is written.
+    ///
+    /// # Errors
+    /// [`FactError::Database`].
+    pub async fn plan_after(
+        &self,
+        conn: &mut PgConnection,
+        drafts: Vec<Draft>,
+        before: &Known,
+    ) -> Result<Decision, FactError> {
+        let mut known = rows::known(conn, &drafts).await?;
+        for draft in &drafts {
+            if let Some(planned) = before.facts.get(&draft.event.id) {
+                known
+                    .facts
+                    .entry(draft.event.id.clone())
+                    .or_default()
+                    .extend(planned.iter().cloned());
+            }
+        }
+        Ok(decide::decide(drafts, known))
     }
 
     async fn plan_with(

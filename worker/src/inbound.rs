@@ -14,10 +14,12 @@ mod lanes;
 mod members;
 mod message;
 mod messaging;
+mod mutate;
 pub mod normalize;
 pub mod output;
 pub mod parked;
 mod release;
+pub mod replay;
 mod shard;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,8 @@ use super::testing::Scratch;
 use super::{NatsOptions, NatsServer};
 
 const USERS: &str = include_str!("../../../deploy/nats-users.conf");
-const ROLES: [&str; 6] = ["ingest", "worker", "projector", "api", "operator", "subscriber"];
+const ROLES: [&str; 7] =
+    ["ingest", "worker", "replay", "projector", "api", "operator", "subscriber"];
 const STREAMS: [(&str, &str); 4] = [
     ("META_RAW", "meta.v1.raw.>"),
     ("INBOX_EVENTS", "inbox.v1.event.>"),
@@ -110,6 +111,17 @@ async fn every_role_can_do_its_work_and_no_more() {
     assert!(reads(&worker, "INBOX_COMMANDS", None, "inbox.v1.command.>").await);
     let first = worker.get_stream("META_RAW").await.expect("stream").direct_get(1).await;
     assert_eq!(first.expect("by sequence").payload.as_ref(), b"{}");
+
+    let replay = context(&nats, "replay").await;
+    let raw = replay.get_stream("META_RAW").await.expect("replay sees the raw webhooks");
+    let next = raw.direct_get_next_for_subject("meta.v1.raw.>", Some(1)).await;
+    assert_eq!(next.expect("the next from a position").sequence, 1);
+    assert!(reads(&replay, "META_RAW", None, "meta.v1.raw.>").await);
+    let events = replay.get_stream("INBOX_EVENTS").await.expect("stream");
+    events.get_raw_message(1).await.expect("a stored event by sequence");
+    assert!(publishes(&replay, EVENT).await);
+    assert!(!publishes(&replay, COMMAND).await, "a replay can send nothing");
+    assert!(!publishes(&replay, RAW).await && !publishes(&replay, DEAD).await);
 
     let projector = context(&nats, "projector").await;
     assert!(projector.get_stream("INBOX_EVENTS").await.is_ok());

@@ -50,8 +50,14 @@ impl FactStore {
         let outgoing = decision
             .publish
             .iter()
-            .map(|planned| outgoing(&planned.draft.event))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|planned| {
+                let mut message = outgoing(&planned.draft.event)?;
+                if let Some(job) = self.replay() {
+                    message.headers.insert(raw::header::REPLAY, job);
+                }
+                Ok(message)
+            })
+            .collect::<Result<Vec<_>, serde_json::Error>>()?;
         failpoint!("facts.before_publish");
         let stored = self.broker.publish_all(outgoing, WAIT).await?;
         failpoint!("facts.after_publish");

@@ -1,5 +1,8 @@
 //! What follows from events besides publishing them: facts, the waiting room, wants, what the sending side knows. One transaction.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use sqlx::{PgConnection, PgPool};
 
 use schemas::Event;
@@ -7,7 +10,7 @@ use schemas::Event;
 use super::Inbound;
 use super::output::Senderless;
 use crate::enrich::wants::{self, Want};
-use crate::facts::{Draft, FactError, Published};
+use crate::facts::{Draft, FactError, FactStore, Published};
 use crate::reply::state;
 use crate::resolve::waiting::{self, MessageKey, Revealed};
 
@@ -21,10 +24,27 @@ pub(super) async fn record(
     published: &Published,
     hints: &[Senderless],
 ) -> Result<(), FactError> {
-    inbound.facts.record(tx, published).await?;
+    record_with(&inbound.facts, inbound.twin_grace, tx, published, hints).await
+}
+
+/// The same without the rest of a normaliser. In a replay only what it published itself has consequences: what was known has had them.
+///
+/// # Errors
+/// As [`record`].
+pub(super) async fn record_with(
+    facts: &FactStore,
+    twin_grace: Duration,
+    tx: &mut PgConnection,
+    published: &Published,
+    hints: &[Senderless],
+) -> Result<(), FactError> {
+    facts.record(tx, published).await?;
     let now = runtime::now();
-    let events = told(published);
-    waiting::admit(tx, hints, now, inbound.twin_grace).await?;
+    let events = match facts.replay() {
+        Some(_) => published.events().cloned().collect(),
+        None => told(published),
+    };
+    waiting::admit(tx, hints, now, twin_grace, facts.replay()).await?;
     let revealed: Vec<Revealed> = events.iter().filter_map(Revealed::by).collect();
     waiting::reveal(tx, &revealed).await?;
     let wanted: Vec<Want> = events.iter().filter_map(Want::of).collect();
@@ -34,7 +54,7 @@ pub(super) async fn record(
 }
 
 /// Puts real edits of messages that nobody knows among the hints: they wait the same way (contract section 5). An edit that was
-/// published already does not wait again.
+/// published already does not wait again. `told`: messages that are about to be known.
 ///
 /// # Errors
 /// Of the database.
@@ -42,12 +62,14 @@ pub(super) async fn hold_edits(
     pool: &PgPool,
     drafts: Vec<Draft>,
     mut hints: Vec<Senderless>,
+    told: &HashSet<MessageKey>,
 ) -> sqlx::Result<(Vec<Draft>, Vec<Senderless>)> {
     if drafts.iter().all(|draft| draft.editor.is_none()) {
         return Ok((drafts, hints));
     }
     let mut known = waiting::known_edits(pool, &drafts).await?;
     known.extend(drafts.iter().flat_map(message_keys));
+    known.extend(told.iter().cloned());
     let mut free = Vec::with_capacity(drafts.len());
     for draft in drafts {
         match Senderless::of_edit(&draft) {
@@ -67,7 +89,7 @@ pub(super) async fn hold_edits(
 }
 
 /// The messages a draft makes known.
-fn message_keys(draft: &Draft) -> impl Iterator<Item = MessageKey> {
+pub(super) fn message_keys(draft: &Draft) -> impl Iterator<Item = MessageKey> {
     let data = &draft.event.data;
     draft
         .messages
@@ -85,7 +107,8 @@ pub(super) async fn carry_out(
     hints: &[Senderless],
 ) -> Result<(), FactError> {
     let pool = inbound.facts.pool();
-    let (drafts, hints) = hold_edits(pool, drafts.to_vec(), hints.to_vec()).await?;
+    let (drafts, hints) =
+        hold_edits(pool, drafts.to_vec(), hints.to_vec(), &HashSet::new()).await?;
     loop {
         let published = inbound.facts.publish(&drafts).await?;
         let mut tx = pool.begin().await?;

@@ -239,7 +239,8 @@ impl Release {
     /// The effect and the end of the row, in one transaction.
     async fn carry_out(&self, row: &Parked, sorted: lanes::Sorted) -> Result<(), FactError> {
         let pool = self.inbound.facts.pool();
-        let (drafts, hints) = effect::hold_edits(pool, sorted.drafts, sorted.hints).await?;
+        let (drafts, hints) =
+            effect::hold_edits(pool, sorted.drafts, sorted.hints, &HashSet::new()).await?;
         let behind = Parking::behind(sorted.behind);
         loop {
             let published = self.inbound.facts.publish(&drafts).await?;

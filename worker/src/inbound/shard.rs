@@ -158,28 +158,42 @@ impl<'a> Shard<'a> {
         batch: &[Received],
         created: Option<Timestamp>,
     ) -> Result<Taken, FactError> {
+        // A list and no recursion: each level of polled futures would lie on the stack of the thread at once.
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let taken = match self.try_to_take(part, created).await? {
+                Ok(taken) => taken,
+                Err(cause) => match part {
+                    [] => Taken::Yes,
+                    [raw] => Box::pin(self.take_apart(raw, created, &cause)).await?,
+                    _ => {
+                        let (first, second) = part.split_at(part.len() / 2);
+                        parts.extend([second, first]);
+                        continue;
+                    }
+                },
+            };
+            if taken == Taken::Lost {
+                return Ok(Taken::Lost);
+            }
+        }
+        Ok(Taken::Yes)
+    }
+
+    /// The inner error will not go away by itself.
+    async fn try_to_take(
+        &mut self,
+        batch: &[Received],
+        created: Option<Timestamp>,
+    ) -> Result<Result<Taken, Cause>, FactError> {
         let mut patience = self.patience;
-        let taken = AssertUnwindSafe(self.take(batch, created)).catch_unwind();
+        let taken = AssertUnwindSafe(Box::pin(self.take(batch, created))).catch_unwind();
         let taken = patience.within(async { Ok::<_, FactError>(taken.await) }).await;
         self.patience = patience;
-        let cause = match taken? {
-            Ok(Ok(taken)) => return Ok(taken),
-            Ok(Err(error)) => match parked::cause(&error) {
-                None => return Err(error),
-                Some(cause) => cause,
-            },
-            Err(_) => parked::panicked("normalising"),
-        };
-        match batch {
-            [] => Ok(Taken::Yes),
-            [raw] => self.take_apart(raw, created, &cause).await,
-            _ => {
-                let (first, second) = batch.split_at(batch.len() / 2);
-                match Box::pin(self.take_or_park(first, created)).await? {
-                    Taken::Yes => Box::pin(self.take_or_park(second, created)).await,
-                    Taken::Lost => Ok(Taken::Lost),
-                }
-            }
+        match taken? {
+            Ok(Ok(taken)) => Ok(Ok(taken)),
+            Ok(Err(error)) => parked::cause(&error).map(Err).ok_or(error),
+            Err(_) => Ok(Err(parked::panicked("normalising"))),
         }
     }
 
@@ -196,7 +210,8 @@ impl<'a> Shard<'a> {
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
         let pool = self.inbound.facts.pool();
-        let (drafts, hints) = effect::hold_edits(pool, sorted.drafts, sorted.hints).await?;
+        let (drafts, hints) =
+            effect::hold_edits(pool, sorted.drafts, sorted.hints, &HashSet::new()).await?;
         let to = Position { seq: last.sequence, created };
         let published = loop {
             runtime::failpoint!("inbound.before_publish");
@@ -349,7 +364,7 @@ pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normali
     runtime::telemetry::continue_trace(&span, meta.traceparent.as_deref());
     let _entered = span.enter();
     match catch_unwind(AssertUnwindSafe(|| normalize(&raw.payload, &meta, accounts))) {
-        Ok(normalized) => (normalized, false),
+        Ok(normalized) => (super::mutate::changed(normalized), false),
         Err(_) => {
             tracing::error!(
                 raw.seq = raw.sequence,
@@ -362,7 +377,7 @@ pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normali
 }
 
 /// Cuts a batch so that no transaction grows without bound.
-fn slices(batch: &[Received]) -> Vec<&[Received]> {
+pub(super) fn slices(batch: &[Received]) -> Vec<&[Received]> {
     let mut slices = Vec::new();
     let (mut from, mut bytes) = (0, 0);
     for (n, raw) in batch.iter().enumerate() {

@@ -268,6 +268,14 @@ impl Resolver {
         Ok(look)
     }
 
+    /// What a replay brought is published as replayed.
+    fn facts_of(&self, claimed: &Claimed) -> FactStore {
+        match &claimed.replay {
+            Some(job) => self.facts.replaying(job),
+            None => self.facts.clone(),
+        }
+    }
+
     async fn wait(&self, claimed: &Claimed, pass: &Pass<'_>) -> Result<(), ResolveError> {
         let mut conn = self.facts.pool().acquire().await?;
         Ok(rows::wait(&mut conn, claimed, pass).await?)
@@ -277,7 +285,7 @@ impl Resolver {
         let item = &claimed.item;
         let (time, _) = outcome::message_time(item, None);
         let drafts: Vec<Draft> = outcome::withdrawal(item, author, time).into_iter().collect();
-        let mut emission = self.facts.begin(&drafts).await?;
+        let mut emission = self.facts_of(claimed).begin(&drafts).await?;
         rows::resolved(&mut emission.tx, claimed, Method::KnownMessage.as_str()).await?;
         emission.commit().await?;
         metrics::counter!("hookline_resolve_resolved_total", "method" => Method::KnownMessage.as_str()).increment(1);
@@ -320,7 +328,7 @@ impl Resolver {
         }
         let resolution = outcome::resolution(settled, &tried, guesses);
         let drafts = outcome::settled(item, settled, &resolution);
-        let mut emission = self.facts.begin(&drafts).await?;
+        let mut emission = self.facts_of(claimed).begin(&drafts).await?;
         let events: Vec<Event> = emission.published.events().cloned().collect();
         let wants: Vec<Want> = events.iter().filter_map(Want::of).collect();
         let message = ids::message(item.channel, &item.account_id, item.message_id.as_str());
@@ -400,7 +408,7 @@ impl Resolver {
         if !say {
             return self.wait(claimed, &pass).await;
         }
-        let mut emission = self.facts.begin(&[draft]).await?;
+        let mut emission = self.facts_of(claimed).begin(&[draft]).await?;
         rows::wait(&mut emission.tx, claimed, &pass).await?;
         emission.commit().await?;
         metrics::counter!("hookline_resolve_unresolved_total").increment(1);
@@ -414,5 +422,5 @@ impl Resolver {
 
 /// What a sealed resolution is bound to.
 fn resolution_context(item: &Item) -> String {
-    format!("resolution/{}/{}/{}", item.channel, item.account_id, item.message_id)
+    waiting::resolution_context(item.channel, &item.account_id, &item.message_id)
 }

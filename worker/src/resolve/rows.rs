@@ -20,6 +20,8 @@ pub(super) struct Claimed {
     pub(super) item: Item,
     /// When it was due as claimed: an event that reveals more meanwhile moves it.
     due_at: DateTime<Utc>,
+    /// The replay that brought it.
+    pub(super) replay: Option<String>,
 }
 
 /// Claims up to `limit` due items for `owner` for `lease`, of each account as many as its `share` is not used up by. New items come before
@@ -140,7 +142,7 @@ fn read(row: &PgRow) -> sqlx::Result<Claimed> {
         unresolved_contact: contact("unresolved_contact")?,
         gone: row.try_get("gone")?,
     };
-    Ok(Claimed { item, due_at: row.try_get("due_at")? })
+    Ok(Claimed { item, due_at: row.try_get("due_at")?, replay: row.try_get("replay")? })
 }
 
 /// The author of a message by our own index.

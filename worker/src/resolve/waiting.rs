@@ -72,6 +72,7 @@ fn missing(message: &schemas::facts::Message) -> bool {
 
 /// Puts items into the waiting room, in the caller's transaction. They are looked at `grace` (`TWIN_GRACE`) after `now`; a real edit of
 /// a known message at once. An item whose message is known already stays out; one that waits already only gains what it did not say.
+/// `replay`: the job that brings them; what is published for them is a replayed event.
 ///
 /// # Errors
 /// Of the database.
@@ -80,6 +81,7 @@ pub async fn admit(
     items: &[Senderless],
     now: Timestamp,
     grace: Duration,
+    replay: Option<&str>,
 ) -> sqlx::Result<()> {
     // One row per key, or the statement would touch a row twice; in one order, so that two shards cannot wait for each other.
     let mut rows = BTreeMap::new();
@@ -104,11 +106,11 @@ pub async fn admit(
     sqlx::query(
         "insert into worker.waiting as room
                 (channel, account_id, message_id, num_edit, due_at, received_at, time, time_approximate, created_time, thread_id,
-                 payload_contact, payload_outbound, standby, text, raw_seq, raw_index, traceparent)
+                 payload_contact, payload_outbound, standby, text, raw_seq, raw_index, traceparent, replay)
          select i.channel, i.account_id, i.message_id, i.num_edit,
                 case when m.message_id is null then $15::timestamptz else $16::timestamptz end,
                 $16, i.time, i.approximate, i.created, i.thread_id, i.contact, i.outbound, i.standby, i.text, i.raw_seq, i.raw_index,
-                i.traceparent
+                i.traceparent, $18
            from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::boolean[], $7::timestamptz[],
                        $8::text[], $9::text[], $10::boolean[], $11::boolean[], $12::text[], $13::bigint[], $14::int[], $17::text[])
                 as i (channel, account_id, message_id, num_edit, time, approximate, created, thread_id, contact, outbound, standby,
@@ -141,6 +143,7 @@ pub async fn admit(
     .bind(now.plus(grace).to_datetime())
     .bind(now.to_datetime())
     .bind(text(|row| row.traceparent.as_deref()))
+    .bind(replay)
     .execute(&mut *conn)
     .await?;
     metrics::counter!("hookline_resolve_admitted_total").increment(rows.len() as u64);
@@ -331,4 +334,9 @@ async fn wake_threads(conn: &mut PgConnection, rows: &[&Revealed]) -> sqlx::Resu
     .execute(conn)
     .await?;
     Ok(woken.rows_affected())
+}
+
+/// What a sealed resolution of a message is bound to.
+pub fn resolution_context(channel: Channel, account: &AccountId, message: &MessageId) -> String {
+    format!("resolution/{channel}/{account}/{message}")
 }

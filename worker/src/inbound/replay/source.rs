@@ -1,0 +1,100 @@
+//! Reading a slice of META_RAW, from a first to a last position, in order.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use async_nats::jetstream::stream::{DirectGetErrorKind, Info, Stream};
+use runtime::broker::Broker;
+use runtime::follow::{Follower, Received};
+use schemas::{Timestamp, subjects};
+
+/// How long the broker may take to hand out what it has.
+const HANDED_OUT_WITHIN: Duration = Duration::from_secs(30);
+
+/// META_RAW, to be read.
+pub(super) struct Source {
+    broker: Broker,
+    stream: Stream<Info>,
+}
+
+impl Source {
+    pub(super) async fn open(broker: &Broker) -> anyhow::Result<Self> {
+        let stream =
+            broker.js().get_stream(subjects::META_RAW).await.context("reading META_RAW")?;
+        Ok(Self { broker: broker.clone(), stream })
+    }
+
+    /// First and last position as of now; `None` where nothing is there.
+    pub(super) fn ends(&self) -> Option<(u64, u64)> {
+        let state = &self.stream.cached_info().state;
+        (state.messages > 0).then_some((state.first_sequence, state.last_sequence))
+    }
+
+    /// The first raw webhook from a position on: its own position, and when the broker stored it.
+    async fn next(&self, from: u64) -> anyhow::Result<Option<(u64, Timestamp)>> {
+        match self.stream.direct_get_next_for_subject(subjects::RAW_ALL, Some(from)).await {
+            Ok(message) => {
+                let millis = message.time.unix_timestamp_nanos() / 1_000_000;
+                let time = Timestamp::from_millis(i64::try_from(millis).unwrap_or(0));
+                Ok(Some((message.sequence, time)))
+            }
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context("reading META_RAW"),
+        }
+    }
+
+    /// The first position whose raw webhook was stored at `time` or later; one past the end where none was.
+    pub(super) async fn stored_from(&self, time: Timestamp) -> anyhow::Result<u64> {
+        let Some((mut low, last)) = self.ends() else { return Ok(1) };
+        let mut high = last + 1;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.next(middle).await? {
+                Some((at, stored)) if stored < time => low = at + 1,
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The raw webhooks from `from` to `to`.
+    pub(super) fn slice(&self, from: u64, to: u64) -> Slice<'_> {
+        let follower = Follower::new(
+            self.broker.clone(),
+            subjects::META_RAW,
+            subjects::RAW_ALL,
+            from.saturating_sub(1),
+            None,
+        );
+        Slice { source: self, follower, at: from, to }
+    }
+}
+
+/// A slice that is being read.
+pub(super) struct Slice<'a> {
+    source: &'a Source,
+    follower: Follower,
+    at: u64,
+    to: u64,
+}
+
+impl Slice<'_> {
+    /// The next raw webhooks, at most `max`; `None` at the end.
+    pub(super) async fn next(&mut self, max: usize) -> anyhow::Result<Option<Vec<Received>>> {
+        if self.at > self.to {
+            return Ok(None);
+        }
+        // A follower waits for what is not there yet; what was erased never comes.
+        if self.follower.pending() == 0
+            && self.source.next(self.at).await?.is_none_or(|(at, _)| at > self.to)
+        {
+            return Ok(None);
+        }
+        let mut batch = tokio::time::timeout(HANDED_OUT_WITHIN, self.follower.next_batch(max))
+            .await
+            .context("the broker does not hand out META_RAW")??;
+        batch.retain(|raw| raw.sequence <= self.to);
+        self.at = batch.last().map_or(self.to, |raw| raw.sequence) + 1;
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+}
