@@ -4,7 +4,7 @@
 //! has come. So both can be brought to one position for a moment, under the lock that every projector writes under: there they are
 //! compared, and there the views change over. Nobody reads the new schema before, and the old one is kept for [`revert`](Plan::revert).
 //!
-//! Read in this order: [`live`], [`build`], [`compare`], [`swap`].
+//! Read in this order: [`live`], [`build`], [`compare`], then `swap`.
 
 pub mod build;
 pub mod compare;

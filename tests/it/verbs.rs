@@ -28,7 +28,8 @@ const fn verb(
     Verb { words, needs, wrong }
 }
 
-/// One line per verb. `doctor` tells what it found instead of an error and is tried by itself.
+/// One line per verb. `doctor` tells what it found instead of an error and is tried by itself; replay, rebuild and verify are tried beside
+/// their own tests.
 const VERBS: &[Verb] = &[
     verb(&["status"], Needs::Both, &["status", "--watch", "soon"]),
     verb(&["trace", "evt_1"], Needs::Both, &["trace"]),
