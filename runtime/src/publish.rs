@@ -53,7 +53,7 @@ pub enum PublishFailure {
     #[error("no stream takes the subject right now")]
     NoStream,
     /// The stream, the server's disk or the account is full: an operator must act.
-    #[error("there is no room for it: {0}")]
+    #[error("full, there is no room for it: {0}")]
     Full(String),
     /// The message can never be stored as it is.
     #[error("the message is larger than the broker takes")]

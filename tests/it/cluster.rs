@@ -91,9 +91,14 @@ async fn three_replicas_without_a_sync_are_durable_with_a_warning() {
     cluster.server(leader).restart().await.unwrap();
     let js = lab.jetstream().await;
     for name in ["META_RAW", "INBOX_EVENTS", "INBOX_COMMANDS"] {
-        let mut config = js.get_stream(name).await.unwrap().cached_info().config.clone();
-        config.num_replicas = 1;
-        js.update_stream(&config).await.unwrap();
+        // The two that are left may still be choosing who leads.
+        eventually("it has one replica", Duration::from_secs(30), async || {
+            let stream = js.get_stream(name).await.map_err(|error| error.to_string())?;
+            let mut config = stream.cached_info().config.clone();
+            config.num_replicas = 1;
+            js.update_stream(&config).await.map(|_| ()).map_err(|error| error.to_string())
+        })
+        .await;
     }
     lab.run(Role::Ingest).await;
     let url = format!("{}/readyz", lab.url(Role::Ingest));

@@ -1,4 +1,4 @@
-//! ◆ Pure: what must change for a stream to be as it should, and what that may cost.
+//! What must change for a stream to be as it should, and what that may cost. It only decides, but in the words of the broker's client.
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use serde::Serialize;
