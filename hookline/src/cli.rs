@@ -120,6 +120,20 @@ pub struct Printed {
     pub output: Output,
 }
 
+/// How to act.
+#[derive(Debug, Args)]
+pub struct How {
+    /// Why; kept in the record of acts
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Says what would happen, changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
 fn variables_help() -> String {
     let mut text = String::from("Variables (also in .env and --config FILE.toml):\n");
     for variable in runtime::config::VARIABLES {

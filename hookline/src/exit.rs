@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use runtime::config::ConfigError;
+use serde_json::Value;
 
 /// How a verb ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,17 @@ fn code_of(error: &anyhow::Error) -> Exit {
 /// Prints a line on standard output; a reader that went away is no error.
 pub fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Prints the fields of an object, one a line; what is null is left out.
+pub fn fields(object: &Value) {
+    for (name, value) in object.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            Value::String(text) => say(format!("{name:<16} {text}")),
+            other => say(format!("{name:<16} {other}")),
+        }
+    }
 }
 
 /// How results are printed.

@@ -1,11 +1,16 @@
 //! `hookline jobs` and `hookline audit`: what operators started, and what they did.
 
+use std::io::Write;
+use std::time::{Duration, Instant};
+
 use clap::{Args, Subcommand};
 use runtime::config::Settings;
-use runtime::ops::{Act, Job, JobState, Ops, Wish};
+use runtime::ops::{Act, CLAIM, Claim, Job, JobState, Ops, Wish};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::exit::{Exit, Failure, Output, say, table};
+use crate::cli::How;
+use crate::exit::{Exit, Failure, Output, fields, say, table};
 use crate::{reach, who};
 
 /// What to do with jobs.
@@ -32,15 +37,15 @@ pub enum Verb {
     },
     /// Stops a job for now, within a second; what is done stays done
     #[command(after_help = "Example:\n  hookline jobs pause replay-0198… --reason 'too much load'")]
-    Pause(Act1),
+    Pause(One),
     /// Tells how to go on with a job that was paused or interrupted
     ///
     /// A job is worked on by the process of its verb: the same words, typed again, go on where it stopped. This prints them.
     #[command(after_help = "Example:\n  hookline jobs resume replay-0198…")]
-    Resume(Act1),
+    Resume(One),
     /// Gives a job up; what is done stays done
     #[command(after_help = "Example:\n  hookline jobs cancel replay-0198… --reason 'wrong span'")]
-    Cancel(Act1),
+    Cancel(One),
     /// Sets how fast a job may go, from now on
     #[command(after_help = "Example:\n  hookline jobs rate replay-0198… 200 --reason 'night'")]
     Rate {
@@ -56,25 +61,11 @@ pub enum Verb {
 
 /// One job and how.
 #[derive(Debug, Args)]
-pub struct Act1 {
+pub struct One {
     /// Its id, from `jobs list`
     id: String,
     #[command(flatten)]
     how: How,
-}
-
-/// How to act.
-#[derive(Debug, Args)]
-pub struct How {
-    /// Why; kept
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Says what would happen, changes nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// For people or for programs
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
 }
 
 /// The record of acts.
@@ -183,7 +174,7 @@ fn ended(job: &Job) -> anyhow::Error {
     Failure::refused(format!("job {} has ended: {}", job.id, job.state.as_str()))
 }
 
-async fn wish(ops: &Ops, act: &Act1, wish: Wish) -> anyhow::Result<Exit> {
+async fn wish(ops: &Ops, act: &One, wish: Wish) -> anyhow::Result<Exit> {
     let job = unfinished(ops, &act.id).await?;
     let (verb, word) = match wish {
         Wish::Pause => ("jobs pause", "pause"),
@@ -296,13 +287,7 @@ fn show(job: &Job, output: Output) -> anyhow::Result<Exit> {
         say(value);
         return Ok(Exit::Done);
     }
-    for (name, value) in value.as_object().into_iter().flatten() {
-        match value {
-            Value::Null => {}
-            Value::String(text) => say(format!("{name:<12} {text}")),
-            other => say(format!("{name:<12} {other}")),
-        }
-    }
+    fields(&value);
     if unfinished && !job.held {
         say("Nobody works on it: the command goes on where it stopped.");
     }
@@ -337,4 +322,50 @@ mod tests {
         );
         assert_eq!(state(&job), "interrupted");
     }
+}
+
+/// Takes a job to work on it. The claim of a process that died is waited for until it lapses, and that is said.
+///
+/// # Errors
+/// Exit code 3 where another process works on it, or it has ended meanwhile.
+pub(crate) async fn take(
+    ops: &Ops,
+    job: &Job,
+    there: bool,
+    stop: &CancellationToken,
+) -> anyhow::Result<Claim> {
+    if there {
+        tell(&format!("Goes on with job {} of {}.", job.id, job.created_at));
+    }
+    let owner = format!("operator-{}-{:016x}", std::process::id(), rand::random::<u64>());
+    let began = Instant::now();
+    let mut said = false;
+    loop {
+        if let Some(claim) = ops.claim(&job.id, &owner).await? {
+            return Ok(claim);
+        }
+        let now = ops.job(&job.id).await?;
+        if !now.is_some_and(|job| matches!(job.state, JobState::Running | JobState::Paused)) {
+            return Err(Failure::refused(format!("job {} has ended meanwhile", job.id)));
+        }
+        if began.elapsed() > CLAIM + CLAIM / 2 || stop.is_cancelled() {
+            return Err(Failure::refused(format!(
+                "another process works on job {}: watch or stop that one",
+                job.id
+            )));
+        }
+        if !std::mem::replace(&mut said, true) {
+            tell(&format!(
+                "Job {} is held by another process; its claim lapses within {} s where that one died.",
+                job.id,
+                CLAIM.as_secs()
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// On standard error: standard output is for results.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

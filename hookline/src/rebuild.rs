@@ -1,19 +1,20 @@
 //! `hookline rebuild`: a fresh read model beside the serving one, compared and swapped in. `projector::rebuild` does it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use projector::rebuild::compare::Comparison;
 use projector::rebuild::{Outcome, Place, Plan, Preview, RebuildError, Seen, Show, preview, work};
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
-use runtime::ops::{self, Claim, JobState, NewJob, Ops, Wish};
+use runtime::ops::{self, NewJob, Ops, Wish};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::How;
 use crate::exit::{Exit, Failure, Output, say, table};
 use crate::progress::Progress;
-use crate::{reach, who};
+use crate::{jobs, reach, who};
 
 /// How long the broker may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(15);
@@ -49,15 +50,8 @@ struct More {
     /// Swap also where the new model lacks rows of the serving one
     #[arg(long)]
     accept_loss: bool,
-    /// Why; kept in the record of acts
-    #[arg(long)]
-    reason: Option<String>,
-    /// Says what would be done, changes nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// For people or for programs
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    how: How,
 }
 
 #[derive(Debug, Subcommand)]
@@ -131,32 +125,29 @@ pub async fn run(words: Words, settings: &Settings) -> anyhow::Result<Exit> {
     let stop = runtime::shutdown::on_signal()?;
     let place = place(settings, stop.clone()).await?;
     let ops = Ops::open(place.pool.clone()).await?;
-    if more.dry_run {
-        return foresee(&place, plan, more.output).await;
+    if more.how.dry_run {
+        return foresee(&place, plan, more.how.output).await;
     }
     let who = who::operator();
-    let arguments = if revert {
-        json!({"projection": "inbox", "revert": true})
-    } else {
-        json!({"projection": "inbox"})
+    // With its words a job goes on, and `hookline jobs show` tells them.
+    let (verb, arguments) = match revert {
+        true => ("rebuild revert", json!({})),
+        false => ("rebuild", json!({"projection": "inbox"})),
     };
     let new = NewJob {
-        verb: "rebuild",
+        verb,
         arguments: arguments.clone(),
         rate: None,
-        reason: more.reason.as_deref(),
+        reason: more.how.reason.as_deref(),
         who: &who,
     };
     let (job, there) = ops.start(new).await?;
-    if there {
-        eprint(&format!("Going on with job {} of {}", job.id, job.created_at));
-    }
-    let claim = claim(&ops, &job.id, &stop).await?;
+    let claim = jobs::take(&ops, &job, there, &stop).await?;
     let act = ops::Act {
         who: &who,
-        verb: if revert { "rebuild revert" } else { "rebuild" },
+        verb,
         arguments: json!({"words": arguments, "swap": swap, "accept_loss": plan.accept_loss}),
-        reason: more.reason.as_deref(),
+        reason: more.how.reason.as_deref(),
         job: Some(&job.id),
         result: None,
     };
@@ -165,41 +156,8 @@ pub async fn run(words: Words, settings: &Settings) -> anyhow::Result<Exit> {
     let worked = work(&place, plan, &claim, &who, stop, shown(&mut progress)).await;
     progress.end();
     let outcome = worked.map_err(|error| failure(error, Some(&job.id)))?;
-    print(&outcome, &job.id, plan, more.output)?;
+    print(&outcome, &job.id, plan, more.how.output)?;
     Ok(Exit::Done)
-}
-
-/// Takes the job; waits for the claim of a process that died to lapse, saying so.
-async fn claim(ops: &Ops, job: &str, stop: &CancellationToken) -> anyhow::Result<Claim> {
-    let owner = format!("operator-{}-{:016x}", std::process::id(), rand::random::<u64>());
-    let began = Instant::now();
-    let mut said = false;
-    loop {
-        if let Some(claim) = ops.claim(job, &owner).await? {
-            return Ok(claim);
-        }
-        let now = ops.job(job).await?;
-        if !now.is_some_and(|job| matches!(job.state, JobState::Running | JobState::Paused)) {
-            return Err(Failure::refused(format!("job {job} has ended meanwhile")));
-        }
-        if began.elapsed() > ops::CLAIM + ops::CLAIM / 2 || stop.is_cancelled() {
-            return Err(Failure::refused(format!(
-                "another process works on job {job}: watch or stop that one"
-            )));
-        }
-        if !std::mem::replace(&mut said, true) {
-            eprint(&format!(
-                "Waiting up to {} s: a process that may be gone holds job {job}",
-                ops::CLAIM.as_secs()
-            ));
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-fn eprint(line: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 async fn foresee(place: &Place, plan: Plan, output: Output) -> anyhow::Result<Exit> {

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use worker::inbound::parked::{self, Parked};
 
-use crate::exit::{Exit, Failure, Output, say, table};
+use crate::cli::How;
+use crate::exit::{Exit, Failure, Output, fields, say, table};
 use crate::progress::Progress;
 use crate::{reach, who};
 
@@ -93,15 +94,8 @@ pub struct Run {
     /// Only this lane
     #[arg(long)]
     lane: Option<String>,
-    /// Why; kept
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Says what would be tried, changes nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// For people or for programs
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    how: How,
 }
 
 /// Carries it out.
@@ -117,8 +111,8 @@ pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
         Verb::Run(run) => {
             let rows = parked::list(&pool, LIST_MAX).await?;
             let lanes = chosen(&rows, run.cause.as_deref(), run.lane.as_deref());
-            if run.dry_run {
-                match run.output {
+            if run.how.dry_run {
+                match run.how.output {
                     Output::Json => say(json!({"lanes": lanes.len(), "dry_run": true})),
                     Output::Table => say(format!(
                         "Would try {} lanes: first 1, then 10, then the rest.",
@@ -215,13 +209,7 @@ fn show(row: &Value, output: Output) -> anyhow::Result<Exit> {
         say(row);
         return Ok(Exit::Done);
     }
-    for (name, value) in row.as_object().into_iter().flatten() {
-        match value {
-            Value::Null => {}
-            Value::String(text) => say(format!("{name:<16} {text}")),
-            other => say(format!("{name:<16} {other}")),
-        }
-    }
+    fields(row);
     if let Some(event) = row["event_id"].as_str() {
         say(format!("The whole story: hookline trace {event}"));
     }
@@ -290,7 +278,8 @@ enum End {
 async fn redrive(pool: &PgPool, lanes: Vec<String>, run: &Run) -> anyhow::Result<Exit> {
     let arguments = json!({"cause": run.cause, "lane": run.lane, "lanes": lanes.len()});
     // Recorded before: whoever kills this has let lanes go all the same.
-    record(pool, "redrive run", arguments.clone(), run.reason.as_deref(), json!("begun")).await?;
+    record(pool, "redrive run", arguments.clone(), run.how.reason.as_deref(), json!("begun"))
+        .await?;
     let total = lanes.len();
     let mut progress = Progress::new("redrive", "lanes", Some(total as u64));
     let mut rest = lanes.as_slice();
@@ -324,8 +313,8 @@ async fn redrive(pool: &PgPool, lanes: Vec<String>, run: &Run) -> anyhow::Result
     let failed = if let End::FailedAgain { failed, .. } = end { failed } else { 0 };
     let result =
         json!({"result": word, "lanes": total, "failed_again": failed, "not_tried": rest.len()});
-    record(pool, "redrive run", arguments, run.reason.as_deref(), result.clone()).await?;
-    match run.output {
+    record(pool, "redrive run", arguments, run.how.reason.as_deref(), result.clone()).await?;
+    match run.how.output {
         Output::Json => say(result),
         Output::Table => say(text),
     }

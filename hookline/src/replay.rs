@@ -5,23 +5,25 @@ use std::time::{Duration, Instant};
 
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
-use runtime::ops::{self, Act, Claim, Job, JobState, NewJob, Ops, Wish};
+use runtime::ops::{self, Act, Job, JobState, NewJob, Ops, Wish};
 use schemas::{AccountId, Timestamp};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use worker::facts::FactStore;
 use worker::inbound::replay::apply::{Ended, How, Progress as Done};
 use worker::inbound::replay::plan::Planned;
-use worker::inbound::replay::{BadTarget, NEEDS, Plan, Replay, Scope, Slice, Tally, Target};
+use worker::inbound::replay::{BadTarget, NEEDS, Plan, Replay, Scope, Slice, Target};
 
 use crate::accounts::ChannelWord;
-use crate::exit::{Exit, Failure, Output, say, table};
+use crate::exit::{Exit, Failure, Output, say};
 use crate::progress::Progress;
-use crate::{reach, who};
+use crate::{cli, jobs, reach, who};
+
+mod print;
+
+use print::{print, tell};
 
 const VERB: &str = "replay";
-/// How long a claim of a process that died is waited for.
-const CLAIMED_WITHIN: Duration = Duration::from_secs(15);
 
 /// What to replay.
 #[derive(Debug, clap::Args)]
@@ -50,18 +52,11 @@ pub struct Arguments {
     /// At most so many raw webhooks per second, as N or N/s
     #[arg(long, value_name = "N/s")]
     rate: Option<String>,
-    /// Prints the plan, changes nothing
-    #[arg(long)]
-    dry_run: bool,
     /// Does not ask
     #[arg(long)]
     yes: bool,
-    /// Why; kept in the record
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// For people or for programs
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    how: cli::How,
 }
 
 /// Examples and what to know, for `--help`.
@@ -114,11 +109,11 @@ pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Ex
     let mut bar = Progress::new("plan", "raw webhooks", Some(bounds.span()));
     let planned = replay.plan(&bounds, wanted.rate, |at| bar.at(at, "")).await.map_err(away)?;
     bar.end();
-    if arguments.output == Output::Table {
+    if arguments.how.output == Output::Table {
         print(&planned.plan);
     }
-    if arguments.dry_run {
-        if arguments.output == Output::Json {
+    if arguments.how.dry_run {
+        if arguments.how.output == Output::Json {
             say(serde_json::to_string(&json!({ "dry_run": true, "plan": planned.plan }))?);
         }
         return Ok(Exit::Done);
@@ -145,14 +140,14 @@ async fn apply(
         verb: VERB,
         arguments: words.clone(),
         rate: wanted.rate,
-        reason: arguments.reason.as_deref(),
+        reason: arguments.how.reason.as_deref(),
         who: &operator,
     };
     let (job, there) = ops.start(new).await?;
     if there && wanted.rate.is_some() {
         ops.set_rate(&job.id, wanted.rate).await?;
     }
-    let claim = claim(ops, &job, there).await?;
+    let claim = jobs::take(ops, &job, there, &CancellationToken::new()).await?;
     let stored = claim.job.progress.clone();
     let progress = if stored.get("bounds").is_some() { stored } else { first };
     let progress: Done = serde_json::from_value(progress)?;
@@ -160,7 +155,7 @@ async fn apply(
         who: &operator,
         verb: VERB,
         arguments: words.clone(),
-        reason: arguments.reason.as_deref(),
+        reason: arguments.how.reason.as_deref(),
         job: Some(&claim.job.id),
         result,
     };
@@ -196,7 +191,7 @@ async fn apply(
     claim.end(&mut tx, state, Some(&result), None).await?;
     ops::record(&mut tx, act(Some(json!({ "state": state, "result": result })))).await?;
     tx.commit().await?;
-    match arguments.output {
+    match arguments.how.output {
         Output::Json => say(serde_json::to_string(
             &json!({ "job": claim.job.id, "state": state, "plan": planned.plan, "result": tally }),
         )?),
@@ -296,37 +291,6 @@ async fn connect(nats: NatsConfig) -> anyhow::Result<Broker> {
     Ok(broker)
 }
 
-/// Claims the job; waits for the claim of a process that died.
-async fn claim(ops: &Ops, job: &Job, there: bool) -> anyhow::Result<Claim> {
-    let owner = format!("replay-{}-{:08x}", std::process::id(), rand::random::<u32>());
-    if there {
-        eprint_line(&format!("Goes on with job {}.", job.id));
-    }
-    let deadline = Instant::now() + CLAIMED_WITHIN;
-    let mut said = false;
-    loop {
-        if let Some(claim) = ops.claim(&job.id, &owner).await? {
-            return Ok(claim);
-        }
-        if !said {
-            said = true;
-            eprint_line(&format!(
-                "Job {} is held by another process; its claim lapses within {} s where that one died.",
-                job.id,
-                ops::CLAIM.as_secs()
-            ));
-        }
-        if Instant::now() > deadline {
-            return Err(Failure::refused(format!("another process works on job {}", job.id)));
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-}
-
-fn eprint_line(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
 /// What a broker or Postgres says that is away in the middle of a verb.
 fn away(error: anyhow::Error) -> anyhow::Error {
     let database = error.chain().any(|cause| cause.downcast_ref::<sqlx::Error>().is_some());
@@ -349,87 +313,6 @@ fn confirmed(arguments: &Arguments) -> anyhow::Result<bool> {
 
 fn summary(plan: &Plan) -> Value {
     json!({ "slice": plan.slice, "total": plan.tally.total(), "raw_webhooks": plan.tally.raw_webhooks })
-}
-
-fn print(plan: &Plan) {
-    match (plan.slice, plan.span) {
-        (Some((from, to)), Some((first, last))) => {
-            say(format!(
-                "{} raw webhooks at {from}..{to}, received {first} to {last}",
-                plan.tally.raw_webhooks
-            ));
-        }
-        _ => say("No raw webhook in this slice."),
-    }
-    numbers(&plan.tally);
-    say(format!(
-        "Changes something for {} accounts, {} conversations. Expected: {} s.",
-        plan.accounts, plan.conversations, plan.expected_seconds
-    ));
-    for sample in &plan.samples {
-        let fields = if sample.fields.is_empty() {
-            String::new()
-        } else {
-            format!(" in {}", sample.fields.join(", "))
-        };
-        let verdict = json!(sample.verdict);
-        let raw = sample.raw_seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
-        say(format!(
-            "  {} {} {} of raw webhook {raw}{fields}",
-            verdict.as_str().unwrap_or_default(),
-            sample.kind,
-            sample.event_id
-        ));
-    }
-}
-
-fn numbers(tally: &Tally) {
-    let rows: Vec<Vec<String>> = tally
-        .kinds
-        .iter()
-        .map(|(kind, counts)| {
-            let numbers =
-                [counts.added, counts.changed, counts.withdrawn, counts.unchanged, counts.refused];
-            std::iter::once(kind.clone()).chain(numbers.map(|number| number.to_string())).collect()
-        })
-        .collect();
-    table(&["kind", "added", "changed", "withdrawn", "unchanged", "refused"], &rows);
-    for (number, what) in [
-        (tally.waiting, "sender-less items go to the waiting room"),
-        (tally.held, "events stay behind parked work: `hookline redrive`, then replay again"),
-        (tally.kept, "items of accounts that are not connected any more stay as they are"),
-        (
-            tally.left_to_live,
-            "raw webhooks are left to the live normaliser, which has not come to them yet",
-        ),
-        (tally.not_withdrawn, "facts would be withdrawn by a slice that goes to the head"),
-        (tally.unreadable, "raw webhooks cannot be read"),
-        (tally.failed, "raw webhooks cannot be carried out"),
-        (tally.again, "events went out again"),
-    ] {
-        if number > 0 {
-            say(format!("{number} {what}"));
-        }
-    }
-}
-
-fn tell(job: &Job, state: JobState, tally: &Tally) {
-    let total = tally.total();
-    say(format!(
-        "Job {} is {}: {} added, {} changed, {} withdrawn, {} unchanged.",
-        job.id,
-        state.as_str(),
-        total.added,
-        total.changed,
-        total.withdrawn,
-        total.unchanged
-    ));
-    if state == JobState::Paused {
-        say("The same words go on with it.");
-    }
-    if tally.is_incomplete() {
-        numbers(&Tally { kinds: std::collections::BTreeMap::new(), ..tally.clone() });
-    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! `hookline status`: how far each stage is behind the log's head, and what waits for somebody.
 
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::{self, context::GetStreamErrorKind};
 use runtime::config::{NatsConfig, Settings};
 use schemas::{Timestamp, subjects};
 use serde::Serialize;
 use sqlx::PgPool;
-
-use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
 
 use crate::exit::{Exit, Output, say, table};
 use crate::reach;
@@ -18,6 +18,9 @@ pub mod sending;
 
 /// Shortest time between two looks of `--watch`, and of the two whose difference is the rate of events.
 const LOOK_MIN: Duration = Duration::from_millis(500);
+
+/// The position of the serving read model, whichever schema that is in.
+const PROJECTED: &str = "(select 'projector' as name, seq from inbox.position) p";
 
 /// How to look.
 #[derive(Debug, clap::Args)]
@@ -84,18 +87,15 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<E
     let (broker, pool) = tokio::join!(reach::broker(&config), reach::postgres(settings));
     let ((_client, js), pool) = (broker?, pool?);
     let reader = Reader { config, js, pool };
+    let before = (Instant::now(), reader.head().await?);
+    tokio::time::sleep(LOOK_MIN).await;
+    let (first, mut before) = reader.read(before).await?;
     let Some(seconds) = arguments.watch else {
-        let before = (Instant::now(), reader.head().await?);
-        tokio::time::sleep(LOOK_MIN).await;
-        show(&reader.read(before).await?.0, arguments.output)?;
+        show(&first, arguments.output)?;
         return Ok(Exit::Done);
     };
-    let mut before = (Instant::now(), reader.head().await?);
-    tokio::time::sleep(LOOK_MIN).await;
-    let (first, seen) = reader.read(before).await?;
     let redraw = arguments.output == Output::Table && std::io::stdout().is_terminal();
     let mut next = Ok(first);
-    before = seen;
     loop {
         if redraw {
             let _ = write!(std::io::stdout(), "\x1b[2J\x1b[H");
@@ -211,8 +211,7 @@ async fn read(
             subjects::INBOX_EVENTS,
             worker::automate::FILTER,
         ),
-        // The view shows the schema that is served, whichever that is.
-        ("project", "inbox.position", "", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
+        ("project", PROJECTED, "projector", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
     ] {
         let position = position(pool, table, name).await?;
         let (lag, oldest) = behind(js, stream, filter, position).await?;
@@ -311,8 +310,7 @@ async fn count(pool: &PgPool, query: &'static str) -> anyhow::Result<i64> {
 }
 
 async fn position(pool: &PgPool, table: &'static str, name: &str) -> anyhow::Result<u64> {
-    let chosen = if name.is_empty() { "$1 = ''" } else { "name = $1" };
-    let query = sqlx::AssertSqlSafe(format!("select seq from {table} where {chosen}"));
+    let query = sqlx::AssertSqlSafe(format!("select seq from {table} where name = $1"));
     let stored: sqlx::Result<Option<i64>> =
         sqlx::query_scalar(query).bind(name).fetch_optional(pool).await;
     Ok(u64::try_from(absent_is_empty(stored)?.unwrap_or(0)).unwrap_or(0))

@@ -10,6 +10,7 @@ use runtime::streams::{self, StreamName};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::cli::How;
 use crate::exit::{Exit, Failure, Output, say, table};
 use crate::{doctor, reach, who};
 
@@ -38,15 +39,8 @@ pub struct Apply {
     /// Also changes that may lose stored messages
     #[arg(long)]
     allow_destructive: bool,
-    /// Why; kept
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Says what would be changed, changes nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// For people or for programs
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    how: How,
 }
 
 /// One stream.
@@ -199,11 +193,12 @@ async fn apply(
             destructive.join("; ")
         )));
     }
-    if !destructive.is_empty() && apply.reason.as_deref().unwrap_or_default().trim().is_empty() {
+    if !destructive.is_empty() && apply.how.reason.as_deref().unwrap_or_default().trim().is_empty()
+    {
         return Err(Failure::usage("--reason: say why messages may be lost"));
     }
-    if apply.dry_run {
-        print(&plan, apply.output, false)?;
+    if apply.how.dry_run {
+        print(&plan, apply.how.output, false)?;
         return Ok(Exit::Done);
     }
     // An act that cannot be recorded is not done.
@@ -225,7 +220,7 @@ async fn apply(
             who: &who::operator(),
             verb: "streams apply",
             arguments: json!({"stream": one.stream, "allow_destructive": apply.allow_destructive}),
-            reason: apply.reason.as_deref(),
+            reason: apply.how.reason.as_deref(),
             job: None,
             result: Some(
                 json!({"created": !one.exists, "changes": one.changes, "error": done.as_ref().err()}),
@@ -239,7 +234,7 @@ async fn apply(
             );
         }
     }
-    print(&plan, apply.output, true)?;
+    print(&plan, apply.how.output, true)?;
     if impossible.is_empty() {
         return Ok(Exit::Done);
     }

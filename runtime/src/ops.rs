@@ -233,7 +233,7 @@ impl Ops {
     pub async fn start(&self, new: NewJob<'_>) -> sqlx::Result<(Job, bool)> {
         let text = format!("{} {}", new.verb, new.arguments);
         let fingerprint = schemas::ids::sha256_hex(text.as_bytes());
-        let id = format!("{}-{}", new.verb, uuid::Uuid::now_v7().simple());
+        let id = format!("{}-{}", new.verb.replace(' ', "-"), uuid::Uuid::now_v7().simple());
         let sql = format!(
             "insert into ops.jobs (id, verb, fingerprint, arguments, reason, started_by, rate)
              values ($1, $2, $3, $4, $5, $6, $7)

@@ -402,6 +402,22 @@ impl Lab {
         assert_eq!(code, 0, "{out}{err}");
     }
 
+    /// From now on the database refuses facts for which `when` holds of `new`: it stands for any bug that data can trigger.
+    pub async fn poison(&self, when: &str) {
+        let rule = format!(
+            "create function public.poison() returns trigger language plpgsql as $$
+                 begin raise exception 'poison' using errcode = '23514'; end $$;
+             create trigger poison before insert on worker.facts for each row when ({when}) execute function public.poison();"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(rule)).execute(&self.pool).await.unwrap();
+    }
+
+    /// The bug is mended.
+    pub async fn mend(&self) {
+        let mended = "drop trigger poison on worker.facts";
+        sqlx::raw_sql(mended).execute(&self.pool).await.unwrap();
+    }
+
     /// The webhook door.
     pub fn meta(&self) -> Meta {
         let url = self

@@ -7,11 +7,6 @@ use tests::body::{IG, entry, instagram, now, text};
 use tests::{Lab, eventually};
 
 const POISONED: &str = "5200000000000666";
-/// A broken database rule stands for any bug that data can trigger.
-const RULE: &str = "create function public.poison() returns trigger language plpgsql as $$
-           begin raise exception 'poison' using errcode = '23514'; end $$;
-         create trigger poison before insert on worker.facts for each row when (new.message_id = 'mid.poison')
-           execute function public.poison();";
 
 fn person(n: usize) -> String {
     format!("52000000001{n:05}")
@@ -29,7 +24,7 @@ async fn texts(lab: &Lab, contact: &str) -> Vec<String> {
 async fn a_poison_event_holds_its_conversation_and_redrive_empties_it_in_order() {
     let lab = Lab::with_all_roles().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
-    sqlx::raw_sql(RULE).execute(lab.pool()).await.unwrap();
+    lab.poison("new.message_id = 'mid.poison'").await;
     let meta = lab.meta();
     let at = now();
     let poison = instagram(text(IG, POISONED, "mid.poison", at + 1, "one"));
@@ -110,7 +105,7 @@ async fn a_poison_event_holds_its_conversation_and_redrive_empties_it_in_order()
     let (code, out, _) = lab.hookline(&["redrive", "run"]).await;
     assert_eq!(code, 1, "{out}");
     assert_eq!(parked().await.len(), 3);
-    sqlx::raw_sql("drop trigger poison on worker.facts").execute(lab.pool()).await.unwrap();
+    lab.mend().await;
     let (code, out, err) = lab.hookline(&["redrive", "run"]).await;
     assert_eq!(code, 0, "{out}{err}");
     eventually("the conversation is whole", Duration::from_secs(20), async || {
@@ -145,7 +140,7 @@ async fn a_webhook_that_nobody_could_read_is_released_behind_its_conversation_th
  {
     let lab = Lab::with_all_roles().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
-    sqlx::raw_sql(RULE).execute(lab.pool()).await.unwrap();
+    lab.poison("new.message_id = 'mid.poison'").await;
     let meta = lab.meta();
     let at = now();
     let poison = instagram(text(IG, POISONED, "mid.poison", at + 1, "one"));
@@ -187,7 +182,7 @@ async fn a_webhook_that_nobody_could_read_is_released_behind_its_conversation_th
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert_eq!(rows[1], (raw, true), "it waits behind the first now");
 
-    sqlx::raw_sql("drop trigger poison on worker.facts").execute(lab.pool()).await.unwrap();
+    lab.mend().await;
     let (code, out, err) = lab.hookline(&["redrive", "run"]).await;
     assert_eq!(code, 0, "{out}{err}");
     assert_eq!(lab.last_sequence("INBOX_DEAD").await, full_at, "the stream was to be full");

@@ -15,11 +15,6 @@ const PEOPLE: usize = 200;
 /// Webhooks of one measurement; healthy ones and those with the poisoned conversation take turns.
 const ROUNDS: usize = 10;
 const PER_SECOND: u64 = 100;
-/// A broken database rule stands for any bug that data can trigger.
-const RULE: &str = "create function public.poison() returns trigger language plpgsql as $$
-           begin raise exception 'poison' using errcode = '23514'; end $$;
-         create trigger poison before insert on worker.facts for each row when (new.message_id = 'mid.poison')
-           execute function public.poison();";
 
 /// From the delivery of each message to its event, milliseconds, sorted.
 async fn measure(lab: &Lab, round: &str, count: usize, poisoned: bool) -> Vec<f64> {
@@ -83,7 +78,7 @@ async fn compared(of: f64) -> (f64, f64) {
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let count = share(EVENTS, of) / (2 * ROUNDS);
     measure(&lab, "warm", count, false).await;
-    sqlx::raw_sql(RULE).execute(lab.pool()).await.unwrap();
+    lab.poison("new.message_id = 'mid.poison'").await;
     let poison = instagram(text(IG, POISONED, "mid.poison", now(), "one"));
     let (mut healthy, mut poisoned) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -119,7 +114,7 @@ async fn compared(of: f64) -> (f64, f64) {
         at(&poisoned)
     );
     // Mended, and everything that waited comes out in order.
-    sqlx::raw_sql("drop trigger poison on worker.facts").execute(lab.pool()).await.unwrap();
+    lab.mend().await;
     let (code, out, err) = lab.hookline(&["redrive", "run"]).await;
     assert_eq!(code, 0, "{out}{err}");
     let events = lab.events().await;

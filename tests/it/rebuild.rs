@@ -329,6 +329,9 @@ async fn what_is_wrong_is_found_and_healed_and_loss_is_refused() {
     assert_eq!(verb(&lab, &["verify"], 0).await["differing"], 0);
     assert_eq!(verb(&lab, &["verify", "--sample", "12"], 0).await["differing"], 0);
     verb(&lab, &["rebuild", "revert"], 3).await;
+    let jobs = verb(&lab, &["jobs", "list"], 0).await;
+    let shown = verb(&lab, &["jobs", "show", jobs[0]["id"].as_str().unwrap()], 0).await;
+    assert_eq!(shown["command"], "hookline rebuild revert", "{shown}");
 
     let wrong: String = sqlx::query_scalar(
         "update inbox_v1.messages set text = 'secret words' where id = (

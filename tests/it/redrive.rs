@@ -8,12 +8,6 @@ use tests::body::{IG, instagram, now, text};
 use tests::traffic::{share, soak};
 use tests::{Lab, eventually};
 
-/// A broken database rule stands for any bug that data can trigger.
-const RULE: &str = "create function public.poison() returns trigger language plpgsql as $$
-           begin raise exception 'poison' using errcode = '23514'; end $$;
-         create trigger poison before insert on worker.facts for each row when (new.message_id like 'mid.poison.%')
-           execute function public.poison();";
-
 async fn parked(lab: &Lab) -> i64 {
     sqlx::query_scalar("select count(*) from worker.parked").fetch_one(lab.pool()).await.unwrap()
 }
@@ -22,7 +16,7 @@ async fn killed(points: usize, lanes: usize) {
     let lab = Lab::with_all_roles().await;
     lab.trust().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
-    sqlx::raw_sql(RULE).execute(lab.pool()).await.unwrap();
+    lab.poison("new.message_id like 'mid.poison.%'").await;
     let meta = lab.meta();
     for part in ["poison", "behind"] {
         for n in 0..lanes {
@@ -45,7 +39,7 @@ async fn killed(points: usize, lanes: usize) {
         .await
         .unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    sqlx::raw_sql("drop trigger poison on worker.facts").execute(lab.pool()).await.unwrap();
+    lab.mend().await;
     for point in 0..points {
         let mut verb = tokio::process::Command::new(tests::lab::hookline_binary())
             .args(["redrive", "run"])

@@ -12,11 +12,6 @@ const WORDS: [&str; 4] =
     ["the parcel is broken", "so sorry to hear", "is anybody there", "poisoned words"];
 const NAME: &str = "Ann Berg";
 const POISONED: &str = "5200000000000666";
-/// A broken database rule stands for any bug that data can trigger.
-const RULE: &str = "create function public.poison() returns trigger language plpgsql as $$
-           begin raise exception 'poison' using errcode = '23514'; end $$;
-         create trigger poison before insert on worker.facts for each row when (new.message_id = 'mid.poison')
-           execute function public.poison();";
 
 /// One of each, found in the log.
 struct Ids {
@@ -52,7 +47,7 @@ async fn happens(lab: &Lab) -> Ids {
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     lab.add_account("instagram", "instagram", IG, &account.token(), &["--auto-reply", WORDS[1]])
         .await;
-    sqlx::raw_sql(RULE).execute(lab.pool()).await.unwrap();
+    lab.poison("new.message_id = 'mid.poison'").await;
     let ann = account.person(NAME);
     ann.says(WORDS[0]).accepted().await.unwrap();
     let bo = account.person("Bo Holm");

@@ -1,5 +1,7 @@
 //! What must change for a stream to be as it should, and what that may cost. It only decides, but in the words of the broker's client.
 
+use std::fmt::Debug;
+
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use serde::Serialize;
 
@@ -34,7 +36,8 @@ pub struct Change {
 /// theirs and are left alone.
 pub fn changes(desired: &Config, actual: &Config) -> Vec<Change> {
     let mut changes = Vec::new();
-    let mut add = |setting, is: String, should: String, risk, why| {
+    let mut add = |setting, is: &dyn Debug, should: &dyn Debug, risk, why| {
+        let (is, should) = (format!("{is:?}"), format!("{should:?}"));
         if is != should {
             changes.push(Change { setting, is, should, risk, why });
         }
@@ -44,30 +47,30 @@ pub fn changes(desired: &Config, actual: &Config) -> Vec<Change> {
     let removed = actual.subjects.iter().any(|subject| !desired.subjects.contains(subject));
     add(
         "subjects",
-        format!("{:?}", actual.subjects),
-        format!("{:?}", desired.subjects),
+        &actual.subjects,
+        &desired.subjects,
         lost(removed),
         why(removed, "messages of the removed subjects are taken no more"),
     );
     add(
         "retention",
-        format!("{:?}", actual.retention),
-        format!("{:?}", desired.retention),
+        &actual.retention,
+        &desired.retention,
         Risk::Destructive,
         "another retention may drop messages at once",
     );
     add(
         "storage",
-        format!("{:?}", actual.storage),
-        format!("{:?}", desired.storage),
+        &actual.storage,
+        &desired.storage,
         Risk::Impossible,
         "the server cannot change where a stream is stored: back it up (`nats stream backup`), remove it, restore it with the other storage",
     );
     let drops = desired.discard == DiscardPolicy::Old;
     add(
         "discard",
-        format!("{:?}", actual.discard),
-        format!("{:?}", desired.discard),
+        &actual.discard,
+        &desired.discard,
         lost(drops),
         why(drops, "a full stream would drop its oldest messages"),
     );
@@ -75,36 +78,33 @@ pub fn changes(desired: &Config, actual: &Config) -> Vec<Change> {
         && (actual.max_age.is_zero() || desired.max_age < actual.max_age);
     add(
         "max_age",
-        format!("{:?}", actual.max_age),
-        format!("{:?}", desired.max_age),
+        &actual.max_age,
+        &desired.max_age,
         lost(shorter),
         why(shorter, "older messages are removed at once"),
     );
-    add(
-        "duplicate_window",
-        format!("{:?}", actual.duplicate_window),
-        format!("{:?}", desired.duplicate_window),
-        Risk::Safe,
-        "",
-    );
+    add("duplicate_window", &actual.duplicate_window, &desired.duplicate_window, Risk::Safe, "");
     let fewer = desired.num_replicas < actual.num_replicas.max(1);
     add(
         "replicas",
-        actual.num_replicas.max(1).to_string(),
-        desired.num_replicas.to_string(),
+        &actual.num_replicas.max(1),
+        &desired.num_replicas,
         lost(fewer),
         why(fewer, "fewer copies survive the loss of a server"),
     );
-    let mut flag = |setting, is: bool, should: bool, risk, why| {
-        add(setting, is.to_string(), should.to_string(), risk, why);
-    };
-    flag("allow_direct", actual.allow_direct, desired.allow_direct, Risk::Safe, "");
-    flag("allow_atomic", actual.allow_atomic_publish, desired.allow_atomic_publish, Risk::Safe, "");
+    add("allow_direct", &actual.allow_direct, &desired.allow_direct, Risk::Safe, "");
+    add(
+        "allow_atomic",
+        &actual.allow_atomic_publish,
+        &desired.allow_atomic_publish,
+        Risk::Safe,
+        "",
+    );
     let off = actual.deny_purge && !desired.deny_purge;
-    flag(
+    add(
         "deny_purge",
-        actual.deny_purge,
-        desired.deny_purge,
+        &actual.deny_purge,
+        &desired.deny_purge,
         lost(off),
         why(off, "the whole stream could be purged by mistake"),
     );
