@@ -257,6 +257,17 @@ fn words(job: &Job) -> String {
     words
 }
 
+/// How far a job is, in positions of its stream; `jobs show` has all of it.
+fn position(progress: &Value) -> String {
+    let done = progress["next"].as_u64().map(|next| next.saturating_sub(1));
+    let done = done.or_else(|| progress["position"].as_u64());
+    let target = progress["target"].as_u64().or_else(|| progress["bounds"]["to"].as_u64());
+    match (done, target) {
+        (Some(done), Some(target)) => format!("{done} of {target}"),
+        _ => "-".to_owned(),
+    }
+}
+
 fn list(jobs: &[Job], output: Output) -> anyhow::Result<Exit> {
     if output == Output::Json {
         say(serde_json::to_string(jobs)?);
@@ -268,14 +279,14 @@ fn list(jobs: &[Job], output: Output) -> anyhow::Result<Exit> {
             vec![
                 job.id.clone(),
                 state(job),
-                job.progress.to_string(),
+                position(&job.progress),
                 job.started_by.clone(),
                 job.updated_at.to_string(),
                 job.reason.clone().unwrap_or_default(),
             ]
         })
         .collect();
-    table(&["id", "state", "progress", "started by", "last change", "reason"], &rows);
+    table(&["id", "state", "position", "started by", "last change", "reason"], &rows);
     Ok(Exit::Done)
 }
 
@@ -292,36 +303,6 @@ fn show(job: &Job, output: Output) -> anyhow::Result<Exit> {
         say("Nobody works on it: the command goes on where it stopped.");
     }
     Ok(Exit::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_words_of_a_job_can_be_typed_again() {
-        let job = Job {
-            id: "replay-1".to_owned(),
-            verb: "replay".to_owned(),
-            arguments: json!({"since": "2026-01-01T00:00:00Z", "all": true, "channel": null, "to": "two words", "dry_run": false}),
-            reason: None,
-            started_by: "ann".to_owned(),
-            state: JobState::Running,
-            held: false,
-            rate: None,
-            progress: json!({}),
-            result: None,
-            error: None,
-            created_at: schemas::Timestamp::EPOCH,
-            updated_at: schemas::Timestamp::EPOCH,
-            finished_at: None,
-        };
-        assert_eq!(
-            words(&job),
-            "hookline replay --all --since 2026-01-01T00:00:00Z --to 'two words'"
-        );
-        assert_eq!(state(&job), "interrupted");
-    }
 }
 
 /// Takes a job to work on it. The claim of a process that died is waited for until it lapses, and that is said.
@@ -368,4 +349,44 @@ pub(crate) async fn take(
 /// On standard error: standard output is for results.
 fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_job_can_be_typed_again() {
+        let job = Job {
+            id: "replay-1".to_owned(),
+            verb: "replay".to_owned(),
+            arguments: json!({"since": "2026-01-01T00:00:00Z", "all": true, "channel": null, "to": "two words", "dry_run": false}),
+            reason: None,
+            started_by: "ann".to_owned(),
+            state: JobState::Running,
+            held: false,
+            rate: None,
+            progress: json!({}),
+            result: None,
+            error: None,
+            created_at: schemas::Timestamp::EPOCH,
+            updated_at: schemas::Timestamp::EPOCH,
+            finished_at: None,
+        };
+        assert_eq!(
+            words(&job),
+            "hookline replay --all --since 2026-01-01T00:00:00Z --to 'two words'"
+        );
+        assert_eq!(state(&job), "interrupted");
+    }
+
+    #[test]
+    fn a_list_tells_how_far_a_job_is() {
+        let replay = json!({"next": 23, "bounds": {"from": 1, "to": 40}, "done": {"kinds": {}}});
+        let rebuild = json!({"schema": "inbox_v2", "position": 7, "target": 9});
+        assert_eq!(
+            [replay, rebuild, json!({})].map(|progress| position(&progress)),
+            ["22 of 40", "7 of 9", "-"]
+        );
+    }
 }
