@@ -79,6 +79,43 @@ async fn an_answer_that_was_lost_after_delivery_is_found_and_not_repeated() {
     }
 }
 
+/// The echo of an answered reply is there and not yet compared with the ledger when an equal reply to the same person looks for its own
+/// effect: the message has its part already.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_of_an_answered_twin_is_not_taken_by_the_next_reply() {
+    let (lab, instagram, _) = lab().await;
+    let api = lab.api();
+    lab.simulator.set_policy(|policy| policy.echoes = false).unwrap();
+    let (person, id) = writes(&lab, &instagram, "Ann Berg").await;
+    let path = format!("/v1/conversations/{id}/messages");
+    let (_, first) =
+        api.post_once(&format!("{path}?wait=10s"), "k1", json!({"text": "on its way"})).await;
+    assert_eq!(first["status"], "sent", "{first}");
+    let seen = "insert into worker.echoes (channel, account_id, item_id, kind, peer, content, time, examine_at)
+                select 'instagram', $1, message_id, 'message', peer, content, sent_at, now() + interval '1 hour'
+                  from worker.parts where message_id = $2";
+    let mid = first["message_id"].as_str().unwrap();
+    let done = sqlx::query(seen).bind(IG).bind(mid).execute(lab.pool()).await.unwrap();
+    assert_eq!(done.rows_affected(), 1);
+    // Whoever loses an answer has the person's echoes compared; not this one, which is locked.
+    let mut held = lab.pool().begin().await.unwrap();
+    let lock = "select from worker.echoes where item_id = $1 for update";
+    sqlx::query(lock).bind(mid).execute(&mut *held).await.unwrap();
+    lab.simulator.fault(FaultRule::new(Fault::ResetAfter).on(CallKind::Send).times(1));
+    let (_, second) = api.post_once(&path, "k2", json!({"text": "on its way"})).await;
+    eventually("the second answer is lost", Duration::from_secs(20), async || {
+        let lost = "select count(*) from worker.parts where lost";
+        let lost: i64 = sqlx::query_scalar(lost).fetch_one(lab.pool()).await.unwrap();
+        if lost == 1 { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    held.rollback().await.unwrap();
+    let second = outcome(&lab, second["reply_id"].as_str().unwrap(), Duration::from_secs(40)).await;
+    let mids: Vec<String> = person.received().into_iter().map(|message| message.mid).collect();
+    assert_eq!(mids.len(), 2);
+    assert_eq!((&second["status"], &second["message_id"]), (&json!("sent"), &json!(mids[1])));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_told_and_not_repeated() {
     let (lab, instagram, _) = lab().await;

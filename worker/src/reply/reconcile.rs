@@ -469,15 +469,18 @@ impl Sender {
     }
 }
 
-/// Echoes nobody claims that may be the part's effect.
+/// Echoes nobody claims that may be the part's effect. One that a part was answered with is that part's, claimed or not: echoes come after
+/// their answers, and wait to be compared.
 async fn unclaimed(
     conn: &mut PgConnection,
     command: &CommandRow,
     wanted: &Wanted,
 ) -> sqlx::Result<Vec<Item>> {
     let rows = sqlx::query(
-        "select item_id, content, peer, time from worker.echoes
-          where channel = $1 and account_id = $2 and peer = $3 and content = $4 and claimed_by is null",
+        "select item_id, content, peer, time from worker.echoes e
+          where channel = $1 and account_id = $2 and peer = $3 and content = $4 and claimed_by is null
+            and not exists (select from worker.parts p join worker.commands c using (identity)
+                             where p.message_id = e.item_id and c.channel = e.channel and c.account_id = e.account_id)",
     )
     .bind(command.channel.as_str())
     .bind(command.account_id.as_str())
@@ -512,7 +515,9 @@ async fn adopt(
     };
     let done = sqlx::query(
         "insert into worker.echoes as e (channel, account_id, item_id, kind, peer, content, time, claimed_by, examined)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, true)
+         select $1, $2, $3, $4, $5, $6, $7, $8, true
+          where not exists (select from worker.parts p join worker.commands c using (identity)
+                             where p.message_id = $3 and c.channel = $1 and c.account_id = $2)
          on conflict (channel, account_id, item_id) do update set claimed_by = excluded.claimed_by, examined = true
           where e.claimed_by is null or e.claimed_by = excluded.claimed_by",
     )
