@@ -19,6 +19,8 @@ const AT_ONCE: usize = 64;
 const STEPS: usize = 8;
 /// More webhooks than this do not wait for their rows, so that it is the pipeline that is measured and not a queue.
 const AHEAD_MAX: i64 = 20_000;
+/// Meta waits this long for an answer (`meta-platform.md` section 3.1).
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Resident memory a role may have.
 const RSS_MAX: u64 = 150 << 20;
 
@@ -66,7 +68,7 @@ async fn slow_sockets_keep_nobody_out_and_take_little_memory() {
         before >> 20,
         during >> 20
     );
-    assert!(worst < Duration::from_secs(1), "{worst:?}");
+    assert!(worst < ANSWER_WITHIN, "{worst:?}");
     assert!(during < RSS_MAX, "{during} bytes");
     drop(slow);
     eventually("their places are free again", Duration::from_secs(20), async || {

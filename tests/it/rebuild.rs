@@ -398,6 +398,56 @@ async fn what_is_wrong_is_found_and_healed_and_loss_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_keeps_to_its_rate_pauses_and_is_cancelled() {
+    let lab = lab().await;
+    tell(&lab, history::generate(13, 3).into_iter()).await;
+    let told = projected(&lab).await;
+    // Without --swap it stops when it has compared: the same job goes on from there, now with much to do and little pace.
+    verb(&lab, &["rebuild"], 0).await;
+    let jobs = verb(&lab, &["jobs", "list"], 0).await;
+    let job = jobs[0]["id"].as_str().unwrap();
+    verb(&lab, &["jobs", "rate", job, "20", "--reason", "a test"], 0).await;
+    let more = (0..2000).map(|n| history::long(100 + n % 7, Kind::MessageReceived, n, 0));
+    tell(&lab, more).await;
+    projected(&lab).await;
+    let position = async || {
+        let shown = verb(&lab, &["jobs", "show", job], 0).await;
+        shown["progress"]["position"].as_u64().unwrap()
+    };
+    for (wish, state) in [("pause", "paused"), ("cancel", "cancelled")] {
+        let before = position().await;
+        let working = async {
+            let began = Instant::now();
+            let (code, out, err) = lab.hookline(&["rebuild", "--swap"]).await;
+            assert_eq!(code, 1, "{out}{err}");
+            began.elapsed()
+        };
+        let watching = async {
+            eventually("it goes on", Duration::from_secs(20), async || {
+                let now = position().await;
+                tests::client::holds(now >= before + 30, || format!("{now} after {before}"))
+            })
+            .await;
+            let asked = Instant::now();
+            verb(&lab, &["jobs", wish, job, "--reason", "a test"], 0).await;
+            asked
+        };
+        let (took, asked) = tokio::join!(working, watching);
+        assert!(asked.elapsed() < Duration::from_secs(5), "{wish}: {:?}", asked.elapsed());
+        let shown = verb(&lab, &["jobs", "show", job], 0).await;
+        assert_eq!(shown["state"], state, "{shown}");
+        let went = shown["progress"]["position"].as_u64().unwrap() - before.max(told);
+        assert!((1..=(took.as_secs() + 2) * 20).contains(&went), "{went} in {took:?}");
+    }
+    assert_eq!(serving(&lab).await, "inbox_v1");
+    let half = "select count(*) from pg_namespace where nspname = 'inbox_v2'";
+    let half: i64 = sqlx::query_scalar(half).fetch_one(lab.pool()).await.unwrap();
+    assert_eq!(half, 0, "what a cancelled job has built is gone");
+    let done = verb(&lab, &["rebuild", "--swap"], 0).await;
+    assert_eq!((&done["swapped"], &done["differing"]), (&Value::from(true), &Value::from(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_away_or_wrong_has_its_exit_code() {
     let lab = Lab::start().await;
     let nowhere = [("NATS_URL", "nats://127.0.0.1:1")];
