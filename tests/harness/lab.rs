@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hookline::private::{NatsOptions, NatsServer, PgOptions, Postgres};
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub const VERIFY_TOKEN: &str = "test-verify-token";
 /// A person's API token with all rights.
 pub const API_TOKEN: &str = "test-api-token";
 const ENCRYPTION_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+/// Without progress for so long, what is in the streams hangs.
+const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 
 /// A role, run as its own process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -479,16 +481,25 @@ impl Lab {
         messages.iter().map(|message| serde_json::from_slice(&message.payload).unwrap()).collect()
     }
 
-    /// Waits until the projector has folded everything that is in the stream now and nothing new has come for a while.
+    /// Waits until the projector has folded everything that is in the stream now and nothing new has come for a while. It may take long
+    /// where much is in the streams, as long as it gets less.
     pub async fn settled(&self) {
         let mut before = (0, 0);
         let mut same_for = 0;
-        eventually("everything is projected", Duration::from_secs(60), async || {
+        let (mut least, mut since) = (u64::MAX, Instant::now());
+        eventually("everything is projected", Duration::from_secs(3600), async || {
             let head =
                 (self.last_sequence("META_RAW").await, self.last_sequence("INBOX_EVENTS").await);
             let lag = self.lag().await?;
+            if lag < least {
+                (least, since) = (lag, Instant::now());
+            }
             same_for = if head == before && lag == 0 { same_for + 1 } else { 0 };
             before = head;
+            assert!(
+                since.elapsed() < SETTLES_WITHIN,
+                "no progress for {SETTLES_WITHIN:?}: head {head:?}, lag {lag}"
+            );
             if same_for >= 4 { Ok(()) } else { Err(format!("head {head:?}, lag {lag}")) }
         })
         .await;

@@ -89,5 +89,5 @@ async fn a_redrive_that_is_killed_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make soak"]
 async fn soak_redrive() {
-    killed(share(20, soak()), 20).await;
+    killed(share(20, soak()), 250).await;
 }

@@ -98,7 +98,7 @@ async fn number(lab: &Lab, sql: &'static str) -> i64 {
 }
 
 async fn rows(lab: &Lab, count: usize) {
-    eventually("every message has its row", Duration::from_secs(300), async || {
+    eventually("every message has its row", Duration::from_secs(1200), async || {
         let rows: i64 = sqlx::query_scalar("select count(*) from inbox.messages")
             .fetch_one(lab.pool())
             .await

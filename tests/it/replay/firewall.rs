@@ -24,7 +24,7 @@ async fn automate_has_read_all(lab: &Lab) {
         .map(|message| message.info().unwrap().stream_sequence)
         .max()
         .unwrap();
-    eventually("the automations have read everything", Duration::from_secs(120), async || {
+    eventually("the automations have read everything", Duration::from_secs(600), async || {
         let at: i64 =
             sqlx::query_scalar("select seq from worker.positions where name = 'automate'")
                 .fetch_one(lab.pool())
