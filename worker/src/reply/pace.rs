@@ -80,6 +80,8 @@ mod tests {
     fn it_grows_with_success_up_to_a_limit_and_falls_at_once() {
         let mut pace = Pace::default();
         assert!(pace.start(at(0)) && pace.start(at(0)) && !pace.start(at(0)));
+        (1..50).for_each(|_| pace.went_well());
+        assert!(!pace.start(at(0)), "a refused token costs one call more, not two");
         for _ in 0..1_000 {
             pace.went_well();
         }

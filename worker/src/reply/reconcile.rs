@@ -240,10 +240,12 @@ impl Sender {
         // Messenger's own echoes carry our key and are claimed by it; others there are not ours.
         let keyed = command.channel == Channel::Messenger
             && matches!(part.payload, Payload::Message { .. });
-        let found = match wanted(command, part).filter(|_| !keyed) {
-            Some(wanted) => wanted.choose(&unclaimed(&mut conn, command, &wanted).await?).cloned(),
-            None => None,
-        };
+        let Some(wanted) = wanted(command, part).filter(|_| !keyed) else { return Ok((now, None)) };
+        let mut items = unclaimed(&mut conn, command, &wanted).await?;
+        drop(conn);
+        // One that a part was answered with is that part's, claimed or not: it may still wait to be compared.
+        self.mark_claimed(command, &wanted, &mut items).await?;
+        let found = wanted.choose(&items).cloned();
         Ok((now, found))
     }
 
@@ -442,6 +444,9 @@ impl Sender {
         wanted: &Wanted,
         items: &mut [Item],
     ) -> sqlx::Result<()> {
+        if items.is_empty() {
+            return Ok(());
+        }
         let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let taken: Vec<String> = sqlx::query_scalar(
             "select item_id from worker.echoes
@@ -469,18 +474,15 @@ impl Sender {
     }
 }
 
-/// Echoes nobody claims that may be the part's effect. One that a part was answered with is that part's, claimed or not: echoes come after
-/// their answers, and wait to be compared.
+/// Echoes nobody claims that may be the part's effect.
 async fn unclaimed(
     conn: &mut PgConnection,
     command: &CommandRow,
     wanted: &Wanted,
 ) -> sqlx::Result<Vec<Item>> {
     let rows = sqlx::query(
-        "select item_id, content, peer, time from worker.echoes e
-          where channel = $1 and account_id = $2 and peer = $3 and content = $4 and claimed_by is null
-            and not exists (select from worker.parts p join worker.commands c using (identity)
-                             where p.message_id = e.item_id and c.channel = e.channel and c.account_id = e.account_id)",
+        "select item_id, content, peer, time from worker.echoes
+          where channel = $1 and account_id = $2 and peer = $3 and content = $4 and claimed_by is null",
     )
     .bind(command.channel.as_str())
     .bind(command.account_id.as_str())
