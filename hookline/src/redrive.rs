@@ -1,23 +1,19 @@
-//! `hookline redrive`: parked work. Workers carry it out; this verb says which lanes may go, a few at first, and watches.
+//! `hookline redrive`: parked work of normaliser and projector.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+mod run;
 
-use clap::{Args, Subcommand, ValueEnum};
+use std::collections::BTreeMap;
+
+use clap::{Subcommand, ValueEnum};
 use runtime::config::Settings;
-use runtime::ops::{Act, Ops};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use worker::inbound::parked::{self, Parked};
 
-use crate::cli::How;
 use crate::exit::{Exit, Failure, Output, fields, say, table};
-use crate::progress::Progress;
 use crate::{reach, who};
 
 const LIST_MAX: i64 = 10_000;
-/// How long a step may take before the verb gives up watching.
-const STEP_WITHIN: Duration = Duration::from_secs(60);
 
 /// What to do with parked work.
 #[derive(Debug, Subcommand)]
@@ -45,14 +41,14 @@ pub enum Verb {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
-    /// Tries again: one lane, then ten, then the rest; stops when a step fails again
+    /// Tries again: one lane or event, then ten, then the rest; stops when a step fails again
     ///
-    /// The workers do it; this says which lanes may go, and watches. Killed in the middle it loses nothing: what was let go goes on, and
-    /// the same words let the rest go. What the projector parked is folded by `hookline rebuild`.
+    /// Lanes of the normaliser are carried out by the workers; this says which may go, and watches. Events of the projector are folded by
+    /// this process. Killed in the middle it loses nothing: the same words go on with the rest.
     #[command(
-        after_help = "Examples:\n  hookline redrive run\n  hookline redrive run --cause database_23514 --reason 'rule mended'"
+        after_help = "Examples:\n  hookline redrive run\n  hookline redrive run --stage projector\n  hookline redrive run --cause database_23514 --reason 'rule mended'"
     )]
-    Run(Run),
+    Run(run::Words),
     /// Gives one row up for good; what waits behind it goes on
     #[command(
         after_help = "Examples:\n  hookline redrive discard 17 --reason 'test data'\n  hookline redrive discard 4711 --stage projector --reason 'test data'"
@@ -85,19 +81,6 @@ pub enum Stage {
     Projector,
 }
 
-/// What to try again.
-#[derive(Debug, Args)]
-pub struct Run {
-    /// Only lanes held by this cause
-    #[arg(long)]
-    cause: Option<String>,
-    /// Only this lane
-    #[arg(long)]
-    lane: Option<String>,
-    #[command(flatten)]
-    how: How,
-}
-
 /// Carries it out.
 ///
 /// # Errors
@@ -108,21 +91,7 @@ pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
     match verb {
         Verb::List { output } => list(&pool, output).await,
         Verb::Show { id, stage, output } => show(&find(&pool, id, stage).await?, output),
-        Verb::Run(run) => {
-            let rows = parked::list(&pool, LIST_MAX).await?;
-            let lanes = chosen(&rows, run.cause.as_deref(), run.lane.as_deref());
-            if run.how.dry_run {
-                match run.how.output {
-                    Output::Json => say(json!({"lanes": lanes.len(), "dry_run": true})),
-                    Output::Table => say(format!(
-                        "Would try {} lanes: first 1, then 10, then the rest.",
-                        lanes.len()
-                    )),
-                }
-                return Ok(Exit::Done);
-            }
-            redrive(&pool, lanes, &run).await
-        }
+        Verb::Run(words) => run::run(&pool, &words, settings).await,
         Verb::Discard { id, stage, reason, dry_run, output } => {
             if reason.trim().is_empty() {
                 return Err(Failure::usage("--reason: say why"));
@@ -138,7 +107,8 @@ pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
                     return Err(unknown(id));
                 }
                 let arguments = json!({"row": id, "stage": row["stage"]});
-                record(&pool, "redrive discard", arguments, Some(&reason), row.clone()).await?;
+                who::record(&pool, "redrive discard", arguments, Some(&reason), row.clone())
+                    .await?;
             }
             match output {
                 Output::Json => say(json!({"row": row, "discarded": !dry_run, "dry_run": dry_run})),
@@ -163,18 +133,6 @@ pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
 
 fn unknown(id: i64) -> anyhow::Error {
     Failure::usage(format!("no parked row {id}: `hookline redrive list --output json` shows them"))
-}
-
-async fn record(
-    pool: &PgPool,
-    verb: &str,
-    arguments: Value,
-    reason: Option<&str>,
-    result: Value,
-) -> anyhow::Result<()> {
-    let by = who::operator();
-    let act = Act { who: &by, verb, arguments, reason, job: None, result: Some(result) };
-    Ok(Ops::open(pool.clone()).await?.record(act).await?)
 }
 
 /// A row of the normaliser as JSON, with its stage.
@@ -253,115 +211,4 @@ async fn list(pool: &PgPool, output: Output) -> anyhow::Result<Exit> {
         .collect();
     table(&["stage", "cause", "failed", "waiting behind", "since"], &rows);
     Ok(Exit::Done)
-}
-
-/// The lanes to try, oldest first.
-fn chosen(rows: &[Parked], cause: Option<&str>, lane: Option<&str>) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    rows.iter()
-        // The first row of each lane, as the list is ordered.
-        .filter(|row| seen.insert(row.lane.clone()))
-        .filter(|row| {
-            cause.is_none_or(|cause| row.cause == cause) && lane.is_none_or(|lane| row.lane == lane)
-        })
-        .map(|row| row.lane.clone())
-        .collect()
-}
-
-/// How the lanes that were let go came out.
-enum End {
-    Released,
-    FailedAgain { failed: usize, of: usize },
-    NothingHappens,
-}
-
-async fn redrive(pool: &PgPool, lanes: Vec<String>, run: &Run) -> anyhow::Result<Exit> {
-    let arguments = json!({"cause": run.cause, "lane": run.lane, "lanes": lanes.len()});
-    // Recorded before: whoever kills this has let lanes go all the same.
-    record(pool, "redrive run", arguments.clone(), run.how.reason.as_deref(), json!("begun"))
-        .await?;
-    let total = lanes.len();
-    let mut progress = Progress::new("redrive", "lanes", Some(total as u64));
-    let mut rest = lanes.as_slice();
-    let mut end = End::Released;
-    for step in [1, 10, usize::MAX] {
-        let (now, later) = rest.split_at(step.min(rest.len()));
-        rest = later;
-        if now.is_empty() {
-            break;
-        }
-        end = self::step(pool, now, total - later.len() - now.len(), &mut progress).await?;
-        if !matches!(end, End::Released) {
-            break;
-        }
-    }
-    progress.end();
-    let (word, text) = match end {
-        End::Released => ("released", format!("Released {total} lanes.")),
-        End::FailedAgain { failed, of } => (
-            "failed_again",
-            format!(
-                "Stopped: {failed} of {of} lanes of this step failed again, {} were not tried. `hookline redrive list` has the causes.",
-                rest.len()
-            ),
-        ),
-        End::NothingHappens => (
-            "nothing_happens",
-            "Stopped: nothing happens. Does a worker run, with its broker? `hookline status` tells.".to_owned(),
-        ),
-    };
-    let failed = if let End::FailedAgain { failed, .. } = end { failed } else { 0 };
-    let result =
-        json!({"result": word, "lanes": total, "failed_again": failed, "not_tried": rest.len()});
-    record(pool, "redrive run", arguments, run.how.reason.as_deref(), result.clone()).await?;
-    match run.how.output {
-        Output::Json => say(result),
-        Output::Table => say(text),
-    }
-    Ok(if matches!(end, End::Released) { Exit::Done } else { Exit::SomeFailed })
-}
-
-/// Lets these lanes go and watches until all are gone, or one failed again.
-async fn step(
-    pool: &PgPool,
-    now: &[String],
-    before_this: usize,
-    progress: &mut Progress,
-) -> anyhow::Result<End> {
-    let before = attempts(pool, now).await?;
-    parked::retry_now(pool, now).await?;
-    let began = Instant::now();
-    loop {
-        let after = attempts(pool, now).await?;
-        let again = |lane: &&String| match (before.get(*lane), after.get(*lane)) {
-            (Some(before), Some(after)) if before.0 == after.0 => after.1 > before.1,
-            // The first row went, and the next one failed.
-            (_, Some(after)) => after.1 > 0,
-            (_, None) => false,
-        };
-        let failed = now.iter().filter(again).count();
-        let gone = now.iter().filter(|lane| !after.contains_key(*lane)).count();
-        progress.at((before_this + gone) as u64, "");
-        if failed > 0 {
-            return Ok(End::FailedAgain { failed, of: now.len() });
-        }
-        if gone == now.len() {
-            return Ok(End::Released);
-        }
-        if began.elapsed() > STEP_WITHIN {
-            return Ok(End::NothingHappens);
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// Row number and tries of the first row of each lane that still waits.
-async fn attempts(pool: &PgPool, lanes: &[String]) -> anyhow::Result<BTreeMap<String, (i64, i32)>> {
-    let mut found = BTreeMap::new();
-    for row in parked::list(pool, LIST_MAX).await? {
-        if lanes.contains(&row.lane) {
-            found.entry(row.lane).or_insert((row.id, row.attempts));
-        }
-    }
-    Ok(found)
 }

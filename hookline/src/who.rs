@@ -1,6 +1,8 @@
-//! Who acts, and on whose behalf: accounts as operators name them.
+//! Who acts, on whose behalf, and the record of it: accounts as operators name them.
 
+use runtime::ops::{Act, Ops};
 use schemas::{AccountId, Channel};
+use serde_json::Value;
 use sqlx::PgPool;
 use worker::reply::operate::Whose;
 
@@ -13,6 +15,22 @@ pub fn operator() -> String {
         .filter_map(|name| std::env::var(name).ok())
         .find(|name| !name.trim().is_empty())
         .unwrap_or_else(|| "operator".to_owned())
+}
+
+/// Records an act of whoever runs the verb. Arguments and result hold ids and counts, never a person's words.
+///
+/// # Errors
+/// Of the database; the act itself is not undone.
+pub async fn record(
+    pool: &PgPool,
+    verb: &str,
+    arguments: Value,
+    reason: Option<&str>,
+    result: Value,
+) -> anyhow::Result<()> {
+    let by = operator();
+    let act = Act { who: &by, verb, arguments, reason, job: None, result: Some(result) };
+    Ok(Ops::open(pool.clone()).await?.record(act).await?)
 }
 
 /// Reads `ID` or `CHANNEL/ID`.

@@ -1,7 +1,9 @@
-//! Tells INBOX_DEAD what was set aside. The rows in Postgres are the truth; a copy that is late or missing holds up nothing.
+//! Tells INBOX_DEAD what was set aside, and the metrics how much. The rows in Postgres are the truth; a copy that is late or missing holds
+//! up nothing.
 
 use std::time::Duration;
 
+use metrics::gauge;
 use runtime::broker::Broker;
 use runtime::publish::{Outgoing, PublishFailure};
 use runtime::retry::Backoff;
@@ -10,19 +12,22 @@ use schemas::subjects;
 use serde_json::json;
 use tokio::sync::Notify;
 
+use crate::follow::precise;
 use crate::store::{ParkedRow, Store};
 
 const AT_ONCE: i64 = 200;
 const ACK_WAIT: Duration = Duration::from_secs(5);
+/// How often to look without a bell: operators take events off the list.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Publishes copies of the events set aside, now and whenever `bell` rings. Never ends by itself.
+/// Publishes copies of the events set aside and counts them, now, whenever `bell` rings, and now and then. Never ends by itself.
 pub(crate) async fn announce(broker: &Broker, store: &Store, bell: &Notify) {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
     loop {
         match round(broker, store).await {
             Ok(0) => {
                 backoff.reset();
-                bell.notified().await;
+                let _ = tokio::time::timeout(LOOK_EVERY, bell.notified()).await;
             }
             Ok(_) => backoff.reset(),
             Err(error) => {
@@ -37,6 +42,8 @@ pub(crate) async fn announce(broker: &Broker, store: &Store, bell: &Notify) {
 
 /// Publishes some copies and notes that they are published. Answers with their number.
 async fn round(broker: &Broker, store: &Store) -> anyhow::Result<usize> {
+    let count = u64::try_from(store.parked_count().await?).unwrap_or(0);
+    gauge!("hookline_projector_parked").set(precise(count));
     let rows = store.unannounced(AT_ONCE).await?;
     if rows.is_empty() {
         return Ok(0);

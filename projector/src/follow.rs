@@ -56,6 +56,7 @@ impl Drop for Left<'_> {
     fn drop(&mut self) {
         self.health.set(CHECK, Ok(()));
         gauge!("hookline_projector_lag_messages").set(0.0);
+        gauge!("hookline_projector_parked").set(0.0);
     }
 }
 
@@ -130,7 +131,6 @@ impl Projector {
             epoch = lease.epoch,
             "Projecting from the stored position"
         );
-        self.show_parked().await;
         gauge!("hookline_projector_position").set(precise(position.seq));
         let mut follower = self.follower(position);
         // The stream was another one a moment ago.
@@ -217,12 +217,6 @@ impl Projector {
         wait(&self.health, doing, error, backoff, stop).await
     }
 
-    async fn show_parked(&self) {
-        if let Ok(count) = self.store.parked_count().await {
-            gauge!("hookline_projector_parked").set(precise(u64::try_from(count).unwrap_or(0)));
-        }
-    }
-
     fn report(&self, kinds: &BTreeMap<String, u64>, parked: &[Parked], started: Instant) {
         for (kind, count) in kinds {
             counter!("hookline_projector_events_total", "kind" => kind.clone()).increment(*count);
@@ -233,7 +227,6 @@ impl Projector {
         }
         for event in parked {
             counter!("hookline_projector_parked_total", "cause" => event.cause).increment(1);
-            gauge!("hookline_projector_parked").increment(1.0);
             tracing::error!(
                 position = event.seq,
                 event.id = event.event_id.as_deref().unwrap_or("-"),
@@ -340,6 +333,9 @@ fn span_of(message: &Received) -> tracing::Span {
     span
 }
 
+/// The cause of events that Postgres does not take.
+pub(crate) const NOT_STORABLE: &str = "not_storable";
+
 fn not_storable(one: Incoming, error: &sqlx::Error) -> Incoming {
     let (event_id, kind) = match &one.outcome {
         Ok((arrival, kind)) => (Some(arrival.event_id().to_string()), Some(kind.to_string())),
@@ -358,14 +354,14 @@ fn not_storable(one: Incoming, error: &sqlx::Error) -> Incoming {
             kind,
             channel,
             account_id,
-            cause: "not_storable",
+            cause: NOT_STORABLE,
             detail: describe(error),
         }),
     }
 }
 
 /// What a database error says without the values it quotes.
-fn describe(error: &sqlx::Error) -> String {
+pub(crate) fn describe(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => match error.code() {
             Some(code) => format!("Postgres answered with error {code}"),
@@ -392,6 +388,6 @@ fn kinds_of(batch: &[Received]) -> BTreeMap<String, u64> {
 }
 
 #[allow(clippy::cast_precision_loss)] // metrics are floats; positions stay far below 2^53
-fn precise(number: u64) -> f64 {
+pub(crate) fn precise(number: u64) -> f64 {
     number as f64
 }

@@ -1,7 +1,7 @@
 //! The projector: follows INBOX_EVENTS and keeps the read model `inbox.*` in Postgres.
 //!
 //! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`], [`parked`]; then what operators ask for: [`trace`],
-//! [`rebuild`], [`verify`].
+//! [`rebuild`], [`verify`], [`redrive`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -12,6 +12,7 @@ pub mod follow;
 pub mod parked;
 pub mod read;
 pub mod rebuild;
+pub mod redrive;
 pub mod store;
 pub mod trace;
 pub mod verify;

@@ -34,7 +34,7 @@ pub struct Parked {
     pub channel: Option<Channel>,
     /// Its account; empty where it has none.
     pub account_id: String,
-    /// A stable word: `not_an_event`, `split_failed`, `not_storable`, `fold_failed`.
+    /// A stable word: `not_an_event`, `split_failed`, `not_storable`, `fold_failed`; after a redrive also `event_gone`.
     pub cause: &'static str,
     /// For people who operate.
     pub detail: String,

@@ -1,5 +1,6 @@
 //! The read model in Postgres: facts, the rows that follow from them, and the position, in one transaction per batch.
 
+mod again;
 mod rows;
 mod schema;
 mod sql;
@@ -13,8 +14,9 @@ use runtime::lease::{Lease, Leases, Position};
 use schemas::{Channel, EventId, Kind, Timestamp, subjects};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row, Transaction};
 
+pub use self::again::Again;
 use self::rows::{Folded, Rows, conversation, fold_all};
 pub use self::schema::{FIRST_SCHEMA, prepare, serving, views_over};
 pub(crate) use self::schema::{migrate, show};
@@ -29,6 +31,9 @@ pub const NOTIFY: &str = "inbox_projected";
 /// How long a lease lasts without renewal: so soon does another one go on after a crash. Renewed three times as often, also while a batch
 /// is being stored.
 const LEASE_TTL: Duration = Duration::from_secs(6);
+
+/// The cause of events whose rows could not be computed.
+const FOLD_FAILED: &str = "fold_failed";
 
 /// Why a batch was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -205,25 +210,7 @@ impl Store {
         to: Position,
         batch: Vec<Incoming>,
     ) -> Result<Applied, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        // Two holders of the lease write one after the other, and the second one sees that it is late. A lock on the lease's row would
-        // hold up its renewal, and before the first batch there is no position to lock.
-        lock(&mut tx, &self.schema, &lease.name).await?;
-        match self.purpose {
-            // A swap holds the same lock until it has committed: nothing is written to a model that serves no more.
-            Purpose::Serving => {
-                let serving: Option<String> =
-                    sqlx::query_scalar("select schema from inbox.serving")
-                        .fetch_optional(&mut *tx)
-                        .await?;
-                if serving.is_some_and(|serving| serving != self.schema) {
-                    return Err(StoreError::Moved);
-                }
-            }
-            Purpose::Aside => {
-                sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
-            }
-        }
+        let mut tx = self.begin(&lease.name).await?;
         let seq: Option<i64> = sqlx::query_scalar(self.text(&self.sql.stored_position))
             .bind(&lease.name)
             .fetch_optional(&mut *tx)
@@ -244,7 +231,7 @@ impl Store {
                         kind: Some(kind.to_string()),
                         channel: incoming.channel,
                         account_id: incoming.account_id,
-                        cause: "fold_failed",
+                        cause: FOLD_FAILED,
                         detail: "computing the row failed; the row keeps what it showed before"
                             .to_owned(),
                     };
@@ -254,8 +241,8 @@ impl Store {
                 Err(parked) => applied.parked.push(parked),
             }
         }
-        let failed = self.absorb(&mut tx, arrivals).await?;
-        applied.parked.extend(failed.iter().filter_map(|event| origin.remove(event)));
+        let failed = self.absorb(&mut tx, arrivals, None).await?;
+        applied.parked.extend(failed.events.iter().filter_map(|event| origin.remove(event)));
         for parked in &applied.parked {
             self.park(&mut tx, parked).await?;
         }
@@ -277,6 +264,29 @@ impl Store {
         Ok(applied)
     }
 
+    /// Begins to write. Two writers come one after the other, and the second one sees that it is late. A lock on the lease's row would hold
+    /// up its renewal, and before the first batch there is no position to lock.
+    async fn begin(&self, name: &str) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        lock(&mut tx, &self.schema, name).await?;
+        match self.purpose {
+            // A swap holds the same lock until it has committed: nothing is written to a model that serves no more.
+            Purpose::Serving => {
+                let serving: Option<String> =
+                    sqlx::query_scalar("select schema from inbox.serving")
+                        .fetch_optional(&mut *tx)
+                        .await?;
+                if serving.is_some_and(|serving| serving != self.schema) {
+                    return Err(StoreError::Moved);
+                }
+            }
+            Purpose::Aside => {
+                sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
+            }
+        }
+        Ok(tx)
+    }
+
     #[allow(clippy::unused_self)] // reads as what it is: a statement of this store
     fn text(&self, sql: &str) -> AssertSqlSafe<String> {
         AssertSqlSafe(sql.to_owned())
@@ -296,17 +306,21 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps the facts and computes every touched row anew. Gives the events of entities whose fold failed.
+    /// Keeps the facts and computes every touched row anew. `again`: of an event that comes once more; these rows too, and nothing of what
+    /// they count is taken for granted.
     async fn absorb(
         &self,
         tx: &mut PgConnection,
         arrivals: Vec<Arrival>,
-    ) -> Result<BTreeSet<EventId>, StoreError> {
+        again: Option<BTreeSet<String>>,
+    ) -> Result<Failed, StoreError> {
         if arrivals.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(Failed::default());
         }
         let known = self.known(tx, &arrivals).await?;
-        let changes = absorb(&known, arrivals);
+        let mut changes = absorb(&known, arrivals);
+        let recount = again.is_some();
+        changes.touched.extend(again.into_iter().flatten());
         self.keep(tx, &changes).await?;
         let (conversations, small): (BTreeSet<String>, BTreeSet<String>) = changes
             .touched
@@ -317,7 +331,8 @@ impl Store {
         let mut folded = fold_all(&small, pieces);
         self.scrub(tx, &folded.scrubbed).await?;
         let moved = self.write_receipts(tx, &mut folded).await?;
-        self.write_messages(tx, &mut folded).await?;
+        let unread = self.write_messages(tx, &mut folded).await?;
+        let unread = (!recount).then_some(unread);
         self.apply_receipts(tx, &moved).await?;
         for (class, table, put) in [
             (Class::Comment, "comments", &self.sql.put_comments),
@@ -329,14 +344,9 @@ impl Store {
             let rows = folded.rows.remove(&class).unwrap_or_default();
             self.write(tx, table, put, rows).await?;
         }
-        self.write_conversations(tx, &conversations, &changes, &mut folded).await?;
-        let failed = &folded.failed;
-        Ok(changes
-            .pieces
-            .iter()
-            .filter(|piece| failed.contains(&piece.entity))
-            .map(|piece| piece.event_id.clone())
-            .collect())
+        self.write_conversations(tx, &conversations, &changes, &mut folded, unread.as_ref())
+            .await?;
+        Ok(Failed { events: whose(&folded.failed, &known, &changes), entities: folded.failed })
     }
 
     async fn known(&self, tx: &mut PgConnection, arrivals: &[Arrival]) -> sqlx::Result<Known> {
@@ -508,21 +518,42 @@ impl Store {
         Ok(())
     }
 
-    /// Writes message rows. Conversations they were in before are added to those to look at again.
-    async fn write_messages(&self, tx: &mut PgConnection, folded: &mut Folded) -> sqlx::Result<()> {
+    /// Writes message rows. Conversations they were in before are added to those to look at again. Answers with how many more unread messages
+    /// each conversation has by that: counting them all would cost the more the longer nobody reads.
+    async fn write_messages(
+        &self,
+        tx: &mut PgConnection,
+        folded: &mut Folded,
+    ) -> sqlx::Result<BTreeMap<String, i64>> {
         let rows = folded.rows.remove(&Class::Message).unwrap_or_default();
-        let ids: Vec<&str> = rows.put.keys().chain(&rows.drop).map(String::as_str).collect();
+        let ids: Vec<String> = rows.put.keys().chain(&rows.drop).cloned().collect();
+        let mut unread = BTreeMap::new();
         if ids.is_empty() {
-            return Ok(());
+            return Ok(unread);
         }
         for row in sqlx::query(self.text(&self.sql.message_conversations))
-            .bind(ids)
+            .bind(&ids)
             .fetch_all(&mut *tx)
             .await?
         {
             folded.conversations.insert(row.try_get("conversation_id")?);
         }
-        self.write(tx, "messages", &self.sql.put_messages, rows).await
+        for (conversation, count) in self.unread_among(tx, &ids).await? {
+            *unread.entry(conversation).or_insert(0) -= count;
+        }
+        self.write(tx, "messages", &self.sql.put_messages, rows).await?;
+        for (conversation, count) in self.unread_among(tx, &ids).await? {
+            *unread.entry(conversation).or_insert(0) += count;
+        }
+        Ok(unread)
+    }
+
+    async fn unread_among(
+        &self,
+        tx: &mut PgConnection,
+        messages: &[String],
+    ) -> sqlx::Result<Vec<(String, i64)>> {
+        sqlx::query_as(self.text(&self.sql.unread_among)).bind(messages).fetch_all(tx).await
     }
 
     /// Writes conversations: acts and contact from their own facts, the rest from the message rows.
@@ -532,6 +563,7 @@ impl Store {
         acted: &BTreeSet<String>,
         changes: &Changes,
         folded: &mut Folded,
+        unread: Option<&BTreeMap<String, i64>>,
     ) -> sqlx::Result<()> {
         let touched: Vec<&str> = acted.union(&folded.conversations).map(String::as_str).collect();
         if touched.is_empty() {
@@ -593,13 +625,50 @@ impl Store {
             folded.failed.extend(failed);
             self.write(tx, "conversations", &self.sql.put_conversations, put).await?;
         }
-        sqlx::query(self.text(&self.sql.aggregate)).bind(&touched).execute(&mut *tx).await?;
+        // Where the mark of reading may have moved, or nothing was counted yet, all are counted.
+        let moved: Vec<Option<i64>> = touched
+            .iter()
+            .map(|id| {
+                let known = existing.contains_key(*id) && !acted.contains(*id);
+                unread.filter(|_| known).map(|unread| unread.get(*id).copied().unwrap_or(0))
+            })
+            .collect();
+        sqlx::query(self.text(&self.sql.aggregate))
+            .bind(&touched)
+            .bind(moved)
+            .execute(&mut *tx)
+            .await?;
         sqlx::query(self.text(&self.sql.drop_empty_conversations))
             .bind(&touched)
             .execute(&mut *tx)
             .await?;
         Ok(())
     }
+}
+
+/// Rows that could not be computed; they show what they showed before.
+#[derive(Debug, Default)]
+struct Failed {
+    /// The events of the batch that concern them.
+    events: BTreeSet<EventId>,
+    /// The rows.
+    entities: BTreeSet<String>,
+}
+
+/// Which events of a batch concern these entities: by what they say, or, as a withdrawal or another reading does, by what they said before.
+fn whose(entities: &BTreeSet<String>, known: &Known, changes: &Changes) -> BTreeSet<EventId> {
+    let said = changes.pieces.iter().filter(|piece| {
+        let conversation = piece.said.as_ref().and_then(Said::conversation_id);
+        entities.contains(&piece.entity)
+            || conversation.is_some_and(|id| entities.contains(id.as_str()))
+    });
+    let before = changes.blanked.iter().chain(&changes.replaced).filter(|event| {
+        known
+            .held
+            .get(*event)
+            .is_some_and(|held| held.entities.iter().any(|entity| entities.contains(entity)))
+    });
+    said.map(|piece| piece.event_id.clone()).chain(before.cloned()).collect()
 }
 
 /// Whoever holds this writes the read model of `schema`, until the end of the transaction.
@@ -683,4 +752,34 @@ fn body_of(piece: &Piece) -> sqlx::Result<Option<Value>> {
         .map(Said::to_body)
         .transpose()
         .map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_withdrawal_or_another_reading_is_told_of_the_rows_it_spoke_of_before() {
+        let (blanked, replaced, other) =
+            (EventId::new("evt_1"), EventId::new("evt_2"), EventId::new("evt_3"));
+        let version = Version { revision: 0, rank: 0, digest: String::new() };
+        let held =
+            |entity: &str| Held { version: version.clone(), entities: vec![entity.to_owned()] };
+        let known = Known {
+            held: [
+                (blanked.clone(), held("msg_1")),
+                (replaced.clone(), held("msg_2")),
+                (other.clone(), held("msg_3")),
+            ]
+            .into(),
+            ..Known::default()
+        };
+        let changes = Changes {
+            blanked: vec![blanked.clone(), other],
+            replaced: vec![replaced.clone()],
+            ..Changes::default()
+        };
+        let failed = ["msg_1", "msg_2"].map(ToOwned::to_owned).into();
+        assert_eq!(whose(&failed, &known, &changes), [blanked, replaced].into());
+    }
 }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use projector::follow::NAME;
+use projector::read::read;
+use projector::store::{Again, Store, StoreError};
 use runtime::config::{NatsConfig, Settings};
+use runtime::lease::Position;
 use runtime::streams::{self, StreamName};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -198,4 +202,182 @@ async fn a_projector_whose_lease_went_to_another_is_ready_again() {
     signal(lab.pid(Role::Projector, 0), Signal::CONT);
     lab.ready_nth(Role::Projector, 1).await;
     lab.ready_nth(Role::Projector, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_serves_no_more_is_not_written() {
+    let mut lab = projecting().await;
+    publish(&lab, 1).await;
+    shows(&lab, 1).await;
+    lab.stop(Role::Projector).await;
+    // A projector in the moment after a swap, before it has heard of it.
+    let store = Store::new(lab.pool().clone(), "inbox_v1", "late".to_owned());
+    let lease = store.leases().acquire(NAME).await.unwrap().expect("nobody holds it");
+    let from = store.leases().position(NAME).await.unwrap();
+    sql(&lab, "update inbox.serving set schema = 'inbox_v2'").await;
+    let one = || {
+        let event = received("evt_2", "mid.2").to_string();
+        read(2, "inbox.v1.event.07.instagram.17841400000000101.message-received", event.as_bytes())
+    };
+    let to = Position { seq: 2, ..from };
+    let applied = store.apply(&lease, from, to, vec![one()]).await;
+    assert!(matches!(applied, Err(StoreError::Moved)), "{applied:?}");
+    sql(
+        &lab,
+        "insert into inbox_v1.parked (seq, event_id, kind, cause, detail) values (2, 'evt_2', 'message.received', 'fold_failed', '')",
+    )
+    .await;
+    let again = store.fold_again(NAME, one()).await;
+    assert!(matches!(again, Err(StoreError::Moved)), "{again:?}");
+    assert_eq!((messages(&lab).await, store.leases().position(NAME).await.unwrap()), (Ok(1), from));
+    // Serving again, it takes both.
+    sql(&lab, "update inbox.serving set schema = 'inbox_v1'").await;
+    assert_eq!(store.fold_again(NAME, one()).await.unwrap(), Again::Folded);
+    assert_eq!(messages(&lab).await, Ok(2));
+    let third = received("evt_3", "mid.3").to_string();
+    let subject = "inbox.v1.event.07.instagram.17841400000000101.message-received";
+    let batch = vec![one(), read(3, subject, third.as_bytes())];
+    store.apply(&lease, from, Position { seq: 3, ..from }, batch).await.unwrap();
+    assert_eq!(messages(&lab).await, Ok(3));
+}
+
+async fn aside(lab: &Lab) -> i64 {
+    sqlx::query_scalar("select count(*) from inbox.parked").fetch_one(lab.pool()).await.unwrap()
+}
+
+/// `hookline redrive run` with these words: its exit code, and what came of the projector's events.
+async fn redrive(lab: &Lab, words: &[&str]) -> (i32, Value) {
+    let words = [&["redrive", "run", "--output", "json"], words].concat();
+    let (code, out, err) = lab.hookline(&words).await;
+    let result: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    (code, result["projector"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_set_aside_is_folded_again_once_its_cause_is_gone() {
+    let lab = projecting().await;
+    // Not an event, and never will be.
+    let subject = format!("inbox.v1.event.07.instagram.{ACCOUNT}.message-received");
+    sql(
+        &lab,
+        "create function public.refuse() returns trigger language plpgsql as $$
+           begin raise exception 'refused' using errcode = '23514'; end $$;
+         create trigger refuse before insert on inbox_v1.messages for each row
+           when (new.message_id <> 'mid.1') execute function public.refuse();",
+    )
+    .await;
+    for n in 1..=14 {
+        publish(&lab, n).await;
+    }
+    lab.jetstream().await.publish(subject, SECRET.into()).await.unwrap().await.unwrap();
+    eventually("they are set aside", Duration::from_secs(20), async || match aside(&lab).await {
+        14 => Ok(()),
+        rows => Err(format!("{rows} rows")),
+    })
+    .await;
+    shows(&lab, 1).await;
+
+    // Too early: the first one fails, the others are not tried.
+    let (code, projector) = redrive(&lab, &[]).await;
+    assert_eq!(
+        (code, projector),
+        (1, json!({"result": "failed_again", "events": 14, "failed_again": 1, "not_tried": 13}))
+    );
+    assert_eq!((aside(&lab).await, messages(&lab).await.unwrap()), (14, 1));
+
+    sql(&lab, "drop trigger refuse on inbox_v1.messages").await;
+    let (code, out, _) =
+        lab.hookline(&["redrive", "run", "--dry-run", "--cause", "not_storable"]).await;
+    assert!(code == 0 && out.contains("0 lanes and 13 events"), "{out}");
+    assert_eq!(aside(&lab).await, 14, "nothing was tried");
+    let (code, projector) = redrive(&lab, &["--stage", "projector", "--reason", "mended"]).await;
+    assert_eq!(
+        (code, projector),
+        (1, json!({"result": "failed_again", "events": 14, "failed_again": 1, "not_tried": 0}))
+    );
+    assert_eq!(messages(&lab).await, Ok(14));
+    let left: Vec<String> =
+        sqlx::query_scalar("select cause from inbox.parked").fetch_all(lab.pool()).await.unwrap();
+    assert_eq!(left, ["not_an_event"]);
+    let (code, out, err) = lab.hookline(&["verify", "--output", "json"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    // Operators read the figure of the list, not of what was ever put on it.
+    let url = format!("{}/metrics", lab.url(Role::Projector));
+    eventually("the metric follows", Duration::from_secs(20), async || {
+        let text = lab.meta().http.get(&url).send().await.unwrap().text().await.unwrap();
+        if text.contains("hookline_projector_parked 1\n") { Ok(()) } else { Err(text) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_fold_failed_is_folded_from_what_the_log_says() {
+    let lab = projecting().await;
+    publish(&lab, 1).await;
+    publish(&lab, 2).await;
+    shows(&lab, 2).await;
+    // As a fold that failed leaves it: the fact is kept, the row shows what it showed before.
+    sql(
+        &lab,
+        "update inbox_v1.messages set text = 'before' where message_id = 'mid.1';
+         create table public.before as select * from inbox_v1.messages where message_id = 'mid.2';
+         insert into inbox_v1.parked (seq, event_id, kind, cause, detail) values (1, 'evt_1', 'message.received', 'fold_failed', '')",
+    )
+    .await;
+    let (code, projector) = redrive(&lab, &["--cause", "fold_failed"]).await;
+    assert_eq!(
+        (code, &projector["result"], &projector["events"]),
+        (0, &json!("released"), &json!(1))
+    );
+    let text: String =
+        sqlx::query_scalar("select text from inbox.messages where message_id = 'mid.1'")
+            .fetch_one(lab.pool())
+            .await
+            .unwrap();
+    assert_eq!(text, SECRET);
+
+    // The same of a withdrawal: it is known, its event has no content any more, and the row still shows it.
+    let mut withdrawn = received("evt_withdrawal", "");
+    withdrawn["type"] = json!("hookline.fact.withdrawn.v1");
+    withdrawn["data"] = json!({
+        "channel": "instagram", "account_id": ACCOUNT, "event_id": "evt_2", "reason": "erased",
+        "origin": {"via": "webhook", "revision": 0},
+    });
+    let subject = format!("inbox.v1.event.07.instagram.{ACCOUNT}.fact-withdrawn");
+    let js = lab.jetstream().await;
+    js.publish(subject, withdrawn.to_string().into()).await.unwrap().await.unwrap();
+    shows(&lab, 1).await;
+    sql(
+        &lab,
+        "insert into inbox_v1.messages select * from public.before;
+         insert into inbox_v1.parked (seq, event_id, kind, cause, detail)
+           values (3, 'evt_2', 'fact.withdrawn', 'fold_failed', '')",
+    )
+    .await;
+    let (code, projector) = redrive(&lab, &[]).await;
+    assert_eq!((code, &projector["result"]), (0, &json!("released")));
+    assert_eq!((messages(&lab).await, aside(&lab).await), (Ok(1), 0));
+    let (code, out, err) = lab.hookline(&["verify", "--output", "json"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+
+    // What the log does not hold any more is told, and stays on the list until it is given up.
+    sql(
+        &lab,
+        "insert into inbox_v1.parked (seq, event_id, kind, cause, detail) values (99, 'evt_99', 'message.received', 'fold_failed', '')",
+    )
+    .await;
+    assert_eq!(redrive(&lab, &[]).await.0, 1);
+    let cause: String = sqlx::query_scalar("select cause from inbox.parked where seq = 99")
+        .fetch_one(lab.pool())
+        .await
+        .unwrap();
+    assert_eq!(cause, "event_gone");
+
+    // Other events have these positions in a stream that was made anew.
+    js.delete_stream("INBOX_EVENTS").await.unwrap();
+    let config = NatsConfig::from_settings(&Settings::from_pairs(lab.settings.clone())).unwrap();
+    streams::ensure(&js, StreamName::Events, &config).await.unwrap();
+    let (code, _, err) = lab.hookline(&["redrive", "run"]).await;
+    assert!(code == 3 && err.contains("made anew"), "{code} {err}");
+    assert_eq!(aside(&lab).await, 1);
 }

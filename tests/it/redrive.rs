@@ -1,4 +1,5 @@
-//! `hookline redrive` killed at any point: the workers do the work, so nothing is lost and nothing is done twice.
+//! `hookline redrive` killed at any point: the workers do the work of lanes, the verb itself that of the projector; nothing is lost and
+//! nothing is done twice.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +11,36 @@ use tests::{Lab, eventually};
 
 async fn parked(lab: &Lab) -> i64 {
     sqlx::query_scalar("select count(*) from worker.parked").fetch_one(lab.pool()).await.unwrap()
+}
+
+async fn set_aside(lab: &Lab) -> i64 {
+    sqlx::query_scalar("select count(*) from inbox.parked").fetch_one(lab.pool()).await.unwrap()
+}
+
+/// So many messages that the projector could not store, and could by now.
+async fn fail_to_project(lab: &Lab, count: usize) {
+    sqlx::raw_sql(
+        "create function public.refuse() returns trigger language plpgsql as $$
+           begin raise exception 'refused' using errcode = '23514'; end $$;
+         create trigger refuse before insert on inbox_v1.messages for each row when (new.text = 'aside') execute function public.refuse();",
+    )
+    .execute(lab.pool())
+    .await
+    .unwrap();
+    let meta = lab.meta();
+    for n in 0..count {
+        let body =
+            text(IG, &format!("52000000002{n:05}"), &format!("mid.aside.{n}"), now(), "aside");
+        assert_eq!(meta.post("/webhooks/instagram", &instagram(body)).await, 200);
+    }
+    eventually("they are set aside", Duration::from_secs(60), async || {
+        match set_aside(lab).await {
+            rows if rows == i64::try_from(count).unwrap() => Ok(()),
+            rows => Err(format!("{rows} of {count}")),
+        }
+    })
+    .await;
+    sqlx::raw_sql("drop trigger refuse on inbox_v1.messages").execute(lab.pool()).await.unwrap();
 }
 
 async fn killed(points: usize, lanes: usize) {
@@ -33,6 +64,7 @@ async fn killed(points: usize, lanes: usize) {
         })
         .await;
     }
+    fail_to_project(&lab, 2 * lanes).await;
     // As after twenty tries: nothing is tried again by itself.
     sqlx::raw_sql("update worker.parked set attempts = 20, retry_at = null where role = 'failed'")
         .execute(lab.pool())
@@ -43,6 +75,7 @@ async fn killed(points: usize, lanes: usize) {
     for point in 0..points {
         let mut verb = tokio::process::Command::new(tests::lab::hookline_binary())
             .args(["redrive", "run"])
+            .args(if point % 2 == 0 { &[][..] } else { &["--stage", "projector"] })
             .env_clear()
             .envs(&lab.settings)
             .current_dir(lab.folder())
@@ -54,16 +87,31 @@ async fn killed(points: usize, lanes: usize) {
         let after = rand::rng().random_range(50..600);
         tokio::time::sleep(Duration::from_millis(after)).await;
         verb.kill().await.unwrap();
-        println!("kill {point} after {after} ms: {} rows are parked", parked(&lab).await);
+        let left = (parked(&lab).await, set_aside(&lab).await);
+        println!(
+            "kill {point} after {after} ms: {} rows are parked, {} events set aside",
+            left.0, left.1
+        );
     }
     let (code, out, err) = lab.hookline(&["redrive", "run", "--output", "json"]).await;
     assert_eq!(code, 0, "{out}{err}");
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["result"], "released");
-    assert_eq!(parked(&lab).await, 0);
+    let result: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&result["result"], &result["projector"]["result"]),
+        (&"released".into(), &"released".into())
+    );
+    assert_eq!((parked(&lab).await, set_aside(&lab).await), (0, 0));
     lab.settled().await;
+    let shown: i64 = sqlx::query_scalar("select count(*) from inbox.messages where text = 'aside'")
+        .fetch_one(lab.pool())
+        .await
+        .unwrap();
+    assert_eq!(usize::try_from(shown).unwrap(), 2 * lanes);
+    let (code, out, err) = lab.hookline(&["verify"]).await;
+    assert_eq!(code, 0, "{out}{err}");
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in lab.events().await {
-        if event["type"] == "hookline.message.received.v1" {
+        if event["type"] == "hookline.message.received.v1" && event["data"]["text"] != "aside" {
             let data = &event["data"];
             let said = data["text"].as_str().unwrap().to_owned();
             told.entry(data["contact_id"].as_str().unwrap().to_owned()).or_default().push(said);

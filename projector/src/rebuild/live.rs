@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::DirectGetErrorKind;
 use runtime::broker::Broker;
-use schemas::subjects;
+use schemas::{Timestamp, subjects};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::{Place, RebuildError};
+use crate::read::{Incoming, read};
 use crate::store;
 
 /// An event that waits for the projector for this long: it is behind.
@@ -88,12 +89,24 @@ impl Live {
     /// # Errors
     /// When the broker does not answer.
     pub async fn log(&self) -> Result<(u64, u64), RebuildError> {
-        let stream = self.broker.js().get_stream(subjects::INBOX_EVENTS).await;
-        let stream = stream.map_err(|error| {
-            RebuildError::Unreachable(format!("{} cannot be read: {error}", subjects::INBOX_EVENTS))
-        })?;
-        let state = &stream.cached_info().state;
+        let state = self.stream().await?.state;
         Ok((state.first_sequence, state.last_sequence))
+    }
+
+    /// Whether its positions are those of the stream that is there now.
+    ///
+    /// # Errors
+    /// When broker or Postgres do not answer.
+    pub(crate) async fn is_of_this_stream(&self) -> Result<bool, RebuildError> {
+        let known = self.stream_created().await?.map(Timestamp::from);
+        let created = self.stream().await?.created.unix_timestamp_nanos() / 1_000_000;
+        let created = Timestamp::from_millis(i64::try_from(created).unwrap_or(0));
+        Ok(known.is_none_or(|known| known == created))
+    }
+
+    async fn stream(&self) -> Result<async_nats::jetstream::stream::Info, RebuildError> {
+        let stream = self.broker.js().get_stream(subjects::INBOX_EVENTS).await;
+        Ok(stream.map_err(|error| away(&error))?.cached_info().clone())
     }
 
     /// Whether the projector is behind the log's head, so that the build has to wait.
@@ -124,6 +137,21 @@ impl Live {
     }
 }
 
+fn away(error: &dyn std::fmt::Display) -> RebuildError {
+    RebuildError::Unreachable(format!("{} cannot be read: {error}", subjects::INBOX_EVENTS))
+}
+
+/// The event at a position. `None`: erased, or older than the log keeps.
+pub(crate) async fn event_at(broker: &Broker, seq: u64) -> Result<Option<Incoming>, RebuildError> {
+    let stream = broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await;
+    let stream = stream.map_err(|error| away(&error))?;
+    match stream.direct_get(seq).await {
+        Ok(message) => Ok(Some(read(seq, &message.subject, &message.payload))),
+        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+        Err(error) => Err(away(&error)),
+    }
+}
+
 /// Whether an event of these subjects is somewhere after `position`, up to `end`.
 pub(crate) async fn holds_between(
     broker: &Broker,
@@ -131,9 +159,6 @@ pub(crate) async fn holds_between(
     position: u64,
     end: u64,
 ) -> Result<bool, RebuildError> {
-    let away = |error: &dyn std::fmt::Display| {
-        RebuildError::Unreachable(format!("{} cannot be read: {error}", subjects::INBOX_EVENTS))
-    };
     let stream = broker.js().get_stream(subjects::INBOX_EVENTS).await;
     let stream = stream.map_err(|error| away(&error))?;
     match stream.direct_get_next_for_subject(filter, Some(position + 1)).await {

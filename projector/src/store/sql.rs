@@ -6,6 +6,11 @@ pub(super) struct Sql {
     pub(super) stored_position: String,
     pub(super) held: String,
     pub(super) withdrawn: String,
+    pub(super) unpark: String,
+    pub(super) note: String,
+    pub(super) entities_of: String,
+    pub(super) forget_fact: String,
+    pub(super) forget_withdrawal: String,
     pub(super) drop_facts: String,
     pub(super) put_withdrawn: String,
     pub(super) blank_facts: String,
@@ -18,6 +23,7 @@ pub(super) struct Sql {
     pub(super) existing_conversations: String,
     pub(super) put_conversations: String,
     pub(super) aggregate: String,
+    pub(super) unread_among: String,
     pub(super) drop_empty_conversations: String,
     pub(super) existing_receipts: String,
     pub(super) put_receipts: String,
@@ -165,14 +171,21 @@ impl Sql {
                    last_message_at = coalesce(a.last_at, c.interaction_at), unread_count = a.unread, \
                    window_expires_at = a.opened + interval '24 hours' \
                  from (select b.id, l.id as last_id, l.sent_at as last_at, \
-                     (select count(*) from {s}.messages m where m.conversation_id = b.id and m.counts_unread \
-                       and m.sent_at > coalesce(b.read_until, '-infinity'::timestamptz)) as unread, \
+                     case when t.moved is null then \
+                       (select count(*) from {s}.messages m where m.conversation_id = b.id and m.counts_unread \
+                         and m.sent_at > coalesce(b.read_until, '-infinity'::timestamptz)) \
+                       else b.unread_count + t.moved end as unread, \
                      (select max(m.sent_at) from {s}.messages m where m.conversation_id = b.id and m.opens_window) as opened \
-                   from {s}.conversations b \
+                   from unnest($1::text[], $2::bigint[]) as t(id, moved) \
+                   join {s}.conversations b on b.id = t.id \
                    left join lateral (select m.id, m.sent_at from {s}.messages m where m.conversation_id = b.id \
-                     and not m.hidden order by m.sent_at desc, m.id desc limit 1) l on true \
-                   where b.id = any($1)) a \
+                     and not m.hidden order by m.sent_at desc, m.id desc limit 1) l on true) a \
                  where a.id = c.id"
+            ),
+            unread_among: format!(
+                "select m.conversation_id, count(*) from {s}.messages m join {s}.conversations c on c.id = m.conversation_id \
+                 where m.id = any($1) and m.counts_unread \
+                   and m.sent_at > coalesce(c.read_until, '-infinity'::timestamptz) group by 1"
             ),
             drop_empty_conversations: format!(
                 "delete from {s}.conversations where id = any($1) and last_message_id is null and not known"
@@ -198,6 +211,13 @@ impl Sql {
                 "select seq, event_id, kind, channel, account_id, cause, first_seen from {s}.parked \
                  where not announced order by seq limit $1"
             ),
+            unpark: format!("delete from {s}.parked where seq = $1"),
+            note: format!("update {s}.parked set cause = $2, detail = $3 where seq = $1"),
+            entities_of: format!("select distinct entity from {s}.facts where event_id = $1"),
+            forget_fact: format!(
+                "delete from {s}.facts where event_id = $1 and revision = $2 and rank = $3 and digest = $4"
+            ),
+            forget_withdrawal: format!("delete from {s}.withdrawn where event_id = $1"),
             announced: format!("update {s}.parked set announced = true where seq = any($1)"),
         }
     }

@@ -1,0 +1,69 @@
+//! Events the projector set aside, folded again one by one by the process that asks for it. The fold needs no order, and the projector waits
+//! for the same lock meanwhile: whoever folds an event, its rows are the same.
+
+use std::time::Duration;
+
+use runtime::db;
+use schemas::subjects;
+
+use crate::follow::{NAME, NOT_STORABLE, describe};
+use crate::rebuild::live::{Live, event_at};
+use crate::rebuild::{Place, RebuildError};
+use crate::store::{Again, Fault, Store, StoreError, fault};
+
+/// The cause of events that INBOX_EVENTS does not hold any more.
+const EVENT_GONE: &str = "event_gone";
+/// How long one may take, with the wait for a batch of the projector: beyond the limit of a statement.
+const FOLDED_WITHIN: Duration = Duration::from_secs(90);
+
+/// Folds what was set aside into the model that serves.
+pub struct Redrive {
+    place: Place,
+    store: Store,
+}
+
+impl Redrive {
+    /// Finds the model that serves, and makes sure that its positions are those of INBOX_EVENTS.
+    ///
+    /// # Errors
+    /// Of the database, when the broker does not answer, or when the stream was made anew.
+    pub async fn open(place: &Place) -> Result<Self, RebuildError> {
+        let live = Live::find(place).await?;
+        if !live.is_of_this_stream().await? {
+            return Err(RebuildError::Refused(format!(
+                "{} was made anew since these events were set aside: other events have their positions now. Restore it, or rebuild",
+                subjects::INBOX_EVENTS
+            )));
+        }
+        let store = Store::new(place.pool.clone(), &live.schema, String::new());
+        Ok(Self { place: place.clone(), store })
+    }
+
+    /// Folds the event at this position of INBOX_EVENTS again, in a transaction of its own.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); then the event is on the list as before.
+    pub async fn one(&mut self, seq: i64) -> Result<Again, RebuildError> {
+        let position = u64::try_from(seq).unwrap_or(0);
+        let Some(incoming) = event_at(&self.place.broker, position).await? else {
+            let detail = "INBOX_EVENTS does not hold the event any more: discard the row";
+            self.store.note(seq, EVENT_GONE, detail).await?;
+            return Ok(Again::Failed(EVENT_GONE));
+        };
+        loop {
+            let folding = self.store.fold_again(NAME, incoming.clone());
+            match db::within(FOLDED_WITHIN, folding).await {
+                Ok(again) => return Ok(again),
+                // A rebuild was swapped in: its own list counts from now on.
+                Err(StoreError::Moved | StoreError::Fenced) => {
+                    *self = Self::open(&self.place).await?;
+                }
+                Err(StoreError::Database(error)) if fault(&error) == Fault::Data => {
+                    self.store.note(seq, NOT_STORABLE, &describe(&error)).await?;
+                    return Ok(Again::Failed(NOT_STORABLE));
+                }
+                Err(StoreError::Database(error)) => return Err(error.into()),
+            }
+        }
+    }
+}
