@@ -349,6 +349,29 @@ async fn what_is_wrong_is_found_and_healed_and_loss_is_refused() {
         assert!(row["events"][0]["event_id"].is_string(), "{row}");
         assert!(!found.to_string().contains("secret"), "{found}");
     }
+    // A conversation that is lost altogether: a sample finds it in the stream.
+    let lost: String = sqlx::query_scalar(
+        "select id from inbox_v1.conversations where last_message_at is not null order by id limit 1",
+    )
+    .fetch_one(lab.pool())
+    .await
+    .unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "delete from inbox_v1.facts where entity = '{lost}'
+            or entity in (select id from inbox_v1.messages where conversation_id = '{lost}');
+         delete from inbox_v1.messages where conversation_id = '{lost}';
+         delete from inbox_v1.receipts where conversation_id = '{lost}';
+         delete from inbox_v1.conversations where id = '{lost}'"
+    )))
+    .execute(lab.pool())
+    .await
+    .unwrap();
+    let found = verb(&lab, &["verify", "--sample", "1000"], 1).await;
+    let missing = found["rows"].as_array().unwrap().iter().any(|row| {
+        row["table"] == "conversations" && row["id"] == *lost && row["how"] == "missing"
+    });
+    assert!(missing, "{lost}: {found}");
+
     verb(&lab, &["rebuild", "--dry-run"], 0).await;
     assert_eq!(serving(&lab).await, "inbox_v1");
 

@@ -1,9 +1,11 @@
-//! Some conversations, chosen at random: their rows are copied under the lock, the events that made them are found by the broker's index
-//! of subjects and by `worker.facts`, and folded anew.
+//! Some conversations, chosen at random, half of them among the rows and half among the events: a conversation whose rows were lost is in
+//! the stream only. Their rows are copied under the lock, the events that made them are found by the broker's index of subjects and by
+//! `worker.facts`, and folded anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use async_nats::jetstream::stream::DirectGetErrorKind;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use runtime::follow::Follower;
 use schemas::subjects::{self, Route};
 use schemas::{AccountId, Channel, Kind};
@@ -12,16 +14,21 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use super::{Scratch, Verified};
+use crate::fold::Arrival;
 use crate::follow::NAME;
 use crate::read::{Incoming, read};
 use crate::rebuild::build::Builder;
 use crate::rebuild::compare::Reader;
-use crate::rebuild::live::{Live, holds_between};
+use crate::rebuild::live::{Live, event_at, holds_between};
 use crate::rebuild::{Pace, Place, RebuildError, Show};
 use crate::store;
 
 /// Events folded at once.
 const BATCH_MAX: usize = 1000;
+/// How many events are read for each conversation that is looked for in the stream: many are of the same one, some are of nobody.
+const READS: usize = 10;
+/// How many positions are drawn for each: those that the log does not hold any more, or not yet, cost nothing.
+const DRAWS: usize = 10_000;
 
 /// What was chosen.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -72,15 +79,7 @@ async fn compare(
     let live = Live::find(place).await?;
     store::migrate(&place.pool, is, &CancellationToken::new()).await?;
     let mut builder = Builder::open(place, should).await?;
-    let choose = format!(
-        "select id, channel, account_id, contact_id from {}.conversations order by hashtextextended(id, $1), id limit $2",
-        live.schema
-    );
-    let chosen: Vec<Chosen> = sqlx::query_as(AssertSqlSafe(choose))
-        .bind(seed)
-        .bind(i64::from(count))
-        .fetch_all(&place.pool)
-        .await?;
+    let chosen = choose(place, &live, count, seed, pace).await?;
     let ids: Vec<String> = chosen.iter().map(|one| one.id.clone()).collect();
     let position = copy(&place.pool, &live, is, &ids).await?;
     let mut told = BTreeSet::new();
@@ -93,6 +92,75 @@ async fn compare(
     let comparison = pace.during("comparing", reader.compare(is, should)).await?;
     let sample = Some(Sample { conversations: ids.len(), seed });
     Ok(Verified { schema: live.schema, position, sample, comparison })
+}
+
+/// Half of the conversations among those of the stream, the others among the rows.
+async fn choose(
+    place: &Place,
+    live: &Live,
+    count: u32,
+    seed: i64,
+    pace: &mut Pace<'_>,
+) -> Result<Vec<Chosen>, RebuildError> {
+    let half = usize::try_from(count / 2).unwrap_or(0);
+    let mut chosen = from_stream(place, live, half, seed, pace).await?;
+    let choose = format!(
+        "select id, channel, account_id, contact_id from {}.conversations
+          where id <> all($1) order by hashtextextended(id, $2), id limit $3",
+        live.schema
+    );
+    let ids: Vec<&str> = chosen.iter().map(|one| one.id.as_str()).collect();
+    let rows: Vec<Chosen> = sqlx::query_as(AssertSqlSafe(choose))
+        .bind(ids)
+        .bind(seed)
+        .bind(i64::from(count) - i64::try_from(chosen.len()).unwrap_or(0))
+        .fetch_all(&place.pool)
+        .await?;
+    chosen.extend(rows);
+    Ok(chosen)
+}
+
+/// Conversations that events at random positions speak of. A position is drawn from a power of two, so that the same seed finds the same ones
+/// after the log has grown a little.
+async fn from_stream(
+    place: &Place,
+    live: &Live,
+    count: usize,
+    seed: i64,
+    pace: &mut Pace<'_>,
+) -> Result<Vec<Chosen>, RebuildError> {
+    let (first, last) = (live.log().await?.0.max(1), live.position().await?);
+    if last < first {
+        return Ok(Vec::new());
+    }
+    let bound = last.saturating_add(1).next_power_of_two();
+    let span = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
+    let mut random = StdRng::seed_from_u64(seed.cast_unsigned());
+    let (mut seen, mut found) = (BTreeSet::new(), BTreeMap::new());
+    for _ in 0..count.saturating_mul(DRAWS) {
+        if found.len() >= count || seen.len() >= span.min(count.saturating_mul(READS)) {
+            break;
+        }
+        let seq = random.random_range(0..bound);
+        if !(first..=last).contains(&seq) || !seen.insert(seq) {
+            continue;
+        }
+        pace.beat("choosing a sample").await?;
+        let Some(incoming) = event_at(&place.broker, seq).await? else { continue };
+        let Ok((Arrival::Fact { pieces, .. }, _)) = incoming.outcome else { continue };
+        for said in pieces.iter().filter_map(|piece| piece.said.as_ref()) {
+            if let (Some(id), Some(contact)) = (said.conversation_id(), &said.contact_id) {
+                let one = Chosen {
+                    id: id.to_string(),
+                    channel: said.channel.as_str().to_owned(),
+                    account_id: said.account_id.to_string(),
+                    contact_id: contact.to_string(),
+                };
+                found.insert(one.id.clone(), one);
+            }
+        }
+    }
+    Ok(found.into_values().take(count).collect())
 }
 
 /// Copies the rows of the chosen conversations as they are at one position, and tells which.
@@ -191,25 +259,14 @@ async fn others(
         .bind(i64::try_from(end).unwrap_or(i64::MAX))
         .fetch_all(&place.pool)
         .await?;
-    let away = |error: &dyn std::fmt::Display| {
-        RebuildError::Unreachable(format!("{} cannot be read: {error}", subjects::INBOX_EVENTS))
-    };
-    let stream = place.broker.js().get_stream(subjects::INBOX_EVENTS).await;
-    let stream = stream.map_err(|error| away(&error))?;
     let mut fresh = BTreeMap::new();
     for seq in places.into_iter().filter_map(|seq| u64::try_from(seq).ok()) {
         if seq == 0 || !told.insert(seq) {
             continue;
         }
         pace.beat("folding a sample").await?;
-
-        match stream.direct_get(seq).await {
-            Ok(message) => {
-                fresh.insert(seq, read(seq, &message.subject, &message.payload));
-            }
-            // Erased, or older than the log keeps.
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => {}
-            Err(error) => return Err(away(&error)),
+        if let Some(incoming) = event_at(&place.broker, seq).await? {
+            fresh.insert(seq, incoming);
         }
     }
     builder.fold(fresh.into_values().collect()).await
