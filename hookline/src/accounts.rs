@@ -4,13 +4,14 @@ use clap::{Subcommand, ValueEnum};
 use runtime::config::Settings;
 use schemas::{AccountId, Channel};
 use serde_json::json;
+use sqlx::PgPool;
 use worker::accounts::directory::Login;
 use worker::accounts::findings::Level;
 use worker::accounts::{AccountError, AccountStore, NewAccount, Token};
 use worker::graph::{Graph, GraphConfig};
 
 use crate::exit::{Exit, Failure, Output, say, table};
-use crate::reach;
+use crate::{reach, who};
 
 /// What to do with accounts.
 #[derive(Debug, Subcommand)]
@@ -45,6 +46,9 @@ pub enum Verb {
     Remove {
         /// The account, as ID or CHANNEL/ID
         account: String,
+        /// Why; kept in the record of acts
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         /// Says what would be forgotten, changes nothing
         #[arg(long)]
         dry_run: bool,
@@ -112,6 +116,9 @@ pub struct Add {
     /// Answer every new inbound message with this text
     #[arg(long, value_name = "TEXT")]
     auto_reply: Option<String>,
+    /// Why; kept in the record of acts
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// Checks the words and says what would be done, changes nothing
     #[arg(long)]
     dry_run: bool,
@@ -125,17 +132,20 @@ pub struct Add {
 /// # Errors
 /// Of the store or of Graph; wrong words give exit code 2.
 pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
-    let accounts = open(settings).await?;
+    let (pool, accounts) = open(settings).await?;
     match verb {
-        Verb::Add(add) => self::add(*add, &accounts).await,
+        Verb::Add(add) => self::add(*add, &pool, &accounts).await,
         Verb::List { output } => list(&accounts, output).await,
         Verb::Check { account, output } => {
             check(&accounts, settings, account.as_deref(), output).await
         }
-        Verb::Remove { account, dry_run, output } => {
+        Verb::Remove { account, reason, dry_run, output } => {
             let (channel, id) = find(&accounts, &account).await?;
             if !dry_run {
                 accounts.remove(channel, &id).await.map_err(told)?;
+                let arguments = json!({"account": format!("{channel}/{id}")});
+                let result = json!({"removed": true});
+                who::record(&pool, "accounts remove", arguments, reason.as_deref(), result).await?;
             }
             match output {
                 Output::Json => say(json!({
@@ -152,14 +162,14 @@ pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
 }
 
 /// The store, on a migrated schema: accounts may be added before any worker has run.
-async fn open(settings: &Settings) -> anyhow::Result<AccountStore> {
+async fn open(settings: &Settings) -> anyhow::Result<(PgPool, AccountStore)> {
     let seal = worker::config::seal(settings)?;
     let pool = reach::postgres(settings).await?;
     worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
-    Ok(AccountStore::new(pool, seal))
+    Ok((pool.clone(), AccountStore::new(pool, seal)))
 }
 
-async fn add(add: Add, accounts: &AccountStore) -> anyhow::Result<Exit> {
+async fn add(add: Add, pool: &PgPool, accounts: &AccountStore) -> anyhow::Result<Exit> {
     let token = std::env::var(&add.token_env)
         .ok()
         .filter(|token| !token.trim().is_empty())
@@ -185,6 +195,20 @@ async fn add(add: Add, accounts: &AccountStore) -> anyhow::Result<Exit> {
     };
     let known = accounts.get(new.channel, &new.id).await.map_err(told)?.is_some();
     let fresh = if add.dry_run { !known } else { accounts.add(&new).await.map_err(told)? };
+    if !add.dry_run {
+        let arguments = json!({
+            "account": format!("{}/{}", new.channel, new.id), "login": new.login.as_str(), "app": new.app,
+            "page_id": new.page_id, "aliases": new.aliases, "auto_reply": new.auto_reply.is_some(),
+        });
+        who::record(
+            pool,
+            "accounts add",
+            arguments,
+            add.reason.as_deref(),
+            json!({"added": fresh}),
+        )
+        .await?;
+    }
     match (add.output, add.dry_run) {
         (Output::Json, dry_run) => say(json!({
             "channel": new.channel, "id": new.id, "added": fresh, "dry_run": dry_run,

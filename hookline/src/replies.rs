@@ -49,6 +49,9 @@ pub enum Verb {
         /// The account, as ID or CHANNEL/ID, where several have such a reply
         #[arg(long)]
         account: Option<String>,
+        /// Why; kept in the record of acts
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         /// Says what it would lead to, changes nothing
         #[arg(long)]
         dry_run: bool,
@@ -78,7 +81,7 @@ pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
         Verb::List { account, text, limit, output } => {
             list(&pool, account.as_deref(), text, limit, output).await
         }
-        Verb::Resolve { id, found, message_id, account, dry_run, output } => {
+        Verb::Resolve { id, found, message_id, account, reason, dry_run, output } => {
             if found == Found::NotSent && message_id.is_some() {
                 return Err(Failure::usage("--message-id: only with `--as sent`"));
             }
@@ -97,7 +100,7 @@ pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
                 by: &who::operator(),
                 dry_run,
             };
-            resolve(&pool, resolution, output).await
+            resolve(&pool, resolution, reason.as_deref(), output).await
         }
     }
 }
@@ -175,10 +178,19 @@ fn as_row(parked: &Parked, text: bool) -> Vec<String> {
 async fn resolve(
     pool: &PgPool,
     resolution: Resolution<'_>,
+    reason: Option<&str>,
     output: Output,
 ) -> anyhow::Result<Exit> {
     let resolved = operate::resolve(pool, resolution).await.map_err(told)?;
     let account = format!("{}/{}", resolved.account.0, resolved.account.1);
+    if !resolution.dry_run {
+        let found = if resolution.finding == Finding::Sent { "sent" } else { "not-sent" };
+        let arguments = json!({
+            "id": resolved.command_id, "account": account, "as": found, "message_id": resolution.message_id,
+        });
+        let result = json!({"state": resolved.state, "parts_not_sent": resolved.skipped});
+        who::record(pool, "replies resolve", arguments, reason, result).await?;
+    }
     match output {
         Output::Json => say(json!({
             "id": resolved.command_id, "account": account, "state": resolved.state, "parts_not_sent": resolved.skipped,

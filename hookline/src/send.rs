@@ -15,7 +15,7 @@ use crate::{reach, who};
 pub enum Verb {
     /// Sends nothing from now on: what is asked for waits in order; what is at Meta already is still followed up
     #[command(
-        after_help = "Examples:\n  hookline send freeze\n  hookline send freeze --account instagram/17841400000000001\n  hookline send freeze --conversation cnv_0123…"
+        after_help = "Examples:\n  hookline send freeze --reason 'wrong automatic replies'\n  hookline send freeze --account instagram/17841400000000001\n  hookline send freeze --conversation cnv_0123…"
     )]
     Freeze(Freezing),
     /// Ends a freeze of exactly this scope; what waits goes out, in order, if the rules still allow it
@@ -34,6 +34,9 @@ pub struct Freezing {
     /// One conversation, by its id; with --account it must be one of that account
     #[arg(long, value_name = "ID")]
     conversation: Option<String>,
+    /// Why; kept in the record of acts
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// Says what would happen, changes nothing
     #[arg(long)]
     dry_run: bool,
@@ -109,6 +112,9 @@ async fn freeze(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Exit> {
     let before = operate::freezes(pool).await?.into_iter().find(|freeze| freeze.scope == key);
     if !freezing.dry_run {
         operate::freeze(pool, scope.of(), &who::operator()).await?;
+        let result = json!({"changed": before.is_none(), "waiting": waiting});
+        who::record(pool, "send freeze", json!({"scope": key}), freezing.reason.as_deref(), result)
+            .await?;
     }
     if freezing.output == Output::Json {
         say(json!({
@@ -135,6 +141,9 @@ async fn thaw(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Exit> {
     let frozen = operate::freezes(pool).await?.iter().any(|freeze| freeze.scope == key);
     if !freezing.dry_run {
         operate::thaw(pool, scope.of()).await?;
+        let result = json!({"changed": frozen});
+        who::record(pool, "send thaw", json!({"scope": key}), freezing.reason.as_deref(), result)
+            .await?;
     }
     let waiting = operate::waiting(pool, scope.of()).await?;
     let others: Vec<String> = operate::freezes(pool)

@@ -6,7 +6,6 @@ use async_nats::jetstream::{self, stream::RawMessageErrorKind};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use runtime::config::{NatsConfig, Settings};
-use runtime::ops::{Act, Ops};
 use schemas::raw::{RawMeta, header};
 use schemas::{Timestamp, subjects};
 use serde::Serialize;
@@ -105,15 +104,8 @@ pub async fn run(arguments: &Arguments, settings: &Settings) -> anyhow::Result<E
     }
     if arguments.reveal {
         // Before anything is shown.
-        let act = Act {
-            who: &who::operator(),
-            verb: "trace --reveal",
-            arguments: json!({"id": arguments.id}),
-            reason: Some(reason),
-            job: None,
-            result: Some(json!({"raw_seqs": story.raw_seqs})),
-        };
-        Ops::open(pool.clone()).await?.record(act).await?;
+        let (arguments, found) = (json!({"id": arguments.id}), json!({"raw_seqs": story.raw_seqs}));
+        who::record(&pool, "trace --reveal", arguments, Some(reason), found).await?;
     }
     let mut raws = Vec::new();
     for seq in story.raw_seqs.iter().take(RAWS_MAX) {

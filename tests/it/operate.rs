@@ -150,7 +150,17 @@ async fn a_parked_send_is_listed_and_settled_as_not_sent() {
     let dry = verb(&lab, &["replies", "resolve", &lost, "--as", "not-sent", "--dry-run"], 0).await;
     assert_eq!((&dry["state"], &dry["dry_run"]), (&json!("failed"), &json!(true)));
     reaches(&lab, &lost, &["unknown"], Duration::from_secs(2)).await;
-    verb(&lab, &["replies", "resolve", &lost, "--as", "not-sent"], 0).await;
+    verb(&lab, &["replies", "resolve", &lost, "--as", "not-sent", "--reason", "looked"], 0).await;
+    let acts = verb(&lab, &["audit"], 0).await;
+    assert_eq!(
+        (
+            &acts[0]["verb"],
+            &acts[0]["reason"],
+            &acts[0]["arguments"]["id"],
+            &acts[0]["result"]["state"]
+        ),
+        (&json!("replies resolve"), &json!("looked"), &json!(lost), &json!("failed"))
+    );
     let failed = reaches(&lab, &lost, &["failed"], Duration::from_secs(5)).await;
     assert_eq!(failed["error"]["code"], "not_sent", "{failed}");
     has_outcome(&lab, &lost, "hookline.reply.failed.v1").await;
@@ -344,4 +354,19 @@ async fn one_conversation_or_everything_can_be_frozen() {
     verb(&lab, &["send", "thaw", "--conversation", &conversation], 0).await;
     reaches(&lab, &held, &["sent"], Duration::from_secs(10)).await;
     assert_eq!(bo.texts_received(), ["held too"]);
+    let acts = verb(&lab, &["audit"], 0).await;
+    let one = json!(format!("conversation:{conversation}"));
+    let told: Vec<_> =
+        acts.as_array().unwrap().iter().filter(|act| act["verb"] != "accounts add").collect();
+    let expected = [
+        ("send thaw", &one),
+        ("send thaw", &json!("*")),
+        ("send freeze", &json!("*")),
+        ("send freeze", &one),
+    ];
+    assert_eq!(told.len(), expected.len(), "{acts}");
+    for (act, (verb, scope)) in told.iter().zip(expected) {
+        assert_eq!((&act["verb"], &act["arguments"]["scope"]), (&json!(verb), scope), "{acts}");
+        assert!(act["who"].is_string() && act["result"]["changed"] == true, "{acts}");
+    }
 }
