@@ -152,6 +152,8 @@ fn variables_help() -> String {
 /// # Errors
 /// Of the verb; [`crate::exit::report`] knows the exit code.
 pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    // Verbs fold and normalise too, and what a panic says may quote what people wrote.
+    runtime::telemetry::report_panics();
     let config = arguments.config;
     let load = |with_up| {
         let settings = Settings::load(config.as_deref(), &std::env::current_dir()?, with_up)?;

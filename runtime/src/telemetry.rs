@@ -1,7 +1,7 @@
 //! Logs, traces and metrics. They carry ids, never a person's words, name or token.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -174,11 +174,15 @@ impl<E: SpanExporter> SpanExporter for Heard<E> {
     }
 }
 
-/// Panics are told as any log line, and without what they may quote.
-fn report_panics() {
+/// Panics are told as any log line, or in one line on standard error where nobody logs, and without what they may quote.
+pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let text = panic_text(panic.payload());
+        if !tracing::dispatcher::has_been_set() {
+            let _ = writeln!(std::io::stderr(), "hookline: a bug: panicked at {place}: {text}");
+            return;
+        }
         let backtrace = Backtrace::capture();
         let backtrace =
             (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
