@@ -13,6 +13,9 @@ use crate::retry::Backoff;
 /// How long an idle connection may take to say that it works.
 const PING_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long a new connection may take to be set up.
+const SET_WITHIN: Duration = Duration::from_secs(3);
+
 /// A pool for `DATABASE_URL` that connects when first used.
 ///
 /// # Errors
@@ -36,6 +39,17 @@ pub fn pool(
     Ok(PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(Duration::from_secs(5))
+        // A server process whose client gave up while it waited for a lock would keep what it has locked until the statement's limit, and all
+        // others in turn. Some systems have no such check: there it stays so.
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                let set = sqlx::query("set client_connection_check_interval = '2s'");
+                match within(SET_WITHIN, set.execute(connection)).await {
+                    Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            })
+        })
         // The pool's own test waits without limit, so that one forgotten connection after the other would cost a whole acquire.
         .test_before_acquire(false)
         .before_acquire(|connection, _| {

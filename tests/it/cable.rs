@@ -205,3 +205,28 @@ async fn postgres_read_only_and_then_out_of_connections() {
     let unknown = lab.events().await;
     assert!(unknown.iter().any(|event| event["type"] == "hookline.webhook.unrecognized.v1"));
 }
+
+/// Whoever gives up on a statement that waits leaves a server process behind, with everything it has locked. It must go, or all others wait
+/// for it in turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_was_given_up_while_it_waited_lets_go_of_its_locks() {
+    let lab = Lab::start().await;
+    let url = lab.postgres.url("hookline");
+    let settings = runtime::config::Settings::from_pairs([("DATABASE_URL", url.as_str())]);
+    let pool = runtime::db::pool(&settings, "test", 4).unwrap();
+    let take = "select pg_advisory_xact_lock($1)";
+    let mut holder = lab.pool().begin().await.unwrap();
+    sqlx::query(take).bind(1_i64).execute(&mut *holder).await.unwrap();
+    let given_up = runtime::db::within(Duration::from_secs(1), async {
+        let mut tx = pool.begin().await?;
+        sqlx::query(take).bind(2_i64).execute(&mut *tx).await?;
+        sqlx::query(take).bind(1_i64).execute(&mut *tx).await?;
+        Ok::<(), sqlx::Error>(())
+    });
+    given_up.await.unwrap_err();
+    let asked = Instant::now();
+    let mut other = lab.pool().begin().await.unwrap();
+    sqlx::query(take).bind(2_i64).execute(&mut *other).await.unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    drop(holder);
+}
