@@ -348,11 +348,7 @@ async fn behind(
         None
     } else {
         let message = stream.direct_get_next_for_subject(filter, Some(position + 1)).await.ok();
-        message.map(|message| {
-            Timestamp::from_millis(
-                i64::try_from(message.time.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
-            )
-        })
+        message.map(|message| Timestamp::from_nanos(message.time.unix_timestamp_nanos()))
     };
     // It lapses by itself where this fails.
     let _ = stream.delete_consumer(&name).await;

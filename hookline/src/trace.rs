@@ -164,10 +164,9 @@ async fn raw(
         });
     };
     let text = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
-    let stored = i64::try_from(message.time.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
     let received_at = text(header::RECEIVED_AT)
         .and_then(|time| time.parse::<Timestamp>().ok())
-        .unwrap_or_else(|| Timestamp::from_millis(stored));
+        .unwrap_or_else(|| Timestamp::from_nanos(message.time.unix_timestamp_nanos()));
     let meta = RawMeta {
         stream_sequence: u64::try_from(seq).unwrap_or(0),
         received_at,

@@ -1,4 +1,5 @@
-//! Events the projector set aside, as operators see them: in the schema that is served. They are folded again ([`redrive`](crate::redrive)), or given up.
+//! Events the projector set aside, as operators see them: in the schema that is served. They are folded again
+//! ([`redrive`](crate::redrive)), or given up.
 
 use chrono::{DateTime, Utc};
 use schemas::Timestamp;

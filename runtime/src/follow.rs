@@ -201,13 +201,12 @@ impl Follower {
         }
         open.consumer_sequence = info.consumer_sequence;
         self.backoff.reset();
-        let nanos = info.published.unix_timestamp_nanos();
         self.buffer.push_back(Received {
             sequence: info.stream_sequence,
             subject: message.subject.to_string(),
             headers: message.headers.clone().unwrap_or_default(),
             payload: message.payload.clone(),
-            stored_at: Timestamp::from_millis(i64::try_from(nanos / 1_000_000).unwrap_or(0)),
+            stored_at: Timestamp::from_nanos(info.published.unix_timestamp_nanos()),
             pending: info.pending,
         });
     }
@@ -236,9 +235,7 @@ impl Follower {
             }
         };
         let info = stream.cached_info();
-        let created = Timestamp::from_millis(
-            i64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
-        );
+        let created = Timestamp::from_nanos(info.created.unix_timestamp_nanos());
         let last = info.state.last_sequence;
         let other = self.created.is_some_and(|known| known != created);
         if other || last < last_held {

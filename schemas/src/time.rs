@@ -19,6 +19,11 @@ impl Timestamp {
     /// The earliest time that can be written on the wire (year 1).
     pub const MIN: Self = Self(-62_135_596_800_000);
 
+    /// From nanoseconds since the Unix epoch, as the broker tells them; what is beyond milliseconds is cut off.
+    pub fn from_nanos(nanos: i128) -> Self {
+        Self::from_millis(i64::try_from(nanos / 1_000_000).unwrap_or(0))
+    }
+
     /// From milliseconds since the Unix epoch; values outside the years 1–9999 are clamped to that range.
     pub const fn from_millis(millis: i64) -> Self {
         if millis > Self::MAX.0 {

@@ -406,18 +406,28 @@ impl Lab {
 
     /// From now on the database refuses facts for which `when` holds of `new`: it stands for any bug that data can trigger.
     pub async fn poison(&self, when: &str) {
+        self.poison_in("worker.facts", when).await;
+    }
+
+    /// The same of another table.
+    pub async fn poison_in(&self, table: &str, when: &str) {
         let rule = format!(
-            "create function public.poison() returns trigger language plpgsql as $$
+            "create or replace function public.poison() returns trigger language plpgsql as $$
                  begin raise exception 'poison' using errcode = '23514'; end $$;
-             create trigger poison before insert on worker.facts for each row when ({when}) execute function public.poison();"
+             create trigger poison before insert on {table} for each row when ({when}) execute function public.poison();"
         );
         sqlx::raw_sql(sqlx::AssertSqlSafe(rule)).execute(&self.pool).await.unwrap();
     }
 
     /// The bug is mended.
     pub async fn mend(&self) {
-        let mended = "drop trigger poison on worker.facts";
-        sqlx::raw_sql(mended).execute(&self.pool).await.unwrap();
+        self.mend_in("worker.facts").await;
+    }
+
+    /// The same of another table.
+    pub async fn mend_in(&self, table: &str) {
+        let mended = format!("drop trigger poison on {table}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(mended)).execute(&self.pool).await.unwrap();
     }
 
     /// The webhook door.

@@ -258,14 +258,7 @@ async fn what_was_set_aside_is_folded_again_once_its_cause_is_gone() {
     let lab = projecting().await;
     // Not an event, and never will be.
     let subject = format!("inbox.v1.event.07.instagram.{ACCOUNT}.message-received");
-    sql(
-        &lab,
-        "create function public.refuse() returns trigger language plpgsql as $$
-           begin raise exception 'refused' using errcode = '23514'; end $$;
-         create trigger refuse before insert on inbox_v1.messages for each row
-           when (new.message_id <> 'mid.1') execute function public.refuse();",
-    )
-    .await;
+    lab.poison_in("inbox_v1.messages", "new.message_id <> 'mid.1'").await;
     for n in 1..=14 {
         publish(&lab, n).await;
     }
@@ -285,7 +278,7 @@ async fn what_was_set_aside_is_folded_again_once_its_cause_is_gone() {
     );
     assert_eq!((aside(&lab).await, messages(&lab).await.unwrap()), (14, 1));
 
-    sql(&lab, "drop trigger refuse on inbox_v1.messages").await;
+    lab.mend_in("inbox_v1.messages").await;
     let (code, out, _) =
         lab.hookline(&["redrive", "run", "--dry-run", "--cause", "not_storable"]).await;
     assert!(code == 0 && out.contains("0 lanes and 13 events"), "{out}");

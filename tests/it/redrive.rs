@@ -9,6 +9,8 @@ use tests::body::{IG, instagram, now, text};
 use tests::traffic::{share, soak};
 use tests::{Lab, eventually};
 
+const MESSAGES: &str = "inbox_v1.messages";
+
 async fn parked(lab: &Lab) -> i64 {
     sqlx::query_scalar("select count(*) from worker.parked").fetch_one(lab.pool()).await.unwrap()
 }
@@ -19,14 +21,7 @@ async fn set_aside(lab: &Lab) -> i64 {
 
 /// So many messages that the projector could not store, and could by now.
 async fn fail_to_project(lab: &Lab, count: usize) {
-    sqlx::raw_sql(
-        "create function public.refuse() returns trigger language plpgsql as $$
-           begin raise exception 'refused' using errcode = '23514'; end $$;
-         create trigger refuse before insert on inbox_v1.messages for each row when (new.text = 'aside') execute function public.refuse();",
-    )
-    .execute(lab.pool())
-    .await
-    .unwrap();
+    lab.poison_in(MESSAGES, "new.text = 'aside'").await;
     let meta = lab.meta();
     for n in 0..count {
         let body =
@@ -40,7 +35,7 @@ async fn fail_to_project(lab: &Lab, count: usize) {
         }
     })
     .await;
-    sqlx::raw_sql("drop trigger refuse on inbox_v1.messages").execute(lab.pool()).await.unwrap();
+    lab.mend_in(MESSAGES).await;
 }
 
 async fn killed(points: usize, lanes: usize) {

@@ -99,8 +99,7 @@ impl Live {
     /// When broker or Postgres do not answer.
     pub(crate) async fn is_of_this_stream(&self) -> Result<bool, RebuildError> {
         let known = self.stream_created().await?.map(Timestamp::from);
-        let created = self.stream().await?.created.unix_timestamp_nanos() / 1_000_000;
-        let created = Timestamp::from_millis(i64::try_from(created).unwrap_or(0));
+        let created = Timestamp::from_nanos(self.stream().await?.created.unix_timestamp_nanos());
         Ok(known.is_none_or(|known| known == created))
     }
 

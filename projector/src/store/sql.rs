@@ -58,6 +58,10 @@ const MENTION: &str = "channel, account_id, media_id, comment_id, post_id, item,
     mentioned_at, time_approximate, deleted_at";
 const INSIGHT: &str = "channel, account_id, object, media_id, metric, period, values, captured_at";
 
+/// Whether message `m` is unread in its conversation `b`.
+const UNREAD: &str =
+    "m.counts_unread and m.sent_at > coalesce(b.read_until, '-infinity'::timestamptz)";
+
 /// Inserts or replaces rows given as one JSON array of objects named like the columns.
 fn put(schema: &str, table: &str, columns: &str) -> String {
     format!(
@@ -172,8 +176,7 @@ impl Sql {
                    window_expires_at = a.opened + interval '24 hours' \
                  from (select b.id, l.id as last_id, l.sent_at as last_at, \
                      case when t.moved is null then \
-                       (select count(*) from {s}.messages m where m.conversation_id = b.id and m.counts_unread \
-                         and m.sent_at > coalesce(b.read_until, '-infinity'::timestamptz)) \
+                       (select count(*) from {s}.messages m where m.conversation_id = b.id and {UNREAD}) \
                        else b.unread_count + t.moved end as unread, \
                      (select max(m.sent_at) from {s}.messages m where m.conversation_id = b.id and m.opens_window) as opened \
                    from unnest($1::text[], $2::bigint[]) as t(id, moved) \
@@ -183,9 +186,8 @@ impl Sql {
                  where a.id = c.id"
             ),
             unread_among: format!(
-                "select m.conversation_id, count(*) from {s}.messages m join {s}.conversations c on c.id = m.conversation_id \
-                 where m.id = any($1) and m.counts_unread \
-                   and m.sent_at > coalesce(c.read_until, '-infinity'::timestamptz) group by 1"
+                "select m.conversation_id, count(*) from {s}.messages m join {s}.conversations b on b.id = m.conversation_id \
+                 where m.id = any($1) and {UNREAD} group by 1"
             ),
             drop_empty_conversations: format!(
                 "delete from {s}.conversations where id = any($1) and last_message_id is null and not known"

@@ -111,8 +111,7 @@ pub(super) async fn mark(pool: &PgPool, broker: &Broker) -> anyhow::Result<Mark>
     let commands =
         broker.js().get_stream(INBOX_COMMANDS).await.context("reading INBOX_COMMANDS")?;
     let info = commands.cached_info();
-    let nanos = info.created.unix_timestamp_nanos();
-    let created = Timestamp::from_millis(i64::try_from(nanos / 1_000_000).unwrap_or(0));
+    let created = Timestamp::from_nanos(info.created.unix_timestamp_nanos());
     let found = find_outcomes(broker).await?;
     // Outcomes nobody here has told: an earlier ledger is lost. Without any, this is a beginning, and commands wait for it.
     let seq = if found.is_empty() { 0 } else { info.state.last_sequence };

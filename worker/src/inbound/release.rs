@@ -268,9 +268,7 @@ impl Release {
                 subject: message.subject.to_string(),
                 headers: message.headers,
                 payload: message.payload,
-                stored_at: Timestamp::from_millis(
-                    i64::try_from(message.time.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
-                ),
+                stored_at: Timestamp::from_nanos(message.time.unix_timestamp_nanos()),
                 pending: 0,
             })),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),

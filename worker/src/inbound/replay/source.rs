@@ -34,8 +34,7 @@ impl Source {
     async fn next(&self, from: u64) -> anyhow::Result<Option<(u64, Timestamp)>> {
         match self.stream.direct_get_next_for_subject(subjects::RAW_ALL, Some(from)).await {
             Ok(message) => {
-                let millis = message.time.unix_timestamp_nanos() / 1_000_000;
-                let time = Timestamp::from_millis(i64::try_from(millis).unwrap_or(0));
+                let time = Timestamp::from_nanos(message.time.unix_timestamp_nanos());
                 Ok(Some((message.sequence, time)))
             }
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
