@@ -309,10 +309,11 @@ async fn an_event_whose_fold_failed_is_folded_from_what_the_log_says() {
     publish(&lab, 1).await;
     publish(&lab, 2).await;
     shows(&lab, 2).await;
-    // As a fold that failed leaves it: the fact is kept, the row shows what it showed before.
+    // As a fold that failed leaves it: the fact is kept, as an older version split it, and the row shows what it showed before.
     sql(
         &lab,
-        "update inbox_v1.messages set text = 'before' where message_id = 'mid.1';
+        "update inbox_v1.facts set body = jsonb_set(body, '{fact,text}', '\"before\"') where event_id = 'evt_1';
+         update inbox_v1.messages set text = 'before' where message_id = 'mid.1';
          create table public.before as select * from inbox_v1.messages where message_id = 'mid.2';
          insert into inbox_v1.parked (seq, event_id, kind, cause, detail) values (1, 'evt_1', 'message.received', 'fold_failed', '')",
     )

@@ -59,8 +59,8 @@ impl Store {
         query.execute(&self.pool).await.map(|_| ())
     }
 
-    /// Takes back what is kept of this very version of an event, so that it can come again, and answers with the rows that any version of it
-    /// spoke of: which of them failed is not known.
+    /// Takes back what is kept of this very version of an event, since today's code may split it differently, and answers with the rows that
+    /// any version of it spoke of: which of them failed is not known.
     async fn forget(
         &self,
         tx: &mut PgConnection,
@@ -71,17 +71,15 @@ impl Store {
             .bind(event)
             .fetch_all(&mut *tx)
             .await?;
-        let forget = match arrival {
-            Arrival::Fact { version, .. } => sqlx::query(self.text(&self.sql.forget_fact))
+        if let Arrival::Fact { version, .. } = arrival {
+            sqlx::query(self.text(&self.sql.forget_fact))
                 .bind(event)
                 .bind(version.revision)
                 .bind(version.rank)
-                .bind(&version.digest),
-            Arrival::Withdrawal { .. } => {
-                sqlx::query(self.text(&self.sql.forget_withdrawal)).bind(event)
-            }
-        };
-        forget.execute(tx).await?;
+                .bind(&version.digest)
+                .execute(tx)
+                .await?;
+        }
         Ok(held.into_iter().collect())
     }
 }

@@ -10,7 +10,6 @@ pub(super) struct Sql {
     pub(super) note: String,
     pub(super) entities_of: String,
     pub(super) forget_fact: String,
-    pub(super) forget_withdrawal: String,
     pub(super) drop_facts: String,
     pub(super) put_withdrawn: String,
     pub(super) blank_facts: String,
@@ -219,7 +218,6 @@ impl Sql {
             forget_fact: format!(
                 "delete from {s}.facts where event_id = $1 and revision = $2 and rank = $3 and digest = $4"
             ),
-            forget_withdrawal: format!("delete from {s}.withdrawn where event_id = $1"),
             announced: format!("update {s}.parked set announced = true where seq = any($1)"),
         }
     }
