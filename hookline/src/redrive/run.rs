@@ -149,14 +149,11 @@ pub(super) async fn run(pool: &PgPool, words: &Words, settings: &Settings) -> an
     // Recorded before: whoever kills this has let work go all the same.
     record(pool, "redrive run", arguments.clone(), reason, json!("begun")).await?;
     let mut normalize = let_go(pool, &lanes, &stop).await;
-    let mut project = Tried::all(events.len());
-    match &mut projector {
-        Some(projector) if normalize.error.is_none() => {
-            fold(projector, &events, &stop, &mut project).await
-        }
-        Some(_) => project.end = End::Interrupted,
-        None => {}
-    }
+    let mut project = match &mut projector {
+        Some(projector) if normalize.error.is_none() => fold(projector, &events, &stop).await,
+        Some(_) => Tried { end: End::Interrupted, ..Tried::all(events.len()) },
+        None => Tried::all(0),
+    };
     let mut result = normalize.as_json("lanes");
     result["projector"] = project.as_json("events");
     let recorded = record(pool, "redrive run", arguments, reason, result.clone()).await;
@@ -287,12 +284,8 @@ fn stopped() -> anyhow::Error {
 }
 
 /// Folds these events, each in its own transaction.
-async fn fold(
-    projector: &mut Redrive,
-    events: &[i64],
-    stop: &CancellationToken,
-    tried: &mut Tried,
-) {
+async fn fold(projector: &mut Redrive, events: &[i64], stop: &CancellationToken) -> Tried {
+    let mut tried = Tried::all(events.len());
     let mut progress = Progress::new("redrive", "events", Some(events.len() as u64));
     let mut rest = events;
     for most in STEPS {
@@ -309,7 +302,8 @@ async fn fold(
                 Ok(Again::Failed(_)) => failed += 1,
                 Err(error) => {
                     (tried.end, tried.error) = (End::Interrupted, Some(error));
-                    return progress.end();
+                    progress.end();
+                    return tried;
                 }
             }
             tried.left -= 1;
@@ -322,6 +316,7 @@ async fn fold(
         }
     }
     progress.end();
+    tried
 }
 
 #[cfg(test)]
