@@ -33,9 +33,10 @@ pub fn pool(
         return Err(wrong());
     }
     let options: PgConnectOptions = url.parse().map_err(|_| wrong())?;
+    // No transaction of ours pauses for long. What a frozen process has locked is free after this.
     let options = options
         .application_name(&format!("hookline-{application}"))
-        .options([("idle_in_transaction_session_timeout", "60s"), ("statement_timeout", "60s")]);
+        .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s")]);
     Ok(PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(Duration::from_secs(5))

@@ -230,3 +230,20 @@ async fn a_transaction_that_was_given_up_while_it_waited_lets_go_of_its_locks() 
     assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
     drop(holder);
 }
+
+/// Whoever is frozen in a transaction keeps what it has locked no longer than others can wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_pauses_lets_go_of_its_locks() {
+    let lab = Lab::start().await;
+    let url = lab.postgres.url("hookline");
+    let settings = runtime::config::Settings::from_pairs([("DATABASE_URL", url.as_str())]);
+    let pool = runtime::db::pool(&settings, "test", 1).unwrap();
+    let take = "select pg_advisory_xact_lock(1)";
+    let mut paused = pool.begin().await.unwrap();
+    sqlx::query(take).execute(&mut *paused).await.unwrap();
+    let asked = Instant::now();
+    let mut other = lab.pool().begin().await.unwrap();
+    sqlx::query(take).execute(&mut *other).await.unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+    sqlx::query(take).execute(&mut *paused).await.unwrap_err();
+}

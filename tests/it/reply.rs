@@ -116,6 +116,39 @@ async fn an_echo_of_an_answered_twin_is_not_taken_by_the_next_reply() {
     assert_eq!((&second["status"], &second["message_id"]), (&json!("sent"), &json!(mids[1])));
 }
 
+/// A worker that was frozen in the middle of writing has locked a command. Its echo waits, and nothing else does.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_of_a_locked_command_holds_up_no_other_reply() {
+    let (lab, instagram, _) = lab().await;
+    let api = lab.api();
+    lab.simulator.set_policy(|policy| policy.echoes = false).unwrap();
+    let (_, id) = writes(&lab, &instagram, "Ann Berg").await;
+    let path = format!("/v1/conversations/{id}/messages?wait=10s");
+    let (_, first) = api.post_once(&path, "k1", json!({"text": "one"})).await;
+    assert_eq!(first["status"], "sent", "{first}");
+    let mut held = lab.pool().begin().await.unwrap();
+    let lock = "select from worker.commands where command_id = $1 for update";
+    let locked = sqlx::query(lock).bind(first["reply_id"].as_str()).execute(&mut *held).await;
+    assert_eq!(locked.unwrap().rows_affected(), 1);
+    let seen = "insert into worker.echoes (channel, account_id, item_id, kind, peer, content, time, examine_at)
+                select 'instagram', $1, message_id, 'message', peer, content, sent_at, now()
+                  from worker.parts where message_id = $2";
+    let mid = first["message_id"].as_str().unwrap();
+    let done = sqlx::query(seen).bind(IG).bind(mid).execute(lab.pool()).await.unwrap();
+    assert_eq!(done.rows_affected(), 1);
+    tokio::time::sleep(Duration::from_secs(1)).await; // the worker has come to it
+    let (_, second) = api.post_once(&path, "k2", json!({"text": "two"})).await;
+    assert_eq!(second["status"], "sent", "{second}");
+    held.rollback().await.unwrap();
+    eventually("the echo is compared", Duration::from_secs(10), async || {
+        let claimed = "select claimed_by is not null from worker.echoes where item_id = $1";
+        let claimed: bool =
+            sqlx::query_scalar(claimed).bind(mid).fetch_one(lab.pool()).await.unwrap();
+        if claimed { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_told_and_not_repeated() {
     let (lab, instagram, _) = lab().await;

@@ -127,7 +127,8 @@ impl PartRow {
     }
 }
 
-fn bad(column: &str) -> sqlx::Error {
+/// A column holds what this version does not know.
+pub(super) fn bad(column: &str) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: column.to_owned(),
         source: "a value this version does not know".into(),
@@ -254,8 +255,24 @@ pub async fn parts(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Vec<
 /// # Errors
 /// Of the database.
 pub async fn lock(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Option<CommandRow>> {
+    one(conn, identity, "for update").await
+}
+
+/// The same; nothing where somebody else has it locked.
+///
+/// # Errors
+/// Of the database.
+pub async fn try_lock(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Option<CommandRow>> {
+    one(conn, identity, "for update skip locked").await
+}
+
+async fn one(
+    conn: &mut PgConnection,
+    identity: &str,
+    locking: &str,
+) -> sqlx::Result<Option<CommandRow>> {
     let sql =
-        format!("select {COMMAND_COLUMNS} from worker.commands c where c.identity = $1 for update");
+        format!("select {COMMAND_COLUMNS} from worker.commands c where c.identity = $1 {locking}");
     let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(identity).fetch_optional(conn).await?;
     row.as_ref().map(CommandRow::from_row).transpose()
 }

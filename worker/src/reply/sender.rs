@@ -15,7 +15,6 @@ use sqlx::{PgPool, Row};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 pub use super::attempt::Next;
 use super::pace::Pace;
@@ -93,9 +92,16 @@ impl Sender {
         let mut listener = None;
         let mut accounts_version = -1;
         let mut released = tokio::time::Instant::now();
-        // Beside the loop: many outcomes at once hold up no send.
-        let sweeping = AbortOnDropHandle::new(tokio::spawn(self.clone().sweep()));
+        // Beside the loop: neither many outcomes at once, nor an echo whose command somebody holds, hold up a send.
+        let mut beside = JoinSet::new();
+        let examine = Arc::new(Notify::new());
+        beside.spawn(self.clone().examine(Arc::clone(&examine), shutdown.clone()));
+        beside.spawn(self.clone().sweep(shutdown.clone()));
         while !shutdown.is_cancelled() {
+            // They end with the process; before, only by a bug, which is one of the whole worker.
+            if let Some(Err(broken)) = beside.try_join_next() {
+                std::panic::resume_unwind(broken.into_panic());
+            }
             while let Some(done) = tasks.try_join_next() {
                 forget(&mut active, done);
             }
@@ -106,16 +112,7 @@ impl Sender {
             if let Err(error) = within(LEDGER_WITHIN, release).await {
                 tracing::debug!(%error, "Could not look for commands to release");
             }
-            match within(LEDGER_WITHIN, settle::examine(&self.pool)).await {
-                Ok(ended) => {
-                    for identity in ended {
-                        tasks.spawn(self.clone().report(identity));
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "Could not compare echoes with the ledger");
-                }
-            }
+            examine.notify_one();
             let mut started = 0;
             match within(LEDGER_WITHIN, self.candidates(&active)).await {
                 Ok(candidates) => {
@@ -133,8 +130,10 @@ impl Sender {
                 self.pause(&mut listener, &mut tasks, &mut active, &shutdown).await;
             }
         }
-        drop(sweeping);
-        let drained = async { while tasks.join_next().await.is_some() {} };
+        let drained = async {
+            while tasks.join_next().await.is_some() {}
+            while beside.join_next().await.is_some() {}
+        };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("Sends still open at the end are reconciled by the next owner");
         }
@@ -312,14 +311,41 @@ impl Sender {
         Ok(())
     }
 
-    async fn sweep(self) {
+    /// Compares echoes with the ledger whenever the loop has come round, until `shutdown`; then lets open reports end.
+    async fn examine(self, go: Arc<Notify>, shutdown: CancellationToken) {
+        let mut reports = JoinSet::new();
+        loop {
+            let compared = async {
+                go.notified().await;
+                within(LEDGER_WITHIN, settle::examine(&self.pool)).await
+            };
+            match shutdown.run_until_cancelled(compared).await {
+                Some(Ok(ended)) => {
+                    for identity in ended {
+                        reports.spawn(self.clone().report(identity));
+                    }
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "Could not compare echoes with the ledger");
+                }
+                None => break,
+            }
+            while reports.try_join_next().is_some() {}
+        }
+        while reports.join_next().await.is_some() {}
+    }
+
+    async fn sweep(self, shutdown: CancellationToken) {
         let mut clock = tokio::time::interval(POLL);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            clock.tick().await;
-            self.sweep_outcomes().await;
-            self.gauge().await;
-        }
+        let rounds = async {
+            loop {
+                clock.tick().await;
+                self.sweep_outcomes().await;
+                self.gauge().await;
+            }
+        };
+        shutdown.run_until_cancelled(rounds).await;
     }
 
     /// Publishes outcomes whose own task did not get to it.

@@ -3,8 +3,11 @@
 //! Echoes come before the answer to their send, after it, or without it. By our key (Messenger) or by the message id they are exact;
 //! by content (Instagram) they are matched only with parts whose own answer will never come.
 
+use std::time::Duration;
+
 use runtime::failpoint;
 use schemas::{AccountId, Channel, ContactId, ConversationId, Timestamp};
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::decide::State;
@@ -14,6 +17,8 @@ use super::plan;
 
 /// Echoes compared in one go.
 const BATCH: i64 = 100;
+/// How long an echo is left alone that could not be compared.
+const PUT_OFF: Duration = Duration::from_secs(1);
 
 struct EchoRow {
     channel: Channel,
@@ -23,24 +28,41 @@ struct EchoRow {
     item: Item,
 }
 
-/// Compares the echoes that wait for it, each in a transaction of its own. Gives the commands that ended by it: their outcomes are to be
-/// published.
+/// Compares the echoes that wait for it, each in a transaction of its own: one that fails, or whose command somebody else has locked,
+/// holds up no other. Gives the commands that ended by it: their outcomes are to be published.
 ///
 /// # Errors
 /// Of the database: the rest is compared later.
 pub async fn examine(pool: &PgPool) -> sqlx::Result<Vec<String>> {
     let rows = sqlx::query(
         "select channel, account_id, item_id, kind, peer, content, metadata, time from worker.echoes
-          where not examined and examine_at <= clock_timestamp() order by time, item_id limit $1",
+          where not examined and examine_at <= clock_timestamp() order by time, item_id limit $1
+            for no key update skip locked",
     )
     .bind(BATCH)
     .fetch_all(pool)
     .await?;
     let mut ended = Vec::new();
     for row in &rows {
-        let Ok(channel) = row.try_get::<String, _>("channel")?.parse() else { continue };
-        let echo = EchoRow {
-            channel,
+        let settled = async { settle(pool, &EchoRow::from_row(row)?).await };
+        match settled.await {
+            Ok(command) => ended.extend(command),
+            Err(error) => {
+                tracing::debug!(%error, "Could not compare an echo with the ledger");
+                put_off(pool, row).await?;
+            }
+        }
+    }
+    Ok(ended)
+}
+
+impl EchoRow {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            channel: row
+                .try_get::<String, _>("channel")?
+                .parse()
+                .map_err(|_| ledger::bad("channel"))?,
             account_id: row.try_get("account_id")?,
             kind: row.try_get("kind")?,
             metadata: row.try_get("metadata")?,
@@ -51,10 +73,22 @@ pub async fn examine(pool: &PgPool) -> sqlx::Result<Vec<String>> {
                 time: ledger::time(row, "time")?.unwrap_or(Timestamp::EPOCH),
                 claimed: false,
             },
-        };
-        ended.extend(settle(pool, &echo).await?);
+        })
     }
-    Ok(ended)
+}
+
+async fn put_off(pool: &PgPool, row: &PgRow) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.echoes set examine_at = clock_timestamp() + make_interval(secs => $4)
+          where channel = $1 and account_id = $2 and item_id = $3",
+    )
+    .bind(row.try_get::<&str, _>("channel")?)
+    .bind(row.try_get::<&str, _>("account_id")?)
+    .bind(row.try_get::<&str, _>("item_id")?)
+    .bind(PUT_OFF.as_secs_f64())
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<Option<String>> {
@@ -153,7 +187,7 @@ async fn take(
     n: i32,
 ) -> sqlx::Result<Option<String>> {
     let mut tx = pool.begin().await?;
-    let Some(command) = ledger::lock(&mut tx, identity).await? else { return Ok(None) };
+    let Some(command) = ledger::try_lock(&mut tx, identity).await? else { return Ok(None) };
     let parts = ledger::parts(&mut tx, identity).await?;
     let Some(part) = parts.iter().find(|part| part.n == n) else { return Ok(None) };
     // Another part may have been quicker; the echo is examined by its claim then.
