@@ -281,7 +281,12 @@ impl Store {
                 }
             }
             Purpose::Aside => {
-                sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
+                // A plan that was made for an empty table is kept until the first statistics.
+                sqlx::raw_sql(
+                    "set local synchronous_commit = off; set local plan_cache_mode = force_custom_plan",
+                )
+                .execute(&mut *tx)
+                .await?;
             }
         }
         Ok(tx)

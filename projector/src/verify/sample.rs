@@ -1,5 +1,5 @@
 //! Some conversations, chosen at random, half of them among the rows and half among the events: a conversation whose rows were lost is in
-//! the stream only. Their rows are copied under the lock, the events that made them are found by the broker's index of subjects and by
+//! the stream only. Their rows are copied from one snapshot, the events that made them are found by the broker's index of subjects and by
 //! `worker.facts`, and folded anew.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -163,11 +163,11 @@ async fn from_stream(
     Ok(found.into_values().take(count).collect())
 }
 
-/// Copies the rows of the chosen conversations as they are at one position, and tells which.
+/// Copies the rows of the chosen conversations as they are at one position, and tells which. A snapshot has rows and position of the same
+/// commit, and keeps no projector waiting.
 async fn copy(pool: &PgPool, live: &Live, is: &str, ids: &[String]) -> Result<u64, RebuildError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = pool.begin_with("begin isolation level repeatable read").await?;
     let schema = &live.schema;
-    store::lock(&mut tx, schema, NAME).await?;
     let seq: Option<i64> = sqlx::query_scalar(AssertSqlSafe(format!(
         "select seq from {schema}.positions where name = $1"
     )))
@@ -252,8 +252,8 @@ async fn others(
         return Ok(());
     }
     let places = format!(
-        "select distinct w.event_seq from worker.facts w where w.event_seq <= $1 and w.event_id = any(array(
-           select event_id from {is}.facts union select event_id from {should}.facts))"
+        "select distinct w.event_seq from worker.facts w where w.event_seq <= $1 and w.event_id in (
+           select event_id from {is}.facts union select event_id from {should}.facts)"
     );
     let places: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(places))
         .bind(i64::try_from(end).unwrap_or(i64::MAX))
@@ -284,8 +284,9 @@ async fn confine(pool: &PgPool, is: &str, should: &str, ids: &[String]) -> sqlx:
     }
     // A row that is not there at all is told as such; what is kept of it was not copied.
     let facts = format!(
-        "delete from {should}.facts where entity <> all(array(
-           select id from {is}.conversations union select id from {is}.messages union select id from {is}.receipts))"
+        "delete from {should}.facts f where not exists (select from (
+           select id from {is}.conversations union select id from {is}.messages union select id from {is}.receipts) k
+          where k.id = f.entity)"
     );
     sqlx::query(AssertSqlSafe(facts)).execute(&mut *conn).await?;
     clear(&mut conn, should, &["comments", "reactions", "posts", "mentions", "insights"]).await?;
