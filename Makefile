@@ -22,7 +22,8 @@ run: build ## everything in one process, with a simulated Meta; data in .hooklin
 # Tests start the real binary, so it is built first.
 test: build ## all tests, against real servers
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  set -x; cargo nextest run --workspace; \
+	  threads=$$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )); \
+	  set -x; cargo nextest run --workspace --test-threads $$threads; \
 	else \
 	  set -x; cargo test --workspace --lib --bins --tests; \
 	fi
