@@ -206,14 +206,18 @@ async fn postgres_read_only_and_then_out_of_connections() {
     assert!(unknown.iter().any(|event| event["type"] == "hookline.webhook.unrecognized.v1"));
 }
 
+/// Connections set up as those of every role.
+fn pool_of_a_role(lab: &Lab) -> sqlx::PgPool {
+    let settings = runtime::config::Settings::from_pairs(lab.settings.clone());
+    runtime::db::pool(&settings, "test", 4).unwrap()
+}
+
 /// Whoever gives up on a statement that waits leaves a server process behind, with everything it has locked. It must go, or all others wait
 /// for it in turn.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_was_given_up_while_it_waited_lets_go_of_its_locks() {
     let lab = Lab::start().await;
-    let url = lab.postgres.url("hookline");
-    let settings = runtime::config::Settings::from_pairs([("DATABASE_URL", url.as_str())]);
-    let pool = runtime::db::pool(&settings, "test", 4).unwrap();
+    let pool = pool_of_a_role(&lab);
     let take = "select pg_advisory_xact_lock($1)";
     let mut holder = lab.pool().begin().await.unwrap();
     sqlx::query(take).bind(1_i64).execute(&mut *holder).await.unwrap();
@@ -235,9 +239,7 @@ async fn a_transaction_that_was_given_up_while_it_waited_lets_go_of_its_locks() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_pauses_lets_go_of_its_locks() {
     let lab = Lab::start().await;
-    let url = lab.postgres.url("hookline");
-    let settings = runtime::config::Settings::from_pairs([("DATABASE_URL", url.as_str())]);
-    let pool = runtime::db::pool(&settings, "test", 1).unwrap();
+    let pool = pool_of_a_role(&lab);
     let take = "select pg_advisory_xact_lock(1)";
     let mut paused = pool.begin().await.unwrap();
     sqlx::query(take).execute(&mut *paused).await.unwrap();

@@ -79,6 +79,25 @@ async fn an_answer_that_was_lost_after_delivery_is_found_and_not_repeated() {
     }
 }
 
+async fn echo_is_claimed(lab: &Lab, mid: &str) {
+    eventually("the echo is compared", Duration::from_secs(10), async || {
+        let claimed = "select claimed_by is not null from worker.echoes where item_id = $1";
+        let claimed: bool =
+            sqlx::query_scalar(claimed).bind(mid).fetch_one(lab.pool()).await.unwrap();
+        if claimed { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+}
+
+/// The echo of a message that was sent is there, and is to be compared after this long.
+async fn echo_waits(lab: &Lab, mid: &str, after: &str) {
+    let seen = "insert into worker.echoes (channel, account_id, item_id, kind, peer, content, time, examine_at)
+                select 'instagram', $1, message_id, 'message', peer, content, sent_at, now() + $3::text::interval
+                  from worker.parts where message_id = $2";
+    let done = sqlx::query(seen).bind(IG).bind(mid).bind(after).execute(lab.pool()).await.unwrap();
+    assert_eq!(done.rows_affected(), 1);
+}
+
 /// The echo of an answered reply is there and not yet compared with the ledger when an equal reply to the same person looks for its own
 /// effect: the message has its part already.
 #[tokio::test(flavor = "multi_thread")]
@@ -91,12 +110,8 @@ async fn an_echo_of_an_answered_twin_is_not_taken_by_the_next_reply() {
     let (_, first) =
         api.post_once(&format!("{path}?wait=10s"), "k1", json!({"text": "on its way"})).await;
     assert_eq!(first["status"], "sent", "{first}");
-    let seen = "insert into worker.echoes (channel, account_id, item_id, kind, peer, content, time, examine_at)
-                select 'instagram', $1, message_id, 'message', peer, content, sent_at, now() + interval '1 hour'
-                  from worker.parts where message_id = $2";
     let mid = first["message_id"].as_str().unwrap();
-    let done = sqlx::query(seen).bind(IG).bind(mid).execute(lab.pool()).await.unwrap();
-    assert_eq!(done.rows_affected(), 1);
+    echo_waits(&lab, mid, "1 hour").await;
     // Whoever loses an answer has the person's echoes compared; not this one, which is locked.
     let mut held = lab.pool().begin().await.unwrap();
     let lock = "select from worker.echoes where item_id = $1 for update";
@@ -130,23 +145,30 @@ async fn an_echo_of_a_locked_command_holds_up_no_other_reply() {
     let lock = "select from worker.commands where command_id = $1 for update";
     let locked = sqlx::query(lock).bind(first["reply_id"].as_str()).execute(&mut *held).await;
     assert_eq!(locked.unwrap().rows_affected(), 1);
-    let seen = "insert into worker.echoes (channel, account_id, item_id, kind, peer, content, time, examine_at)
-                select 'instagram', $1, message_id, 'message', peer, content, sent_at, now()
-                  from worker.parts where message_id = $2";
     let mid = first["message_id"].as_str().unwrap();
-    let done = sqlx::query(seen).bind(IG).bind(mid).execute(lab.pool()).await.unwrap();
-    assert_eq!(done.rows_affected(), 1);
+    echo_waits(&lab, mid, "0 s").await;
     tokio::time::sleep(Duration::from_secs(1)).await; // the worker has come to it
     let (_, second) = api.post_once(&path, "k2", json!({"text": "two"})).await;
     assert_eq!(second["status"], "sent", "{second}");
     held.rollback().await.unwrap();
-    eventually("the echo is compared", Duration::from_secs(10), async || {
-        let claimed = "select claimed_by is not null from worker.echoes where item_id = $1";
-        let claimed: bool =
-            sqlx::query_scalar(claimed).bind(mid).fetch_one(lab.pool()).await.unwrap();
-        if claimed { Ok(()) } else { Err("not yet".to_owned()) }
-    })
-    .await;
+    echo_is_claimed(&lab, mid).await;
+}
+
+/// One echo that this version cannot read, before all others, holds up none of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_that_cannot_be_read_holds_up_no_other() {
+    let (lab, instagram, _) = lab().await;
+    lab.simulator.set_policy(|policy| policy.echoes = false).unwrap();
+    let (_, id) = writes(&lab, &instagram, "Ann Berg").await;
+    let path = format!("/v1/conversations/{id}/messages?wait=10s");
+    let (_, sent) = lab.api().post_once(&path, "k1", json!({"text": "one"})).await;
+    assert_eq!(sent["status"], "sent", "{sent}");
+    let broken = "insert into worker.echoes (channel, account_id, item_id, kind, peer, content, time)
+                  values ('instagram', $1, 'mid.broken', 'message', 'somebody', '\\x00', now() - interval '1 hour')";
+    sqlx::query(broken).bind(IG).execute(lab.pool()).await.unwrap();
+    let mid = sent["message_id"].as_str().unwrap();
+    echo_waits(&lab, mid, "0 s").await;
+    echo_is_claimed(&lab, mid).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -568,13 +568,12 @@ fn lane(command: &CommandRow) -> Lane {
 
 /// Locks a command if it is open, due, and nobody else has it.
 async fn due(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Option<CommandRow>> {
-    let sql = format!(
-        "select {} from worker.commands c
-          where c.identity = $1 and c.state = 'open' and c.due_at <= clock_timestamp() for update skip locked",
-        ledger::COMMAND_COLUMNS
-    );
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(identity).fetch_optional(conn).await?;
-    row.as_ref().map(CommandRow::from_row).transpose()
+    ledger::find(
+        conn,
+        identity,
+        "and c.state = 'open' and c.due_at <= clock_timestamp() for update skip locked",
+    )
+    .await
 }
 
 /// What the broker says of events that may open a window.

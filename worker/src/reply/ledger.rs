@@ -63,7 +63,7 @@ pub struct CommandRow {
 }
 
 /// The columns of [`CommandRow`].
-pub const COMMAND_COLUMNS: &str = "c.identity, c.command_id, c.channel, c.account_id, c.contact_id, c.conversation_id, c.lane, \
+const COMMAND_COLUMNS: &str = "c.identity, c.command_id, c.channel, c.account_id, c.contact_id, c.conversation_id, c.lane, \
      c.command, c.data, c.requester, c.requester_name, c.requested_at, c.caused_by, c.traceparent, c.stream_seq, c.state, c.rule, \
      c.error, c.result, c.version, c.created_at, c.finished_at";
 
@@ -160,7 +160,7 @@ pub const fn requester(kind: Requester) -> &'static str {
 }
 
 impl CommandRow {
-    pub(crate) fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             identity: row.try_get("identity")?,
             command_id: row.try_get("command_id")?,
@@ -255,7 +255,7 @@ pub async fn parts(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Vec<
 /// # Errors
 /// Of the database.
 pub async fn lock(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Option<CommandRow>> {
-    one(conn, identity, "for update").await
+    find(conn, identity, "for update").await
 }
 
 /// The same; nothing where somebody else has it locked.
@@ -263,16 +263,20 @@ pub async fn lock(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Optio
 /// # Errors
 /// Of the database.
 pub async fn try_lock(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Option<CommandRow>> {
-    one(conn, identity, "for update skip locked").await
+    find(conn, identity, "for update skip locked").await
 }
 
-async fn one(
+/// A command, if it is as `rest` wants it: the rest of the statement, further conditions and the lock.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn find(
     conn: &mut PgConnection,
     identity: &str,
-    locking: &str,
+    rest: &'static str,
 ) -> sqlx::Result<Option<CommandRow>> {
     let sql =
-        format!("select {COMMAND_COLUMNS} from worker.commands c where c.identity = $1 {locking}");
+        format!("select {COMMAND_COLUMNS} from worker.commands c where c.identity = $1 {rest}");
     let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(identity).fetch_optional(conn).await?;
     row.as_ref().map(CommandRow::from_row).transpose()
 }

@@ -179,13 +179,8 @@ pub fn own_error(code: &str, class: &str, message: impl Into<String>) -> Outcome
 pub async fn publish(facts: &FactStore, identity: &str) -> anyhow::Result<()> {
     let (command, draft) = {
         let mut conn = facts.pool().acquire().await?;
-        let sql = format!(
-            "select {} from worker.commands c where identity = $1 and state <> 'open' and not outcome_published",
-            ledger::COMMAND_COLUMNS
-        );
-        let row =
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(identity).fetch_optional(&mut *conn).await?;
-        let Some(command) = row.as_ref().map(CommandRow::from_row).transpose()? else {
+        let ended = "and c.state <> 'open' and not c.outcome_published";
+        let Some(command) = ledger::find(&mut conn, identity, ended).await? else {
             return Ok(());
         };
         let parts = ledger::parts(&mut conn, identity).await?;

@@ -49,7 +49,9 @@ pub async fn examine(pool: &PgPool) -> sqlx::Result<Vec<String>> {
             Ok(command) => ended.extend(command),
             Err(error) => {
                 tracing::debug!(%error, "Could not compare an echo with the ledger");
-                put_off(pool, row).await?;
+                let mut conn = pool.acquire().await?;
+                let until = ledger::now(&mut conn).await?.plus(PUT_OFF);
+                postpone(&mut conn, key(row)?, until).await?;
             }
         }
     }
@@ -57,6 +59,10 @@ pub async fn examine(pool: &PgPool) -> sqlx::Result<Vec<String>> {
 }
 
 impl EchoRow {
+    fn key(&self) -> Key<'_> {
+        (self.channel.as_str(), &self.account_id, &self.item.id)
+    }
+
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             channel: row
@@ -77,20 +83,6 @@ impl EchoRow {
     }
 }
 
-async fn put_off(pool: &PgPool, row: &PgRow) -> sqlx::Result<()> {
-    sqlx::query(
-        "update worker.echoes set examine_at = clock_timestamp() + make_interval(secs => $4)
-          where channel = $1 and account_id = $2 and item_id = $3",
-    )
-    .bind(row.try_get::<&str, _>("channel")?)
-    .bind(row.try_get::<&str, _>("account_id")?)
-    .bind(row.try_get::<&str, _>("item_id")?)
-    .bind(PUT_OFF.as_secs_f64())
-    .execute(pool)
-    .await?;
-    Ok(())
-}
-
 async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<Option<String>> {
     let mut conn = pool.acquire().await?;
     if let Some((identity, n)) = exact(&mut conn, echo).await? {
@@ -107,7 +99,7 @@ async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<Option<String>> {
             drop(conn);
             take(pool, echo, &identity, n).await
         }
-        Owner::Wait(until) => postpone(&mut conn, echo, until).await.map(|()| None),
+        Owner::Wait(until) => postpone(&mut conn, echo.key(), until).await.map(|()| None),
         Owner::Nobody => nobodys(&mut conn, echo).await.map(|()| None),
     }
 }
@@ -251,11 +243,18 @@ pub(super) async fn told_again(
     Ok(false)
 }
 
-async fn postpone(conn: &mut PgConnection, echo: &EchoRow, until: Timestamp) -> sqlx::Result<()> {
+/// Channel, account and item of an echo.
+type Key<'a> = (&'a str, &'a str, &'a str);
+
+fn key(row: &PgRow) -> sqlx::Result<Key<'_>> {
+    Ok((row.try_get("channel")?, row.try_get("account_id")?, row.try_get("item_id")?))
+}
+
+async fn postpone(conn: &mut PgConnection, key: Key<'_>, until: Timestamp) -> sqlx::Result<()> {
     sqlx::query("update worker.echoes set examine_at = $4 where channel = $1 and account_id = $2 and item_id = $3")
-        .bind(echo.channel.as_str())
-        .bind(&echo.account_id)
-        .bind(&echo.item.id)
+        .bind(key.0)
+        .bind(key.1)
+        .bind(key.2)
         .bind(until.to_datetime())
         .execute(conn)
         .await?;
