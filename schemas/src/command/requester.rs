@@ -23,12 +23,4 @@ pub enum Requester {
     Automation,
 }
 
-impl Requester {
-    /// `person` or `automation`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Person => "person",
-            Self::Automation => "automation",
-        }
-    }
-}
+crate::words! { Requester, "requester": Person = "person", Automation = "automation" }
