@@ -216,7 +216,8 @@ impl<R: Reader> Work<'_, R> {
 
     async fn take(&mut self, part: &[Received], from: u64, to: Position) -> Result<(), End> {
         loop {
-            match self.reader.take(part, from, to).await {
+            // On the heap: futures of readers are large and deep.
+            match Box::pin(self.reader.take(part, from, to)).await {
                 Ok(Taken::Yes) => {
                     self.succeeded();
                     return Ok(());
