@@ -4,7 +4,6 @@
 //! [`waiting`] is the room's door, [`evidence`] what is known about one item, [`ladder`] the decision, [`outcome`] the facts that
 //! follow, [`resolver`] the loop.
 
-mod bell;
 pub mod evidence;
 pub mod ladder;
 mod looks;

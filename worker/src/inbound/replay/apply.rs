@@ -15,7 +15,8 @@ use super::tally::{Tally, Verdict};
 use super::{BATCH_MAX, Bounds, Reading, Replay, Target, live_lag, rows};
 use crate::accounts::directory::Directory;
 use crate::facts::{Draft, FactError};
-use crate::inbound::{effect, parked, shard};
+use crate::inbound::shard::BATCH_BYTES_MAX;
+use crate::inbound::{effect, parked};
 
 /// The live normaliser may be so many raw webhooks behind; beyond that a replay waits for it.
 pub const LIVE_LAG_MAX: u64 = 500;
@@ -132,7 +133,7 @@ impl Work<'_> {
             };
             let began = Instant::now();
             let Some(batch) = slice.next(allowed).await? else { break };
-            for part in shard::slices(&batch) {
+            for part in runtime::follow::parts(&batch, BATCH_BYTES_MAX) {
                 if let Some(ended) = self.patiently(Step::Raws(part), at).await? {
                     return Ok(ended);
                 }
