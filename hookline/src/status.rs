@@ -207,9 +207,9 @@ async fn read(
         (
             "automate",
             "worker.positions",
-            worker::automate::NAME,
+            worker::outbound::automate::NAME,
             subjects::INBOX_EVENTS,
-            worker::automate::FILTER,
+            worker::outbound::automate::FILTER,
         ),
         ("project", PROJECTED, "projector", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
     ] {

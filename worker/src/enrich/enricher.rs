@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::freshness::Answer;
 use super::profile;
 use super::queue::{self, Claimed};
-use crate::accounts::{AccountError, AccountStore};
 use crate::config::Waits;
-use crate::facts::{FactError, FactStore};
-use crate::graph::{Graph, Host};
 use crate::shares::Shares;
+use facts::accounts::{AccountError, AccountStore};
+use facts::{FactError, FactStore};
+use graph::{Graph, Host};
 
 /// What a claim lasts beyond the one Graph call: to publish what was read. A worker that dies holds a person so long.
 const PUBLISH: Duration = Duration::from_secs(12);

@@ -12,17 +12,17 @@ use tracing::Instrument;
 
 use super::evidence::{Author, Item, Look, Method, State};
 use super::ladder::{self, Evidence, Settled, Step};
-use super::looks::Looks;
+use super::lookups::Looks;
 use super::outcome;
 use super::rows::{self, Claimed, Pass, Resolution};
-use super::waiting::{self, Revealed};
-use crate::accounts::{AccountError, AccountStore, Connected};
 use crate::config::Waits;
-use crate::enrich::wants::{self, Want};
-use crate::facts::{Draft, FactError, FactStore, ids};
-use crate::graph::{Class, Graph};
-use crate::secrets::{Seal, SealError};
 use crate::shares::Shares;
+use facts::accounts::{AccountError, AccountStore, Connected};
+use facts::follow_up::waiting::{self, Revealed};
+use facts::follow_up::wants::{self, Want};
+use facts::seal::{Seal, SealError};
+use facts::{Draft, FactError, FactStore, ids};
+use graph::{Class, Graph};
 
 /// A worker that dies holds its items this long; one that lives renews its claims.
 const CLAIM: Duration = Duration::from_secs(20);
@@ -292,7 +292,7 @@ impl Resolver {
         waiting::reveal(&mut emission.tx, &revealed).await?;
         // In the order of the shards, so that neither waits for the other in a circle.
         wants::note(&mut emission.tx, &wants).await?;
-        crate::reply::state::note(&mut emission.tx, &events, now).await?;
+        facts::follow_up::conversation_state::note(&mut emission.tx, &events, now).await?;
         emission.commit().await?;
         metrics::counter!("hookline_resolve_resolved_total", "method" => settled.method.as_str())
             .increment(1);

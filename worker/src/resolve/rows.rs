@@ -11,8 +11,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::evidence::{Author, Item, Method, State};
-use crate::facts::Direction;
 use crate::shares::{self, Shares};
+use facts::Direction;
 
 /// A claimed item.
 #[derive(Clone, Debug)]
