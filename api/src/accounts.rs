@@ -280,7 +280,7 @@ async fn told_by_worker(pool: &PgPool, account: &Account) -> Result<Option<Value
             }
             row
         })),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(None),
+        Err(error) if runtime::db::is_absent(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

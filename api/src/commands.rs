@@ -172,9 +172,7 @@ impl App {
             Ok(Some(row)) => row,
             Ok(None) => return Ok(false),
             // The worker has not made the view yet.
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
-                return Ok(false);
-            }
+            Err(error) if runtime::db::is_absent(&error) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         state.status = match status.as_str() {

@@ -4,7 +4,6 @@
 pub mod content;
 pub mod conversation_state;
 pub mod knowledge;
-pub mod notify;
 pub mod senderless;
 pub mod waiting;
 pub mod wants;

@@ -12,6 +12,8 @@ use sqlx::{PgConnection, PgPool, Row};
 use super::lanes::{self, Behind};
 use facts::{FactError, PublishError};
 
+/// Notified when parked lanes are to be tried at once.
+pub(super) const CHANNEL: &str = "worker_parked";
 /// Tries after which parked work waits for an operator.
 pub const ATTEMPTS_MAX: i32 = 20;
 /// Longest error text that is kept.
@@ -372,7 +374,7 @@ pub async fn retry_now(pool: &PgPool, lanes: &[String]) -> sqlx::Result<u64> {
     .bind(lanes)
     .execute(pool)
     .await?;
-    sqlx::query("select pg_notify('worker_parked', '')").execute(pool).await?;
+    runtime::notify::notify(&mut *pool.acquire().await?, CHANNEL).await?;
     Ok(done.rows_affected())
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use runtime::db::{Patience, within};
 use runtime::follow::Received;
+use runtime::notify::Listener;
 use runtime::publish::Outgoing;
 use runtime::retry;
 use schemas::{Channel, Timestamp, subjects};
-use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 
 use super::output::Output;
@@ -121,7 +121,7 @@ impl Release {
     async fn retry(&self, stop: &CancellationToken) {
         let mut backoff = retry::Backoff::new(POLL, Duration::from_secs(10));
         let mut patience = Patience::default();
-        let mut bell = None;
+        let listener = Listener::start(self.inbound.facts.pool().clone(), parked::CHANNEL);
         while !stop.is_cancelled() {
             let pause = match self.round(&mut patience, stop).await {
                 Ok(()) => {
@@ -135,12 +135,9 @@ impl Release {
                     backoff.next(rand::random())
                 }
             };
-            if bell.is_none() {
-                bell = within(ROWS_WITHIN, listen(self.inbound.facts.pool())).await.ok();
-            }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = rung(&mut bell) => {}
+                () = listener.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -303,18 +300,4 @@ fn copy(row: &Parked) -> Result<Outgoing, serde_json::Error> {
         payload: serde_json::to_vec(&serde_json::json!({ "stage": "normalize", "parked": row }))?
             .into(),
     })
-}
-
-async fn listen(pool: &sqlx::PgPool) -> sqlx::Result<PgListener> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen("worker_parked").await?;
-    Ok(listener)
-}
-
-/// Waits for the bell; for ever where there is none.
-async fn rung(bell: &mut Option<PgListener>) {
-    let Some(listener) = bell else { return std::future::pending().await };
-    if listener.recv().await.is_err() {
-        *bell = None;
-    }
 }

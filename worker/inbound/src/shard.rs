@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use runtime::db::Patience;
-use runtime::follow::{Follower, RECREATED_PAUSE, Received, StreamRecreated};
+use runtime::follow::{
+    End, RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow,
+};
 use runtime::lease::{Lease, Position};
-use runtime::retry::Backoff;
 use schemas::raw::{RawMeta, header};
 use schemas::{Fact, Kind, Timestamp, subjects};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ use facts::{Draft, FactError, Published};
 /// Raw webhooks taken at once, when so many are there.
 const BATCH_MAX: usize = 200;
 /// Bytes of raw webhooks that go into one transaction.
-const BATCH_BYTES_MAX: usize = 2 << 20;
+pub(super) const BATCH_BYTES_MAX: usize = 2 << 20;
 /// From so many bytes on, raw webhooks are read beside the task that also renews the lease.
 const HEAVY_BYTES: usize = 128 << 10;
 
@@ -37,18 +38,9 @@ pub(super) struct Shard<'a> {
     lease: &'a Lease,
     number: u32,
     label: String,
-    filter: String,
     accounts: Arc<Directory>,
     position: u64,
     patience: Patience,
-}
-
-/// Whether a batch took effect.
-#[derive(PartialEq, Eq)]
-enum Taken {
-    Yes,
-    /// Somebody else holds the shard or moved its position.
-    Lost,
 }
 
 impl<'a> Shard<'a> {
@@ -58,7 +50,6 @@ impl<'a> Shard<'a> {
             lease,
             number,
             label: format!("{number:02}"),
-            filter: subjects::raw_shard_filter(number),
             // No version is negative: the first batch reads the accounts.
             accounts: Arc::new(Directory::new(-1, Vec::new())),
             position: 0,
@@ -68,87 +59,16 @@ impl<'a> Shard<'a> {
 
     /// Works until `stop`, or until the shard turns out to be somebody else's. What was not committed comes again.
     pub(super) async fn run(mut self, stop: &CancellationToken) {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-        let Some(stored) = self.stored_position(&mut backoff, stop).await else { return };
-        self.position = stored.seq;
-        let mut follower = Follower::new(
-            self.inbound.broker.clone(),
-            subjects::META_RAW,
-            self.filter.clone(),
-            stored.seq,
-            stored.created,
-        );
-        loop {
-            let batch = tokio::select! {
-                () = stop.cancelled() => return,
-                batch = follower.next_batch(BATCH_MAX) => batch,
-            };
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(recreated) => return self.wait_for_operator(&recreated, stop).await,
-            };
-            metrics::gauge!("hookline_normalize_lag_messages", "shard" => self.label.clone())
-                .set(follower.pending() as f64 + batch.len() as f64);
-            for slice in slices(&batch) {
-                loop {
-                    match self.take_or_park(slice, follower.created()).await {
-                        Ok(Taken::Yes) => break,
-                        Ok(Taken::Lost) => {
-                            tracing::warn!(shard = %self.label, "The shard is somebody else's now; letting go");
-                            return;
-                        }
-                        Err(error) => {
-                            if backoff.attempts() == 0 {
-                                tracing::warn!(shard = %self.label, error = %chain(&error), "Normalising waits; trying again");
-                            }
-                            tokio::select! {
-                                () = stop.cancelled() => return,
-                                () = tokio::time::sleep(backoff.next(rand::random())) => {}
-                            }
-                        }
-                    }
-                }
-                if backoff.attempts() > 0 {
-                    tracing::info!(shard = %self.label, "Normalising goes on");
-                    backoff.reset();
-                }
-                if stop.is_cancelled() {
-                    return;
-                }
-            }
-            metrics::gauge!("hookline_normalize_lag_messages", "shard" => self.label.clone())
-                .set(follower.pending() as f64);
-        }
-    }
-
-    async fn stored_position(
-        &self,
-        backoff: &mut Backoff,
-        stop: &CancellationToken,
-    ) -> Option<Position> {
-        loop {
-            match self.inbound.leases.position(&self.lease.name).await {
-                Ok(position) => {
-                    backoff.reset();
-                    return Some(position);
-                }
-                Err(error) => {
-                    tracing::debug!(shard = %self.label, %error, "Could not read the position")
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return None,
-                () = tokio::time::sleep(backoff.next(rand::random())) => {}
-            }
-        }
-    }
-
-    async fn wait_for_operator(&self, recreated: &StreamRecreated, stop: &CancellationToken) {
-        metrics::counter!("hookline_normalize_stream_recreated_total", "shard" => self.label.clone()).increment(1);
-        tracing::error!(shard = %self.label, error = %recreated, "Normalising stopped: it would skip or repeat raw webhooks");
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(RECREATED_PAUSE) => {}
+        let source = Source {
+            stream: subjects::META_RAW,
+            filter: subjects::raw_shard_filter(self.number),
+            messages_max: BATCH_MAX,
+            bytes_max: BATCH_BYTES_MAX,
+            recreated_pause: RECREATED_PAUSE,
+        };
+        let broker = self.inbound.broker.clone();
+        if follow(&broker, &source, &mut self, stop).await == End::Lost {
+            tracing::warn!(shard = %self.label, "The shard is somebody else's now; letting go");
         }
     }
 
@@ -336,6 +256,43 @@ impl<'a> Shard<'a> {
     }
 }
 
+impl Reader for Shard<'_> {
+    type Error = FactError;
+
+    async fn position(&mut self) -> Result<Position, FactError> {
+        let stored = self.inbound.leases.position(&self.lease.name).await?;
+        self.position = stored.seq;
+        Ok(stored)
+    }
+
+    async fn take(&mut self, batch: &[Received], _: u64, to: Position) -> Result<Taken, FactError> {
+        // A batch that comes again after it was halved begins behind what took effect of it.
+        let done = batch.partition_point(|raw| raw.sequence <= self.position);
+        self.take_or_park(&batch[done..], to.created).await
+    }
+
+    fn failed(&mut self, error: &FactError, failures: u32) {
+        if failures == 1 {
+            tracing::warn!(shard = %self.label, error = %chain(error), "Normalising waits; trying again");
+        }
+    }
+
+    fn recovered(&mut self) {
+        tracing::info!(shard = %self.label, "Normalising goes on");
+    }
+
+    fn lag(&mut self, messages: u64) {
+        #[allow(clippy::cast_precision_loss)] // a count of messages
+        metrics::gauge!("hookline_normalize_lag_messages", "shard" => self.label.clone())
+            .set(messages as f64);
+    }
+
+    fn recreated(&mut self, recreated: &StreamRecreated) {
+        metrics::counter!("hookline_normalize_stream_recreated_total", "shard" => self.label.clone()).increment(1);
+        tracing::error!(shard = %self.label, error = %recreated, "Normalising stopped: it would skip or repeat raw webhooks");
+    }
+}
+
 fn read(batch: &[Received], accounts: &Directory) -> Read {
     let mut read = Read::default();
     for raw in batch {
@@ -375,23 +332,6 @@ pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normali
             (unreadable(&raw.payload, &meta), true)
         }
     }
-}
-
-/// Cuts a batch so that no transaction grows without bound.
-pub(super) fn slices(batch: &[Received]) -> Vec<&[Received]> {
-    let mut slices = Vec::new();
-    let (mut from, mut bytes) = (0, 0);
-    for (n, raw) in batch.iter().enumerate() {
-        if n > from && bytes + raw.payload.len() > BATCH_BYTES_MAX {
-            slices.push(&batch[from..n]);
-            (from, bytes) = (n, 0);
-        }
-        bytes += raw.payload.len();
-    }
-    if from < batch.len() {
-        slices.push(&batch[from..]);
-    }
-    slices
 }
 
 /// What ingest stored beside the bytes.
@@ -451,17 +391,6 @@ mod tests {
             stored_at: Timestamp::from_millis(5),
             pending: 0,
         }
-    }
-
-    #[test]
-    fn batches_are_cut_by_bytes_and_lose_nothing() {
-        let batch = [raw(1, 1), raw(2, 3 << 20), raw(3, 1 << 20), raw(4, 1 << 20), raw(5, 1)];
-        let cut: Vec<Vec<u64>> = slices(&batch)
-            .iter()
-            .map(|slice| slice.iter().map(|raw| raw.sequence).collect())
-            .collect();
-        assert_eq!(cut, [vec![1], vec![2], vec![3, 4], vec![5]]);
-        assert!(slices(&[]).is_empty());
     }
 
     #[test]

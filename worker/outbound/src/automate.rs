@@ -12,10 +12,9 @@ use futures::FutureExt;
 use runtime::broker::Broker;
 use runtime::db::Patience;
 use runtime::failpoint;
-use runtime::follow::{Follower, Received};
+use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
 use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
-use runtime::retry::Backoff;
 use schemas::subjects::INBOX_EVENTS;
 use schemas::{Event, Timestamp};
 use sqlx::{PgPool, Row};
@@ -48,100 +47,28 @@ impl Automate {
     /// Works whenever this worker holds the lease, until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         let leases = self.leases.clone();
+        let source = Source {
+            stream: INBOX_EVENTS,
+            filter: FILTER.to_owned(),
+            messages_max: BATCH,
+            bytes_max: usize::MAX,
+            recreated_pause: RECREATED_PAUSE,
+        };
         leases
             .while_held(NAME, shutdown, |lease, stop| {
-                let automate = self.clone();
+                let mut answering = Batches {
+                    automate: self.clone(),
+                    lease,
+                    directory: Directory::new(-1, Vec::new()),
+                    patience: Patience::default(),
+                };
+                let source = &source;
                 async move {
-                    if let Err(error) = automate.follow(&lease, &stop).await {
-                        tracing::error!(error = %format!("{error:#}"), "The automations stopped");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                    }
+                    let broker = answering.automate.broker.clone();
+                    follow(&broker, source, &mut answering, &stop).await;
                 }
             })
             .await;
-    }
-
-    async fn follow(&self, lease: &Lease, stop: &CancellationToken) -> anyhow::Result<()> {
-        let start = self.leases.position(NAME).await?;
-        let mut position = start.seq;
-        let mut follower =
-            Follower::new(self.broker.clone(), INBOX_EVENTS, FILTER, start.seq, start.created);
-        let mut directory = Directory::new(-1, Vec::new());
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        let mut patience = Patience::default();
-        loop {
-            let batch = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                batch = follower.next_batch(BATCH) => batch?,
-            };
-            let Some(last) = batch.last() else { continue };
-            let to = Position { seq: last.sequence, created: follower.created() };
-            let answered =
-                patience.within(self.answer(&batch, &mut directory, lease, position, to));
-            match answered.await {
-                Ok(true) => {
-                    position = to.seq;
-                    backoff.reset();
-                    #[allow(clippy::cast_precision_loss)] // a count of messages
-                    metrics::gauge!("hookline_automate_lag_messages")
-                        .set(follower.pending() as f64);
-                }
-                Ok(false) => return Ok(()),
-                Err(error) => {
-                    tracing::warn!(error = %format!("{error:#}"), "Could not answer automatically; trying again");
-                    follower.rewind(position);
-                    tokio::select! {
-                        () = stop.cancelled() => return Ok(()),
-                        () = tokio::time::sleep(backoff.next(rand::random())) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    async fn answer(
-        &self,
-        batch: &[Received],
-        directory: &mut Directory,
-        lease: &Lease,
-        from: u64,
-        to: Position,
-    ) -> anyhow::Result<bool> {
-        let mut conn = self.pool.acquire().await?;
-        let version = accounts::store::version(&mut conn).await?;
-        let now = crate::ledger::now(&mut conn).await?;
-        drop(conn);
-        if version != directory.version() {
-            *directory = accounts::store::directory(&self.pool).await?;
-        }
-        let mut commands = Vec::new();
-        for message in batch {
-            let considered = AssertUnwindSafe(self.consider(message, directory, now));
-            match considered.catch_unwind().await {
-                Ok(command) => commands.extend(command?),
-                Err(_) => {
-                    count("panicked");
-                    tracing::error!(
-                        sequence = message.sequence,
-                        "Considering an answer to event {} broke down: a bug; it gets none, the others go on",
-                        message.sequence
-                    );
-                }
-            }
-        }
-        if !commands.is_empty() {
-            failpoint!("automate.before_publish");
-            self.broker.publish_all(commands, ACK_WAIT).await?;
-            failpoint!("automate.after_publish");
-        }
-        let mut tx = self.pool.begin().await?;
-        if !self.leases.move_position(&mut tx, lease, INBOX_EVENTS, from, to).await? {
-            return Ok(false);
-        }
-        failpoint!("automate.before_commit");
-        tx.commit().await?;
-        failpoint!("automate.after_commit");
-        Ok(true)
     }
 
     async fn consider(
@@ -209,6 +136,88 @@ impl Automate {
             frozen: row.try_get("frozen")?,
             deleted: row.try_get("deleted")?,
         })
+    }
+}
+
+/// Messages considered while the lease is held.
+struct Batches {
+    automate: Automate,
+    lease: Lease,
+    directory: Directory,
+    patience: Patience,
+}
+
+impl Reader for Batches {
+    type Error = anyhow::Error;
+
+    async fn position(&mut self) -> anyhow::Result<Position> {
+        Ok(self.automate.leases.position(NAME).await?)
+    }
+
+    async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> anyhow::Result<Taken> {
+        let mut patience = self.patience;
+        let taken = patience.within(self.answer(batch, from, to)).await;
+        self.patience = patience;
+        taken
+    }
+
+    fn failed(&mut self, error: &anyhow::Error, _: u32) {
+        tracing::warn!(error = %format!("{error:#}"), "Could not answer automatically; trying again");
+    }
+
+    fn lag(&mut self, messages: u64) {
+        #[allow(clippy::cast_precision_loss)] // a count of messages
+        metrics::gauge!("hookline_automate_lag_messages").set(messages as f64);
+    }
+
+    fn recreated(&mut self, recreated: &StreamRecreated) {
+        tracing::error!(error = %recreated, "The automations stopped");
+    }
+}
+
+impl Batches {
+    async fn answer(
+        &mut self,
+        batch: &[Received],
+        from: u64,
+        to: Position,
+    ) -> anyhow::Result<Taken> {
+        let Self { automate, lease, directory, .. } = self;
+        let mut conn = automate.pool.acquire().await?;
+        let version = accounts::store::version(&mut conn).await?;
+        let now = crate::ledger::now(&mut conn).await?;
+        drop(conn);
+        if version != directory.version() {
+            *directory = accounts::store::directory(&automate.pool).await?;
+        }
+        let mut commands = Vec::new();
+        for message in batch {
+            let considered = AssertUnwindSafe(automate.consider(message, directory, now));
+            match considered.catch_unwind().await {
+                Ok(command) => commands.extend(command?),
+                Err(_) => {
+                    count("panicked");
+                    tracing::error!(
+                        sequence = message.sequence,
+                        "Considering an answer to event {} broke down: a bug; it gets none, the others go on",
+                        message.sequence
+                    );
+                }
+            }
+        }
+        if !commands.is_empty() {
+            failpoint!("automate.before_publish");
+            automate.broker.publish_all(commands, ACK_WAIT).await?;
+            failpoint!("automate.after_publish");
+        }
+        let mut tx = automate.pool.begin().await?;
+        if !automate.leases.move_position(&mut tx, lease, INBOX_EVENTS, from, to).await? {
+            return Ok(Taken::Lost);
+        }
+        failpoint!("automate.before_commit");
+        tx.commit().await?;
+        failpoint!("automate.after_commit");
+        Ok(Taken::Yes)
     }
 }
 

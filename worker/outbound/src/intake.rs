@@ -15,10 +15,9 @@ use futures::FutureExt;
 use runtime::broker::Broker;
 use runtime::db::Patience;
 use runtime::failpoint;
-use runtime::follow::{Follower, Received};
+use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
 use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
-use runtime::retry::Backoff;
 use runtime::vouch::{self, Vouch};
 use schemas::subjects::{self, COMMAND_ALL, INBOX_COMMANDS};
 use sqlx::PgPool;
@@ -49,79 +48,34 @@ impl Commands {
     /// Works whenever this worker holds the lease, until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         let leases = self.leases.clone();
+        let source = Source {
+            stream: INBOX_COMMANDS,
+            filter: COMMAND_ALL.to_owned(),
+            messages_max: BATCH,
+            bytes_max: usize::MAX,
+            recreated_pause: RECREATED_PAUSE,
+        };
         leases
             .while_held(NAME, shutdown, |lease, stop| {
-                let commands = self.clone();
+                let mut intake = Batches {
+                    commands: self.clone(),
+                    lease,
+                    mark: Mark { seq: 0, created: None },
+                    patience: Patience::default(),
+                    broken: BTreeSet::new(),
+                };
+                let source = &source;
                 async move {
-                    if let Err(error) = commands.follow(&lease, &stop).await {
-                        tracing::error!(error = %format!("{error:#}"), "The intake of commands stopped");
-                        // Not again at once: whatever it was is said above.
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                    }
+                    let broker = intake.commands.broker.clone();
+                    follow(&broker, source, &mut intake, &stop).await;
                 }
             })
             .await;
     }
 
-    async fn follow(&self, lease: &Lease, stop: &CancellationToken) -> anyhow::Result<()> {
-        let mark = past::mark(&self.pool, &self.broker).await?;
-        let start = self.leases.position(NAME).await?;
-        let mut position = start.seq;
-        let mut follower = Follower::new(
-            self.broker.clone(),
-            INBOX_COMMANDS,
-            COMMAND_ALL,
-            start.seq,
-            start.created,
-        );
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        let mut patience = Patience::default();
-        let mut broken = BTreeSet::new();
-        loop {
-            let batch = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                batch = follower.next_batch(BATCH) => batch?,
-            };
-            let Some(last) = batch.last() else { continue };
-            let to = Position { seq: last.sequence, created: follower.created() };
-            let taken =
-                patience.within(self.take_over(lease, mark, &batch, &mut broken, position, to));
-            match taken.await {
-                Ok(true) => {
-                    position = to.seq;
-                    broken.clear();
-                    backoff.reset();
-                    #[allow(clippy::cast_precision_loss)] // a count of messages
-                    metrics::gauge!("hookline_commands_lag_messages")
-                        .set(follower.pending() as f64);
-                }
-                // Somebody else moves the position: leave it to them.
-                Ok(false) => return Ok(()),
-                Err(error) => {
-                    tracing::warn!(%error, "Could not take commands over; trying again");
-                    follower.rewind(position);
-                    tokio::select! {
-                        () = stop.cancelled() => return Ok(()),
-                        () = tokio::time::sleep(backoff.next(rand::random())) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes a batch over, or nothing of it. Whatever breaks down is added to `broken`, the positions of commands that are not tried again.
-    async fn take_over(
-        &self,
-        lease: &Lease,
-        mark: Mark,
-        batch: &[Received],
-        broken: &mut BTreeSet<u64>,
-        from: u64,
-        to: Position,
-    ) -> anyhow::Result<bool> {
-        let mut tx = self.pool.begin().await?;
-        failpoint!("commands.before_store");
-        let intakes: Vec<_> = batch
+    /// What each message says; `None`: it cannot be read, or is one of `broken`.
+    fn read_all(&self, batch: &[Received], broken: &BTreeSet<u64>) -> Vec<Option<Intake>> {
+        batch
             .iter()
             .map(|message| {
                 let (sequence, stored_at) = (message.sequence, message.stored_at);
@@ -136,43 +90,7 @@ impl Commands {
                     None
                 })
             })
-            .collect();
-        let commands: Vec<_> = intakes.iter().flatten().map(|intake| &intake.command).collect();
-        let known = past::known(&mut tx, &commands).await?;
-        for (message, intake) in batch.iter().zip(intakes) {
-            match intake {
-                Some(intake) => {
-                    let traceparent = message.header("traceparent");
-                    let at = Position { seq: message.sequence, created: to.created };
-                    let stored = async {
-                        let covered = mark.covers(at);
-                        let past = past::of(&self.broker, &intake.command, &known, covered).await?;
-                        anyhow::Ok(intake.store(&mut tx, traceparent, &past).await?)
-                    };
-                    let Ok(stored) = AssertUnwindSafe(stored).catch_unwind().await else {
-                        // What it has written goes with the transaction: once more, without it.
-                        panicked(message.sequence);
-                        broken.insert(message.sequence);
-                        anyhow::bail!("command {} broke down", message.sequence);
-                    };
-                    let word = stored?;
-                    metrics::counter!("hookline_commands_total", "outcome" => word).increment(1);
-                }
-                // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
-                // people look.
-                None => self.dead_letter(message).await?,
-            }
-        }
-        failpoint!("commands.before_position");
-        if !self.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
-            return Ok(false);
-        }
-        past::advance(&mut tx, to).await?;
-        facts::follow_up::conversation_state::wake(&mut tx).await?;
-        failpoint!("commands.before_commit");
-        tx.commit().await?;
-        failpoint!("commands.after_commit");
-        Ok(true)
+            .collect()
     }
 
     async fn dead_letter(&self, message: &Received) -> anyhow::Result<()> {
@@ -205,6 +123,102 @@ impl Commands {
         }
         failpoint!("commands.after_dead");
         Ok(())
+    }
+}
+
+/// Commands taken over while the lease is held.
+struct Batches {
+    commands: Commands,
+    lease: Lease,
+    /// Read with the position.
+    mark: Mark,
+    patience: Patience,
+    /// Positions of commands whose intake panicked: not tried again.
+    broken: BTreeSet<u64>,
+}
+
+impl Reader for Batches {
+    type Error = anyhow::Error;
+
+    async fn position(&mut self) -> anyhow::Result<Position> {
+        let Commands { pool, broker, leases, .. } = &self.commands;
+        self.mark = past::mark(pool, broker).await?;
+        Ok(leases.position(NAME).await?)
+    }
+
+    async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> anyhow::Result<Taken> {
+        let mut patience = self.patience;
+        let taken = patience.within(self.take_over(batch, from, to)).await;
+        self.patience = patience;
+        if let Ok(Taken::Yes) = taken {
+            self.broken.clear();
+        }
+        taken
+    }
+
+    fn failed(&mut self, error: &anyhow::Error, _: u32) {
+        tracing::warn!(error = %format!("{error:#}"), "Could not take commands over; trying again");
+    }
+
+    fn lag(&mut self, messages: u64) {
+        #[allow(clippy::cast_precision_loss)] // a count of messages
+        metrics::gauge!("hookline_commands_lag_messages").set(messages as f64);
+    }
+
+    fn recreated(&mut self, recreated: &StreamRecreated) {
+        tracing::error!(error = %recreated, "The intake of commands stopped");
+    }
+}
+
+impl Batches {
+    /// Takes a batch over, or nothing of it. Whatever breaks down is added to `broken`.
+    async fn take_over(
+        &mut self,
+        batch: &[Received],
+        from: u64,
+        to: Position,
+    ) -> anyhow::Result<Taken> {
+        let Self { commands, lease, mark, broken, .. } = self;
+        let mut tx = commands.pool.begin().await?;
+        failpoint!("commands.before_store");
+        let intakes = commands.read_all(batch, broken);
+        let present: Vec<_> = intakes.iter().flatten().map(|intake| &intake.command).collect();
+        let known = past::known(&mut tx, &present).await?;
+        for (message, intake) in batch.iter().zip(intakes) {
+            match intake {
+                Some(intake) => {
+                    let traceparent = message.header("traceparent");
+                    let at = Position { seq: message.sequence, created: to.created };
+                    let stored = async {
+                        let covered = mark.covers(at);
+                        let past =
+                            past::of(&commands.broker, &intake.command, &known, covered).await?;
+                        anyhow::Ok(intake.store(&mut tx, traceparent, &past).await?)
+                    };
+                    let Ok(stored) = AssertUnwindSafe(stored).catch_unwind().await else {
+                        // What it has written goes with the transaction: once more, without it.
+                        panicked(message.sequence);
+                        broken.insert(message.sequence);
+                        anyhow::bail!("command {} broke down", message.sequence);
+                    };
+                    let word = stored?;
+                    metrics::counter!("hookline_commands_total", "outcome" => word).increment(1);
+                }
+                // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
+                // people look.
+                None => commands.dead_letter(message).await?,
+            }
+        }
+        failpoint!("commands.before_position");
+        if !commands.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
+            return Ok(Taken::Lost);
+        }
+        past::advance(&mut tx, to).await?;
+        facts::follow_up::conversation_state::wake(&mut tx).await?;
+        failpoint!("commands.before_commit");
+        tx.commit().await?;
+        failpoint!("commands.after_commit");
+        Ok(Taken::Yes)
     }
 }
 

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::db::within;
+use runtime::notify::Listener;
 use schemas::Channel;
-use sqlx::postgres::PgListener;
 use sqlx::{PgPool, Row};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -90,7 +90,7 @@ impl Sender {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut tasks: JoinSet<String> = JoinSet::new();
         let mut active: HashSet<String> = HashSet::new();
-        let mut listener = None;
+        let listener = Listener::start(self.pool.clone(), conversation_state::WAKE);
         let mut accounts_version = -1;
         let mut released = tokio::time::Instant::now();
         // Beside the loop: neither many outcomes at once, nor an echo whose command somebody holds, hold up a send.
@@ -105,9 +105,6 @@ impl Sender {
             }
             while let Some(done) = tasks.try_join_next() {
                 forget(&mut active, done);
-            }
-            if listener.is_none() {
-                listener = self.listen().await;
             }
             let release = self.release_held(&mut accounts_version, &mut released);
             if let Err(error) = within(LEDGER_WITHIN, release).await {
@@ -128,7 +125,7 @@ impl Sender {
                 Err(error) => tracing::debug!(%error, "Could not look for due commands"),
             }
             if started == 0 || IN_FLIGHT_MAX <= tasks.len() {
-                self.pause(&mut listener, &mut tasks, &mut active, &shutdown).await;
+                self.pause(&listener, &mut tasks, &mut active, &shutdown).await;
             }
         }
         let drained = async {
@@ -143,44 +140,18 @@ impl Sender {
     /// Waits for news: a notification, a task that ended, or the next poll.
     async fn pause(
         &self,
-        listener: &mut Option<PgListener>,
+        listener: &Listener,
         tasks: &mut JoinSet<String>,
         active: &mut HashSet<String>,
         shutdown: &CancellationToken,
     ) {
-        let woken = async {
-            match listener {
-                Some(listener) => {
-                    let alive = listener.recv().await.is_ok();
-                    // One look serves all that have come meanwhile.
-                    while listener.next_buffered().is_some() {}
-                    alive
-                }
-                None => std::future::pending().await,
-            }
-        };
-        let alive = tokio::select! {
-            () = shutdown.cancelled() => true,
-            () = tokio::time::sleep(POLL) => true,
-            alive = woken => alive,
-            () = self.freed.notified() => true,
-            Some(done) = tasks.join_next() => {
-                forget(active, done);
-                true
-            }
-        };
-        if !alive {
-            *listener = None;
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(POLL) => {}
+            () = listener.notified() => {}
+            () = self.freed.notified() => {}
+            Some(done) = tasks.join_next() => forget(active, done),
         }
-    }
-
-    async fn listen(&self) -> Option<PgListener> {
-        let listen = async {
-            let mut listener = PgListener::connect_with(&self.pool).await?;
-            listener.listen(conversation_state::WAKE).await?;
-            Ok::<_, sqlx::Error>(listener)
-        };
-        within(LEDGER_WITHIN, listen).await.ok()
     }
 
     /// Commands that are due, first in their lane, with nothing else of the lane in flight. People pass automations that wait for a

@@ -149,6 +149,5 @@ pub async fn note_echoes(conn: &mut PgConnection, echoes: &[&Echo]) -> sqlx::Res
 /// # Errors
 /// Of the database.
 pub async fn wake(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query("select pg_notify($1, '')").bind(WAKE).execute(conn).await?;
-    Ok(())
+    runtime::notify::notify(conn, WAKE).await
 }

@@ -4,12 +4,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use runtime::notify;
 use schemas::{AccountId, Channel, ContactId, Event, Fact, MessageId, Timestamp};
 use sqlx::{PgConnection, PgPool};
 
-use super::notify;
 use super::senderless::Senderless;
 use crate::{Direction, Draft};
+
+/// Notified when an event revealed something: it is acted on at once, not at the next poll.
+pub const CHANNEL: &str = "worker_resolve";
 
 /// An event that names a message and tells whose conversation it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +153,7 @@ pub async fn admit(
     tell_siblings(conn, &rows).await?;
     // Edits of known messages, and items whose sender has just been told, are due at once.
     if rows.iter().any(|row| row.num_edit > 0 || row.sender.is_some()) {
-        notify::ring(conn).await?;
+        notify::notify(conn, CHANNEL).await?;
     }
     Ok(())
 }
@@ -296,7 +299,7 @@ pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Res
     .await?
     .rows_affected();
     if wake_threads(conn, &rows).await? + told > 0 {
-        notify::ring(conn).await?;
+        notify::notify(conn, CHANNEL).await?;
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ use super::plan::{Planned, add_counts, count_rest, hash};
 use super::source::Source;
 use super::tally::{Tally, Verdict};
 use super::{BATCH_MAX, Bounds, Reading, Replay, Target, live_lag, rows};
-use crate::{effect, parked, shard};
+use crate::shard::BATCH_BYTES_MAX;
+use crate::{effect, parked};
 use facts::accounts::directory::Directory;
 use facts::{Draft, FactError};
 
@@ -132,7 +133,7 @@ impl Work<'_> {
             };
             let began = Instant::now();
             let Some(batch) = slice.next(allowed).await? else { break };
-            for part in shard::slices(&batch) {
+            for part in runtime::follow::parts(&batch, BATCH_BYTES_MAX) {
                 if let Some(ended) = self.patiently(Step::Raws(part), at).await? {
                     return Ok(ended);
                 }
