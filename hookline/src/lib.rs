@@ -1,7 +1,7 @@
 //! What the operator's binary is made of. `main` only parses arguments and calls this.
 //!
 //! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`rebuild`],
-//! [`verify`], [`trace`], [`streams`], [`jobs`], [`manual`], [`progress`], [`private`].
+//! [`verify`], [`trace`], [`streams`], [`jobs`], [`manual`], [`progress`].
 
 pub mod accounts;
 pub mod cli;
@@ -10,7 +10,7 @@ pub mod doctor;
 pub mod exit;
 pub mod jobs;
 pub mod manual;
-pub mod private;
+pub use servers as private;
 pub mod progress;
 pub mod reach;
 pub mod rebuild;

@@ -16,7 +16,7 @@ use runtime::config::{NatsConfig, Origin, Settings, UP_FOLDER};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::{Exit, Failure, say};
-use crate::private::{NatsOptions, NatsServer, PgOptions, Postgres};
+use servers::{NatsOptions, NatsServer, PgOptions, Postgres};
 
 /// What `up` was asked for.
 #[derive(Clone, Debug)]
