@@ -10,7 +10,6 @@ pub mod doctor;
 pub mod exit;
 pub mod jobs;
 pub mod manual;
-pub use servers as private;
 pub mod progress;
 pub mod reach;
 pub mod rebuild;
