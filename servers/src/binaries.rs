@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Oldest nats-server we run: one fsync per atomic batch comes with 2.15 (platform-notes 3).
-pub(crate) const NATS_MIN: (u32, u32) = (2, 15);
+/// Oldest nats-server we run: one fsync per atomic batch comes with 2.15.
+pub const NATS_MIN: (u32, u32) = (2, 15);
 /// Oldest Postgres major version we run.
 pub(crate) const POSTGRES_MIN: u32 = 15;
 
