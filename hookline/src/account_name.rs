@@ -6,21 +6,21 @@ use worker::reply::operate::Whose;
 
 use crate::exit::Failure;
 
-/// Reads `ID` or `CHANNEL/ID`.
+/// Reads `ID` or `CHANNEL/ID`; `argument` is what the value was given as, such as `--account`.
 ///
 /// # Errors
 /// Exit code 2 naming what is wrong.
-pub(crate) fn parse(text: &str) -> anyhow::Result<Whose> {
+pub(crate) fn parse(argument: &str, text: &str) -> anyhow::Result<Whose> {
     let (channel, id) = match text.split_once('/') {
         Some((channel, id)) => {
             let channel: Channel =
-                channel.parse().map_err(|error| Failure::usage(format!("--account: {error}")))?;
+                channel.parse().map_err(|error| Failure::usage(format!("{argument}: {error}")))?;
             (Some(channel), id)
         }
         None => (None, text),
     };
     if id.is_empty() {
-        return Err(Failure::usage("--account: use ID or CHANNEL/ID"));
+        return Err(Failure::usage(format!("{argument}: use ID or CHANNEL/ID")));
     }
     Ok(Whose { channel, account: AccountId::new(id) })
 }
@@ -29,8 +29,12 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Whose> {
 ///
 /// # Errors
 /// Exit code 2 where there is none, or one on each channel.
-pub(crate) async fn connected(pool: &PgPool, text: &str) -> anyhow::Result<(Channel, AccountId)> {
-    let whose = parse(text)?;
+pub(crate) async fn connected(
+    pool: &PgPool,
+    argument: &str,
+    text: &str,
+) -> anyhow::Result<(Channel, AccountId)> {
+    let whose = parse(argument, text)?;
     let found: Vec<String> = sqlx::query_scalar(
         "select channel from worker.accounts where id = $1 and ($2::text is null or channel = $2) order by channel",
     )
@@ -59,12 +63,12 @@ mod tests {
 
     #[test]
     fn an_account_is_named_with_or_without_its_channel() {
-        let named = parse("messenger/103000000000301").unwrap();
+        let named = parse("--account", "messenger/103000000000301").unwrap();
         assert_eq!(named.channel, Some(Channel::Messenger));
         assert_eq!(named.account.as_str(), "103000000000301");
-        assert_eq!(parse("103000000000301").unwrap().channel, None);
+        assert_eq!(parse("--account", "103000000000301").unwrap().channel, None);
         for wrong in ["telegram/1", "instagram/", ""] {
-            assert!(parse(wrong).is_err(), "{wrong}");
+            assert!(parse("--account", wrong).is_err(), "{wrong}");
         }
     }
 }

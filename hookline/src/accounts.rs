@@ -70,13 +70,13 @@ pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Resu
         AccountsVerb::List { output } => list::list(&accounts, output).await,
         AccountsVerb::Check { account, output } => {
             let chosen = match account {
-                Some(name) => Some(account_name::connected(&pool, &name).await?),
+                Some(name) => Some(account_name::connected(&pool, "ACCOUNT", &name).await?),
                 None => None,
             };
             check::check(&accounts, settings, chosen, output).await
         }
         AccountsVerb::Remove { account, reason, dry_run, output } => {
-            let (channel, id) = account_name::connected(&pool, &account).await?;
+            let (channel, id) = account_name::connected(&pool, "ACCOUNT", &account).await?;
             if !dry_run {
                 accounts.remove(channel, &id).await.map_err(error::failure)?;
                 let arguments = json!({"account": format!("{channel}/{id}")});

@@ -89,7 +89,10 @@ pub(crate) async fn run(verb: RepliesVerb, settings: &Settings) -> anyhow::Resul
             if message_id.as_ref().is_some_and(|id| id.trim().is_empty()) {
                 return Err(Failure::usage("--message-id: must not be empty"));
             }
-            let whose = account.as_deref().map(account_name::parse).transpose()?;
+            let whose = account
+                .as_deref()
+                .map(|text| account_name::parse("--account", text))
+                .transpose()?;
             let resolution = Resolution {
                 command_id: &id,
                 whose: whose.as_ref(),

@@ -80,7 +80,7 @@ pub(crate) async fn run(verb: SendVerb, settings: &Settings) -> anyhow::Result<E
 /// The scope of the arguments. Unknown names are refused: a freeze of a misspelt name would look as if it worked.
 async fn scope(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<KnownScope> {
     let account = match &args.account {
-        Some(text) => Some(account_name::connected(pool, text).await?),
+        Some(text) => Some(account_name::connected(pool, "--account", text).await?),
         None => None,
     };
     let Some(conversation) = &args.conversation else {

@@ -76,7 +76,8 @@ pub(crate) fn understand(args: &ReplayArgs, now: Timestamp) -> anyhow::Result<Wa
         return Err(Failure::usage("--until is not after --since"));
     }
     let seq = args.seq.as_deref().map(positions).transpose()?;
-    let whose = args.account.as_deref().map(account_name::parse).transpose()?;
+    let whose =
+        args.account.as_deref().map(|text| account_name::parse("--account", text)).transpose()?;
     let channel = args.channel.map(ChannelArg::channel);
     let of_account = whose.as_ref().and_then(|whose| whose.channel);
     if let (Some(one), Some(other)) = (channel, of_account)

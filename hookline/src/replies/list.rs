@@ -15,7 +15,7 @@ pub(crate) async fn list(
     limit: i64,
     output: Output,
 ) -> anyhow::Result<Exit> {
-    let whose = account.map(account_name::parse).transpose()?;
+    let whose = account.map(|text| account_name::parse("--account", text)).transpose()?;
     let parked = operate::parked(pool, whose.as_ref(), limit).await?;
     match output {
         Output::Json => {
