@@ -6,23 +6,24 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use super::binaries::PostgresBin;
-use super::files;
-use super::postgres::SUPERUSER;
-use super::user::{self, User};
+use crate::binaries::PostgresBin;
+use crate::files;
+use crate::user::{self, User};
 
 /// Raise it when the arguments of initdb change, so that old templates are left alone.
 const TEMPLATE_EDITION: u32 = 1;
+/// The only user of a private Postgres.
+pub(crate) const SUPERUSER: &str = "hookline";
 
 /// Major version of the Postgres that made `data`, if there is any data.
-pub(super) fn data_major(data: &Path) -> Option<u32> {
+pub(crate) fn data_major(data: &Path) -> Option<u32> {
     fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
 }
 
 /// Makes `home/data` unless it is there, and gives the password of the superuser.
 ///
 /// It is made under another name and renamed, so that a crash half way leaves nothing that looks finished.
-pub(super) fn ensure(
+pub(crate) fn ensure(
     home: &Path,
     bin: &PostgresBin,
     user: Option<&User>,

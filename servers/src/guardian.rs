@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::Signal;
 
-use super::process;
+use crate::process;
 
 /// Arguments: signal name, seconds until KILL, then the server's command line. Prints the server's pid, ends with its exit code.
 const SCRIPT: &str = r#"
@@ -39,27 +39,27 @@ exit "$code"
 "#;
 
 /// How long a server may take to stop before it is killed.
-pub const PATIENCE: Duration = Duration::from_secs(8);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A running server and the shell that guards it. Dropping it stops the server in the background.
 #[derive(Debug)]
-pub struct Guardian {
+pub(crate) struct Guardian {
     shell: Option<Child>,
     lifeline: Option<ChildStdin>,
     server: u32,
-    polite: Polite,
+    stop_signal: StopSignal,
 }
 
 /// How a server is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Polite {
+pub(crate) enum StopSignal {
     /// SIGTERM: NATS finishes its writes and goes.
     Term,
     /// SIGINT: Postgres's fast shutdown; on SIGTERM it would wait for every client to leave.
     Int,
 }
 
-impl Polite {
+impl StopSignal {
     fn name(self) -> &'static str {
         match self {
             Self::Term => "TERM",
@@ -67,7 +67,7 @@ impl Polite {
         }
     }
 
-    pub(super) fn signal(self) -> Signal {
+    pub(crate) fn signal(self) -> Signal {
         match self {
             Self::Term => Signal::TERM,
             Self::Int => Signal::INT,
@@ -79,16 +79,16 @@ impl Guardian {
     /// Starts `server` (program, arguments) by way of a shell made by `shell` (user, environment and folder are taken from it).
     ///
     /// # Errors
-    /// When the shell cannot be started or dies before it has told the server's pid. Whether the server likes its
+    /// When the shell cannot be started or ends before it has printed the server's pid. Whether the server accepts its
     /// arguments shows later, by [`Guardian::exit_status`].
-    pub fn spawn(
+    pub(crate) fn spawn(
         mut shell: Command,
         server: &Command,
         log: File,
-        polite: Polite,
+        stop_signal: StopSignal,
     ) -> anyhow::Result<Self> {
         shell
-            .args(["-c", SCRIPT, "hookline-guardian", polite.name()])
+            .args(["-c", SCRIPT, "hookline-guardian", stop_signal.name()])
             .arg(PATIENCE.as_secs().to_string())
             .arg(server.get_program())
             .args(server.get_args())
@@ -107,16 +107,16 @@ impl Guardian {
             let status = child.wait().context("waiting for the guardian")?;
             bail!("the guardian of a private server ended before it began ({status})");
         };
-        Ok(Self { shell: Some(child), lifeline, server, polite })
+        Ok(Self { shell: Some(child), lifeline, server, stop_signal })
     }
 
     /// Process id of the server itself.
-    pub fn server_pid(&self) -> u32 {
+    pub(crate) fn server_pid(&self) -> u32 {
         self.server
     }
 
     /// How the server ended, or `None` while it runs.
-    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         self.shell.as_mut().and_then(|shell| shell.try_wait().ok().flatten())
     }
 
@@ -124,9 +124,9 @@ impl Guardian {
     ///
     /// # Errors
     /// When it is still there even after that.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         if self.exit_status().is_none() {
-            process::signal(self.server, self.polite.signal());
+            process::signal(self.server, self.stop_signal.signal());
         }
         // The guardian does the same at its own pace, and the KILL after it.
         self.lifeline = None;
@@ -137,7 +137,7 @@ impl Guardian {
     ///
     /// # Errors
     /// When something survives it.
-    pub async fn kill9(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn kill9(mut self) -> anyhow::Result<()> {
         let mut family = Vec::new();
         if self.exit_status().is_none() {
             // Stopped first, so that it makes no more children while they are counted.
@@ -186,14 +186,14 @@ impl Drop for Guardian {
 mod tests {
     use std::fs;
 
-    use super::super::testing::Scratch;
     use super::*;
+    use crate::testing::Scratch;
 
     fn guarded(scratch: &Scratch, program: &str, args: &[&str]) -> Guardian {
         let log = File::create(scratch.path().join("log")).expect("log");
         let mut server = Command::new(program);
         server.args(args);
-        Guardian::spawn(Command::new("/bin/sh"), &server, log, Polite::Term).expect("spawn")
+        Guardian::spawn(Command::new("/bin/sh"), &server, log, StopSignal::Term).expect("spawn")
     }
 
     #[tokio::test]

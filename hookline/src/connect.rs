@@ -1,4 +1,4 @@
-//! Reaching the broker and Postgres for one verb: within seconds, or exit code 4.
+//! Connections for one verb: within seconds, or exit code 4.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use sqlx::PgPool;
 use crate::exit::Failure;
 
 /// How long a verb waits for a dependency.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A client with its JetStream context.
 ///
 /// # Errors
 /// Exit code 4 where the broker does not answer.
-pub async fn broker(
+pub(crate) async fn broker(
     config: &NatsConfig,
 ) -> anyhow::Result<(async_nats::Client, jetstream::Context)> {
     runtime::tls::install();
@@ -31,8 +31,8 @@ pub async fn broker(
     }
 }
 
-/// An error of the broker in the middle of a verb.
-pub fn broker_error(error: &impl std::fmt::Display) -> anyhow::Error {
+/// Exit code 4 for an error of the broker in the middle of a verb.
+pub(crate) fn broker_error(error: &impl std::fmt::Display) -> anyhow::Error {
     Failure::unreachable(format!("the broker: {error}"))
 }
 
@@ -40,7 +40,7 @@ pub fn broker_error(error: &impl std::fmt::Display) -> anyhow::Error {
 ///
 /// # Errors
 /// Exit code 4 where Postgres does not answer.
-pub async fn postgres(settings: &Settings) -> anyhow::Result<PgPool> {
+pub(crate) async fn postgres(settings: &Settings) -> anyhow::Result<PgPool> {
     let pool = runtime::db::pool(settings, "operator", 4)?;
     match tokio::time::timeout(PATIENCE, sqlx::query("select 1").execute(&pool)).await {
         Ok(Ok(_)) => Ok(pool),

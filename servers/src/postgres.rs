@@ -10,16 +10,16 @@ use anyhow::{Context, bail};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
-use super::binaries::{self, PostgresBin};
-use super::guardian::{Guardian, PATIENCE, Polite};
-use super::user::{self, User};
-use super::{cluster, files, ports, process};
+use crate::binaries::{self, PostgresBin};
+use crate::data_folder::{self, SUPERUSER};
+use crate::guardian::{Guardian, PATIENCE, StopSignal};
+use crate::user::{self, User};
+use crate::{files, ports, process};
 
 /// Recovery after a crash comes before the first connection.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A port found free may be taken before the server has it.
 const PORT_TRIES: u32 = 5;
-pub(super) const SUPERUSER: &str = "hookline";
 
 /// What a private Postgres should be like.
 #[derive(Clone, Debug)]
@@ -85,9 +85,9 @@ impl Postgres {
         let lock = files::FolderLock::take(&home)?;
         let data = home.join("data");
         stop_orphan(&data)?;
-        let bin = binaries::postgres(cluster::data_major(&data))?;
+        let bin = binaries::postgres(data_folder::data_major(&data))?;
         let password =
-            cluster::ensure(&home, &bin, user.as_ref(), options.template_dir.as_deref())?;
+            data_folder::ensure(&home, &bin, user.as_ref(), options.template_dir.as_deref())?;
         Ok(Self { options, home, bin, user, password, port: 0, guardian: None, _lock: lock })
     }
 
@@ -180,7 +180,8 @@ impl Postgres {
             let (log, log_start) = files::open_log(&log_path)?;
             let mut shell = user::command("/bin/sh", self.user.as_ref());
             shell.current_dir(self.data_dir());
-            let mut guardian = Guardian::spawn(shell, &self.server_command(), log, Polite::Int)?;
+            let mut guardian =
+                Guardian::spawn(shell, &self.server_command(), log, StopSignal::Int)?;
             let problem = loop {
                 if let Some(status) = guardian.exit_status() {
                     break format!("Postgres ended at once ({status})");
@@ -278,7 +279,7 @@ fn stop_orphan(data: &Path) -> anyhow::Result<()> {
     };
     if is_our_server(&process::command_line(pid), data) {
         tracing::warn!("Stopping Postgres {pid}, left behind by a run that crashed");
-        if !process::stop_orphan(pid, Polite::Int.signal(), PATIENCE) {
+        if !process::stop_orphan(pid, StopSignal::Int.signal(), PATIENCE) {
             bail!("Postgres {pid} of an earlier run does not stop: kill it by hand");
         }
     }

@@ -6,10 +6,10 @@ use async_nats::jetstream::{self, consumer::pull, stream};
 use async_nats::{Client, ConnectOptions};
 use futures::StreamExt;
 
-use super::testing::Scratch;
-use super::{NatsOptions, NatsServer};
+use crate::testing::Scratch;
+use crate::{NatsOptions, NatsServer};
 
-const USERS: &str = include_str!("../../../deploy/nats-users.conf");
+const USERS: &str = include_str!("../../deploy/nats-users.conf");
 const ROLES: [&str; 7] =
     ["ingest", "worker", "replay", "projector", "api", "operator", "subscriber"];
 const STREAMS: [(&str, &str); 4] = [

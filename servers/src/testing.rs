@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// Lives under the system's folder for temporary files, where every user can get to.
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let unique =
             format!("hookline-{name}-{}-{:08x}", std::process::id(), rand::random::<u32>());
         let path = std::env::temp_dir().join(unique);
@@ -14,7 +14,7 @@ impl Scratch {
         Self(std::fs::canonicalize(path).expect("scratch folder"))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

@@ -15,12 +15,12 @@ const TAIL_LINES: usize = 20;
 
 /// Sole ownership of a server's folder; the kernel lets go of it when the process dies, however it dies.
 #[derive(Debug)]
-pub(super) struct FolderLock {
+pub(crate) struct FolderLock {
     _file: File,
 }
 
 impl FolderLock {
-    pub(super) fn take(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn take(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join("lock");
         let file = OpenOptions::new()
             .create(true)
@@ -43,7 +43,7 @@ impl FolderLock {
 }
 
 /// The password kept in `path`, made on first use; readable by its owner only.
-pub(super) fn password(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn password(path: &Path) -> anyhow::Result<String> {
     match fs::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
         Ok(_) => {}
@@ -56,7 +56,7 @@ pub(super) fn password(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Replaces `path` in one step with a file only its owner can read.
-pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let new = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         fs::remove_file(&new).or_else(|error| match error.kind() {
@@ -71,7 +71,7 @@ pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// Opens a log for appending and says where this run begins in it.
-pub(super) fn open_log(path: &Path) -> anyhow::Result<(File, u64)> {
+pub(crate) fn open_log(path: &Path) -> anyhow::Result<(File, u64)> {
     let open = || -> std::io::Result<(File, u64)> {
         if fs::metadata(path).is_ok_and(|meta| LOG_BYTES_MAX < meta.len()) {
             fs::rename(path, path.with_extension("log.1"))?;
@@ -84,7 +84,7 @@ pub(super) fn open_log(path: &Path) -> anyhow::Result<(File, u64)> {
 }
 
 /// The last lines written to a log since `start`.
-pub(super) fn log_tail(path: &Path, start: u64) -> String {
+pub(crate) fn log_tail(path: &Path, start: u64) -> String {
     let read = || -> std::io::Result<String> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(start))?;
@@ -101,8 +101,8 @@ pub(super) fn log_tail(path: &Path, start: u64) -> String {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::testing::Scratch;
     use super::*;
+    use crate::testing::Scratch;
 
     #[test]
     fn a_folder_has_one_owner_at_a_time() {

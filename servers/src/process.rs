@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// Sends `signal`; a process that is already gone is not an error, its absence is what callers wait for.
-pub(super) fn signal(pid: u32, signal: Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = rustix_pid(pid) {
         kill_process(pid, signal).ok();
     }
 }
 
 /// True while the kernel knows the pid, zombies included (Postgres looks no closer than this).
-pub(super) fn pid_exists(pid: u32) -> bool {
+pub(crate) fn pid_exists(pid: u32) -> bool {
     rustix_pid(pid).is_some_and(|pid| match test_kill_process(pid) {
         Ok(()) => true,
         Err(error) => error == rustix::io::Errno::PERM,
@@ -22,7 +22,7 @@ pub(super) fn pid_exists(pid: u32) -> bool {
 
 /// True while the process runs. A zombie does not: in a container whose first process reaps
 /// nobody, an orphan stays one for ever.
-pub(super) fn is_running(pid: u32) -> bool {
+pub(crate) fn is_running(pid: u32) -> bool {
     pid_exists(pid)
         && match fs::read_to_string(format!("/proc/{pid}/stat")) {
             Ok(stat) => !matches!(state_and_parent(&stat), Some(('Z' | 'X', _))),
@@ -32,7 +32,7 @@ pub(super) fn is_running(pid: u32) -> bool {
 }
 
 /// The arguments a process was started with, or nothing when it is gone or a zombie.
-pub(super) fn command_line(pid: u32) -> Vec<String> {
+pub(crate) fn command_line(pid: u32) -> Vec<String> {
     if cfg!(target_os = "linux") {
         let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         return bytes
@@ -50,7 +50,7 @@ pub(super) fn command_line(pid: u32) -> Vec<String> {
 }
 
 /// Direct children of a process.
-pub(super) fn children(parent: u32) -> Vec<u32> {
+pub(crate) fn children(parent: u32) -> Vec<u32> {
     if cfg!(target_os = "linux") {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         return entries
@@ -79,7 +79,7 @@ pub(super) fn children(parent: u32) -> Vec<u32> {
 }
 
 /// Waits until none of `pids` runs; false when `patience` is over first. Blocks: not for a thread of the runtime.
-pub(super) fn wait_gone(pids: &[u32], patience: Duration) -> bool {
+pub(crate) fn wait_gone(pids: &[u32], patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while pids.iter().any(|pid| is_running(*pid)) {
         if deadline <= Instant::now() {
@@ -92,9 +92,9 @@ pub(super) fn wait_gone(pids: &[u32], patience: Duration) -> bool {
 }
 
 /// Asks a process that is not our child to stop, and makes it after `patience`.
-pub(super) fn stop_orphan(pid: u32, polite: Signal, patience: Duration) -> bool {
+pub(crate) fn stop_orphan(pid: u32, stop_signal: Signal, patience: Duration) -> bool {
     let family: Vec<u32> = std::iter::once(pid).chain(children(pid)).collect();
-    signal(pid, polite);
+    signal(pid, stop_signal);
     if wait_gone(&family, patience) {
         return true;
     }

@@ -6,10 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Oldest nats-server we run: one fsync per atomic batch comes with 2.15 (platform-notes 3).
+/// Oldest nats-server we run: one fsync per atomic batch comes with 2.15.
 pub const NATS_MIN: (u32, u32) = (2, 15);
 /// Oldest Postgres major version we run.
-pub const POSTGRES_MIN: u32 = 15;
+pub(crate) const POSTGRES_MIN: u32 = 15;
 
 /// A program that is not there, or too old. The text lists every place that was tried, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -24,16 +24,16 @@ pub struct MissingBinary {
 
 /// A Postgres installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PostgresBin {
+pub(crate) struct PostgresBin {
     /// Folder with `postgres` and `initdb`.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Version as `postgres --version` gives it, e.g. `15.18`.
-    pub version: String,
+    pub(crate) version: String,
     /// First number of the version; data folders of another one cannot be opened.
-    pub major: u32,
+    pub(crate) major: u32,
 }
 
-/// Finds a nats-server >= [`NATS_MIN`]: `HOOKLINE_NATS_SERVER`, then `PATH`, then `.dev/bin` of the current
+/// Finds a nats-server that is new enough: `HOOKLINE_NATS_SERVER`, then `PATH`, then `.dev/bin` of the current
 /// folder, of the executable's folder, and of those above them.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub fn nats_server() -> Result<PathBuf, MissingBinary> {
 ///
 /// # Errors
 /// When there is none.
-pub fn postgres(data_major: Option<u32>) -> Result<PostgresBin, MissingBinary> {
+pub(crate) fn postgres(data_major: Option<u32>) -> Result<PostgresBin, MissingBinary> {
     let mut tried = Vec::new();
     let named = std::env::var_os("HOOKLINE_PG_BIN").map(PathBuf::from);
     let candidates = match named {

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::guardian::{Guardian, PATIENCE, Polite};
-use super::{binaries, files, ports, process};
+use crate::guardian::{Guardian, PATIENCE, StopSignal};
+use crate::{binaries, files, ports, process};
 
 /// JetStream reads its streams before it answers, so a big store takes a while.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -195,7 +195,7 @@ impl NatsServer {
         server.arg("-c").arg(&config);
         let mut shell = Command::new("/bin/sh");
         shell.current_dir(&self.dir);
-        let mut guardian = Guardian::spawn(shell, &server, log, Polite::Term)?;
+        let mut guardian = Guardian::spawn(shell, &server, log, StopSignal::Term)?;
 
         let deadline = Instant::now() + READY_WITHIN;
         let problem = loop {
@@ -272,7 +272,7 @@ fn stop_orphan(dir: &Path) -> anyhow::Result<()> {
         && is_our_server(&process::command_line(pid), &config)
     {
         tracing::warn!("Stopping nats-server {pid}, left behind by a run that crashed");
-        if !process::stop_orphan(pid, Polite::Term.signal(), PATIENCE) {
+        if !process::stop_orphan(pid, StopSignal::Term.signal(), PATIENCE) {
             bail!("nats-server {pid} of an earlier run does not stop: kill it by hand");
         }
     }

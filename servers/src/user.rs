@@ -15,14 +15,14 @@ const REMEMBERED: &str = "data-is-in";
 
 /// The user root becomes for Postgres.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct User {
-    pub(super) name: String,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
 }
 
 /// The user Postgres has to run as: `postgres` when we are root, else ourselves (none).
-pub(super) fn for_postgres() -> anyhow::Result<Option<User>> {
+pub(crate) fn for_postgres() -> anyhow::Result<Option<User>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
@@ -35,7 +35,7 @@ pub(super) fn for_postgres() -> anyhow::Result<Option<User>> {
 }
 
 /// A command that runs as `user`, knows no `PG*` variable of ours and speaks plain English.
-pub(super) fn command(program: impl AsRef<OsStr>, user: Option<&User>) -> Command {
+pub(crate) fn command(program: impl AsRef<OsStr>, user: Option<&User>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("PG")) {
@@ -52,7 +52,7 @@ pub(super) fn command(program: impl AsRef<OsStr>, user: Option<&User>) -> Comman
 
 /// The folder the server's data goes to: `wanted`, or, where `user` cannot get there (a checkout under /root),
 /// one under /var/tmp that is remembered in `wanted`. The folder is ours; what is in it may be given away.
-pub(super) fn home_for(wanted: &Path, user: Option<&User>) -> anyhow::Result<PathBuf> {
+pub(crate) fn home_for(wanted: &Path, user: Option<&User>) -> anyhow::Result<PathBuf> {
     home_below(wanted, user, Path::new("/var/tmp"))
 }
 
@@ -114,7 +114,7 @@ fn move_aside(home: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes an empty folder that belongs to whoever runs the server.
-pub(super) fn make_owned(folder: &Path, user: Option<&User>) -> anyhow::Result<()> {
+pub(crate) fn make_owned(folder: &Path, user: Option<&User>) -> anyhow::Result<()> {
     let make = || -> std::io::Result<()> {
         fs::create_dir(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
@@ -124,7 +124,7 @@ pub(super) fn make_owned(folder: &Path, user: Option<&User>) -> anyhow::Result<(
 }
 
 /// Gives one file or folder to `user`.
-pub(super) fn give(path: &Path, user: Option<&User>) -> std::io::Result<()> {
+pub(crate) fn give(path: &Path, user: Option<&User>) -> std::io::Result<()> {
     match user {
         Some(user) => chown(path, Some(user.uid), Some(user.gid)),
         None => Ok(()),
@@ -156,8 +156,8 @@ fn find(passwd: &str, name: &str) -> Option<User> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Scratch;
     use super::*;
+    use crate::testing::Scratch;
 
     #[test]
     fn a_user_is_found_by_its_whole_name() {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use sqlx::{Connection, PgConnection};
 
-use super::testing::Scratch;
-use super::{NatsOptions, NatsServer, PgOptions, Postgres, process};
+use crate::testing::Scratch;
+use crate::{NatsOptions, NatsServer, PgOptions, Postgres, process};
 
 /// Set for the helper process that starts servers and is then killed.
 const PARENT_DIR: &str = "HOOKLINE_TEST_PARENT_DIR";
@@ -207,8 +207,8 @@ async fn a_lock_file_with_somebody_elses_pid_is_cleared() {
     postgres.kill9().await.expect("kill");
     drop(postgres);
     // Since the crash the pid went to another process of the same user; Postgres believes it a postmaster.
-    let user = super::user::for_postgres().expect("user");
-    let mut other = super::user::command("sleep", user.as_ref());
+    let user = crate::user::for_postgres().expect("user");
+    let mut other = crate::user::command("sleep", user.as_ref());
     other.arg("600").stdout(Stdio::null());
     let mut other = tokio::process::Command::from(other).kill_on_drop(true).spawn().expect("sleep");
     let stranger = other.id().expect("running");
@@ -254,7 +254,7 @@ async fn parent_to_be_killed() {
 /// Runs `parent_to_be_killed` until both servers are up, kills it, and gives the servers' pids.
 fn kill_a_parent(scratch: &Scratch, before: impl Fn(&[u32])) -> Vec<u32> {
     let mut parent = Command::new(std::env::current_exe().expect("test binary"))
-        .args(["--exact", "private::tests::parent_to_be_killed", "--ignored", "--nocapture"])
+        .args(["--exact", "tests::parent_to_be_killed", "--ignored", "--nocapture"])
         .env(PARENT_DIR, scratch.path())
         .stdout(Stdio::piped())
         .spawn()
