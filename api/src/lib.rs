@@ -47,7 +47,7 @@ pub mod replies;
 pub mod templates;
 pub mod wait;
 
-use config::Config;
+pub use config::Config;
 use cursor::Cursors;
 
 /// Largest request body, bytes.
