@@ -11,7 +11,7 @@ const PEOPLE: usize = 100;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_accepted_webhook_is_there_once_whoever_was_killed() {
-    let mut lab = Lab::with_all_roles().await;
+    let mut lab = Lab::with_roles_apart().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     lab.add_account("messenger", "facebook", PAGE, "no-graph-needed", &[]).await;
     let meta = lab.meta();

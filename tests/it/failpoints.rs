@@ -76,7 +76,6 @@ struct Tally {
 
 async fn stage() -> (Lab, Cast) {
     let mut lab = Lab::start().await;
-    lab.trust().await;
     let short = [
         ("GRAPH_TIMEOUT", "1s"),
         ("SEND_LEASE", "2s"),
@@ -86,7 +85,7 @@ async fn stage() -> (Lab, Cast) {
     for (name, value) in short {
         lab.set(name, value);
     }
-    lab.run_all().await;
+    lab.run_apart().await;
     lab.simulator.set_policy(|policy| policy.echo_before_rate = 0.5).unwrap();
     let cast = Cast {
         quiet: pair(&lab, 1, &[]).await,

@@ -22,7 +22,7 @@ const LIVE_PER_SECOND: u64 = 50;
 const PEOPLE: usize = 20;
 
 async fn lab() -> Lab {
-    let mut lab = Lab::start_with(LabOptions { durable: Some(false) }).await;
+    let mut lab = Lab::start().await;
     lab.set("NATS_REQUIRE_SYNC", "false");
     lab.run_all().await;
     lab
@@ -472,7 +472,7 @@ async fn a_rebuild_keeps_to_its_rate_pauses_and_is_cancelled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_away_or_wrong_has_its_exit_code() {
-    let lab = Lab::start().await;
+    let lab = Lab::start_with(LabOptions::EMPTY).await;
     let nowhere = [("NATS_URL", "nats://127.0.0.1:1")];
     let no_rows = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")];
     for arguments in [&["rebuild"][..], &["rebuild", "revert"], &["verify"]] {

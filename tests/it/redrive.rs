@@ -40,7 +40,6 @@ async fn fail_to_project(lab: &Lab, count: usize) {
 
 async fn killed(points: usize, lanes: usize) {
     let lab = Lab::with_all_roles().await;
-    lab.trust().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     lab.poison("new.message_id like 'mid.poison.%'").await;
     let meta = lab.meta();

@@ -26,7 +26,7 @@ fn misfortune(lab: &Lab) {
 
 /// `count` replies over 20 accounts while the worker is killed every few seconds.
 async fn many_sends(count: usize, people: usize, kills_max: usize, within: Duration) {
-    let mut lab = Lab::with_all_roles().await;
+    let mut lab = Lab::with_roles_apart().await;
     let shops = crowd::open(&lab, 0..20, people).await;
     misfortune(&lab);
     let began = Instant::now();
@@ -242,7 +242,7 @@ async fn lose_and_replay(lab: &mut Lab, loss: &str, job: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_ledger_and_replayed_events_send_nothing() {
-    let mut lab = Lab::with_all_roles().await;
+    let mut lab = Lab::with_roles_apart().await;
     let mut shops = Vec::new();
     for n in 0..3 {
         shops.push(Shop::open(&lab, n, &["--auto-reply", "Thanks, we will be back."]).await);

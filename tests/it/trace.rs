@@ -245,10 +245,7 @@ async fn fill(lab: &Lab, count: usize) {
 }
 
 async fn a_long_log(count: usize, within: Duration) {
-    let mut lab = Lab::start_with(tests::LabOptions { durable: Some(false) }).await;
-    lab.set("NATS_REQUIRE_SYNC", "false");
-    lab.run_all().await;
-    lab.trust().await;
+    let mut lab = Lab::with_roles_apart().await;
     let ids = happens(&lab).await;
     for role in [Role::Worker, Role::Projector, Role::Api] {
         lab.stop(role).await;

@@ -45,7 +45,7 @@ async fn one_trace_leads_from_the_webhook_to_the_reply_and_the_rows() {
     lab.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
     // Fewer logs are no reason for fewer traces.
     lab.set("RUST_LOG", "warn");
-    lab.run_all().await;
+    lab.run_apart().await;
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     let token = account.token();
     lab.add_account(
@@ -124,7 +124,7 @@ async fn a_collector_that_never_answers_holds_up_no_exit() {
     let collector = Collector::silent().await;
     let mut lab = Lab::start().await;
     lab.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
-    lab.run_all().await;
+    lab.run_apart().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let item = text(IG, "5200000000000011", "mid.1", now(), "hello");
     assert_eq!(lab.meta().post("/webhooks/instagram", &instagram(item)).await, 200);
@@ -268,7 +268,7 @@ async fn nothing_a_person_says_is_in_logs_metrics_subjects_or_traces() {
     lab.set("RUST_LOG", "debug");
     lab.set("LOG_FORMAT", "json");
     lab.set("META_VERIFY_TOKENS", &format!("{MARK}-verify"));
-    lab.run_all().await;
+    lab.run_apart().await;
     let instagram_account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     let page = lab.simulator.add_account(AccountSpec::messenger(PAGE)).unwrap();
     for (account, channel, login) in
