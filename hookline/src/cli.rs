@@ -226,6 +226,7 @@ async fn role(settings: Settings, role: Role) -> anyhow::Result<Exit> {
     let settings = located(settings, needed)?;
     let _telemetry = runtime::telemetry::init(name, &settings)?;
     runtime::failpoint::arm_from_env()?;
+    runtime::waits::shorten_from_env()?;
     let shutdown = runtime::shutdown::on_signal()?;
     match role {
         Role::Ingest => ingest::run(settings, shutdown).await?,

@@ -116,6 +116,7 @@ pub(crate) fn shown(progress: &mut Progress) -> Show<'_> {
 /// Exit code 3 where it is refused for safety, 4 where something does not answer.
 pub async fn run(words: Words, settings: &Settings) -> anyhow::Result<Exit> {
     runtime::failpoint::arm_from_env()?;
+    runtime::waits::shorten_from_env()?;
     let Projection::Inbox = words.projection;
     let (revert, swap, more) = match words.verb {
         Some(Verb::Revert { more }) => (true, true, more),

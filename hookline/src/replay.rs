@@ -83,6 +83,7 @@ struct Wanted {
 pub async fn run(arguments: Arguments, settings: &Settings) -> anyhow::Result<Exit> {
     let wanted = understand(&arguments, runtime::now())?;
     runtime::failpoint::arm_from_env()?;
+    runtime::waits::shorten_from_env()?;
     if runtime::failpoint::armed() {
         let _ = writeln!(std::io::stderr(), "HOOKLINE_FAILPOINTS is set, which is for tests only");
     }

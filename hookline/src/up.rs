@@ -35,6 +35,7 @@ pub async fn run(options: Options, mut settings: Settings) -> anyhow::Result<Exi
     make_private_folder(&folder)?;
     let _lock = take_lock(&folder)?;
     let _telemetry = runtime::telemetry::init("up", &settings)?;
+    runtime::waits::shorten_from_env()?;
     let shutdown = runtime::shutdown::on_signal()?;
 
     for (name, value) in keys::load_or_make(&folder, options.simulate)? {

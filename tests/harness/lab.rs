@@ -123,6 +123,11 @@ impl Lab {
         self.settings.insert(name.to_owned(), value.to_owned());
     }
 
+    /// From now on processes wait as long as users' do, where no contract says how long (`runtime::waits`).
+    pub fn wait_really(&mut self) {
+        self.settings.remove(runtime::waits::ENV);
+    }
+
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -167,6 +172,7 @@ fn settings(nats: &Broker, url: String, simulator: &SimulatorHandle) -> BTreeMap
         ("RECONCILE_AFTER", "1s".to_owned()),
         ("RETRY_MIN", "100ms".to_owned()),
         ("RETRY_MAX", "1s".to_owned()),
+        (runtime::waits::ENV, "lease=3s;reads_apart=2s;claim=3s".to_owned()),
         ("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned())),
     ];
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

@@ -174,6 +174,10 @@ async fn a_reply_is_queued_then_sending_then_settled() {
         (200, &json!("failed")),
         "a repeat tells the state of the first"
     );
+    what_is_wrong_is_named(&api, &path).await;
+}
+
+async fn what_is_wrong_is_named(api: &Api, path: &str) {
     is_problem(&api.get("/v1/replies/rpl_none").await, 404, "not_found");
     for (query, field) in [("wait=31s", "wait"), ("wait=soon", "wait"), ("wiat=5s", "wiat")] {
         let answer = api.post_once(&format!("{path}?{query}"), "k9", json!({"text": "a"})).await;
@@ -194,10 +198,10 @@ async fn a_reply_is_queued_then_sending_then_settled() {
         ("k14", json!({"text": "a", "colour": "red"}), "colour"),
         ("k15", json!({"template": []}), "template"),
     ] {
-        let answer = api.post_once(&path, key, body).await;
+        let answer = api.post_once(path, key, body).await;
         is_problem(&answer, 422, "invalid");
         assert_eq!(answer.1["field"], field, "{}", answer.1);
     }
     let large = json!({"text": "x".repeat(300 << 10)});
-    is_problem(&api.post_once(&path, "k16", large).await, 413, "too_large");
+    is_problem(&api.post_once(path, "k16", large).await, 413, "too_large");
 }
