@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use axum::Json;
 use schemas::Channel;
+use schemas::command::{Action, SyncData};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 
@@ -179,8 +180,7 @@ pub async fn sync(
         channel: account.channel.parse().map_err(|_| Problem::internal())?,
         account: account.id.into(),
         contact: None,
-        command: "sync",
-        data: json!({}),
+        action: Action::Sync(SyncData::default()),
     };
     app.command(wish, wait).await
 }
@@ -280,7 +280,7 @@ async fn told_by_worker(pool: &PgPool, account: &Account) -> Result<Option<Value
             }
             row
         })),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(None),
+        Err(error) if runtime::db::is_absent(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemas::command::{Action, SenderActionData};
 use schemas::facts::{ConversationAssigned, ConversationMark};
 use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, Origin, Timestamp, Via};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::auth::Caller;
@@ -62,9 +62,7 @@ impl App {
         let mut event =
             Event::new(id, time, channel, account, Some(contact), Origin::of(Via::Api), fact);
         event.traceparent = runtime::telemetry::traceparent();
-        let mut publish = true;
         if key.is_some() {
-            let message = serde_json::to_value(&event).map_err(|_| Problem::internal())?;
             let request = Request {
                 id: event.id.as_str(),
                 kind: "act",
@@ -74,16 +72,14 @@ impl App {
                 conversation: event.data.conversation_id.as_ref().map(AsRef::as_ref),
                 digest: asked,
             };
-            match self.store(&request, &message).await? {
+            match self.store(&request, &event).await? {
+                Known::New => {}
                 // The first try's event, as it was: one id is one fact with one time.
                 Known::Unpublished(stored) => {
                     event = serde_json::from_value(stored).map_err(|_| Problem::internal())?;
                 }
-                Known::Published | Known::New => publish = false,
+                Known::Published => return Ok(true),
             }
-        }
-        if !publish {
-            return Ok(true);
         }
         let stored = self.publish(Message::Act(&event)).await?;
         if key.is_some() {
@@ -252,8 +248,9 @@ pub async fn typing(
         channel: target.channel,
         account: target.account,
         contact: Some(target.contact),
-        command: "sender_action",
-        data: json!({"action": body.action.as_deref().unwrap_or("typing_on")}),
+        action: Action::SenderAction(SenderActionData {
+            action: body.action.unwrap_or_else(|| "typing_on".to_owned()),
+        }),
     };
     app.command(wish, std::time::Duration::ZERO).await
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemas::command::Action;
 use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, Command, CommandId, ContactId};
 use serde::Serialize;
@@ -54,10 +55,8 @@ pub struct Wish<'a> {
     pub account: AccountId,
     /// The person it is for.
     pub contact: Option<ContactId>,
-    /// The command's name.
-    pub command: &'static str,
-    /// Its fields.
-    pub data: Value,
+    /// What is to be done.
+    pub action: Action,
 }
 
 /// Status, result and error of a command.
@@ -73,13 +72,15 @@ impl App {
         wish: Wish<'_>,
         wait: Duration,
     ) -> Result<CommandState, Problem> {
-        let Wish { caller, key, channel, account, contact, command: name, data } = wish;
+        let Wish { caller, key, channel, account, contact, action } = wish;
+        let name = action.name();
+        let data = serde_json::to_string(&action).map_err(|_| Problem::internal())?;
         let asked = digest(&[
             name,
             channel.as_str(),
             account.as_str(),
             contact.as_ref().map_or("", ContactId::as_str),
-            &data.to_string(),
+            &data,
         ]);
         // Without a key nobody can repeat the request, so any id that is never used again will do.
         let once = || format!("\0{}", uuid::Uuid::now_v7());
@@ -94,17 +95,15 @@ impl App {
             channel,
             account_id: account,
             contact_id: contact,
-            command: name.to_owned(),
+            action,
             requested_by: caller.requested_by(),
             requested_at: runtime::now(),
-            data,
         };
-        command.action()?;
+        command.check()?;
         // Before publishing: the outcome may be there before the ack.
         let outcome = (!wait.is_zero()).then(|| self.live.outcome_of(&command.id));
-        let mut known = Known::Unpublished(Value::Null);
+        let mut known = Known::New;
         if key.is_some() {
-            let message = serde_json::to_value(&command).map_err(|_| Problem::internal())?;
             let request = Request {
                 id: command.id.as_str(),
                 kind: "command",
@@ -114,14 +113,13 @@ impl App {
                 conversation: None,
                 digest: asked,
             };
-            known = self.store(&request, &message).await?;
+            known = self.store(&request, &command).await?;
         }
         if let Known::Unpublished(stored) = &mut known {
-            let stored = stored.take();
             // The first try's command, as it was: a repeat must not differ.
-            if !stored.is_null() {
-                command = serde_json::from_value(stored).map_err(|_| Problem::internal())?;
-            }
+            command = serde_json::from_value(stored.take()).map_err(|_| Problem::internal())?;
+        }
+        if known != Known::Published {
             self.publish(Message::Command(&command)).await?;
             if key.is_some() {
                 self.published(command.id.as_str()).await?;
@@ -174,9 +172,7 @@ impl App {
             Ok(Some(row)) => row,
             Ok(None) => return Ok(false),
             // The worker has not made the view yet.
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
-                return Ok(false);
-            }
+            Err(error) if runtime::db::is_absent(&error) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         state.status = match status.as_str() {

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
+use schemas::command::{Action, CommentCreateData, CommentRef, CommentTextData};
 use schemas::{AccountId, Channel};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 
@@ -250,8 +251,8 @@ pub async fn reply(
     Body(body): Body<NewText>,
 ) -> Result<CommandState, Problem> {
     check_text("text", &body.text, TEXT_MAX)?;
-    let data = json!({"comment_id": id, "text": body.text});
-    on_comment(&app, &caller, &id, query, key, "comment_reply", data).await
+    let action = Action::CommentReply(CommentTextData { comment_id: id.clone(), text: body.text });
+    on_comment(&app, &caller, &id, query, key, action).await
 }
 
 /// Answer a comment by a message to its author
@@ -272,8 +273,9 @@ pub async fn private_reply(
     Body(body): Body<NewText>,
 ) -> Result<CommandState, Problem> {
     check_text("text", &body.text, TEXT_MAX)?;
-    let data = json!({"comment_id": id, "text": body.text});
-    on_comment(&app, &caller, &id, query, key, "comment_private_reply", data).await
+    let action =
+        Action::CommentPrivateReply(CommentTextData { comment_id: id.clone(), text: body.text });
+    on_comment(&app, &caller, &id, query, key, action).await
 }
 
 /// Hide a comment, or show it again
@@ -293,8 +295,9 @@ pub async fn change(
     key: IdempotencyKey,
     Body(body): Body<Change>,
 ) -> Result<CommandState, Problem> {
-    let command = if body.hidden { "comment_hide" } else { "comment_unhide" };
-    on_comment(&app, &caller, &id, query, key, command, json!({"comment_id": id})).await
+    let act = if body.hidden { Action::CommentHide } else { Action::CommentUnhide };
+    let action = act(CommentRef { comment_id: id.clone() });
+    on_comment(&app, &caller, &id, query, key, action).await
 }
 
 /// Delete a comment
@@ -313,7 +316,8 @@ pub async fn delete(
     key: IdempotencyKey,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<CommandState, Problem> {
-    on_comment(&app, &caller, &id, query, key, "comment_delete", json!({"comment_id": id})).await
+    let action = Action::CommentDelete(CommentRef { comment_id: id.clone() });
+    on_comment(&app, &caller, &id, query, key, action).await
 }
 
 /// Comment on a media or post
@@ -340,16 +344,8 @@ pub async fn create(
         union select channel, account_id from inbox.posts where post_id = $1 \
         union select channel, account_id from inbox.mentions where media_id = $1 or post_id = $1) known order by 1, 2 limit 10";
     let (channel, account) = owner(&app.pool, known, "media or post", &id, &query).await?;
-    let data = json!({"media_id": id, "text": body.text});
-    let wish = Wish {
-        caller: &caller,
-        key: key.0,
-        channel,
-        account,
-        contact: None,
-        command: "comment_create",
-        data,
-    };
+    let action = Action::CommentCreate(CommentCreateData { media_id: id, text: body.text });
+    let wish = Wish { caller: &caller, key: key.0, channel, account, contact: None, action };
     app.command(wish, wait).await
 }
 
@@ -359,13 +355,12 @@ async fn on_comment(
     id: &str,
     query: TargetQuery,
     key: IdempotencyKey,
-    command: &'static str,
-    data: Value,
+    action: Action,
 ) -> Result<CommandState, Problem> {
     let wait = wait_of(query.wait.as_deref())?;
     let known = "select distinct channel, account_id from inbox.comments where comment_id = $1 order by 1, 2 limit 10";
     let (channel, account) = owner(&app.pool, known, "comment", id, &query).await?;
-    let wish = Wish { caller, key: key.0, channel, account, contact: None, command, data };
+    let wish = Wish { caller, key: key.0, channel, account, contact: None, action };
     app.command(wish, wait).await
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use schemas::command::{OutboundAttachment, OutboundQuickReply, ReplyData};
+use schemas::command::{Action, OutboundAttachment, OutboundQuickReply, ReplyData, SyncData};
 use schemas::{Command, CommandId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::FromRow;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
@@ -144,8 +144,7 @@ async fn sync(app: &Arc<App>, caller: &Caller, target: Target) -> Result<(), Pro
         channel: target.channel,
         account: target.account,
         contact: Some(target.contact.clone()),
-        command: "sync",
-        data: json!({"contact_id": target.contact}),
+        action: Action::Sync(SyncData { contact_id: Some(target.contact) }),
     };
     let state = app.command(wish, SYNC_WAIT).await?;
     if state.status == "failed" || state.status == "unknown" {
@@ -276,24 +275,24 @@ pub async fn send(
     let data = body.into_data()?;
     let target = conversations::target(&app.pool, &id).await?;
     let reply_id = CommandId::of_request(target.channel, &target.account, &caller.name, &key);
-    let data = serde_json::to_value(&data).map_err(|_| Problem::internal())?;
-    let asked = digest(&["reply", &id, &data.to_string()]);
+    let text = serde_json::to_string(&data).map_err(|_| Problem::internal())?;
+    let asked = digest(&["reply", &id, &text]);
     let mut known = app.known(reply_id.as_str(), &asked).await?;
+    let mut publish = None;
     if known == Known::New {
         // A repeat is not judged again: it answers with the state of the first.
-        let tag = data.get("tag").and_then(Value::as_str);
-        window::check(target.window_expires_at, tag, caller.kind, runtime::now().to_datetime())?;
+        let (tag, now) = (data.tag.as_deref(), runtime::now());
+        window::check(target.window_expires_at, tag, caller.kind, now.to_datetime())?;
         let command = Command {
             id: reply_id.clone(),
             channel: target.channel,
             account_id: target.account.clone(),
             contact_id: Some(target.contact.clone()),
-            command: "reply".to_owned(),
+            action: Action::Reply(data),
             requested_by: caller.requested_by(),
-            requested_at: runtime::now(),
-            data,
+            requested_at: now,
         };
-        command.action()?;
+        command.check()?;
         let request = Request {
             id: reply_id.as_str(),
             kind: "reply",
@@ -303,11 +302,18 @@ pub async fn send(
             conversation: Some(&id),
             digest: asked,
         };
-        let message = serde_json::to_value(&command).map_err(|_| Problem::internal())?;
-        known = app.store(&request, &message).await?;
+        known = app.store(&request, &command).await?;
+        publish = Some(command);
     }
-    if let Known::Unpublished(stored) = known {
-        let command: Command = serde_json::from_value(stored).map_err(|_| Problem::internal())?;
+    match known {
+        Known::New => {}
+        Known::Published => publish = None,
+        // The first try's command, as it was: a repeat must not differ.
+        Known::Unpublished(stored) => {
+            publish = Some(serde_json::from_value(stored).map_err(|_| Problem::internal())?);
+        }
+    }
+    if let Some(command) = publish {
         app.publish(Publish::Command(&command)).await?;
         app.published(reply_id.as_str()).await?;
         tracing::info!(reply.id = %reply_id, conversation.id = %id, "Queued reply `{reply_id}`");
@@ -332,6 +338,8 @@ pub async fn send(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn field(body: Value) -> Option<String> {

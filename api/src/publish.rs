@@ -9,6 +9,7 @@ use runtime::publish::{Outgoing, Stored};
 use runtime::vouch;
 use schemas::command::Requester;
 use schemas::{AccountId, Channel, Command, Event};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::App;
@@ -47,7 +48,7 @@ pub struct Request<'a> {
 /// What is known of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing: a new request.
+    /// Nothing: a new request, which is to be published.
     New,
     /// Stored, but perhaps not published; what to publish.
     Unpublished(serde_json::Value),
@@ -85,17 +86,17 @@ impl App {
         }
     }
 
-    /// Stores a new request with what it publishes. Answers with what holds now: another call with the same key may have been faster.
+    /// Stores a new request with what it publishes. [`Known::New`]: it is stored; anything else: another call with the same key was faster.
     ///
     /// # Errors
     /// As [`App::known`].
     pub async fn store(
         &self,
         request: &Request<'_>,
-        message: &serde_json::Value,
+        message: &impl Serialize,
     ) -> Result<Known, Problem> {
         runtime::failpoint!("api.before_store");
-        sqlx::query(
+        let stored = sqlx::query(
             "insert into api.requests (id, kind, token, channel, account_id, conversation_id, body_digest, message) \
              values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing",
         )
@@ -106,9 +107,13 @@ impl App {
         .bind(request.account.as_str())
         .bind(request.conversation)
         .bind(request.digest.as_slice())
-        .bind(message)
+        .bind(sqlx::types::Json(message))
         .execute(&self.pool)
-        .await?;
+        .await?
+        .rows_affected();
+        if stored == 1 {
+            return Ok(Known::New);
+        }
         self.known(request.id, &request.digest).await
     }
 

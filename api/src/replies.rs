@@ -213,13 +213,8 @@ async fn ledger(pool: &PgPool, id: &str) -> Result<Vec<Reply>, Problem> {
             .bind(id)
             .fetch_all(pool)
             .await;
-    match rows {
-        Ok(rows) => rows.into_iter().map(|(row,)| Reply::read(row)).collect(),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
-            Ok(Vec::new())
-        }
-        Err(error) => Err(error.into()),
-    }
+    let rows = runtime::db::absent_is_empty(rows)?;
+    rows.into_iter().map(|(row,)| Reply::read(row)).collect()
 }
 
 /// Waits, at most `wait`, until the reply is settled; answers with what is known then. `None`: the worker has not taken it up yet.

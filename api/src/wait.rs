@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use runtime::health::Health;
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use runtime::notify;
+use sqlx::postgres::PgListener;
 use sqlx::{Executor, PgPool, Postgres};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +16,6 @@ const CHANNEL: &str = "inbox_projected";
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A Postgres that says nothing for this long is away: connections that are only seemingly open tell nothing by themselves.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a connection may take to open. It is known to be away meanwhile, so there is no hurry to give up.
-const OPEN_WAIT: Duration = Duration::from_secs(10);
 /// How long an act waits for its projection (contract section 7).
 pub const ACT_WAIT: Duration = Duration::from_secs(2);
 
@@ -94,13 +93,14 @@ impl Looker {
     /// Looks for ever.
     async fn keep(&self, pool: &PgPool) {
         loop {
-            match tokio::time::timeout(OPEN_WAIT, open(pool)).await {
-                Ok(Ok(listener)) => self.listen(listener).await,
+            // It is known to be away while the connection opens, so there is no hurry to give up.
+            match notify::open(pool, CHANNEL).await {
+                Ok(listener) => self.listen(listener).await,
                 // Postgres is there and has no connection to spare: look with one of ours.
-                Ok(Err(sqlx::Error::Database(_))) => {
+                Err(sqlx::Error::Database(_)) => {
                     self.look(pool).await;
                 }
-                Ok(Err(_)) | Err(_) => self.away(),
+                Err(_) => self.away(),
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -159,20 +159,6 @@ impl Looker {
         let reason = "the read model cannot be read: Postgres is not reachable";
         self.health.set("inbox", Err(reason.to_owned()));
     }
-}
-
-/// A connection of its own, in a pool of its own: one that hangs keeps no place from the next.
-async fn open(pool: &PgPool) -> sqlx::Result<PgListener> {
-    let own = PgPoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_lazy_with(pool.connect_options().as_ref().clone());
-    let mut listener = PgListener::connect_with(&own).await?;
-    // The loss is told at once, not after the next connection.
-    listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
-    Ok(listener)
 }
 
 fn set(sender: &watch::Sender<Option<u64>>, position: u64) {

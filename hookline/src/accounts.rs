@@ -5,9 +5,9 @@ use runtime::config::Settings;
 use schemas::{AccountId, Channel};
 use serde_json::json;
 use sqlx::PgPool;
-use worker::accounts::directory::Login;
-use worker::accounts::findings::Level;
-use worker::accounts::{AccountError, AccountStore, NewAccount, Token};
+use worker::facts::accounts::directory::Login;
+use worker::facts::accounts::{AccountError, AccountStore, NewAccount, Token};
+use worker::graph::findings::Level;
 use worker::graph::{Graph, GraphConfig};
 
 use crate::exit::{Exit, Failure, Output, say, table};
@@ -299,7 +299,7 @@ async fn check(
     let mut rows = Vec::new();
     for (channel, id) in chosen {
         let Some(connected) = accounts.get(channel, &id).await.map_err(told)? else { continue };
-        for finding in worker::accounts::check::check(&graph, &connected).await {
+        for finding in worker::graph::check::check(&graph, &connected).await {
             worst = worst.max(finding.level);
             rows.push((format!("{channel}/{id}"), finding));
         }

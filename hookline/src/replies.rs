@@ -4,7 +4,7 @@ use clap::{Subcommand, ValueEnum};
 use runtime::config::Settings;
 use serde_json::json;
 use sqlx::PgPool;
-use worker::reply::operate::{self, Finding, Parked, Resolution, ResolveError};
+use worker::outbound::admin::{self, Finding, Parked, Resolution, ResolveError};
 
 use crate::exit::{Exit, Failure, Output, say, table};
 use crate::{reach, who};
@@ -113,7 +113,7 @@ async fn list(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let whose = account.map(who::whose).transpose()?;
-    let parked = operate::parked(pool, whose.as_ref(), limit).await?;
+    let parked = admin::parked(pool, whose.as_ref(), limit).await?;
     match output {
         Output::Json => {
             let rows: Vec<_> = parked.iter().map(|parked| as_json(parked, text)).collect();
@@ -181,7 +181,7 @@ async fn resolve(
     reason: Option<&str>,
     output: Output,
 ) -> anyhow::Result<Exit> {
-    let resolved = operate::resolve(pool, resolution).await.map_err(told)?;
+    let resolved = admin::resolve(pool, resolution).await.map_err(told)?;
     let account = format!("{}/{}", resolved.account.0, resolved.account.1);
     if !resolution.dry_run {
         let found = if resolution.finding == Finding::Sent { "sent" } else { "not-sent" };

@@ -5,7 +5,7 @@ use runtime::config::Settings;
 use schemas::{AccountId, Channel};
 use serde_json::json;
 use sqlx::PgPool;
-use worker::reply::operate::{self, FreezeScope};
+use worker::outbound::admin::{self, FreezeScope};
 
 use crate::exit::{Exit, Failure, Output, say};
 use crate::{reach, who};
@@ -92,7 +92,7 @@ async fn scope(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Scope> {
     let Some(conversation) = &freezing.conversation else {
         return Ok(account.map_or(Scope::All, |(channel, id)| Scope::Account(channel, id)));
     };
-    let Some((channel, owner)) = operate::account_of(pool, conversation).await? else {
+    let Some((channel, owner)) = admin::account_of(pool, conversation).await? else {
         return Err(Failure::usage(format!("--conversation: no conversation `{conversation}`")));
     };
     match account {
@@ -107,11 +107,11 @@ async fn scope(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Scope> {
 
 async fn freeze(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Exit> {
     let scope = scope(pool, freezing).await?;
-    let waiting = operate::waiting(pool, scope.of()).await?;
+    let waiting = admin::waiting(pool, scope.of()).await?;
     let key = scope.of().key();
-    let before = operate::freezes(pool).await?.into_iter().find(|freeze| freeze.scope == key);
+    let before = admin::freezes(pool).await?.into_iter().find(|freeze| freeze.scope == key);
     if !freezing.dry_run {
-        operate::freeze(pool, scope.of(), &who::operator()).await?;
+        admin::freeze(pool, scope.of(), &who::operator()).await?;
         let result = json!({"changed": before.is_none(), "waiting": waiting});
         who::record(pool, "send freeze", json!({"scope": key}), freezing.reason.as_deref(), result)
             .await?;
@@ -138,15 +138,15 @@ async fn freeze(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Exit> {
 async fn thaw(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Exit> {
     let scope = scope(pool, freezing).await?;
     let key = scope.of().key();
-    let frozen = operate::freezes(pool).await?.iter().any(|freeze| freeze.scope == key);
+    let frozen = admin::freezes(pool).await?.iter().any(|freeze| freeze.scope == key);
     if !freezing.dry_run {
-        operate::thaw(pool, scope.of()).await?;
+        admin::thaw(pool, scope.of()).await?;
         let result = json!({"changed": frozen});
         who::record(pool, "send thaw", json!({"scope": key}), freezing.reason.as_deref(), result)
             .await?;
     }
-    let waiting = operate::waiting(pool, scope.of()).await?;
-    let others: Vec<String> = operate::freezes(pool)
+    let waiting = admin::waiting(pool, scope.of()).await?;
+    let others: Vec<String> = admin::freezes(pool)
         .await?
         .into_iter()
         .map(|freeze| freeze.scope)

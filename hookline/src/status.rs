@@ -207,9 +207,9 @@ async fn read(
         (
             "automate",
             "worker.positions",
-            worker::automate::NAME,
+            worker::outbound::automate::NAME,
             subjects::INBOX_EVENTS,
-            worker::automate::FILTER,
+            worker::outbound::automate::FILTER,
         ),
         ("project", PROJECTED, "projector", subjects::INBOX_EVENTS, subjects::EVENT_ALL),
     ] {
@@ -295,13 +295,10 @@ fn age(oldest: Option<Timestamp>, now: Timestamp) -> Option<u64> {
 /// A query on a table or column that another role has not made yet counts as empty.
 fn absent_is_empty<T: Default>(result: sqlx::Result<T>) -> anyhow::Result<T> {
     match result {
-        Ok(value) => Ok(value),
-        Err(sqlx::Error::Database(error))
-            if matches!(error.code().as_deref(), Some("42P01" | "3F000" | "42703")) =>
-        {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42703") => {
             Ok(T::default())
         }
-        Err(error) => Err(error.into()),
+        other => Ok(runtime::db::absent_is_empty(other)?),
     }
 }
 

@@ -4,7 +4,7 @@ use runtime::ops::{Act, Ops};
 use schemas::{AccountId, Channel};
 use serde_json::Value;
 use sqlx::PgPool;
-use worker::reply::operate::Whose;
+use worker::outbound::admin::Whose;
 
 use crate::exit::Failure;
 

@@ -1,10 +1,12 @@
 //! The shared reader: follows INBOX_EVENTS and hands out what the read model has come to.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::broker::Broker;
-use runtime::follow::Follower;
+use runtime::follow::{Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::lease::Position;
 use schemas::facts::CommandOutcome;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
 use schemas::{CommandId, Event, Fact};
@@ -18,8 +20,8 @@ use crate::wait::Projected;
 const KEPT: usize = 1024;
 /// Events read at once.
 const BATCH: usize = 256;
-/// How long to wait before looking again at a stream that was made anew.
-const ANEW: Duration = Duration::from_secs(5);
+/// How long to wait before looking again at a stream that was made anew: nobody need act.
+const RECREATED_PAUSE: Duration = Duration::from_secs(5);
 
 /// A command's outcome.
 pub struct Outcome {
@@ -38,14 +40,12 @@ pub enum Handed {
     Anew,
 }
 
-/// Where the shared reader is; `None` before it has started.
-type Position = Option<u64>;
-
 /// Handle on the shared reader.
 #[derive(Clone)]
 pub struct Hub {
     events: broadcast::Sender<Handed>,
-    position: watch::Receiver<Position>,
+    /// `None` before it has started.
+    position: watch::Receiver<Option<u64>>,
 }
 
 impl Hub {
@@ -53,17 +53,17 @@ impl Hub {
     pub fn start(broker: Broker, projected: Projected, shutdown: CancellationToken) -> Self {
         let (events, _) = broadcast::channel(KEPT);
         let (moved, position) = watch::channel(None);
-        let out = Out { events: events.clone(), moved };
+        let mut reader = Shared { out: Out { events: events.clone(), moved }, projected };
+        let source = Source {
+            stream: INBOX_EVENTS,
+            filter: EVENT_ALL.to_owned(),
+            messages_max: BATCH,
+            bytes_max: usize::MAX,
+            recreated_pause: RECREATED_PAUSE,
+        };
         tokio::spawn(async move {
-            let _ = shutdown
-                .run_until_cancelled(async {
-                    loop {
-                        read(&broker, &projected, &out).await;
-                        out.anew();
-                        tokio::time::sleep(ANEW).await;
-                    }
-                })
-                .await;
+            // It may wait for the read model in the middle of a batch.
+            shutdown.run_until_cancelled(follow(&broker, &source, &mut reader, &shutdown)).await;
         });
         Self { events, position }
     }
@@ -123,7 +123,7 @@ fn outcome(event: Event) -> Option<Outcome> {
 /// Where the shared reader puts what it reads.
 struct Out {
     events: broadcast::Sender<Handed>,
-    moved: watch::Sender<Position>,
+    moved: watch::Sender<Option<u64>>,
 }
 
 impl Out {
@@ -144,23 +144,37 @@ impl Out {
     }
 }
 
-/// Reads until the stream turns out to be another one.
-async fn read(broker: &Broker, projected: &Projected, out: &Out) {
-    let start = projected.known().await;
-    out.put(start, None);
-    let mut follower = Follower::new(broker.clone(), INBOX_EVENTS, EVENT_ALL, start, None);
-    loop {
-        let batch = match follower.next_batch(BATCH).await {
-            Ok(batch) => batch,
-            Err(error) => {
-                tracing::warn!(%error, "Live events stopped; looking again");
-                return;
-            }
-        };
+/// Hands out what the read model has come to.
+struct Shared {
+    out: Out,
+    projected: Projected,
+}
+
+impl Reader for Shared {
+    type Error = Infallible;
+
+    /// The present one of the read model: clients read what was before it there.
+    async fn position(&mut self) -> Result<Position, Infallible> {
+        let start = self.projected.known().await;
+        self.out.put(start, None);
+        Ok(Position { seq: start, created: None })
+    }
+
+    async fn take(&mut self, batch: &[Received], _: u64, _: Position) -> Result<Taken, Infallible> {
         for message in batch {
-            projected.reach(message.sequence).await;
-            out.put(message.sequence, LiveEvent::read(message.sequence, &message.payload));
+            self.projected.reach(message.sequence).await;
+            self.out.put(message.sequence, LiveEvent::read(message.sequence, &message.payload));
         }
+        Ok(Taken::Yes)
+    }
+
+    fn failed(&mut self, error: &Infallible, _: u32) {
+        match *error {}
+    }
+
+    fn recreated(&mut self, recreated: &StreamRecreated) {
+        tracing::warn!(error = %recreated, "Live events stopped; looking again");
+        self.out.anew();
     }
 }
 

@@ -71,7 +71,7 @@ pub async fn read(pool: &PgPool, now: Timestamp) -> anyhow::Result<Sending> {
     )
     .fetch_one(pool)
     .await;
-    let freezes = absent_is_empty(worker::reply::operate::freezes(pool).await)?;
+    let freezes = absent_is_empty(worker::outbound::admin::freezes(pool).await)?;
     let stopped = sqlx::query(
         "select a.channel || '/' || a.id as account, coalesce(a.state_reason, '') as reason, a.state_since,
                 (select count(*) from worker.commands c

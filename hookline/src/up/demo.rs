@@ -7,8 +7,8 @@ use runtime::config::{Origin, Settings};
 use schemas::Channel;
 use simulator::{AppSecrets, Simulator, SimulatorConfig, SimulatorHandle, Traffic};
 use url::Url;
-use worker::accounts::directory::Login;
-use worker::accounts::{AccountStore, NewAccount, Token};
+use worker::facts::accounts::directory::Login;
+use worker::facts::accounts::{AccountStore, NewAccount, Token};
 
 const AUTO_REPLY: &str = "Thanks for writing! We read every message and answer within the hour.";
 
