@@ -8,6 +8,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use schemas::command::{Action, OutboundAttachment, OutboundQuickReply, ReplyData, SyncData};
+use schemas::window::HUMAN_AGENT;
 use schemas::{Command, CommandId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -230,7 +231,7 @@ impl NewMessage {
         if data.reply_to.as_ref().is_some_and(|id| id.as_str().is_empty()) {
             return Err(Problem::invalid("reply_to", "must not be empty"));
         }
-        if data.tag.as_ref().is_some_and(|tag| tag != "HUMAN_AGENT") {
+        if data.tag.as_ref().is_some_and(|tag| tag != HUMAN_AGENT) {
             return Err(Problem::invalid(
                 "tag",
                 "only HUMAN_AGENT is left: Meta retired the other tags",

@@ -8,9 +8,9 @@ use std::time::Duration;
 use runtime::publish::{Outgoing, Stored};
 use runtime::vouch;
 use schemas::command::Requester;
+use schemas::digest::Digest;
 use schemas::{AccountId, Channel, Command, Event};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::App;
 use crate::auth::Caller;
@@ -58,12 +58,7 @@ pub enum Known {
 
 /// sha256 over what is asked for: the parts that make another request of it.
 pub fn digest(parts: &[&str]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().into()
+    Digest::of_texts(parts.iter().copied())
 }
 
 impl App {

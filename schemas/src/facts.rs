@@ -843,6 +843,18 @@ pub struct OutcomeError {
     pub message: String,
 }
 
+impl OutcomeError {
+    /// An error that hookline itself states, with a code and a class of its own.
+    pub fn own(code: &str, class: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            subcode: None,
+            class: class.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
 /// The outcome of a command other than a reply.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

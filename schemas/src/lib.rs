@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod command;
+pub mod digest;
 pub mod event;
 pub mod export;
 pub mod facts;
@@ -15,6 +16,7 @@ pub mod raw;
 mod sql;
 pub mod subjects;
 pub mod time;
+pub mod window;
 mod words;
 
 pub use channel::Channel;

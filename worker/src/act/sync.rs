@@ -18,7 +18,6 @@ use crate::facts::{Direction, Draft, ids};
 use crate::graph::{Class, Conversation, FoundMessage, GraphError, Lane};
 use crate::reply::answer::outcome_error;
 use crate::reply::ledger::{self, CommandRow};
-use crate::reply::outcome::own_error;
 use crate::reply::sender::{Next, Sender};
 use crate::reply::state;
 use crate::resolve::waiting;
@@ -156,7 +155,7 @@ async fn failed(
         Next::Idle
     } else {
         let error: OutcomeError = match error.class {
-            Class::Permission => own_error("permission", "permission", error.to_string()),
+            Class::Permission => OutcomeError::own("permission", "permission", error.to_string()),
             _ => outcome_error(error),
         };
         let error = serde_json::to_value(error).ok();

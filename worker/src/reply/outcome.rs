@@ -4,9 +4,7 @@
 use runtime::failpoint;
 use schemas::command::{Action, ReplyData};
 use schemas::event::Origin;
-use schemas::facts::{
-    Attachment, CommandOutcome, Comment, OutcomeError, PartState, Reply, ReplyPart, ReplyTo,
-};
+use schemas::facts::{Attachment, CommandOutcome, Comment, PartState, Reply, ReplyPart, ReplyTo};
 use schemas::{Channel, CommandId, Event, EventId, Fact, MessageId, Timestamp, Via};
 use sqlx::PgPool;
 
@@ -154,16 +152,6 @@ fn effect(command: &CommandRow) -> Option<Draft> {
     let mut event = Event::new(id, finished_at, command.channel, account, None, origin, fact);
     event.traceparent = command.traceparent.clone();
     Some(Draft::of(event))
-}
-
-/// An error of our own.
-pub fn own_error(code: &str, class: &str, message: impl Into<String>) -> OutcomeError {
-    OutcomeError {
-        code: code.to_owned(),
-        subcode: None,
-        class: class.to_owned(),
-        message: message.into(),
-    }
 }
 
 /// Publishes the outcome of one command, if it has one that is not published.
