@@ -66,7 +66,7 @@ impl<'a> Node<'a> {
         self.raw(key).and_then(text)
     }
 
-    /// An id: text, or the exact digits of a number (`meta-platform.md` section 0). Empty is absent, and so is what is longer than
+    /// An id: text, or the exact digits of a number (`docs/meta-platform.md` 0). Empty is absent, and so is what is longer than
     /// 1024 bytes: an id is never cut.
     pub fn id(&self, key: &str) -> Option<String> {
         self.raw(key).and_then(id)
@@ -111,7 +111,7 @@ impl<'a> Node<'a> {
         hex::encode(digest.finish())
     }
 
-    /// Fingerprint of its shape: hex of a hash over sorted paths and JSON types. It tells nothing of the content.
+    /// Fingerprint of its shape: hex of a hash over sorted paths and JSON types. No content can be read from it.
     pub fn shape(&self) -> String {
         let mut paths = BTreeSet::new();
         for (key, raw) in &self.0 {
