@@ -8,13 +8,12 @@ use std::time::Duration;
 use schemas::command::Action;
 use schemas::event::Origin;
 use schemas::facts::{Message, OutcomeError};
-use schemas::meta::mid;
 use schemas::{ContactId, Event, Fact, Timestamp, Via};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Connected;
 use crate::accounts::directory::Account;
-use crate::facts::{Direction, Draft, ids};
+use crate::facts::{Direction, Draft, MessageFact, ids};
 use crate::graph::{Class, Conversation, FoundMessage, GraphError, Lane};
 use crate::reply::answer::outcome_error;
 use crate::reply::ledger::{self, CommandRow};
@@ -237,7 +236,6 @@ fn draft(account: &Account, contact: &ContactId, found: &FoundMessage) -> Option
         Direction::Outbound => Fact::MessageSent(body),
     };
     let id = ids::message(account.channel, &account.id, found.id.as_str());
-    let thread = mid::decode(found.id.as_str()).map(|mid| mid.thread_id);
     let event = Event::new(
         id,
         time,
@@ -247,7 +245,7 @@ fn draft(account: &Account, contact: &ContactId, found: &FoundMessage) -> Option
         Origin::of(Via::Backfill),
         fact,
     );
-    Some(Draft::of(event).with_message(found.id.clone(), direction, thread))
+    Some(Draft::of(event).with_message(MessageFact::of(found.id.clone(), direction)))
 }
 
 #[cfg(test)]

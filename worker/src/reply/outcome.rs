@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use super::decide::State;
 use super::ledger::{self, CommandRow, PartRow};
 use super::plan::Payload;
-use crate::facts::{Direction, Draft, FactStore};
+use crate::facts::{Direction, Draft, FactStore, MessageFact};
 
 /// Builds the outcome of a command that has ended. `None`: it has not.
 pub fn draft(command: &CommandRow, parts: &[PartRow]) -> Option<Draft> {
@@ -39,8 +39,8 @@ pub fn draft(command: &CommandRow, parts: &[PartRow]) -> Option<Draft> {
     if command.contact_id.is_some() {
         for part in parts.iter().filter(|part| is_message(part) && part.state == State::Sent) {
             if let Some(mid) = &part.message_id {
-                let thread = schemas::meta::mid::decode(mid).map(|mid| mid.thread_id);
-                draft = draft.with_message(MessageId::new(mid), Direction::Outbound, thread);
+                let message = MessageFact::of(MessageId::new(mid), Direction::Outbound);
+                draft = draft.with_message(message);
             }
         }
     }

@@ -6,7 +6,7 @@ use schemas::{AccountId, Channel, ContactId, Event, EventId, MessageId, Timestam
 use sqlx::{PgPool, Row};
 
 use super::diff::Recorded;
-use crate::facts::{Direction, Draft};
+use crate::facts::{Direction, Draft, MessageFact};
 use crate::inbound::output::Senderless;
 use crate::resolve::waiting::resolution_context;
 use crate::secrets::Seal;
@@ -102,7 +102,9 @@ pub(super) async fn resolved(
             let event: Event = serde_json::from_str(&seal.open(&context, &sealed)?)?;
             let outbound = row.try_get::<String, _>("direction")? == Direction::Outbound.as_str();
             let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
-            drafts.push(Draft::of(event).with_message(hint.message_id, direction, hint.thread_id));
+            let (message_id, thread_id) = (hint.message_id, hint.thread_id);
+            let message = MessageFact { message_id, direction, thread_id };
+            drafts.push(Draft::of(event).with_message(message));
         } else if !row.try_get::<bool, _>("known")? {
             open.push(hint);
         }
