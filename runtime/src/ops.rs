@@ -4,6 +4,8 @@
 //! is held; after `kill -9` the same words, or `hookline jobs resume`, go on from there. A claim is a lease with an epoch: of two
 //! processes that believe they hold a job only one can commit.
 
+mod unfinished;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +16,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 use tokio_util::sync::CancellationToken;
 
+pub use self::unfinished::{UnfinishedJob, unfinished};
 use crate::db;
 use crate::waits::{self, Wait};
 
