@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use schemas::command::Action;
 use schemas::event::Origin;
 use schemas::facts::{Message, OutcomeError};
 use schemas::meta::mid;
@@ -66,7 +67,10 @@ pub(crate) async fn run(sender: &Sender, command: &CommandRow) -> anyhow::Result
         .clone()
         .and_then(|result| serde_json::from_value(result).ok())
         .unwrap_or_default();
-    let contact = command.data.get("contact_id").and_then(|contact| contact.as_str());
+    let contact = match &command.action {
+        Ok(Action::Sync(data)) => data.contact_id.as_ref().map(ContactId::as_str),
+        _ => None,
+    };
     let page = sender
         .graph
         .conversations(&connected, contact, progress.cursor.as_deref(), PAGE, Lane::Sync)

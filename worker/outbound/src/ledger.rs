@@ -1,7 +1,7 @@
 //! The rows of the ledger: reading them, and the few statements that change them. Every change names the state it expects.
 
 use chrono::{DateTime, Utc};
-use schemas::command::Requester;
+use schemas::command::{Action, Requester};
 use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, Timestamp};
 use serde_json::Value;
@@ -32,8 +32,8 @@ pub struct CommandRow {
     pub lane: String,
     /// Its name.
     pub command: String,
-    /// Its own fields.
-    pub data: Value,
+    /// What it asks for. `Err`: its fields, of a command that was refused because they are wrong.
+    pub action: Result<Action, Value>,
     /// Who wants it: kind.
     pub requester: Requester,
     /// Who wants it: name.
@@ -151,16 +151,9 @@ fn json<T: serde::de::DeserializeOwned>(row: &PgRow, column: &str) -> sqlx::Resu
     }
 }
 
-/// `person` or `automation`.
-pub const fn requester(kind: Requester) -> &'static str {
-    match kind {
-        Requester::Person => "person",
-        Requester::Automation => "automation",
-    }
-}
-
 impl CommandRow {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let data: Value = row.try_get("data")?;
         Ok(Self {
             identity: row.try_get("identity")?,
             command_id: row.try_get("command_id")?,
@@ -170,7 +163,7 @@ impl CommandRow {
             conversation_id: row.try_get("conversation_id")?,
             lane: row.try_get("lane")?,
             command: row.try_get("command")?,
-            data: row.try_get("data")?,
+            action: Action::read(row.try_get("command")?, &data).map_err(|_| data),
             requester: match row.try_get::<&str, _>("requester")? {
                 "person" => Requester::Person,
                 _ => Requester::Automation,

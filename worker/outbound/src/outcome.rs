@@ -2,6 +2,7 @@
 //! crash in between publishes it again under the same id, and subscribers drop it.
 
 use runtime::failpoint;
+use schemas::command::{Action, ReplyData};
 use schemas::event::Origin;
 use schemas::facts::{
     Attachment, CommandOutcome, Comment, OutcomeError, PartState, Reply, ReplyPart, ReplyTo,
@@ -58,32 +59,26 @@ const fn is_message(part: &PartRow) -> bool {
 }
 
 fn reply(command: &CommandRow, parts: &[PartRow]) -> Fact {
-    let data = &command.data;
-    let text = |name: &str| data.get(name).and_then(|value| value.as_str()).map(str::to_owned);
-    let attachment = |value: &serde_json::Value, kind: &str| Attachment {
-        kind: kind.to_owned(),
-        url: value.get("url").and_then(|url| url.as_str()).map(str::to_owned),
+    let data = match &command.action {
+        Ok(Action::Reply(data)) => data.clone(),
+        Ok(_) => ReplyData::default(),
+        Err(fields) => ReplyData::readable(fields),
+    };
+    let file = data.attachment.map(|file| Attachment {
+        kind: file.kind,
+        url: file.url,
         title: None,
         payload: None,
-    };
-    let mut attachments = Vec::new();
-    if let Some(file) = data.get("attachment").filter(|file| file.is_object()) {
-        attachments.push(attachment(
-            file,
-            file.get("type").and_then(|kind| kind.as_str()).unwrap_or("file"),
-        ));
-    }
-    if let Some(template) = data.get("template").filter(|template| template.is_object()) {
-        attachments.push(Attachment {
-            payload: Some(template.clone()),
-            ..attachment(template, "template")
-        });
-    }
+    });
+    let template = data.template.filter(|template| template.is_object()).map(|template| {
+        let url = template.get("url").and_then(|url| url.as_str()).map(str::to_owned);
+        Attachment { kind: "template".to_owned(), url, title: None, payload: Some(template) }
+    });
     let body = Reply {
         reply_id: CommandId::new(&command.command_id),
-        text: text("text"),
-        attachments,
-        reply_to: text("reply_to").map(|mid| ReplyTo { message_id: Some(mid.into()), story: None }),
+        text: data.text,
+        attachments: file.into_iter().chain(template).collect(),
+        reply_to: data.reply_to.map(|mid| ReplyTo { message_id: Some(mid), story: None }),
         parts: parts.iter().filter_map(reply_part).collect(),
         error: if command.state == "sent" { None } else { command.error.clone() },
         attempts: parts.iter().map(|part| part.attempt).sum(),
@@ -145,14 +140,13 @@ fn effect(command: &CommandRow) -> Option<Draft> {
         return None;
     }
     let finished_at = command.finished_at?;
-    let comment_id = command.data.get("comment_id")?.as_str()?.to_owned();
-    let comment = Comment { comment_id: comment_id.clone(), ..Comment::default() };
-    let fact = match command.command.as_str() {
-        "comment_hide" => Fact::CommentHidden(comment),
-        "comment_unhide" => Fact::CommentUnhidden(comment),
-        "comment_delete" => Fact::CommentDeleted(comment),
+    let (comment_id, fact): (_, fn(Comment) -> Fact) = match command.action.as_ref().ok()? {
+        Action::CommentHide(on) => (on.comment_id.clone(), Fact::CommentHidden),
+        Action::CommentUnhide(on) => (on.comment_id.clone(), Fact::CommentUnhidden),
+        Action::CommentDelete(on) => (on.comment_id.clone(), Fact::CommentDeleted),
         _ => return None,
     };
+    let fact = fact(Comment { comment_id: comment_id.clone(), ..Comment::default() });
     let (account, key) = (command.account_id.clone(), [comment_id.as_str(), &command.command_id]);
     let id = EventId::derive(command.channel, &account, "comment.command", &key);
     let origin =

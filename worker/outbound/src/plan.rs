@@ -121,7 +121,7 @@ pub enum PlanError {
 ///
 /// # Errors
 /// [`PlanError`]
-pub fn plan(command: &Command, action: Action) -> Result<Plan, PlanError> {
+pub fn plan(command: Command) -> Result<Plan, PlanError> {
     let (channel, account) = (command.channel, &command.account_id);
     let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str()).to_owned();
     let conversation = || {
@@ -134,7 +134,7 @@ pub fn plan(command: &Command, action: Action) -> Result<Plan, PlanError> {
         lane,
         parts: vec![PartPlan { payload, content, peer }],
     };
-    Ok(match action {
+    Ok(match command.action {
         Action::Reply(data) => Plan { lane: conversation(), parts: reply(channel, &contact, data) },
         Action::SenderAction(data) => {
             let content = content::of_attachments([data.action.as_str()]);
@@ -176,7 +176,11 @@ pub fn plan(command: &Command, action: Action) -> Result<Plan, PlanError> {
             Payload::CommentDelete { comment_id }
         }),
         Action::Sync(_) => Plan { lane: format!("sync:{channel}/{account}"), parts: Vec::new() },
-        Action::Later(name) => return Err(PlanError::Unsupported(name)),
+        later @ (Action::InsightsRefresh(_)
+        | Action::ConversionEvent(_)
+        | Action::TemplateSubmit(_)
+        | Action::TemplateStatus(_)
+        | Action::TemplateSend(_)) => return Err(PlanError::Unsupported(later.name())),
     })
 }
 
@@ -265,8 +269,7 @@ mod tests {
             "requested_by": {"kind": "person", "name": "anna"}, "requested_at": "2026-11-21T10:00:00.000Z", "data": data
         }))
         .unwrap();
-        let action = command.action().unwrap();
-        plan(&command, action)
+        plan(command)
     }
 
     #[test]

@@ -195,7 +195,7 @@ mod tests {
                     "requested_by": {"kind": "person", "name": "anna"}, "requested_at": "2026-11-21T10:00:00.000Z", "data": data,
                 }))
                 .unwrap();
-                let parts = plan(&command, command.action().unwrap()).unwrap().parts;
+                let parts = plan(command).unwrap().parts;
                 let mut expected = beside.clone();
                 expected["recipient"] = json!({"id": "52"});
                 expected["message"] = message.clone();

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use schemas::command::{Command, RequestedBy, Requester};
+use schemas::command::{Action, Command, ReplyData, RequestedBy, Requester};
 use schemas::{CommandId, Event, Fact, Timestamp, Via};
-use serde_json::json;
 
 use crate::policy::QUIET_AFTER_PERSON;
 use facts::accounts::directory::Account;
@@ -144,10 +143,13 @@ pub fn command(event: &Event, text: &str, now: Timestamp) -> Command {
         channel: event.data.channel,
         account_id: event.data.account_id.clone(),
         contact_id: event.data.contact_id.clone(),
-        command: "reply".to_owned(),
+        action: Action::Reply(ReplyData {
+            caused_by: Some(event.id.clone()),
+            text: Some(text.to_owned()),
+            ..ReplyData::default()
+        }),
         requested_by: RequestedBy { kind: Requester::Automation, name: REQUESTED_BY.to_owned() },
         requested_at: now,
-        data: json!({ "text": text, "caused_by": event.id }),
     }
 }
 
@@ -257,7 +259,7 @@ mod tests {
     fn the_command_is_named_after_the_event() {
         let command = command(&event(), "Thanks!", at(1));
         assert_eq!(command.id.as_str(), "auto:evt_1");
-        assert!(command.action().is_ok());
+        assert!(command.check().is_ok());
         assert_eq!(command.identity(), super::command(&event(), "Thanks!", at(9)).identity());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
-use schemas::command::{Command, CommandError, RequestedBy, Requester};
+use schemas::command::{Command, CommandError, RequestedBy, Requester, UncheckedCommand};
 use schemas::facts::{OutcomeError, PartState};
 use schemas::{AccountId, Channel, CommandId, ConversationId, Timestamp};
 use serde_json::Value;
@@ -12,7 +12,6 @@ use sqlx::PgConnection;
 
 use super::past::{Ended, Past};
 use crate::decide::{Repeat, State};
-use crate::ledger::requester;
 use crate::outcome::own_error;
 use crate::plan::{self, Plan, PlanError};
 
@@ -23,7 +22,7 @@ const ID_BYTES_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Intake {
     /// The command; of one that is malformed, what could be read.
-    pub command: Command,
+    pub command: UncheckedCommand,
     /// Its position in INBOX_COMMANDS.
     pub stream_seq: u64,
     /// When the broker stored it.
@@ -43,13 +42,14 @@ pub fn read(
     stored_at: Timestamp,
     vouched: bool,
 ) -> Option<Intake> {
-    match Command::from_slice(body) {
+    match UncheckedCommand::from_slice(body) {
         Ok(mut command) => {
             if !vouched {
                 command.requested_by.kind = Requester::Automation;
             }
-            let plan = command.action().map_err(|error| command_error(&error)).and_then(|action| {
-                plan::plan(&command, action).map_err(|error| match error {
+            let checked = Command::try_from(command.clone());
+            let plan = checked.map_err(|error| command_error(&error)).and_then(|checked| {
+                plan::plan(checked).map_err(|error| match error {
                     PlanError::Unsupported(_) => {
                         own_error("unsupported", "invalid", error.to_string())
                     }
@@ -81,7 +81,7 @@ fn kept(text: &str) -> bool {
 }
 
 /// What can be said of bytes that are no command: enough for whoever sent them to find the outcome.
-fn salvage(body: &[u8], subject: &str, stored_at: Timestamp) -> Option<Command> {
+fn salvage(body: &[u8], subject: &str, stored_at: Timestamp) -> Option<UncheckedCommand> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| kept(text));
     // inbox.v1.command.<partition>.<channel>.<account>.<command>
@@ -95,12 +95,12 @@ fn salvage(body: &[u8], subject: &str, stored_at: Timestamp) -> Option<Command> 
     let account = account
         .filter(|account| account != "_" && kept(account))
         .or_else(|| text("account_id").map(str::to_owned))?;
-    Some(Command {
+    Some(UncheckedCommand {
         id: CommandId::new(text("id").unwrap_or("malformed")),
         channel,
         account_id: AccountId::new(account),
         contact_id: None,
-        command: name
+        name: name
             .as_deref()
             .filter(|name| kept(name))
             .or_else(|| text("command"))
@@ -116,10 +116,10 @@ fn salvage(body: &[u8], subject: &str, stored_at: Timestamp) -> Option<Command> 
 }
 
 /// What a command asks for, as a digest: equal digests are the same wish under the same id.
-fn body_digest(command: &Command) -> [u8; 32] {
+fn body_digest(command: &UncheckedCommand) -> [u8; 32] {
     let mut hasher = Sha256::new();
     let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str());
-    for text in [command.command.as_str(), contact, &sorted(&command.data).to_string()] {
+    for text in [command.name.as_str(), contact, &sorted(&command.data).to_string()] {
         hasher.update((text.len() as u64).to_be_bytes());
         hasher.update(text.as_bytes());
     }
@@ -268,10 +268,10 @@ impl Intake {
         .bind(command.contact_id.as_ref().map(|contact| contact.as_str()))
         .bind(conversation)
         .bind(&lane)
-        .bind(&command.command)
+        .bind(&command.name)
         .bind(&command.data)
         .bind(digest)
-        .bind(requester(command.requested_by.kind))
+        .bind(command.requested_by.kind.as_str())
         .bind(&command.requested_by.name)
         .bind(command.requested_at.to_datetime())
         .bind(command.data.get("caused_by").and_then(Value::as_str))
@@ -416,7 +416,7 @@ mod tests {
         let subject = "inbox.v1.command.07.instagram.1.%00";
         let intake = read(br#"{"id": "r\u0000"}"#, subject, 7, Timestamp::EPOCH, true).unwrap();
         assert_eq!(
-            (intake.command.id.as_str(), intake.command.command.as_str()),
+            (intake.command.id.as_str(), intake.command.name.as_str()),
             ("malformed", "unknown")
         );
     }
@@ -439,7 +439,7 @@ mod tests {
             (intake.command.id.as_str(), intake.command.account_id.as_str()),
             ("r9", "17841400000000101")
         );
-        assert_eq!(intake.command.command, "reply");
+        assert_eq!(intake.command.name, "reply");
         assert!(intake.command.data.is_null());
         assert!(
             read(b"x", "inbox.v1.command.07.telegram.1.reply", 7, Timestamp::EPOCH, true).is_none()
@@ -459,7 +459,7 @@ mod tests {
     #[test]
     fn the_same_wish_has_one_digest_whatever_the_order_of_its_keys() {
         let digest = |data: Value, requested_at: &str| {
-            let mut command = Command::from_slice(&body("reply", data)).unwrap();
+            let mut command = UncheckedCommand::from_slice(&body("reply", data)).unwrap();
             command.requested_at = requested_at.parse().unwrap();
             body_digest(&command)
         };

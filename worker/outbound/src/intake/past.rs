@@ -12,7 +12,7 @@ use async_nats::jetstream::stream::RawMessageErrorKind;
 use futures::StreamExt;
 use runtime::broker::Broker;
 use runtime::lease::Position;
-use schemas::command::Command;
+use schemas::command::UncheckedCommand;
 use schemas::facts::{CommandOutcome, OutcomeError, PartState, Reply};
 use schemas::subjects::{INBOX_COMMANDS, INBOX_EVENTS};
 use schemas::{Event, EventId, Fact, Timestamp};
@@ -203,11 +203,11 @@ pub(super) async fn advance(conn: &mut PgConnection, to: Position) -> sqlx::Resu
 }
 
 /// The ids an outcome of `command` would have, the one that counts most first.
-fn outcome_ids(command: &Command) -> [EventId; 3] {
+fn outcome_ids(command: &UncheckedCommand) -> [EventId; 3] {
     let id = command.id.as_str();
     let derive =
         |kind: &str, key: &[&str]| EventId::derive(command.channel, &command.account_id, kind, key);
-    if command.command == "reply" {
+    if command.name == "reply" {
         REPLY_KINDS.map(|kind| derive(kind, &[id]))
     } else {
         OTHER_KINDS.map(|kind| derive(kind, &[id, ""]))
@@ -220,7 +220,7 @@ fn outcome_ids(command: &Command) -> [EventId; 3] {
 /// Of the database.
 pub(super) async fn known(
     conn: &mut PgConnection,
-    commands: &[&Command],
+    commands: &[&UncheckedCommand],
 ) -> sqlx::Result<HashMap<String, u64>> {
     let ids: Vec<String> =
         commands.iter().flat_map(|command| outcome_ids(command)).map(|id| id.to_string()).collect();
@@ -247,7 +247,7 @@ pub(super) async fn known(
 /// Of the broker: try again.
 pub(super) async fn of(
     broker: &Broker,
-    command: &Command,
+    command: &UncheckedCommand,
     known: &HashMap<String, u64>,
     covered: bool,
 ) -> anyhow::Result<Past> {
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn the_ids_are_those_that_outcomes_are_published_under() {
-        let command = |name: &str, data: serde_json::Value| -> Command {
+        let command = |name: &str, data: serde_json::Value| -> UncheckedCommand {
             serde_json::from_value(serde_json::json!({
                 "id": "r1", "channel": "instagram", "account_id": "17841400000000101", "contact_id": "5200000000000011",
                 "command": name, "requested_by": {"kind": "person", "name": "anna"},
