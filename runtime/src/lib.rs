@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`notify`], [`claim`], [`health`],
-//! [`serve`], [`ops`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
+//! [`serve`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -16,7 +16,6 @@ pub mod follow;
 pub mod health;
 pub mod lease;
 pub mod notify;
-pub mod ops;
 pub mod process;
 pub mod publish;
 pub mod retry;
