@@ -6,8 +6,8 @@ mod state;
 pub(crate) mod take;
 
 use clap::{Args, Subcommand};
+use ops::{Act, Job, JobState, Ops, Wish};
 use runtime::config::Settings;
-use runtime::ops::{Act, Job, JobState, Ops, Wish};
 use serde_json::{Value, json};
 
 use self::command_line::command_line;

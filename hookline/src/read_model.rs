@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use ops::Wish;
 use projector::rebuild::compare::Comparison;
 use projector::rebuild::{Place, RebuildError, Seen, Show};
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
-use runtime::ops::Wish;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect;

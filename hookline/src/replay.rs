@@ -6,9 +6,9 @@ mod print;
 use std::io::{BufRead, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use ops::{Act, Job, JobState, NewJob, Ops, Wish};
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
-use runtime::ops::{self, Act, Job, JobState, NewJob, Ops, Wish};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use worker::facts::FactStore;

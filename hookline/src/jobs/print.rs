@@ -1,6 +1,6 @@
 //! Jobs as tables and as JSON.
 
-use runtime::ops::{Job, JobState};
+use ops::{Job, JobState};
 use serde_json::{Value, json};
 
 use super::command_line::command_line;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runtime::ops::{Job, JobState};
+use ops::{Job, JobState};
 use serde_json::json;
 use worker::inbound::replay::{Plan, Tally};
 
