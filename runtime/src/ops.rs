@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::unfinished::{UnfinishedJob, unfinished};
 use crate::db;
+use crate::waits::{self, Wait};
 
 /// How long a claim outlives its last renewal: so soon can a job whose process died be resumed.
-pub const CLAIM: Duration = Duration::from_secs(10);
+pub const CLAIM: Wait = waits::CLAIM;
 /// How often a claim is to be renewed and an operator's wish looked for.
 pub const BEAT: Duration = Duration::from_secs(1);
 
@@ -299,7 +300,7 @@ impl Ops {
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(id)
             .bind(owner)
-            .bind(CLAIM.as_secs_f64())
+            .bind(CLAIM.get().as_secs_f64())
             .fetch_optional(&self.pool)
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -415,9 +416,9 @@ impl Claim {
         .bind(&self.job.id)
         .bind(&self.owner)
         .bind(self.epoch)
-        .bind(CLAIM.as_secs_f64())
+        .bind(CLAIM.get().as_secs_f64())
         .fetch_optional(&self.pool);
-        let Some(row) = db::within(CLAIM, asked).await? else { return Ok(Beat::Lost) };
+        let Some(row) = db::within(CLAIM.get(), asked).await? else { return Ok(Beat::Lost) };
         Ok(match row.try_get::<Option<String>, _>("wish")?.as_deref() {
             Some("pause") => Beat::Stop(Wish::Pause),
             Some("cancel") => Beat::Stop(Wish::Cancel),
@@ -439,7 +440,7 @@ impl Claim {
         .bind(&self.owner)
         .bind(self.epoch)
         .bind(progress)
-        .bind(CLAIM.as_secs_f64())
+        .bind(CLAIM.get().as_secs_f64())
         .execute(conn)
         .await?;
         Ok(done.rows_affected() == 1)

@@ -178,6 +178,7 @@ mod tests {
             reconcile_after: Duration::from_secs(30),
             retry_min: Duration::from_secs(1),
             retry_max: Duration::from_secs(600),
+            reads_apart: runtime::waits::READS_APART.real(),
         };
         let decided = |reading: &Reading, repeat, attempt| {
             let journal = Journal {

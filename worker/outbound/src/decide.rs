@@ -1,7 +1,7 @@
 //! ◆ Pure: what happens next to one part of a command: nothing here waits, reads a clock or touches the network.
 //!
 //! A part in state `sending` may have reached Meta, whatever happened since. It is sent again only after its absence was proven: by
-//! two agreeing reads of the thread, [`READS_APART`], the first at least `RECONCILE_AFTER` past the attempt's deadline, both reaching
+//! two agreeing reads of the thread, 15 s apart, the first at least `RECONCILE_AFTER` past the attempt's deadline, both reaching
 //! back before the attempt and showing nothing that may be its effect (contract section 6). That proof is the one residual
 //! risk: Meta could show the message later still.
 
@@ -14,8 +14,6 @@ use super::policy::{Refusal, Verdict};
 
 /// Attempts of one part whose request may have reached Meta.
 pub const ATTEMPTS_MAX: u32 = 3;
-/// Between the two reads that prove absence.
-pub const READS_APART: Duration = Duration::from_secs(15);
 /// Reads after one attempt before a person must look.
 pub const LOOKS_MAX: u32 = 8;
 /// How long past an attempt's deadline reads that get no answer are not counted: most outages of Graph are over by then, and what waits
@@ -125,6 +123,8 @@ pub struct Waits {
     pub retry_min: Duration,
     /// `RETRY_MAX`
     pub retry_max: Duration,
+    /// Between the two reads that prove absence; 15 s.
+    pub reads_apart: Duration,
 }
 
 /// What to do next.
@@ -189,7 +189,7 @@ fn after_sending(journal: &Journal, waits: &Waits, now: Timestamp) -> Step {
     }
     let first = deadline.plus(waits.reconcile_after);
     let next = match journal.absent_at {
-        Some(absent_at) => first.max(absent_at.plus(READS_APART)),
+        Some(absent_at) => first.max(absent_at.plus(waits.reads_apart)),
         None => first,
     };
     let next = next.max(journal.not_before.unwrap_or(next));
@@ -269,7 +269,7 @@ pub fn after_look(
     match look {
         Look::Found { item_id, time } => AfterLook::Sent { item_id, time },
         Look::Absent if late_enough => match journal.absent_at {
-            Some(first) if first.plus(READS_APART) <= begun_at => match journal.repeat {
+            Some(first) if first.plus(waits.reads_apart) <= begun_at => match journal.repeat {
                 Repeat::AfterProof
                     if journal.attempt.saturating_sub(journal.refusals) < ATTEMPTS_MAX =>
                 {
@@ -277,8 +277,10 @@ pub fn after_look(
                 }
                 _ => AfterLook::Park,
             },
-            Some(first) => AfterLook::Again { at: first.plus(READS_APART), absent_at: Some(first) },
-            None => AfterLook::Again { at: now.plus(READS_APART), absent_at: Some(now) },
+            Some(first) => {
+                AfterLook::Again { at: first.plus(waits.reads_apart), absent_at: Some(first) }
+            }
+            None => AfterLook::Again { at: now.plus(waits.reads_apart), absent_at: Some(now) },
         },
         // A read that fails between two that agree breaks nothing, but reads do not go on for ever.
         Look::Absent | Look::Inconclusive if looks < LOOKS_MAX => {
