@@ -87,6 +87,7 @@ impl Waits {
             retry_max: self.retry_max,
             auto_reply_max_age: self.auto_reply_max_age,
             graph_timeout: self.graph_timeout,
+            reads_apart: self.reads_apart,
         }
     }
 }
