@@ -14,12 +14,11 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use runtime::failpoint::{POINTS, Point};
-use simulator::Person;
 use tests::{Lab, Role, eventually};
 use tokio::task::JoinSet;
 
 use audit::{Tally, check, everything_is_told};
-use talks::{Cast, Told, converse, ended, refused_id, round, stage, talk};
+use talks::{converse, ended, refused_id, round, stage, talk};
 
 /// How long a process may live before it must have died at its failpoint.
 const DIES_WITHIN: Duration = Duration::from_secs(60);

@@ -102,7 +102,7 @@ async fn ask(api: &Api, request: impl Fn() -> reqwest::RequestBuilder) -> (u16, 
 }
 
 /// One person writes, is answered as wished, and every reply comes to its end.
-async fn converse(api: Api, talk: Talk) -> Told {
+pub(super) async fn converse(api: Api, talk: Talk) -> Told {
     talk.person.says("hello?");
     let conversation = format!("{}/v1/conversations/{}", api.url, talk.conversation);
     let deadline = Instant::now() + Duration::from_secs(90);
