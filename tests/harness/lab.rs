@@ -60,7 +60,7 @@ pub struct Lab {
 
 /// An address nobody listens at, on loopback; not one that an outgoing connection may take while a role is down.
 pub fn free_address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], hookline::private::ports::free().unwrap()))
+    SocketAddr::from(([127, 0, 0, 1], ::servers::ports::free().unwrap()))
 }
 
 impl Lab {

@@ -23,6 +23,13 @@ pub mod up;
 pub use client::{Api, Meta, eventually};
 pub use lab::{Lab, LabOptions, Role};
 
+/// The JSON Schema of the events of a kind, as it is stored and published.
+pub fn event_schema(kind: schemas::Kind) -> serde_json::Value {
+    let schemas = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/json");
+    let text = std::fs::read_to_string(schemas.join(format!("{kind}.v1.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 /// A webhook body of `tests/fixtures/meta/`, as bytes.
 pub fn fixture(path: &str) -> Vec<u8> {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/meta").join(path);

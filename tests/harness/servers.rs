@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hookline::private::{NatsOptions, NatsServer, PgOptions, Postgres};
+use ::servers::{NatsOptions, NatsServer, PgOptions, Postgres};
 
 use crate::binary;
 use crate::shared::Share;
@@ -12,6 +12,7 @@ const OWN: &str = "this lab shares its servers with others: start it with `LabOp
 
 /// A nats-server, or an account of the shared one.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // one per test
 pub enum Broker {
     Own(NatsServer),
     Shared(Arc<Share>),
@@ -63,6 +64,7 @@ impl Broker {
 
 /// A Postgres, or some databases of the shared one.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // one per test
 pub enum Database {
     Own(Postgres),
     Shared(Arc<Share>),

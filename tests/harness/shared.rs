@@ -187,6 +187,8 @@ async fn start(folder: &Path) -> Servers {
         .stderr(log);
     // Ctrl-C in a terminal, and whoever kills a test with all its processes, must not reach it.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    // The keeper outlives this test: whoever started it does not wait for it.
+    #[allow(clippy::zombie_processes)]
     let mut child = command.spawn().unwrap();
     let deadline = Instant::now() + STARTS_WITHIN;
     loop {

@@ -103,7 +103,7 @@ async fn done(lab: &Lab) -> Vec<Value> {
 
 static VALIDATORS: LazyLock<BTreeMap<String, jsonschema::Validator>> = LazyLock::new(|| {
     let one = |kind: &Kind| {
-        let schema = schemas::export::event_schema(*kind);
+        let schema = tests::event_schema(*kind);
         let options = jsonschema::options().should_validate_formats(true);
         (schemas::Event::type_name(*kind), options.build(&schema).unwrap())
     };

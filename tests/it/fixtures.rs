@@ -70,7 +70,7 @@ async fn every_fixture_is_accepted_told_by_its_schema_and_shown() {
     let validators: BTreeMap<String, jsonschema::Validator> = Kind::ALL
         .iter()
         .map(|kind| {
-            let schema = schemas::export::event_schema(*kind);
+            let schema = tests::event_schema(*kind);
             (schemas::Event::type_name(*kind), jsonschema::validator_for(&schema).unwrap())
         })
         .collect();

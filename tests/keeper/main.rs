@@ -1,7 +1,7 @@
 //! Keeps the servers that the tests of one run share: starts them, cleans up after every lab, and stops them with the run, however that
 //! ends. `test-servers FOLDER PID` is started by the first test that needs them; PID is the process whose life is the run.
 //!
-//! If this process is killed, the servers stop too (`hookline::private::guardian`).
+//! If this process is killed, the servers stop too (`::servers::guardian`).
 
 #[path = "../harness/shared/files.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the harness")]
@@ -10,11 +10,11 @@ mod files;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::servers::{NatsOptions, NatsServer, PgOptions, Postgres};
 use anyhow::Context;
 use async_nats::jetstream;
 use files::{PLACES, Place, Servers};
 use futures::StreamExt;
-use hookline::private::{NatsOptions, NatsServer, PgOptions, Postgres};
 use rand::RngExt;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 

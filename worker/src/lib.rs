@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod enrich;
+pub mod readers;
 pub mod resolve;
 mod shares;
 pub mod trace;

@@ -1,145 +1,103 @@
-//! The part of `hookline status` about sending: what is held and why, and what waits for somebody.
+//! The part of the status about sending: what is held and why, and what waits for somebody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use schemas::Timestamp;
+use schemas::{AccountId, Channel, Timestamp};
 use serde::Serialize;
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
+use worker::facts::accounts::overview;
+use worker::facts::follow_up::overview::blocked_accounts;
+use worker::outbound::admin;
+use worker::outbound::backlog::{self, Backlog};
 
-use super::{absent_is_empty, age};
-use crate::exit::say;
+use super::absent::absent_is_empty;
+use super::lag::age;
 
 /// How sending stands.
 #[derive(Debug, Default, Serialize)]
-pub struct Sending {
+pub(crate) struct Sending {
     /// Commands that wait although nothing is in flight, by reason: `frozen`, `account_stopped`, `paused`, `budget`, `parked`.
-    pub held: BTreeMap<String, i64>,
+    pub(crate) held: BTreeMap<String, i64>,
     /// How long the oldest parked send waits for a person, seconds.
-    pub oldest_unknown_seconds: Option<u64>,
+    pub(crate) oldest_unknown_seconds: Option<u64>,
     /// Replies refused within a day because the window was closed.
-    pub window_refusals: i64,
+    pub(crate) window_refusals: i64,
     /// Freezes in force.
-    pub freezes: Vec<Freeze>,
+    pub(crate) freezes: Vec<Freeze>,
     /// Accounts whose token or right Meta refused: their queues wait.
-    pub accounts_stopped: Vec<Stopped>,
+    pub(crate) accounts_stopped: Vec<Stopped>,
     /// Accounts whose messages Meta blocks for a breach of policy.
-    pub accounts_blocked: Vec<String>,
+    pub(crate) accounts_blocked: Vec<String>,
 }
 
 /// A freeze.
 #[derive(Debug, Serialize)]
-pub struct Freeze {
+pub(crate) struct Freeze {
     /// `*`, `account:<channel>/<account>` or `conversation:<conversation id>`.
-    pub scope: String,
+    pub(crate) scope: String,
     /// Who froze it.
-    pub by: String,
+    pub(crate) by: String,
     /// Since when.
-    pub since: Timestamp,
+    pub(crate) since: Timestamp,
 }
 
 /// A stopped account.
 #[derive(Debug, Serialize)]
-pub struct Stopped {
+pub(crate) struct Stopped {
     /// Channel and id.
-    pub account: String,
+    pub(crate) account: String,
     /// Why, in numbers of Meta's.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Since when.
-    pub since: Option<Timestamp>,
+    pub(crate) since: Option<Timestamp>,
     /// Commands that wait for a new token.
-    pub waiting: i64,
+    pub(crate) waiting: i64,
 }
 
 /// Reads it.
 ///
 /// # Errors
-/// Of the database.
-pub async fn read(pool: &PgPool, now: Timestamp) -> anyhow::Result<Sending> {
-    let held: sqlx::Result<Vec<(String, i64)>> = sqlx::query_as(
-        "select held, count(*) from worker.commands where state = 'open' and held is not null group by held order by held",
-    )
-    .fetch_all(pool)
-    .await;
-    let oldest =
-        sqlx::query_scalar("select min(finished_at) from worker.commands where state = 'unknown'")
-            .fetch_one(pool)
-            .await;
-    let oldest: Option<chrono::DateTime<chrono::Utc>> = absent_is_empty(oldest)?;
-    let window_refusals = sqlx::query_scalar(
-        "select count(*) from worker.commands
-          where state in ('failed', 'partial') and finished_at > now() - interval '1 day' and error ->> 'code' = 'window_closed'",
-    )
-    .fetch_one(pool)
-    .await;
-    let freezes = absent_is_empty(worker::outbound::admin::freezes(pool).await)?;
-    let stopped = sqlx::query(
-        "select a.channel || '/' || a.id as account, coalesce(a.state_reason, '') as reason, a.state_since,
-                (select count(*) from worker.commands c
-                  where c.channel = a.channel and c.account_id = a.id and c.state = 'open') as waiting
-           from worker.accounts a where a.state = 'stopped' order by 1",
-    )
-    .fetch_all(pool)
-    .await;
-    let blocked = sqlx::query_scalar(
-        "select channel || '/' || account_id from worker.account_policy where blocked order by 1",
-    )
-    .fetch_all(pool)
-    .await;
+/// `sqlx::Error`; ask again.
+pub(crate) async fn read(
+    pool: &PgPool,
+    backlog: &Backlog,
+    now: Timestamp,
+) -> sqlx::Result<Sending> {
+    let held = absent_is_empty(backlog::held(pool).await)?;
+    let freezes = absent_is_empty(admin::freezes(pool).await)?;
+    let blocked = absent_is_empty(blocked_accounts(pool).await)?;
     Ok(Sending {
-        held: absent_is_empty(held)?.into_iter().collect(),
-        oldest_unknown_seconds: age(oldest.map(Timestamp::from), now),
-        window_refusals: absent_is_empty(window_refusals)?,
+        held: held.into_iter().map(|held| (held.reason, held.count)).collect(),
+        oldest_unknown_seconds: age(backlog.oldest_unknown, now),
+        window_refusals: backlog.window_refusals,
         freezes: freezes
             .into_iter()
             .map(|freeze| Freeze { scope: freeze.scope, by: freeze.by, since: freeze.since })
             .collect(),
-        accounts_stopped: absent_is_empty(stopped)?
-            .iter()
-            .map(stopped_row)
-            .collect::<sqlx::Result<_>>()?,
-        accounts_blocked: absent_is_empty(blocked)?,
+        accounts_stopped: stopped(pool).await?,
+        accounts_blocked: blocked
+            .into_iter()
+            .map(|account| format!("{}/{}", account.channel, account.account_id))
+            .collect(),
     })
 }
 
-fn stopped_row(row: &sqlx::postgres::PgRow) -> sqlx::Result<Stopped> {
-    let since: chrono::DateTime<chrono::Utc> = row.try_get("state_since")?;
-    Ok(Stopped {
-        account: row.try_get("account")?,
-        reason: row.try_get("reason")?,
-        since: Some(since.into()),
-        waiting: row.try_get("waiting")?,
-    })
-}
-
-impl Sending {
-    /// Prints what is not as it should be.
-    pub fn print(&self, unknown: i64) {
-        let oldest = match self.oldest_unknown_seconds {
-            Some(seconds) => format!(" (oldest {seconds} s: `hookline replies list`)"),
-            None => String::new(),
-        };
-        say(format!("unknown sends   {unknown}{oldest}"));
-        if !self.held.is_empty() {
-            let held: Vec<_> =
-                self.held.iter().map(|(why, count)| format!("{why} {count}")).collect();
-            say(format!("held commands   {}", held.join(", ")));
-        }
-        say(format!("window refusals {} in the last day", self.window_refusals));
-        for freeze in &self.freezes {
-            say(format!(
-                "frozen          {} since {} by {}",
-                freeze.scope, freeze.since, freeze.by
-            ));
-        }
-        for stopped in &self.accounts_stopped {
-            let since = stopped.since.map_or_else(String::new, |since| format!(" since {since}"));
-            say(format!(
-                "stopped         {}{since}: {} ({} waiting)",
-                stopped.account, stopped.reason, stopped.waiting
-            ));
-        }
-        for account in &self.accounts_blocked {
-            say(format!("blocked by Meta {account}: see its support inbox"));
-        }
+/// Stopped accounts with the commands that wait for them.
+async fn stopped(pool: &PgPool) -> sqlx::Result<Vec<Stopped>> {
+    let accounts = absent_is_empty(overview::stopped(pool).await)?;
+    if accounts.is_empty() {
+        return Ok(Vec::new());
     }
+    let open = absent_is_empty(backlog::open_by_account(pool).await)?;
+    let open: HashMap<(Channel, AccountId), i64> =
+        open.into_iter().map(|row| ((row.channel, row.account_id), row.count)).collect();
+    Ok(accounts
+        .into_iter()
+        .map(|account| Stopped {
+            account: format!("{}/{}", account.channel, account.id),
+            reason: account.reason,
+            since: Some(account.since),
+            waiting: open.get(&(account.channel, account.id)).copied().unwrap_or(0),
+        })
+        .collect())
 }

@@ -9,7 +9,7 @@ use tests::client::signature;
 use tests::servers::another_broker;
 
 use super::door::{Answer, Door, Folder, SECRET, durable, problem};
-use hookline::private::NatsServer;
+use servers::NatsServer;
 
 #[tokio::test]
 async fn the_handshake() {

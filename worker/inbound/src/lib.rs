@@ -17,6 +17,7 @@ mod mutate;
 pub mod normalize;
 pub mod output;
 pub mod parked;
+pub mod parked_causes;
 mod release;
 pub mod replay;
 mod shard;

@@ -1,11 +1,11 @@
 //! What people do to the ledger: `hookline replies list|resolve`, `hookline send freeze|thaw`. Needs nothing but Postgres.
 
+use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, Timestamp};
 use sqlx::{PgPool, Row};
 
 use super::decide::State;
 use super::ledger::{self, SettledBy};
-use super::outcome::own_error;
 use facts::follow_up::conversation_state;
 
 /// A command whose outcome nobody can tell.
@@ -197,8 +197,11 @@ pub async fn resolve(pool: &PgPool, resolution: Resolution<'_>) -> Result<Resolv
                 super::attempt::reopen_echoes(&mut tx, &command, &part.peer).await?;
             }
             Finding::NotSent => {
-                let error =
-                    own_error("not_sent", "unknown", "a person looked and found it not sent");
+                let error = OutcomeError::own(
+                    "not_sent",
+                    "unknown",
+                    "a person looked and found it not sent",
+                );
                 ledger::mark_failed(&mut tx, identity, part.n, &error).await?;
             }
         }

@@ -12,7 +12,6 @@ use tracing::{Instrument, Span};
 use super::answer::{self, Learnt, Reading};
 use super::decide::{self, AfterAnswer, Repeat, State, Step};
 use super::ledger::{self, CommandRow, PartRow, SettledBy};
-use super::outcome::own_error;
 use super::policy::{self, Verdict};
 use super::request::{Request, request};
 use super::sender::{LEDGER_WITHIN, Sender};
@@ -123,7 +122,7 @@ impl Sender {
             return self.without_parts(tx, command, &parts, &around).await;
         };
         if around.account_state.is_none() && part.state != State::Sending {
-            let error = own_error(
+            let error = OutcomeError::own(
                 "account_unknown",
                 "auth",
                 "no such account: connect it with `hookline accounts add`",
@@ -170,7 +169,7 @@ impl Sender {
                 Ok(Claimed::Nothing(Next::Idle))
             }
             Step::Fail(refusal) => {
-                let error = own_error(refusal.code, refusal.class, refusal.message);
+                let error = OutcomeError::own(refusal.code, refusal.class, refusal.message);
                 ledger::mark_failed(&mut tx, identity, part.n, &error).await?;
                 self.ended(tx, &command, Some(refusal.rule)).await
             }
@@ -228,7 +227,7 @@ impl Sender {
         }
         match (around.account_state.as_deref(), around.paused_until) {
             (None, _) => {
-                let error = own_error(
+                let error = OutcomeError::own(
                     "account_unknown",
                     "auth",
                     "no such account: connect it with `hookline accounts add`",
@@ -475,10 +474,9 @@ impl Sender {
                 false
             }
             AfterAnswer::Failed => {
-                let error = reading
-                    .error
-                    .clone()
-                    .unwrap_or_else(|| own_error("no_answer", "unknown", "Meta did not answer"));
+                let error = reading.error.clone().unwrap_or_else(|| {
+                    OutcomeError::own("no_answer", "unknown", "Meta did not answer")
+                });
                 ledger::mark_failed(&mut tx, identity, n, &error).await?;
                 if let Some(learnt) = reading.learnt {
                     learn_of_conversation(&mut tx, &command, learnt).await?;
@@ -538,7 +536,7 @@ fn usable(lease: Duration) -> Duration {
 }
 
 fn parked_error() -> OutcomeError {
-    own_error(
+    OutcomeError::own(
         "outcome_unknown",
         "unknown",
         "nobody can tell whether Meta delivered it: look into the conversation, then `hookline replies resolve`",

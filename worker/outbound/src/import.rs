@@ -8,19 +8,17 @@ use std::time::Duration;
 use schemas::command::Action;
 use schemas::event::Origin;
 use schemas::facts::{Message, OutcomeError};
-use schemas::meta::mid;
 use schemas::{ContactId, Event, Fact, Timestamp, Via};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::outcome_error;
 use crate::ledger::{self, CommandRow};
-use crate::outcome::own_error;
 use crate::sender::{Next, Sender};
 use facts::accounts::Connected;
 use facts::accounts::directory::Account;
 use facts::follow_up::conversation_state;
 use facts::follow_up::waiting;
-use facts::{Direction, Draft, ids};
+use facts::{Direction, Draft, MessageFact, ids};
 use graph::{Class, Conversation, FoundMessage, GraphError, Lane};
 
 /// Conversations per call.
@@ -156,7 +154,7 @@ async fn failed(
         Next::Idle
     } else {
         let error: OutcomeError = match error.class {
-            Class::Permission => own_error("permission", "permission", error.to_string()),
+            Class::Permission => OutcomeError::own("permission", "permission", error.to_string()),
             _ => outcome_error(error),
         };
         let error = serde_json::to_value(error).ok();
@@ -238,7 +236,6 @@ fn draft(account: &Account, contact: &ContactId, found: &FoundMessage) -> Option
         Direction::Outbound => Fact::MessageSent(body),
     };
     let id = ids::message(account.channel, &account.id, found.id.as_str());
-    let thread = mid::decode(found.id.as_str()).map(|mid| mid.thread_id);
     let event = Event::new(
         id,
         time,
@@ -248,7 +245,7 @@ fn draft(account: &Account, contact: &ContactId, found: &FoundMessage) -> Option
         Origin::of(Via::Backfill),
         fact,
     );
-    Some(Draft::of(event).with_message(found.id.clone(), direction, thread))
+    Some(Draft::of(event).with_message(MessageFact::of(found.id.clone(), direction)))
 }
 
 #[cfg(test)]

@@ -506,7 +506,7 @@ pub async fn conclude(
 }
 
 fn stopped() -> OutcomeError {
-    super::outcome::own_error(
+    OutcomeError::own(
         "stopped",
         "unknown",
         "a part was unknown for too long, so the later parts were not sent: send the rest as a new reply",

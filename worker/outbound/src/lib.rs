@@ -9,6 +9,7 @@ pub mod admin;
 pub mod answer;
 mod attempt;
 pub mod automate;
+pub mod backlog;
 pub mod concurrency;
 pub mod config;
 pub mod deadline;

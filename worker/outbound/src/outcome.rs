@@ -4,16 +4,14 @@
 use runtime::failpoint;
 use schemas::command::{Action, ReplyData};
 use schemas::event::Origin;
-use schemas::facts::{
-    Attachment, CommandOutcome, Comment, OutcomeError, PartState, Reply, ReplyPart, ReplyTo,
-};
+use schemas::facts::{Attachment, CommandOutcome, Comment, PartState, Reply, ReplyPart, ReplyTo};
 use schemas::{Channel, CommandId, Event, EventId, Fact, MessageId, Timestamp, Via};
 use sqlx::PgPool;
 
 use super::decide::State;
 use super::ledger::{self, CommandRow, PartRow};
 use super::plan::Payload;
-use facts::{Direction, Draft, FactStore};
+use facts::{Direction, Draft, FactStore, MessageFact};
 
 /// Builds the outcome of a command that has ended. `None`: it has not.
 pub fn draft(command: &CommandRow, parts: &[PartRow]) -> Option<Draft> {
@@ -41,8 +39,8 @@ pub fn draft(command: &CommandRow, parts: &[PartRow]) -> Option<Draft> {
     if command.contact_id.is_some() {
         for part in parts.iter().filter(|part| is_message(part) && part.state == State::Sent) {
             if let Some(mid) = &part.message_id {
-                let thread = schemas::meta::mid::decode(mid).map(|mid| mid.thread_id);
-                draft = draft.with_message(MessageId::new(mid), Direction::Outbound, thread);
+                let message = MessageFact::of(MessageId::new(mid), Direction::Outbound);
+                draft = draft.with_message(message);
             }
         }
     }
@@ -154,16 +152,6 @@ fn effect(command: &CommandRow) -> Option<Draft> {
     let mut event = Event::new(id, finished_at, command.channel, account, None, origin, fact);
     event.traceparent = command.traceparent.clone();
     Some(Draft::of(event))
-}
-
-/// An error of our own.
-pub fn own_error(code: &str, class: &str, message: impl Into<String>) -> OutcomeError {
-    OutcomeError {
-        code: code.to_owned(),
-        subcode: None,
-        class: class.to_owned(),
-        message: message.into(),
-    }
 }
 
 /// Publishes the outcome of one command, if it has one that is not published.

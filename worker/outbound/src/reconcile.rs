@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runtime::db::within;
 use runtime::failpoint;
+use schemas::facts::OutcomeError;
 use schemas::{Channel, Timestamp};
 use sqlx::{PgConnection, Row};
 
@@ -11,7 +12,6 @@ use super::attempt::Next;
 use super::decide::{self, AfterLook, Look, State};
 use super::ledger::{self, CommandRow, PartRow, SettledBy, time};
 use super::matching::{Item, SKEW, Wanted};
-use super::outcome::own_error;
 use super::plan::{self, Payload};
 use super::sender::{LEDGER_WITHIN, Sender};
 use facts::accounts::Connected;
@@ -323,7 +323,7 @@ impl Sender {
                 Next::Again
             }
             AfterLook::Park => {
-                let error = own_error(
+                let error = OutcomeError::own(
                     "outcome_unknown",
                     "unknown",
                     "nobody can tell whether Meta took it: look there, then `hookline replies resolve`",

@@ -1,18 +1,15 @@
 //! Reading one command, and its row of the ledger.
 
-use std::collections::BTreeMap;
-
 use percent_encoding::percent_decode_str;
 use schemas::command::{Command, CommandError, RequestedBy, Requester, UncheckedCommand};
+use schemas::digest::{Digest, canonical_json};
 use schemas::facts::{OutcomeError, PartState};
 use schemas::{AccountId, Channel, CommandId, ConversationId, Timestamp};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use super::past::{Ended, Past};
 use crate::decide::{Repeat, State};
-use crate::outcome::own_error;
 use crate::plan::{self, Plan, PlanError};
 
 /// Longest id kept of a command that is not one.
@@ -51,9 +48,11 @@ pub fn read(
             let plan = checked.map_err(|error| command_error(&error)).and_then(|checked| {
                 plan::plan(checked).map_err(|error| match error {
                     PlanError::Unsupported(_) => {
-                        own_error("unsupported", "invalid", error.to_string())
+                        OutcomeError::own("unsupported", "invalid", error.to_string())
                     }
-                    PlanError::TooLong(_) => own_error("invalid", "invalid", error.to_string()),
+                    PlanError::TooLong(_) => {
+                        OutcomeError::own("invalid", "invalid", error.to_string())
+                    }
                 })
             });
             Some(Intake { command, stream_seq, stored_at, plan, malformed: false })
@@ -72,7 +71,7 @@ fn command_error(error: &CommandError) -> OutcomeError {
         CommandError::Unknown(_) => "unknown_command",
         CommandError::Invalid { .. } => "invalid",
     };
-    own_error(code, "invalid", error.to_string())
+    OutcomeError::own(code, "invalid", error.to_string())
 }
 
 /// Whether a text can be kept as an id or a name.
@@ -117,29 +116,8 @@ fn salvage(body: &[u8], subject: &str, stored_at: Timestamp) -> Option<Unchecked
 
 /// What a command asks for, as a digest: equal digests are the same wish under the same id.
 fn body_digest(command: &UncheckedCommand) -> [u8; 32] {
-    let mut hasher = Sha256::new();
     let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str());
-    for text in [command.name.as_str(), contact, &sorted(&command.data).to_string()] {
-        hasher.update((text.len() as u64).to_be_bytes());
-        hasher.update(text.as_bytes());
-    }
-    hasher.finalize().into()
-}
-
-/// With the keys of objects in order, and without those that say nothing.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let fields: BTreeMap<&String, Value> = fields
-                .iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (key, sorted(value)))
-                .collect();
-            fields.into_iter().map(|(key, value)| (key.clone(), value)).collect()
-        }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
-    }
+    Digest::of_texts([command.name.as_str(), contact, &canonical_json(&command.data)])
 }
 
 /// How a row begins.
@@ -188,7 +166,7 @@ impl Intake {
         let identity = self.command.identity();
         let digest = body_digest(&self.command);
         let apart = format!("{identity}#{}", self.stream_seq);
-        let lost = own_error(
+        let lost = OutcomeError::own(
             "ledger_lost",
             "unknown",
             "the ledger was lost before it told what became of this: look at Meta, then `hookline replies resolve`",
@@ -220,7 +198,7 @@ impl Intake {
         if known == digest {
             return Ok("repeated");
         }
-        let error = own_error(
+        let error = OutcomeError::own(
             "reused_id",
             "invalid",
             "`id`: belongs to another command of this account; use a new one",

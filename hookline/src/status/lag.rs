@@ -1,0 +1,114 @@
+//! How far each stage is behind the head of its stream, counted by the broker from the stored position.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::{self, context::GetStreamErrorKind};
+use schemas::{Timestamp, subjects};
+use serde::Serialize;
+use sqlx::PgPool;
+use worker::readers::Reader;
+
+use super::absent::absent_is_empty;
+use crate::connect;
+
+/// How far one reader is behind.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stage {
+    /// `normalize`, `commands`, `automate`, `project`.
+    pub(crate) stage: String,
+    /// Messages that wait.
+    pub(crate) lag: u64,
+    /// How long the oldest of them waits, seconds.
+    pub(crate) oldest_seconds: Option<u64>,
+}
+
+/// The head of INBOX_EVENTS; 0 where there is none yet.
+pub(crate) async fn events_head(js: &jetstream::Context) -> anyhow::Result<u64> {
+    let stream = existing(js, subjects::INBOX_EVENTS).await?;
+    Ok(stream.map_or(0, |stream| stream.cached_info().state.last_sequence))
+}
+
+/// One row a stage, in the order a message passes them; readers of one stage are counted together.
+pub(crate) async fn stages(
+    js: &jetstream::Context,
+    pool: &PgPool,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Stage>> {
+    let mut readers = worker::readers::readers(pool).await?;
+    let projected = absent_is_empty(projector::status::position(pool).await)?;
+    readers.push(Reader {
+        stage: "project",
+        stream: subjects::INBOX_EVENTS,
+        filter: subjects::EVENT_ALL.to_owned(),
+        position: projected.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0),
+    });
+    let mut stages: Vec<(&str, u64, Option<Timestamp>)> = Vec::new();
+    for reader in readers {
+        let (waiting, first) = behind(js, &reader).await?;
+        match stages.last_mut() {
+            Some((stage, lag, oldest)) if *stage == reader.stage => {
+                *lag += waiting;
+                *oldest = [*oldest, first].into_iter().flatten().min();
+            }
+            _ => stages.push((reader.stage, waiting, first)),
+        }
+    }
+    let stage = |(stage, lag, oldest): (&str, u64, Option<Timestamp>)| Stage {
+        stage: stage.to_owned(),
+        lag,
+        oldest_seconds: age(oldest, now),
+    };
+    Ok(stages.into_iter().map(stage).collect())
+}
+
+/// Seconds since then.
+pub(crate) fn age(oldest: Option<Timestamp>, now: Timestamp) -> Option<u64> {
+    oldest.map(|oldest| now.since(oldest).as_secs())
+}
+
+/// The stream; `None` where it was not made yet.
+async fn existing(
+    js: &jetstream::Context,
+    stream: &str,
+) -> anyhow::Result<Option<jetstream::stream::Stream>> {
+    match js.get_stream(stream).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(ref cause) if cause.code() == 404) => {
+            Ok(None)
+        }
+        Err(error) => Err(connect::broker_error(&error)),
+    }
+}
+
+/// How many messages come after the reader's position, and when the first of them was stored: asked of the broker, never cached.
+async fn behind(
+    js: &jetstream::Context,
+    reader: &Reader,
+) -> anyhow::Result<(u64, Option<Timestamp>)> {
+    let Some(stream) = existing(js, reader.stream).await? else { return Ok((0, None)) };
+    let next = reader.position + 1;
+    let config = pull::Config {
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: next },
+        ack_policy: AckPolicy::None,
+        filter_subject: reader.filter.clone(),
+        memory_storage: true,
+        num_replicas: 1,
+        inactive_threshold: Duration::from_secs(5),
+        ..pull::Config::default()
+    };
+    let consumer =
+        stream.create_consumer(config).await.map_err(|error| connect::broker_error(&error))?;
+    let info = consumer.cached_info();
+    let (name, pending) = (info.name.clone(), info.num_pending);
+    let first = if pending == 0 {
+        None
+    } else {
+        let message =
+            stream.direct_get_next_for_subject(reader.filter.as_str(), Some(next)).await.ok();
+        message.map(|message| Timestamp::from_nanos(message.time.unix_timestamp_nanos()))
+    };
+    // Where this fails, the consumer lapses after `inactive_threshold`.
+    let _ = stream.delete_consumer(&name).await;
+    Ok((pending, first))
+}
