@@ -32,12 +32,12 @@ test: build ## all tests, against real servers
 	fi
 	cargo test --workspace --doc
 
-# Servers and processes are started by the crates `tests` and `servers` alone (and, until it moves, by `private`).
+# Servers and processes are started by the crates `tests` and `servers` alone.
 test-unit: ## the tests that start nothing: seconds, for the loop
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  set -x; cargo nextest run --workspace --exclude tests --exclude servers --lib -E 'not test(/^private::/)'; \
+	  set -x; cargo nextest run --workspace --exclude tests --exclude servers --lib; \
 	else \
-	  set -x; cargo test --workspace --exclude tests --exclude servers --lib -- --skip private::; \
+	  set -x; cargo test --workspace --exclude tests --exclude servers --lib; \
 	fi
 
 lint: setup ## formatting, clippy, docs, dependencies, scripts
