@@ -8,25 +8,24 @@ use runtime::vouch::Vouch;
 use crate::auth::Tokens;
 use crate::cursor::Cursors;
 
-/// Everything the api needs to know.
+/// The configuration of the api.
 pub struct Config {
     /// `API_LISTEN`
-    pub listen: SocketAddr,
-    /// The broker.
-    pub nats: NatsConfig,
+    pub(crate) listen: SocketAddr,
+    pub(crate) nats: NatsConfig,
     /// `API_TOKENS`; without any, everything is refused.
-    pub tokens: Tokens,
+    pub(crate) tokens: Tokens,
     /// Signs cursors, by `ENCRYPTION_KEY`.
-    pub cursors: Cursors,
+    pub(crate) cursors: Cursors,
     /// Vouches for the commands of people, by `ENCRYPTION_KEY`.
-    pub vouch: Vouch,
+    pub(crate) vouch: Vouch,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the variables of the api.
     ///
     /// # Errors
-    /// Names the variable that is missing or wrong, never its value.
+    /// [`ConfigError`] naming the variable that is missing or wrong, never its value.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let text = settings.require("ENCRYPTION_KEY")?.trim();
         let wrong = || settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits");

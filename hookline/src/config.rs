@@ -27,6 +27,6 @@ pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
     ingest::config::Config::from_settings(&whole)?;
     worker::Config::from_settings(&whole)?;
     projector::Config::from_settings(&whole)?;
-    api::config::Config::from_settings(&whole)?;
+    api::Config::from_settings(&whole)?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod print;
+mod state;
 pub(crate) mod take;
 
 use clap::{Args, Subcommand};
@@ -10,6 +11,7 @@ use runtime::ops::{Act, Job, JobState, Ops, Wish};
 use serde_json::{Value, json};
 
 use self::command_line::command_line;
+pub(crate) use self::state::state_in_words;
 use crate::args::CommonArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};

@@ -42,6 +42,7 @@ A replay cannot send: it has no Graph client and no ledger, and automations igno
 pub(crate) async fn run(args: ReplayArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let wanted = understand(&args, runtime::now())?;
     runtime::failpoint::arm_from_env()?;
+    runtime::waits::shorten_from_env()?;
     if runtime::failpoint::armed() {
         note("HOOKLINE_FAILPOINTS is set, which is for tests only");
     }

@@ -4,6 +4,8 @@
 //! is held; after `kill -9` the same words, or `hookline jobs resume`, go on from there. A claim is a lease with an epoch: of two
 //! processes that believe they hold a job only one can commit.
 
+mod unfinished;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,10 +16,12 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 use tokio_util::sync::CancellationToken;
 
+pub use self::unfinished::{UnfinishedJob, unfinished};
 use crate::db;
+use crate::waits::{self, Wait};
 
 /// How long a claim outlives its last renewal: so soon can a job whose process died be resumed.
-pub const CLAIM: Duration = Duration::from_secs(10);
+pub const CLAIM: Wait = waits::CLAIM;
 /// How often a claim is to be renewed and an operator's wish looked for.
 pub const BEAT: Duration = Duration::from_secs(1);
 
@@ -296,7 +300,7 @@ impl Ops {
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(id)
             .bind(owner)
-            .bind(CLAIM.as_secs_f64())
+            .bind(CLAIM.get().as_secs_f64())
             .fetch_optional(&self.pool)
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -412,9 +416,9 @@ impl Claim {
         .bind(&self.job.id)
         .bind(&self.owner)
         .bind(self.epoch)
-        .bind(CLAIM.as_secs_f64())
+        .bind(CLAIM.get().as_secs_f64())
         .fetch_optional(&self.pool);
-        let Some(row) = db::within(CLAIM, asked).await? else { return Ok(Beat::Lost) };
+        let Some(row) = db::within(CLAIM.get(), asked).await? else { return Ok(Beat::Lost) };
         Ok(match row.try_get::<Option<String>, _>("wish")?.as_deref() {
             Some("pause") => Beat::Stop(Wish::Pause),
             Some("cancel") => Beat::Stop(Wish::Cancel),
@@ -436,7 +440,7 @@ impl Claim {
         .bind(&self.owner)
         .bind(self.epoch)
         .bind(progress)
-        .bind(CLAIM.as_secs_f64())
+        .bind(CLAIM.get().as_secs_f64())
         .execute(conn)
         .await?;
         Ok(done.rows_affected() == 1)

@@ -32,7 +32,7 @@ use read::{Intake, read};
 use store::store;
 
 /// The lease and position of the intake.
-const NAME: &str = "commands";
+pub const NAME: &str = "commands";
 /// Commands accepted in one transaction.
 const BATCH: usize = 200;
 

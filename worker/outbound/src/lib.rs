@@ -17,7 +17,7 @@ mod deadline;
 mod decide;
 mod echoes;
 mod import;
-mod intake;
+pub mod intake;
 mod ledger;
 mod matching;
 #[cfg(test)]
@@ -36,5 +36,6 @@ mod state;
 
 pub use config::Waits;
 pub use intake::Commands;
+pub use ledger::backlog;
 pub use payload::part_key;
 pub use sender::Sender;

@@ -18,6 +18,7 @@ const WAITS: RetryWaits = RetryWaits {
     reconcile_after: Duration::from_secs(30),
     retry_min: Duration::from_secs(1),
     retry_max: Duration::from_secs(600),
+    reads_apart: runtime::waits::READS_APART.real(),
 };
 const LEASE: Duration = Duration::from_secs(20);
 const ALLOWED: Verdict = Verdict::Allowed { rule: "window.24h", until: None };

@@ -37,6 +37,7 @@ impl Services {
             reconcile_after: self.waits.reconcile_after,
             retry_min: self.waits.retry_min,
             retry_max: self.waits.retry_max,
+            reads_apart: self.waits.reads_apart,
         }
     }
 }

@@ -13,6 +13,7 @@ const WAITS: RetryWaits = RetryWaits {
     reconcile_after: Duration::from_secs(30),
     retry_min: Duration::from_secs(1),
     retry_max: Duration::from_secs(600),
+    reads_apart: runtime::waits::READS_APART.real(),
 };
 const REPEATS: [Repeat; 3] = [Repeat::AfterProof, Repeat::Never, Repeat::OneTry];
 

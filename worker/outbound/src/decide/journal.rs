@@ -8,8 +8,6 @@ use crate::state::PartState;
 
 /// Attempts of one part whose request may have reached Meta.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
-/// Between the two reads that prove absence.
-pub(crate) const READS_APART: Duration = Duration::from_secs(15);
 
 /// How the absence of an effect can be proven, if at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,4 +50,6 @@ pub(crate) struct RetryWaits {
     pub(crate) reconcile_after: Duration,
     pub(crate) retry_min: Duration,
     pub(crate) retry_max: Duration,
+    /// Between the two reads that prove absence; 15 s.
+    pub(crate) reads_apart: Duration,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use runtime::retry;
 use schemas::Timestamp;
 
-use super::journal::{ATTEMPTS_MAX, Journal, READS_APART, Repeat, RetryWaits};
+use super::journal::{ATTEMPTS_MAX, Journal, Repeat, RetryWaits};
 
 /// Reads after one attempt before a person must look.
 const LOOKS_MAX: u32 = 8;
@@ -66,7 +66,7 @@ pub(crate) fn after_look(
     match look {
         Look::Found { item_id, time } => AfterLook::Sent { item_id, time },
         Look::Absent if late_enough => match journal.absent_at {
-            Some(first) if first.plus(READS_APART) <= begun_at => match journal.repeat {
+            Some(first) if first.plus(waits.reads_apart) <= begun_at => match journal.repeat {
                 Repeat::AfterProof
                     if journal.attempt.saturating_sub(journal.refusals) < ATTEMPTS_MAX =>
                 {
@@ -74,8 +74,10 @@ pub(crate) fn after_look(
                 }
                 _ => AfterLook::Park,
             },
-            Some(first) => AfterLook::Again { at: first.plus(READS_APART), absent_at: Some(first) },
-            None => AfterLook::Again { at: now.plus(READS_APART), absent_at: Some(now) },
+            Some(first) => {
+                AfterLook::Again { at: first.plus(waits.reads_apart), absent_at: Some(first) }
+            }
+            None => AfterLook::Again { at: now.plus(waits.reads_apart), absent_at: Some(now) },
         },
         // A read that fails between two that agree breaks nothing, but reads do not go on for ever.
         Look::Absent | Look::Inconclusive if looks < LOOKS_MAX => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::Timestamp;
 
-use super::journal::{ATTEMPTS_MAX, Journal, READS_APART, Repeat, RetryWaits};
+use super::journal::{ATTEMPTS_MAX, Journal, Repeat, RetryWaits};
 use crate::policy::{Refusal, Verdict};
 use crate::state::PartState;
 
@@ -73,7 +73,7 @@ fn after_sending(journal: &Journal, waits: &RetryWaits, now: Timestamp) -> Step 
     }
     let first = deadline.plus(waits.reconcile_after);
     let next = match journal.absent_at {
-        Some(absent_at) => first.max(absent_at.plus(READS_APART)),
+        Some(absent_at) => first.max(absent_at.plus(waits.reads_apart)),
         None => first,
     };
     let next = next.max(journal.not_before.unwrap_or(next));

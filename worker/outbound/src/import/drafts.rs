@@ -2,11 +2,10 @@
 
 use schemas::event::Origin;
 use schemas::facts::Message;
-use schemas::meta::mid;
 use schemas::{ContactId, Event, Fact, Timestamp, Via};
 
 use facts::accounts::directory::Account;
-use facts::{Direction, Draft, ids};
+use facts::{Direction, Draft, MessageFact, ids};
 use graph::{Conversation, FoundMessage};
 
 /// A conversation as events.
@@ -66,7 +65,6 @@ fn draft(account: &Account, contact: &ContactId, found: &FoundMessage) -> Option
         Direction::Outbound => Fact::MessageSent(body),
     };
     let id = ids::message(account.channel, &account.id, found.id.as_str());
-    let thread = mid::decode(found.id.as_str()).map(|mid| mid.thread_id);
     let event = Event::new(
         id,
         time,
@@ -76,7 +74,7 @@ fn draft(account: &Account, contact: &ContactId, found: &FoundMessage) -> Option
         Origin::of(Via::Backfill),
         fact,
     );
-    Some(Draft::of(event).with_message(found.id.clone(), direction, thread))
+    Some(Draft::of(event).with_message(MessageFact::of(found.id.clone(), direction)))
 }
 
 #[cfg(test)]

@@ -1,41 +1,17 @@
 //! ◆ Pure: what a command asks for, as a digest.
 
-use std::collections::BTreeMap;
-
 use schemas::command::UncheckedCommand;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
+use schemas::digest::{Digest, canonical_json};
 
 /// What a command asks for, as a digest: equal digests are the same wish under the same id.
 pub(super) fn body_digest(command: &UncheckedCommand) -> [u8; 32] {
-    let mut hasher = Sha256::new();
     let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str());
-    for text in [command.name.as_str(), contact, &sorted(&command.data).to_string()] {
-        hasher.update((text.len() as u64).to_be_bytes());
-        hasher.update(text.as_bytes());
-    }
-    hasher.finalize().into()
-}
-
-/// With the keys of objects in order, and without those that say nothing.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let fields: BTreeMap<&String, Value> = fields
-                .iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (key, sorted(value)))
-                .collect();
-            fields.into_iter().map(|(key, value)| (key.clone(), value)).collect()
-        }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
-    }
+    Digest::of_texts([command.name.as_str(), contact, &canonical_json(&command.data)])
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

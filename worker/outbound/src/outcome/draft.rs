@@ -11,7 +11,7 @@ use schemas::{Channel, Event, EventId, Fact, MessageId, Via};
 use crate::ledger::{CommandRow, PartRow};
 use crate::payload::Payload;
 use crate::state::{CommandState, EchoKind, PartState};
-use facts::{Direction, Draft};
+use facts::{Direction, Draft, MessageFact};
 
 /// Builds the outcome of a command that has ended. `None`: it has not.
 pub(super) fn draft(
@@ -45,8 +45,8 @@ pub(super) fn draft(
             part.payload.echo_kind() == EchoKind::Message && part.state == PartState::Sent
         }) {
             if let Some(mid) = &part.message_id {
-                let thread = schemas::meta::mid::decode(mid).map(|mid| mid.thread_id);
-                draft = draft.with_message(MessageId::new(mid), Direction::Outbound, thread);
+                let message = MessageFact::of(MessageId::new(mid), Direction::Outbound);
+                draft = draft.with_message(message);
             }
         }
     }

@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use schemas::Timestamp;
 use schemas::command::Requester;
+use schemas::window::{self, HUMAN_AGENT};
 
 use super::situation::{Refusal, SendKind, Situation, Verdict};
 use facts::ids;
 
 /// Sends stop this long before a window ends: whether Meta compares with the time of sending or of arrival is unknown.
 pub(super) const WINDOW_MARGIN: Duration = Duration::from_secs(120);
-/// The standard window.
-const WINDOW: Duration = Duration::from_secs(24 * 3600);
-/// The window of `HUMAN_AGENT`.
-const HUMAN_AGENT_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The automatic reply keeps quiet for this long after a person, or another app, has answered.
 pub(crate) const QUIET_AFTER_PERSON: Duration = Duration::from_secs(600);
 /// A typing indicator older than this says nothing any more.
@@ -78,7 +75,7 @@ pub(crate) fn judge(situation: &Situation<'_>, now: Timestamp) -> Verdict {
                 "older than a minute: it would say nothing any more",
             )
         }
-        SendKind::SenderAction => within(situation, WINDOW, "window.24h", now),
+        SendKind::SenderAction => within(situation, window::STANDARD, "window.24h", now),
         SendKind::Message { tag, automatic } => message(situation, tag, automatic, now),
     }
 }
@@ -137,11 +134,11 @@ fn message(
         );
     }
     match tag {
-        None => within(situation, WINDOW, "window.24h", now),
-        Some("HUMAN_AGENT") if situation.requester == Requester::Person => {
-            within(situation, HUMAN_AGENT_WINDOW, "window.human_agent_7d", now)
+        None => within(situation, window::STANDARD, "window.24h", now),
+        Some(HUMAN_AGENT) if situation.requester == Requester::Person => {
+            within(situation, window::HUMAN_AGENT_TAGGED, "window.human_agent_7d", now)
         }
-        Some("HUMAN_AGENT") => refuse(
+        Some(HUMAN_AGENT) => refuse(
             "tag_not_allowed",
             "policy",
             "tag.human_agent",

@@ -1,5 +1,5 @@
-//! How far the read model has come, so that callers read their own writes, and whether Postgres answers at all. Both are followed by
-//! notification and by looking, on a connection of its own: what the routes do with theirs does not matter.
+//! How far the read model has come, so that callers read their own writes, and whether Postgres answers at all. Both are observed by LISTEN
+//! and by reading the position from time to time, on a connection beside the pool: however busy the routes keep theirs.
 
 use std::time::Duration;
 
@@ -14,38 +14,38 @@ use tokio_util::sync::CancellationToken;
 const CHANNEL: &str = "inbox_projected";
 /// How often the position is read where no notification comes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A Postgres that says nothing for this long is away: connections that are only seemingly open tell nothing by themselves.
+/// A Postgres that does not answer for this long is away: a connection that is only seemingly open reports nothing by itself.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long an act waits for its projection (contract section 7).
-pub const ACT_WAIT: Duration = Duration::from_secs(2);
+/// How long an act waits for its projection (`docs/contract.md` 7).
+pub(crate) const ACT_WAIT: Duration = Duration::from_secs(2);
 
 /// The position of the read model in INBOX_EVENTS, `None` until it was read; and whether Postgres answers.
 #[derive(Clone)]
-pub struct Projected {
+pub(crate) struct Projected {
     position: watch::Receiver<Option<u64>>,
     reachable: watch::Receiver<bool>,
 }
 
 impl Projected {
     /// Starts to follow it; keeps the check `inbox` of `health`.
-    pub fn follow(pool: PgPool, health: Health, shutdown: CancellationToken) -> Self {
+    pub(crate) fn follow(pool: PgPool, health: Health, shutdown: CancellationToken) -> Self {
         let (position, position_seen) = watch::channel(None);
         let (reachable, reachable_seen) = watch::channel(false);
         health.set("inbox", Err("the read model was not looked at yet".to_owned()));
-        let looker = Looker { health, position, reachable };
+        let watcher = Watcher { health, position, reachable };
         tokio::spawn(async move {
-            let _ = shutdown.run_until_cancelled(looker.keep(&pool)).await;
+            let _ = shutdown.run_until_cancelled(watcher.watch(&pool)).await;
         });
         Self { position: position_seen, reachable: reachable_seen }
     }
 
     /// What is known now.
-    pub fn now(&self) -> Option<u64> {
+    pub(crate) fn now(&self) -> Option<u64> {
         *self.position.borrow()
     }
 
     /// Waits until Postgres is known to be away.
-    pub async fn lost(&self) {
+    pub(crate) async fn lost(&self) {
         let mut receiver = self.reachable.clone();
         if receiver.wait_for(|reachable| !reachable).await.is_err() {
             std::future::pending::<()>().await;
@@ -53,27 +53,27 @@ impl Projected {
     }
 
     /// Waits until the read model has come to `position`.
-    pub async fn reach(&self, position: u64) {
+    pub(crate) async fn reach(&self, position: u64) {
         let mut receiver = self.position.clone();
         if receiver.wait_for(|now| now.is_some_and(|now| now >= position)).await.is_err() {
-            // The process stops: nobody will tell any more.
+            // The process stops: nothing is reported any more.
             std::future::pending::<()>().await;
         }
     }
 
     /// Waits until the position is known at all.
-    pub async fn known(&self) -> u64 {
+    pub(crate) async fn known(&self) -> u64 {
         self.reach(0).await;
         self.now().unwrap_or_default()
     }
 
     /// Whether the read model comes to `position` within `wait`.
-    pub async fn reach_within(&self, position: u64, wait: Duration) -> bool {
+    pub(crate) async fn reach_within(&self, position: u64, wait: Duration) -> bool {
         tokio::time::timeout(wait, self.reach(position)).await.is_ok()
     }
 
     /// Waits for the next change.
-    pub async fn changed(&self) {
+    pub(crate) async fn changed(&self) {
         let mut receiver = self.position.clone();
         receiver.mark_unchanged();
         if receiver.changed().await.is_err() {
@@ -82,16 +82,16 @@ impl Projected {
     }
 }
 
-/// Who looks.
-struct Looker {
+/// The task behind [`Projected`].
+struct Watcher {
     health: Health,
     position: watch::Sender<Option<u64>>,
     reachable: watch::Sender<bool>,
 }
 
-impl Looker {
-    /// Looks for ever.
-    async fn keep(&self, pool: &PgPool) {
+impl Watcher {
+    /// Connects, listens, and connects again.
+    async fn watch(&self, pool: &PgPool) {
         loop {
             // It is known to be away while the connection opens, so there is no hurry to give up.
             match notify::open(pool, CHANNEL).await {
@@ -106,7 +106,7 @@ impl Looker {
         }
     }
 
-    /// Listens, and looks in between, until the connection is lost.
+    /// Listens, and reads the position in between, until the connection is lost.
     async fn listen(&self, mut listener: PgListener) {
         loop {
             if !self.look(&mut listener).await {
@@ -129,11 +129,11 @@ impl Looker {
     /// Reads the position once. `false`: Postgres did not answer.
     async fn look<'c, E: Executor<'c, Database = Postgres>>(&self, executor: E) -> bool {
         let read =
-            sqlx::query_as::<_, (i64,)>("select seq from inbox.position").fetch_optional(executor);
+            sqlx::query_scalar::<_, i64>("select seq from inbox.position").fetch_optional(executor);
         let state = match tokio::time::timeout(PATIENCE, read).await {
             Ok(Ok(row)) => {
                 // No row: nothing projected yet.
-                let position = row.map_or(0, |(position,)| position);
+                let position = row.unwrap_or(0);
                 set(&self.position, u64::try_from(position).unwrap_or_default());
                 Ok(())
             }
