@@ -12,5 +12,5 @@ mod parked;
 mod refuse;
 mod reply;
 mod resolve;
-mod tidy;
+mod statements;
 mod up;
