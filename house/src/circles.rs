@@ -3,13 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::imports::Imports;
+use crate::tree::Package;
 use crate::{Finding, House};
 
 /// Groups of files of which each reaches each.
-pub(crate) fn groups(imports: &Imports) -> Vec<BTreeSet<usize>> {
+pub(crate) fn of_files(imports: &Imports) -> Vec<BTreeSet<usize>> {
+    groups(imports.files.keys().copied())
+}
+
+/// Groups of crates of which each reaches each, by the indices of the packages. cargo allows them by way of tests.
+pub(crate) fn of_crates(packages: &[Package]) -> Vec<BTreeSet<usize>> {
+    let index = |folder: &str| packages.iter().position(|package| package.folder == folder);
+    groups(packages.iter().enumerate().flat_map(|(from, package)| {
+        let folders = package.dependencies.iter().filter_map(|one| one.folder.as_deref());
+        folders.filter_map(index).map(move |to| (from, to))
+    }))
+}
+
+fn groups(edges: impl Iterator<Item = (usize, usize)>) -> Vec<BTreeSet<usize>> {
     let mut next: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (from, to) in imports.files.keys() {
-        next.entry(*from).or_default().push(*to);
+    for (from, to) in edges {
+        next.entry(from).or_default().push(to);
     }
     let reach = |from: usize| {
         let mut seen = BTreeSet::new();
@@ -39,25 +53,27 @@ pub(crate) fn groups(imports: &Imports) -> Vec<BTreeSet<usize>> {
 
 /// A finding for every use that is part of a circle.
 pub(crate) fn findings(house: &House<'_>, imports: &Imports) -> Vec<Finding> {
-    let groups = groups(imports);
+    let groups = of_files(imports);
     let path = |file: usize| house.sources.files[file].path.as_str();
     let part = |(from, to): &(usize, usize)| {
         groups.iter().any(|group| group.contains(from) && group.contains(to))
     };
-    imports
-        .files
-        .iter()
-        .filter(|(edge, _)| part(edge))
-        .map(|((from, to), used)| {
-            let message = format!("`{}` uses {}, which leads back here", used.path, path(*to));
-            Finding::new(path(*from), used.line, message)
-        })
-        .collect()
+    let uses = imports.files.iter().filter(|(edge, _)| part(edge)).map(|((from, to), used)| {
+        let message = format!("`{}` uses {}, which leads back here", used.path, path(*to));
+        Finding::new(path(*from), used.line, message)
+    });
+    let packages = &house.sources.packages;
+    let crates = of_crates(packages).into_iter().flatten().map(|package| {
+        let message = "a crate that it uses, or its tests use, uses it".to_owned();
+        Finding::new(&format!("{}/Cargo.toml", packages[package].folder), 1, message)
+    });
+    uses.chain(crates).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::Dependency;
     use crate::{Sources, imports};
 
     fn circles(texts: &[(&str, &str)]) -> Vec<String> {
@@ -107,5 +123,22 @@ mod tests {
         assert_eq!(circles(&parent(uses)), ["a/src/b.rs", "a/src/b/c.rs"]);
         let uses = "mod c; pub struct Shared; fn f() { c::g() }";
         assert_eq!(circles(&parent(uses)), ["a/src/b.rs", "a/src/b/c.rs"]);
+    }
+
+    #[test]
+    fn crates_that_use_each_other_in_tests_are_a_circle() {
+        let mut sources = Sources::of(&[("a/src/lib.rs", ""), ("b/src/lib.rs", "")]).expect("Rust");
+        let uses = |folder: &str, dev| Dependency {
+            name: folder.to_owned(),
+            folder: Some(folder.to_owned()),
+            dev,
+        };
+        sources.packages[0].dependencies.push(uses("b", false));
+        assert!(of_crates(&sources.packages).is_empty());
+        sources.packages[1].dependencies.push(uses("a", true));
+        let house = House::new(&sources);
+        let found = findings(&house, &imports::read(&house));
+        let files: Vec<&str> = found.iter().map(|finding| finding.file.as_str()).collect();
+        assert_eq!(files, ["a/Cargo.toml", "b/Cargo.toml"]);
     }
 }

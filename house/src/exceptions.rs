@@ -1,4 +1,4 @@
-//! What a rule does not refuse yet: `house/exceptions/<rule>.txt`, a number and a file per line. The numbers may only shrink.
+//! What a rule does not refuse: `house/exceptions/<rule>.txt`, a number and a file per line, and behind `#` why. The numbers may only shrink.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,8 +7,16 @@ use anyhow::Context as _;
 
 use crate::Finding;
 
+/// By file.
 #[derive(Debug, Default)]
-pub(crate) struct Exceptions(BTreeMap<String, usize>);
+pub(crate) struct Exceptions(BTreeMap<String, Exception>);
+
+#[derive(Debug)]
+struct Exception {
+    count: usize,
+    /// Empty: it only waits to be mended.
+    why: String,
+}
 
 impl Exceptions {
     /// None when there is no such file.
@@ -24,9 +32,11 @@ impl Exceptions {
     fn parse(text: &str) -> anyhow::Result<Self> {
         let mut exceptions = BTreeMap::new();
         for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (line, why) = line.split_once('#').unwrap_or((line, ""));
             let (count, file) =
-                line.trim().split_once(' ').context("a line is `NUMBER path/of/file`")?;
-            exceptions.insert(file.trim().to_owned(), count.parse()?);
+                line.trim().split_once(' ').context("a line is `NUMBER path/of/file # why`")?;
+            let exception = Exception { count: count.parse()?, why: why.trim().to_owned() };
+            exceptions.insert(file.trim().to_owned(), exception);
         }
         Ok(Self(exceptions))
     }
@@ -35,7 +45,7 @@ impl Exceptions {
         let mut complaints = Vec::new();
         let found = by_file(findings);
         for (file, findings) in &found {
-            let allowed = self.0.get(*file).copied().unwrap_or(0);
+            let allowed = self.0.get(*file).map_or(0, |exception| exception.count);
             if findings.len() > allowed {
                 let excepted =
                     if allowed > 0 { format!(" ({allowed} are excepted)") } else { String::new() };
@@ -43,7 +53,7 @@ impl Exceptions {
                 complaints.extend(findings.iter().map(|finding| format!("    {finding}")));
             }
         }
-        for (file, allowed) in &self.0 {
+        for (file, Exception { count: allowed, .. }) in &self.0 {
             let found = found.get(file.as_str()).map_or(0, Vec::len);
             if found < *allowed {
                 complaints.push(format!(
@@ -60,7 +70,7 @@ impl Exceptions {
         rule: &str,
         findings: &[Finding],
     ) -> anyhow::Result<String> {
-        let (before, now) = (self.0.values().sum::<usize>(), findings.len());
+        let (before, now) = (self.sum(), findings.len());
         if now > before {
             return Ok(format!("{rule}: {now} findings, {before} exceptions: mend the new ones"));
         }
@@ -72,9 +82,26 @@ impl Exceptions {
             }
             return Ok(format!("{rule}: no exceptions"));
         }
-        std::fs::write(&file, text(rule, findings))
+        std::fs::write(&file, self.text(rule, findings))
             .with_context(|| format!("writing {}", file.display()))?;
         Ok(format!("{rule}: {before} exceptions before, {now} now"))
+    }
+
+    fn sum(&self) -> usize {
+        self.0.values().map(|exception| exception.count).sum()
+    }
+
+    /// The file for what is left; reasons stay.
+    fn text(&self, rule: &str, findings: &[Finding]) -> String {
+        let mut text = format!(
+            "# What the rule `{rule}` does not refuse. Numbers may only shrink: `cargo run -p house -- shrink`.\n"
+        );
+        for (file, findings) in by_file(findings) {
+            let why = self.0.get(file).map_or("", |exception| exception.why.as_str());
+            let why = if why.is_empty() { String::new() } else { format!(" # {why}") };
+            text += &format!("{} {file}{why}\n", findings.len());
+        }
+        text
     }
 }
 
@@ -84,16 +111,6 @@ fn by_file(findings: &[Finding]) -> BTreeMap<&str, Vec<&Finding>> {
         by_file.entry(&finding.file).or_default().push(finding);
     }
     by_file
-}
-
-fn text(rule: &str, findings: &[Finding]) -> String {
-    let mut text = format!(
-        "# What the rule `{rule}` does not refuse yet. Numbers may only shrink: `cargo run -p house -- shrink`.\n"
-    );
-    for (file, findings) in by_file(findings) {
-        text += &format!("{} {file}\n", findings.len());
-    }
-    text
 }
 
 #[cfg(test)]
@@ -114,5 +131,13 @@ mod tests {
         assert_eq!(complaints("", 1), 2);
         assert_eq!(complaints("1 gone.rs\n", 0), 1);
         assert!(Exceptions::parse("a.rs").is_err());
+    }
+
+    #[test]
+    fn a_reason_stays_with_its_file() {
+        let exceptions = Exceptions::parse("2 a.rs # the schema is chosen late\n").expect("one");
+        let finding = Finding::new("a.rs", 1, "wrong".to_owned());
+        let text = exceptions.text("rule", &[finding]);
+        assert!(text.ends_with("\n1 a.rs # the schema is chosen late\n"), "{text}");
     }
 }

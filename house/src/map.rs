@@ -6,7 +6,10 @@ mod rooms;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use anyhow::Context as _;
+
 use crate::imports::{self, Imports};
+use crate::rooms::Rooms;
 use crate::{House, circles, functions};
 
 use figures::Figures;
@@ -16,10 +19,13 @@ use rooms::{Room, percent, reaches};
 const SHOWN: usize = 15;
 
 /// Draws it all, in an order that changes only with the house.
-#[must_use]
-pub fn draw(house: &House<'_>) -> String {
+///
+/// # Errors
+/// `house/rooms.toml` cannot be read; the message says where.
+pub fn draw(house: &House<'_>) -> anyhow::Result<String> {
     let imports = imports::read(house);
-    let rooms = rooms::of(house);
+    let dev = Rooms::of(&house.sources.tree).context("reading house/rooms.toml")?.dev();
+    let rooms = rooms::of(house, &dev);
     let mut text = String::new();
     // Writing to a `String` does not fail.
     let _ = write_rooms(&mut text, &rooms);
@@ -27,7 +33,7 @@ pub fn draw(house: &House<'_>) -> String {
     let _ = write_longest(&mut text, house);
     let _ = write_mermaid(&mut text, &rooms);
     let _ = Figures::of(house, &imports, &rooms).write(&mut text);
-    text
+    Ok(text)
 }
 
 fn write_rooms(text: &mut String, rooms: &[Room<'_>]) -> std::fmt::Result {
@@ -59,7 +65,7 @@ fn write_rooms(text: &mut String, rooms: &[Room<'_>]) -> std::fmt::Result {
 }
 
 fn write_circles(text: &mut String, house: &House<'_>, imports: &Imports) -> std::fmt::Result {
-    let groups = circles::groups(imports);
+    let groups = circles::of_files(imports);
     writeln!(text, "## Circles between files\n")?;
     if groups.is_empty() {
         return writeln!(text, "None.\n");
@@ -145,7 +151,7 @@ mod tests {
                 Dependency { name: to.to_owned(), folder: Some(to.to_owned()), dev: false };
             sources.packages[from].dependencies.push(dependency);
         }
-        let map = draw(&House::new(&sources));
+        let map = draw(&House::new(&sources)).expect("a map");
         for line in [
             "a                        2       2 100.0 %  ",
             "- a/src/b.rs, a/src/lib.rs",

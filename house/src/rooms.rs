@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::imports::Imports;
@@ -36,12 +35,9 @@ struct Room {
 
 impl Rooms {
     pub(crate) fn of(tree: &Tree) -> anyhow::Result<Self> {
-        Ok(toml::from_str(tree.texts.get(FILE).context("it is missing")?)?)
-    }
-
-    /// The rooms of this very house, for maps of one that has no such list (an older state of it).
-    pub(crate) fn built_in() -> Self {
-        toml::from_str(include_str!("../rooms.toml")).expect("house/rooms.toml can be read")
+        let text = tree.texts.get(FILE).map(String::as_str);
+        // An older state of the house has no such list.
+        Ok(toml::from_str(text.unwrap_or(include_str!("../rooms.toml")))?)
     }
 
     /// The innermost room that a file lies in.

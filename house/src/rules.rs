@@ -21,7 +21,7 @@ pub struct Verdict {
 /// Asks every rule.
 ///
 /// # Errors
-/// `house/rooms.toml` or `house/tables.toml` is missing or unreadable; the message says where.
+/// `house/rooms.toml` or `house/tables.toml` cannot be read; the message says where.
 pub fn ask(house: &House<'_>) -> anyhow::Result<Vec<Verdict>> {
     let imports = imports::read(house);
     let rooms = rooms::Rooms::of(&house.sources.tree).context("reading house/rooms.toml")?;

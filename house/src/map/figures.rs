@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::rooms::{Room, percent, reaches};
+use super::rooms::{Room, percent};
 use crate::imports::Imports;
 use crate::{FILE_LINES_MAX, FUNCTION_LINES_MAX, House, circles, functions, pages, statements};
 
@@ -34,11 +34,8 @@ impl Figures {
         let checked = house.sources.tree.paths.contains("tests/it/statements.rs");
         let statements = found.statements.len() + found.findings.len();
         Self {
-            circles: circles::groups(imports).len(),
-            crate_circles: rooms
-                .iter()
-                .filter(|room| reaches(rooms, room.folder, room.folder))
-                .count(),
+            circles: circles::of_files(imports).len(),
+            crate_circles: circles::of_crates(&house.sources.packages).len(),
             biggest: biggest.map_or_else(String::new, |room| {
                 format!("{}, {:.1} %", room.folder, percent(room.lines, product))
             }),

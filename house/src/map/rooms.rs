@@ -1,9 +1,8 @@
 //! ◆ Pure. The crates of the house, with their sizes and arrows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::House;
-use crate::rooms::Rooms;
 
 /// A crate with the files of its folder, without those of crates inside it.
 pub(super) struct Room<'s> {
@@ -18,8 +17,8 @@ pub(super) struct Room<'s> {
 }
 
 /// All crates, those of developers last.
-pub(super) fn of<'s>(house: &House<'s>) -> Vec<Room<'s>> {
-    let (packages, dev) = (&house.sources.packages, Rooms::built_in().dev());
+pub(super) fn of<'s>(house: &House<'s>, dev: &BTreeSet<String>) -> Vec<Room<'s>> {
+    let packages = &house.sources.packages;
     let of_file = |path: &str| {
         packages
             .iter()
@@ -63,7 +62,7 @@ pub(super) fn percent(part: usize, whole: usize) -> f64 {
     100.0 * share
 }
 
-/// Whether `from` uses `to`, directly or through others; `to` may be `from`.
+/// Whether `from` uses `to`, directly or through others, beside tests.
 pub(super) fn reaches(rooms: &[Room<'_>], from: &str, to: &str) -> bool {
     let uses = rooms.iter().find(|room| room.folder == from).map(|room| &room.uses);
     uses.into_iter()
