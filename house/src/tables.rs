@@ -21,8 +21,8 @@ pub(crate) struct Tables(BTreeMap<String, Schema>);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Schema {
-    /// The room that writes, with the rooms within it.
-    writer: String,
+    /// Rooms that write, with the rooms within them.
+    writers: Vec<String>,
     /// Rooms that may read.
     #[serde(default)]
     readers: Vec<String>,
@@ -32,9 +32,8 @@ struct Schema {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Table {
-    /// Where it is not the schema's.
-    writer: Option<String>,
     /// Where they are not the schema's.
+    writers: Option<Vec<String>>,
     readers: Option<Vec<String>>,
 }
 
@@ -100,9 +99,10 @@ fn mentions(sql: &str) -> Vec<Mention> {
 
 pub(crate) fn findings(house: &House<'_>, rooms: &Rooms, tables: &Tables) -> Vec<Finding> {
     let literals = literals(house);
+    let literals: Vec<_> = literals.into_iter().filter(|(path, ..)| !rooms.is_dev(path)).collect();
     let mut found = listed(&house.sources.tree, &literals, tables);
     for (path, line, sql) in literals {
-        let Some(room) = rooms.of_file(path).filter(|_| !rooms.is_dev(path)) else { continue };
+        let Some(room) = rooms.of_file(path) else { continue };
         for mention in mentions(&sql) {
             let name = format!("{}.{}", mention.schema, mention.table);
             let Some((schema, table)) = tables.get(&mention.schema, &mention.table) else {
@@ -112,16 +112,17 @@ pub(crate) fn findings(house: &House<'_>, rooms: &Rooms, tables: &Tables) -> Vec
                 }
                 continue;
             };
-            let writer = table.writer.as_deref().unwrap_or(&schema.writer);
-            let is = |other: &str| {
-                room.strip_prefix(other)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
+            let writers = table.writers.as_ref().unwrap_or(&schema.writers);
             let readers = table.readers.as_ref().unwrap_or(&schema.readers);
-            let reads = || readers.iter().any(|reader| is(reader));
-            if !is(writer) && (mention.access == Access::Writes || !reads()) {
+            let is = |other: &String| {
+                let rest = room.strip_prefix(other.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let (writes, reads) = (writers.iter().any(is), readers.iter().any(is));
+            if !writes && (mention.access == Access::Writes || !reads) {
                 let does = if mention.access == Access::Writes { "writes" } else { "reads" };
-                let message = format!("`{room}` {does} {name}, which belongs to `{writer}`");
+                let message =
+                    format!("`{room}` {does} {name}, which belongs to {}", writers.join(", "));
                 found.push(Finding::new(path, line, message));
             }
         }
@@ -201,7 +202,8 @@ mod tests {
 
     fn red(folder: &str, sql: &str) -> Vec<String> {
         let rooms = "[rooms]\nowner.sees = []\nguest.sees = []\n";
-        let tables = "[s]\nwriter = \"owner\"\n[s.tables]\nt = { readers = [\"guest\"] }\nu = {}\n";
+        let tables =
+            "[s]\nwriters = [\"owner\"]\n[s.tables]\nt = { readers = [\"guest\"] }\nu = {}\n";
         let (lib, code) = (format!("{folder}/src/lib.rs"), format!("fn f() {{ q({sql:?}) }}"));
         let made = "create table s.t (\n);\ncreate or replace view s.u as\n";
         let texts = [
@@ -224,11 +226,11 @@ mod tests {
         for write in
             ["insert into s.t", "update s.t set", "delete from s.t", "with x as (update s.t"]
         {
-            assert_eq!(red("guest", write), ["`guest` writes s.t, which belongs to `owner`"]);
+            assert_eq!(red("guest", write), ["`guest` writes s.t, which belongs to owner"]);
         }
         assert_eq!(
             red("guest", "select from s.t join s.u on"),
-            ["`guest` reads s.u, which belongs to `owner`"]
+            ["`guest` reads s.u, which belongs to owner"]
         );
         assert_eq!(red("owner", "select from s.gone"), ["s.gone is no table of house/tables.toml"]);
     }

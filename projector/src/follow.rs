@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use metrics::{counter, gauge, histogram};
 use runtime::broker::Broker;
 use runtime::db::Patience;
-use runtime::follow::{Follower, RECREATED_PAUSE, Received};
+use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
 use runtime::health::Health;
 use runtime::lease::{Lease, Position};
 use runtime::retry::Backoff;
@@ -31,9 +31,6 @@ const SPANS_MAX: usize = 32;
 const STORED_WITHIN: Duration = Duration::from_secs(10);
 /// The same where it took longer again and again; beyond the limit that the connections set for a statement.
 const STORED_WITHIN_MAX: Duration = Duration::from_secs(160);
-
-/// A stream that was followed for so long without complaint is the one the position belongs to.
-const DOUBTED_FOR: Duration = Duration::from_secs(25);
 
 /// The check of `/readyz` that tells whether events can be projected.
 const CHECK: &str = "projection";
@@ -124,97 +121,18 @@ impl Projector {
     }
 
     async fn project(&self, lease: &Lease, stop: &CancellationToken) -> End {
-        let Some(mut position) = self.position(stop).await else { return End::Stopped };
-        self.health.set(CHECK, Ok(()));
-        tracing::info!(
-            position = position.seq,
-            epoch = lease.epoch,
-            "Projecting from the stored position"
-        );
-        gauge!("hookline_projector_position").set(precise(position.seq));
-        let mut follower = self.follower(position);
-        // The stream was another one a moment ago.
-        let mut doubted = false;
-        loop {
-            let received = {
-                let mut next = std::pin::pin!(follower.next_batch(BATCH_MAX));
-                loop {
-                    tokio::select! {
-                        biased;
-                        () = stop.cancelled() => return End::Stopped,
-                        received = &mut next => break received,
-                        () = tokio::time::sleep(DOUBTED_FOR), if doubted => {
-                            doubted = false;
-                            self.health.set(CHECK, Ok(()));
-                        }
-                    }
-                }
-            };
-            let batch = match received {
-                Ok(batch) => batch,
-                Err(recreated) => {
-                    // Going on would skip or repeat; the rows stay as they are, and an operator restores the stream.
-                    tracing::error!(error = %recreated, "Projecting has stopped");
-                    self.health.set(CHECK, Err(recreated.to_string()));
-                    tokio::select! {
-                        () = stop.cancelled() => return End::Stopped,
-                        () = tokio::time::sleep(RECREATED_PAUSE) => {}
-                    }
-                    (doubted, follower) = (true, self.follower(position));
-                    continue;
-                }
-            };
-            doubted = false;
-            let Some(last) = batch.last() else { continue };
-            let to = Position { seq: last.sequence, created: follower.created() };
-            let kinds = kinds_of(&batch);
-            let started = Instant::now();
-            // Live events carry their trace on to here; when catching up, a span each would cost more than it tells.
-            let spans: Vec<tracing::Span> = batch.iter().take(SPANS_MAX).map(span_of).collect();
-            let incoming = batch
-                .iter()
-                .map(|message| read(message.sequence, &message.subject, &message.payload))
-                .collect();
-            match apply_all(&self.store, &self.health, lease, position, to, incoming, stop).await {
-                Ok(parked) => self.report(&kinds, &parked, started),
-                Err(end) => return end,
-            }
-            drop(spans);
-            position = to;
-            gauge!("hookline_projector_position").set(precise(position.seq));
-            gauge!("hookline_projector_lag_messages").set(precise(follower.pending()));
+        let source = Source {
+            stream: subjects::INBOX_EVENTS,
+            filter: subjects::EVENT_ALL.to_owned(),
+            messages_max: BATCH_MAX,
+            bytes_max: usize::MAX,
+            recreated_pause: RECREATED_PAUSE,
+        };
+        let mut reader = Batches { projector: self, lease, stop, end: End::Stopped };
+        match follow(&self.broker, &source, &mut reader, stop).await {
+            runtime::follow::End::Stopped => End::Stopped,
+            runtime::follow::End::Lost => reader.end,
         }
-    }
-
-    fn follower(&self, position: Position) -> Follower {
-        Follower::new(
-            self.broker.clone(),
-            subjects::INBOX_EVENTS,
-            subjects::EVENT_ALL,
-            position.seq,
-            position.created,
-        )
-    }
-
-    /// The stored position; waits for Postgres. `None`: stop.
-    async fn position(&self, stop: &CancellationToken) -> Option<Position> {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        loop {
-            match self.store.leases().position(NAME).await {
-                Ok(position) => return Some(position),
-                Err(error) => self.wait("reading the position", &error, &mut backoff, stop).await?,
-            }
-        }
-    }
-
-    async fn wait(
-        &self,
-        doing: &'static str,
-        error: &sqlx::Error,
-        backoff: &mut Backoff,
-        stop: &CancellationToken,
-    ) -> Option<()> {
-        wait(&self.health, doing, error, backoff, stop).await
     }
 
     fn report(&self, kinds: &BTreeMap<String, u64>, parked: &[Parked], started: Instant) {
@@ -238,6 +156,75 @@ impl Projector {
                 event.seq,
             );
         }
+    }
+}
+
+/// Stores what is read while the lease is held.
+struct Batches<'a> {
+    projector: &'a Projector,
+    lease: &'a Lease,
+    stop: &'a CancellationToken,
+    /// Why the last batch did not take effect.
+    end: End,
+}
+
+impl Reader for Batches<'_> {
+    type Error = sqlx::Error;
+
+    async fn position(&mut self) -> sqlx::Result<Position> {
+        let position = self.projector.store.leases().position(NAME).await?;
+        tracing::info!(
+            position = position.seq,
+            epoch = self.lease.epoch,
+            "Projecting from the stored position"
+        );
+        gauge!("hookline_projector_position").set(precise(position.seq));
+        Ok(position)
+    }
+
+    async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> sqlx::Result<Taken> {
+        let Projector { store, health, .. } = self.projector;
+        let kinds = kinds_of(batch);
+        let started = Instant::now();
+        // Live events carry their trace on to here; when catching up, a span each would cost more than it tells.
+        let spans: Vec<tracing::Span> = batch.iter().take(SPANS_MAX).map(span_of).collect();
+        let incoming = batch
+            .iter()
+            .map(|message| read(message.sequence, &message.subject, &message.payload))
+            .collect();
+        let from = Position { seq: from, created: to.created };
+        match apply_all(store, health, self.lease, from, to, incoming, self.stop).await {
+            Ok(parked) => self.projector.report(&kinds, &parked, started),
+            Err(end) => {
+                self.end = end;
+                return Ok(Taken::Lost);
+            }
+        }
+        drop(spans);
+        gauge!("hookline_projector_position").set(precise(to.seq));
+        Ok(Taken::Yes)
+    }
+
+    fn failed(&mut self, error: &sqlx::Error, failures: u32) {
+        unavailable(&self.projector.health, "reading the position", error, failures);
+    }
+
+    fn recovered(&mut self) {
+        self.projector.health.set(CHECK, Ok(()));
+    }
+
+    fn lag(&mut self, messages: u64) {
+        gauge!("hookline_projector_lag_messages").set(precise(messages));
+    }
+
+    fn recreated(&mut self, recreated: &StreamRecreated) {
+        // Going on would skip or repeat; the rows stay as they are, and an operator restores the stream.
+        tracing::error!(error = %recreated, "Projecting has stopped");
+        self.projector.health.set(CHECK, Err(recreated.to_string()));
+    }
+
+    fn trusted(&mut self) {
+        self.projector.health.set(CHECK, Ok(()));
     }
 }
 
@@ -316,14 +303,17 @@ async fn wait(
     backoff: &mut Backoff,
     stop: &CancellationToken,
 ) -> Option<()> {
-    if backoff.attempts() == 0 {
+    let pause = backoff.next(rand::random());
+    unavailable(health, doing, error, backoff.attempts());
+    stop.run_until_cancelled(tokio::time::sleep(pause)).await
+}
+
+/// Reports, once, that Postgres does not serve.
+fn unavailable(health: &Health, doing: &'static str, error: &sqlx::Error, failures: u32) {
+    if failures == 1 {
         tracing::warn!(doing, error = %describe(error), "Postgres does not take it; trying again until it does");
     }
     health.set(CHECK, Err(format!("{doing}: {}", describe(error))));
-    tokio::select! {
-        () = stop.cancelled() => None,
-        () = tokio::time::sleep(backoff.next(rand::random())) => Some(()),
-    }
 }
 
 /// The end of an event's trace: from delivery to the commit of its rows.

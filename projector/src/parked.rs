@@ -25,18 +25,6 @@ pub struct Parked {
     pub parked_at: Timestamp,
 }
 
-/// A read model that is not there yet has nothing set aside.
-fn absent_is_empty<T: Default>(result: sqlx::Result<T>) -> sqlx::Result<T> {
-    match result {
-        Err(sqlx::Error::Database(error))
-            if matches!(error.code().as_deref(), Some("42P01" | "3F000")) =>
-        {
-            Ok(T::default())
-        }
-        other => other,
-    }
-}
-
 /// What is set aside, oldest first.
 ///
 /// # Errors
@@ -48,7 +36,7 @@ pub async fn list(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
     .bind(limit)
     .fetch_all(pool)
     .await;
-    absent_is_empty(rows)?
+    runtime::db::absent_is_empty(rows)?
         .iter()
         .map(|row| {
             Ok(Parked {

@@ -124,6 +124,24 @@ impl Patience {
     }
 }
 
+/// Whether the statement failed because its table or schema does not exist: the role that owns it has not migrated yet.
+pub fn is_absent(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    // undefined_table, invalid_schema_name
+    matches!(code.as_deref(), Some("42P01" | "3F000"))
+}
+
+/// Tables that do not exist yet ([`is_absent`]) count as empty.
+///
+/// # Errors
+/// Every other error of `read`.
+pub fn absent_is_empty<T: Default>(read: sqlx::Result<T>) -> sqlx::Result<T> {
+    match read {
+        Err(error) if is_absent(&error) => Ok(T::default()),
+        other => other,
+    }
+}
+
 /// Waits until Postgres answers, saying once that it waits. `false`: the process is to stop.
 pub async fn wait(pool: &PgPool, shutdown: &CancellationToken) -> bool {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));

@@ -1,10 +1,13 @@
 //! What every role needs around its own work: configuration, the broker, streams, following them, leases, Postgres, health,
 //! telemetry, serving HTTP and stopping in order.
 //!
-//! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`health`], [`serve`],
-//! [`ops`], [`stalled`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
+//! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`notify`], [`claim`], [`health`],
+//! [`serve`], [`ops`], [`stalled`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod broker;
+pub mod claim;
 pub mod config;
 pub mod db;
 pub mod durability;
@@ -12,6 +15,7 @@ pub mod failpoint;
 pub mod follow;
 pub mod health;
 pub mod lease;
+pub mod notify;
 pub mod ops;
 pub mod process;
 pub mod publish;

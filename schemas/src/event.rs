@@ -67,6 +67,11 @@ pub enum Via {
     Api,
 }
 
+crate::words! {
+    Via, "source of an event":
+    Webhook = "webhook", Backfill = "backfill", Reconcile = "reconcile", Reply = "reply", Command = "command", Api = "api"
+}
+
 impl Via {
     /// Sources rank webhook > reply > Graph: a lower rank never replaces a higher one.
     pub const fn rank(self) -> i16 {

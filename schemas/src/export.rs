@@ -6,7 +6,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::command::{
-    Command, CommentCreateData, CommentRef, CommentTextData, ReplyData, SenderActionData, SyncData,
+    CommentCreateData, CommentRef, CommentTextData, ReplyData, SenderActionData, SyncData,
+    UncheckedCommand,
 };
 use crate::event::WireData;
 use crate::{Event, Kind, subjects};
@@ -85,7 +86,7 @@ pub fn event_schema(kind: Kind) -> Value {
 /// The JSON Schema of a command: the envelope, and the data of each command this version carries out.
 pub fn command_schema() -> Value {
     let mut generator = generator();
-    let (mut properties, required) = object_parts(Command::json_schema(&mut generator));
+    let (mut properties, required) = object_parts(UncheckedCommand::json_schema(&mut generator));
     properties.insert("command".to_owned(), json!({ "enum": crate::command::COMMANDS }));
     let data = [
         ("reply", ReplyData::json_schema(&mut generator)),

@@ -294,6 +294,8 @@ pub enum By {
     Account,
 }
 
+crate::words! { By, "side of a conversation": Contact = "contact", Account = "account" }
+
 /// A reaction to a message, or its withdrawal.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -780,6 +782,10 @@ pub enum PartState {
     Skipped,
 }
 
+crate::words! {
+    PartState, "state of a part": Sent = "sent", Failed = "failed", Unknown = "unknown", Skipped = "skipped"
+}
+
 /// One part of a reply: long text is several.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -862,6 +868,10 @@ pub enum WithdrawReason {
     Vanished,
     /// Its content was erased.
     Erased,
+}
+
+crate::words! {
+    WithdrawReason, "reason of a withdrawal": Superseded = "superseded", Vanished = "vanished", Erased = "erased"
 }
 
 /// Withdrawal of an event.

@@ -11,8 +11,11 @@ pub mod facts;
 pub mod ids;
 pub mod meta;
 pub mod raw;
+#[cfg(feature = "sqlx")]
+mod sql;
 pub mod subjects;
 pub mod time;
+mod words;
 
 pub use channel::Channel;
 pub use command::Command;
@@ -20,3 +23,4 @@ pub use event::{Data, Event, Origin, Via};
 pub use facts::{Fact, Kind};
 pub use ids::{AccountId, CommandId, ContactId, ConversationId, EventId, MessageId};
 pub use time::Timestamp;
+pub use words::UnknownWord;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use runtime::config::{ConfigError, NatsConfig, Settings};
 use runtime::vouch::Vouch;
 
-use crate::graph::GraphConfig;
-use crate::secrets::Seal;
+use facts::seal::Seal;
+use graph::GraphConfig;
 
 /// Everything the worker needs to know.
 #[derive(Clone)]
@@ -69,6 +69,18 @@ impl Waits {
             return Err(settings.invalid("SEND_LEASE", "use at least 200ms"));
         }
         Ok(waits)
+    }
+
+    /// Those that sending needs.
+    pub const fn outbound(&self) -> outbound::Waits {
+        outbound::Waits {
+            send_lease: self.send_lease,
+            reconcile_after: self.reconcile_after,
+            retry_min: self.retry_min,
+            retry_max: self.retry_max,
+            auto_reply_max_age: self.auto_reply_max_age,
+            graph_timeout: self.graph_timeout,
+        }
     }
 }
 

@@ -1,20 +1,12 @@
 //! The only code that calls Meta: raw webhooks become events, senders are found, profiles read, commands carried out.
 //!
-//! Read in this order: [`config`], [`accounts`], [`facts`], [`inbound`], [`resolve`], [`enrich`], [`commands`], [`reply`], [`act`],
-//! [`automate`], [`graph`], [`trace`].
+//! The role over four crates in its folder, so that the compiler keeps the walls: [`facts`] (publish once), [`graph`] (the only client
+//! of Graph), [`inbound`] (webhooks become events; sees neither `graph` nor `outbound`, so a replay cannot send) and [`outbound`]
+//! (commands). Here are the loops that need both sides: [`resolve`] and [`enrich`], and [`trace`].
 
-pub mod accounts;
-pub mod act;
-pub mod automate;
-pub mod commands;
 pub mod config;
 pub mod enrich;
-pub mod facts;
-pub mod graph;
-pub mod inbound;
-pub mod reply;
 pub mod resolve;
-pub mod secrets;
 mod shares;
 pub mod trace;
 
@@ -31,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
+pub use {facts, graph, inbound, outbound};
 
 /// The streams the worker reads and writes.
 pub const NEEDS: Needs = Needs {
@@ -92,7 +85,7 @@ pub async fn work(
     let owner = format!("worker-{}-{:016x}", std::process::id(), rand::random::<u64>());
     let leases = Leases::new(pool.clone(), "worker", owner.clone(), LEASE);
     let facts = facts::FactStore::new(broker.clone(), pool.clone(), config.seal.clone());
-    let accounts = accounts::AccountStore::new(pool.clone(), config.seal.clone());
+    let accounts = facts::accounts::AccountStore::new(pool.clone(), config.seal.clone());
     let graph = graph::Graph::new(config.graph.clone())?;
     let waits = config.waits;
 
@@ -120,14 +113,14 @@ pub async fn work(
         enrich::Enricher::new(facts.clone(), accounts.clone(), graph.clone(), waits, owner.clone());
     let stop = shutdown.clone();
     tasks.spawn(async move { enricher.run(stop).await });
-    let commands = commands::Commands {
+    let commands = outbound::Commands {
         broker: broker.clone(),
         pool: pool.clone(),
         leases: leases.clone(),
         vouch: config.vouch.clone(),
     };
     tasks.spawn(commands.run(shutdown.clone()));
-    let automate = automate::Automate {
+    let automate = outbound::automate::Automate {
         broker,
         pool: pool.clone(),
         leases,
@@ -135,7 +128,8 @@ pub async fn work(
     };
     tasks.spawn(automate.run(shutdown.clone()));
     tasks.spawn(
-        reply::Sender::new(pool, graph, accounts, facts, owner, waits).run(shutdown.clone()),
+        outbound::Sender::new(pool, graph, accounts, facts, owner, waits.outbound())
+            .run(shutdown.clone()),
     );
 
     while let Some(ended) = tasks.join_next().await {

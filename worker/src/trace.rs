@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::reply::plan;
+use outbound::plan;
 use reading::Reading;
 
 /// Most rows of one sort that are told.
@@ -312,7 +312,7 @@ pub async fn readings(
     body: &[u8],
     meta: &RawMeta,
 ) -> sqlx::Result<Option<Vec<Reading>>> {
-    let accounts = crate::inbound::refresh_accounts(&mut *pool.acquire().await?, -1).await?;
+    let accounts = facts::accounts::refresh::refresh(&mut *pool.acquire().await?, -1).await?;
     let Some(normalized) = reading::normalized(body, meta, &accounts.unwrap_or_default()) else {
         return Ok(None);
     };

@@ -1,10 +1,12 @@
 //! The shared reader: follows INBOX_EVENTS and hands out what the read model has come to.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::broker::Broker;
-use runtime::follow::Follower;
+use runtime::follow::{Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::lease::Position;
 use schemas::facts::CommandOutcome;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
 use schemas::{CommandId, Event, Fact};
@@ -12,64 +14,61 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::filter::LiveEvent;
-use crate::wait::Projected;
+use crate::projected::Projected;
+use crate::status::CommandStatus;
 
 /// Events kept for clients that are a little behind; who falls further behind is cut.
 const KEPT: usize = 1024;
 /// Events read at once.
 const BATCH: usize = 256;
-/// How long to wait before looking again at a stream that was made anew.
-const ANEW: Duration = Duration::from_secs(5);
+/// How long to wait before looking again at a stream that was made anew: nobody need act.
+const RECREATED_PAUSE: Duration = Duration::from_secs(5);
 
 /// A command's outcome.
-pub struct Outcome {
-    /// `done`, `failed` or `unknown`.
-    pub status: &'static str,
-    /// What it says.
+pub(crate) struct Outcome {
+    pub status: CommandStatus,
     pub fact: CommandOutcome,
 }
 
 /// What is handed out.
 #[derive(Clone)]
-pub enum Handed {
+pub(crate) enum Handed {
     /// An event.
     Event(Arc<LiveEvent>),
     /// The stream was made anew: positions mean something else from now on.
     Anew,
 }
 
-/// Where the shared reader is; `None` before it has started.
-type Position = Option<u64>;
-
 /// Handle on the shared reader.
 #[derive(Clone)]
-pub struct Hub {
+pub(crate) struct Hub {
     events: broadcast::Sender<Handed>,
-    position: watch::Receiver<Position>,
+    /// `None` before it has started.
+    position: watch::Receiver<Option<u64>>,
 }
 
 impl Hub {
     /// Starts it at the present position of the read model.
-    pub fn start(broker: Broker, projected: Projected, shutdown: CancellationToken) -> Self {
+    pub(crate) fn start(broker: Broker, projected: Projected, shutdown: CancellationToken) -> Self {
         let (events, _) = broadcast::channel(KEPT);
         let (moved, position) = watch::channel(None);
-        let out = Out { events: events.clone(), moved };
+        let mut reader = Shared { out: Out { events: events.clone(), moved }, projected };
+        let source = Source {
+            stream: INBOX_EVENTS,
+            filter: EVENT_ALL.to_owned(),
+            messages_max: BATCH,
+            bytes_max: usize::MAX,
+            recreated_pause: RECREATED_PAUSE,
+        };
         tokio::spawn(async move {
-            let _ = shutdown
-                .run_until_cancelled(async {
-                    loop {
-                        read(&broker, &projected, &out).await;
-                        out.anew();
-                        tokio::time::sleep(ANEW).await;
-                    }
-                })
-                .await;
+            // It may wait for the read model in the middle of a batch.
+            shutdown.run_until_cancelled(follow(&broker, &source, &mut reader, &shutdown)).await;
         });
         Self { events, position }
     }
 
-    /// Waits until the reader has started: before that nobody can tell what a client has missed.
-    pub async fn started(&self) {
+    /// Waits until the reader has started: before that it is not known what a client has missed.
+    pub(crate) async fn started(&self) {
         let mut position = self.position.clone();
         if position.wait_for(Option::is_some).await.is_err() {
             // The process stops.
@@ -78,19 +77,19 @@ impl Hub {
     }
 
     /// Everything up to here was handed out, or is about to be; 0 before the start.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position.borrow().unwrap_or_default()
     }
 
     /// What is handed out from now on, and the position before it: everything up to it is to be read elsewhere.
-    pub fn subscribe(&self) -> (broadcast::Receiver<Handed>, u64) {
-        // In this order: what comes in between is seen twice rather than never, and told apart by its position.
+    pub(crate) fn subscribe(&self) -> (broadcast::Receiver<Handed>, u64) {
+        // In this order: what comes in between is seen twice rather than never, and recognised by its position.
         let receiver = self.events.subscribe();
         (receiver, self.position())
     }
 
     /// Waits for the outcome of a command that is published after this call. `None`: too much came at once; it may be there already.
-    pub fn outcome_of(
+    pub(crate) fn outcome_of(
         &self,
         command: CommandId,
     ) -> impl Future<Output = Option<Outcome>> + Send + use<> {
@@ -112,9 +111,9 @@ impl Hub {
 
 fn outcome(event: Event) -> Option<Outcome> {
     let (status, fact) = match event.data.fact {
-        Fact::CommandDone(fact) => ("done", fact),
-        Fact::CommandFailed(fact) => ("failed", fact),
-        Fact::CommandUnknown(fact) => ("unknown", fact),
+        Fact::CommandDone(fact) => (CommandStatus::Done, fact),
+        Fact::CommandFailed(fact) => (CommandStatus::Failed, fact),
+        Fact::CommandUnknown(fact) => (CommandStatus::Unknown, fact),
         _ => return None,
     };
     Some(Outcome { status, fact })
@@ -123,7 +122,7 @@ fn outcome(event: Event) -> Option<Outcome> {
 /// Where the shared reader puts what it reads.
 struct Out {
     events: broadcast::Sender<Handed>,
-    moved: watch::Sender<Position>,
+    moved: watch::Sender<Option<u64>>,
 }
 
 impl Out {
@@ -137,30 +136,44 @@ impl Out {
         }
     }
 
-    /// Tells everybody that their positions are void.
+    /// Reports to all clients that their positions are void.
     fn anew(&self) {
         self.moved.send_replace(None);
         let _ = self.events.send(Handed::Anew);
     }
 }
 
-/// Reads until the stream turns out to be another one.
-async fn read(broker: &Broker, projected: &Projected, out: &Out) {
-    let start = projected.known().await;
-    out.put(start, None);
-    let mut follower = Follower::new(broker.clone(), INBOX_EVENTS, EVENT_ALL, start, None);
-    loop {
-        let batch = match follower.next_batch(BATCH).await {
-            Ok(batch) => batch,
-            Err(error) => {
-                tracing::warn!(%error, "Live events stopped; looking again");
-                return;
-            }
-        };
+/// Hands out what the read model has come to.
+struct Shared {
+    out: Out,
+    projected: Projected,
+}
+
+impl Reader for Shared {
+    type Error = Infallible;
+
+    /// The present one of the read model: clients read what was before it there.
+    async fn position(&mut self) -> Result<Position, Infallible> {
+        let start = self.projected.known().await;
+        self.out.put(start, None);
+        Ok(Position { seq: start, created: None })
+    }
+
+    async fn take(&mut self, batch: &[Received], _: u64, _: Position) -> Result<Taken, Infallible> {
         for message in batch {
-            projected.reach(message.sequence).await;
-            out.put(message.sequence, LiveEvent::read(message.sequence, &message.payload));
+            self.projected.reach(message.sequence).await;
+            self.out.put(message.sequence, LiveEvent::read(message.sequence, &message.payload));
         }
+        Ok(Taken::Yes)
+    }
+
+    fn failed(&mut self, error: &Infallible, _: u32) {
+        match *error {}
+    }
+
+    fn recreated(&mut self, recreated: &StreamRecreated) {
+        tracing::warn!(error = %recreated, "Live events stopped; looking again");
+        self.out.anew();
     }
 }
 
@@ -188,7 +201,7 @@ mod tests {
                         Ok(Handed::Event(event)) if event.sequence <= head => {}
                         Ok(Handed::Event(event)) => break event.sequence,
                         Err(broadcast::error::TryRecvError::Empty) if hub.position() < EVENTS => {}
-                        // Too slow, which a client is told, or the end.
+                        // Too slow, which cuts a client, or the end.
                         _ => break head + 1,
                     }
                 };

@@ -51,7 +51,10 @@ pub(super) fn names(tree: &Tree, folders: &BTreeSet<&str>, path: &str, text: &st
         let letter = |letter: char| letter.is_alphanumeric() || "_-./".contains(letter);
         for word in line.split(|one| !letter(one)) {
             let name = word.trim_end_matches(['.', '/']);
-            let ours = name.split_once('/').is_some_and(|(top, _)| folders.contains(top));
+            // `hookline:schemas/…` is an address.
+            let address = line.contains(&format!(":{name}"));
+            let ours =
+                !address && name.split_once('/').is_some_and(|(top, _)| folders.contains(top));
             let file = ENDINGS.iter().any(|ending| name.ends_with(ending));
             if ours && (file || page && line.contains(&format!("`{name}/`"))) && !exists(tree, name)
             {
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn files_that_are_named_exist() {
-        assert_eq!(red("see `a/src/lib.rs`, `a/lib.rs`, `a/`, `b/c.rs`"), [""; 0]);
+        assert_eq!(red("see `a/src/lib.rs`, `a/lib.rs`, `a/`, `b/c.rs`, `x:a/c.rs`"), [""; 0]);
         assert_eq!(red("see a/src/gone.rs."), ["`a/src/gone.rs` is named here and does not exist"]);
         assert_eq!(red("see `a/gone/`"), ["`a/gone` is named here and does not exist"]);
     }

@@ -173,14 +173,38 @@ impl Finder<'_, '_> {
         self.functions.pop();
     }
 
+    /// Names of a pattern, with what they stand for; a tuple is taken apart, also one of each element of an array.
     pub(super) fn bind(&mut self, pattern: &syn::Pat, value: Option<&Expr>) {
-        let pattern = match pattern {
-            syn::Pat::Type(typed) => &*typed.pat,
-            pattern => pattern,
-        };
-        if let (syn::Pat::Ident(name), Some(scope)) = (pattern, self.scopes.last_mut()) {
-            let value = value.filter(|_| name.mutability.is_none()).cloned();
-            scope.values.insert(tokens::plain(&name.ident), value);
+        match pattern {
+            syn::Pat::Type(typed) => self.bind(&typed.pat, value),
+            syn::Pat::Tuple(tuple) => {
+                for (at, part) in tuple.elems.iter().enumerate() {
+                    self.bind(part, value.and_then(|value| element(value, at)).as_ref());
+                }
+            }
+            syn::Pat::Ident(name) => {
+                if let Some(scope) = self.scopes.last_mut() {
+                    let value = value.filter(|_| name.mutability.is_none()).cloned();
+                    scope.values.insert(tokens::plain(&name.ident), value);
+                }
+            }
+            _ => {}
         }
+    }
+}
+
+/// Element `at` of a tuple; of an array of tuples, the array of those elements.
+fn element(value: &Expr, at: usize) -> Option<Expr> {
+    match value {
+        Expr::Tuple(tuple) => tuple.elems.iter().nth(at).cloned(),
+        Expr::Reference(inner) => element(&inner.expr, at),
+        Expr::Array(array) => {
+            let elems = array.elems.iter().map(|value| element(value, at));
+            Some(Expr::Array(syn::ExprArray {
+                elems: elems.collect::<Option<_>>()?,
+                ..array.clone()
+            }))
+        }
+        _ => None,
     }
 }

@@ -44,11 +44,7 @@ pub async fn serving(pool: &PgPool) -> sqlx::Result<String> {
     match sqlx::query_scalar("select schema from inbox.serving").fetch_optional(pool).await {
         Ok(schema) => Ok(schema.unwrap_or_else(|| FIRST_SCHEMA.to_owned())),
         // No table, no schema: nothing is there yet.
-        Err(sqlx::Error::Database(error))
-            if matches!(error.code().as_deref(), Some("42P01" | "3F000")) =>
-        {
-            Ok(FIRST_SCHEMA.to_owned())
-        }
+        Err(error) if runtime::db::is_absent(&error) => Ok(FIRST_SCHEMA.to_owned()),
         Err(error) => Err(error),
     }
 }

@@ -1,35 +1,32 @@
 //! Reading wanted profiles. Any number of workers may run it at once.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
-use runtime::db::within;
+use runtime::claim::{self, Failure, Limits, Queue};
 use schemas::{AccountId, Channel};
 use tokio_util::sync::CancellationToken;
 
 use super::freshness::Answer;
 use super::profile;
 use super::queue::{self, Claimed};
-use crate::accounts::{AccountError, AccountStore};
 use crate::config::Waits;
-use crate::facts::{FactError, FactStore};
-use crate::graph::{Graph, Host};
 use crate::shares::Shares;
+use facts::accounts::{AccountError, AccountStore};
+use facts::{FactError, FactStore};
+use graph::{Graph, Host};
 
-const POLL: Duration = Duration::from_millis(250);
 /// What a claim lasts beyond the one Graph call: to publish what was read. A worker that dies holds a person so long.
 const PUBLISH: Duration = Duration::from_secs(12);
-/// People asked about at once, per process.
-const AT_ONCE: usize = 32;
-/// Of one account.
+/// People of one account asked about at once, per process.
 const SHARE: i64 = 4;
-/// How long one question to the queue may take: a connection that something in between forgot answers never.
-const ROWS_WITHIN: Duration = Duration::from_secs(10);
-/// The same for reading one profile, with its call of Graph.
-const READ_WITHIN: Duration = Duration::from_secs(90);
-const DRAIN: Duration = Duration::from_secs(8);
+const LIMITS: Limits = Limits {
+    places: 32,
+    poll: Duration::from_millis(250),
+    statement: Duration::from_secs(10),
+    // With its call of Graph.
+    work: Duration::from_secs(90),
+    drain: Duration::from_secs(8),
+};
 
 /// Reads profiles of people who wrote.
 pub struct Enricher {
@@ -48,8 +45,6 @@ enum EnrichError {
     Facts(#[from] FactError),
     #[error("the account")]
     Account(#[from] AccountError),
-    #[error("a bug: the log has its place")]
-    Panicked,
 }
 
 impl Enricher {
@@ -66,78 +61,12 @@ impl Enricher {
 
     /// Runs until `shutdown`; failures of Postgres and the broker are waited out.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let work = async {
-            let mut backoff = runtime::retry::Backoff::new(POLL, Duration::from_secs(10));
-            let mut reads = FuturesUnordered::new();
-            let mut under_way = Shares::default();
-            while !shutdown.is_cancelled() {
-                let pause = match self.claim(&under_way).await {
-                    Ok(due) => {
-                        for claimed in due {
-                            under_way.begin(claimed.channel, &claimed.account_id);
-                            reads.push(self.guarded(claimed));
-                        }
-                        backoff.reset();
-                        POLL
-                    }
-                    Err(error) => {
-                        if backoff.attempts() == 0 {
-                            tracing::warn!(%error, "The queue of profiles cannot be read; trying again");
-                        }
-                        backoff.next(rand::random())
-                    }
-                };
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(pause) => {}
-                    Some((channel, account)) = reads.next() => under_way.end(channel, &account),
-                }
-            }
-            while reads.next().await.is_some() {}
-        };
-        let deadline = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::select! {
-            () = work => {}
-            () = deadline => tracing::warn!("Left unfinished profile reads to the next worker"),
+        if !claim::run(&WantedProfiles(self), &LIMITS, None, &shutdown).await {
+            tracing::warn!("Left unfinished profile reads to the next worker");
         }
         if let Err(error) = queue::release(self.facts.pool(), &self.owner).await {
             tracing::warn!(%error, "Claims on profiles lapse by themselves");
         }
-    }
-
-    /// Claims what is due and fits beside what is under way.
-    async fn claim(&self, under_way: &Shares) -> sqlx::Result<Vec<Claimed>> {
-        let room = AT_ONCE.saturating_sub(under_way.count());
-        if room == 0 {
-            return Ok(Vec::new());
-        }
-        let room = i64::try_from(room).unwrap_or(i64::MAX);
-        let lease = self.waits.graph_timeout + PUBLISH;
-        let claim = queue::claim(self.facts.pool(), &self.owner, lease, room, SHARE, under_way);
-        within(ROWS_WITHIN, claim).await
-    }
-
-    /// A failure of one read, even a panic, is its own: it is put off and the others go on. Answers with its account.
-    async fn guarded(&self, claimed: Claimed) -> (Channel, AccountId) {
-        let read = AssertUnwindSafe(within(READ_WITHIN, self.read(&claimed))).catch_unwind();
-        if let Err(error) = read.await.unwrap_or(Err(EnrichError::Panicked)) {
-            if matches!(error, EnrichError::Panicked) {
-                metrics::counter!("hookline_enrich_panics_total").increment(1);
-                tracing::error!(account.id = %claimed.account_id, contact.id = %claimed.contact_id, "Reading a profile broke down: a bug; the others go on");
-            }
-            let error = anyhow::Error::from(error);
-            tracing::warn!(account.id = %claimed.account_id, error = format!("{error:#}"), "Reading a profile is put off");
-            let (min, max) = (self.waits.retry_min, self.waits.retry_max);
-            let delay = runtime::retry::delay(min, max, 2, rand::random());
-            let put_off = queue::put_off(self.facts.pool(), &claimed, delay);
-            if let Err(error) = within(ROWS_WITHIN, put_off).await {
-                tracing::warn!(%error, "The claim on a profile lapses by itself");
-            }
-        }
-        (claimed.channel, claimed.account_id)
     }
 
     async fn read(&self, claimed: &Claimed) -> Result<(), EnrichError> {
@@ -185,5 +114,60 @@ impl Enricher {
         queue::answered(&mut emission.tx, claimed, answer, next, digest, asked_at).await?;
         emission.commit().await?;
         Ok(())
+    }
+}
+
+/// People whose profiles are due, as a queue.
+struct WantedProfiles<'a>(&'a Enricher);
+
+impl Queue for WantedProfiles<'_> {
+    type Item = Claimed;
+    type Owner = (Channel, AccountId);
+    type Error = EnrichError;
+
+    fn owner(claimed: &Claimed) -> Self::Owner {
+        (claimed.channel, claimed.account_id.clone())
+    }
+
+    async fn claim(
+        &self,
+        free: usize,
+        under_way: &Shares,
+    ) -> sqlx::Result<claim::Claimed<Claimed>> {
+        let free = i64::try_from(free).unwrap_or(i64::MAX);
+        let lease = self.0.waits.graph_timeout + PUBLISH;
+        let pool = self.0.facts.pool();
+        Ok(queue::claim(pool, &self.0.owner, lease, free, SHARE, under_way).await?.into())
+    }
+
+    async fn work(&self, claimed: &Claimed) -> Result<(), EnrichError> {
+        self.0.read(claimed).await
+    }
+
+    async fn reschedule(
+        &self,
+        claimed: &Claimed,
+        failure: Failure<EnrichError>,
+    ) -> sqlx::Result<()> {
+        let error = match failure {
+            Failure::Failed(error) => format!("{:#}", anyhow::Error::from(error)),
+            Failure::Panicked => {
+                metrics::counter!("hookline_enrich_panics_total").increment(1);
+                tracing::error!(account.id = %claimed.account_id, contact.id = %claimed.contact_id, "Reading a profile broke down: a bug; the others go on");
+                "a bug: the log has its place".to_owned()
+            }
+        };
+        tracing::warn!(account.id = %claimed.account_id, error, "Reading a profile is put off");
+        let (min, max) = (self.0.waits.retry_min, self.0.waits.retry_max);
+        let delay = runtime::retry::delay(min, max, 2, rand::random());
+        queue::put_off(self.0.facts.pool(), claimed, delay).await
+    }
+
+    fn unreadable(&self, error: &sqlx::Error) {
+        tracing::warn!(%error, "The queue of profiles cannot be read; trying again");
+    }
+
+    fn lapses(&self, error: &sqlx::Error) {
+        tracing::warn!(%error, "The claim on a profile lapses by itself");
     }
 }

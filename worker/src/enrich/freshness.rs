@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::Timestamp;
 
-use crate::graph::{Class, GraphError};
+use graph::{Class, GraphError};
 
 /// A profile read less than this ago is fresh.
 const FRESH: Duration = Duration::from_secs(24 * 3600);

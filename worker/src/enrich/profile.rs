@@ -6,9 +6,9 @@ use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, Timestamp, Vi
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::facts::{Draft, ids};
-use crate::graph::Host;
-use crate::graph::reads::text_of;
+use facts::{Draft, ids};
+use graph::Host;
+use graph::reads::text_of;
 
 /// Reads a profile; `None` when nothing about the person is told: not allowed.
 pub fn read(answer: &Value) -> Option<Profile> {

@@ -6,7 +6,7 @@ use schemas::{AccountId, Channel, ContactId, Timestamp};
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::freshness::{Answer, Next};
-use crate::shares::Shares;
+use crate::shares::{self, Shares};
 
 /// A person whose profile is to be read now.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub(super) async fn claim(
     share: i64,
     under_way: &Shares,
 ) -> sqlx::Result<Vec<Claimed>> {
-    let (channels, accounts, counts) = under_way.columns();
+    let (channels, accounts, counts) = shares::columns(under_way);
     let rows = sqlx::query(
         "with due as (
              select c.channel, c.account_id, c.contact_id

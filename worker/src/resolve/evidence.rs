@@ -2,10 +2,10 @@
 
 use schemas::{AccountId, Channel, ContactId, MessageId, Timestamp};
 
-use crate::accounts::directory::Account;
-use crate::facts::Direction;
-use crate::facts::ids::may_be_contact;
-use crate::graph::{Class, FoundMessage, GraphError, Party};
+use facts::Direction;
+use facts::accounts::directory::Account;
+use facts::ids::may_be_contact;
+use graph::{Class, FoundMessage, GraphError, Party};
 
 /// A step of the ladder (contract section 5), in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use schemas::facts::TriedMethod;
 use schemas::{ContactId, Timestamp};
 
 use super::evidence::{Author, Item, Look, Method, State};
-use crate::graph::{Class, FoundMessage};
+use graph::{Class, FoundMessage};
 
 /// How long a rate limit may put off the first pass before the wait is made visible as `sender.unresolved`.
 const LIMITED_MAX: Duration = Duration::from_secs(60);

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::super::testing::{OTHER, PERSON, at, item};
 use super::*;
-use crate::facts::Direction;
-use crate::graph::{Failure, GraphError, Scope, Use};
+use facts::Direction;
+use graph::{Failure, GraphError, Scope, Use};
 
 fn author() -> Author {
     Author { contact: PERSON.into(), direction: Direction::Inbound }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::evidence::{Author, Item, State};
 use super::ladder::Settled;
-use crate::facts::{Direction, Draft, ids};
+use facts::{Direction, Draft, ids};
 
 /// A mid's own time is believed where it agrees with Graph's whole seconds.
 const SECOND_MS: i64 = 1000;
@@ -164,7 +164,7 @@ pub fn content_missing(item: &Item, settled: &Settled, known: bool) -> bool {
     if item.num_edit > 0 {
         return !known && settled.content.is_none();
     }
-    let told = settled.content.as_ref().is_some_and(crate::graph::FoundMessage::has_content);
+    let told = settled.content.as_ref().is_some_and(graph::FoundMessage::has_content);
     item.text.is_none() && !told
 }
 

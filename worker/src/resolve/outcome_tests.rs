@@ -3,7 +3,7 @@ use schemas::Kind;
 use super::super::evidence::Method;
 use super::super::testing::{PERSON, at, item};
 use super::*;
-use crate::graph::FoundMessage;
+use graph::FoundMessage;
 
 fn settled_by(direction: Direction, text: Option<&str>) -> Settled {
     let content = text.map(|text| FoundMessage {

@@ -1,44 +1,42 @@
 //! Going over the ladder with what is due in the waiting room. Any number of workers may run it at once.
 
-use std::panic::AssertUnwindSafe;
+use std::convert::Infallible;
 use std::time::Duration;
 
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
+use runtime::claim::{self, Failure, Limits, Queue};
 use runtime::db::within;
+use runtime::notify::Listener;
 use schemas::{AccountId, Channel, Event, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::bell::Bell;
 use super::evidence::{Author, Item, Look, Method, State};
 use super::ladder::{self, Evidence, Settled, Step};
-use super::looks::Looks;
+use super::lookups::Looks;
 use super::outcome;
 use super::rows::{self, Claimed, Pass, Resolution};
-use super::waiting::{self, Revealed};
-use crate::accounts::{AccountError, AccountStore, Connected};
 use crate::config::Waits;
-use crate::enrich::wants::{self, Want};
-use crate::facts::{Draft, FactError, FactStore, ids};
-use crate::graph::{Class, Graph};
-use crate::secrets::{Seal, SealError};
 use crate::shares::Shares;
+use facts::accounts::{AccountError, AccountStore, Connected};
+use facts::follow_up::waiting::{self, Revealed};
+use facts::follow_up::wants::{self, Want};
+use facts::seal::{Seal, SealError};
+use facts::{Draft, FactError, FactStore, ids};
+use graph::{Class, Graph};
 
-/// How often the room is looked at.
-const POLL: Duration = Duration::from_millis(250);
 /// A worker that dies holds its items this long; one that lives renews its claims.
 const CLAIM: Duration = Duration::from_secs(20);
-/// Items worked on at once, per process.
-const AT_ONCE: usize = 32;
-/// Of one account: more would only wait for each other at Graph.
+/// Items of one account worked on at once, per process: more would only wait for each other at Graph.
 const SHARE: i64 = 4;
-/// How long passes that are under way may go on after a signal.
-const DRAIN: Duration = Duration::from_secs(8);
-/// How long one question to the queue may take: a connection that something in between forgot answers never.
-const ROWS_WITHIN: Duration = Duration::from_secs(10);
-/// The same for a whole pass over the ladder, with its calls of Graph.
-const PASS_WITHIN: Duration = Duration::from_secs(180);
+const LIMITS: Limits = Limits {
+    places: 32,
+    poll: Duration::from_millis(250),
+    statement: Duration::from_secs(10),
+    // A whole pass over the ladder, with its calls of Graph.
+    work: Duration::from_secs(180),
+    // Passes that are under way may go on so long after a signal.
+    drain: Duration::from_secs(8),
+};
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 /// Finds the senders of waiting items.
@@ -63,8 +61,6 @@ enum ResolveError {
     Seal(#[from] SealError),
     #[error("writing a resolution")]
     Json(#[from] serde_json::Error),
-    #[error("a bug: the log has its place")]
-    Panicked,
 }
 
 impl Resolver {
@@ -82,94 +78,31 @@ impl Resolver {
 
     /// Runs until `shutdown`; failures of Postgres and the broker are waited out.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let work = async {
-            let mut backoff = runtime::retry::Backoff::new(POLL, Duration::from_secs(10));
-            let mut bell = Bell::new(self.facts.pool().clone());
-            let mut counted: Option<std::time::Instant> = None;
-            let mut passes = FuturesUnordered::new();
-            let mut under_way = Shares::default();
-            while !shutdown.is_cancelled() {
-                if counted.is_none_or(|at| COUNT_EVERY <= at.elapsed()) {
-                    counted = Some(std::time::Instant::now());
-                    self.count().await;
-                }
-                let pause = match self.claim(&under_way).await {
-                    Ok(due) => {
-                        for claimed in due {
-                            under_way.begin(claimed.item.channel, &claimed.item.account_id);
-                            passes.push(self.guarded(claimed));
-                        }
-                        backoff.reset();
-                        POLL
-                    }
-                    Err(error) => {
-                        if backoff.attempts() == 0 {
-                            tracing::warn!(%error, "The waiting room cannot be read; trying again");
-                        }
-                        backoff.next(rand::random())
-                    }
-                };
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = bell.wait(pause) => {}
-                    Some((channel, account)) = passes.next() => under_way.end(channel, &account),
-                }
-            }
-            while passes.next().await.is_some() {}
+        let listener = Listener::start(self.facts.pool().clone(), waiting::CHANNEL);
+        let queue = WaitingRoom(self);
+        let drained = tokio::select! {
+            drained = claim::run(&queue, &LIMITS, Some(&listener), &shutdown) => drained,
+            never = self.keep_count() => match never {},
         };
-        let deadline = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::select! {
-            () = work => {}
-            () = deadline => tracing::warn!("Left unfinished look-ups to the next worker"),
+        if !drained {
+            tracing::warn!("Left unfinished look-ups to the next worker");
         }
         if let Err(error) = rows::release(self.facts.pool(), &self.owner).await {
             tracing::warn!(%error, "Claims on waiting items lapse by themselves");
         }
     }
 
-    /// Claims what is due and fits beside what is under way.
-    async fn claim(&self, under_way: &Shares) -> sqlx::Result<Vec<Claimed>> {
-        let room = AT_ONCE.saturating_sub(under_way.count());
-        if room == 0 {
-            return Ok(Vec::new());
+    async fn keep_count(&self) -> Infallible {
+        loop {
+            self.count().await;
+            tokio::time::sleep(COUNT_EVERY).await;
         }
-        let room = i64::try_from(room).unwrap_or(i64::MAX);
-        let claim = rows::claim(self.facts.pool(), &self.owner, CLAIM, room, SHARE, under_way);
-        within(ROWS_WITHIN, claim).await
-    }
-
-    /// A failure of one item, even a panic, is its own: it is put off and the others go on. Answers with its account.
-    async fn guarded(&self, claimed: Claimed) -> (Channel, AccountId) {
-        let item = &claimed.item;
-        let span = tracing::info_span!("resolve", account.id = %item.account_id);
-        runtime::telemetry::continue_trace(&span, item.traceparent.as_deref());
-        let pass = AssertUnwindSafe(within(PASS_WITHIN, self.pass(&claimed))).catch_unwind();
-        let outcome = tokio::select! {
-            outcome = pass.instrument(span) => outcome.unwrap_or(Err(ResolveError::Panicked)),
-            never = rows::keep(self.facts.pool(), &self.owner, item, CLAIM) => match never {},
-        };
-        if let Err(error) = outcome {
-            if matches!(error, ResolveError::Panicked) {
-                metrics::counter!("hookline_resolve_panics_total").increment(1);
-                tracing::error!(account.id = %item.account_id, message.id = %item.message_id, "A look-up broke down: a bug; the others go on");
-            }
-            let error = anyhow::Error::from(error);
-            tracing::warn!(account.id = %item.account_id, message.id = %item.message_id, error = format!("{error:#}"), "A look-up is put off");
-            let (min, max) = (self.waits.retry_min, self.waits.retry_max);
-            let delay = runtime::retry::delay(min, max, 1, rand::random());
-            let put_off = rows::put_off(self.facts.pool(), &claimed, delay);
-            if let Err(error) = within(ROWS_WITHIN, put_off).await {
-                tracing::warn!(%error, "The claim on a waiting item lapses by itself");
-            }
-        }
-        (item.channel, item.account_id.clone())
     }
 
     async fn count(&self) {
-        let Ok(counts) = within(ROWS_WITHIN, rows::counts(self.facts.pool())).await else { return };
+        let Ok(counts) = within(LIMITS.statement, rows::counts(self.facts.pool())).await else {
+            return;
+        };
         for state in ["waiting", "unresolved", "content"] {
             let count =
                 counts.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
@@ -359,7 +292,7 @@ impl Resolver {
         waiting::reveal(&mut emission.tx, &revealed).await?;
         // In the order of the shards, so that neither waits for the other in a circle.
         wants::note(&mut emission.tx, &wants).await?;
-        crate::reply::state::note(&mut emission.tx, &events, now).await?;
+        facts::follow_up::conversation_state::note(&mut emission.tx, &events, now).await?;
         emission.commit().await?;
         metrics::counter!("hookline_resolve_resolved_total", "method" => settled.method.as_str())
             .increment(1);
@@ -417,6 +350,68 @@ impl Resolver {
             "Nobody tells the sender of a message yet; it waits in worker.waiting"
         );
         Ok(())
+    }
+}
+
+/// The waiting room as a queue.
+struct WaitingRoom<'a>(&'a Resolver);
+
+impl Queue for WaitingRoom<'_> {
+    type Item = Claimed;
+    type Owner = (Channel, AccountId);
+    type Error = ResolveError;
+
+    fn owner(claimed: &Claimed) -> Self::Owner {
+        (claimed.item.channel, claimed.item.account_id.clone())
+    }
+
+    async fn claim(
+        &self,
+        free: usize,
+        under_way: &Shares,
+    ) -> sqlx::Result<claim::Claimed<Claimed>> {
+        let free = i64::try_from(free).unwrap_or(i64::MAX);
+        let pool = self.0.facts.pool();
+        Ok(rows::claim(pool, &self.0.owner, CLAIM, free, SHARE, under_way).await?.into())
+    }
+
+    async fn keep(&self, claimed: &Claimed) -> Infallible {
+        rows::keep(self.0.facts.pool(), &self.0.owner, &claimed.item, CLAIM).await
+    }
+
+    async fn work(&self, claimed: &Claimed) -> Result<(), ResolveError> {
+        let item = &claimed.item;
+        let span = tracing::info_span!("resolve", account.id = %item.account_id);
+        runtime::telemetry::continue_trace(&span, item.traceparent.as_deref());
+        self.0.pass(claimed).instrument(span).await
+    }
+
+    async fn reschedule(
+        &self,
+        claimed: &Claimed,
+        failure: Failure<ResolveError>,
+    ) -> sqlx::Result<()> {
+        let item = &claimed.item;
+        let error = match failure {
+            Failure::Failed(error) => format!("{:#}", anyhow::Error::from(error)),
+            Failure::Panicked => {
+                metrics::counter!("hookline_resolve_panics_total").increment(1);
+                tracing::error!(account.id = %item.account_id, message.id = %item.message_id, "A look-up broke down: a bug; the others go on");
+                "a bug: the log has its place".to_owned()
+            }
+        };
+        tracing::warn!(account.id = %item.account_id, message.id = %item.message_id, error, "A look-up is put off");
+        let (min, max) = (self.0.waits.retry_min, self.0.waits.retry_max);
+        let delay = runtime::retry::delay(min, max, 1, rand::random());
+        rows::put_off(self.0.facts.pool(), claimed, delay).await
+    }
+
+    fn unreadable(&self, error: &sqlx::Error) {
+        tracing::warn!(%error, "The waiting room cannot be read; trying again");
+    }
+
+    fn lapses(&self, error: &sqlx::Error) {
+        tracing::warn!(%error, "The claim on a waiting item lapses by itself");
     }
 }
 

@@ -11,8 +11,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::evidence::{Author, Item, Method, State};
-use crate::facts::Direction;
-use crate::shares::Shares;
+use crate::shares::{self, Shares};
+use facts::Direction;
 
 /// A claimed item.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub(super) async fn claim(
     share: i64,
     under_way: &Shares,
 ) -> sqlx::Result<Vec<Claimed>> {
-    let (channels, accounts, counts) = under_way.columns();
+    let (channels, accounts, counts) = shares::columns(under_way);
     let rows = sqlx::query(
         "with due as (
              select w.channel, w.account_id, w.message_id, w.num_edit

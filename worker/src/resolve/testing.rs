@@ -3,7 +3,7 @@
 use schemas::{Channel, Timestamp};
 
 use super::evidence::{Item, State};
-use crate::accounts::directory::{Account, Login};
+use facts::accounts::directory::{Account, Login};
 
 pub(super) const PERSON: &str = "5200000000000011";
 pub(super) const OTHER: &str = "5200000000000022";

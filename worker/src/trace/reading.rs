@@ -6,9 +6,9 @@ use schemas::raw::RawMeta;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::accounts::directory::Directory;
-use crate::facts::digest::digest;
-use crate::inbound::normalize::{Normalized, Output, normalize};
+use facts::accounts::directory::Directory;
+use facts::digest::digest;
+use inbound::normalize::{Normalized, Output, normalize};
 
 /// One thing the normaliser of this version says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +50,7 @@ pub fn compare(normalized: &Normalized, facts: &[Value], withdrawn: &[String]) -
             Reading {
                 kind: event.kind().as_str().to_owned(),
                 event_id: Some(id.to_owned()),
-                message_id: crate::facts::draft::message_of(&event.data.fact).map(str::to_owned),
+                message_id: facts::draft::message_of(&event.data.fact).map(str::to_owned),
                 index: event.data.origin.index,
                 verdict,
             }

@@ -40,6 +40,10 @@ fn a_statement_is_a_literal_or_a_constant_of_one() {
         ["a", "b"]
     );
     assert_eq!(texts("fn f() { for a in [\"a\", \"b\"] { sqlx::query(a); } }"), ["a", "b"]);
+    assert_eq!(
+        texts("fn f() { for (a, b) in [(1, \"a\"), (2, \"b\")] { sqlx::query(b); } }"),
+        ["a", "b"]
+    );
     assert_eq!(texts("fn f() { connection.execute(\"a\"); }"), ["a"]);
     assert_eq!(texts("fn f() { join!(sqlx::query(\"a\"), b) }"), ["a"]);
     assert_eq!(texts("#[cfg(test)] mod tests { fn f() { sqlx::query(\"a\"); } }"), [""; 0]);

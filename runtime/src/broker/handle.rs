@@ -1,0 +1,198 @@
+//! The shared handle: connecting, and questions about the connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::jetstream;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::identity::{Trouble, identify};
+use super::room::Room;
+use super::state::{BrokerState, Needs};
+use super::upkeep::Upkeep;
+use crate::config::NatsConfig;
+use crate::durability::Durability;
+use crate::publish::PublishFailure;
+
+/// A shared handle on the broker.
+#[derive(Clone)]
+pub struct Broker {
+    client: async_nats::Client,
+    js: jetstream::Context,
+    state: watch::Receiver<BrokerState>,
+    config: Arc<NatsConfig>,
+    room: Room,
+    trouble: Trouble,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// Starts to connect and to keep up the connection; returns at once, also while the server is away.
+    ///
+    /// # Errors
+    /// When the options cannot work, such as an unreadable credentials file.
+    pub async fn connect(
+        name: &str,
+        config: NatsConfig,
+        needs: Needs,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        crate::tls::install();
+        let changed = Arc::new(Notify::new());
+        let on_event = changed.clone();
+        let trouble = Trouble::default();
+        let on_trouble = trouble.clone();
+        let mut options = async_nats::ConnectOptions::new()
+            .name(format!("hookline-{name}"))
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            // Three unanswered ones end a connection: a forgotten one is replaced after some six seconds.
+            .ping_interval(Duration::from_secs(2))
+            .connection_timeout(Duration::from_secs(2))
+            .reconnect_delay_callback(|attempts| {
+                crate::retry::delay(Duration::from_millis(50), Duration::from_secs(1), u32::try_from(attempts).unwrap_or(31), 1.0)
+            })
+            .event_callback(move |event| {
+                let (changed, trouble) = (on_event.clone(), on_trouble.clone());
+                async move {
+                    trouble.learn(&event);
+                    match event {
+                        async_nats::Event::ServerError(error) => {
+                            tracing::error!(%error, "The broker refused something; check its permissions and limits");
+                        }
+                        async_nats::Event::SlowConsumer(id) => tracing::warn!(subscription = id, "Reading too slowly from the broker"),
+                        async_nats::Event::Connected => tracing::info!("Connected to the broker"),
+                        async_nats::Event::Disconnected => tracing::warn!("Lost the broker; reconnecting"),
+                        _ => {}
+                    }
+                    changed.notify_one();
+                }
+            });
+        let servers;
+        (options, servers) = identify(options, &config).await?;
+        let client = options.connect(servers).await?;
+        let js = jetstream::context::ContextBuilder::new()
+            .timeout(Duration::from_secs(5))
+            .backpressure_on_inflight(true)
+            .build(client.clone());
+        let (sender, state) = watch::channel(BrokerState {
+            connected: false,
+            streams: None,
+            durability: None,
+            max_payload: 0,
+            generation: 0,
+            checked_connects: 0,
+        });
+        let config = Arc::new(config);
+        let upkeep = Upkeep {
+            client: client.clone(),
+            js: js.clone(),
+            config: config.clone(),
+            needs,
+            sender,
+            trouble: trouble.clone(),
+        };
+        tokio::spawn(upkeep.run(changed, shutdown));
+        Ok(Self { client, js, state, config, room: Room::default(), trouble })
+    }
+
+    /// The client, for what has no method here.
+    pub const fn client(&self) -> &async_nats::Client {
+        &self.client
+    }
+
+    /// The JetStream context.
+    pub const fn js(&self) -> &jetstream::Context {
+        &self.js
+    }
+
+    /// The configuration it was connected with.
+    pub fn config(&self) -> &NatsConfig {
+        &self.config
+    }
+
+    /// What is known now; `connected` is read from the client itself.
+    pub fn state(&self) -> BrokerState {
+        let mut state = self.state.borrow().clone();
+        state.connected = self.is_connected();
+        state
+    }
+
+    /// A receiver that sees every change of the state.
+    pub fn watch(&self) -> watch::Receiver<BrokerState> {
+        self.state.clone()
+    }
+
+    /// Whether the client is connected right now.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// How often the connection was established so far. A publish that spans a change of it may have been acked by another
+    /// server than the one whose durability was read.
+    pub fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Whether messages may be accepted: connected, streams there, and durable where that is required.
+    ///
+    /// # Errors
+    /// The reason, with what to do.
+    pub fn accepts(&self) -> Result<(), String> {
+        let state = self.state();
+        if !state.connected {
+            return Err(match self.trouble.get() {
+                Some(reason) => format!("the broker is not reachable: {reason}"),
+                None => "the broker is not reachable".to_owned(),
+            });
+        }
+        // What was read before the latest reconnect says nothing about the server behind it.
+        if state.checked_connects != self.connects() {
+            return Err("the broker was just reached; its durability is not checked yet".to_owned());
+        }
+        match state.streams {
+            None => {
+                return Err(
+                    "the broker was just reached; its streams are not checked yet".to_owned()
+                );
+            }
+            Some(Err(reason)) => return Err(reason),
+            Some(Ok(())) => {}
+        }
+        if !self.config.require_sync {
+            return Ok(());
+        }
+        match state.durability {
+            None => {
+                Err("the broker was just reached; its durability is not checked yet".to_owned())
+            }
+            Some(Durability::NotDurable(reason)) => Err(reason),
+            Some(Durability::Synced | Durability::Replicated) => Ok(()),
+        }
+    }
+
+    /// Why publishes failed just now although the broker is connected, with what to do: no room, or no answer.
+    pub fn full(&self) -> Option<String> {
+        self.room.trouble()
+    }
+
+    /// Remembers how a publish ended that the broker was asked for.
+    pub(crate) fn note_room(&self, end: Result<(), &PublishFailure>) {
+        self.room.note(end, self.is_connected());
+    }
+
+    /// Waits until the broker is connected and the needed streams are there.
+    pub async fn ready(&self) {
+        let mut state = self.state.clone();
+        // The sender lives as long as the upkeep task; an error means that the process stops.
+        let _ =
+            state.wait_for(|state| state.connected && matches!(state.streams, Some(Ok(())))).await;
+    }
+}

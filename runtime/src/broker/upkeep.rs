@@ -1,0 +1,144 @@
+//! The task that watches the connection: durability and streams are read after every connect and from time to time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::connection::State;
+use async_nats::jetstream;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::identity::Trouble;
+use super::state::{BrokerState, Needs};
+use crate::config::NatsConfig;
+use crate::durability::{self, Durability};
+use crate::streams;
+
+/// How often durability is read anew (docs/contract.md 2).
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// How soon it is tried again while something is missing.
+const CHECK_SOON: Duration = Duration::from_millis(500);
+/// A broker that is not there by then is waited for, and that is logged.
+const SAY_AFTER: Duration = Duration::from_secs(1);
+
+/// The task that watches the connection.
+pub(super) struct Upkeep {
+    pub(super) trouble: Trouble,
+    pub(super) client: async_nats::Client,
+    pub(super) js: jetstream::Context,
+    pub(super) config: Arc<NatsConfig>,
+    pub(super) needs: Needs,
+    pub(super) sender: watch::Sender<BrokerState>,
+}
+
+impl Upkeep {
+    pub(super) async fn run(self, changed: Arc<Notify>, shutdown: CancellationToken) {
+        let http = match reqwest::Client::builder()
+            .timeout(Duration::from_secs(2))
+            .no_proxy()
+            .build()
+        {
+            Ok(http) => http,
+            Err(error) => {
+                tracing::error!(%error, "Cannot build an HTTP client; durability cannot be read");
+                return;
+            }
+        };
+        if !self.config.require_sync {
+            tracing::warn!(
+                "NATS_REQUIRE_SYNC=false: accepted webhooks may be lost when the broker loses power"
+            );
+        }
+        let mut last_server: Option<(String, u64)> = None;
+        let (started, mut said) = (Instant::now(), false);
+        loop {
+            let connected = self.client.connection_state() == State::Connected;
+            let mut settled = false;
+            if connected {
+                let info = self.client.server_info();
+                let reconnects =
+                    self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed);
+                let server = (info.server_id.clone(), reconnects);
+                let fresh = last_server.as_ref() != Some(&server);
+                if fresh {
+                    // What was read from another server, or before the break, no longer counts.
+                    self.sender.send_modify(|state| {
+                        state.connected = true;
+                        state.generation += 1;
+                        state.max_payload = info.max_payload;
+                        state.durability = None;
+                        state.checked_connects = reconnects;
+                    });
+                    last_server = Some(server);
+                }
+                let (durability, streams) =
+                    tokio::join!(durability::read(&http, &self.config), self.ensure_streams());
+                settled = streams.is_ok() && !matches!(durability, Durability::NotDurable(_));
+                self.report(&durability, &streams);
+                self.sender.send_if_modified(|state| {
+                    let before = state.clone();
+                    state.connected = true;
+                    state.durability = Some(durability);
+                    state.streams = Some(streams);
+                    *state != before
+                });
+            } else {
+                self.sender
+                    .send_if_modified(|state| std::mem::replace(&mut state.connected, false));
+                // One that was there and is lost is told by the client.
+                if last_server.is_none() && !said && SAY_AFTER <= started.elapsed() {
+                    said = true;
+                    let reason = self.trouble.get().unwrap_or_default();
+                    tracing::warn!(%reason, "Waiting for the broker (NATS_URL)");
+                }
+            }
+            let pause = if settled { CHECK_EVERY } else { CHECK_SOON };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = changed.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Says once, not every time, that something is missing.
+    fn report(&self, durability: &Durability, streams: &Result<(), String>) {
+        let state = self.sender.borrow();
+        if let Durability::NotDurable(reason) = durability
+            && state.durability.as_ref() != Some(durability)
+        {
+            tracing::warn!(%reason, required = self.config.require_sync, "The broker is not durable");
+        }
+        if let Err(reason) = streams
+            && state.streams.as_ref() != Some(streams)
+        {
+            tracing::warn!(%reason, "The broker's streams are not ready");
+        }
+    }
+
+    async fn ensure_streams(&self) -> Result<(), String> {
+        for name in self.needs.streams {
+            let wait = Duration::from_secs(if self.needs.best_effort { 2 } else { 5 });
+            match tokio::time::timeout(wait, streams::ensure(&self.js, *name, &self.config)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_)
+                    if self.needs.best_effort
+                        && self.client.connection_state() == State::Connected =>
+                {
+                    tracing::debug!(
+                        stream = name.as_str(),
+                        "May not look at the stream; publishing will tell"
+                    );
+                }
+                Ok(Err(error)) => return Err(format!("stream {}: {error}", name.as_str())),
+                Err(_) => {
+                    return Err(format!(
+                        "stream {}: the broker did not answer in time",
+                        name.as_str()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,312 @@
+//! One ordered, ack-free consumer after the other, as seen by its reader: batches of messages without a gap.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use bytes::Bytes;
+use futures::StreamExt;
+use schemas::Timestamp;
+
+use crate::broker::Broker;
+use crate::retry::Backoff;
+
+const EXPIRES: Duration = Duration::from_secs(20);
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Silent for this long, the broker is asked whether something waits for us: a consumer may hang although its connection and its
+/// heartbeats look well.
+const DOUBT_AFTER: Duration = Duration::from_secs(8);
+/// How long a stream may end before what was read of it already: a replica that was just made leader has to catch up first.
+const CATCH_UP: Duration = Duration::from_secs(20);
+const PULL_BATCH: usize = 500;
+const PULL_BYTES: usize = 8 << 20;
+/// What the broker counts beside the body of a message: subject, headers.
+const HEADROOM: usize = 64 << 10;
+
+/// A message of the followed stream.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// Its position.
+    pub sequence: u64,
+    /// Its subject.
+    pub subject: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub payload: Bytes,
+    /// When the broker stored it.
+    pub stored_at: Timestamp,
+    /// How many of ours come after it, when it was delivered.
+    pub pending: u64,
+}
+
+impl Received {
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(async_nats::HeaderValue::as_str)
+    }
+}
+
+/// The stream is not the one the position belongs to; going on would skip or repeat. An operator must decide.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "stream {stream} was made anew (it ends at {last}, the stored position is {position}): restore the stream; its readers look again by themselves"
+)]
+pub struct StreamRecreated {
+    /// The stream.
+    pub stream: String,
+    /// Its last position.
+    pub last: u64,
+    /// The stored position.
+    pub position: u64,
+}
+
+/// Reads one stream, or the part of it that a filter names, in order.
+pub struct Follower {
+    broker: Broker,
+    stream: &'static str,
+    filter: String,
+    position: u64,
+    created: Option<Timestamp>,
+    open: Option<Open>,
+    buffer: VecDeque<Received>,
+    backoff: Backoff,
+    pending: u64,
+    short_since: Option<Instant>,
+}
+
+struct Open {
+    messages: Pin<Box<pull::Stream>>,
+    consumer: PullConsumer,
+    consumer_sequence: u64,
+    generation: u64,
+}
+
+impl Follower {
+    /// Follows the messages after `position`. `created` is when the stream was made, as stored with the position; `None` at the first
+    /// start.
+    pub fn new(
+        broker: Broker,
+        stream: &'static str,
+        filter: impl Into<String>,
+        position: u64,
+        created: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            broker,
+            stream,
+            filter: filter.into(),
+            position,
+            created,
+            open: None,
+            buffer: VecDeque::new(),
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            pending: 0,
+            short_since: None,
+        }
+    }
+
+    /// When the stream was made: to be stored with the position. `None` until it was opened once.
+    pub const fn created(&self) -> Option<Timestamp> {
+        self.created
+    }
+
+    /// How many messages wait behind the last one handed out, as of its delivery.
+    pub fn pending(&self) -> u64 {
+        self.pending + self.buffer.len() as u64
+    }
+
+    /// Goes back to `position`: what was handed out after it comes again.
+    pub fn rewind(&mut self, position: u64) {
+        self.position = position;
+        self.open = None;
+        self.buffer.clear();
+    }
+
+    /// Waits for at least one message and hands out what is there, at most `max`, in order. May be dropped while it waits without
+    /// losing anything. Trouble with the broker is waited out here.
+    ///
+    /// # Errors
+    /// [`StreamRecreated`]: stop, and say so.
+    pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, StreamRecreated> {
+        while self.buffer.is_empty() {
+            if self.open.is_none() {
+                match self.try_open().await? {
+                    Some(open) => self.open = Some(open),
+                    None => {
+                        tokio::time::sleep(self.backoff.next(rand::random())).await;
+                        continue;
+                    }
+                }
+            }
+            self.receive().await;
+        }
+        self.drain_ready(max);
+        let count = max.min(self.buffer.len());
+        let batch: Vec<Received> = self.buffer.drain(..count).collect();
+        if let Some(last) = batch.last() {
+            self.position = last.sequence;
+            self.pending = last.pending.saturating_sub(self.buffer.len() as u64);
+        }
+        Ok(batch)
+    }
+
+    /// Waits for one message and keeps it; closes the consumer on any trouble.
+    async fn receive(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let mut state = self.broker.watch();
+        let generation = open.generation;
+        let consumer = &open.consumer;
+        let received = tokio::select! {
+            message = open.messages.next() => message,
+            () = stuck(self.stream, consumer) => None,
+            // After a reconnect the open pull is lost: start over rather than wait for missing heartbeats.
+            _ = state.wait_for(|state| state.generation != generation) => None,
+        };
+        match received {
+            Some(Ok(message)) => self.keep(&message),
+            Some(Err(error)) => {
+                tracing::debug!(stream = self.stream, %error, "Opening the consumer again");
+                self.close();
+            }
+            None => self.close(),
+        }
+    }
+
+    fn close(&mut self) {
+        self.open = None;
+        // What is buffered stays good: the next consumer starts after it.
+    }
+
+    fn keep(&mut self, message: &async_nats::jetstream::Message) {
+        let Some(open) = &mut self.open else { return };
+        let Ok(info) = message.info() else {
+            self.close();
+            return;
+        };
+        if info.consumer_sequence != open.consumer_sequence + 1 {
+            tracing::warn!(
+                stream = self.stream,
+                "A gap in what the broker delivered; reading again from the position"
+            );
+            self.close();
+            return;
+        }
+        open.consumer_sequence = info.consumer_sequence;
+        self.backoff.reset();
+        self.buffer.push_back(Received {
+            sequence: info.stream_sequence,
+            subject: message.subject.to_string(),
+            headers: message.headers.clone().unwrap_or_default(),
+            payload: message.payload.clone(),
+            stored_at: Timestamp::from_nanos(info.published.unix_timestamp_nanos()),
+            pending: info.pending,
+        });
+    }
+
+    /// Takes what has arrived already, without waiting.
+    fn drain_ready(&mut self, max: usize) {
+        use futures::FutureExt;
+        while self.buffer.len() < max {
+            let Some(open) = &mut self.open else { return };
+            match open.messages.next().now_or_never() {
+                Some(Some(Ok(message))) => self.keep(&message),
+                Some(Some(Err(_)) | None) => self.close(),
+                None => return,
+            }
+        }
+    }
+
+    async fn try_open(&mut self) -> Result<Option<Open>, StreamRecreated> {
+        let generation = self.broker.state().generation;
+        let last_held = self.buffer.back().map_or(self.position, |message| message.sequence);
+        let stream = match self.broker.js().get_stream(self.stream).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(stream = self.stream, %error, "The stream cannot be read yet");
+                return Ok(None);
+            }
+        };
+        let info = stream.cached_info();
+        let created = Timestamp::from_nanos(info.created.unix_timestamp_nanos());
+        let last = info.state.last_sequence;
+        let other = self.created.is_some_and(|known| known != created);
+        if other || last < last_held {
+            let since = *self.short_since.get_or_insert_with(Instant::now);
+            if !other && since.elapsed() < CATCH_UP {
+                tracing::debug!(
+                    stream = self.stream,
+                    last,
+                    position = last_held,
+                    "The stream ends before what was read of it; waiting for its leader to catch up"
+                );
+                return Ok(None);
+            }
+            return Err(StreamRecreated {
+                stream: self.stream.to_owned(),
+                last,
+                position: last_held,
+            });
+        }
+        self.short_since = None;
+        self.created = Some(created);
+        let config = pull::Config {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: last_held + 1 },
+            ack_policy: AckPolicy::None,
+            max_deliver: 1,
+            filter_subject: self.filter.clone(),
+            memory_storage: true,
+            num_replicas: 1,
+            inactive_threshold: Duration::from_secs(60),
+            ..pull::Config::default()
+        };
+        let consumer = match stream.create_consumer(config).await {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                tracing::debug!(stream = self.stream, %error, "The consumer cannot be made yet");
+                return Ok(None);
+            }
+        };
+        // A pull that the largest message does not fit into would be refused for ever.
+        let largest = self.broker.client().server_info().max_payload;
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(PULL_BATCH)
+            .max_bytes_per_batch(PULL_BYTES.max(largest + HEADROOM))
+            .expires(EXPIRES)
+            .heartbeat(HEARTBEAT)
+            .messages()
+            .await;
+        Ok(messages.ok().map(|messages| Open {
+            messages: Box::pin(messages),
+            consumer,
+            consumer_sequence: 0,
+            generation,
+        }))
+    }
+}
+
+/// Returns when nothing has come for a while although the broker holds something for this consumer, or does not know it any more.
+async fn stuck(stream: &'static str, consumer: &PullConsumer) {
+    loop {
+        tokio::time::sleep(DOUBT_AFTER).await;
+        match consumer.get_info().await {
+            Ok(info) if info.num_pending == 0 => {}
+            Ok(info) => {
+                tracing::warn!(
+                    stream,
+                    waiting = info.num_pending,
+                    "Nothing comes although messages wait; opening the consumer again"
+                );
+                metrics::counter!("hookline_follow_stuck_total", "stream" => stream).increment(1);
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(stream, %error, "The consumer does not answer; opening it again");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The loop of a reader: position, batch, effect, and again; whatever fails is tried again after a pause.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use schemas::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::follower::{Follower, Received, StreamRecreated};
+use crate::broker::Broker;
+use crate::lease::Position;
+use crate::retry::Backoff;
+
+/// [`Source::recreated_pause`] of readers that an operator must help: the stream is restored, or the position reset.
+pub const RECREATED_PAUSE: Duration = Duration::from_secs(30);
+/// A stream that was followed for this long without complaint is the one the position belongs to.
+const TRUSTED_AFTER: Duration = Duration::from_secs(25);
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// What is read, and how much at once.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The stream.
+    pub stream: &'static str,
+    /// Subjects of the stream to read; the others are skipped by the broker.
+    pub filter: String,
+    /// Messages handed to [`Reader::take`] at once, at most.
+    pub messages_max: usize,
+    /// Bytes of their bodies, at most; a larger message comes alone.
+    pub bytes_max: usize,
+    /// How long to wait before looking again at a stream that was made anew.
+    pub recreated_pause: Duration,
+}
+
+/// Whether messages took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// They did, and the position is behind them.
+    Yes,
+    /// They did not, and this process is not to try again: somebody else holds the lease or moved the position.
+    Lost,
+}
+
+/// Why [`follow`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was to stop.
+    Stopped,
+    /// [`Taken::Lost`]: seek the lease again and start from the stored position.
+    Lost,
+}
+
+/// What a stream is followed for.
+pub trait Reader: Send {
+    /// Why something failed for now.
+    type Error: Send;
+
+    /// The stored position. Asked for at the start, and again after [`Reader::recreated`].
+    ///
+    /// # Errors
+    /// Given to [`Reader::failed`]; asked for again after a pause.
+    fn position(&mut self) -> impl Future<Output = Result<Position, Self::Error>> + Send;
+
+    /// Gives effect to `batch` and moves the position from `from` to `to`: both or neither. It is not interrupted by the stop of the
+    /// process; whoever calls [`follow`] limits how long it may go on.
+    ///
+    /// # Errors
+    /// Given to [`Reader::failed`]; the same messages come again after a pause.
+    fn take(
+        &mut self,
+        batch: &[Received],
+        from: u64,
+        to: Position,
+    ) -> impl Future<Output = Result<Taken, Self::Error>> + Send;
+
+    /// Reading the position or taking messages failed, for the time number `failures` in a row, from 1: to be logged.
+    fn failed(&mut self, error: &Self::Error, failures: u32);
+
+    /// The first success after [`Reader::failed`].
+    fn recovered(&mut self) {}
+
+    /// So many messages have not taken effect; reported before and after every [`Reader::take`].
+    fn lag(&mut self, messages: u64) {
+        let _ = messages;
+    }
+
+    /// The stream is another one than the position belongs to; going on would skip or repeat. To be logged: an operator must act.
+    fn recreated(&mut self, recreated: &StreamRecreated);
+
+    /// After [`Reader::recreated`]: the stream is the right one again.
+    fn trusted(&mut self) {}
+}
+
+/// Reads `source` from the stored position on until `stop`, or until the position turns out to be somebody else's. Trouble with the broker,
+/// and every error of the reader, is waited out here with growing pauses.
+pub async fn follow<R: Reader>(
+    broker: &Broker,
+    source: &Source,
+    reader: &mut R,
+    stop: &CancellationToken,
+) -> End {
+    let open = |at: Position| {
+        Follower::new(broker.clone(), source.stream, source.filter.clone(), at.seq, at.created)
+    };
+    let work = Work { source, reader, stop, backoff: Backoff::new(RETRY_MIN, RETRY_MAX) };
+    // An error is an end.
+    work.run(open).await.unwrap_or_else(|end| end)
+}
+
+/// What messages come from: a [`Follower`], or a test.
+trait Feed: Send {
+    fn next_batch(
+        &mut self,
+        max: usize,
+    ) -> impl Future<Output = Result<Vec<Received>, StreamRecreated>> + Send;
+    fn created(&self) -> Option<Timestamp>;
+    fn pending(&self) -> u64;
+}
+
+impl Feed for Follower {
+    async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, StreamRecreated> {
+        Self::next_batch(self, max).await
+    }
+
+    fn created(&self) -> Option<Timestamp> {
+        Self::created(self)
+    }
+
+    fn pending(&self) -> u64 {
+        Self::pending(self)
+    }
+}
+
+struct Work<'a, R> {
+    source: &'a Source,
+    reader: &'a mut R,
+    stop: &'a CancellationToken,
+    backoff: Backoff,
+}
+
+impl<R: Reader> Work<'_, R> {
+    async fn run<F: Feed>(mut self, open: impl Fn(Position) -> F) -> Result<End, End> {
+        let mut doubted = false;
+        loop {
+            let mut at = self.position().await?;
+            let mut feed = open(at);
+            let recreated = loop {
+                match self.next(&mut feed, &mut doubted).await? {
+                    Ok(batch) => self.take_all(&feed, &batch, &mut at).await?,
+                    Err(recreated) => break recreated,
+                }
+            };
+            self.reader.recreated(&recreated);
+            doubted = true;
+            self.sleep(self.source.recreated_pause).await?;
+        }
+    }
+
+    async fn position(&mut self) -> Result<Position, End> {
+        loop {
+            match self.reader.position().await {
+                Ok(position) => {
+                    self.succeeded();
+                    return Ok(position);
+                }
+                Err(error) => self.wait(&error).await?,
+            }
+        }
+    }
+
+    async fn next<F: Feed>(
+        &mut self,
+        feed: &mut F,
+        doubted: &mut bool,
+    ) -> Result<Result<Vec<Received>, StreamRecreated>, End> {
+        let mut next = pin!(feed.next_batch(self.source.messages_max));
+        let received = loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(End::Stopped),
+                received = &mut next => break received,
+                () = tokio::time::sleep(TRUSTED_AFTER), if *doubted => {
+                    *doubted = false;
+                    self.reader.trusted();
+                }
+            }
+        };
+        if received.is_ok() && std::mem::replace(doubted, false) {
+            self.reader.trusted();
+        }
+        Ok(received)
+    }
+
+    async fn take_all<F: Feed>(
+        &mut self,
+        feed: &F,
+        batch: &[Received],
+        at: &mut Position,
+    ) -> Result<(), End> {
+        let mut left = batch.len() as u64 + feed.pending();
+        self.reader.lag(left);
+        for part in parts(batch, self.source.bytes_max) {
+            let Some(last) = part.last() else { continue };
+            let to = Position { seq: last.sequence, created: feed.created() };
+            self.take(part, at.seq, to).await?;
+            *at = to;
+            left = left.saturating_sub(part.len() as u64);
+            self.reader.lag(left);
+            if self.stop.is_cancelled() {
+                return Err(End::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, part: &[Received], from: u64, to: Position) -> Result<(), End> {
+        loop {
+            // On the heap: futures of readers are large and deep.
+            match Box::pin(self.reader.take(part, from, to)).await {
+                Ok(Taken::Yes) => {
+                    self.succeeded();
+                    return Ok(());
+                }
+                Ok(Taken::Lost) => return Err(End::Lost),
+                Err(error) => self.wait(&error).await?,
+            }
+        }
+    }
+
+    fn succeeded(&mut self) {
+        if self.backoff.attempts() > 0 {
+            self.backoff.reset();
+            self.reader.recovered();
+        }
+    }
+
+    async fn wait(&mut self, error: &R::Error) -> Result<(), End> {
+        let pause = self.backoff.next(rand::random());
+        self.reader.failed(error, self.backoff.attempts());
+        self.sleep(pause).await
+    }
+
+    async fn sleep(&self, pause: Duration) -> Result<(), End> {
+        self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.ok_or(End::Stopped)
+    }
+}
+
+/// Cuts a batch so that no transaction grows without bound: each part holds at most `bytes_max`, or one message.
+pub fn parts(batch: &[Received], bytes_max: usize) -> Vec<&[Received]> {
+    let mut parts = Vec::new();
+    let (mut from, mut bytes) = (0, 0_usize);
+    for (n, message) in batch.iter().enumerate() {
+        if n > from && bytes + message.payload.len() > bytes_max {
+            parts.push(&batch[from..n]);
+            (from, bytes) = (n, 0);
+        }
+        bytes += message.payload.len();
+    }
+    if from < batch.len() {
+        parts.push(&batch[from..]);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests;

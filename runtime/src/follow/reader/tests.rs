@@ -1,0 +1,185 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+fn message(sequence: u64, bytes: usize) -> Received {
+    Received {
+        sequence,
+        subject: "meta.v1.raw.any.00".to_owned(),
+        headers: async_nats::HeaderMap::new(),
+        payload: vec![b' '; bytes].into(),
+        stored_at: Timestamp::from_millis(5),
+        pending: 0,
+    }
+}
+
+#[test]
+fn batches_are_cut_by_bytes_and_lose_nothing() {
+    let batch = [
+        message(1, 1),
+        message(2, 3 << 20),
+        message(3, 1 << 20),
+        message(4, 1 << 20),
+        message(5, 1),
+    ];
+    let cut: Vec<Vec<u64>> = parts(&batch, 2 << 20)
+        .iter()
+        .map(|part| part.iter().map(|message| message.sequence).collect())
+        .collect();
+    assert_eq!(cut, [vec![1], vec![2], vec![3, 4], vec![5]]);
+    assert!(parts(&[], 1).is_empty());
+    assert_eq!(parts(&batch, usize::MAX).len(), 1);
+}
+
+/// Batches as scripted, then silence.
+struct Script(Arc<Mutex<VecDeque<Batch>>>);
+
+/// What one read returns: positions, or a broken connection.
+type Batch = Result<Vec<u64>, ()>;
+
+impl Feed for Script {
+    async fn next_batch(&mut self, _max: usize) -> Result<Vec<Received>, StreamRecreated> {
+        let next = self.0.lock().unwrap().pop_front();
+        match next {
+            Some(Ok(batch)) => Ok(batch.into_iter().map(|sequence| message(sequence, 1)).collect()),
+            Some(Err(())) => Err(StreamRecreated { stream: "S".to_owned(), last: 1, position: 9 }),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn created(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn pending(&self) -> u64 {
+        10
+    }
+}
+
+/// Writes down what happens; ends the test with the last scripted answer.
+struct Diary {
+    stored: u64,
+    answers: VecDeque<Result<Taken, &'static str>>,
+    lines: Vec<String>,
+    stop: CancellationToken,
+}
+
+impl Reader for Diary {
+    type Error = &'static str;
+
+    async fn position(&mut self) -> Result<Position, Self::Error> {
+        self.lines.push(format!("position {}", self.stored));
+        Ok(Position { seq: self.stored, created: None })
+    }
+
+    async fn take(
+        &mut self,
+        batch: &[Received],
+        from: u64,
+        to: Position,
+    ) -> Result<Taken, Self::Error> {
+        let answer = self.answers.pop_front().unwrap();
+        self.lines.push(format!("take {} from {from} to {}: {answer:?}", batch.len(), to.seq));
+        if answer == Ok(Taken::Yes) {
+            self.stored = to.seq;
+        }
+        if self.answers.is_empty() {
+            self.stop.cancel();
+        }
+        answer
+    }
+
+    fn failed(&mut self, error: &Self::Error, failures: u32) {
+        self.lines.push(format!("failed {failures}: {error}"));
+    }
+
+    fn recovered(&mut self) {
+        self.lines.push("recovered".to_owned());
+    }
+
+    fn lag(&mut self, messages: u64) {
+        self.lines.push(format!("lag {messages}"));
+    }
+
+    fn recreated(&mut self, recreated: &StreamRecreated) {
+        self.lines.push(format!("recreated at {}", recreated.last));
+    }
+
+    fn trusted(&mut self) {
+        self.lines.push("trusted".to_owned());
+    }
+}
+
+async fn diary(
+    batches: Vec<Result<Vec<u64>, ()>>,
+    answers: Vec<Result<Taken, &'static str>>,
+) -> (End, Vec<String>) {
+    let stop = CancellationToken::new();
+    let source = Source {
+        stream: "S",
+        filter: ">".to_owned(),
+        messages_max: 10,
+        bytes_max: 2,
+        recreated_pause: Duration::from_millis(1),
+    };
+    let mut reader =
+        Diary { stored: 0, answers: answers.into(), lines: Vec::new(), stop: stop.clone() };
+    let script = Arc::new(Mutex::new(VecDeque::from(batches)));
+    let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2));
+    let work = Work { source: &source, reader: &mut reader, stop: &stop, backoff };
+    let end = work.run(|_| Script(script.clone())).await.unwrap_or_else(|end| end);
+    (end, reader.lines)
+}
+
+#[tokio::test]
+async fn a_part_that_fails_comes_again_and_the_next_follows_it() {
+    let (end, lines) = diary(
+        vec![Ok(vec![3, 4, 7])],
+        vec![Err("away"), Err("away"), Ok(Taken::Yes), Ok(Taken::Yes)],
+    )
+    .await;
+    assert_eq!(end, End::Stopped);
+    assert_eq!(
+        lines,
+        [
+            "position 0",
+            "lag 13",
+            "take 2 from 0 to 4: Err(\"away\")",
+            "failed 1: away",
+            "take 2 from 0 to 4: Err(\"away\")",
+            "failed 2: away",
+            "take 2 from 0 to 4: Ok(Yes)",
+            "recovered",
+            "lag 11",
+            "take 1 from 4 to 7: Ok(Yes)",
+            "lag 10",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_stream_made_anew_is_waited_for_and_read_from_the_stored_position() {
+    let (end, lines) = diary(
+        vec![Ok(vec![3]), Err(()), Err(()), Ok(vec![8])],
+        vec![Ok(Taken::Yes), Ok(Taken::Lost)],
+    )
+    .await;
+    assert_eq!(end, End::Lost);
+    assert_eq!(
+        lines,
+        [
+            "position 0",
+            "lag 11",
+            "take 1 from 0 to 3: Ok(Yes)",
+            "lag 10",
+            "recreated at 1",
+            "position 3",
+            "recreated at 1",
+            "position 3",
+            "trusted",
+            "lag 11",
+            "take 1 from 3 to 8: Ok(Lost)",
+        ]
+    );
+}

@@ -1,0 +1,103 @@
+//! Waking up over Postgres: `pg_notify` in the transaction of what is to be done, LISTEN in whoever does it.
+//!
+//! A notification is a hint, never the only way: it is lost while the listener reconnects, so its user also looks from time to time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{Executor, PgConnection, PgPool};
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::db::within;
+use crate::retry::Backoff;
+
+/// How long a connection may take to open.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// After so long without a notification the connection is tested: one that something in between forgot would stay silent for ever.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+const TEST_WITHIN: Duration = Duration::from_secs(3);
+
+/// Wakes the listeners of `channel`, in all processes, when the caller's transaction commits.
+///
+/// # Errors
+/// `sqlx::Error`; the transaction is to be rolled back.
+pub async fn notify(conn: &mut PgConnection, channel: &str) -> sqlx::Result<()> {
+    sqlx::query("select pg_notify($1, '')").bind(channel).execute(conn).await?;
+    Ok(())
+}
+
+/// Opens a connection that listens on `channel`, in a pool of its own: one that hangs takes no place from others, and its loss is returned
+/// at once by [`PgListener::try_recv`] instead of being mended silently.
+///
+/// # Errors
+/// `sqlx::Error`, also when Postgres does not answer within ten seconds; call again.
+pub async fn open(pool: &PgPool, channel: &str) -> sqlx::Result<PgListener> {
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(pool.connect_options().as_ref().clone());
+    within(OPEN_WITHIN, async {
+        let mut listener = PgListener::connect_with(&own).await?;
+        listener.eager_reconnect(false);
+        listener.listen(channel).await?;
+        Ok(listener)
+    })
+    .await
+}
+
+/// Listens on one channel for as long as it lives; connects again by itself.
+#[derive(Debug)]
+pub struct Listener {
+    woken: Arc<Notify>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Listener {
+    /// Starts to listen, on a connection beside those of `pool`.
+    pub fn start(pool: PgPool, channel: &'static str) -> Self {
+        let woken = Arc::new(Notify::new());
+        let task = tokio::spawn(listen(pool, channel, woken.clone()));
+        Self { woken, _task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Waits for a notification that came after the last call returned; one call returns for any number of them. May be dropped while it
+    /// waits without losing any. Has one user: of two that wait, one wakes.
+    pub async fn notified(&self) {
+        self.woken.notified().await;
+    }
+}
+
+async fn listen(pool: PgPool, channel: &'static str, woken: Arc<Notify>) {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    loop {
+        match open(&pool, channel).await {
+            Ok(listener) => {
+                backoff.reset();
+                // What was notified before is found by one look.
+                woken.notify_one();
+                forward(listener, &woken).await;
+                tracing::debug!(channel, "No longer listening; connecting again");
+            }
+            Err(error) => tracing::debug!(channel, %error, "Cannot listen; trying again"),
+        }
+        tokio::time::sleep(backoff.next(rand::random())).await;
+    }
+}
+
+/// Returns when the connection is lost.
+async fn forward(mut listener: PgListener, woken: &Notify) {
+    loop {
+        match tokio::time::timeout(SILENCE_MAX, listener.try_recv()).await {
+            Ok(Ok(Some(_))) => woken.notify_one(),
+            Ok(Ok(None) | Err(_)) => return,
+            Err(_) => {
+                if within(TEST_WITHIN, listener.execute("select 1")).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

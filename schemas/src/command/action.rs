@@ -1,0 +1,171 @@
+//! ◆ Pure: what a command asks for.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::{CommandError, describe};
+use super::fields::{CommentCreateData, CommentRef, CommentTextData, SenderActionData, SyncData};
+use super::reply::ReplyData;
+
+/// The names of all commands of the contract.
+pub const COMMANDS: [&str; 14] = [
+    "reply",
+    "sender_action",
+    "comment_reply",
+    "comment_private_reply",
+    "comment_create",
+    "comment_hide",
+    "comment_unhide",
+    "comment_delete",
+    "sync",
+    "insights_refresh",
+    "conversion_event",
+    "template_submit",
+    "template_status",
+    "template_send",
+];
+
+/// What a command asks for, with its fields. Serialises as the command's `data`; the name stands beside it ([`Action::name`]).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Action {
+    /// `reply`
+    Reply(ReplyData),
+    /// `sender_action`: one try.
+    SenderAction(SenderActionData),
+    /// `comment_reply`
+    CommentReply(CommentTextData),
+    /// `comment_private_reply`
+    CommentPrivateReply(CommentTextData),
+    /// `comment_create`
+    CommentCreate(CommentCreateData),
+    /// `comment_hide`
+    CommentHide(CommentRef),
+    /// `comment_unhide`
+    CommentUnhide(CommentRef),
+    /// `comment_delete`
+    CommentDelete(CommentRef),
+    /// `sync`
+    Sync(SyncData),
+    /// `insights_refresh`: not carried out yet, like all that follow.
+    InsightsRefresh(Value),
+    /// `conversion_event`
+    ConversionEvent(Value),
+    /// `template_submit`
+    TemplateSubmit(Value),
+    /// `template_status`
+    TemplateStatus(Value),
+    /// `template_send`
+    TemplateSend(Value),
+}
+
+impl Action {
+    /// Reads name and `data` of a command. What the fields may hold is judged by [`Action::check`].
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`], or [`CommandError::Invalid`] where a field is missing or has the wrong type.
+    pub fn read(name: &str, data: &Value) -> Result<Self, CommandError> {
+        Ok(match name {
+            "reply" => Self::Reply(fields(data)?),
+            "sender_action" => Self::SenderAction(fields(data)?),
+            "comment_reply" => Self::CommentReply(fields(data)?),
+            "comment_private_reply" => Self::CommentPrivateReply(fields(data)?),
+            "comment_create" => Self::CommentCreate(fields(data)?),
+            "comment_hide" => Self::CommentHide(fields(data)?),
+            "comment_unhide" => Self::CommentUnhide(fields(data)?),
+            "comment_delete" => Self::CommentDelete(fields(data)?),
+            "sync" if data.is_null() => Self::Sync(SyncData::default()),
+            "sync" => Self::Sync(fields(data)?),
+            "insights_refresh" => Self::InsightsRefresh(data.clone()),
+            "conversion_event" => Self::ConversionEvent(data.clone()),
+            "template_submit" => Self::TemplateSubmit(data.clone()),
+            "template_status" => Self::TemplateStatus(data.clone()),
+            "template_send" => Self::TemplateSend(data.clone()),
+            other => return Err(CommandError::Unknown(other.chars().take(64).collect())),
+        })
+    }
+
+    /// The name of the command: one of [`COMMANDS`].
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Reply(_) => "reply",
+            Self::SenderAction(_) => "sender_action",
+            Self::CommentReply(_) => "comment_reply",
+            Self::CommentPrivateReply(_) => "comment_private_reply",
+            Self::CommentCreate(_) => "comment_create",
+            Self::CommentHide(_) => "comment_hide",
+            Self::CommentUnhide(_) => "comment_unhide",
+            Self::CommentDelete(_) => "comment_delete",
+            Self::Sync(_) => "sync",
+            Self::InsightsRefresh(_) => "insights_refresh",
+            Self::ConversionEvent(_) => "conversion_event",
+            Self::TemplateSubmit(_) => "template_submit",
+            Self::TemplateStatus(_) => "template_status",
+            Self::TemplateSend(_) => "template_send",
+        }
+    }
+
+    /// Checks the fields as far as the command alone tells.
+    ///
+    /// # Errors
+    /// [`CommandError::Invalid`] naming the field.
+    pub fn check(&self) -> Result<(), CommandError> {
+        match self {
+            Self::Reply(data) => data.check(),
+            Self::SenderAction(data) => data.check(),
+            Self::CommentReply(data) | Self::CommentPrivateReply(data) => data.check(),
+            Self::CommentCreate(data) => data.check(),
+            Self::CommentHide(data) | Self::CommentUnhide(data) | Self::CommentDelete(data) => {
+                data.check()
+            }
+            Self::Sync(_)
+            | Self::InsightsRefresh(_)
+            | Self::ConversionEvent(_)
+            | Self::TemplateSubmit(_)
+            | Self::TemplateStatus(_)
+            | Self::TemplateSend(_) => Ok(()),
+        }
+    }
+
+    /// The media or post it is about.
+    pub(super) fn media_id(&self) -> Option<&str> {
+        match self {
+            Self::CommentCreate(data) => Some(&data.media_id),
+            Self::InsightsRefresh(data)
+            | Self::ConversionEvent(data)
+            | Self::TemplateSubmit(data)
+            | Self::TemplateStatus(data)
+            | Self::TemplateSend(data) => data.get("media_id")?.as_str(),
+            _ => None,
+        }
+    }
+}
+
+fn fields<T: DeserializeOwned>(data: &Value) -> Result<T, CommandError> {
+    T::deserialize(data).map_err(|error| CommandError::invalid("data", describe(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_name_reads_as_the_action_of_that_name_and_fields_keep_the_order_of_their_names() {
+        let all = json!({
+            "action": "typing_on", "attachment": {"attachment_id": "1", "is_reusable": true, "type": "file", "url": "https://x"},
+            "caused_by": "evt_1", "comment_id": "1", "contact_id": "2", "media_id": "3",
+            "quick_replies": [{"payload": "p", "title": "t"}], "reply_to": "m", "tag": "HUMAN_AGENT",
+            "template": {"b": 1, "a": 2.50}, "text": "hi"
+        });
+        for name in COMMANDS {
+            let action = Action::read(name, &all).unwrap();
+            assert_eq!(action.name(), name);
+            let written = serde_json::to_string(&action).unwrap();
+            let sorted = serde_json::from_str::<Value>(&written).unwrap().to_string();
+            assert_eq!(written, sorted, "{name}");
+        }
+    }
+}

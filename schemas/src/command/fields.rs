@@ -1,0 +1,78 @@
+//! ◆ Pure: the fields of the commands other than `reply`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use super::error::{CommandError, not_empty};
+use crate::ContactId;
+
+/// `sender_action`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SenderActionData {
+    /// `typing_on`, `typing_off` or `mark_seen`.
+    pub action: String,
+}
+
+/// `comment_reply`, `comment_private_reply`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CommentTextData {
+    /// The comment to answer.
+    pub comment_id: String,
+    /// What to say.
+    pub text: String,
+}
+
+/// `comment_create`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CommentCreateData {
+    /// The media or post to comment on.
+    pub media_id: String,
+    /// What to say.
+    pub text: String,
+}
+
+/// `comment_hide`, `comment_unhide`, `comment_delete`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CommentRef {
+    /// The comment.
+    pub comment_id: String,
+}
+
+/// `sync`
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SyncData {
+    /// One person's conversation only; all of the account where absent.
+    pub contact_id: Option<ContactId>,
+}
+
+impl SenderActionData {
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        if ["typing_on", "typing_off", "mark_seen"].contains(&self.action.as_str()) {
+            Ok(())
+        } else {
+            Err(CommandError::invalid("data.action", "use typing_on, typing_off or mark_seen"))
+        }
+    }
+}
+
+impl CommentTextData {
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        not_empty("data.comment_id", &self.comment_id)?;
+        not_empty("data.text", &self.text)
+    }
+}
+
+impl CommentCreateData {
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        not_empty("data.media_id", &self.media_id)?;
+        not_empty("data.text", &self.text)
+    }
+}
+
+impl CommentRef {
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        not_empty("data.comment_id", &self.comment_id)
+    }
+}

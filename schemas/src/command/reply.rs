@@ -1,0 +1,146 @@
+//! ◆ Pure: the fields of `reply`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_with::skip_serializing_none;
+
+use super::error::{CommandError, not_empty};
+use crate::{EventId, MessageId};
+
+/// `reply`: exactly one of text, attachment, template; quick replies go with text.
+// The fields of every command stand in the order of their names: bytes on the wire and digests depend on it.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplyData {
+    /// A file by URL or by Meta's attachment id.
+    pub attachment: Option<OutboundAttachment>,
+    /// The event it answers.
+    pub caused_by: Option<EventId>,
+    /// At most 13.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quick_replies: Vec<OutboundQuickReply>,
+    /// The message to quote.
+    pub reply_to: Option<MessageId>,
+    /// `HUMAN_AGENT`, by a person only.
+    pub tag: Option<String>,
+    /// A template payload as Meta takes it (`template_type`, `elements`, …).
+    pub template: Option<Value>,
+    /// Plain text; long text becomes several parts.
+    pub text: Option<String>,
+}
+
+/// A file to send.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutboundAttachment {
+    /// Meta's id of an uploaded file.
+    pub attachment_id: Option<String>,
+    /// Whether Meta keeps it for later sends.
+    pub is_reusable: Option<bool>,
+    /// `image`, `video`, `audio`, `file`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where Meta fetches it.
+    pub url: Option<String>,
+}
+
+/// A quick reply to offer.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutboundQuickReply {
+    /// At most 1000 characters; the title where absent.
+    pub payload: Option<String>,
+    /// At most 20 characters.
+    pub title: String,
+}
+
+impl ReplyData {
+    /// What can be read of fields that were refused, so that the outcome can say what was to be sent.
+    pub fn readable(data: &Value) -> Self {
+        let text = |value: &Value, name: &str| value.get(name)?.as_str().map(str::to_owned);
+        let object = |name: &str| data.get(name).filter(|value| value.is_object());
+        Self {
+            attachment: object("attachment").map(|file| OutboundAttachment {
+                kind: text(file, "type").unwrap_or_else(|| "file".to_owned()),
+                url: text(file, "url"),
+                ..OutboundAttachment::default()
+            }),
+            reply_to: text(data, "reply_to").map(Into::into),
+            template: object("template").cloned(),
+            text: text(data, "text"),
+            ..Self::default()
+        }
+    }
+
+    /// Checks what the reply alone tells: one kind of content, limits of `meta-platform.md` section 12 that cannot be met by splitting.
+    ///
+    /// # Errors
+    /// [`CommandError::Invalid`] naming the field.
+    pub fn check(&self) -> Result<(), CommandError> {
+        let contents = [self.text.is_some(), self.attachment.is_some(), self.template.is_some()];
+        match contents.iter().filter(|present| **present).count() {
+            0 => {
+                return Err(CommandError::invalid(
+                    "data.text",
+                    "a reply needs text, an attachment or a template",
+                ));
+            }
+            1 => {}
+            _ => {
+                return Err(CommandError::invalid(
+                    "data.text",
+                    "a reply has one of text, attachment, template",
+                ));
+            }
+        }
+        if let Some(text) = &self.text {
+            not_empty("data.text", text.trim())?;
+        }
+        if let Some(attachment) = &self.attachment {
+            if !["image", "video", "audio", "file"].contains(&attachment.kind.as_str()) {
+                return Err(CommandError::invalid(
+                    "data.attachment.type",
+                    "use image, video, audio or file",
+                ));
+            }
+            match (&attachment.url, &attachment.attachment_id) {
+                (Some(url), None) if url.starts_with("https://") || url.starts_with("http://") => {}
+                (Some(_), None) => {
+                    return Err(CommandError::invalid("data.attachment.url", "not an http(s) URL"));
+                }
+                (None, Some(id)) => not_empty("data.attachment.attachment_id", id)?,
+                _ => {
+                    return Err(CommandError::invalid(
+                        "data.attachment",
+                        "exactly one of url, attachment_id",
+                    ));
+                }
+            }
+        }
+        if self.template.as_ref().is_some_and(|template| !template.is_object()) {
+            return Err(CommandError::invalid("data.template", "must be an object"));
+        }
+        if self.quick_replies.len() > 13 {
+            return Err(CommandError::invalid("data.quick_replies", "at most 13"));
+        }
+        if !self.quick_replies.is_empty() && self.text.is_none() {
+            return Err(CommandError::invalid("data.quick_replies", "only with text"));
+        }
+        for reply in &self.quick_replies {
+            if reply.title.trim().is_empty() || reply.title.chars().count() > 20 {
+                return Err(CommandError::invalid(
+                    "data.quick_replies.title",
+                    "1 to 20 characters",
+                ));
+            }
+            if reply.payload.as_ref().is_some_and(|payload| payload.chars().count() > 1000) {
+                return Err(CommandError::invalid(
+                    "data.quick_replies.payload",
+                    "at most 1000 characters",
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! What conversations, accounts and echoes tell the sending side: written in the transaction of the shard that read them.
+
+use schemas::{Event, Timestamp};
+use sqlx::PgConnection;
+
+use super::knowledge::{Echo, Knowledge};
+
+/// The channel by which a waiting sender is woken.
+pub const WAKE: &str = "worker_send";
+
+/// Remembers what `events` tell: windows, thread control, echoes, policy notices. Belongs into the transaction of whoever published
+/// them; may be called again with the same events, in any order. Takes no lock of the ledger, so it never waits for a send.
+///
+/// # Errors
+/// Of the database: roll back and do all of it again.
+pub async fn note(conn: &mut PgConnection, events: &[Event], now: Timestamp) -> sqlx::Result<()> {
+    let knowledge = Knowledge::of(events, now);
+    if knowledge.is_empty() {
+        return Ok(());
+    }
+    runtime::failpoint!("note.before");
+    note_conversations(conn, &knowledge).await?;
+    note_policies(conn, &knowledge).await?;
+    let echoes: Vec<&Echo> = knowledge.echoes.values().collect();
+    note_echoes(conn, &echoes).await?;
+    runtime::failpoint!("note.after");
+    Ok(())
+}
+
+async fn note_conversations(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx::Result<()> {
+    // Sorted by id (a BTreeMap), so that two shards cannot wait for each other.
+    let rows: Vec<_> = knowledge
+        .conversations
+        .iter()
+        .filter_map(|(id, conversation)| {
+            conversation.key.as_ref().map(|key| (id, key, conversation))
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into worker.conversations as c
+                (conversation_id, channel, account_id, contact_id, opened_at, opened_event, last_inbound_at, last_inbound_id,
+                 other_owns, owner_at, owner_event)
+         select id, channel, account, contact, opened_at, opened_event, inbound_at, inbound_id, coalesce(other, false), owner_at,
+                owner_event
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[], $8::text[],
+                       $9::boolean[], $10::timestamptz[], $11::text[])
+             as new (id, channel, account, contact, opened_at, opened_event, inbound_at, inbound_id, other, owner_at, owner_event)
+         on conflict (conversation_id) do update set
+            opened_event = case when c.opened_at is null or (excluded.opened_at, excluded.opened_event) > (c.opened_at, c.opened_event)
+                                then coalesce(excluded.opened_event, c.opened_event) else c.opened_event end,
+            opened_at = greatest(c.opened_at, excluded.opened_at),
+            last_inbound_id = case when c.last_inbound_at is null or excluded.last_inbound_at > c.last_inbound_at
+                                   then coalesce(excluded.last_inbound_id, c.last_inbound_id) else c.last_inbound_id end,
+            last_inbound_at = greatest(c.last_inbound_at, excluded.last_inbound_at),
+            other_owns = case when excluded.owner_at is not null
+                               and (c.owner_at is null or (excluded.owner_at, excluded.owner_event) > (c.owner_at, c.owner_event))
+                              then excluded.other_owns else c.other_owns end,
+            owner_event = case when excluded.owner_at is not null
+                                and (c.owner_at is null or (excluded.owner_at, excluded.owner_event) > (c.owner_at, c.owner_event))
+                               then excluded.owner_event else c.owner_event end,
+            owner_at = greatest(c.owner_at, excluded.owner_at)",
+    )
+    .bind(rows.iter().map(|(id, ..)| id.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, key, _)| key.0.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, key, _)| key.1.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, key, _)| key.2.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(.., one)| one.opened.as_ref().map(|(time, ..)| time.to_datetime())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(.., one)| one.opened.as_ref().map(|(_, event, ())| event.as_str())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(.., one)| one.inbound.as_ref().map(|(time, ..)| time.to_datetime())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(.., one)| one.inbound.as_ref().map(|(.., id)| id.as_str())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(.., one)| one.other_owns.as_ref().map(|(.., other)| *other)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(.., one)| one.other_owns.as_ref().map(|(time, ..)| time.to_datetime())).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(.., one)| one.other_owns.as_ref().map(|(_, event, _)| event.as_str())).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn note_policies(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx::Result<()> {
+    for ((channel, account), policy) in &knowledge.policies {
+        let Some((time, event, enforced)) = &policy.notice else { continue };
+        let ruled = policy.blocked.as_ref();
+        sqlx::query(
+            "insert into worker.account_policy as p
+                    (channel, account_id, action, reason, time, event_id, blocked, ruled_at, ruled_event)
+             values ($1, $2, $3, $4, $5, $6, coalesce($7, false), $8, $9)
+             on conflict (channel, account_id) do update set
+                (action, reason, time, event_id) = (
+                    select n.* from (values (excluded.action, excluded.reason, excluded.time, excluded.event_id),
+                                            (p.action, p.reason, p.time, p.event_id)) as n (action, reason, time, event_id)
+                     order by n.time desc, n.event_id desc limit 1),
+                (blocked, ruled_at, ruled_event) = (
+                    select r.* from (values (excluded.blocked, excluded.ruled_at, excluded.ruled_event),
+                                            (p.blocked, p.ruled_at, p.ruled_event)) as r (blocked, ruled_at, ruled_event)
+                     order by r.ruled_at desc nulls last, r.ruled_event desc nulls last limit 1)",
+        )
+        .bind(channel.as_str())
+        .bind(account)
+        .bind(&enforced.action)
+        .bind(&enforced.reason)
+        .bind(time.to_datetime())
+        .bind(event)
+        .bind(ruled.map(|(.., blocked)| *blocked))
+        .bind(ruled.map(|(time, ..)| time.to_datetime()))
+        .bind(ruled.map(|(_, event, _)| event))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Keeps echoes as evidence and wakes a sender to compare them with what is open. The first telling of a message stays.
+///
+/// # Errors
+/// Of the database.
+pub async fn note_echoes(conn: &mut PgConnection, echoes: &[&Echo]) -> sqlx::Result<()> {
+    if echoes.is_empty() {
+        return Ok(());
+    }
+    let kept = sqlx::query(
+        "insert into worker.echoes (channel, account_id, item_id, kind, peer, content, metadata, app_id, time)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[],
+                              $9::timestamptz[])
+         on conflict (channel, account_id, item_id) do update
+            set metadata = coalesce(echoes.metadata, excluded.metadata), app_id = coalesce(echoes.app_id, excluded.app_id),
+                examined = false, examine_at = now()
+          where echoes.claimed_by is null and echoes.metadata is null and excluded.metadata is not null",
+    )
+    .bind(echoes.iter().map(|echo| echo.channel.as_str()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|echo| echo.account_id.as_str()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|echo| echo.item_id.as_str()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|echo| echo.kind).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|echo| echo.peer.as_str()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|echo| echo.content.to_vec()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|echo| echo.metadata.as_deref()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|echo| echo.app_id.as_deref()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|echo| echo.time.to_datetime()).collect::<Vec<_>>())
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if kept > 0 { wake(conn).await } else { Ok(()) }
+}
+
+/// Wakes the senders of all workers once the transaction commits.
+///
+/// # Errors
+/// Of the database.
+pub async fn wake(conn: &mut PgConnection) -> sqlx::Result<()> {
+    runtime::notify::notify(conn, WAKE).await
+}

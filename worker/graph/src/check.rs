@@ -1,0 +1,75 @@
+//! `hookline accounts check`: asks Graph whether token, permissions and webhook subscription work.
+
+use serde_json::Value;
+
+use super::findings::{self, Finding};
+use crate::reads::text_of;
+use crate::{Class, Graph, GraphError, Lane};
+use facts::accounts::store::Connected;
+
+/// Asks, and judges. Reads only; an account that is stopped is asked all the same.
+pub async fn check(graph: &Graph, connected: &Connected) -> Vec<Finding> {
+    let mut all = Vec::new();
+    match graph.me(connected, Lane::Reply).await {
+        Ok(me) => {
+            all.push(Finding::good("token", "Graph accepts the token"));
+            let ids: Vec<String> =
+                ["user_id", "id"].iter().filter_map(|key| text_of(me.get(*key))).collect();
+            all.push(findings::identity(&connected.account, &ids));
+        }
+        Err(error) => {
+            all.push(refused("token", &error));
+            // Without an answer to this, the others would only say the same.
+            return all;
+        }
+    }
+    match graph.debug_token(connected).await {
+        Ok(told) => {
+            let expires = told.get("expires_at").and_then(Value::as_i64).unwrap_or(0);
+            all.extend(findings::expiry(expires, runtime::now()));
+            match told.get("scopes").and_then(Value::as_array) {
+                Some(scopes) => {
+                    let scopes: Vec<String> =
+                        scopes.iter().filter_map(|scope| text_of(Some(scope))).collect();
+                    all.extend(findings::scopes(&connected.account, &scopes));
+                }
+                None => all.push(unreadable()),
+            }
+        }
+        Err(error) if error.class == Class::Account => all.push(refused("scopes", &error)),
+        Err(_) => all.push(unreadable()),
+    }
+    match graph.subscribed_fields(connected).await {
+        Ok(fields) => all.push(findings::subscription(&connected.account, &fields)),
+        Err(error) => all.push(refused("subscription", &error)),
+    }
+    if connected.account.stopped {
+        let fix = "add it again with a working token (`hookline accounts add`)";
+        all.push(Finding::problem(
+            "state",
+            "the account is stopped: nothing is sent or looked up for it",
+            fix,
+        ));
+    }
+    all
+}
+
+fn unreadable() -> Finding {
+    let fix = "look at the permissions in Meta's dashboard";
+    Finding::warning("scopes", "Graph does not tell this token its own permissions", fix)
+}
+
+fn refused(check: &'static str, error: &GraphError) -> Finding {
+    let fix = match error.class {
+        Class::Account => "store a new token with `hookline accounts add`",
+        Class::Permission => {
+            "grant the permission in Meta's dashboard and connect the account again"
+        }
+        Class::Limited(_) => "try again later: the rate limit is reached",
+        Class::Retry | Class::Unknown => {
+            "try again; look at GRAPH_FACEBOOK_URL and GRAPH_INSTAGRAM_URL if it stays so"
+        }
+        _ => "look at --login, --id and --page-id, and at the token's kind",
+    };
+    Finding::problem(check, error.to_string(), fix)
+}

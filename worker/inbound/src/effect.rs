@@ -1,0 +1,130 @@
+//! What follows from events besides publishing them: facts, the waiting room, wants, what the sending side knows. One transaction.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+
+use schemas::Event;
+
+use super::Inbound;
+use facts::follow_up::conversation_state;
+use facts::follow_up::senderless::Senderless;
+use facts::follow_up::waiting::{self, MessageKey, Revealed};
+use facts::follow_up::wants::{self, Want};
+use facts::{Draft, FactError, FactStore, Published};
+
+/// Records published events and everything that belongs to them in the caller's transaction.
+///
+/// # Errors
+/// [`FactError::Conflict`]: roll back and publish again. Others: roll back.
+pub(super) async fn record(
+    inbound: &Inbound,
+    tx: &mut PgConnection,
+    published: &Published,
+    hints: &[Senderless],
+) -> Result<(), FactError> {
+    record_with(&inbound.facts, inbound.twin_grace, tx, published, hints).await
+}
+
+/// The same without the rest of a normaliser. In a replay only what it published itself has consequences: what was known has had them.
+///
+/// # Errors
+/// As [`record`].
+pub(super) async fn record_with(
+    facts: &FactStore,
+    twin_grace: Duration,
+    tx: &mut PgConnection,
+    published: &Published,
+    hints: &[Senderless],
+) -> Result<(), FactError> {
+    facts.record(tx, published).await?;
+    let now = runtime::now();
+    let events = match facts.replay() {
+        Some(_) => published.events().cloned().collect(),
+        None => told(published),
+    };
+    waiting::admit(tx, hints, now, twin_grace, facts.replay()).await?;
+    let revealed: Vec<Revealed> = events.iter().filter_map(Revealed::by).collect();
+    waiting::reveal(tx, &revealed).await?;
+    let wanted: Vec<Want> = events.iter().filter_map(Want::of).collect();
+    wants::note(tx, &wanted).await?;
+    conversation_state::note(tx, &events, now).await?;
+    Ok(())
+}
+
+/// Puts real edits of messages that nobody knows among the hints: they wait the same way (contract section 5). An edit that was
+/// published already does not wait again. `told`: messages that are about to be known.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn hold_edits(
+    pool: &PgPool,
+    drafts: Vec<Draft>,
+    mut hints: Vec<Senderless>,
+    told: &HashSet<MessageKey>,
+) -> sqlx::Result<(Vec<Draft>, Vec<Senderless>)> {
+    if drafts.iter().all(|draft| draft.editor.is_none()) {
+        return Ok((drafts, hints));
+    }
+    let mut known = waiting::known_edits(pool, &drafts).await?;
+    known.extend(drafts.iter().flat_map(message_keys));
+    known.extend(told.iter().cloned());
+    let mut free = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        match Senderless::of_edit(&draft) {
+            Some(edit)
+                if !known.contains(&(
+                    edit.channel,
+                    edit.account_id.clone(),
+                    edit.message_id.clone(),
+                )) =>
+            {
+                hints.push(edit)
+            }
+            _ => free.push(draft),
+        }
+    }
+    Ok((free, hints))
+}
+
+/// The messages a draft makes known.
+pub(super) fn message_keys(draft: &Draft) -> impl Iterator<Item = MessageKey> {
+    let data = &draft.event.data;
+    draft
+        .messages
+        .iter()
+        .map(|message| (data.channel, data.account_id.clone(), message.message_id.clone()))
+}
+
+/// Publishes drafts and records all that belongs to them in a transaction of its own.
+///
+/// # Errors
+/// As [`facts::FactStore::begin`].
+pub(super) async fn carry_out(
+    inbound: &Inbound,
+    drafts: &[Draft],
+    hints: &[Senderless],
+) -> Result<(), FactError> {
+    let pool = inbound.facts.pool();
+    let (drafts, hints) =
+        hold_edits(pool, drafts.to_vec(), hints.to_vec(), &HashSet::new()).await?;
+    loop {
+        let published = inbound.facts.publish(&drafts).await?;
+        let mut tx = pool.begin().await?;
+        match record(inbound, &mut tx, &published, &hints).await {
+            Ok(()) => {
+                tx.commit().await?;
+                return Ok(());
+            }
+            Err(FactError::Conflict { .. }) => tx.rollback().await?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Every event these raw webhooks told, published now or before: what belongs to them is noted again after a crash in between.
+fn told(published: &Published) -> Vec<Event> {
+    let known = published.known.iter().map(|draft| &draft.event);
+    published.events().chain(known).cloned().collect()
+}

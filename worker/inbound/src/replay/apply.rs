@@ -1,0 +1,384 @@
+//! The second pass: publishes the difference, and remembers how far it is in the transaction of the facts.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use runtime::follow::Received;
+use runtime::ops::{Beat, Claim, Wish};
+use runtime::retry::Backoff;
+use serde::{Deserialize, Serialize};
+
+use super::outlet::Outlet;
+use super::plan::{Planned, add_counts, count_rest, hash};
+use super::source::Source;
+use super::tally::{Tally, Verdict};
+use super::{BATCH_MAX, Bounds, Reading, Replay, Target, live_lag, rows};
+use crate::shard::BATCH_BYTES_MAX;
+use crate::{effect, parked};
+use facts::accounts::directory::Directory;
+use facts::{Draft, FactError};
+
+/// The live normaliser may be so many raw webhooks behind; beyond that a replay waits for it.
+pub const LIVE_LAG_MAX: u64 = 500;
+/// How often the live lag is read.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+/// How long a broker or a Postgres that is away is waited for before the job is left to be resumed.
+const AWAY_MAX: Duration = Duration::from_secs(120);
+/// Withdrawals in one transaction.
+const WITHDRAWN_AT_ONCE: usize = 200;
+
+/// How far a job is; stored with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// The slice, as it was fixed when the job was planned.
+    pub bounds: Bounds,
+    /// The next position to read.
+    pub next: u64,
+    /// What is done.
+    pub done: Tally,
+}
+
+impl Progress {
+    /// At the beginning.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { next: bounds.from, bounds, done: Tally::default() }
+    }
+}
+
+/// How the work on a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything is done.
+    Done,
+    /// An operator wishes it.
+    Stopped(Wish),
+    /// Somebody else works on it.
+    Lost,
+}
+
+/// Publishing of a job.
+#[derive(Clone, Debug)]
+pub struct How {
+    /// Where to.
+    pub target: Target,
+    /// Not only the difference.
+    pub all: bool,
+}
+
+struct Work<'a> {
+    replay: &'a Replay,
+    claim: &'a Claim,
+    how: &'a How,
+    outlet: Outlet,
+    progress: Progress,
+    rate: Option<f64>,
+    beaten: Option<Instant>,
+    lag_read: Option<Instant>,
+    sent_again: std::collections::HashSet<u64>,
+    directory: Arc<Directory>,
+}
+
+impl Replay {
+    /// Works on a claimed job from where it is to its end, or until an operator wishes otherwise. `at` hears how many positions are done,
+    /// and why it waits.
+    ///
+    /// # Errors
+    /// When broker or database stay away; the job can be resumed.
+    pub async fn apply(
+        &self,
+        claim: &Claim,
+        progress: Progress,
+        planned: &Planned,
+        how: &How,
+        mut at: impl FnMut(u64, &str),
+    ) -> anyhow::Result<(Ended, Tally)> {
+        let job = claim.job.id.as_str();
+        // From here on there is no way to publish without saying that it is a replay.
+        let replay = Self {
+            broker: self.broker.clone(),
+            facts: self.facts.replaying(job),
+            twin_grace: self.twin_grace,
+            scope: self.scope.clone(),
+        };
+        let mut work = Work {
+            outlet: Outlet::new(&self.broker, how.target.clone(), job),
+            directory: self.directory().await?,
+            replay: &replay,
+            claim,
+            how,
+            progress,
+            rate: claim.job.rate,
+            beaten: None,
+            lag_read: None,
+            sent_again: std::collections::HashSet::new(),
+        };
+        let ended = work.run(planned, &mut at).await?;
+        Ok((ended, work.progress.done))
+    }
+}
+
+impl Work<'_> {
+    async fn run(
+        &mut self,
+        planned: &Planned,
+        at: &mut impl FnMut(u64, &str),
+    ) -> anyhow::Result<Ended> {
+        let source = Source::open(&self.replay.broker).await?;
+        let bounds = self.progress.bounds.clone();
+        let mut slice = source.slice(self.progress.next, bounds.to);
+        loop {
+            let allowed = match self.pulse(at).await? {
+                Ok(allowed) => allowed,
+                Err(ended) => return Ok(ended),
+            };
+            let began = Instant::now();
+            let Some(batch) = slice.next(allowed).await? else { break };
+            for part in runtime::follow::parts(&batch, BATCH_BYTES_MAX) {
+                if let Some(ended) = self.patiently(Step::Raws(part), at).await? {
+                    return Ok(ended);
+                }
+                at(self.done(), "");
+            }
+            if let Some(ended) = self.pace(batch.len(), began, at).await? {
+                return Ok(ended);
+            }
+        }
+        if self.how.target == Target::Events {
+            let drafts: Vec<Draft> = planned.gone.iter().map(super::Gone::withdrawal).collect();
+            let kinds: Vec<&str> =
+                planned.gone.iter().map(|gone| gone.fact.kind.as_str()).collect();
+            for (drafts, kinds) in
+                drafts.chunks(WITHDRAWN_AT_ONCE).zip(kinds.chunks(WITHDRAWN_AT_ONCE))
+            {
+                if let Err(ended) = self.pulse(at).await? {
+                    return Ok(ended);
+                }
+                if let Some(ended) = self.patiently(Step::Withdraw(drafts, kinds), at).await? {
+                    return Ok(ended);
+                }
+            }
+        }
+        Ok(Ended::Done)
+    }
+
+    fn done(&self) -> u64 {
+        self.progress.next.saturating_sub(self.progress.bounds.from)
+    }
+
+    /// Renews the claim, hears wishes, and lets the live normaliser go first. Answers with how many raw webhooks may be taken now.
+    async fn pulse(
+        &mut self,
+        at: &mut impl FnMut(u64, &str),
+    ) -> anyhow::Result<Result<usize, Ended>> {
+        loop {
+            if self.beaten.is_none_or(|beaten| beaten.elapsed() >= runtime::ops::BEAT) {
+                match self.claim.beat().await {
+                    Ok(Beat::Go { rate }) => self.rate = rate,
+                    Ok(Beat::Stop(wish)) => return Ok(Err(Ended::Stopped(wish))),
+                    Ok(Beat::Lost) => return Ok(Err(Ended::Lost)),
+                    // Nothing can be committed either; the work itself tells when that lasts.
+                    Err(_) => {}
+                }
+                self.beaten = Some(Instant::now());
+            }
+            if self.lag_read.is_none_or(|read| read.elapsed() >= LAG_EVERY) {
+                let lag = live_lag(&self.replay.broker, self.replay.facts.pool()).await;
+                if let Ok(lag) = lag
+                    && lag > LIVE_LAG_MAX
+                {
+                    at(self.done(), &format!("waits for the live normaliser, {lag} behind"));
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    continue;
+                }
+                self.lag_read = Some(Instant::now());
+            }
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
+            let allowed =
+                self.rate.map_or(BATCH_MAX, |rate| rate.clamp(1.0, BATCH_MAX as f64) as usize);
+            return Ok(Ok(allowed));
+        }
+    }
+
+    /// Waits until the rate allows more, hearing wishes meanwhile.
+    async fn pace(
+        &mut self,
+        count: usize,
+        began: Instant,
+        at: &mut impl FnMut(u64, &str),
+    ) -> anyhow::Result<Option<Ended>> {
+        loop {
+            let Some(rate) = self.rate.filter(|rate| *rate > 0.0) else { return Ok(None) };
+            #[allow(clippy::cast_precision_loss)] // a small count
+            let due = Duration::from_secs_f64((count as f64 / rate).min(1e6));
+            let Some(left) = due.checked_sub(began.elapsed()) else { return Ok(None) };
+            tokio::time::sleep(left.min(Duration::from_millis(500))).await;
+            if let Err(ended) = self.pulse(at).await? {
+                return Ok(Some(ended));
+            }
+        }
+    }
+
+    /// Carries a step out, waiting for servers that are away. Where something of it can never be carried out, smaller parts are taken, and
+    /// the raw webhook that it is about is counted and left out.
+    async fn patiently(
+        &mut self,
+        step: Step<'_>,
+        at: &mut impl FnMut(u64, &str),
+    ) -> anyhow::Result<Option<Ended>> {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+        let began = Instant::now();
+        loop {
+            let error = match self.carry_out(step).await {
+                Ok(true) => return Ok(None),
+                Ok(false) => return Ok(Some(Ended::Lost)),
+                Err(error) => error,
+            };
+            let cause = error.downcast_ref::<FactError>().and_then(parked::cause);
+            if let (Some(_), Step::Raws(batch)) = (&cause, step) {
+                if let [_] = batch {
+                    return self.leave_out(batch).await;
+                }
+                let (first, second) = batch.split_at(batch.len() / 2);
+                for half in [first, second] {
+                    if let Some(ended) = Box::pin(self.patiently(Step::Raws(half), at)).await? {
+                        return Ok(Some(ended));
+                    }
+                }
+                return Ok(None);
+            }
+            if !parked::passes(&error) || began.elapsed() > AWAY_MAX {
+                return Err(error);
+            }
+            at(self.done(), "waits for the broker or Postgres");
+            tokio::time::sleep(backoff.next(rand::random())).await;
+            if let Err(ended) = self.pulse(at).await? {
+                return Ok(Some(ended));
+            }
+        }
+    }
+
+    async fn leave_out(&mut self, batch: &[Received]) -> anyhow::Result<Option<Ended>> {
+        let mut progress = self.progress.clone();
+        progress.done.raw_webhooks += 1;
+        progress.done.failed += 1;
+        progress.next = batch.last().map_or(progress.next, |raw| raw.sequence + 1);
+        let mut tx = self.replay.facts.pool().begin().await?;
+        if !self.claim.save(&mut tx, &serde_json::to_value(&progress)?).await? {
+            return Ok(Some(Ended::Lost));
+        }
+        tx.commit().await?;
+        self.progress = progress;
+        Ok(None)
+    }
+
+    /// One transaction: facts, what follows from them, and the progress. `false`: somebody else holds the job, nothing was recorded.
+    async fn carry_out(&mut self, step: Step<'_>) -> anyhow::Result<bool> {
+        let facts = self.replay.facts.clone();
+        let mut progress = self.progress.clone();
+        let mut reading = Reading::default();
+        if let Step::Raws(batch) = step {
+            let told = std::collections::HashSet::new();
+            reading = self.replay.read(batch, &progress.bounds, &self.directory, &told).await?;
+            add_counts(&mut progress.done, &reading);
+            progress.next = batch.last().map_or(progress.next, |raw| raw.sequence + 1);
+        }
+        let drafts = match step {
+            Step::Raws(_) => std::mem::take(&mut reading.drafts),
+            Step::Withdraw(drafts, _) => drafts.to_vec(),
+        };
+        if let Target::Subject(_) = self.how.target {
+            progress.done.again += self.again(&drafts).await?;
+            return self.save(progress).await;
+        }
+        let decision = {
+            let mut conn = facts.pool().acquire().await?;
+            facts.plan(&mut conn, drafts).await?.decision
+        };
+        let fresh: Vec<Draft> = decision.publish.into_iter().map(|planned| planned.draft).collect();
+        count_rest(&mut progress.done, &decision.known, &decision.refused);
+        progress.done.waiting += reading.hints.len() as u64;
+        if self.how.all {
+            progress.done.again += self.again(&decision.known).await?;
+        }
+        loop {
+            runtime::failpoint!("replay.before_publish");
+            let published = facts.publish(&fresh).await?;
+            let mut tx = facts.pool().begin().await?;
+            match effect::record_with(
+                &facts,
+                self.replay.twin_grace,
+                &mut tx,
+                &published,
+                &reading.hints,
+            )
+            .await
+            {
+                Ok(()) => {}
+                Err(FactError::Conflict { .. }) => {
+                    tx.rollback().await?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            match step {
+                Step::Withdraw(_, kinds) => {
+                    // What an interrupted try has withdrawn already is not planned again.
+                    for kind in kinds.iter().take(published.placed.len()) {
+                        progress.done.count(kind, Verdict::Withdrawn);
+                    }
+                }
+                Step::Raws(_) => {
+                    for event in published.events() {
+                        let verdict =
+                            if event.revision() == 0 { Verdict::Added } else { Verdict::Changed };
+                        progress.done.count(event.kind().as_str(), verdict);
+                    }
+                }
+            }
+            if !self.claim.save(&mut tx, &serde_json::to_value(&progress)?).await? {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            runtime::failpoint!("replay.before_commit");
+            tx.commit().await?;
+            runtime::failpoint!("replay.after_commit");
+            self.progress = progress;
+            return Ok(true);
+        }
+    }
+
+    async fn again(&mut self, drafts: &[Draft]) -> anyhow::Result<u64> {
+        // Once per job: a batch in which the broker knows one id is sent message by message.
+        let mut seen = std::collections::HashSet::new();
+        let drafts: Vec<Draft> = drafts
+            .iter()
+            .filter(|draft| {
+                let hash = hash(&draft.event.id);
+                !self.sent_again.contains(&hash) && seen.insert(hash)
+            })
+            .cloned()
+            .collect();
+        let ids: Vec<&str> = drafts.iter().map(|draft| draft.event.id.as_str()).collect();
+        let stored = rows::stored(self.replay.facts.pool(), &ids).await?;
+        let count = self.outlet.again(&drafts, &stored).await?;
+        self.sent_again.extend(seen);
+        Ok(count)
+    }
+
+    async fn save(&mut self, progress: Progress) -> anyhow::Result<bool> {
+        let mut tx = self.replay.facts.pool().begin().await?;
+        if !self.claim.save(&mut tx, &serde_json::to_value(&progress)?).await? {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        self.progress = progress;
+        Ok(true)
+    }
+}
+
+/// What one transaction is about.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Raws(&'a [Received]),
+    Withdraw(&'a [Draft], &'a [&'a str]),
+}

@@ -1,0 +1,20 @@
+//! The waits of sending, as the worker's configuration sets them.
+
+use std::time::Duration;
+
+/// Durations named by `docs/contract.md` 2; tests shorten them.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// `SEND_LEASE`: how long one attempt to send may take.
+    pub send_lease: Duration,
+    /// `RECONCILE_AFTER`: from an attempt's deadline to the first read of the thread.
+    pub reconcile_after: Duration,
+    /// `RETRY_MIN`: the first pause before another try.
+    pub retry_min: Duration,
+    /// `RETRY_MAX`: the longest pause before another try.
+    pub retry_max: Duration,
+    /// `AUTO_REPLY_MAX_AGE`: an older message is never answered automatically.
+    pub auto_reply_max_age: Duration,
+    /// `GRAPH_TIMEOUT`: one Graph call, connect included.
+    pub graph_timeout: Duration,
+}

@@ -1,0 +1,228 @@
+//! Intake: every message of INBOX_COMMANDS becomes a row of the ledger, in the transaction that moves the position. From there the
+//! ledger is the queue ([`crate`]).
+//!
+//! Nothing is skipped and nothing stops: what cannot be carried out becomes a row that has failed already, and with it an outcome; what is of
+//! no channel, or meets a bug of ours, becomes a dead letter.
+
+mod command;
+mod past;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use futures::FutureExt;
+use runtime::broker::Broker;
+use runtime::db::Patience;
+use runtime::failpoint;
+use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::lease::{Lease, Leases, Position};
+use runtime::publish::Outgoing;
+use runtime::vouch::{self, Vouch};
+use schemas::subjects::{self, COMMAND_ALL, INBOX_COMMANDS};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+pub use command::{Intake, read};
+pub use past::{Ended, Mark, Past};
+
+/// The lease and position of the intake.
+pub const NAME: &str = "commands";
+/// Commands taken over in one transaction.
+const BATCH: usize = 200;
+
+/// Takes commands over into the ledger.
+#[derive(Clone)]
+pub struct Commands {
+    /// Where commands come from.
+    pub broker: Broker,
+    /// The ledger.
+    pub pool: PgPool,
+    /// The leases of schema `worker`.
+    pub leases: Leases,
+    /// Tells the commands of people from those of automation.
+    pub vouch: Vouch,
+}
+
+impl Commands {
+    /// Works whenever this worker holds the lease, until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let leases = self.leases.clone();
+        let source = Source {
+            stream: INBOX_COMMANDS,
+            filter: COMMAND_ALL.to_owned(),
+            messages_max: BATCH,
+            bytes_max: usize::MAX,
+            recreated_pause: RECREATED_PAUSE,
+        };
+        leases
+            .while_held(NAME, shutdown, |lease, stop| {
+                let mut intake = Batches {
+                    commands: self.clone(),
+                    lease,
+                    mark: Mark { seq: 0, created: None },
+                    patience: Patience::default(),
+                    broken: BTreeSet::new(),
+                };
+                let source = &source;
+                async move {
+                    let broker = intake.commands.broker.clone();
+                    follow(&broker, source, &mut intake, &stop).await;
+                }
+            })
+            .await;
+    }
+
+    /// What each message says; `None`: it cannot be read, or is one of `broken`.
+    fn read_all(&self, batch: &[Received], broken: &BTreeSet<u64>) -> Vec<Option<Intake>> {
+        batch
+            .iter()
+            .map(|message| {
+                let (sequence, stored_at) = (message.sequence, message.stored_at);
+                if broken.contains(&sequence) {
+                    return None;
+                }
+                let vouched = self.vouch.holds(&message.payload, message.header(vouch::HEADER));
+                let read =
+                    || read(&message.payload, &message.subject, sequence, stored_at, vouched);
+                catch_unwind(read).unwrap_or_else(|_| {
+                    panicked(sequence);
+                    None
+                })
+            })
+            .collect()
+    }
+
+    async fn dead_letter(&self, message: &Received) -> anyhow::Result<()> {
+        metrics::counter!("hookline_commands_total", "outcome" => "dead").increment(1);
+        tracing::warn!(
+            sequence = message.sequence,
+            "Command {} cannot be read; it is kept as a dead letter",
+            message.sequence
+        );
+        let dead = Outgoing {
+            subject: subjects::dead("commands", None, ""),
+            id: format!("dead:commands:{}", message.sequence),
+            headers: async_nats::HeaderMap::new(),
+            payload: message.payload.clone(),
+        };
+        failpoint!("commands.before_dead");
+        match self.broker.publish(dead, Duration::from_secs(5)).await {
+            Ok(_) => {}
+            Err(failure) if failure.is_away() => return Err(failure.into()),
+            // What it refuses must not hold up the others.
+            Err(failure) => {
+                metrics::counter!("hookline_commands_dead_refused_total").increment(1);
+                tracing::error!(
+                    sequence = message.sequence,
+                    error = %failure,
+                    "INBOX_DEAD does not take command {}; its bytes stay in INBOX_COMMANDS, and the others go on",
+                    message.sequence
+                );
+            }
+        }
+        failpoint!("commands.after_dead");
+        Ok(())
+    }
+}
+
+/// Commands taken over while the lease is held.
+struct Batches {
+    commands: Commands,
+    lease: Lease,
+    /// Read with the position.
+    mark: Mark,
+    patience: Patience,
+    /// Positions of commands whose intake panicked: not tried again.
+    broken: BTreeSet<u64>,
+}
+
+impl Reader for Batches {
+    type Error = anyhow::Error;
+
+    async fn position(&mut self) -> anyhow::Result<Position> {
+        let Commands { pool, broker, leases, .. } = &self.commands;
+        self.mark = past::mark(pool, broker).await?;
+        Ok(leases.position(NAME).await?)
+    }
+
+    async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> anyhow::Result<Taken> {
+        let mut patience = self.patience;
+        let taken = patience.within(self.take_over(batch, from, to)).await;
+        self.patience = patience;
+        if let Ok(Taken::Yes) = taken {
+            self.broken.clear();
+        }
+        taken
+    }
+
+    fn failed(&mut self, error: &anyhow::Error, _: u32) {
+        tracing::warn!(error = %format!("{error:#}"), "Could not take commands over; trying again");
+    }
+
+    fn lag(&mut self, messages: u64) {
+        #[allow(clippy::cast_precision_loss)] // a count of messages
+        metrics::gauge!("hookline_commands_lag_messages").set(messages as f64);
+    }
+
+    fn recreated(&mut self, recreated: &StreamRecreated) {
+        tracing::error!(error = %recreated, "The intake of commands stopped");
+    }
+}
+
+impl Batches {
+    /// Takes a batch over, or nothing of it. Whatever breaks down is added to `broken`.
+    async fn take_over(
+        &mut self,
+        batch: &[Received],
+        from: u64,
+        to: Position,
+    ) -> anyhow::Result<Taken> {
+        let Self { commands, lease, mark, broken, .. } = self;
+        let mut tx = commands.pool.begin().await?;
+        failpoint!("commands.before_store");
+        let intakes = commands.read_all(batch, broken);
+        let present: Vec<_> = intakes.iter().flatten().map(|intake| &intake.command).collect();
+        let known = past::known(&mut tx, &present).await?;
+        for (message, intake) in batch.iter().zip(intakes) {
+            match intake {
+                Some(intake) => {
+                    let traceparent = message.header("traceparent");
+                    let at = Position { seq: message.sequence, created: to.created };
+                    let stored = async {
+                        let covered = mark.covers(at);
+                        let past =
+                            past::of(&commands.broker, &intake.command, &known, covered).await?;
+                        anyhow::Ok(intake.store(&mut tx, traceparent, &past).await?)
+                    };
+                    let Ok(stored) = AssertUnwindSafe(stored).catch_unwind().await else {
+                        // What it has written goes with the transaction: once more, without it.
+                        panicked(message.sequence);
+                        broken.insert(message.sequence);
+                        anyhow::bail!("command {} broke down", message.sequence);
+                    };
+                    let word = stored?;
+                    metrics::counter!("hookline_commands_total", "outcome" => word).increment(1);
+                }
+                // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
+                // people look.
+                None => commands.dead_letter(message).await?,
+            }
+        }
+        failpoint!("commands.before_position");
+        if !commands.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
+            return Ok(Taken::Lost);
+        }
+        past::advance(&mut tx, to).await?;
+        facts::follow_up::conversation_state::wake(&mut tx).await?;
+        failpoint!("commands.before_commit");
+        tx.commit().await?;
+        failpoint!("commands.after_commit");
+        Ok(Taken::Yes)
+    }
+}
+
+fn panicked(sequence: u64) {
+    metrics::counter!("hookline_commands_panics_total").increment(1);
+    tracing::error!(sequence, "Taking command {sequence} over broke down: a bug; the others go on");
+}

@@ -1,0 +1,326 @@
+//! ◆ Pure: a command as parts: what each sends, in which lane, and how its effect is recognised afterwards.
+
+use schemas::command::{Action, Command, OutboundAttachment, OutboundQuickReply, ReplyData};
+use schemas::{Channel, ConversationId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::decide::Repeat;
+use super::split::{self, Limit};
+use facts::follow_up::content::{self, Content};
+
+/// What one part does, as `worker.parts.payload` keeps it: without anything that depends on host or token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Payload {
+    /// A message to a person.
+    Message {
+        /// The `message` of the Send API.
+        message: Value,
+        /// The message it quotes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply_to: Option<String>,
+        /// `HUMAN_AGENT`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tag: Option<String>,
+    },
+    /// Typing or mark seen.
+    SenderAction {
+        /// `typing_on`, `typing_off`, `mark_seen`.
+        action: String,
+    },
+    /// A public answer to a comment.
+    CommentReply {
+        /// The comment.
+        comment_id: String,
+        /// What to say.
+        text: String,
+    },
+    /// A message to the author of a comment.
+    PrivateReply {
+        /// The comment.
+        comment_id: String,
+        /// What to say.
+        text: String,
+    },
+    /// A comment on own media.
+    CommentCreate {
+        /// The media or post.
+        media_id: String,
+        /// What to say.
+        text: String,
+    },
+    /// Hides or shows a comment.
+    CommentHide {
+        /// The comment.
+        comment_id: String,
+        /// Whether to hide it.
+        hidden: bool,
+    },
+    /// Deletes a comment.
+    CommentDelete {
+        /// The comment.
+        comment_id: String,
+    },
+}
+
+impl Payload {
+    /// How its outcome may be found out.
+    pub const fn repeat(&self) -> Repeat {
+        match self {
+            Self::Message { .. } => Repeat::AfterProof,
+            Self::SenderAction { .. } => Repeat::OneTry,
+            _ => Repeat::Never,
+        }
+    }
+
+    /// The comment it is about.
+    pub fn comment_id(&self) -> Option<&str> {
+        match self {
+            Self::CommentReply { comment_id, .. }
+            | Self::PrivateReply { comment_id, .. }
+            | Self::CommentHide { comment_id, .. }
+            | Self::CommentDelete { comment_id } => Some(comment_id),
+            _ => None,
+        }
+    }
+}
+
+/// One effect of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartPlan {
+    /// What it does.
+    pub payload: Payload,
+    /// What its effect will say.
+    pub content: Content,
+    /// Whom or what its effect will be under: as `worker.echoes.peer`.
+    pub peer: String,
+}
+
+/// A command as parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Commands of one lane take effect in order, one at a time.
+    pub lane: String,
+    /// In order; none for `sync`, which is no send.
+    pub parts: Vec<PartPlan>,
+}
+
+/// Why a command cannot be planned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The contract names it, this version does not carry it out.
+    #[error("`{0}` is not carried out by this version")]
+    Unsupported(&'static str),
+    /// A text that cannot be split is too long.
+    #[error("`data.text`: at most {0}")]
+    TooLong(&'static str),
+}
+
+/// Plans a command.
+///
+/// # Errors
+/// [`PlanError`]
+pub fn plan(command: Command) -> Result<Plan, PlanError> {
+    let (channel, account) = (command.channel, &command.account_id);
+    let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str()).to_owned();
+    let conversation = || {
+        command.contact_id.as_ref().map_or_else(String::new, |contact| {
+            ConversationId::of(channel, account, contact).into_string()
+        })
+    };
+    let on_comment = |comment: &str| format!("comment:{channel}/{account}/{comment}");
+    let single = |lane: String, payload: Payload, content: Content, peer: String| Plan {
+        lane,
+        parts: vec![PartPlan { payload, content, peer }],
+    };
+    Ok(match command.action {
+        Action::Reply(data) => Plan { lane: conversation(), parts: reply(channel, &contact, data) },
+        Action::SenderAction(data) => {
+            let content = content::of_attachments([data.action.as_str()]);
+            let lane = format!("act:{}", conversation());
+            single(lane, Payload::SenderAction { action: data.action }, content, contact)
+        }
+        Action::CommentReply(data) => single(
+            on_comment(&data.comment_id),
+            Payload::CommentReply { comment_id: data.comment_id.clone(), text: data.text.clone() },
+            content::of_text(&data.text),
+            data.comment_id,
+        ),
+        Action::CommentPrivateReply(data) => {
+            if split::split(&data.text, Limit::of(channel)).len() != 1 {
+                return Err(PlanError::TooLong(match channel {
+                    Channel::Instagram => "1000 bytes: a private reply is one message",
+                    Channel::Messenger => "2000 characters: a private reply is one message",
+                }));
+            }
+            let payload = Payload::PrivateReply {
+                comment_id: data.comment_id.clone(),
+                text: data.text.clone(),
+            };
+            single(on_comment(&data.comment_id), payload, content::of_text(&data.text), contact)
+        }
+        Action::CommentCreate(data) => single(
+            format!("media:{channel}/{account}/{}", data.media_id),
+            Payload::CommentCreate { media_id: data.media_id.clone(), text: data.text.clone() },
+            content::of_text(&data.text),
+            data.media_id,
+        ),
+        Action::CommentHide(data) => moderation(data.comment_id, on_comment, |comment_id| {
+            Payload::CommentHide { comment_id, hidden: true }
+        }),
+        Action::CommentUnhide(data) => moderation(data.comment_id, on_comment, |comment_id| {
+            Payload::CommentHide { comment_id, hidden: false }
+        }),
+        Action::CommentDelete(data) => moderation(data.comment_id, on_comment, |comment_id| {
+            Payload::CommentDelete { comment_id }
+        }),
+        Action::Sync(_) => Plan { lane: format!("sync:{channel}/{account}"), parts: Vec::new() },
+        later @ (Action::InsightsRefresh(_)
+        | Action::ConversionEvent(_)
+        | Action::TemplateSubmit(_)
+        | Action::TemplateStatus(_)
+        | Action::TemplateSend(_)) => return Err(PlanError::Unsupported(later.name())),
+    })
+}
+
+fn moderation(
+    comment_id: String,
+    lane: impl Fn(&str) -> String,
+    payload: impl Fn(String) -> Payload,
+) -> Plan {
+    let lane = lane(&comment_id);
+    // No item of its own is made, so nothing is ever recognised by content.
+    let content = content::of_attachments(["moderation", comment_id.as_str()]);
+    let peer = comment_id.clone();
+    Plan { lane, parts: vec![PartPlan { payload: payload(comment_id), content, peer }] }
+}
+
+fn reply(channel: Channel, contact: &str, data: ReplyData) -> Vec<PartPlan> {
+    let mut messages: Vec<(Value, Content)> = Vec::new();
+    if let Some(text) = &data.text {
+        for part in split::split(text, Limit::of(channel)) {
+            messages.push((json!({ "text": part }), content::of_text(&part)));
+        }
+        // Buttons stand under the whole text.
+        if let Some((last, _)) = messages.last_mut()
+            && !data.quick_replies.is_empty()
+        {
+            last["quick_replies"] = data.quick_replies.iter().map(quick_reply).collect();
+        }
+    } else if let Some(file) = &data.attachment {
+        messages.push((attachment(file), content::of_attachments([file.kind.as_str()])));
+    } else if let Some(template) = &data.template {
+        let message = json!({ "attachment": { "type": "template", "payload": template } });
+        messages.push((message, content::of_attachments(["template"])));
+    }
+    messages
+        .into_iter()
+        .enumerate()
+        .map(|(n, (message, content))| PartPlan {
+            payload: Payload::Message {
+                message,
+                reply_to: data.reply_to.as_ref().filter(|_| n == 0).map(ToString::to_string),
+                tag: data.tag.clone(),
+            },
+            content,
+            peer: contact.to_owned(),
+        })
+        .collect()
+}
+
+fn quick_reply(reply: &OutboundQuickReply) -> Value {
+    let payload = reply.payload.as_ref().unwrap_or(&reply.title);
+    json!({ "content_type": "text", "title": reply.title, "payload": payload })
+}
+
+fn attachment(file: &OutboundAttachment) -> Value {
+    let mut payload = serde_json::Map::new();
+    if let Some(url) = &file.url {
+        payload.insert("url".to_owned(), url.as_str().into());
+    }
+    if let Some(id) = &file.attachment_id {
+        payload.insert("attachment_id".to_owned(), id.as_str().into());
+    }
+    if let Some(reusable) = file.is_reusable {
+        payload.insert("is_reusable".to_owned(), reusable.into());
+    }
+    json!({ "attachment": { "type": file.kind, "payload": payload } })
+}
+
+/// The key of a part: what its echo carries on Messenger, and what claims an echo.
+pub fn key(identity: &str, n: i32) -> String {
+    format!("hookline:{identity}:{n}")
+}
+
+/// Reads a [`key`].
+pub fn parse_key(key: &str) -> Option<(&str, i32)> {
+    let (identity, n) = key.strip_prefix("hookline:")?.rsplit_once(':')?;
+    Some((identity, n.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan_of(channel: &str, name: &str, data: Value) -> Result<Plan, PlanError> {
+        let command: Command = serde_json::from_value(json!({
+            "id": "r1", "channel": channel, "account_id": "1", "contact_id": "5200000000000011", "command": name,
+            "requested_by": {"kind": "person", "name": "anna"}, "requested_at": "2026-11-21T10:00:00.000Z", "data": data
+        }))
+        .unwrap();
+        plan(command)
+    }
+
+    #[test]
+    fn long_text_is_parts_with_the_quote_first_and_the_buttons_last() {
+        let text = "word ".repeat(300);
+        let data = json!({"text": text, "reply_to": "m1", "quick_replies": [{"title": "Yes"}]});
+        let plan = plan_of("instagram", "reply", data).unwrap();
+        assert_eq!(plan.parts.len(), 2);
+        let wire: Vec<Value> =
+            plan.parts.iter().map(|part| serde_json::to_value(&part.payload).unwrap()).collect();
+        assert_eq!((wire[0]["reply_to"].as_str(), wire[1].get("reply_to")), (Some("m1"), None));
+        assert!(wire[0]["message"].get("quick_replies").is_none());
+        assert_eq!(wire[1]["message"]["quick_replies"][0]["payload"], "Yes");
+    }
+
+    #[test]
+    fn replies_of_one_person_share_a_lane_and_typing_does_not_hold_them_up() {
+        let reply = plan_of("messenger", "reply", json!({"text": "a"})).unwrap();
+        let other = plan_of(
+            "messenger",
+            "reply",
+            json!({"attachment": {"type": "image", "url": "https://x/y"}}),
+        )
+        .unwrap();
+        let typing = plan_of("messenger", "sender_action", json!({"action": "typing_on"})).unwrap();
+        assert_eq!(reply.lane, other.lane);
+        assert_ne!(reply.lane, typing.lane);
+        assert_eq!(typing.parts[0].payload.repeat(), Repeat::OneTry);
+    }
+
+    #[test]
+    fn comments_are_never_repeated_and_unbuilt_commands_say_so() {
+        for name in ["comment_hide", "comment_unhide", "comment_delete"] {
+            let plan = plan_of("instagram", name, json!({"comment_id": "179"})).unwrap();
+            assert_eq!(plan.parts[0].payload.repeat(), Repeat::Never);
+        }
+        let long = json!({"comment_id": "179", "text": "x".repeat(1001)});
+        assert!(matches!(
+            plan_of("instagram", "comment_private_reply", long),
+            Err(PlanError::TooLong(_))
+        ));
+        assert_eq!(
+            plan_of("instagram", "template_send", json!({})),
+            Err(PlanError::Unsupported("template_send"))
+        );
+        assert!(plan_of("instagram", "sync", json!({})).unwrap().parts.is_empty());
+    }
+
+    #[test]
+    fn a_key_comes_back() {
+        assert_eq!(parse_key(&key("cmd_1", 2)), Some(("cmd_1", 2)));
+        assert_eq!(parse_key("out:1"), None);
+    }
+}
