@@ -1,7 +1,7 @@
 # Each target does its own set-up: on a fresh machine `make run` or `make test` is all there is to type.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-unit lint bless bench soak clean
+.PHONY: help setup build run test test-unit lint bless bench soak map clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The whole workspace is named everywhere, so that every target sees the same features and nothing is built twice.
@@ -32,12 +32,12 @@ test: build ## all tests, against real servers
 	fi
 	cargo test --workspace --doc
 
-# Servers and processes are started by the crates `tests` and `servers` alone (and, until it moves, by `private`).
+# Servers and processes are started by the crates `tests` and `servers` alone.
 test-unit: ## the tests that start nothing: seconds, for the loop
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  set -x; cargo nextest run --workspace --exclude tests --exclude servers --lib -E 'not test(/^private::/)'; \
+	  set -x; cargo nextest run --workspace --exclude tests --exclude servers --lib; \
 	else \
-	  set -x; cargo test --workspace --exclude tests --exclude servers --lib -- --skip private::; \
+	  set -x; cargo test --workspace --exclude tests --exclude servers --lib; \
 	fi
 
 lint: setup ## formatting, clippy, docs, dependencies, scripts
@@ -61,6 +61,9 @@ bench: setup ## measure, with optimisations
 
 soak: build ## the tests that take long
 	cargo test -p tests --test long -- --include-ignored
+
+map: ## draw the house: crates, arrows, circles, what is longest, figures
+	@cargo run --quiet -p house -- map
 
 clean: ## build results, fetched programs, and the data of `make run`
 	@deploy/dev/clean.sh

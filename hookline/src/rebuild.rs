@@ -1,9 +1,9 @@
 //! `hookline rebuild`: a fresh read model beside the serving one, compared and swapped in. `projector::rebuild` does it.
 
 use clap::{Args, Subcommand, ValueEnum};
+use ops::{NewJob, Ops};
 use projector::rebuild::{Outcome, Place, Plan, Preview, preview, work};
 use runtime::config::Settings;
-use runtime::ops::{self, NewJob, Ops};
 use serde_json::json;
 
 use crate::args::CommonArgs;

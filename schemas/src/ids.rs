@@ -148,6 +148,12 @@ pub fn tail(id: &str, n: usize) -> Cow<'_, str> {
     id.chars().skip(skip).collect::<String>().into()
 }
 
+impl Default for MessageId {
+    fn default() -> Self {
+        Self::new("")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,11 +176,5 @@ mod tests {
         assert_eq!(tail("5200000000000909", 4), "0909");
         assert_eq!(tail("ab", 4), "ab");
         assert_eq!(tail("äöü", 2), "öü");
-    }
-}
-
-impl Default for MessageId {
-    fn default() -> Self {
-        Self::new("")
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod files;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -161,6 +162,8 @@ async fn lock(path: &Path) -> std::fs::File {
 /// Starts the keeper, unless somebody else was faster, and waits until the servers are ready.
 async fn start(folder: &Path) -> Servers {
     std::fs::create_dir_all(folder).unwrap();
+    // Postgres may run as another user; what is secret in here is closed by itself.
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     let _lock = lock(&folder.join("start.lock")).await;
     if let Some(servers) = running(folder) {
         return servers;

@@ -108,7 +108,7 @@ async fn a_missing_server_is_exit_code_4_and_one_line_and_wrong_words_are_2() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_are_listed_paused_and_given_up_and_every_act_is_recorded() {
-    use runtime::ops::{NewJob, Ops};
+    use ops::{NewJob, Ops};
     let lab = Lab::start_with(LabOptions::EMPTY).await;
     let (code, out, err) = lab.hookline(&["jobs", "list", "--output", "json"]).await;
     assert!(code == 0 && out.trim() == "[]", "{code} {out}{err}");

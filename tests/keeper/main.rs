@@ -65,7 +65,11 @@ async fn keep(folder: &Path, log: &Path, binaries: &Path, run: &Run) -> anyhow::
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     while run.lives() && nats.is_running() && postgres.is_running() {
         while let Some(place) = Place::abandoned(folder)? {
-            clean(place, &servers).await?;
+            if let Err(error) = clean(place, &servers).await {
+                // Tried again at the next look; nobody takes the place before.
+                eprintln!("{error:#}");
+                break;
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}

@@ -1,6 +1,6 @@
 //! ◆ Pure: the command line that continues a job.
 
-use runtime::ops::Job;
+use ops::Job;
 use serde_json::Value;
 
 /// The job's verb with its arguments as options: typed again, it continues the job.
@@ -34,7 +34,7 @@ pub(crate) fn command_line(job: &Job) -> String {
 
 #[cfg(test)]
 mod tests {
-    use runtime::ops::JobState;
+    use ops::JobState;
     use serde_json::json;
 
     use super::*;

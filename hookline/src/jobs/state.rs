@@ -1,6 +1,6 @@
 //! ◆ Pure: the state of a job as people and programs read it.
 
-use runtime::ops::JobState;
+use ops::JobState;
 
 /// The stored state; a running job that no process holds was `interrupted`.
 pub(crate) const fn state_in_words(state: JobState, held: bool) -> &'static str {

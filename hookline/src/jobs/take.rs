@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use runtime::ops::{CLAIM, Claim, Job, JobState, Ops};
+use ops::{CLAIM, Claim, Job, JobState, Ops};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;

@@ -6,7 +6,6 @@ use std::time::Instant;
 use async_nats::jetstream;
 use runtime::config::NatsConfig;
 use runtime::durability::{self, Durability};
-use runtime::ops;
 use schemas::Timestamp;
 use serde::Serialize;
 use sqlx::PgPool;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use ops::{Ops, Wish};
 use rand::RngExt;
-use runtime::ops::{Ops, Wish};
 use tests::body::now;
 use tests::traffic::{share, soak};
 use tests::{Lab, LabOptions, eventually};

@@ -2,10 +2,10 @@
 
 use sqlx::{FromRow, PgPool};
 
-use super::JobState;
+use crate::JobState;
 
 /// A job that has not ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct UnfinishedJob {
     /// Its id.
     pub id: String,
@@ -15,27 +15,15 @@ pub struct UnfinishedJob {
     pub held: bool,
 }
 
-#[derive(FromRow)]
-struct UnfinishedRow {
-    id: String,
-    state: String,
-    held: bool,
-}
-
 /// The jobs that run or are paused.
 ///
 /// # Errors
-/// `sqlx::Error`; ask again. Of an absent table ([`crate::db::is_absent`]) where no job was ever started.
+/// `sqlx::Error`; ask again. Of an absent table ([`runtime::db::is_absent`]) where no job was ever started.
 pub async fn unfinished(pool: &PgPool) -> sqlx::Result<Vec<UnfinishedJob>> {
-    let rows: Vec<UnfinishedRow> = sqlx::query_as(
+    sqlx::query_as(
         "select id, state, coalesce(claimed_until >= clock_timestamp(), false) as held
            from ops.jobs where state in ('running', 'paused')",
     )
     .fetch_all(pool)
-    .await?;
-    let job = |UnfinishedRow { id, state, held }| {
-        let state = JobState::parse(&state);
-        UnfinishedJob { id, state, held }
-    };
-    Ok(rows.into_iter().map(job).collect())
+    .await
 }
