@@ -48,7 +48,7 @@ pub(crate) enum AfterLook {
     },
     /// Proven absent: it may be attempted again.
     Repeat,
-    /// Nobody can tell.
+    /// The outcome stays unknown: leave it to a person.
     Park,
 }
 
