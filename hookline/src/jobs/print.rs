@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_tells_how_far_a_job_is() {
+    fn a_list_shows_how_far_a_job_is() {
         let replay = json!({"next": 23, "bounds": {"from": 1, "to": 40}, "done": {"kinds": {}}});
         let rebuild = json!({"schema": "inbox_v2", "position": 7, "target": 9});
         assert_eq!(
