@@ -67,7 +67,7 @@ impl Tried {
                 self.left
             ),
             End::NothingHappens => {
-                "Stopped: nothing happens. Does a worker run, with its broker? `hookline status` tells."
+                "Stopped: nothing happens. Does a worker run, with its broker? `hookline status` shows it."
                     .to_owned()
             }
             End::Interrupted => {
