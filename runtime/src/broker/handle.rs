@@ -153,7 +153,7 @@ impl Broker {
                 None => "the broker is not reachable".to_owned(),
             });
         }
-        // What was read before the latest reconnect says nothing about the server behind it.
+        // What was read before the latest reconnect was read from another server.
         if state.checked_connects != self.connects() {
             return Err("the broker was just reached; its durability is not checked yet".to_owned());
         }

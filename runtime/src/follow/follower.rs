@@ -129,7 +129,7 @@ impl Follower {
     /// losing anything. Trouble with the broker is waited out here.
     ///
     /// # Errors
-    /// [`StreamRecreated`]: stop, and say so.
+    /// [`StreamRecreated`]: stop and report it; an operator must restore the stream.
     pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, StreamRecreated> {
         while self.buffer.is_empty() {
             if self.open.is_none() {
