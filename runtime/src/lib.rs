@@ -25,6 +25,7 @@ pub mod streams;
 pub mod telemetry;
 pub mod tls;
 pub mod vouch;
+pub mod waits;
 
 /// Now, by this machine's clock. Shells call it and hand the value to the pure core.
 pub fn now() -> schemas::Timestamp {

@@ -33,13 +33,13 @@ pub(crate) fn command_line(job: &Job) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use ops::JobState;
     use serde_json::json;
 
     use super::*;
 
-    pub(crate) fn job() -> Job {
+    fn job() -> Job {
         Job {
             id: "replay-1".to_owned(),
             verb: "replay".to_owned(),

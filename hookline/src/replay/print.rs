@@ -82,7 +82,7 @@ pub(crate) fn result(job: &Job, state: JobState, tally: &Tally) {
         total.unchanged
     ));
     if state == JobState::Paused {
-        say("The same words go on with it.");
+        say("Run the same command again to continue it.");
     }
     if tally.is_incomplete() {
         numbers(&Tally { kinds: BTreeMap::new(), ..tally.clone() });

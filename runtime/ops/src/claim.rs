@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use runtime::db;
+use runtime::waits::{self, Wait};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
@@ -10,7 +11,7 @@ use crate::job::{Job, JobState, Wish};
 use crate::store::Ops;
 
 /// How long a claim outlives its last renewal: so soon can a job whose process died be resumed.
-pub const CLAIM: Duration = Duration::from_secs(10);
+pub const CLAIM: Wait = waits::CLAIM;
 /// How often a claim is to be renewed and an operator's wish looked for.
 pub const BEAT: Duration = Duration::from_secs(1);
 
@@ -66,7 +67,7 @@ impl Ops {
         )
         .bind(id)
         .bind(owner)
-        .bind(CLAIM.as_secs_f64())
+        .bind(CLAIM.get().as_secs_f64())
         .fetch_optional(self.pool())
         .await?;
         Ok(claimed.map(|Claimed { epoch, job }| Claim {
@@ -91,9 +92,9 @@ impl Claim {
         .bind(&self.job.id)
         .bind(&self.owner)
         .bind(self.epoch)
-        .bind(CLAIM.as_secs_f64())
+        .bind(CLAIM.get().as_secs_f64())
         .fetch_optional(&self.pool);
-        Ok(match db::within(CLAIM, asked).await? {
+        Ok(match db::within(CLAIM.get(), asked).await? {
             None => Beat::Lost,
             Some(Asked { wish: Some(wish), .. }) => Beat::Stop(wish),
             Some(Asked { wish: None, rate }) => Beat::Go { rate },
@@ -114,7 +115,7 @@ impl Claim {
         .bind(&self.owner)
         .bind(self.epoch)
         .bind(progress)
-        .bind(CLAIM.as_secs_f64())
+        .bind(CLAIM.get().as_secs_f64())
         .execute(conn)
         .await?;
         Ok(done.rows_affected() == 1)

@@ -11,8 +11,10 @@ mod claim;
 mod job;
 mod jobs;
 mod store;
+mod unfinished;
 
 pub use audit::{Act, Recorded, record};
 pub use claim::{BEAT, Beat, CLAIM, Claim};
 pub use job::{Job, JobState, NewJob, Wish};
 pub use store::Ops;
+pub use unfinished::{UnfinishedJob, unfinished};

@@ -1,17 +1,33 @@
-//! The generated files are what the types say. `BLESS=1` (`make bless`) writes them.
+//! JSON Schemas and the AsyncAPI document are generated from the types, here and not in the binary. The stored files are what the types
+//! say; `BLESS=1` (`make bless`) writes them.
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use schemas::facts::{Message, Optin, SenderUnresolved, TriedMethod};
 use schemas::{AccountId, Channel, Event, EventId, Fact, Kind, Origin, Timestamp, Via};
 
+mod asyncapi;
+mod json_schema;
+
+/// Every generated file: path below `schemas/` → content.
+fn files() -> BTreeMap<String, String> {
+    let pretty = |value: &serde_json::Value| format!("{value:#}\n");
+    let mut files = BTreeMap::new();
+    for kind in Kind::ALL {
+        files.insert(format!("json/{kind}.v1.json"), pretty(&json_schema::event_schema(*kind)));
+    }
+    files.insert("json/command.v1.json".to_owned(), pretty(&json_schema::command_schema()));
+    files.insert("asyncapi.yaml".to_owned(), asyncapi::document());
+    files
+}
+
 #[test]
 fn generated_files_are_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = schemas::export::files();
+    let files = files();
     if std::env::var_os("BLESS").is_some() {
         std::fs::create_dir_all(root.join("json")).unwrap();
         for (path, content) in &files {
@@ -50,7 +66,7 @@ fn event(fact: Fact) -> serde_json::Value {
 #[test]
 fn schemas_take_what_is_right_and_refuse_what_is_wrong() {
     let validator =
-        |kind: Kind| jsonschema::validator_for(&schemas::export::event_schema(kind)).unwrap();
+        |kind: Kind| jsonschema::validator_for(&json_schema::event_schema(kind)).unwrap();
     for kind in Kind::ALL {
         let _ = validator(*kind);
     }

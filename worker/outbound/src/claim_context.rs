@@ -1,29 +1,29 @@
-//! What the policy and the queue must know about one command, read in one statement.
+//! What policy and queue must know about one command, read in one statement.
 
 use std::time::Duration;
 
 use schemas::Timestamp;
-use sqlx::{PgConnection, Row};
+use sqlx::PgConnection;
 
-use super::ledger::{CommandRow, PartRow, time};
-use super::plan::Payload;
-use super::policy::{Act, Situation};
+use crate::ledger::{CommandRow, PartRow};
+use crate::payload::Payload;
+use crate::policy::{SendKind, Situation};
 
 /// Everything around a command, as of now.
-#[derive(Clone, Debug)]
-pub(super) struct Surroundings {
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct ClaimContext {
     /// The database's clock.
-    pub now: Timestamp,
-    /// `active`, `stopped`; `None`: no such account.
-    pub account_state: Option<String>,
+    pub(crate) now: Timestamp,
+    /// `None`: no such account.
+    pub(crate) account_stopped: Option<bool>,
     /// Frozen: everything, the account, or the conversation.
-    pub frozen: bool,
+    pub(crate) frozen: bool,
     /// A limit was met.
-    pub paused_until: Option<Timestamp>,
+    pub(crate) paused_until: Option<Timestamp>,
     /// An unknown outcome is parked in this lane.
-    pub parked: bool,
+    pub(crate) parked: bool,
     /// The event it answers is recorded (or it answers none).
-    pub cause_known: bool,
+    pub(crate) cause_known: bool,
     to_itself: bool,
     opened_at: Option<Timestamp>,
     other_owns: bool,
@@ -34,17 +34,15 @@ pub(super) struct Surroundings {
     own_comment: bool,
 }
 
-/// Reads it.
-///
-/// # Errors
-/// Of the database.
-pub(super) async fn read(
+/// Reads it; `comment` is the comment that the open part is about.
+pub(crate) async fn read(
     conn: &mut PgConnection,
     command: &CommandRow,
     comment: Option<&str>,
-) -> sqlx::Result<Surroundings> {
-    let row = sqlx::query(
-        "select clock_timestamp() as now, a.state as account_state, v.opened_at, coalesce(v.other_owns, false) as other_owns,
+) -> sqlx::Result<ClaimContext> {
+    sqlx::query_as(
+        "select clock_timestamp() as now, a.state = 'stopped' as account_stopped, v.opened_at,
+                coalesce(v.other_owns, false) as other_owns,
                 coalesce(a.id = $4 or a.page_id = $4, false)
                     or exists (select from worker.account_aliases l
                                 where l.channel = $1 and l.account_id = $2 and l.alias = $4) as to_itself,
@@ -72,55 +70,39 @@ pub(super) async fn read(
            left join worker.accounts a on a.channel = $1 and a.id = $2
            left join worker.conversations v on v.conversation_id = $3",
     )
-    .bind(command.channel.as_str())
-    .bind(command.account_id.as_str())
-    .bind(command.conversation_id.as_deref().unwrap_or_default())
-    .bind(command.contact_id.as_deref())
+    .bind(command.channel)
+    .bind(&command.account_id)
+    .bind(command.conversation_id.as_ref().map_or("", |id| id.as_str()))
+    .bind(&command.contact_id)
     .bind(&command.lane)
     .bind(comment)
-    .bind(command.caused_by.as_deref())
+    .bind(&command.caused_by)
     .fetch_one(conn)
-    .await?;
-    Ok(Surroundings {
-        now: time(&row, "now")?.unwrap_or(Timestamp::EPOCH),
-        account_state: row.try_get("account_state")?,
-        frozen: row.try_get("frozen")?,
-        paused_until: time(&row, "paused_until")?,
-        parked: row.try_get("parked")?,
-        cause_known: row.try_get("cause_known")?,
-        to_itself: row.try_get("to_itself")?,
-        opened_at: time(&row, "opened_at")?,
-        other_owns: row.try_get("other_owns")?,
-        others_replied_at: time(&row, "others_replied_at")?,
-        cause_deleted: row.try_get("cause_deleted")?,
-        blocked: row.try_get("blocked")?,
-        unreachable: row.try_get("unreachable")?,
-        own_comment: row.try_get("own_comment")?,
-    })
+    .await
 }
 
-impl Surroundings {
+impl ClaimContext {
     /// What the policy judges for one part of the command.
-    pub(super) fn situation<'a>(
+    pub(crate) fn situation<'a>(
         &self,
         command: &'a CommandRow,
         part: &'a PartRow,
         auto_reply_max_age: Duration,
     ) -> Situation<'a> {
-        let act = match &part.payload {
+        let kind = match &part.payload {
             Payload::Message { tag, .. } => {
-                Act::Message { tag: tag.as_deref(), automatic: command.is_auto_reply() }
+                SendKind::Message { tag: tag.as_deref(), automatic: command.is_auto_reply() }
             }
-            Payload::SenderAction { .. } => Act::SenderAction,
-            Payload::PrivateReply { .. } => Act::PrivateReply,
-            _ => Act::Comment,
+            Payload::SenderAction { .. } => SendKind::SenderAction,
+            Payload::PrivateReply { .. } => SendKind::PrivateReply,
+            _ => SendKind::Comment,
         };
         Situation {
-            act,
+            kind,
             requester: command.requester,
             requested_at: command.requested_at,
             auto_reply_max_age,
-            contact: command.contact_id.as_deref().unwrap_or_default(),
+            contact: command.contact_id.as_ref().map_or("", |contact| contact.as_str()),
             to_itself: self.to_itself,
             opened_at: self.opened_at,
             other_owns: self.other_owns,
