@@ -21,6 +21,7 @@ mod store;
 
 use std::net::SocketAddr;
 
+use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
 use runtime::config::Settings;
 use runtime::health::{self, Health};
@@ -78,7 +79,11 @@ impl Ingest {
     ///
     /// # Errors
     /// When the broker's options cannot work.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(self.answer(shutdown))
+    }
+
+    async fn answer(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { config, listener, address } = self;
         // The broker is watched for as long as requests are open, which is longer than `shutdown`.
         let closed = CancellationToken::new();
