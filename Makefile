@@ -1,7 +1,7 @@
 # Each target does its own set-up: on a fresh machine `make run` or `make test` is all there is to type.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-unit lint bless bench soak clean
+.PHONY: help setup build run test test-unit lint bless bench soak map clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The whole workspace is named everywhere, so that every target sees the same features and nothing is built twice.
@@ -66,6 +66,9 @@ bench: setup ## measure, with optimisations
 
 soak: build ## the tests that take long
 	cargo test -p tests --test long -- --include-ignored
+
+map: ## draw the house: crates, arrows, circles, what is longest, figures
+	@cargo run --quiet -p house -- map
 
 clean: ## build results, fetched programs, and the data of `make run`
 	@deploy/dev/clean.sh

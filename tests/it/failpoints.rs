@@ -169,7 +169,7 @@ fn every_failpoint_is_marked() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut files = Vec::new();
     for part in ["ingest", "worker", "projector", "api", "hookline"] {
-        crate::tidy::sources(&root.join(part), &mut files);
+        crate::sources::below(&root.join(part), &mut files);
     }
     let code: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
     // A rule is no place.

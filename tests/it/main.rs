@@ -13,5 +13,5 @@ mod refuse;
 mod reply;
 mod resolve;
 mod shared;
-mod tidy;
+mod statements;
 mod up;

@@ -154,7 +154,7 @@ fn the_lane_names_neither_graph_nor_ledger_nor_commands() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let folder = root.join("worker/inbound/src/replay");
     let mut files = vec![root.join("worker/inbound/src/replay.rs")];
-    crate::tidy::sources(&folder, &mut files);
+    crate::sources::below(&folder, &mut files);
     assert!(files.len() >= 7, "{files:?}");
     let banned = [
         "graph::",

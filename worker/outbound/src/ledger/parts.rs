@@ -196,7 +196,7 @@ pub(crate) async fn insert(
     sqlx::query(
         "insert into worker.parts (identity, n, lane, payload, content, peer, state, message_id, sent_at, uncertain, first_at,
                 started_at, deadline)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $11 + interval '2 minutes')",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $11::timestamptz + interval '2 minutes')",
     )
     .bind(identity)
     .bind(part.n)
