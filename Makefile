@@ -49,6 +49,11 @@ lint: setup ## formatting, clippy, docs, dependencies, scripts
 	else \
 	  echo 'notice: cargo-deny is not installed; dependencies are not checked (cargo install cargo-deny)'; \
 	fi
+	@if cargo machete --version >/dev/null 2>&1; then \
+	  set -x; cargo machete; \
+	else \
+	  echo 'notice: cargo-machete is not installed; unused dependencies are not looked for (cargo install cargo-machete)'; \
+	fi
 	bash -n deploy/dev/setup.sh
 	deploy/dev/check-nats-conf.sh
 

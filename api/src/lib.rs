@@ -12,6 +12,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
 use runtime::config::Settings;
 use runtime::health::{self, Health};
@@ -94,7 +95,11 @@ impl Api {
     ///
     /// # Errors
     /// When the configuration cannot work, or the database was migrated by a changed file.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(self.answer(shutdown))
+    }
+
+    async fn answer(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { listener, local_addr, config, pool } = self;
         if config.tokens.is_empty() {
             tracing::warn!("API_TOKENS is not set: every request to /v1 is refused");

@@ -24,7 +24,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
         }
     }
     runtime::telemetry::check(&whole)?;
-    ingest::config::Config::from_settings(&whole)?;
+    ingest::Config::from_settings(&whole)?;
     worker::Config::from_settings(&whole)?;
     projector::Config::from_settings(&whole)?;
     api::Config::from_settings(&whole)?;

@@ -1,5 +1,7 @@
 //! Loads the settings and carries out one verb.
 
+use std::pin::Pin;
+
 use clap::CommandFactory;
 use runtime::config::Settings;
 
@@ -19,7 +21,12 @@ const BOTH: &[&str] = &["NATS_URL", "DATABASE_URL"];
 ///
 /// # Errors
 /// What the verb returns; [`crate::report`] turns it into an exit code.
-pub async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+pub fn run(arguments: Arguments) -> Pin<Box<dyn Future<Output = anyhow::Result<Exit>>>> {
+    // Or all of it would be compiled in `main` once more.
+    Box::pin(dispatch(arguments))
+}
+
+async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     // Verbs fold and normalise too, and the message of a panic may quote what people wrote.
     runtime::telemetry::report_panics();
     let config = arguments.config;

@@ -1,4 +1,4 @@
-//! Reading a body from a client nobody knows yet: bounded in size, time and memory.
+//! Reading the body of a client that is not authenticated yet: bounded in size, time and memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,39 +23,39 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
 
 /// Reads bodies within one budget.
-pub struct Reader {
+pub(crate) struct Reader {
     budget: Arc<Semaphore>,
     max_body: usize,
 }
 
-/// A whole body; its share of the budget comes back when this is dropped.
-pub struct Whole {
+/// A whole body. Dropped, it gives its share of the budget back.
+pub(crate) struct Whole {
     /// The bytes as they came.
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
     _share: Option<OwnedSemaphorePermit>,
 }
 
 impl Reader {
     /// For bodies of at most `max_body` bytes.
-    pub fn new(max_body: usize) -> Self {
+    pub(crate) fn new(max_body: usize) -> Self {
         Self { budget: Arc::new(Semaphore::new(BUDGET_BYTES.max(4 * max_body))), max_body }
     }
 
-    /// Whether a body says at once that it is too large.
-    pub fn announces_too_much(&self, body: &Body) -> bool {
+    /// Whether `Content-Length` is already above the limit.
+    pub(crate) fn announces_too_large(&self, body: &Body) -> bool {
         u64::try_from(self.max_body).is_ok_and(|max| max < body.size_hint().lower())
     }
 
     /// The refusal of a body that is too large.
-    pub const fn too_large(&self) -> Refused {
+    pub(crate) const fn too_large(&self) -> Refused {
         Refused::TooLarge(self.max_body)
     }
 
     /// Reads a body to its end.
     ///
     /// # Errors
-    /// Too large, too slow, ended early, or no room.
-    pub async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Whole, Refused> {
+    /// [`Refused::TooLarge`], [`Refused::Slow`], [`Refused::Broken`] or [`Refused::Overloaded`].
+    pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Whole, Refused> {
         let read = tokio::time::timeout(READ_WITHIN, self.collect(&mut body)).await;
         let end = read.unwrap_or(Err(Refused::Slow));
         if let Err(Refused::TooLarge(_) | Refused::Overloaded) = &end {
@@ -70,7 +70,7 @@ impl Reader {
         let mut share: Option<OwnedSemaphorePermit> = None;
         let mut paid = FREE_BYTES;
         while let Some(frame) = body.frame().await {
-            // Trailers are none of our business.
+            // Trailers are ignored.
             let Ok(data) = frame.map_err(|_| Refused::Broken)?.into_data() else { continue };
             let length = first.as_ref().map_or(more.len(), Bytes::len) + data.len();
             if self.max_body < length {
@@ -103,9 +103,9 @@ impl Reader {
     }
 }
 
-/// Reads on for a moment, and forgets, so that a client still writing gets to see its answer.
-pub fn linger(headers: &HeaderMap, mut body: Body) {
-    // Who asks first is not writing; to read on would tell it to begin.
+/// Reads on for a moment and drops what it reads, so that a client that is still writing sees its answer.
+pub(crate) fn linger(headers: &HeaderMap, mut body: Body) {
+    // A client that sent `Expect: 100-continue` is not writing yet; reading on would make it begin.
     if body.is_end_stream() || headers.contains_key(header::EXPECT) {
         return;
     }
@@ -145,8 +145,8 @@ mod tests {
             read(&reader, pieces(vec![vec![0; 60_000], vec![0; 40_001]])).await,
             Err(Refused::TooLarge(100_000))
         ));
-        assert!(reader.announces_too_much(&Body::from(vec![0; 100_001])));
-        assert!(!reader.announces_too_much(&Body::from(vec![0; 100_000])));
+        assert!(reader.announces_too_large(&Body::from(vec![0; 100_001])));
+        assert!(!reader.announces_too_large(&Body::from(vec![0; 100_000])));
     }
 
     #[tokio::test]

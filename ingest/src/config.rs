@@ -8,7 +8,7 @@ use crate::handshake::VerifyTokens;
 use crate::signature::AppSecrets;
 
 /// What a stored webhook needs in the broker's `max_payload` beside its body: headers, and the broker's own.
-pub const HEADROOM_BYTES: usize = 64 << 10;
+pub(crate) const HEADROOM_BYTES: usize = 64 << 10;
 /// The broker itself takes no messages above 64 MiB.
 const MAX_BODY_LARGEST: usize = 60 << 20;
 const MAX_BODY_SMALLEST: usize = 1 << 10;
@@ -17,21 +17,21 @@ const MAX_BODY_SMALLEST: usize = 1 << 10;
 #[derive(Debug)]
 pub struct Config {
     /// `INGEST_LISTEN`
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// `META_APP_SECRETS`
-    pub secrets: AppSecrets,
+    pub(crate) secrets: AppSecrets,
     /// `META_VERIFY_TOKENS`
-    pub verify_tokens: VerifyTokens,
+    pub(crate) verify_tokens: VerifyTokens,
     /// `META_ACCEPT_SHA1`
-    pub accept_sha1: bool,
+    pub(crate) accept_sha1: bool,
     /// `INGEST_MAX_BODY`, bytes.
-    pub max_body: usize,
+    pub(crate) max_body: usize,
     /// The broker.
-    pub nats: Nats,
+    pub(crate) nats: Nats,
 }
 
 /// The broker's settings; shown without what may be secret.
-pub struct Nats(pub NatsConfig);
+pub(crate) struct Nats(pub(crate) NatsConfig);
 
 impl std::fmt::Debug for Nats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -69,7 +69,7 @@ impl Config {
 ///
 /// # Errors
 /// Names both numbers and the way out.
-pub fn fits(max_body: usize, max_payload: usize) -> Result<(), String> {
+pub(crate) fn fits(max_body: usize, max_payload: usize) -> Result<(), String> {
     if max_body + HEADROOM_BYTES <= max_payload {
         return Ok(());
     }

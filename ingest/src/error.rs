@@ -12,7 +12,7 @@ const RETRY_AFTER_SECONDS: &str = "5";
 
 /// Why a request is refused. Answers name the cause and never repeat what was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// The GET handshake does not fit.
     #[error("{0}")]
     Handshake(#[from] handshake::Refusal),
@@ -44,7 +44,7 @@ pub enum Refused {
 
 impl Refused {
     /// The answer's status.
-    pub const fn status(&self) -> StatusCode {
+    pub(crate) const fn status(&self) -> StatusCode {
         match self {
             Self::Handshake(_) => StatusCode::FORBIDDEN,
             Self::Signature(_) => StatusCode::UNAUTHORIZED,

@@ -1,4 +1,4 @@
-//! ◆ Pure: the GET handshake by which Meta makes sure that the address is ours (`meta-platform.md` section 1).
+//! ◆ Pure: the GET handshake by which Meta makes sure that the address is ours (docs/meta-platform.md 1).
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ const CHALLENGE_MAX_BYTES: usize = 256;
 
 /// `META_VERIFY_TOKENS`. Kept as digests, so that comparing takes the same time whatever is asked.
 #[derive(Clone)]
-pub struct VerifyTokens(Vec<[u8; 32]>);
+pub(crate) struct VerifyTokens(Vec<[u8; 32]>);
 
 impl fmt::Debug for VerifyTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,8 +21,8 @@ impl VerifyTokens {
     /// Reads `token,…`.
     ///
     /// # Errors
-    /// Says which one cannot be used, without showing it.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// A text that names the place of the token that cannot be used, without the token.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut tokens = Vec::new();
         for (index, token) in text.split(',').map(str::trim).enumerate() {
             if token.is_empty() {
@@ -33,7 +33,7 @@ impl VerifyTokens {
         Ok(Self(tokens))
     }
 
-    fn know(&self, token: &str) -> bool {
+    fn contains(&self, token: &str) -> bool {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         // All are tried, whichever fits.
         let known = self.0.iter().fold(Choice::from(0), |known, ours| known | ours.ct_eq(&digest));
@@ -43,7 +43,7 @@ impl VerifyTokens {
 
 /// Why a handshake is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// A part is not there.
     #[error("`{0}` is missing")]
     Missing(&'static str),
@@ -65,14 +65,14 @@ pub enum Refusal {
 ///
 /// # Errors
 /// [`Refusal`] names the part that is wrong.
-pub fn answer(query: &str, tokens: &VerifyTokens) -> Result<String, Refusal> {
+pub(crate) fn answer(query: &str, tokens: &VerifyTokens) -> Result<String, Refusal> {
     let mode = part(query, "hub.mode")?;
     let token = part(query, "hub.verify_token")?;
     let challenge = part(query, "hub.challenge")?;
     if mode != "subscribe" {
         return Err(Refusal::Mode);
     }
-    if !tokens.know(&token) {
+    if !tokens.contains(&token) {
         return Err(Refusal::Token);
     }
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';

@@ -1,7 +1,7 @@
-//! Meta's door: what is asked on the three paths, in the order it is checked.
+//! The three paths of Meta, and the order in which a request is checked.
 //!
-//! Path and method, size, signature over the raw bytes, broker, room, durable ack. Whoever cannot sign learns nothing about the broker,
-//! and nothing of theirs is kept.
+//! Path and method, size, signature over the raw bytes, broker, room, durable ack. An unsigned request learns nothing about the
+//! broker and is not kept.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -22,8 +22,8 @@ use tracing::Instrument;
 use crate::body::{Reader, linger};
 use crate::config::Config;
 use crate::error::Refused;
+use crate::log_limit::LogLimit;
 use crate::queue::Key;
-use crate::quiet::Quiet;
 use crate::signature::{self, Rejection, Signature};
 use crate::store::{STORE_WITHIN, Store};
 use crate::{handshake, scan};
@@ -32,22 +32,22 @@ use crate::{handshake, scan};
 const HASH_IN_PLACE_MAX_BYTES: usize = 256 << 10;
 
 /// What the door needs.
-pub struct Door {
+pub(crate) struct Door {
     config: Config,
     reader: Reader,
     store: Store,
-    rejections: Mutex<Quiet>,
+    rejections: Mutex<LogLimit>,
 }
 
 impl Door {
     /// A door in front of `store`.
-    pub fn new(config: Config, store: Store) -> Arc<Self> {
+    pub(crate) fn new(config: Config, store: Store) -> Arc<Self> {
         let reader = Reader::new(config.max_body);
         Arc::new(Self { config, reader, store, rejections: Mutex::default() })
     }
 
     /// The three paths; everything else is refused.
-    pub fn router(self: Arc<Self>) -> Router {
+    pub(crate) fn router(self: Arc<Self>) -> Router {
         [RawPath::Any, RawPath::Instagram, RawPath::Facebook]
             .into_iter()
             .fold(Router::new(), |router, path| {
@@ -61,10 +61,10 @@ impl Door {
     }
 
     async fn answer(self: Arc<Self>, path: RawPath, request: Request) -> Response {
-        let _inside = Inside::enter();
+        let _in_flight = InFlight::enter();
         let started = Instant::now();
         let outcome = match *request.method() {
-            Method::GET => self.shake_hands(request.uri()),
+            Method::GET => self.answer_handshake(request.uri()),
             Method::POST => {
                 self.receive(path, request).await.map(|()| StatusCode::OK.into_response())
             }
@@ -86,7 +86,7 @@ impl Door {
         response
     }
 
-    fn shake_hands(&self, uri: &Uri) -> Result<Response, Refused> {
+    fn answer_handshake(&self, uri: &Uri) -> Result<Response, Refused> {
         let challenge =
             handshake::answer(uri.query().unwrap_or_default(), &self.config.verify_tokens)
                 .inspect_err(|refusal| tracing::warn!(%refusal, "Refused a handshake"))?;
@@ -99,7 +99,7 @@ impl Door {
 
     async fn receive(self: &Arc<Self>, path: RawPath, request: Request) -> Result<(), Refused> {
         let (parts, body) = request.into_parts();
-        if self.reader.announces_too_much(&body) {
+        if self.reader.announces_too_large(&body) {
             linger(&parts.headers, body);
             return Err(self.reader.too_large());
         }
@@ -175,7 +175,7 @@ impl Door {
     fn rejected(&self, rejection: Rejection, object: &'static str) -> Refused {
         counter!("hookline_ingest_signature_total", "result" => rejection.as_str()).increment(1);
         let say =
-            self.rejections.lock().unwrap_or_else(PoisonError::into_inner).may_say(Instant::now());
+            self.rejections.lock().unwrap_or_else(PoisonError::into_inner).allow(Instant::now());
         if let Some(kept_back) = say {
             let reason = rejection.as_str();
             tracing::warn!(
@@ -214,16 +214,16 @@ fn random_traceparent() -> String {
 }
 
 /// Counts the requests inside, also those whose client goes away.
-struct Inside;
+struct InFlight;
 
-impl Inside {
+impl InFlight {
     fn enter() -> Self {
         gauge!("hookline_ingest_inflight").increment(1);
         Self
     }
 }
 
-impl Drop for Inside {
+impl Drop for InFlight {
     fn drop(&mut self) {
         gauge!("hookline_ingest_inflight").decrement(1);
     }

@@ -1,26 +1,27 @@
 //! Meta's door: verify, store, say 200. Nothing else happens here.
 //!
-//! Read in this order: [`config`], [`http`] (what is asked and answered), [`handshake`], [`signature`], [`scan`] and [`body`] (what it is
-//! made of), [`store`] and [`queue`] (how a webhook becomes durable), [`error`], [`quiet`].
+//! Read in this order: `config`, `http` (what is asked and answered), `handshake`, `signature`, `scan` and `body` (what it is
+//! made of), `store` and `queue` (how a webhook becomes durable), `error`, `log_limit`.
 //!
-//! Invariants: no 200 without a durable ack; no body is parsed in order to decide anything; what is not signed is neither kept nor told
-//! about the broker; memory is bounded whatever clients do.
+//! Invariants: no 200 without a durable ack; no body is parsed in order to decide anything; an unsigned request is not stored, and its answer
+//! says nothing about the broker; memory is bounded whatever clients do.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod body;
-pub mod config;
-pub mod error;
-pub mod handshake;
-pub mod http;
-pub mod queue;
-pub mod quiet;
-pub mod scan;
-pub mod signature;
-pub mod store;
+mod body;
+mod config;
+mod error;
+mod handshake;
+mod http;
+mod log_limit;
+mod queue;
+mod scan;
+mod signature;
+mod store;
 
 use std::net::SocketAddr;
 
+use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
 use runtime::config::Settings;
 use runtime::health::{self, Health};
@@ -29,11 +30,12 @@ use runtime::streams::StreamName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+pub use config::Config;
+
 use crate::http::Door;
 use crate::store::Store;
 
-/// Many more than the 2,000 slow clients that must not keep others out; each may hold some 10 KiB without being asked who it is.
+/// Many more than the 2,000 slow clients that must not keep others out. Each may hold some 10 KiB before its signature is checked.
 const CONNECTIONS_MAX: u64 = 8192;
 /// Files and sockets of our own, and of whatever else runs in this process.
 const FILES_SPARE: u64 = 512;
@@ -73,11 +75,15 @@ impl Ingest {
         self.address
     }
 
-    /// Answers until `shutdown`, then finishes what is open. Waits for a broker that is away, answering 503.
+    /// Answers until `shutdown`, then finishes open requests. Waits for a broker that is away, answering 503.
     ///
     /// # Errors
     /// When the broker's options cannot work.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(self.answer(shutdown))
+    }
+
+    async fn answer(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { config, listener, address } = self;
         // The broker is watched for as long as requests are open, which is longer than `shutdown`.
         let closed = CancellationToken::new();
@@ -109,7 +115,7 @@ fn watch_max_payload(health: &Health, broker: &Broker, max_body: usize, closed: 
     tokio::spawn(async move {
         loop {
             let max_payload = state.borrow_and_update().max_payload;
-            // Nothing is known before the first connection, and the check `nats` says so.
+            // 0 before the first connection: the check `nats` reports that.
             health.set(
                 "max_payload",
                 if max_payload == 0 { Ok(()) } else { config::fits(max_body, max_payload) },

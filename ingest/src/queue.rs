@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
 /// Names a body: its sha256.
-pub type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// Most publishes under way at once: one that the broker syncs, one that travels meanwhile.
 const IN_FLIGHT_MAX: usize = 2;
@@ -16,20 +16,20 @@ const SECOND_FROM_MESSAGES: usize = 32;
 
 /// Bounds of memory, and of one atomic batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Most webhooks that wait or are under way.
-    pub messages_max: usize,
+    pub(crate) messages_max: usize,
     /// Most bytes of theirs.
-    pub bytes_max: usize,
+    pub(crate) bytes_max: usize,
     /// Most messages of a batch.
-    pub batch_messages_max: usize,
+    pub(crate) batch_messages_max: usize,
     /// Most bytes of a batch.
-    pub batch_bytes_max: usize,
+    pub(crate) batch_bytes_max: usize,
 }
 
 /// No room: come back later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overloaded;
+pub(crate) struct Overloaded;
 
 struct Waiting<M> {
     key: Key,
@@ -40,18 +40,18 @@ struct Waiting<M> {
 
 /// What goes out together.
 #[derive(Debug)]
-pub struct Batch<M> {
+pub(crate) struct Batch<M> {
     /// Their keys, in the order they came in.
-    pub keys: Vec<Key>,
+    pub(crate) keys: Vec<Key>,
     /// The messages, in the same order.
-    pub messages: Vec<M>,
+    pub(crate) messages: Vec<M>,
     /// When the last of those who wait for it gives up.
-    pub deadline: Instant,
+    pub(crate) deadline: Instant,
     bytes: usize,
 }
 
 /// Messages `M`, and who waits for them `W`.
-pub struct Queue<M, W> {
+pub(crate) struct Queue<M, W> {
     limits: Limits,
     waiting: VecDeque<Waiting<M>>,
     waiters: HashMap<Key, Vec<W>>,
@@ -63,8 +63,7 @@ pub struct Queue<M, W> {
 }
 
 impl<M, W> Queue<M, W> {
-    /// An empty one.
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             waiting: VecDeque::new(),
@@ -80,7 +79,7 @@ impl<M, W> Queue<M, W> {
     ///
     /// # Errors
     /// [`Overloaded`] when there is no room for another message.
-    pub fn offer(
+    pub(crate) fn offer(
         &mut self,
         key: Key,
         message: M,
@@ -111,8 +110,8 @@ impl<M, W> Queue<M, W> {
         Ok(())
     }
 
-    /// What should go out now, if anything. What nobody waits for any more is dropped instead.
-    pub fn next_batch(&mut self, now: Instant) -> Option<Batch<M>> {
+    /// The batch to publish now, if any. Messages whose deadline has passed are dropped.
+    pub(crate) fn next_batch(&mut self, now: Instant) -> Option<Batch<M>> {
         self.drop_late(now);
         let go = match self.in_flight {
             0 => true,
@@ -151,8 +150,8 @@ impl<M, W> Queue<M, W> {
         batch
     }
 
-    /// The end of a batch: who waited for each of its messages. `answered`: the broker said something, be it no.
-    pub fn finish(&mut self, keys: &[Key], bytes: usize, answered: bool) -> Vec<Vec<W>> {
+    /// A batch has ended; returns who waited for each of its messages. `answered`: the broker answered, even if it refused.
+    pub(crate) fn finish(&mut self, keys: &[Key], bytes: usize, answered: bool) -> Vec<Vec<W>> {
         self.in_flight -= 1;
         self.troubled = !answered;
         self.messages -= keys.len();
@@ -160,8 +159,8 @@ impl<M, W> Queue<M, W> {
         keys.iter().map(|key| self.waiters.remove(key).unwrap_or_default()).collect()
     }
 
-    /// Gives up everything that is not under way yet: who waited for it.
-    pub fn give_up(&mut self) -> Vec<W> {
+    /// Drops everything that is not under way yet; returns who waited for it.
+    pub(crate) fn give_up(&mut self) -> Vec<W> {
         let mut given_up = Vec::new();
         for waiting in std::mem::take(&mut self.waiting) {
             self.messages -= 1;
@@ -191,7 +190,7 @@ impl<M, W> Queue<M, W> {
 
 impl<M> Batch<M> {
     /// Bytes of its messages, as they were offered.
-    pub const fn bytes(&self) -> usize {
+    pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 }

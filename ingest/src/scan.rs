@@ -1,13 +1,13 @@
 //! ◆ Pure: a shallow look into a body, good enough to choose a shard and never more than that.
 //!
-//! No JSON parse decides anything at Meta's door: what is found here only places the message in META_RAW, so that the webhooks of one
-//! account are read in order. On a body that is not JSON the answer is any, but always the same, and it never panics.
+//! No JSON parse decides whether a webhook is taken: what is found here only chooses the shard, so that the webhooks of one account are read
+//! in order. For a body that is not JSON the result is arbitrary but always the same, and it never panics.
 
 use std::borrow::Cow;
 
 /// The first `entry[].id` of a body, as text; `None` where there is none. A body in `[ ]` counts as unwrapped, as the normaliser
 /// reads it too.
-pub fn first_entry_id(body: &[u8]) -> Option<Cow<'_, str>> {
+pub(crate) fn first_entry_id(body: &[u8]) -> Option<Cow<'_, str>> {
     let mut cursor = Cursor { bytes: body, at: 0 };
     cursor.spaces();
     match cursor.peek()? {
@@ -24,8 +24,8 @@ pub fn first_entry_id(body: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// What kind of webhook a body claims to be, as one of a few fixed words: fit for a log line about a body nobody vouches for.
-pub fn object_class(body: &[u8]) -> &'static str {
+/// What kind of webhook a body claims to be, as one of a few fixed words: safe in a log line about an unsigned body.
+pub(crate) fn object_class(body: &[u8]) -> &'static str {
     let mut cursor = Cursor { bytes: body, at: 0 };
     cursor.spaces();
     let mut class = "none";
@@ -76,7 +76,7 @@ fn entry<'a>(cursor: &mut Cursor<'a>) -> Option<Cow<'a, str>> {
     found
 }
 
-/// A place in the body. Every method that answers `bool` says whether it makes sense to go on from where it stopped.
+/// A place in the body. Methods that return `bool`: whether it makes sense to go on from where they stopped.
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,

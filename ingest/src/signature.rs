@@ -1,4 +1,4 @@
-//! ◆ Pure: whether a body is Meta's (`meta-platform.md` section 2). HMAC over the bytes as they came; every secret is tried, always.
+//! ◆ Pure: whether a body is Meta's (docs/meta-platform.md 2). HMAC over the bytes as they came; every secret is tried, always.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
 /// The header that decides.
-pub const SHA256_HEADER: &str = "x-hub-signature-256";
+pub(crate) const SHA256_HEADER: &str = "x-hub-signature-256";
 /// The legacy header, looked at only by choice and only where the other is absent.
-pub const SHA1_HEADER: &str = "x-hub-signature";
+pub(crate) const SHA1_HEADER: &str = "x-hub-signature";
 
 const NAME_MAX_BYTES: usize = 64;
 
@@ -22,7 +22,7 @@ struct Secret {
 
 /// `META_APP_SECRETS`: `[name=]secret,…`. One without a name is called by its place: `1`, `2`, … Two may share a name: an app whose
 /// secret is being rotated out.
-pub struct AppSecrets(Vec<Secret>);
+pub(crate) struct AppSecrets(Vec<Secret>);
 
 impl fmt::Debug for AppSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,7 +35,7 @@ impl AppSecrets {
     ///
     /// # Errors
     /// Says which one cannot be used and why, without showing it.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut secrets = Vec::new();
         for (index, part) in text.split(',').map(str::trim).enumerate() {
             let place = index + 1;
@@ -69,7 +69,7 @@ impl AppSecrets {
     ///
     /// # Errors
     /// [`Rejection::Wrong`] when none did.
-    pub fn verify(&self, body: &[u8], signature: &Signature) -> Result<&str, Rejection> {
+    pub(crate) fn verify(&self, body: &[u8], signature: &Signature) -> Result<&str, Rejection> {
         let fits = |secret: &Secret| -> Choice {
             match signature {
                 Signature::Sha256(given) => {
@@ -82,7 +82,7 @@ impl AppSecrets {
                 }
             }
         };
-        // No early way out: how long it takes must not tell which secret fits.
+        // No early return: the time it takes must not reveal which secret fits.
         let mut fitting = None;
         for secret in &self.0 {
             let fits: bool = fits(secret).into();
@@ -94,7 +94,7 @@ impl AppSecrets {
 
 /// A signature as a header gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signature {
+pub(crate) enum Signature {
     /// Of `X-Hub-Signature-256`.
     Sha256([u8; 32]),
     /// Of `X-Hub-Signature`.
@@ -103,7 +103,7 @@ pub enum Signature {
 
 /// Why a request is not taken as Meta's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
+pub(crate) enum Rejection {
     /// No signature header.
     #[error("X-Hub-Signature-256 is missing")]
     Missing,
@@ -125,7 +125,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// A fixed word, for metrics and logs.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::LegacyOnly => "legacy_only",
@@ -141,7 +141,7 @@ impl Rejection {
 ///
 /// # Errors
 /// [`Rejection`]
-pub fn read<'a>(
+pub(crate) fn read<'a>(
     sha256: impl IntoIterator<Item = &'a [u8]>,
     sha1: impl IntoIterator<Item = &'a [u8]>,
     accept_sha1: bool,

@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 
 use crate::config;
 use crate::error::Refused;
+use crate::log_limit::LogLimit;
 use crate::queue::{Batch, Key, Limits, Queue};
-use crate::quiet::Quiet;
 
-/// How long a webhook may take from the end of its body to its durable ack (contract section 3).
-pub const STORE_WITHIN: Duration = Duration::from_secs(3);
+/// How long a webhook may take from the end of its body to its durable ack (docs/contract.md 3).
+pub(crate) const STORE_WITHIN: Duration = Duration::from_secs(3);
 /// Webhooks that wait or are under way.
 const MESSAGES_MAX: usize = 4096;
 /// Bytes of theirs, unless `INGEST_MAX_BODY` is so large that only a few would fit.
@@ -30,18 +30,17 @@ type End = Result<Stored, Refused>;
 
 /// A shared handle on the way into META_RAW.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub(crate) struct Store(Arc<Inner>);
 
 struct Inner {
     broker: Broker,
     max_body: usize,
     queue: Mutex<Queue<Outgoing, oneshot::Sender<End>>>,
-    complaint: Mutex<Quiet>,
+    complaint: Mutex<LogLimit>,
 }
 
 impl Store {
-    /// For bodies of at most `max_body` bytes.
-    pub fn new(broker: Broker, max_body: usize) -> Self {
+    pub(crate) fn new(broker: Broker, max_body: usize) -> Self {
         let limits = Limits {
             messages_max: MESSAGES_MAX,
             bytes_max: BYTES_MAX.max(4 * (max_body + OVERHEAD_BYTES)),
@@ -56,17 +55,17 @@ impl Store {
     ///
     /// # Errors
     /// The reason, with what to do.
-    pub fn accepts(&self) -> Result<(), String> {
+    pub(crate) fn accepts(&self) -> Result<(), String> {
         self.0.broker.accepts()?;
         config::fits(self.0.max_body, self.0.broker.state().max_payload)
     }
 
-    /// Waits for the durable ack of a message, at most until `deadline`. Giving up does not undo: the message may be stored later, and
-    /// a repeat is recognised by its id.
+    /// Waits for the durable ack of a message, at most until `deadline`. After that the message may still be stored; a repeat is recognised
+    /// by its id.
     ///
     /// # Errors
     /// [`Refused::NotStored`] or [`Refused::Overloaded`].
-    pub async fn store(&self, key: Key, message: Outgoing, deadline: Instant) -> End {
+    pub(crate) async fn store(&self, key: Key, message: Outgoing, deadline: Instant) -> End {
         let started = Instant::now();
         self.accepts().map_err(Refused::NotStored)?;
         let (sender, end) = oneshot::channel();
@@ -74,7 +73,7 @@ impl Store {
         self.queue()
             .offer(key, message, bytes, deadline, sender)
             .map_err(|_| Refused::Overloaded)?;
-        self.pump();
+        self.send_ready();
         let late = || Refused::NotStored("the broker did not answer in time".to_owned());
         // A sender that is dropped belongs to a message that came too late to be sent.
         let end = tokio::time::timeout_at(deadline.into(), end)
@@ -89,7 +88,7 @@ impl Store {
     }
 
     /// Sends what may go now.
-    fn pump(&self) {
+    fn send_ready(&self) {
         loop {
             let Some(batch) = self.queue().next_batch(Instant::now()) else { return };
             tokio::spawn(self.clone().send(batch));
@@ -119,7 +118,7 @@ impl Store {
                 let _ = waiter.send(end.clone());
             }
         }
-        self.pump();
+        self.send_ready();
     }
 
     async fn publish(&self, batch: Batch<Outgoing>) -> Vec<End> {
@@ -137,7 +136,7 @@ impl Store {
         };
         runtime::failpoint!("ingest.after_publish");
         if let Some(failure) = ends.iter().find_map(|end| end.as_ref().err()) {
-            self.complain(failure);
+            self.report_failure(failure);
         }
         // An ack from another server than the one that was checked counts only once that one is checked, too.
         let doubt = if broker.connects() == connects { None } else { self.accepts().err() };
@@ -157,7 +156,7 @@ impl Store {
         }
     }
 
-    fn complain(&self, failure: &PublishFailure) {
+    fn report_failure(&self, failure: &PublishFailure) {
         let reason = match failure {
             PublishFailure::NotConnected => "not_connected",
             PublishFailure::TimedOut => "timed_out",
@@ -168,7 +167,7 @@ impl Store {
         };
         counter!("hookline_ingest_store_failures_total", "reason" => reason).increment(1);
         let say =
-            self.0.complaint.lock().unwrap_or_else(PoisonError::into_inner).may_say(Instant::now());
+            self.0.complaint.lock().unwrap_or_else(PoisonError::into_inner).allow(Instant::now());
         if let Some(kept_back) = say {
             tracing::warn!(%failure, kept_back, "Webhooks are not stored and answered 503; Meta will deliver them again");
         }

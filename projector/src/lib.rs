@@ -18,6 +18,7 @@ pub mod store;
 pub mod trace;
 pub mod verify;
 
+use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
 use runtime::health::{self, Health};
 use runtime::streams::StreamName;
@@ -36,7 +37,11 @@ pub const NEEDS: Needs = Needs { streams: &[StreamName::Events], best_effort: fa
 ///
 /// # Errors
 /// When the address is taken, the broker's options cannot work, or a migration is wrong. NATS or Postgres being away is no error: it waits.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub fn run(config: Config, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
+    Box::pin(serve_and_project(config, shutdown))
+}
+
+async fn serve_and_project(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     // Whatever ends the work ends the listener too, and only this role.
     let shutdown = shutdown.child_token();
     let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
@@ -57,7 +62,16 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 ///
 /// # Errors
 /// When a migration is wrong.
-pub async fn project(
+pub fn project(
+    broker: Broker,
+    pool: PgPool,
+    health: Health,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, anyhow::Result<()>> {
+    Box::pin(migrate_and_project(broker, pool, health, shutdown))
+}
+
+async fn migrate_and_project(
     broker: Broker,
     pool: PgPool,
     health: Health,

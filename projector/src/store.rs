@@ -266,7 +266,7 @@ impl Store {
     /// Begins to write. Two writers come one after the other, and the second one sees that it is late. A lock on the lease's row would hold
     /// up its renewal, and before the first batch there is no position to lock.
     async fn begin(&self, name: &str) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.leases.begin().await?;
         lock(&mut tx, &self.schema, name).await?;
         match self.purpose {
             // A swap holds the same lock until it has committed: nothing is written to a model that serves no more.

@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 use tokio_util::sync::CancellationToken;
 
+use crate::BoxFuture;
 use crate::config::{ConfigError, Settings};
 use crate::retry::Backoff;
 
@@ -163,7 +164,16 @@ pub async fn wait(pool: &PgPool, shutdown: &CancellationToken) -> bool {
 ///
 /// # Errors
 /// When a migration itself is wrong, or the database has been migrated by a changed file.
-pub async fn migrate(
+pub fn migrate<'a>(
+    pool: &'a PgPool,
+    schema: &'a str,
+    migrator: Migrator,
+    shutdown: &'a CancellationToken,
+) -> BoxFuture<'a, anyhow::Result<bool>> {
+    Box::pin(migrate_all(pool, schema, migrator, shutdown))
+}
+
+async fn migrate_all(
     pool: &PgPool,
     schema: &str,
     mut migrator: Migrator,

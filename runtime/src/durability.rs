@@ -16,7 +16,7 @@ pub enum Durability {
     NotDurable(String),
 }
 
-/// Beginning of what `/jsz?streams=true` says; names as the server writes them.
+/// The answer of `/jsz?streams=true`, as far as it is read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Jsz {
@@ -57,7 +57,7 @@ const OURS: [&str; 3] = [
     schemas::subjects::INBOX_COMMANDS,
 ];
 
-/// What one server says: whether it syncs, and how many replicas each of our streams has that it holds.
+/// What one server reports: whether it syncs, and how many replicas each of our streams has that it holds.
 #[derive(Debug)]
 struct Reading {
     sync_always: bool,

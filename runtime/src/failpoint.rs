@@ -1,13 +1,13 @@
 //! Failpoints, for tests only: a process that really dies (SIGKILL on itself) at a named place.
 //!
 //! [`failpoint!`](crate::failpoint!) marks the places before and after every publish, commit, move of a position and HTTP call of the
-//! send path. They do nothing unless [`ENV`] is set when a role starts, and that is said loudly:
+//! send path. They do nothing unless [`ENV`] is set when a role starts, and then a warning is logged:
 //!
 //! ```text
 //! HOOKLINE_FAILPOINTS="send.after_call=kill@2;outcome.before_commit=stop"
 //! ```
 //!
-//! `kill@N` dies at the N-th time the place is reached (the first unless said), `stop@N` freezes there (SIGSTOP) until somebody sends
+//! `kill@N` dies at the N-th time the place is reached (the first unless given), `stop@N` freezes there (SIGSTOP) until somebody sends
 //! SIGCONT. `change` changes the rule that a name stands for ([`changed`]). The variable is not among those of the configuration: it is no feature, and no file can set it.
 //!
 //! Why not the crate `fail-parallel`: with its failpoints compiled in, every place clones a registry, takes a lock and looks its name up
@@ -79,14 +79,14 @@ pub const POINTS: &[Point] = &[
     point("echo.after_settle_commit", "worker"),
     point("echo.before_claim_commit", "worker"),
     point("echo.after_claim_commit", "worker"),
-    // No answer told: the thread is read back.
+    // Whether it was sent is unknown: the thread is read back.
     point("look.before_claim_commit", "worker"),
     point("look.after_claim_commit", "worker"),
     point("look.before_read", "worker"),
     point("look.after_read", "worker"),
     point("look.before_commit", "worker"),
     point("look.after_commit", "worker"),
-    // Its outcome is told.
+    // Its outcome is published.
     point("outcome.before_publish", "worker"),
     point("outcome.before_commit", "worker"),
     point("outcome.after_commit", "worker"),
@@ -143,7 +143,7 @@ static PLAN: OnceLock<Vec<Armed>> = OnceLock::new();
 /// Reads [`ENV`], once, at the start of a process.
 ///
 /// # Errors
-/// When a part of it is no failpoint; it says what is expected.
+/// When a part of it is no failpoint, with what is expected.
 pub fn arm_from_env() -> anyhow::Result<()> {
     let Some(text) = std::env::var_os(ENV) else { return Ok(()) };
     let text = text.to_string_lossy();
@@ -247,7 +247,7 @@ pub fn reach(index: usize) {
                 Act::Stop => Signal::STOP,
                 Act::Change => continue,
             };
-            // No thread of this process runs on past a SIGKILL; nothing is flushed, closed or said.
+            // No thread of this process runs on past a SIGKILL; nothing is flushed, closed or logged.
             let _ = kill_process(getpid(), signal);
         }
     }

@@ -26,7 +26,7 @@ impl Health {
         Self::default()
     }
 
-    /// Records the state of one dependency; the reason says what to do.
+    /// Records the state of one dependency; the reason includes what to do.
     pub fn set(&self, check: &'static str, state: Result<(), String>) {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(check, state);
     }
@@ -113,7 +113,7 @@ pub fn watch_postgres(health: &Health, pool: &PgPool, shutdown: CancellationToke
     });
 }
 
-/// What a database error says, without addresses or statements.
+/// A database error without addresses or statements.
 fn short(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => {

@@ -6,16 +6,18 @@
 use std::time::Duration;
 
 use schemas::Timestamp;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use crate::db::within;
 
-/// The lease and position tables of one owner's schema: `<schema>.leases`, `<schema>.positions`.
+/// The lease and position tables of one owner's schema: `<schema>.leases`, `<schema>.positions`. Statements name them without the schema
+/// and run in a transaction whose `search_path` is it ([`Leases::begin`]): a read model's schema is chosen at run time.
 #[derive(Clone)]
 pub struct Leases {
     pool: PgPool,
-    schema: String,
+    /// Begins a transaction with the schema as its `search_path`.
+    begin: String,
     owner: String,
     ttl: Duration,
 }
@@ -40,10 +42,17 @@ pub struct Position {
     pub created: Option<Timestamp>,
 }
 
+/// A row of `positions`, as far as it is read.
+#[derive(sqlx::FromRow)]
+struct StoredPosition {
+    seq: i64,
+    stream_created: Option<Timestamp>,
+}
+
 impl Leases {
     /// Leases in `schema`, held as `owner` (unique per process), lost `ttl` after the last renewal.
     pub fn new(pool: PgPool, schema: &str, owner: String, ttl: Duration) -> Self {
-        Self { pool, schema: schema.to_owned(), owner, ttl }
+        Self { pool, begin: format!("begin; set local search_path = {schema}"), owner, ttl }
     }
 
     /// How long a lease lives after its last renewal.
@@ -65,96 +74,116 @@ impl Leases {
         self.ttl.as_secs_f64()
     }
 
+    /// A transaction in which names without a schema are those of this one, as [`Leases::move_position`] needs it. As many round trips as
+    /// any `begin`.
+    ///
+    /// # Errors
+    /// `sqlx::Error`; nothing was begun.
+    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
+        self.pool.begin_with(AssertSqlSafe(self.begin.clone())).await
+    }
+
     /// Takes the lease when it is free, lapsed, or ours already.
     ///
     /// # Errors
-    /// Of the database.
+    /// `sqlx::Error`; ask again. If it was taken nevertheless, asking again finds it ours.
     pub async fn acquire(&self, name: &str) -> sqlx::Result<Option<Lease>> {
-        let sql = format!(
-            "insert into {0}.leases as held (name, owner, epoch, expires_at)
-             values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
-             on conflict (name) do update
-                set owner = excluded.owner,
-                    epoch = held.epoch + case when held.owner = excluded.owner then 0 else 1 end,
-                    expires_at = excluded.expires_at
-              where held.owner = excluded.owner or held.expires_at < clock_timestamp()
-             returning epoch",
-            self.schema
-        );
-        let asked = sqlx::query(AssertSqlSafe(sql))
+        let taken: Option<i64> = within(self.patience(), async {
+            let mut tx = self.begin().await?;
+            let taken = sqlx::query_scalar(
+                "insert into leases as held (name, owner, epoch, expires_at)
+                 values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+                 on conflict (name) do update
+                    set owner = excluded.owner,
+                        epoch = held.epoch + case when held.owner = excluded.owner then 0 else 1 end,
+                        expires_at = excluded.expires_at
+                  where held.owner = excluded.owner or held.expires_at < clock_timestamp()
+                 returning epoch",
+            )
             .bind(name)
             .bind(&self.owner)
             .bind(self.seconds())
-            .fetch_optional(&self.pool);
-        let row = within(self.patience(), asked).await?;
-        Ok(row.map(|row| Lease {
-            name: name.to_owned(),
-            owner: self.owner.clone(),
-            epoch: row.get("epoch"),
-        }))
+            .fetch_optional(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok::<_, sqlx::Error>(taken)
+        })
+        .await?;
+        let lease = |epoch| Lease { name: name.to_owned(), owner: self.owner.clone(), epoch };
+        Ok(taken.map(lease))
     }
 
     /// Holds on to the lease; `false`: it is lost.
     ///
     /// # Errors
-    /// Of the database: whether it is lost is unknown then.
+    /// `sqlx::Error`: whether it is lost is unknown; ask again before `ttl` is over.
     pub async fn renew(&self, lease: &Lease) -> sqlx::Result<bool> {
-        let sql = format!(
-            "update {}.leases set expires_at = clock_timestamp() + make_interval(secs => $4)
-              where name = $1 and owner = $2 and epoch = $3",
-            self.schema
-        );
-        let asked = sqlx::query(AssertSqlSafe(sql))
+        within(self.patience(), async {
+            let mut tx = self.begin().await?;
+            let done = sqlx::query(
+                "update leases set expires_at = clock_timestamp() + make_interval(secs => $4)
+                  where name = $1 and owner = $2 and epoch = $3",
+            )
             .bind(&lease.name)
             .bind(&lease.owner)
             .bind(lease.epoch)
             .bind(self.seconds())
-            .execute(&self.pool);
-        let done = within(self.patience(), asked).await?;
-        Ok(done.rows_affected() == 1)
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(done.rows_affected() == 1)
+        })
+        .await
     }
 
     /// Lets go at once, so that the next holder need not wait.
     ///
     /// # Errors
-    /// Of the database; the lease lapses by itself then.
+    /// `sqlx::Error`; the lease lapses by itself.
     pub async fn release(&self, lease: &Lease) -> sqlx::Result<()> {
-        let sql = format!(
-            "update {}.leases set expires_at = clock_timestamp() - interval '1 second', epoch = epoch + 1, owner = ''
-              where name = $1 and owner = $2 and epoch = $3",
-            self.schema
-        );
-        let asked = sqlx::query(AssertSqlSafe(sql))
+        within(self.patience(), async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "update leases set expires_at = clock_timestamp() - interval '1 second', epoch = epoch + 1, owner = ''
+                  where name = $1 and owner = $2 and epoch = $3",
+            )
             .bind(&lease.name)
             .bind(&lease.owner)
             .bind(lease.epoch)
-            .execute(&self.pool);
-        within(self.patience(), asked).await?;
-        Ok(())
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await
+        })
+        .await
     }
 
     /// The stored position of a reader; zero before its first.
     ///
     /// # Errors
-    /// Of the database.
+    /// `sqlx::Error`; ask again.
     pub async fn position(&self, name: &str) -> sqlx::Result<Position> {
-        let sql =
-            format!("select seq, stream_created from {}.positions where name = $1", self.schema);
-        let asked = sqlx::query(AssertSqlSafe(sql)).bind(name).fetch_optional(&self.pool);
-        let row = within(self.patience(), asked).await?;
-        Ok(row.map_or(Position { seq: 0, created: None }, |row| Position {
-            seq: u64::try_from(row.get::<i64, _>("seq")).unwrap_or(0),
-            created: row
-                .get::<Option<chrono::DateTime<chrono::Utc>>, _>("stream_created")
-                .map(Timestamp::from),
+        let stored: Option<StoredPosition> = within(self.patience(), async {
+            let mut tx = self.begin().await?;
+            let stored =
+                sqlx::query_as("select seq, stream_created from positions where name = $1")
+                    .bind(name)
+                    .fetch_optional(&mut *tx)
+                    .await?;
+            tx.commit().await?;
+            Ok::<_, sqlx::Error>(stored)
+        })
+        .await?;
+        Ok(stored.map_or(Position { seq: 0, created: None }, |stored| Position {
+            seq: u64::try_from(stored.seq).unwrap_or(0),
+            created: stored.stream_created,
         }))
     }
 
-    /// Moves the position from `from` to `to` inside the caller's transaction, while the lease is ours. `false`: somebody else moved it
-    /// or took the lease; roll back and stop working.
+    /// Moves the position from `from` to `to` inside the caller's transaction, while the lease is ours. The transaction's `search_path` must
+    /// be our schema: [`Leases::begin`] sees to it. `false`: somebody else moved the position or took the lease; roll back and stop working.
     ///
     /// # Errors
-    /// Of the database.
+    /// `sqlx::Error`; roll back.
     pub async fn move_position(
         &self,
         connection: &mut PgConnection,
@@ -163,25 +192,22 @@ impl Leases {
         from: u64,
         to: Position,
     ) -> sqlx::Result<bool> {
-        let sql = format!(
-            "insert into {0}.positions as stored (name, stream, stream_created, seq)
-             select $1, $2, $3, $5 from {0}.leases
-              where name = $6 and owner = $7 and epoch = $8 and expires_at > clock_timestamp()
+        let done = sqlx::query(
+            "insert into positions as stored (name, stream, stream_created, seq)
+             select $1, $2, $3, $5 from leases
+              where name = $1 and owner = $6 and epoch = $7 and expires_at > clock_timestamp()
              on conflict (name) do update set seq = excluded.seq, stream_created = excluded.stream_created
               where stored.seq = $4",
-            self.schema
-        );
-        let done = sqlx::query(AssertSqlSafe(sql))
-            .bind(&lease.name)
-            .bind(stream)
-            .bind(to.created.map(Timestamp::to_datetime))
-            .bind(i64::try_from(from).unwrap_or(i64::MAX))
-            .bind(i64::try_from(to.seq).unwrap_or(i64::MAX))
-            .bind(&lease.name)
-            .bind(&lease.owner)
-            .bind(lease.epoch)
-            .execute(connection)
-            .await?;
+        )
+        .bind(&lease.name)
+        .bind(stream)
+        .bind(to.created)
+        .bind(i64::try_from(from).unwrap_or(i64::MAX))
+        .bind(i64::try_from(to.seq).unwrap_or(i64::MAX))
+        .bind(&lease.owner)
+        .bind(lease.epoch)
+        .execute(connection)
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 

@@ -27,6 +27,10 @@ pub mod tls;
 pub mod vouch;
 pub mod waits;
 
+/// A future on the heap. What other crates await of a role's shell returns one: an `async fn` is compiled anew in every crate that awaits
+/// it, with all it awaits in turn.
+pub use futures::future::BoxFuture;
+
 /// Now, by this machine's clock. Shells call it and hand the value to the pure core.
 pub fn now() -> schemas::Timestamp {
     schemas::Timestamp::from(std::time::SystemTime::now())

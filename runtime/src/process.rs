@@ -5,7 +5,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Assumed where the system names no limit.
 const UNLIMITED: u64 = 1 << 20;
 
-/// Raises the number of files and sockets this process may open to what it is allowed to raise it to, and tells that number.
+/// Raises the number of files and sockets this process may open to what it is allowed to raise it to, and returns that number.
 /// A low soft limit (1024 on many systems) would let that many slow clients keep everybody else out.
 pub fn raise_open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);

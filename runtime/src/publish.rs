@@ -58,7 +58,7 @@ pub enum PublishFailure {
     /// The message can never be stored as it is.
     #[error("the message is larger than the broker takes")]
     TooLarge,
-    /// Anything else the broker said.
+    /// Any other answer of the broker.
     #[error("the broker refused: {0}")]
     Refused(String),
 }
@@ -167,7 +167,7 @@ impl Broker {
         Ok(stored)
     }
 
-    /// Publishes messages as atomic batches like [`Broker::publish_all`], but tells the end of each message. Where a batch is refused,
+    /// Publishes messages as atomic batches like [`Broker::publish_all`], but returns how each message ended. Where a batch is refused,
     /// its messages are sent on their own, all at once and in order, so that one of them cannot hold up or spoil the others.
     pub async fn publish_each(
         &self,

@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
+use crate::BoxFuture;
+
 /// A client that takes nothing of what waits for it for this long is cut.
 const STALLED: Duration = Duration::from_secs(60);
 
@@ -50,7 +52,16 @@ pub async fn bind(variable: &str, address: SocketAddr) -> anyhow::Result<TcpList
 }
 
 /// Serves `router` until `shutdown`, then lets open requests finish for `limits.drain`.
-pub async fn serve(
+pub fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, ()> {
+    Box::pin(accept_all(listener, router, limits, shutdown))
+}
+
+async fn accept_all(
     listener: TcpListener,
     router: Router,
     limits: Limits,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// How long a role may take to drain after a signal (contract section 1).
+/// How long a role may take to drain after a signal (docs/contract.md 1).
 pub const DRAIN: Duration = Duration::from_secs(10);
 
 /// A token that is cancelled by SIGTERM or SIGINT.

@@ -1,4 +1,4 @@
-//! The streams of contract section 4: what each should be, and making sure that it is there.
+//! The streams of docs/contract.md 4: what each should be, and making sure that it is there.
 
 pub mod plan;
 
@@ -73,7 +73,7 @@ pub fn desired(name: StreamName, config: &NatsConfig) -> stream::Config {
 /// Creates the stream where it is missing; an existing one is left as it is (`hookline streams` compares).
 ///
 /// # Errors
-/// When the broker does not answer or refuses.
+/// When the broker does not answer or refuses; call again.
 pub async fn ensure(
     js: &jetstream::Context,
     name: StreamName,

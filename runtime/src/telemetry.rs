@@ -20,7 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{ConfigError, Settings};
 
-/// What traces are made of, whatever `RUST_LOG` says: fewer logs are no reason for fewer traces.
+/// What traces are made of, whatever `RUST_LOG` is: fewer logs are no reason for fewer traces.
 const TRACED: &str = "info";
 /// The libraries' own chatter: not ours, and some of it quotes what it carries.
 const QUIET: [&str; 7] = [
@@ -56,7 +56,7 @@ impl Drop for Telemetry {
 pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
     crate::tls::install();
     let _ = metrics_handle();
-    let Wanted { logged, json, endpoint } = Wanted::from_settings(settings)?;
+    let TelemetryConfig { logged, json, endpoint } = TelemetryConfig::from_settings(settings)?;
     let logs = if json {
         tracing_subscriber::fmt::layer()
             .json()
@@ -80,8 +80,8 @@ pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
             .with_endpoint(endpoint)
             .build()
             .context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
-        provider =
-            provider.with_batch_exporter(Heard { exporter, failing: AtomicBool::new(false) });
+        provider = provider
+            .with_batch_exporter(ReportingExporter { exporter, failing: AtomicBool::new(false) });
     }
     // Without an exporter spans are still made, so that every message carries a trace id that logs and `trace` can name.
     let provider = provider.build();
@@ -108,17 +108,17 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
 /// # Errors
 /// Names the variable that cannot.
 pub fn check(settings: &Settings) -> Result<(), ConfigError> {
-    Wanted::from_settings(settings).map(|_| ())
+    TelemetryConfig::from_settings(settings).map(|_| ())
 }
 
-struct Wanted {
+struct TelemetryConfig {
     logged: EnvFilter,
     json: bool,
     /// Where traces go, if anywhere.
     endpoint: Option<String>,
 }
 
-impl Wanted {
+impl TelemetryConfig {
     fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
         Ok(Self {
@@ -139,14 +139,14 @@ impl Wanted {
     }
 }
 
-/// An exporter whose failures are told, once for each time it begins to fail.
+/// An exporter that logs when it begins to fail and when it works again.
 #[derive(Debug)]
-struct Heard<E> {
+struct ReportingExporter<E> {
     exporter: E,
     failing: AtomicBool,
 }
 
-impl<E: SpanExporter> SpanExporter for Heard<E> {
+impl<E: SpanExporter> SpanExporter for ReportingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let result = self.exporter.export(batch).await;
         let failed = result.is_err();
@@ -174,7 +174,7 @@ impl<E: SpanExporter> SpanExporter for Heard<E> {
     }
 }
 
-/// Panics are told as any log line, or in one line on standard error where nobody logs, and without what they may quote.
+/// Logs panics as any other line, or writes one line to standard error where no subscriber is set, without what they may quote.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -190,13 +190,13 @@ pub fn report_panics() {
     }));
 }
 
-/// What a panic says, as far as it stands in the source. A text made at run time may quote what it was made from: a slice of a string
+/// The text of a panic, where it is a literal of the source. A text made at run time may quote what it was made from: a slice of a string
 /// that goes wrong quotes the string.
-pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> &'static str {
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> &'static str {
     payload.downcast_ref::<&'static str>().copied().unwrap_or("a text made at run time")
 }
 
-/// How a task ended that did not end by itself. (What its error says by itself quotes the text of the panic.)
+/// How a task ended that did not end by itself. (`Display` of the error quotes the text of the panic.)
 pub fn task_end(error: &tokio::task::JoinError) -> &'static str {
     if error.is_panic() { "it panicked; the log says where" } else { "it was stopped" }
 }
@@ -232,7 +232,7 @@ pub fn metrics_handle() -> PrometheusHandle {
             if let Err(error) = folding {
                 tracing::warn!(%error, "No thread for the upkeep of metrics; memory grows until `/metrics` is asked for");
             }
-            // An error says that a recorder is installed already, which only another library could have done.
+            // Fails only where another library has installed one already.
             let _ = metrics::set_global_recorder(recorder);
             handle
         })
@@ -277,7 +277,7 @@ pub fn traceparent() -> Option<String> {
 /// Makes `span` a child of the trace that `traceparent` names.
 pub fn continue_trace(span: &tracing::Span, traceparent: Option<&str>) {
     if let Some(traceparent) = traceparent {
-        // An error says that telemetry is off.
+        // Fails only where telemetry is off.
         let _ = span.set_parent(TraceContextPropagator::new().extract(&Carrier(traceparent)));
     }
 }

@@ -2,6 +2,6 @@
 
 /// Makes ring the process-wide default provider. May be called often; the first call wins.
 pub fn install() {
-    // An error only says that a provider is installed already.
+    // Fails only where a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -1,6 +1,6 @@
 //! How the worker knows that a person asked for a command: the api, which checked their token, vouches for its bytes.
 //!
-//! The broker tells nobody who published a message, so `requested_by` alone is only somebody's word (contract section 6: every other client
+//! A message does not show who published it, so `requested_by` alone proves nothing (docs/contract.md 6: every other client
 //! counts as automation). The api puts an HMAC over the body, under a key derived from `ENCRYPTION_KEY`, into the header [`HEADER`].
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -31,7 +31,7 @@ impl Vouch {
         Hmac::new_from_slice(&derive.finalize().into_bytes()).ok().map(Self)
     }
 
-    /// What [`HEADER`] says of these bytes.
+    /// The value of [`HEADER`] for these bytes.
     pub fn of(&self, body: &[u8]) -> String {
         let mut mac = self.0.clone();
         mac.update(body);

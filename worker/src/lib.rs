@@ -11,6 +11,7 @@ pub mod resolve;
 mod shares;
 pub mod trace;
 
+use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
 use runtime::config::Settings;
 use runtime::health::{self, Health};
@@ -36,7 +37,14 @@ const CONNECTIONS_MAX: u32 = 40;
 /// # Errors
 /// When the configuration cannot be used, the address is taken, or a migration is wrong. NATS or Postgres being away is no error: it
 /// waits.
-pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub fn run(
+    settings: Settings,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, anyhow::Result<()>> {
+    Box::pin(serve_and_work(settings, shutdown))
+}
+
+async fn serve_and_work(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let config = Config::from_settings(&settings)?;
     let pool = db::pool(&settings, "worker", CONNECTIONS_MAX)?;
     let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
@@ -66,7 +74,17 @@ pub async fn migrate(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Res
 ///
 /// # Errors
 /// When a migration is wrong or the Graph client cannot be built.
-pub async fn work(
+pub fn work(
+    config: Config,
+    broker: Broker,
+    pool: PgPool,
+    health: Health,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, anyhow::Result<()>> {
+    Box::pin(migrate_and_work(config, broker, pool, health, shutdown))
+}
+
+async fn migrate_and_work(
     config: Config,
     broker: Broker,
     pool: PgPool,

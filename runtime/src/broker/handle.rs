@@ -12,6 +12,7 @@ use super::identity::{Trouble, identify};
 use super::room::Room;
 use super::state::{BrokerState, Needs};
 use super::upkeep::Upkeep;
+use crate::BoxFuture;
 use crate::config::NatsConfig;
 use crate::durability::Durability;
 use crate::publish::PublishFailure;
@@ -38,7 +39,16 @@ impl Broker {
     ///
     /// # Errors
     /// When the options cannot work, such as an unreadable credentials file.
-    pub async fn connect(
+    pub fn connect(
+        name: &str,
+        config: NatsConfig,
+        needs: Needs,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'_, anyhow::Result<Self>> {
+        Box::pin(Self::start(name, config, needs, shutdown))
+    }
+
+    async fn start(
         name: &str,
         config: NatsConfig,
         needs: Needs,
@@ -153,7 +163,7 @@ impl Broker {
                 None => "the broker is not reachable".to_owned(),
             });
         }
-        // What was read before the latest reconnect says nothing about the server behind it.
+        // What was read before the latest reconnect was read from another server.
         if state.checked_connects != self.connects() {
             return Err("the broker was just reached; its durability is not checked yet".to_owned());
         }

@@ -7,7 +7,7 @@ use crate::publish::PublishFailure;
 
 /// How long a refusal for lack of room is reported. Only publishing shows that there is room again, so it must not be reported for ever.
 const FULL_FOR: Duration = Duration::from_secs(15);
-/// So many publishes in a row without an answer are more than a slow moment: nats-server says nothing at all where it cannot write.
+/// So many publishes in a row without an answer are more than a slow moment: nats-server does not answer at all where it cannot write.
 const UNANSWERED_MAX: u32 = 3;
 
 /// How the latest publishes ended.

@@ -19,7 +19,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// How soon it is tried again while something is missing.
 const CHECK_SOON: Duration = Duration::from_millis(500);
 /// A broker that is not there by then is waited for, and that is logged.
-const SAY_AFTER: Duration = Duration::from_secs(1);
+const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 /// The task that watches the connection.
 pub(super) struct Upkeep {
@@ -50,7 +50,7 @@ impl Upkeep {
             );
         }
         let mut last_server: Option<(String, u64)> = None;
-        let (started, mut said) = (Instant::now(), false);
+        let (started, mut reported) = (Instant::now(), false);
         loop {
             let connected = self.client.connection_state() == State::Connected;
             let mut settled = false;
@@ -85,9 +85,9 @@ impl Upkeep {
             } else {
                 self.sender
                     .send_if_modified(|state| std::mem::replace(&mut state.connected, false));
-                // One that was there and is lost is told by the client.
-                if last_server.is_none() && !said && SAY_AFTER <= started.elapsed() {
-                    said = true;
+                // The client reports a connection that was there and is lost.
+                if last_server.is_none() && !reported && REPORT_AFTER <= started.elapsed() {
+                    reported = true;
                     let reason = self.trouble.get().unwrap_or_default();
                     tracing::warn!(%reason, "Waiting for the broker (NATS_URL)");
                 }

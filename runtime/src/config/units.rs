@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Reads `500ms`, `8s`, `10m`, `2h`, `30d` or `0`.
 ///
 /// # Errors
-/// Says what is expected.
+/// A text with the expected form.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || "use a duration such as 500ms, 8s, 10m, 2h or 30d".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -25,7 +25,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Reads `4MiB`, `512KiB`, `8MB` or a number of bytes.
 ///
 /// # Errors
-/// Says what is expected.
+/// A text with the expected form.
 pub fn parse_size(text: &str) -> Result<usize, String> {
     let wrong = || "use a size such as 4MiB, 512KiB or 1048576".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -1,6 +1,6 @@
 //! ◆ Pure: every variable of docs/contract.md 2, with its default and meaning.
 
-/// A variable of contract section 2.
+/// A variable of docs/contract.md 2.
 #[derive(Debug)]
 pub struct Variable {
     /// Its name, in the environment and in the TOML file.

@@ -5,11 +5,13 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, Info, PullConsumer, pull};
+use async_nats::jetstream::context::ConsumerInfoError;
 use bytes::Bytes;
 use futures::StreamExt;
 use schemas::Timestamp;
 
+use crate::BoxFuture;
 use crate::broker::Broker;
 use crate::retry::Backoff;
 
@@ -129,7 +131,7 @@ impl Follower {
     /// losing anything. Trouble with the broker is waited out here.
     ///
     /// # Errors
-    /// [`StreamRecreated`]: stop, and say so.
+    /// [`StreamRecreated`]: stop and report it; an operator must restore the stream.
     pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, StreamRecreated> {
         while self.buffer.is_empty() {
             if self.open.is_none() {
@@ -219,7 +221,12 @@ impl Follower {
         }
     }
 
-    async fn try_open(&mut self) -> Result<Option<Open>, StreamRecreated> {
+    /// On the heap, so that the readers of other crates do not compile it anew.
+    fn try_open(&mut self) -> BoxFuture<'_, Result<Option<Open>, StreamRecreated>> {
+        Box::pin(self.open_consumer())
+    }
+
+    async fn open_consumer(&mut self) -> Result<Option<Open>, StreamRecreated> {
         let generation = self.broker.state().generation;
         let last_held = self.buffer.back().map_or(self.position, |message| message.sequence);
         let stream = match self.broker.js().get_stream(self.stream).await {
@@ -288,11 +295,15 @@ impl Follower {
     }
 }
 
+fn info(consumer: &PullConsumer) -> BoxFuture<'_, Result<Info, ConsumerInfoError>> {
+    Box::pin(consumer.get_info())
+}
+
 /// Returns when nothing has come for a while although the broker holds something for this consumer, or does not know it any more.
 async fn stuck(stream: &'static str, consumer: &PullConsumer) {
     loop {
         tokio::time::sleep(DOUBT_AFTER).await;
-        match consumer.get_info().await {
+        match info(consumer).await {
             Ok(info) if info.num_pending == 0 => {}
             Ok(info) => {
                 tracing::warn!(

@@ -138,7 +138,7 @@ impl<'a> Shard<'a> {
             runtime::failpoint!("inbound.before_publish");
             let published = self.inbound.facts.publish(&drafts).await?;
             runtime::failpoint!("inbound.after_publish");
-            let mut tx = self.inbound.facts.pool().begin().await?;
+            let mut tx = self.inbound.leases.begin().await?;
             match effect::record(self.inbound, &mut tx, &published, &hints).await {
                 Ok(()) => {}
                 Err(FactError::Conflict { .. }) => {
@@ -180,7 +180,7 @@ impl<'a> Shard<'a> {
         if self.emit(&[], &sorted.hints).await?.is_err() {
             parking.push(parked::unreadable(raw.sequence, cause.clone()));
         }
-        let tx = self.inbound.facts.pool().begin().await?;
+        let tx = self.inbound.leases.begin().await?;
         let to = Position { seq: raw.sequence, created };
         if !self.finish(tx, &parking, to).await? {
             return Ok(Taken::Lost);

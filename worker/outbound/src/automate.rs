@@ -184,7 +184,7 @@ impl Batches {
             automate.broker.publish_all(commands, ACK_WAIT).await?;
             failpoint!("automate.after_publish");
         }
-        let mut tx = automate.pool.begin().await?;
+        let mut tx = automate.leases.begin().await?;
         if !automate.leases.move_position(&mut tx, lease, INBOX_EVENTS, from, to).await? {
             return Ok(Taken::Lost);
         }

@@ -184,7 +184,7 @@ impl Batches {
         to: Position,
     ) -> anyhow::Result<Taken> {
         let Self { commands, lease, mark, broken, .. } = self;
-        let mut tx = commands.pool.begin().await?;
+        let mut tx = commands.leases.begin().await?;
         failpoint!("commands.before_store");
         let intakes = commands.read_all(batch, broken);
         let present: Vec<_> = intakes.iter().flatten().map(|intake| &intake.command).collect();
