@@ -8,18 +8,22 @@ use runtime::follow::Received;
 use runtime::retry::Backoff;
 use serde::{Deserialize, Serialize};
 
-use super::outlet::Outlet;
-use super::plan::{Planned, add_counts, count_rest, hash};
+use super::bounds::Bounds;
+use super::diff::Gone;
+use super::outlet::{Outlet, Target};
+use super::plan::PlannedReplay;
+use super::reader::{BATCH_MAX, Reading, Replay, live_lag};
+use super::rows;
 use super::source::Source;
+use super::survey::{add_counts, count_rest, hash};
 use super::tally::{Tally, Verdict};
-use super::{BATCH_MAX, Bounds, Reading, Replay, Target, live_lag, rows};
-use crate::shard::BATCH_BYTES_MAX;
-use crate::{effect, parked};
+use crate::normalizer::BATCH_BYTES_MAX;
+use crate::{effect, failure};
 use facts::accounts::directory::Directory;
 use facts::{Draft, FactError};
 
 /// The live normaliser may be so many raw webhooks behind; beyond that a replay waits for it.
-pub const LIVE_LAG_MAX: u64 = 500;
+const LIVE_LAG_MAX: u64 = 500;
 /// How often the live lag is read.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 /// How long a broker or a Postgres that is away is waited for before the job is left to be resumed.
@@ -52,13 +56,13 @@ pub enum Ended {
     Done,
     /// An operator wishes it.
     Stopped(Wish),
-    /// Somebody else works on it.
+    /// Another process works on it.
     Lost,
 }
 
-/// Publishing of a job.
+/// What a job publishes, and where to.
 #[derive(Clone, Debug)]
-pub struct How {
+pub struct ApplyOptions {
     /// Where to.
     pub target: Target,
     /// Not only the difference.
@@ -68,7 +72,7 @@ pub struct How {
 struct Work<'a> {
     replay: &'a Replay,
     claim: &'a Claim,
-    how: &'a How,
+    options: &'a ApplyOptions,
     outlet: Outlet,
     progress: Progress,
     rate: Option<f64>,
@@ -79,17 +83,17 @@ struct Work<'a> {
 }
 
 impl Replay {
-    /// Works on a claimed job from where it is to its end, or until an operator wishes otherwise. `at` hears how many positions are done,
+    /// Works on a claimed job from where it is to its end, or until an operator wishes otherwise. `at` is called with how many positions are done,
     /// and why it waits.
     ///
     /// # Errors
-    /// When broker or database stay away; the job can be resumed.
+    /// When the broker or Postgres stays away; the job can be resumed.
     pub async fn apply(
         &self,
         claim: &Claim,
         progress: Progress,
-        planned: &Planned,
-        how: &How,
+        planned: &PlannedReplay,
+        options: &ApplyOptions,
         mut at: impl FnMut(u64, &str),
     ) -> anyhow::Result<(Ended, Tally)> {
         let job = claim.job.id.as_str();
@@ -101,11 +105,11 @@ impl Replay {
             scope: self.scope.clone(),
         };
         let mut work = Work {
-            outlet: Outlet::new(&self.broker, how.target.clone(), job),
+            outlet: Outlet::new(&self.broker, options.target.clone(), job),
             directory: self.directory().await?,
             replay: &replay,
             claim,
-            how,
+            options,
             progress,
             rate: claim.job.rate,
             beaten: None,
@@ -120,7 +124,7 @@ impl Replay {
 impl Work<'_> {
     async fn run(
         &mut self,
-        planned: &Planned,
+        planned: &PlannedReplay,
         at: &mut impl FnMut(u64, &str),
     ) -> anyhow::Result<Ended> {
         let source = Source::open(&self.replay.broker).await?;
@@ -143,8 +147,8 @@ impl Work<'_> {
                 return Ok(ended);
             }
         }
-        if self.how.target == Target::Events {
-            let drafts: Vec<Draft> = planned.gone.iter().map(super::Gone::withdrawal).collect();
+        if self.options.target == Target::Events {
+            let drafts: Vec<Draft> = planned.gone.iter().map(Gone::withdrawal).collect();
             let kinds: Vec<&str> =
                 planned.gone.iter().map(|gone| gone.fact.kind.as_str()).collect();
             for (drafts, kinds) in
@@ -165,7 +169,7 @@ impl Work<'_> {
         self.progress.next.saturating_sub(self.progress.bounds.from)
     }
 
-    /// Renews the claim, hears wishes, and lets the live normaliser go first. Answers with how many raw webhooks may be taken now.
+    /// Renews the claim, reads wishes, and lets the live normaliser go first. Returns how many raw webhooks may be taken now.
     async fn pulse(
         &mut self,
         at: &mut impl FnMut(u64, &str),
@@ -176,7 +180,7 @@ impl Work<'_> {
                     Ok(Beat::Go { rate }) => self.rate = rate,
                     Ok(Beat::Stop(wish)) => return Ok(Err(Ended::Stopped(wish))),
                     Ok(Beat::Lost) => return Ok(Err(Ended::Lost)),
-                    // Nothing can be committed either; the work itself tells when that lasts.
+                    // Nothing can be committed either; the work itself fails when that lasts.
                     Err(_) => {}
                 }
                 self.beaten = Some(Instant::now());
@@ -199,7 +203,7 @@ impl Work<'_> {
         }
     }
 
-    /// Waits until the rate allows more, hearing wishes meanwhile.
+    /// Waits until the rate allows more, reading wishes meanwhile.
     async fn pace(
         &mut self,
         count: usize,
@@ -233,7 +237,7 @@ impl Work<'_> {
                 Ok(false) => return Ok(Some(Ended::Lost)),
                 Err(error) => error,
             };
-            let cause = error.downcast_ref::<FactError>().and_then(parked::cause);
+            let cause = error.downcast_ref::<FactError>().and_then(failure::cause);
             if let (Some(_), Step::Raws(batch)) = (&cause, step) {
                 if let [_] = batch {
                     return self.leave_out(batch).await;
@@ -246,7 +250,7 @@ impl Work<'_> {
                 }
                 return Ok(None);
             }
-            if !parked::passes(&error) || began.elapsed() > AWAY_MAX {
+            if !failure::passes(&error) || began.elapsed() > AWAY_MAX {
                 return Err(error);
             }
             at(self.done(), "waits for the broker or Postgres");
@@ -271,14 +275,14 @@ impl Work<'_> {
         Ok(None)
     }
 
-    /// One transaction: facts, what follows from them, and the progress. `false`: somebody else holds the job, nothing was recorded.
+    /// One transaction: facts, what follows from them, and the progress. `false`: another process holds the job, nothing was recorded.
     async fn carry_out(&mut self, step: Step<'_>) -> anyhow::Result<bool> {
         let facts = self.replay.facts.clone();
         let mut progress = self.progress.clone();
         let mut reading = Reading::default();
         if let Step::Raws(batch) = step {
-            let told = std::collections::HashSet::new();
-            reading = self.replay.read(batch, &progress.bounds, &self.directory, &told).await?;
+            let expected = std::collections::HashSet::new();
+            reading = self.replay.read(batch, &progress.bounds, &self.directory, &expected).await?;
             add_counts(&mut progress.done, &reading);
             progress.next = batch.last().map_or(progress.next, |raw| raw.sequence + 1);
         }
@@ -286,7 +290,7 @@ impl Work<'_> {
             Step::Raws(_) => std::mem::take(&mut reading.drafts),
             Step::Withdraw(drafts, _) => drafts.to_vec(),
         };
-        if let Target::Subject(_) = self.how.target {
+        if let Target::Subject(_) = self.options.target {
             progress.done.again += self.again(&drafts).await?;
             return self.save(progress).await;
         }
@@ -297,7 +301,7 @@ impl Work<'_> {
         let fresh: Vec<Draft> = decision.publish.into_iter().map(|planned| planned.draft).collect();
         count_rest(&mut progress.done, &decision.known, &decision.refused);
         progress.done.waiting += reading.hints.len() as u64;
-        if self.how.all {
+        if self.options.all {
             progress.done.again += self.again(&decision.known).await?;
         }
         loop {
@@ -322,7 +326,7 @@ impl Work<'_> {
             }
             match step {
                 Step::Withdraw(_, kinds) => {
-                    // What an interrupted try has withdrawn already is not planned again.
+                    // What an interrupted attempt withdrew is not planned again.
                     for kind in kinds.iter().take(published.placed.len()) {
                         progress.done.count(kind, Verdict::Withdrawn);
                     }
