@@ -15,7 +15,6 @@ mod members;
 mod message;
 mod messaging;
 mod messaging_act;
-mod mutate;
 pub mod normalize;
 mod normalizer;
 mod output;
@@ -24,6 +23,7 @@ pub mod parked_causes;
 mod reading;
 mod release;
 pub mod replay;
+mod rule_failpoint;
 mod shard;
 mod shards;
 #[cfg(test)]

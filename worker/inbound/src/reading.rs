@@ -7,10 +7,10 @@ use runtime::follow::Received;
 use schemas::raw::{RawMeta, header};
 
 use crate::failure;
-use crate::mutate;
 use crate::normalize::{normalize, unreadable};
 use crate::output::{Normalized, Output};
 use crate::parked::Parking;
+use crate::rule_failpoint;
 use facts::accounts::directory::Directory;
 
 /// From so many bytes on, raw webhooks are read beside the task that also renews the lease.
@@ -62,7 +62,7 @@ pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normali
     runtime::telemetry::continue_trace(&span, meta.traceparent.as_deref());
     let _entered = span.enter();
     match catch_unwind(AssertUnwindSafe(|| normalize(&raw.payload, &meta, accounts))) {
-        Ok(normalized) => (mutate::changed(normalized), false),
+        Ok(normalized) => (rule_failpoint::apply(normalized), false),
         Err(_) => {
             tracing::error!(
                 raw.seq = raw.sequence,

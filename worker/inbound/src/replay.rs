@@ -11,11 +11,13 @@ mod bounds;
 mod diff;
 mod outlet;
 pub mod plan;
+mod progress;
 mod reader;
 mod rows;
 mod source;
 mod survey;
 mod tally;
+mod work;
 
 pub use self::bounds::{Bounds, Scope, Slice};
 pub use self::outlet::{BadTarget, Target};
