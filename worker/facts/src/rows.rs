@@ -2,15 +2,34 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use schemas::{EventId, Fact, Timestamp};
-use sqlx::{PgConnection, Row};
+use schemas::facts::WithdrawReason;
+use schemas::{Channel, EventId, Fact, Timestamp};
+use sqlx::{FromRow, PgConnection, PgPool};
 
-use super::decide::{Known, Stored};
-use super::digest::Digest;
-use super::draft::{Draft, message_of};
-use super::{FactError, Placed};
+use crate::decide::{Known, Stored};
+use crate::digest::Digest;
+use crate::draft::{Direction, Draft, MessageFact, message_of};
+use crate::error::FactError;
+use crate::published::Placed;
 use crate::seal::Seal;
+
+/// A published reading.
+#[derive(FromRow)]
+struct Reading {
+    event_id: EventId,
+    revision: i32,
+    digest: Vec<u8>,
+    rank: i16,
+    time: Timestamp,
+    time_approximate: bool,
+}
+
+#[derive(FromRow)]
+struct ReadingDigest {
+    event_id: String,
+    revision: i32,
+    digest: Vec<u8>,
+}
 
 /// What is stored about the facts of these drafts.
 pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<Known, FactError> {
@@ -21,41 +40,63 @@ pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<K
     if ids.is_empty() {
         return Ok(known);
     }
-    let rows = sqlx::query(
+    let rows: Vec<Reading> = sqlx::query_as(
         "select event_id, revision, digest, rank, time, time_approximate from worker.facts where event_id = any($1)",
     )
     .bind(&ids)
     .fetch_all(&mut *conn)
     .await?;
     for row in rows {
-        let stored = Stored {
-            revision: u32::try_from(row.try_get::<i32, _>("revision")?).unwrap_or(0),
-            digest: digest_of(&row.try_get::<Vec<u8>, _>("digest")?),
-            rank: row.try_get("rank")?,
-            time: Timestamp::from(row.try_get::<DateTime<Utc>, _>("time")?),
-            time_approximate: row.try_get("time_approximate")?,
-        };
-        known
-            .facts
-            .entry(EventId::new(row.try_get::<String, _>("event_id")?))
-            .or_default()
-            .push(stored);
+        known.facts.entry(row.event_id).or_default().push(Stored {
+            revision: u32::try_from(row.revision).unwrap_or(0),
+            digest: digest_of(&row.digest),
+            rank: row.rank,
+            time: row.time,
+            time_approximate: row.time_approximate,
+        });
     }
     ids.extend(drafts.iter().filter_map(|draft| match &draft.event.data.fact {
         Fact::FactWithdrawn(body) => Some(body.event_id.as_str()),
         _ => None,
     }));
-    let rows = sqlx::query("select event_id from worker.withdrawn where event_id = any($1)")
-        .bind(&ids)
-        .fetch_all(&mut *conn)
-        .await?;
-    for row in rows {
-        known.withdrawn.insert(EventId::new(row.try_get::<String, _>("event_id")?));
-    }
+    let withdrawn: Vec<EventId> =
+        sqlx::query_scalar("select event_id from worker.withdrawn where event_id = any($1)")
+            .bind(&ids)
+            .fetch_all(&mut *conn)
+            .await?;
+    known.withdrawn.extend(withdrawn);
     Ok(known)
 }
 
-/// A digest of another length (which nobody writes) equals none.
+/// Whether a reading of this fact is recorded.
+pub(super) async fn is_recorded(pool: &PgPool, id: &EventId) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from worker.facts where event_id = $1)")
+        .bind(id)
+        .fetch_one(pool)
+        .await
+}
+
+/// The first of these ids that has events as an account of its own. What came for it before it was an account or an alias is
+/// `webhook.unrecognized`, which does not count.
+pub(crate) async fn account_with_events(
+    conn: &mut PgConnection,
+    channel: Channel,
+    ids: &[&String],
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
+        "select t.alias from unnest($2::text[]) as t (alias)
+          where exists (select 1 from worker.facts f
+                         where f.channel = $1 and f.account_id = t.alias
+                           and f.kind not in ('webhook.unrecognized', 'webhook.test'))
+          limit 1",
+    )
+    .bind(channel)
+    .bind(ids)
+    .fetch_optional(conn)
+    .await
+}
+
+/// A digest of another length equals none.
 fn digest_of(bytes: &[u8]) -> Digest {
     bytes.try_into().unwrap_or([0; 32])
 }
@@ -101,7 +142,7 @@ pub(super) async fn record_facts(
 
 /// Some revisions were there already: fine when they say the same.
 async fn compare(conn: &mut PgConnection, placed: &[&Placed]) -> Result<(), FactError> {
-    let rows = sqlx::query(
+    let rows: Vec<ReadingDigest> = sqlx::query_as(
         "select f.event_id, f.revision, f.digest from worker.facts f
          join unnest($1::text[], $2::int[]) as k (event_id, revision) using (event_id, revision)",
     )
@@ -109,11 +150,10 @@ async fn compare(conn: &mut PgConnection, placed: &[&Placed]) -> Result<(), Fact
     .bind(placed.iter().map(|one| revision(one)).collect::<Vec<_>>())
     .fetch_all(&mut *conn)
     .await?;
-    let mut stored = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let key = (row.try_get::<String, _>("event_id")?, row.try_get::<i32, _>("revision")?);
-        stored.insert(key, digest_of(&row.try_get::<Vec<u8>, _>("digest")?));
-    }
+    let stored: HashMap<(String, i32), Digest> = rows
+        .into_iter()
+        .map(|row| ((row.event_id, row.revision), digest_of(&row.digest)))
+        .collect();
     for one in placed {
         let id = &event(one).id;
         if stored.get(&(id.to_string(), revision(one))) != Some(&one.planned.digest) {
@@ -128,31 +168,28 @@ pub(super) async fn record_withdrawals(
     conn: &mut PgConnection,
     placed: &[Placed],
 ) -> Result<(), FactError> {
-    let mut rows = Vec::new();
-    for one in placed {
-        if let Fact::FactWithdrawn(body) = &event(one).data.fact {
-            let reason = serde_json::to_value(body.reason)
-                .ok()
-                .and_then(|value| value.as_str().map(str::to_owned));
-            rows.push((
-                body.event_id.to_string(),
-                reason.unwrap_or_default(),
-                body.superseded_by.as_ref().map(ToString::to_string),
-            ));
-        }
-    }
+    let mut rows: Vec<(&str, WithdrawReason, Option<&str>)> = placed
+        .iter()
+        .filter_map(|one| match &event(one).data.fact {
+            Fact::FactWithdrawn(body) => {
+                let heir = body.superseded_by.as_ref().map(EventId::as_str);
+                Some((body.event_id.as_str(), body.reason, heir))
+            }
+            _ => None,
+        })
+        .collect();
     if rows.is_empty() {
         return Ok(());
     }
-    rows.sort();
+    rows.sort_by_key(|(id, reason, heir)| (*id, reason.as_str(), *heir));
     sqlx::query(
         "insert into worker.withdrawn (event_id, reason, superseded_by)
          select * from unnest($1::text[], $2::text[], $3::text[])
          on conflict (event_id) do nothing",
     )
-    .bind(rows.iter().map(|row| row.0.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.1.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.2.as_deref()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -160,7 +197,7 @@ pub(super) async fn record_withdrawals(
 
 struct MessageRow<'a> {
     draft: &'a Draft,
-    message: &'a super::MessageFact,
+    message: &'a MessageFact,
     contact: &'a str,
 }
 
@@ -191,50 +228,77 @@ fn row_key<'a>(row: &MessageRow<'a>) -> (&'static str, &'a str, &'a str) {
     (data.channel.as_str(), data.account_id.as_str(), row.message.message_id.as_str())
 }
 
+/// One array per column of `worker.messages`.
+#[derive(Default)]
+struct MessageColumns<'a> {
+    channels: Vec<Channel>,
+    accounts: Vec<&'a str>,
+    messages: Vec<&'a str>,
+    contacts: Vec<&'a str>,
+    directions: Vec<Direction>,
+    threads: Vec<Option<&'a str>>,
+    times: Vec<Timestamp>,
+}
+
+impl<'a> MessageColumns<'a> {
+    fn of(rows: &[MessageRow<'a>]) -> Self {
+        let mut columns = Self::default();
+        for row in rows {
+            let data = &row.draft.event.data;
+            columns.channels.push(data.channel);
+            columns.accounts.push(data.account_id.as_str());
+            columns.messages.push(row.message.message_id.as_str());
+            columns.contacts.push(row.contact);
+            columns.directions.push(row.message.direction);
+            columns.threads.push(row.message.thread_id.as_deref());
+            columns.times.push(row.draft.event.time);
+        }
+        columns
+    }
+}
+
 /// The index of messages: a published reading replaces what was there, a known one only fills a gap.
 pub(super) async fn record_messages(
     conn: &mut PgConnection,
     placed: &[Placed],
     known: &[Draft],
 ) -> Result<(), FactError> {
-    insert_messages(
-        conn,
-        &message_rows(known.iter()),
-        "insert into worker.messages (channel, account_id, message_id, contact_id, direction, thread_id, time)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
-         on conflict (channel, account_id, message_id) do nothing",
-    )
-    .await?;
-    insert_messages(
-        conn,
-        &message_rows(placed.iter().map(|one| &one.planned.draft)),
-        "insert into worker.messages (channel, account_id, message_id, contact_id, direction, thread_id, time)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
-         on conflict (channel, account_id, message_id) do update
-         set contact_id = excluded.contact_id, direction = excluded.direction, time = excluded.time,
-             thread_id = coalesce(excluded.thread_id, messages.thread_id)",
-    )
-    .await
-}
-
-async fn insert_messages(
-    conn: &mut PgConnection,
-    rows: &[MessageRow<'_>],
-    statement: &'static str,
-) -> Result<(), FactError> {
-    if rows.is_empty() {
-        return Ok(());
+    let known = MessageColumns::of(&message_rows(known.iter()));
+    if !known.channels.is_empty() {
+        sqlx::query(
+            "insert into worker.messages (channel, account_id, message_id, contact_id, direction, thread_id, time)
+             select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+             on conflict (channel, account_id, message_id) do nothing",
+        )
+        .bind(known.channels)
+        .bind(known.accounts)
+        .bind(known.messages)
+        .bind(known.contacts)
+        .bind(known.directions)
+        .bind(known.threads)
+        .bind(known.times)
+        .execute(&mut *conn)
+        .await?;
     }
-    sqlx::query(statement)
-        .bind(rows.iter().map(|row| row_key(row).0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row_key(row).1).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row_key(row).2).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.contact).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.message.direction.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.message.thread_id.as_deref()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.draft.event.time.to_datetime()).collect::<Vec<_>>())
+    let published = MessageColumns::of(&message_rows(placed.iter().map(|one| &one.planned.draft)));
+    if !published.channels.is_empty() {
+        sqlx::query(
+            "insert into worker.messages (channel, account_id, message_id, contact_id, direction, thread_id, time)
+             select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+             on conflict (channel, account_id, message_id) do update
+             set contact_id = excluded.contact_id, direction = excluded.direction, time = excluded.time,
+                 thread_id = coalesce(excluded.thread_id, messages.thread_id)",
+        )
+        .bind(published.channels)
+        .bind(published.accounts)
+        .bind(published.messages)
+        .bind(published.contacts)
+        .bind(published.directions)
+        .bind(published.threads)
+        .bind(published.times)
         .execute(conn)
         .await?;
+    }
     Ok(())
 }
 
@@ -279,7 +343,7 @@ fn revision(placed: &Placed) -> i32 {
     i32::try_from(event(placed).revision()).unwrap_or(i32::MAX)
 }
 
-/// Positions of a stream fit 63 bits for longer than anybody lives.
+/// A position of a stream as a `bigint`; none comes near its end.
 fn number(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }

@@ -9,9 +9,9 @@ use schemas::{AccountId, Channel, ContactId, EventId, Fact, MessageId, Timestamp
 use crate::output::Output;
 use facts::{Draft, ids};
 
-/// A fact that a raw webhook told first.
+/// A fact whose first source is a raw webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
+pub(super) struct Recorded {
     /// Its id.
     pub event_id: EventId,
     /// Its kind, as a word.
@@ -33,24 +33,24 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// Whether its id follows from the bytes of the raw webhook, so that no other raw webhook can tell it.
-    pub fn is_of_bytes(&self) -> bool {
+    /// Whether its id follows from the bytes of the raw webhook, so that no other raw webhook can give it.
+    pub(super) fn is_of_bytes(&self) -> bool {
         self.kind.starts_with("webhook.")
     }
 }
 
-/// A fact that its raw webhook does not tell any more.
+/// A fact that its raw webhook does not give any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gone {
+pub(super) struct Gone {
     /// The fact.
     pub fact: Recorded,
-    /// What the same item tells now.
+    /// What the same item gives now.
     pub superseded_by: Option<EventId>,
 }
 
 impl Gone {
     /// Its withdrawal.
-    pub fn withdrawal(&self) -> Draft {
+    pub(super) fn withdrawal(&self) -> Draft {
         let fact = &self.fact;
         let reason = match self.superseded_by {
             Some(_) => WithdrawReason::Superseded,
@@ -78,7 +78,7 @@ impl Gone {
 }
 
 /// Every fact that an output is or may become.
-pub fn given(output: &Output) -> Vec<EventId> {
+pub(super) fn given(output: &Output) -> Vec<EventId> {
     match output {
         Output::Fact(draft) => vec![draft.event.id.clone()],
         Output::Senderless(item) => {
@@ -95,8 +95,8 @@ pub fn given(output: &Output) -> Vec<EventId> {
 }
 
 /// Takes out what an account that is not ours to read any more (removed, or bound to another app) would say anew of items that were
-/// facts once: its conversations stay. Answers with how many items that were; their facts are not gone.
-pub fn keep_removed(outputs: &mut Vec<Output>, recorded: &mut Vec<Recorded>) -> u64 {
+/// facts once: its conversations stay. Returns how many items that were; their facts are not gone.
+pub(super) fn keep_removed(outputs: &mut Vec<Output>, recorded: &mut Vec<Recorded>) -> u64 {
     let strange: HashSet<u32> = outputs.iter().filter_map(not_ours).collect();
     let kept: HashSet<u32> = recorded
         .iter()
@@ -112,7 +112,7 @@ pub fn keep_removed(outputs: &mut Vec<Output>, recorded: &mut Vec<Recorded>) -> 
     kept.len() as u64
 }
 
-/// The item, where an output says that nobody here may read it.
+/// The item, where an output says that its account is not ours to read.
 fn not_ours(output: &Output) -> Option<u32> {
     let Output::Fact(draft) = output else { return None };
     match &draft.event.data.fact {
@@ -126,8 +126,8 @@ fn not_ours(output: &Output) -> Option<u32> {
 }
 
 /// The recorded facts that today's outputs of the same raw webhook do not give, with what took their place.
-pub fn gone(recorded: &[Recorded], outputs: &[Output]) -> Vec<Gone> {
-    let told: HashSet<EventId> = outputs.iter().flat_map(given).collect();
+pub(super) fn gone(recorded: &[Recorded], outputs: &[Output]) -> Vec<Gone> {
+    let current: HashSet<EventId> = outputs.iter().flat_map(given).collect();
     let mut heirs: BTreeMap<u32, EventId> = BTreeMap::new();
     for output in outputs {
         if let Output::Fact(draft) = output
@@ -139,7 +139,7 @@ pub fn gone(recorded: &[Recorded], outputs: &[Output]) -> Vec<Gone> {
     }
     recorded
         .iter()
-        .filter(|fact| !told.contains(&fact.event_id))
+        .filter(|fact| !current.contains(&fact.event_id))
         .map(|fact| Gone {
             fact: fact.clone(),
             superseded_by: fact.index.and_then(|index| heirs.get(&index).cloned()),

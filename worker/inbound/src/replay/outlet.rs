@@ -23,7 +23,7 @@ const EVENTS: &str = "inbox.v1.event.";
 pub enum Target {
     /// To INBOX_EVENTS: what differs is recorded as facts.
     Events,
-    /// To a subject of somebody else; nothing is recorded.
+    /// To a subject outside of hookline; nothing is recorded.
     Subject(String),
 }
 
