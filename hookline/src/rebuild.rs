@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use projector::rebuild::compare::Comparison;
-use projector::rebuild::{Outcome, Place, Plan, Preview, RebuildError, Seen, Show, preview, work};
+use projector::rebuild::{
+    Comparison, Outcome, Place, Preview, RebuildError, RebuildPlan, Seen, Show, preview, work,
+};
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
 use runtime::ops::{self, NewJob, Ops, Wish};
@@ -121,7 +122,7 @@ pub async fn run(words: Words, settings: &Settings) -> anyhow::Result<Exit> {
         Some(Verb::Revert { more }) => (true, true, more),
         None => (false, words.swap, words.more),
     };
-    let plan = Plan { swap, accept_loss: more.accept_loss, revert };
+    let plan = RebuildPlan { swap, accept_loss: more.accept_loss, revert };
     let stop = runtime::shutdown::on_signal()?;
     let place = place(settings, stop.clone()).await?;
     let ops = Ops::open(place.pool.clone()).await?;
@@ -160,7 +161,7 @@ pub async fn run(words: Words, settings: &Settings) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn foresee(place: &Place, plan: Plan, output: Output) -> anyhow::Result<Exit> {
+async fn foresee(place: &Place, plan: RebuildPlan, output: Output) -> anyhow::Result<Exit> {
     let seen = preview(place).await.map_err(|error| failure(error, None))?;
     if output == Output::Json {
         say(serde_json::to_string(&seen)?);
@@ -189,7 +190,7 @@ async fn foresee(place: &Place, plan: Plan, output: Output) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
-fn print(outcome: &Outcome, job: &str, plan: Plan, output: Output) -> anyhow::Result<()> {
+fn print(outcome: &Outcome, job: &str, plan: RebuildPlan, output: Output) -> anyhow::Result<()> {
     if output == Output::Json {
         let mut document = serde_json::to_value(outcome)?;
         document["job"] = json!(job);

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use projector::redrive::Redrive;
-use projector::store::Again;
+use projector::redrive::{Again, Redrive};
 use runtime::config::Settings;
 use schemas::Kind;
 use serde_json::{Value, json};
