@@ -23,4 +23,5 @@ mod streams;
 mod tidy;
 mod trace;
 mod traces;
+mod two_models;
 mod verbs;
