@@ -9,7 +9,7 @@ pub enum StoreError {
     /// The public views show another schema by now: write that one.
     #[error("another schema serves by now")]
     Moved,
-    /// See [`fault`] for what to do.
+    /// Postgres does not answer, or refuses what is written.
     #[error("the read model could not be written: {0}")]
     Database(#[from] sqlx::Error),
 }
