@@ -1,7 +1,5 @@
 //! Acts of people on a conversation: read, archive, unarchive, assign, and typing.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -11,30 +9,26 @@ use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, Origin, Times
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::commands::{CommandState, Wish};
+use crate::contacts;
 use crate::conversations::{self, Conversation};
 use crate::extract::{Body, Id, IdempotencyKey, Nothing, check_text};
 use crate::problem::Problem;
-use crate::publish::{Known, Message, Request, digest};
-use crate::wait::ACT_WAIT;
-use crate::{App, State};
+use crate::projected::ACT_WAIT;
+use crate::publish::key_or_unique;
+use crate::requests::{Request, digest};
 
 /// An act of a person: it becomes an event.
-pub struct Act<'a> {
-    /// Who acts.
+pub(crate) struct Act<'a> {
     pub caller: &'a Caller,
     /// The `Idempotency-Key`, where the caller sent one.
     pub key: Option<String>,
-    /// The channel.
     pub channel: Channel,
-    /// The account.
     pub account: AccountId,
-    /// The person.
     pub contact: ContactId,
-    /// When.
     pub time: Timestamp,
-    /// What.
     pub fact: Fact,
 }
 
@@ -43,7 +37,7 @@ impl App {
     ///
     /// # Errors
     /// 409 when the key was used otherwise, 503 when NATS or Postgres is away.
-    pub async fn act(&self, act: Act<'_>) -> Result<bool, Problem> {
+    pub(crate) async fn act(&self, act: Act<'_>) -> Result<bool, Problem> {
         let Act { caller, key, channel, account, contact, time, fact } = act;
         let fields = fact.to_fields().map_err(|_| Problem::internal())?;
         let asked = digest(&[
@@ -51,52 +45,40 @@ impl App {
             contact.as_str(),
             &serde_json::Value::Object(fields).to_string(),
         ]);
-        let once = || format!("\0{}", uuid::Uuid::now_v7());
         // The contact is not part of it: one key is one request, whatever it is about.
         let id = EventId::derive(
             channel,
             &account,
             "api.act",
-            &[&caller.name, &key.clone().unwrap_or_else(once)],
+            &[&caller.name, &key_or_unique(key.as_deref())],
         );
         let mut event =
             Event::new(id, time, channel, account, Some(contact), Origin::of(Via::Api), fact);
         event.traceparent = runtime::telemetry::traceparent();
-        if key.is_some() {
-            let request = Request {
-                id: event.id.as_str(),
-                kind: "act",
-                caller,
-                channel,
-                account: &event.data.account_id,
-                conversation: event.data.conversation_id.as_ref().map(AsRef::as_ref),
-                digest: asked,
-            };
-            match self.store(&request, &event).await? {
-                Known::New => {}
-                // The first try's event, as it was: one id is one fact with one time.
-                Known::Unpublished(stored) => {
-                    event = serde_json::from_value(stored).map_err(|_| Problem::internal())?;
-                }
-                Known::Published => return Ok(true),
-            }
-        }
-        let stored = self.publish(Message::Act(&event)).await?;
-        if key.is_some() {
-            self.published(event.id.as_str()).await?;
-        }
+        let request = key.is_some().then(|| Request {
+            id: event.id.as_str(),
+            kind: "act",
+            token: &caller.name,
+            channel,
+            account: &event.data.account_id,
+            conversation: event.data.conversation_id.as_ref().map(AsRef::as_ref),
+            digest: asked,
+        });
+        let Some(stored) = self.publish_once(request.as_ref(), &event).await? else {
+            return Ok(true);
+        };
         tracing::info!(event.id = %event.id, kind = %event.kind(), "Stored the act `{}`", event.id);
         Ok(self.projected.reach_within(stored.sequence, ACT_WAIT).await)
     }
 }
 
 /// 200 once it is projected, 202 where that takes longer than 2 s.
-pub fn answer<T: Serialize>(projected: bool, body: T) -> Response {
+fn answer<T: Serialize>(projected: bool, body: T) -> Response {
     (if projected { StatusCode::OK } else { StatusCode::ACCEPTED }, Json(body)).into_response()
 }
 
 async fn mark(
-    app: &Arc<App>,
+    app: &App,
     caller: &Caller,
     id: &str,
     key: IdempotencyKey,
@@ -111,9 +93,9 @@ async fn mark(
     let act = Act {
         caller,
         key: key.0,
-        channel: conversation.channel.parse().map_err(|_| Problem::internal())?,
-        account: conversation.account_id.into(),
-        contact: conversation.contact.id.into(),
+        channel: conversation.channel,
+        account: conversation.account_id,
+        contact: conversation.contact.id,
         time,
         fact,
     };
@@ -134,7 +116,7 @@ fn by(caller: &Caller) -> ConversationMark {
 #[utoipa::path(post, path = "/v1/conversations/{id}/read", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
         (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub async fn read(
+pub(crate) async fn read(
     axum::extract::State(app): State,
     caller: Caller,
     Id(id): Id,
@@ -151,7 +133,7 @@ pub async fn read(
 #[utoipa::path(post, path = "/v1/conversations/{id}/archive", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
         (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub async fn archive(
+pub(crate) async fn archive(
     axum::extract::State(app): State,
     caller: Caller,
     Id(id): Id,
@@ -168,7 +150,7 @@ pub async fn archive(
 #[utoipa::path(post, path = "/v1/conversations/{id}/unarchive", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
         (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub async fn unarchive(
+pub(crate) async fn unarchive(
     axum::extract::State(app): State,
     caller: Caller,
     Id(id): Id,
@@ -181,7 +163,7 @@ pub async fn unarchive(
 /// To whom.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Assign {
+pub(crate) struct Assign {
     /// A name of your own choice; null: to nobody.
     #[serde(deserialize_with = "present")]
     #[schema(required)]
@@ -201,7 +183,7 @@ fn present<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<String>
     params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
         (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub async fn assign(
+pub(crate) async fn assign(
     axum::extract::State(app): State,
     caller: Caller,
     Id(id): Id,
@@ -219,7 +201,7 @@ pub async fn assign(
 /// What to show the person.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Typing {
+pub(crate) struct Typing {
     /// `typing_on` (unless said), `typing_off` or `mark_seen`.
     pub action: Option<String>,
 }
@@ -234,20 +216,20 @@ pub struct Typing {
     params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 202, body = CommandState), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem),
         (status = 503, body = Problem)))]
-pub async fn typing(
+pub(crate) async fn typing(
     axum::extract::State(app): State,
     caller: Caller,
     Id(id): Id,
     key: IdempotencyKey,
     Body(body): Body<Typing>,
 ) -> Result<CommandState, Problem> {
-    let target = conversations::target(&app.pool, &id).await?;
+    let target = contacts::target(&app.pool, &id).await?;
     let wish = Wish {
         caller: &caller,
         key: key.0,
         channel: target.channel,
-        account: target.account,
-        contact: Some(target.contact),
+        account: target.account_id,
+        contact: Some(target.contact_id),
         action: Action::SenderAction(SenderActionData {
             action: body.action.unwrap_or_else(|| "typing_on".to_owned()),
         }),

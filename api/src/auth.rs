@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq;
 
 /// What a token allows; each includes the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// Reading.
     Read,
     /// Reading, answering and acting.
@@ -17,7 +17,7 @@ pub enum Scope {
 
 impl Scope {
     /// `read`, `write` or `admin`.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Write => "write",
@@ -28,7 +28,7 @@ impl Scope {
 
 /// Who calls: the token's name and what it allows. Never the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The token's name: part of the identity of what it asks for.
     pub name: String,
     /// What it allows.
@@ -39,7 +39,7 @@ pub struct Caller {
 
 impl Caller {
     /// As commands carry it.
-    pub fn requested_by(&self) -> RequestedBy {
+    pub(crate) fn requested_by(&self) -> RequestedBy {
         RequestedBy { kind: self.kind, name: self.name.clone() }
     }
 }
@@ -51,7 +51,7 @@ struct Entry {
 
 /// All tokens, as hashes: the tokens themselves are not kept.
 #[derive(Default)]
-pub struct Tokens(Vec<Entry>);
+pub(crate) struct Tokens(Vec<Entry>);
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,7 +64,7 @@ impl Tokens {
     ///
     /// # Errors
     /// Says which entry is wrong, by its number; never quotes a token.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut tokens = Self::default();
         if text.trim().is_empty() {
             return Ok(tokens);
@@ -88,12 +88,12 @@ impl Tokens {
     }
 
     /// Whether there is no token: then nobody is let in.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whose token it is. Takes as long for a wrong token as for a right one.
-    pub fn find(&self, token: &str) -> Option<&Caller> {
+    pub(crate) fn find(&self, token: &str) -> Option<&Caller> {
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let mut found = None;
         for entry in &self.0 {
@@ -157,7 +157,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// The token of an `Authorization: Bearer …` header.
-pub fn bearer(header: &str) -> Option<&str> {
+pub(crate) fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)

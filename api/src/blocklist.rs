@@ -1,57 +1,28 @@
 //! `GET`, `POST` and `DELETE /v1/blocklist`: contacts left out of lists. Still recorded, and reversible; Meta is not told.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use schemas::facts::BlockMark;
 use schemas::{AccountId, Channel, ContactId, Fact};
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, Postgres, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::acts::Act;
+use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::extract::{Body, IdempotencyKey, Query, check_text};
-use crate::list::{Keyed, List, Page, Time, equals};
+use crate::list::Page;
 use crate::problem::Problem;
-use crate::{App, State, accounts, contacts, conversations};
+use crate::{accounts, contacts};
 
-/// An entry of the block list.
-#[derive(Debug, Serialize, FromRow, ToSchema)]
-pub struct Blocked {
-    /// The channel.
-    pub channel: String,
-    /// The account.
-    pub account_id: String,
-    /// The person.
-    pub contact_id: String,
-    /// Their conversation.
-    pub conversation_id: String,
-    /// The name given with the entry, or the person's.
-    pub name: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// The API token that did it.
-    pub blocked_by: Option<String>,
-    /// When.
-    pub blocked_at: Option<Time>,
-}
+mod rows;
 
-impl Keyed for Blocked {
-    fn key(&self) -> (Time, Cow<'_, str>) {
-        (
-            self.blocked_at.unwrap_or(Time(chrono::DateTime::UNIX_EPOCH)),
-            Cow::Borrowed(&self.conversation_id),
-        )
-    }
-}
+use rows::{Blocked, BlocklistQuery};
 
 /// A page of the block list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Blocklist {
+pub(crate) struct Blocklist {
     /// Newest first.
     pub blocklist: Vec<Blocked>,
     /// How many there are with these filters.
@@ -60,60 +31,27 @@ pub struct Blocklist {
     pub next_cursor: Option<String>,
 }
 
-/// Which entries.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct BlocklistQuery {
-    /// Only this channel.
-    #[param(value_type = Option<String>)]
-    pub channel: Option<Channel>,
-    /// Only this account.
-    pub account_id: Option<String>,
-    /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// Rows per page, 1 to 200; 50 unless set.
-    pub limit: Option<u32>,
-}
-
-const LIST: List = List {
-    name: "blocklist",
-    columns: "b.channel, b.account_id, b.contact_id, b.conversation_id, b.name, b.reason, b.blocked_by, b.blocked_at",
-    from: "inbox.blocklist b",
-    time: "coalesce(b.blocked_at, 'epoch'::timestamptz)",
-    id: "b.conversation_id",
-};
-
-impl BlocklistQuery {
-    fn push(&self, query: &mut QueryBuilder<Postgres>) {
-        equals(query, "b.channel", self.channel.map(Channel::as_str));
-        equals(query, "b.account_id", self.account_id.as_deref());
-    }
-}
-
 /// List the blocked contacts
 ///
 /// # Errors
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/blocklist", tag = "contacts", params(BlocklistQuery),
     responses((status = 200, body = Blocklist), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub async fn list(
+pub(crate) async fn list(
     axum::extract::State(app): State,
     Query(query): Query<BlocklistQuery>,
 ) -> Result<Json<Blocklist>, Problem> {
-    let filters = format!("{:?}", (&query.channel, &query.account_id));
-    let page = Page { cursor: query.cursor.as_deref(), limit: query.limit, filters };
-    let (rows, total) = tokio::try_join!(
-        LIST.page(&app.pool, &app.cursors, &page, |builder| query.push(builder)),
-        LIST.total(&app.pool, |builder| query.push(builder)),
-    )?;
-    Ok(Json(Blocklist { blocklist: rows.rows, total, next_cursor: rows.next_cursor }))
+    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    let (rows, total) =
+        tokio::try_join!(rows::page(&app.pool, &query, &page), rows::total(&app.pool, &query))?;
+    let page = page.cut(&app.cursors, rows);
+    Ok(Json(Blocklist { blocklist: page.rows, total, next_cursor: page.next_cursor }))
 }
 
 /// Whom: by conversation, or by contact. Channel and account may be left out where only one account knows the contact.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Block {
+pub(crate) struct Block {
     /// The conversation.
     pub conversation_id: Option<String>,
     /// The person.
@@ -133,7 +71,7 @@ pub struct Block {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct UnblockQuery {
+pub(crate) struct UnblockQuery {
     /// The conversation.
     pub conversation_id: Option<String>,
     /// The person.
@@ -152,7 +90,7 @@ pub struct UnblockQuery {
 #[utoipa::path(post, path = "/v1/blocklist", tag = "contacts", request_body = Block,
     responses((status = 200, body = Blocked), (status = 202, description = "Stored, not projected yet"), (status = 401, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub async fn block(
+pub(crate) async fn block(
     axum::extract::State(app): State,
     caller: Caller,
     key: IdempotencyKey,
@@ -180,7 +118,7 @@ pub async fn block(
     responses((status = 204, description = "Off the list"), (status = 202, description = "Stored, not projected yet"),
         (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
         (status = 503, body = Problem)))]
-pub async fn unblock(
+pub(crate) async fn unblock(
     axum::extract::State(app): State,
     caller: Caller,
     key: IdempotencyKey,
@@ -202,27 +140,21 @@ pub async fn unblock(
 type Whom = (Channel, AccountId, ContactId);
 
 async fn whom(app: &App, body: &Block) -> Result<Whom, Problem> {
-    let parse = |channel: &str| channel.parse::<Channel>().map_err(|_| Problem::internal());
     match (&body.conversation_id, &body.contact_id) {
         (Some(id), None) => {
-            let target = conversations::target(&app.pool, id).await?;
-            Ok((target.channel, target.account, target.contact))
+            let target = contacts::target(&app.pool, id).await?;
+            Ok((target.channel, target.account_id, target.contact_id))
         }
         (None, Some(id)) if id.is_empty() => {
             Err(Problem::invalid("contact_id", "must not be empty"))
         }
         (None, Some(id)) => {
-            if let Some(contact) =
-                contacts::find(&app.pool, id, body.channel, body.account_id.as_deref()).await?
-            {
-                return Ok((
-                    parse(&contact.channel)?,
-                    contact.account_id.into(),
-                    contact.id.into(),
-                ));
+            let account = body.account_id.as_deref();
+            if let Some(contact) = contacts::find(&app.pool, id, body.channel, account).await? {
+                return Ok((contact.channel, contact.account_id.into(), contact.id.into()));
             }
             // Somebody who never wrote may be blocked beforehand, by an account of ours.
-            let (Some(channel), Some(account)) = (body.channel, &body.account_id) else {
+            let (Some(channel), Some(account)) = (body.channel, account) else {
                 return Err(Problem::unknown("contact", id));
             };
             let account = accounts::find(&app.pool, account, Some(channel)).await?;
@@ -233,7 +165,7 @@ async fn whom(app: &App, body: &Block) -> Result<Whom, Problem> {
 }
 
 async fn set(
-    app: &Arc<App>,
+    app: &App,
     caller: &Caller,
     key: IdempotencyKey,
     whom: Whom,
@@ -251,11 +183,7 @@ async fn set(
         fact,
     };
     let projected = app.act(act).await?;
-    let mut query = LIST.select();
-    equals(&mut query, "b.channel", Some(channel.as_str()));
-    equals(&mut query, "b.account_id", Some(account.as_str()));
-    equals(&mut query, "b.contact_id", Some(contact.as_str()));
-    let row: Option<Blocked> = query.build_query_as().fetch_optional(&app.pool).await?;
+    let row = rows::one(&app.pool, channel, &account, &contact).await?;
     Ok(match (blocks, projected, row) {
         (true, true, Some(row)) => (StatusCode::OK, Json(row)).into_response(),
         (false, true, _) => StatusCode::NO_CONTENT.into_response(),

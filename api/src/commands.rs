@@ -1,6 +1,5 @@
 //! Commands other than replies: publishing one, and waiting for its outcome.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -13,22 +12,25 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::App;
+use crate::app::App;
 use crate::auth::Caller;
 use crate::problem::Problem;
-use crate::publish::{Known, Message, Request, digest};
+use crate::publish::key_or_unique;
+use crate::requests::{Request, digest};
+use crate::status::CommandStatus;
+use crate::worker_views;
 
 /// Where a command stands.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CommandState {
+pub(crate) struct CommandState {
     /// Its id; the outcome event carries it.
     pub command_id: String,
     /// Its name.
     #[schema(example = "comment_reply")]
     pub command: String,
     /// `queued`, `done`, `failed` or `unknown`.
-    #[schema(example = "queued")]
-    pub status: &'static str,
+    #[schema(value_type = String, example = "queued")]
+    pub status: CommandStatus,
     /// What Meta answered, by its ids.
     pub result: Option<Value>,
     /// Why it had no effect.
@@ -38,107 +40,90 @@ pub struct CommandState {
 
 impl IntoResponse for CommandState {
     fn into_response(self) -> Response {
-        let status = if self.status == "queued" { StatusCode::ACCEPTED } else { StatusCode::OK };
+        let status = match self.status {
+            CommandStatus::Queued => StatusCode::ACCEPTED,
+            CommandStatus::Done | CommandStatus::Failed | CommandStatus::Unknown => StatusCode::OK,
+        };
         (status, Json(self)).into_response()
     }
 }
 
 /// What a route wants done.
-pub struct Wish<'a> {
-    /// Who wants it.
+pub(crate) struct Wish<'a> {
     pub caller: &'a Caller,
     /// The `Idempotency-Key`, where the caller sent one.
     pub key: Option<String>,
-    /// The channel.
     pub channel: Channel,
-    /// The account.
     pub account: AccountId,
-    /// The person it is for.
+    /// The person it is for, where there is one.
     pub contact: Option<ContactId>,
-    /// What is to be done.
     pub action: Action,
 }
 
-/// Status, result and error of a command.
-type Told = (String, Option<Value>, Option<Value>);
+impl Wish<'_> {
+    fn digest(&self) -> Result<[u8; 32], Problem> {
+        let data = serde_json::to_string(&self.action).map_err(|_| Problem::internal())?;
+        Ok(digest(&[
+            self.action.name(),
+            self.channel.as_str(),
+            self.account.as_str(),
+            self.contact.as_ref().map_or("", ContactId::as_str),
+            &data,
+        ]))
+    }
+
+    fn into_command(self) -> Command {
+        let key = key_or_unique(self.key.as_deref());
+        Command {
+            id: CommandId::of_request(self.channel, &self.account, &self.caller.name, &key),
+            channel: self.channel,
+            account_id: self.account,
+            contact_id: self.contact,
+            action: self.action,
+            requested_by: self.caller.requested_by(),
+            requested_at: runtime::now(),
+        }
+    }
+}
 
 impl App {
     /// Publishes a command and waits, at most `wait`, for its outcome.
     ///
     /// # Errors
     /// 422 when the command is not valid, 409 when the key was used otherwise, 503 when NATS or Postgres is away.
-    pub async fn command(
-        self: &Arc<Self>,
+    pub(crate) async fn command(
+        &self,
         wish: Wish<'_>,
         wait: Duration,
     ) -> Result<CommandState, Problem> {
-        let Wish { caller, key, channel, account, contact, action } = wish;
-        let name = action.name();
-        let data = serde_json::to_string(&action).map_err(|_| Problem::internal())?;
-        let asked = digest(&[
-            name,
-            channel.as_str(),
-            account.as_str(),
-            contact.as_ref().map_or("", ContactId::as_str),
-            &data,
-        ]);
-        // Without a key nobody can repeat the request, so any id that is never used again will do.
-        let once = || format!("\0{}", uuid::Uuid::now_v7());
-        let id = CommandId::of_request(
-            channel,
-            &account,
-            &caller.name,
-            &key.clone().unwrap_or_else(once),
-        );
-        let mut command = Command {
-            id,
-            channel,
-            account_id: account,
-            contact_id: contact,
-            action,
-            requested_by: caller.requested_by(),
-            requested_at: runtime::now(),
-        };
+        let (caller, has_key, asked) = (wish.caller, wish.key.is_some(), wish.digest()?);
+        let command = wish.into_command();
         command.check()?;
         // Before publishing: the outcome may be there before the ack.
         let outcome = (!wait.is_zero()).then(|| self.live.outcome_of(&command.id));
-        let mut known = Known::New;
-        if key.is_some() {
-            let request = Request {
-                id: command.id.as_str(),
-                kind: "command",
-                caller,
-                channel,
-                account: &command.account_id,
-                conversation: None,
-                digest: asked,
-            };
-            known = self.store(&request, &command).await?;
-        }
-        if let Known::Unpublished(stored) = &mut known {
-            // The first try's command, as it was: a repeat must not differ.
-            command = serde_json::from_value(stored.take()).map_err(|_| Problem::internal())?;
-        }
-        if known != Known::Published {
-            self.publish(Message::Command(&command)).await?;
-            if key.is_some() {
-                self.published(command.id.as_str()).await?;
-            }
-        }
+        let request = has_key.then(|| Request {
+            id: command.id.as_str(),
+            kind: "command",
+            token: &caller.name,
+            channel: command.channel,
+            account: &command.account_id,
+            conversation: None,
+            digest: asked,
+        });
+        let published = self.publish_once(request.as_ref(), &command).await?;
         let mut state = CommandState {
             command_id: command.id.to_string(),
-            command: name.to_owned(),
-            status: "queued",
+            command: command.action.name().to_owned(),
+            status: CommandStatus::Queued,
             result: None,
             error: None,
         };
         // A repeat answers with the state of the first, whose outcome may have come long ago.
-        if known == Known::Published && self.ledger_knows(&command, &mut state).await? {
+        if published.is_none() && self.ledger_knows(&command, &mut state).await? {
             return Ok(state);
         }
         let Some(outcome) = outcome else { return Ok(state) };
-        let told = self.stopping.run_until_cancelled(tokio::time::timeout(wait, outcome)).await;
-        match told {
+        match self.stopping.run_until_cancelled(tokio::time::timeout(wait, outcome)).await {
             Some(Ok(Some(outcome))) => {
                 state.status = outcome.status;
                 state.result = outcome.fact.result;
@@ -153,35 +138,18 @@ impl App {
         Ok(state)
     }
 
-    /// The outcome of a command by the worker's ledger. `false`: it has none yet.
+    /// Fills in the outcome of a command by the worker's ledger. `false`: it has none yet.
     async fn ledger_knows(
         &self,
         command: &Command,
         state: &mut CommandState,
     ) -> Result<bool, Problem> {
-        let row: sqlx::Result<Option<Told>> = sqlx::query_as(
-                "select status, result, error from worker.command_outcomes \
-                 where command_id = $1 and channel = $2 and account_id = $3 and finished_at is not null",
-            )
-            .bind(command.id.as_str())
-            .bind(command.channel.as_str())
-            .bind(command.account_id.as_str())
-            .fetch_optional(&self.pool)
-            .await;
-        let (status, result, error) = match row {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok(false),
-            // The worker has not made the view yet.
-            Err(error) if runtime::db::is_absent(&error) => return Ok(false),
-            Err(error) => return Err(error.into()),
+        let Some(row) = worker_views::command_outcome(&self.pool, command).await? else {
+            return Ok(false);
         };
-        state.status = match status.as_str() {
-            "done" => "done",
-            "failed" => "failed",
-            _ => "unknown",
-        };
-        state.result = result;
-        state.error = error.and_then(|error| serde_json::from_value(error).ok());
+        state.status = row.status;
+        state.result = row.result;
+        state.error = row.error.and_then(|error| serde_json::from_value(error).ok());
         Ok(true)
     }
 }

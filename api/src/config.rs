@@ -11,15 +11,14 @@ use crate::cursor::Cursors;
 /// Everything the api needs to know.
 pub struct Config {
     /// `API_LISTEN`
-    pub listen: SocketAddr,
-    /// The broker.
-    pub nats: NatsConfig,
+    pub(crate) listen: SocketAddr,
+    pub(crate) nats: NatsConfig,
     /// `API_TOKENS`; without any, everything is refused.
-    pub tokens: Tokens,
+    pub(crate) tokens: Tokens,
     /// Signs cursors, by `ENCRYPTION_KEY`.
-    pub cursors: Cursors,
+    pub(crate) cursors: Cursors,
     /// Vouches for the commands of people, by `ENCRYPTION_KEY`.
-    pub vouch: Vouch,
+    pub(crate) vouch: Vouch,
 }
 
 impl Config {

@@ -1,24 +1,25 @@
-//! `GET /v1/contacts/{id}`: a person as one account knows them.
+//! `GET /v1/contacts/{id}`: a person as one account knows them; and the statements over `inbox.contacts`.
 
 use axum::Json;
-use schemas::Channel;
+use schemas::{AccountId, Channel, ContactId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{FromRow, PgPool, QueryBuilder};
+use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
+use crate::app::State;
 use crate::extract::{Id, Query};
-use crate::list::{Time, equals};
-use crate::problem::Problem;
+use crate::problem::{Problem, only};
+use crate::time::Time;
 
 /// A person.
 #[derive(Debug, Serialize, FromRow, ToSchema)]
-pub struct Contact {
+pub(crate) struct Contact {
     /// Meta's id of the person, as this account knows them.
     pub id: String,
     /// `instagram` or `messenger`.
-    pub channel: String,
+    #[schema(value_type = String)]
+    pub channel: Channel,
     /// The account.
     pub account_id: String,
     /// The conversation with this person.
@@ -46,7 +47,7 @@ pub struct Contact {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ContactQuery {
+pub(crate) struct ContactQuery {
     /// As known on this channel.
     #[param(value_type = Option<String>)]
     pub channel: Option<Channel>,
@@ -62,7 +63,7 @@ pub struct ContactQuery {
     params(("id" = String, Path, description = "Meta's id of the person"), ContactQuery),
     responses((status = 200, body = Contact), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 503, body = Problem)))]
-pub async fn show(
+pub(crate) async fn show(
     axum::extract::State(app): State,
     Id(id): Id,
     Query(query): Query<ContactQuery>,
@@ -77,25 +78,49 @@ pub async fn show(
 ///
 /// # Errors
 /// 409 when several accounts know the id.
-pub async fn find(
+pub(crate) async fn find(
     pool: &PgPool,
     id: &str,
     channel: Option<Channel>,
     account: Option<&str>,
 ) -> Result<Option<Contact>, Problem> {
-    let mut query = QueryBuilder::new(
-        "select c.id, c.channel, c.account_id, c.conversation_id, c.name, c.username, c.avatar_url, c.placeholder, c.enriched, \
-                c.profile, c.enriched_at, c.blocked from inbox.contacts c where c.id = ",
-    );
-    query.push_bind(id.to_owned());
-    equals(&mut query, "c.channel", channel.map(Channel::as_str));
-    equals(&mut query, "c.account_id", account);
-    query.push(" order by c.channel, c.account_id limit 10");
-    let mut found: Vec<Contact> = query.build_query_as().fetch_all(pool).await?;
-    if found.len() > 1 {
-        let choices: Vec<_> =
-            found.iter().map(|one| format!("{}/{}", one.channel, one.account_id)).collect();
-        return Err(Problem::ambiguous("contacts", &choices));
-    }
-    Ok(found.pop())
+    let found = sqlx::query_as(
+        "select c.id, c.channel, c.account_id, c.conversation_id, c.name, c.username, c.avatar_url, c.placeholder, c.enriched,
+                c.profile, c.enriched_at, c.blocked
+         from inbox.contacts c
+         where c.id = $1 and ($2::text is null or c.channel = $2) and ($3::text is null or c.account_id = $3)
+         order by c.channel, c.account_id limit 10",
+    )
+    .bind(id)
+    .bind(channel)
+    .bind(account)
+    .fetch_all(pool)
+    .await?;
+    only("contacts", found, |one: &Contact| format!("{}/{}", one.channel, one.account_id))
+}
+
+/// What is needed in order to act on a conversation.
+#[derive(FromRow)]
+pub(crate) struct Target {
+    pub channel: Channel,
+    pub account_id: AccountId,
+    pub contact_id: ContactId,
+    /// Until when Meta takes replies; `None`: the person never opened a window.
+    pub window_expires_at: Option<Timestamp>,
+}
+
+/// Finds the conversation to act on: also one of a person of whom no message is known yet.
+///
+/// # Errors
+/// 404 when there is none.
+pub(crate) async fn target(pool: &PgPool, conversation_id: &str) -> Result<Target, Problem> {
+    sqlx::query_as(
+        "select k.channel, k.account_id, k.id as contact_id, c.window_expires_at
+         from inbox.contacts k left join inbox.conversations c on c.id = k.conversation_id
+         where k.conversation_id = $1",
+    )
+    .bind(conversation_id)
+    .fetch_optional(pool)
+    .await?
+    .ok_or_else(|| Problem::unknown("conversation", conversation_id))
 }

@@ -3,23 +3,28 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use chrono::{DateTime, Utc};
 use schemas::{AccountId, Channel, ContactId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
-use utoipa::{IntoParams, ToSchema};
+use sqlx::PgPool;
+use utoipa::ToSchema;
 
-use crate::State;
+use crate::app::State;
 use crate::extract::{Id, Query};
-use crate::list::{Keyed, List, Page, Time, contains, equals};
+use crate::list::{Keyed, Page};
 use crate::problem::Problem;
+use crate::time::Time;
+
+pub(crate) mod rows;
+
+use rows::{ConversationRow, ConversationsQuery};
 
 /// The person of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ContactRef {
+pub(crate) struct ContactRef {
     /// Meta's id of the person, as this account knows them.
-    pub id: String,
+    #[schema(value_type = String)]
+    pub id: ContactId,
     /// The profile's name, or the placeholder.
     pub name: String,
     /// The Instagram handle.
@@ -33,7 +38,7 @@ pub struct ContactRef {
 
 /// The latest visible message of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct LastMessage {
+pub(crate) struct LastMessage {
     /// As in the list of messages.
     pub id: String,
     /// Meta's id.
@@ -53,14 +58,16 @@ pub struct LastMessage {
 
 /// A conversation.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Conversation {
+pub(crate) struct Conversation {
     /// Our id.
     #[schema(example = "cnv_0123456789abcdef0123456789abcdef")]
     pub id: String,
     /// `instagram` or `messenger`.
-    pub channel: String,
+    #[schema(value_type = String)]
+    pub channel: Channel,
     /// The account.
-    pub account_id: String,
+    #[schema(value_type = String)]
+    pub account_id: AccountId,
     /// The person.
     pub contact: ContactRef,
     /// The latest visible message.
@@ -83,34 +90,8 @@ impl Keyed for Conversation {
     }
 }
 
-/// The columns of `inbox.conversations` as they come.
-#[derive(FromRow)]
-struct Row {
-    id: String,
-    channel: String,
-    account_id: String,
-    contact_id: String,
-    contact_name: String,
-    contact_username: Option<String>,
-    contact_avatar_url: Option<String>,
-    contact_placeholder: String,
-    last_message_id: Option<String>,
-    last_message_mid: Option<String>,
-    last_message_direction: Option<String>,
-    last_message_text: Option<String>,
-    last_message_attachments: Option<Value>,
-    last_message_sent_at: Option<Time>,
-    last_message_deleted_at: Option<Time>,
-    last_message_at: Time,
-    unread_count: i64,
-    window_expires_at: Option<Time>,
-    archived: bool,
-    assigned_to: Option<String>,
-}
-
-impl<'r> FromRow<'r, sqlx::postgres::PgRow> for Conversation {
-    fn from_row(row: &'r sqlx::postgres::PgRow) -> Result<Self, sqlx::Error> {
-        let row = Row::from_row(row)?;
+impl From<ConversationRow> for Conversation {
+    fn from(row: ConversationRow) -> Self {
         let last_message =
             match (row.last_message_id, row.last_message_mid, row.last_message_direction) {
                 (Some(id), Some(message_id), Some(direction)) => Some(LastMessage {
@@ -126,7 +107,7 @@ impl<'r> FromRow<'r, sqlx::postgres::PgRow> for Conversation {
                 }),
                 _ => None,
             };
-        Ok(Self {
+        Self {
             id: row.id,
             channel: row.channel,
             account_id: row.account_id,
@@ -143,102 +124,19 @@ impl<'r> FromRow<'r, sqlx::postgres::PgRow> for Conversation {
             window_expires_at: row.window_expires_at,
             archived: row.archived,
             assigned_to: row.assigned_to,
-        })
+        }
     }
 }
 
 /// A page of conversations.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Conversations {
+pub(crate) struct Conversations {
     /// Those with the latest message first.
     pub conversations: Vec<Conversation>,
     /// How many there are with these filters.
     pub total: i64,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
-}
-
-/// Which conversations.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ConversationsQuery {
-    /// Only this channel: `instagram` or `messenger`.
-    #[param(value_type = Option<String>)]
-    pub channel: Option<Channel>,
-    /// Only this account.
-    pub account_id: Option<String>,
-    /// `true`: only archived ones. Unset or `false`: only those not archived.
-    pub archived: Option<bool>,
-    /// `true`: only those with unread messages; `false`: only those without.
-    pub unread: Option<bool>,
-    /// Part of the person's name, handle, id, or of the text of a message.
-    pub q: Option<String>,
-    /// Only those assigned to this name; empty: only those assigned to nobody.
-    pub assigned_to: Option<String>,
-    /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// Rows per page, 1 to 200; 50 unless set.
-    pub limit: Option<u32>,
-}
-
-const LIST: List = List {
-    name: "conversations",
-    columns: "c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url, \
-              c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text, \
-              c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count, \
-              c.window_expires_at, c.archived, c.assigned_to",
-    from: "inbox.conversations c",
-    time: "c.last_message_at",
-    id: "c.id",
-};
-
-impl ConversationsQuery {
-    fn filters(&self) -> String {
-        format!(
-            "{:?}",
-            (
-                &self.channel,
-                &self.account_id,
-                self.archived.unwrap_or(false),
-                self.unread,
-                &self.q,
-                &self.assigned_to
-            )
-        )
-    }
-
-    fn push(&self, query: &mut QueryBuilder<Postgres>) {
-        query.push(" and not c.blocked");
-        equals(query, "c.channel", self.channel.map(Channel::as_str));
-        equals(query, "c.account_id", self.account_id.as_deref());
-        query.push(if self.archived == Some(true) {
-            " and c.archived"
-        } else {
-            " and not c.archived"
-        });
-        match self.unread {
-            Some(true) => query.push(" and c.unread_count > 0"),
-            Some(false) => query.push(" and c.unread_count = 0"),
-            None => query,
-        };
-        match self.assigned_to.as_deref() {
-            Some("") => {
-                query.push(" and c.assigned_to is null");
-            }
-            assigned => equals(query, "c.assigned_to", assigned),
-        }
-        if let Some(q) = self.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
-            let pattern = contains(q);
-            query.push(" and (c.contact_name ilike ").push_bind(pattern.clone());
-            query.push(" or c.contact_username ilike ").push_bind(pattern.clone());
-            query.push(" or c.contact_id = ").push_bind(q.to_owned());
-            query.push(
-                " or exists (select 1 from inbox.messages m where m.conversation_id = c.id and m.text ilike ",
-            );
-            query.push_bind(pattern).push("))");
-        }
-    }
 }
 
 /// List conversations
@@ -249,20 +147,18 @@ impl ConversationsQuery {
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/conversations", tag = "conversations", params(ConversationsQuery),
     responses((status = 200, body = Conversations), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub async fn list(
+pub(crate) async fn list(
     axum::extract::State(app): State,
     Query(query): Query<ConversationsQuery>,
 ) -> Result<Json<Conversations>, Problem> {
     if query.q.as_ref().is_some_and(|q| q.chars().count() > 200) {
         return Err(Problem::invalid("q", "at most 200 characters"));
     }
-    let page =
-        Page { cursor: query.cursor.as_deref(), limit: query.limit, filters: query.filters() };
-    let (rows, total) = tokio::try_join!(
-        LIST.page::<Conversation>(&app.pool, &app.cursors, &page, |builder| query.push(builder)),
-        LIST.total(&app.pool, |builder| query.push(builder)),
-    )?;
-    Ok(Json(Conversations { conversations: rows.rows, total, next_cursor: rows.next_cursor }))
+    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    let (rows, total) =
+        tokio::try_join!(rows::page(&app.pool, &query, &page), rows::total(&app.pool, &query))?;
+    let page = page.cut(&app.cursors, rows.into_iter().map(Conversation::from).collect());
+    Ok(Json(Conversations { conversations: page.rows, total, next_cursor: page.next_cursor }))
 }
 
 /// Read one conversation
@@ -273,7 +169,7 @@ pub async fn list(
 /// 404 when there is none.
 #[utoipa::path(get, path = "/v1/conversations/{id}", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
-pub async fn show(
+pub(crate) async fn show(
     axum::extract::State(app): State,
     Id(id): Id,
 ) -> Result<Json<Conversation>, Problem> {
@@ -284,46 +180,7 @@ pub async fn show(
 ///
 /// # Errors
 /// 404 when there is none.
-pub async fn load(pool: &PgPool, id: &str) -> Result<Conversation, Problem> {
-    let mut query = LIST.select();
-    equals(&mut query, LIST.id, Some(id));
-    query
-        .build_query_as()
-        .fetch_optional(pool)
-        .await?
-        .ok_or_else(|| Problem::unknown("conversation", id))
-}
-
-/// What is needed in order to act on a conversation.
-pub struct Target {
-    /// The channel.
-    pub channel: Channel,
-    /// The account.
-    pub account: AccountId,
-    /// The person.
-    pub contact: ContactId,
-    /// Until when Meta takes replies.
-    pub window_expires_at: Option<DateTime<Utc>>,
-}
-
-/// Finds the conversation to act on: also one of a person of whom no message is known yet.
-///
-/// # Errors
-/// 404 when there is none.
-pub async fn target(pool: &PgPool, id: &str) -> Result<Target, Problem> {
-    let row: Option<(String, String, String, Option<Time>)> = sqlx::query_as(
-        "select k.channel, k.account_id, k.id, c.window_expires_at \
-         from inbox.contacts k left join inbox.conversations c on c.id = k.conversation_id where k.conversation_id = $1",
-    )
-    .bind(id)
-    .fetch_optional(pool)
-    .await?;
-    let (channel, account, contact, window) =
-        row.ok_or_else(|| Problem::unknown("conversation", id))?;
-    Ok(Target {
-        channel: channel.parse().map_err(|_| Problem::internal())?,
-        account: account.into(),
-        contact: contact.into(),
-        window_expires_at: window.map(|time| time.0),
-    })
+pub(crate) async fn load(pool: &PgPool, id: &str) -> Result<Conversation, Problem> {
+    let row = rows::one(pool, id).await?;
+    row.map(Conversation::from).ok_or_else(|| Problem::unknown("conversation", id))
 }

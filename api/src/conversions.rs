@@ -10,6 +10,6 @@ use crate::problem::Problem;
 /// 501.
 #[utoipa::path(post, path = "/v1/conversions", tag = "conversions",
     responses((status = 401, body = Problem), (status = 501, body = Problem)))]
-pub async fn report() -> Problem {
+pub(crate) async fn report() -> Problem {
     Problem::not_implemented("reporting conversions")
 }

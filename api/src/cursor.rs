@@ -9,7 +9,7 @@ const TAG: usize = 12;
 
 /// The last row of a page: lists are ordered by time, then id, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// Its time, microseconds since the Unix epoch.
     pub micros: i64,
     /// Its id.
@@ -18,11 +18,11 @@ pub struct Key {
 
 /// Signs and reads cursors.
 #[derive(Clone)]
-pub struct Cursors(Hmac<Sha256>);
+pub(crate) struct Cursors(Hmac<Sha256>);
 
 impl Cursors {
     /// With a key of its own, derived from the deployment's secret: every api process reads the others' cursors.
-    pub fn new(secret: &[u8]) -> Self {
+    pub(crate) fn new(secret: &[u8]) -> Self {
         let mut mac = Self::keyed(secret);
         mac.update(b"hookline cursor v1");
         let key = mac.finalize().into_bytes();
@@ -34,7 +34,7 @@ impl Cursors {
     }
 
     /// The cursor after `key` in the list that `scope` names (with its filters).
-    pub fn write(&self, scope: &str, key: &Key) -> String {
+    pub(crate) fn write(&self, scope: &str, key: &Key) -> String {
         let mut bytes = self.tag(scope, key.micros, &key.id).to_vec();
         bytes.extend_from_slice(&key.micros.to_be_bytes());
         bytes.extend_from_slice(key.id.as_bytes());
@@ -42,7 +42,7 @@ impl Cursors {
     }
 
     /// Reads a cursor of the same list with the same filters; `None` for anything else.
-    pub fn read(&self, scope: &str, text: &str) -> Option<Key> {
+    pub(crate) fn read(&self, scope: &str, text: &str) -> Option<Key> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (tag, rest) = bytes.split_at_checked(TAG)?;
         let (micros, id) = rest.split_first_chunk::<8>()?;

@@ -1,4 +1,4 @@
-//! `GET /v1/feed`: posts of the accounts, with their comments and reactions counted.
+//! `GET /v1/feed`: posts of the accounts, with their comments and reactions counted; and the statements over `inbox.posts`.
 
 use std::borrow::Cow;
 
@@ -6,21 +6,23 @@ use axum::Json;
 use schemas::Channel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
+use crate::app::State;
 use crate::extract::Query;
-use crate::list::{Keyed, List, Page, Time, equals};
+use crate::list::{Keyed, Page, flag, scope};
 use crate::problem::Problem;
+use crate::time::Time;
 
 /// A post.
 #[derive(Debug, Serialize, FromRow, ToSchema)]
-pub struct Post {
+pub(crate) struct Post {
     /// Our id.
     pub id: String,
     /// `instagram` or `messenger` (Facebook).
-    pub channel: String,
+    #[schema(value_type = String)]
+    pub channel: Channel,
     /// The account.
     pub account_id: String,
     /// Meta's id.
@@ -65,7 +67,7 @@ impl Keyed for Post {
 
 /// A page of posts.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Feed {
+pub(crate) struct Feed {
     /// Newest first.
     pub posts: Vec<Post>,
     /// How many there are with these filters.
@@ -78,7 +80,7 @@ pub struct Feed {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct FeedQuery {
+pub(crate) struct FeedQuery {
     /// Only this channel.
     #[param(value_type = Option<String>)]
     pub channel: Option<Channel>,
@@ -92,15 +94,20 @@ pub struct FeedQuery {
     pub limit: Option<u32>,
 }
 
-const LIST: List = List {
-    name: "feed",
-    columns: "p.id, p.channel, p.account_id, p.post_id, p.item, p.author_id, p.author_username, p.text, p.link, p.photos, p.video_id, \
-              p.published, p.hidden, p.reactions, p.created_at, p.edited_at, p.deleted_at, (select count(*) from inbox.comments c where c.channel = p.channel and c.account_id = p.account_id \
-              and coalesce(c.media_id, c.post_id) = p.post_id and c.deleted_at is null) as comments_total",
-    from: "inbox.posts p",
-    time: "p.created_at",
-    id: "p.id",
-};
+impl FeedQuery {
+    fn scope(&self) -> String {
+        let filters = [
+            ("channel", self.channel.map(Channel::as_str)),
+            ("account_id", self.account_id.as_deref()),
+            ("deleted", flag(Some(self.deleted()))),
+        ];
+        scope("feed", &filters)
+    }
+
+    fn deleted(&self) -> bool {
+        self.deleted.unwrap_or(false)
+    }
+}
 
 /// List posts
 ///
@@ -110,23 +117,54 @@ const LIST: List = List {
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/feed", tag = "comments", params(FeedQuery),
     responses((status = 200, body = Feed), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub async fn list(
+pub(crate) async fn list(
     axum::extract::State(app): State,
     Query(query): Query<FeedQuery>,
 ) -> Result<Json<Feed>, Problem> {
-    let filters =
-        format!("{:?}", (&query.channel, &query.account_id, query.deleted.unwrap_or(false)));
-    let page = Page { cursor: query.cursor.as_deref(), limit: query.limit, filters };
-    let filter = |builder: &mut QueryBuilder<Postgres>| {
-        equals(builder, "p.channel", query.channel.map(Channel::as_str));
-        equals(builder, "p.account_id", query.account_id.as_deref());
-        if query.deleted != Some(true) {
-            builder.push(" and p.deleted_at is null");
-        }
-    };
-    let (rows, total) = tokio::try_join!(
-        LIST.page(&app.pool, &app.cursors, &page, filter),
-        LIST.total(&app.pool, filter)
-    )?;
-    Ok(Json(Feed { posts: rows.rows, total, next_cursor: rows.next_cursor }))
+    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total(&app.pool, &query))?;
+    let page = page.cut(&app.cursors, rows);
+    Ok(Json(Feed { posts: page.rows, total, next_cursor: page.next_cursor }))
+}
+
+async fn rows(pool: &PgPool, query: &FeedQuery, page: &Page) -> sqlx::Result<Vec<Post>> {
+    sqlx::query_as(
+        "select p.id, p.channel, p.account_id, p.post_id, p.item, p.author_id, p.author_username, p.text, p.link, p.photos,
+                p.video_id, p.published, p.hidden, p.reactions, p.created_at, p.edited_at, p.deleted_at,
+                (select count(*) from inbox.comments c
+                 where c.channel = p.channel and c.account_id = p.account_id and coalesce(c.media_id, c.post_id) = p.post_id
+                   and c.deleted_at is null) as comments_total
+         from inbox.posts p
+         where ($1::text is null or p.channel = $1)
+           and ($2::text is null or p.account_id = $2)
+           and ($3::boolean or p.deleted_at is null)
+           and (p.created_at, p.id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::text, ''))
+         order by p.created_at desc, p.id desc
+         limit $6",
+    )
+    .bind(query.channel)
+    .bind(query.account_id.as_deref())
+    .bind(query.deleted())
+    .bind(page.after_time())
+    .bind(page.after_id())
+    .bind(page.fetch())
+    .persistent(false)
+    .fetch_all(pool)
+    .await
+}
+
+async fn total(pool: &PgPool, query: &FeedQuery) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*)
+         from inbox.posts p
+         where ($1::text is null or p.channel = $1)
+           and ($2::text is null or p.account_id = $2)
+           and ($3::boolean or p.deleted_at is null)",
+    )
+    .bind(query.channel)
+    .bind(query.account_id.as_deref())
+    .bind(query.deleted())
+    .persistent(false)
+    .fetch_one(pool)
+    .await
 }

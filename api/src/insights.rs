@@ -1,4 +1,4 @@
-//! `GET /v1/insights`: figures as they were captured.
+//! `GET /v1/insights`: figures as they were captured; and the statements over `inbox.insights`.
 
 use std::borrow::Cow;
 
@@ -6,21 +6,23 @@ use axum::Json;
 use schemas::Channel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
+use crate::app::State;
 use crate::extract::Query;
-use crate::list::{Keyed, List, Page, Time, equals};
+use crate::list::{Keyed, Page, scope};
 use crate::problem::Problem;
+use crate::time::Time;
 
 /// One metric at one time.
 #[derive(Debug, Serialize, FromRow, ToSchema)]
-pub struct Insight {
+pub(crate) struct Insight {
     /// Our id.
     pub id: String,
     /// The channel.
-    pub channel: String,
+    #[schema(value_type = String)]
+    pub channel: Channel,
     /// The account.
     pub account_id: String,
     /// `account`, `media` or `story`.
@@ -46,7 +48,7 @@ impl Keyed for Insight {
 
 /// A page of figures.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Insights {
+pub(crate) struct Insights {
     /// Newest first.
     pub insights: Vec<Insight>,
     /// How many there are with these filters.
@@ -59,7 +61,7 @@ pub struct Insights {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct InsightsQuery {
+pub(crate) struct InsightsQuery {
     /// Only this channel.
     #[param(value_type = Option<String>)]
     pub channel: Option<Channel>,
@@ -75,13 +77,17 @@ pub struct InsightsQuery {
     pub limit: Option<u32>,
 }
 
-const LIST: List = List {
-    name: "insights",
-    columns: "i.id, i.channel, i.account_id, i.object, i.media_id, i.metric, i.period, i.values, i.captured_at",
-    from: "inbox.insights i",
-    time: "i.captured_at",
-    id: "i.id",
-};
+impl InsightsQuery {
+    fn scope(&self) -> String {
+        let filters = [
+            ("channel", self.channel.map(Channel::as_str)),
+            ("account_id", self.account_id.as_deref()),
+            ("media_id", self.media_id.as_deref()),
+            ("metric", self.metric.as_deref()),
+        ];
+        scope("insights", &filters)
+    }
+}
 
 /// List figures
 ///
@@ -89,24 +95,14 @@ const LIST: List = List {
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/insights", tag = "insights", params(InsightsQuery),
     responses((status = 200, body = Insights), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub async fn list(
+pub(crate) async fn list(
     axum::extract::State(app): State,
     Query(query): Query<InsightsQuery>,
 ) -> Result<Json<Insights>, Problem> {
-    let filters =
-        format!("{:?}", (&query.channel, &query.account_id, &query.media_id, &query.metric));
-    let page = Page { cursor: query.cursor.as_deref(), limit: query.limit, filters };
-    let filter = |builder: &mut QueryBuilder<Postgres>| {
-        equals(builder, "i.channel", query.channel.map(Channel::as_str));
-        equals(builder, "i.account_id", query.account_id.as_deref());
-        equals(builder, "i.media_id", query.media_id.as_deref());
-        equals(builder, "i.metric", query.metric.as_deref());
-    };
-    let (rows, total) = tokio::try_join!(
-        LIST.page(&app.pool, &app.cursors, &page, filter),
-        LIST.total(&app.pool, filter)
-    )?;
-    Ok(Json(Insights { insights: rows.rows, total, next_cursor: rows.next_cursor }))
+    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total(&app.pool, &query))?;
+    let page = page.cut(&app.cursors, rows);
+    Ok(Json(Insights { insights: page.rows, total, next_cursor: page.next_cursor }))
 }
 
 /// Read figures from Graph now
@@ -117,6 +113,48 @@ pub async fn list(
 /// 501.
 #[utoipa::path(post, path = "/v1/insights/refresh", tag = "insights",
     responses((status = 401, body = Problem), (status = 501, body = Problem)))]
-pub async fn refresh() -> Problem {
+pub(crate) async fn refresh() -> Problem {
     Problem::not_implemented("reading insights from Graph")
+}
+
+async fn rows(pool: &PgPool, query: &InsightsQuery, page: &Page) -> sqlx::Result<Vec<Insight>> {
+    sqlx::query_as(
+        "select i.id, i.channel, i.account_id, i.object, i.media_id, i.metric, i.period, i.values, i.captured_at
+         from inbox.insights i
+         where ($1::text is null or i.channel = $1)
+           and ($2::text is null or i.account_id = $2)
+           and ($3::text is null or i.media_id = $3)
+           and ($4::text is null or i.metric = $4)
+           and (i.captured_at, i.id) < (coalesce($5::timestamptz, 'infinity'), coalesce($6::text, ''))
+         order by i.captured_at desc, i.id desc
+         limit $7",
+    )
+    .bind(query.channel)
+    .bind(query.account_id.as_deref())
+    .bind(query.media_id.as_deref())
+    .bind(query.metric.as_deref())
+    .bind(page.after_time())
+    .bind(page.after_id())
+    .bind(page.fetch())
+    .persistent(false)
+    .fetch_all(pool)
+    .await
+}
+
+async fn total(pool: &PgPool, query: &InsightsQuery) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*)
+         from inbox.insights i
+         where ($1::text is null or i.channel = $1)
+           and ($2::text is null or i.account_id = $2)
+           and ($3::text is null or i.media_id = $3)
+           and ($4::text is null or i.metric = $4)",
+    )
+    .bind(query.channel)
+    .bind(query.account_id.as_deref())
+    .bind(query.media_id.as_deref())
+    .bind(query.metric.as_deref())
+    .persistent(false)
+    .fetch_one(pool)
+    .await
 }

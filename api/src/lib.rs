@@ -1,8 +1,9 @@
-//! The inbox API (contract section 7): reads the read model, publishes commands and acts of people, pushes events live.
+//! The inbox API (`docs/contract.md` 7): reads the read model, publishes commands and acts of people, pushes events live.
 //!
-//! Read in this order: [`config`], [`auth`], [`problem`], [`extract`], [`cursor`], [`list`], [`publish`], [`wait`], [`layers`],
-//! [`openapi`], then one file per resource: [`conversations`], [`messages`], [`replies`], [`acts`], [`contacts`], [`blocklist`],
-//! [`comments`], [`mentions`], [`feed`], [`accounts`], [`insights`], [`conversions`], [`templates`], and [`live`].
+//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `status`, `cursor`, `list`, `projected`, `app`, `requests`, `publish`, `layers`,
+//! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,
+//! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates`, `commands` and `live`. Statements stand in the file of their
+//! resource or in `rows.rs` below it; those over the worker's schema in `worker_views`.
 //!
 //! It never calls Meta and never writes to the read model: what it wants done, it publishes.
 
@@ -21,62 +22,45 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub mod accounts;
-pub mod acts;
-pub mod auth;
-pub mod blocklist;
-pub mod commands;
-pub mod comments;
-pub mod config;
-pub mod contacts;
-pub mod conversations;
-pub mod conversions;
-pub mod cursor;
-pub mod extract;
-pub mod feed;
-pub mod insights;
-pub mod layers;
-pub mod list;
-pub mod live;
-pub mod mentions;
-pub mod messages;
-pub mod openapi;
-pub mod problem;
-pub mod publish;
-pub mod replies;
-pub mod templates;
-pub mod wait;
+mod accounts;
+mod acts;
+mod app;
+mod auth;
+mod blocklist;
+mod commands;
+mod comments;
+mod config;
+mod contacts;
+mod conversations;
+mod conversions;
+mod cursor;
+mod extract;
+mod feed;
+mod insights;
+mod layers;
+mod list;
+mod live;
+mod mentions;
+mod messages;
+mod openapi;
+mod problem;
+mod projected;
+mod publish;
+mod replies;
+mod requests;
+mod router;
+mod status;
+mod templates;
+mod time;
+mod worker_views;
 
-use config::Config;
-use cursor::Cursors;
+use app::App;
+pub use config::Config;
+use live::source::Live;
+use projected::Projected;
 
-/// Largest request body, bytes.
-pub const BODY_MAX: usize = 256 << 10;
 /// Connections to Postgres of one process.
 const CONNECTIONS_MAX: u32 = 16;
-
-/// What every route may use.
-pub struct App {
-    /// Postgres.
-    pub pool: PgPool,
-    /// NATS.
-    pub broker: Broker,
-    /// How far the read model has come.
-    pub projected: wait::Projected,
-    /// Events as they are projected.
-    pub live: live::Live,
-    /// Who may call.
-    pub tokens: auth::Tokens,
-    /// Signs cursors.
-    pub cursors: Cursors,
-    /// Vouches for the commands of people.
-    pub vouch: runtime::vouch::Vouch,
-    /// Cancelled when the process is to stop: whoever waits answers with what is known.
-    pub stopping: CancellationToken,
-}
-
-/// The handle routes get.
-pub type State = axum::extract::State<Arc<App>>;
 
 /// An API that listens but does not answer yet.
 pub struct Api {
@@ -99,7 +83,7 @@ impl Api {
         Ok(Self { listener, local_addr, config, pool })
     }
 
-    /// Where it listens; tells the port where `API_LISTEN` asked for any.
+    /// Where it listens: with the port it got where `API_LISTEN` asked for any.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
@@ -121,8 +105,8 @@ impl Api {
         health.set("migrations", Err("not done yet".to_owned()));
         health::watch_broker(&health, &broker, shutdown.clone());
         health::watch_postgres(&health, &pool, shutdown.clone());
-        let projected = wait::Projected::follow(pool.clone(), health.clone(), shutdown.clone());
-        let live = live::Live::start(broker.clone(), projected.clone(), shutdown.clone());
+        let projected = Projected::follow(pool.clone(), health.clone(), shutdown.clone());
+        let live = Live::start(broker.clone(), projected.clone(), shutdown.clone());
         let app = Arc::new(App {
             pool: pool.clone(),
             broker,
@@ -133,7 +117,7 @@ impl Api {
             vouch: config.vouch,
             stopping: shutdown.clone(),
         });
-        let router = openapi::router(app, &health, telemetry::metrics_handle());
+        let router = router::router(app, &health, telemetry::metrics_handle());
         // A failed migration stops the role, so that it is seen.
         let stop = shutdown.child_token();
         let served = tokio::spawn(serve::serve(listener, router, Limits::default(), stop.clone()));

@@ -1,25 +1,27 @@
-//! `GET /v1/mentions`: where others mentioned an account.
+//! `GET /v1/mentions`: where others mentioned an account; and the statements over `inbox.mentions`.
 
 use std::borrow::Cow;
 
 use axum::Json;
 use schemas::Channel;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
+use crate::app::State;
 use crate::extract::Query;
-use crate::list::{Keyed, List, Page, Time, equals};
+use crate::list::{Keyed, Page, scope};
 use crate::problem::Problem;
+use crate::time::Time;
 
 /// A mention.
 #[derive(Debug, Serialize, FromRow, ToSchema)]
-pub struct Mention {
+pub(crate) struct Mention {
     /// Our id.
     pub id: String,
     /// `instagram` or `messenger` (Facebook).
-    pub channel: String,
+    #[schema(value_type = String)]
+    pub channel: Channel,
     /// The account.
     pub account_id: String,
     /// Instagram: the media.
@@ -50,7 +52,7 @@ impl Keyed for Mention {
 
 /// A page of mentions.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Mentions {
+pub(crate) struct Mentions {
     /// Newest first.
     pub mentions: Vec<Mention>,
     /// How many there are with these filters.
@@ -63,7 +65,7 @@ pub struct Mentions {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct MentionsQuery {
+pub(crate) struct MentionsQuery {
     /// Only this channel.
     #[param(value_type = Option<String>)]
     pub channel: Option<Channel>,
@@ -75,14 +77,15 @@ pub struct MentionsQuery {
     pub limit: Option<u32>,
 }
 
-const LIST: List = List {
-    name: "mentions",
-    columns: "m.id, m.channel, m.account_id, m.media_id, m.comment_id, m.post_id, m.item, m.author_id, m.author_username, m.text, \
-              m.mentioned_at, m.deleted_at",
-    from: "inbox.mentions m",
-    time: "m.mentioned_at",
-    id: "m.id",
-};
+impl MentionsQuery {
+    fn scope(&self) -> String {
+        let filters = [
+            ("channel", self.channel.map(Channel::as_str)),
+            ("account_id", self.account_id.as_deref()),
+        ];
+        scope("mentions", &filters)
+    }
+}
 
 /// List mentions
 ///
@@ -90,20 +93,49 @@ const LIST: List = List {
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/mentions", tag = "comments", params(MentionsQuery),
     responses((status = 200, body = Mentions), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub async fn list(
+pub(crate) async fn list(
     axum::extract::State(app): State,
     Query(query): Query<MentionsQuery>,
 ) -> Result<Json<Mentions>, Problem> {
-    let filters = format!("{:?}", (&query.channel, &query.account_id));
-    let page = Page { cursor: query.cursor.as_deref(), limit: query.limit, filters };
-    let filter = |builder: &mut QueryBuilder<Postgres>| {
-        equals(builder, "m.channel", query.channel.map(Channel::as_str));
-        equals(builder, "m.account_id", query.account_id.as_deref());
-        builder.push(" and m.deleted_at is null");
-    };
-    let (rows, total) = tokio::try_join!(
-        LIST.page(&app.pool, &app.cursors, &page, filter),
-        LIST.total(&app.pool, filter)
-    )?;
-    Ok(Json(Mentions { mentions: rows.rows, total, next_cursor: rows.next_cursor }))
+    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total(&app.pool, &query))?;
+    let page = page.cut(&app.cursors, rows);
+    Ok(Json(Mentions { mentions: page.rows, total, next_cursor: page.next_cursor }))
+}
+
+async fn rows(pool: &PgPool, query: &MentionsQuery, page: &Page) -> sqlx::Result<Vec<Mention>> {
+    sqlx::query_as(
+        "select m.id, m.channel, m.account_id, m.media_id, m.comment_id, m.post_id, m.item, m.author_id, m.author_username, m.text,
+                m.mentioned_at, m.deleted_at
+         from inbox.mentions m
+         where m.deleted_at is null
+           and ($1::text is null or m.channel = $1)
+           and ($2::text is null or m.account_id = $2)
+           and (m.mentioned_at, m.id) < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
+         order by m.mentioned_at desc, m.id desc
+         limit $5",
+    )
+    .bind(query.channel)
+    .bind(query.account_id.as_deref())
+    .bind(page.after_time())
+    .bind(page.after_id())
+    .bind(page.fetch())
+    .persistent(false)
+    .fetch_all(pool)
+    .await
+}
+
+async fn total(pool: &PgPool, query: &MentionsQuery) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*)
+         from inbox.mentions m
+         where m.deleted_at is null
+           and ($1::text is null or m.channel = $1)
+           and ($2::text is null or m.account_id = $2)",
+    )
+    .bind(query.channel)
+    .bind(query.account_id.as_deref())
+    .persistent(false)
+    .fetch_one(pool)
+    .await
 }

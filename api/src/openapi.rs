@@ -1,23 +1,19 @@
-//! All routes, and their description at `/openapi.json` and `/docs`.
+//! All routes of `/v1` and their description.
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
-use axum::{Json, Router, middleware};
-use metrics_exporter_prometheus::PrometheusHandle;
-use runtime::health::Health;
+use axum::Router;
 use serde_json::Value;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::app::App;
 use crate::{
-    App, BODY_MAX, accounts, acts, blocklist, comments, contacts, conversations, conversions, feed,
-    insights, layers, live, mentions, messages, replies, templates,
+    accounts, acts, blocklist, comments, contacts, conversations, conversions, feed, insights,
+    live, mentions, messages, replies, templates,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -43,11 +39,11 @@ impl Modify for Bearer {
     }
 }
 
-fn routes() -> OpenApiRouter<Arc<App>> {
+fn described() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Doc::openapi())
         .routes(routes!(conversations::list))
         .routes(routes!(conversations::show))
-        .routes(routes!(messages::list, messages::send))
+        .routes(routes!(messages::list, messages::send::send))
         .routes(routes!(replies::show))
         .routes(routes!(acts::read))
         .routes(routes!(acts::typing))
@@ -57,10 +53,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(contacts::show))
         .routes(routes!(blocklist::list, blocklist::block, blocklist::unblock))
         .routes(routes!(comments::list))
-        .routes(routes!(comments::reply))
-        .routes(routes!(comments::private_reply))
-        .routes(routes!(comments::change, comments::delete))
-        .routes(routes!(comments::create))
+        .routes(routes!(comments::write::reply))
+        .routes(routes!(comments::write::private_reply))
+        .routes(routes!(comments::write::change, comments::write::delete))
+        .routes(routes!(comments::write::create))
         .routes(routes!(mentions::list))
         .routes(routes!(feed::list))
         .routes(routes!(insights::list))
@@ -73,12 +69,13 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(accounts::list))
         .routes(routes!(accounts::sync))
         .routes(routes!(accounts::health))
-        .routes(routes!(live::live))
+        .routes(routes!(live::route::live))
 }
 
-/// The description of the API: OpenAPI 3.1.
-pub fn document() -> Value {
-    finished(&routes().split_for_parts().1)
+/// The routes of `/v1`, and their description: OpenAPI 3.1.
+pub(crate) fn routes() -> (Router<Arc<App>>, Value) {
+    let (router, doc) = described().split_for_parts();
+    (router, finished(&doc))
 }
 
 /// Problems have a media type of their own.
@@ -100,33 +97,11 @@ fn finished(doc: &OpenApi) -> Value {
     doc
 }
 
-/// Everything that is answered.
-pub fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) -> Router {
-    let (v1, doc) = routes().split_for_parts();
-    let doc = finished(&doc);
-    let v1 = v1
-        .method_not_allowed_fallback(layers::no_method)
-        .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
-        .route_layer(middleware::from_fn_with_state(app.clone(), layers::authenticate))
-        .with_state(app);
-    let docs = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]));
-    Router::new()
-        .merge(v1)
-        .merge(health.router(metrics))
-        .merge(docs)
-        .route("/openapi.json", axum::routing::get(move || async move { Json(doc) }))
-        .fallback(layers::no_route)
-        .method_not_allowed_fallback(layers::no_method)
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(CatchPanicLayer::custom(layers::panicked))
-        .layer(middleware::from_fn(layers::observe))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Section 7 of the contract, one route per line.
+    /// `docs/contract.md` 7, one route per line.
     const ROUTES: &str = "
         get /v1/conversations
         get /v1/conversations/{id}
@@ -166,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_route_of_the_contract_is_described_and_no_other() {
-        let doc = document();
+        let (_, doc) = routes();
         let mut described: Vec<String> = doc["paths"]
             .as_object()
             .unwrap()
@@ -188,7 +163,7 @@ mod tests {
 
     #[test]
     fn every_operation_says_what_a_missing_token_gives() {
-        let doc = document();
+        let (_, doc) = routes();
         assert_eq!(doc["components"]["securitySchemes"]["token"]["scheme"], "bearer");
         for (path, item) in doc["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {

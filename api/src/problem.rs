@@ -2,14 +2,14 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use runtime::publish::PublishFailure;
-use schemas::command::CommandError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+mod from;
+
 /// An RFC 9457 problem (`application/problem+json`).
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// `urn:hookline:problem:<code>`
     #[serde(rename = "type")]
     #[schema(example = "urn:hookline:problem:invalid")]
@@ -51,7 +51,7 @@ impl Problem {
     }
 
     /// 422: the request cannot be understood as written.
-    pub fn invalid(field: &str, reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn invalid(field: &str, reason: impl std::fmt::Display) -> Self {
         let mut problem = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid",
@@ -63,12 +63,12 @@ impl Problem {
     }
 
     /// 401: who is calling?
-    pub fn unauthorized(detail: &str) -> Self {
+    pub(crate) fn unauthorized(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Token needed", detail)
     }
 
     /// 403: the token does not allow it.
-    pub fn insufficient_scope(has: &str, needs: &str) -> Self {
+    pub(crate) fn insufficient_scope(has: &str, needs: &str) -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "insufficient_scope",
@@ -80,12 +80,12 @@ impl Problem {
     }
 
     /// 403: Meta takes no message to this person any more.
-    pub fn window_closed(detail: String) -> Self {
+    pub(crate) fn window_closed(detail: String) -> Self {
         Self::new(StatusCode::FORBIDDEN, "window_closed", "The messaging window is closed", detail)
     }
 
     /// 403: an automation may not use `HUMAN_AGENT`.
-    pub fn human_agent_person_only() -> Self {
+    pub(crate) fn human_agent_person_only() -> Self {
         let mut problem = Self::new(
             StatusCode::FORBIDDEN,
             "human_agent_person_only",
@@ -97,12 +97,12 @@ impl Problem {
     }
 
     /// 404.
-    pub fn not_found(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
     }
 
     /// 404, about a thing with an id.
-    pub fn unknown(what: &str, id: &str) -> Self {
+    pub(crate) fn unknown(what: &str, id: &str) -> Self {
         Self::not_found(format!(
             "no {what} has the id `{}`",
             id.chars().take(128).collect::<String>()
@@ -110,7 +110,7 @@ impl Problem {
     }
 
     /// 405.
-    pub fn method_not_allowed(method: &str) -> Self {
+    pub(crate) fn method_not_allowed(method: &str) -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
@@ -120,7 +120,7 @@ impl Problem {
     }
 
     /// 409: several things have this id.
-    pub fn ambiguous(what: &str, choices: &[String]) -> Self {
+    fn ambiguous(what: &str, choices: &[String]) -> Self {
         Self::new(
             StatusCode::CONFLICT,
             "ambiguous",
@@ -133,7 +133,7 @@ impl Problem {
     }
 
     /// 409: the key was used for something else.
-    pub fn key_reused() -> Self {
+    pub(crate) fn key_reused() -> Self {
         let mut problem = Self::new(
             StatusCode::CONFLICT,
             "key_reused",
@@ -145,12 +145,12 @@ impl Problem {
     }
 
     /// 413.
-    pub fn too_large(detail: impl Into<String>) -> Self {
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", detail)
     }
 
     /// 408: the body did not come.
-    pub fn slow_body() -> Self {
+    pub(crate) fn slow_body() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "slow_body",
@@ -160,7 +160,7 @@ impl Problem {
     }
 
     /// 409: the position a client wants to resume from is not one of this stream.
-    pub fn stream_reset(last: u64) -> Self {
+    pub(crate) fn stream_reset(last: u64) -> Self {
         let mut problem = Self::new(
             StatusCode::CONFLICT,
             "stream_reset",
@@ -174,7 +174,7 @@ impl Problem {
     }
 
     /// 501: honest about what this version cannot do.
-    pub fn not_implemented(what: &str) -> Self {
+    pub(crate) fn not_implemented(what: &str) -> Self {
         Self::new(
             StatusCode::NOT_IMPLEMENTED,
             "not_implemented",
@@ -186,12 +186,12 @@ impl Problem {
     }
 
     /// 502: Meta was asked and refused.
-    pub fn sync_failed(detail: impl Into<String>) -> Self {
+    pub(crate) fn sync_failed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, "sync_failed", "The import failed", detail)
     }
 
     /// 503: something we need is away; try again.
-    pub fn unavailable(detail: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         let mut problem = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
@@ -203,7 +203,7 @@ impl Problem {
     }
 
     /// 500: a mistake of ours; the log has more.
-    pub fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -213,7 +213,7 @@ impl Problem {
     }
 
     /// Its HTTP status.
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
@@ -238,66 +238,20 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<CommandError> for Problem {
-    fn from(error: CommandError) -> Self {
-        match error {
-            CommandError::Invalid { field, reason } => {
-                Self::invalid(field.strip_prefix("data.").unwrap_or(&field), reason)
-            }
-            other => Self::invalid("body", other),
-        }
+/// The one thing that was found, if any.
+///
+/// # Errors
+/// 409 `ambiguous` with the `name`s of all where several have the id.
+pub(crate) fn only<T>(
+    what: &str,
+    mut found: Vec<T>,
+    name: impl Fn(&T) -> String,
+) -> Result<Option<T>, Problem> {
+    if found.len() > 1 {
+        let choices: Vec<_> = found.iter().map(name).collect();
+        return Err(Problem::ambiguous(what, &choices));
     }
-}
-
-impl From<PublishFailure> for Problem {
-    fn from(failure: PublishFailure) -> Self {
-        match failure {
-            PublishFailure::TooLarge => {
-                Self::too_large("the message is larger than the broker takes")
-            }
-            other => Self::unavailable(format!(
-                "{other}: repeat the request with the same Idempotency-Key"
-            )),
-        }
-    }
-}
-
-impl From<sqlx::Error> for Problem {
-    fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::Database(cause) = &error {
-            let code = cause.code().unwrap_or_default().into_owned();
-            return match code.as_str() {
-                "42P01" | "3F000" => Self::unavailable(
-                    "the read model is not there yet: start the projector and the worker",
-                ),
-                // A NUL character, or text that is none.
-                "22021" | "22P05" => {
-                    Self::invalid("request", "holds a character that cannot be stored (NUL)")
-                }
-                "57014" => Self::unavailable("Postgres took too long"),
-                code if ["08", "53", "57", "40", "25"].contains(&&code[..code.len().min(2)]) => {
-                    Self::unavailable("Postgres cannot serve right now")
-                }
-                code => {
-                    tracing::error!(code, "Postgres refused a statement");
-                    Self::internal()
-                }
-            };
-        }
-        match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed => Self::unavailable("Postgres is not reachable"),
-            error => {
-                // Decoding errors name columns and types, never content.
-                tracing::error!(%error, "A row could not be read");
-                Self::internal()
-            }
-        }
-    }
+    Ok(found.pop())
 }
 
 #[cfg(test)]
@@ -329,25 +283,5 @@ mod tests {
         let (status, headers, _) = parts(Problem::unauthorized("send a token")).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         assert!(headers[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer"));
-    }
-
-    #[tokio::test]
-    async fn what_is_away_says_when_to_come_back() {
-        for problem in
-            [Problem::from(PublishFailure::NotConnected), Problem::from(sqlx::Error::PoolTimedOut)]
-        {
-            let (status, headers, body) = parts(problem).await;
-            assert_eq!(
-                (status, &body["code"]),
-                (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
-            );
-            assert_eq!(headers[header::RETRY_AFTER], "2");
-        }
-    }
-
-    #[test]
-    fn fields_of_commands_are_named_as_the_caller_wrote_them() {
-        let error = schemas::command::ReplyData::default().check().unwrap_err();
-        assert_eq!(Problem::from(error).field.as_deref(), Some("text"));
     }
 }

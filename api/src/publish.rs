@@ -3,138 +3,110 @@
 //! With a key: row stored, message published under a derived id, row marked. A crash in between leaves a row without mark, and the
 //! caller's next try publishes the stored message again under the same id, which the broker or the worker recognises.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use runtime::publish::{Outgoing, Stored};
 use runtime::vouch;
 use schemas::command::Requester;
-use schemas::{AccountId, Channel, Command, Event};
+use schemas::{Command, Event};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+use serde::de::DeserializeOwned;
 
-use crate::App;
-use crate::auth::Caller;
+use crate::app::App;
 use crate::problem::Problem;
+use crate::requests::{self, Known, Request};
 
 /// How long the broker may take.
 const ACK_WAIT: Duration = Duration::from_secs(5);
 
-/// What is published.
-pub enum Message<'a> {
-    /// To INBOX_COMMANDS.
-    Command(&'a Command),
-    /// To INBOX_EVENTS.
-    Act(&'a Event),
+/// What the api publishes.
+pub(crate) trait Message: Serialize + DeserializeOwned + Send + Sync {
+    fn subject(&self) -> String;
+    /// `Nats-Msg-Id`: a repeat has the same.
+    fn id(&self) -> String;
+    /// Whether the api vouches that a person asked for it.
+    fn is_vouched_for(&self) -> bool;
 }
 
-/// A request with an `Idempotency-Key`.
-pub struct Request<'a> {
-    /// The derived id.
-    pub id: &'a str,
-    /// `reply`, `command` or `act`.
-    pub kind: &'static str,
-    /// Who asks.
-    pub caller: &'a Caller,
-    /// On which channel.
-    pub channel: Channel,
-    /// For which account.
-    pub account: &'a AccountId,
-    /// In which conversation.
-    pub conversation: Option<&'a str>,
-    /// [`digest`] of what is asked for.
-    pub digest: [u8; 32],
-}
-
-/// What is known of a key.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Known {
-    /// Nothing: a new request, which is to be published.
-    New,
-    /// Stored, but perhaps not published; what to publish.
-    Unpublished(serde_json::Value),
-    /// Published.
-    Published,
-}
-
-/// sha256 over what is asked for: the parts that make another request of it.
-pub fn digest(parts: &[&str]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
+/// To INBOX_COMMANDS.
+impl Message for Command {
+    fn subject(&self) -> String {
+        self.nats_subject()
     }
-    hasher.finalize().into()
+
+    fn id(&self) -> String {
+        self.identity()
+    }
+
+    fn is_vouched_for(&self) -> bool {
+        self.requested_by.kind == Requester::Person
+    }
+}
+
+/// To INBOX_EVENTS: an act of a person.
+impl Message for Event {
+    fn subject(&self) -> String {
+        self.nats_subject()
+    }
+
+    fn id(&self) -> String {
+        self.nats_message_id()
+    }
+
+    fn is_vouched_for(&self) -> bool {
+        false
+    }
+}
+
+/// The text that the id of a request is derived from: the caller's key. Without one nobody can repeat the request, so any text that is
+/// never used again will do.
+pub(crate) fn key_or_unique(key: Option<&str>) -> Cow<'_, str> {
+    match key {
+        Some(key) => Cow::Borrowed(key),
+        None => Cow::Owned(format!("\0{}", uuid::Uuid::now_v7())),
+    }
 }
 
 impl App {
-    /// What is known of a key.
+    /// Publishes a message, once for a request with a key. `None`: an earlier try has published it.
     ///
     /// # Errors
-    /// 409 `key_reused` when it was used with something else; 503 when Postgres is away.
-    pub async fn known(&self, id: &str, digest: &[u8; 32]) -> Result<Known, Problem> {
-        let row: Option<(Vec<u8>, Option<serde_json::Value>, bool)> = sqlx::query_as(
-            "select body_digest, message, published_at is not null from api.requests where id = $1",
-        )
-        .bind(id)
-        .fetch_optional(&self.pool)
-        .await?;
-        match row {
-            None => Ok(Known::New),
-            Some((stored, _, _)) if stored != digest => Err(Problem::key_reused()),
-            Some((_, Some(message), false)) => Ok(Known::Unpublished(message)),
-            Some(_) => Ok(Known::Published),
-        }
-    }
-
-    /// Stores a new request with what it publishes. [`Known::New`]: it is stored; anything else: another call with the same key was faster.
-    ///
-    /// # Errors
-    /// As [`App::known`].
-    pub async fn store(
+    /// 409 `key_reused`; else as [`App::publish`].
+    pub(crate) async fn publish_once<M: Message>(
         &self,
-        request: &Request<'_>,
-        message: &impl Serialize,
-    ) -> Result<Known, Problem> {
-        runtime::failpoint!("api.before_store");
-        let stored = sqlx::query(
-            "insert into api.requests (id, kind, token, channel, account_id, conversation_id, body_digest, message) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing",
-        )
-        .bind(request.id)
-        .bind(request.kind)
-        .bind(&request.caller.name)
-        .bind(request.channel.as_str())
-        .bind(request.account.as_str())
-        .bind(request.conversation)
-        .bind(request.digest.as_slice())
-        .bind(sqlx::types::Json(message))
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        if stored == 1 {
-            return Ok(Known::New);
-        }
-        self.known(request.id, &request.digest).await
+        request: Option<&Request<'_>>,
+        message: &M,
+    ) -> Result<Option<Stored>, Problem> {
+        let Some(request) = request else { return self.publish(message).await.map(Some) };
+        let stored = match requests::store(&self.pool, request, message).await? {
+            Known::New => self.publish_marked(request.id, message).await?,
+            // The first try's message, as it was: a repeat must not differ.
+            Known::Unpublished(first) => self.publish_marked(request.id, &first).await?,
+            Known::Published => return Ok(None),
+        };
+        Ok(Some(stored))
     }
 
-    /// Notes that the broker has the message; its content is not needed here any more.
+    /// Publishes the message of a stored request, and marks the request.
     ///
     /// # Errors
-    /// 503 when Postgres is away: the caller's next try publishes again, which changes nothing.
-    pub async fn published(&self, id: &str) -> Result<(), Problem> {
-        sqlx::query("update api.requests set published_at = now(), message = null where id = $1 and published_at is null")
-            .bind(id)
-            .execute(&self.pool)
-            .await?;
-        runtime::failpoint!("api.after_mark");
-        Ok(())
+    /// As [`App::publish`].
+    pub(crate) async fn publish_marked<M: Message>(
+        &self,
+        request_id: &str,
+        message: &M,
+    ) -> Result<Stored, Problem> {
+        let stored = self.publish(message).await?;
+        requests::mark_published(&self.pool, request_id).await?;
+        Ok(stored)
     }
 
     /// Publishes and waits for the durable ack.
     ///
     /// # Errors
     /// 503 when the broker is away or not durable, 413 when it is larger than the broker takes.
-    pub async fn publish(&self, message: Message<'_>) -> Result<Stored, Problem> {
+    async fn publish<M: Message>(&self, message: &M) -> Result<Stored, Problem> {
         self.broker.accepts().map_err(|reason| {
             Problem::unavailable(format!(
                 "{reason}: repeat the request with the same Idempotency-Key"
@@ -142,39 +114,20 @@ impl App {
         })?;
         let mut headers = async_nats::HeaderMap::new();
         runtime::telemetry::inject(&mut headers);
-        let (subject, id, payload) = match &message {
-            Message::Command(command) => {
-                (command.nats_subject(), command.identity(), serde_json::to_vec(command))
-            }
-            Message::Act(event) => {
-                (event.nats_subject(), event.nats_message_id(), serde_json::to_vec(event))
-            }
-        };
-        let payload = payload.map_err(|error| {
+        let payload = serde_json::to_vec(message).map_err(|error| {
             tracing::error!(%error, "A message could not be written");
             Problem::internal()
         })?;
-        if matches!(message, Message::Command(command) if command.requested_by.kind == Requester::Person)
-        {
+        if message.is_vouched_for() {
             headers.insert(vouch::HEADER, self.vouch.of(&payload));
         }
         runtime::failpoint!("api.before_publish");
+        let (subject, id) = (message.subject(), message.id());
         let stored = self
             .broker
             .publish(Outgoing { subject, id, headers, payload: payload.into() }, ACK_WAIT)
             .await?;
         runtime::failpoint!("api.after_publish");
         Ok(stored)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digests_separate_their_parts() {
-        assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
-        assert_eq!(digest(&["ab", "c"]), digest(&["ab", "c"]));
     }
 }

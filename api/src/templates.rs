@@ -11,7 +11,7 @@ const WHAT: &str = "message templates";
 /// # Errors
 /// 501.
 #[utoipa::path(get, path = "/v1/templates", tag = "templates", responses((status = 401, body = Problem), (status = 501, body = Problem)))]
-pub async fn list() -> Problem {
+pub(crate) async fn list() -> Problem {
     Problem::not_implemented(WHAT)
 }
 
@@ -22,7 +22,7 @@ pub async fn list() -> Problem {
 /// # Errors
 /// 501.
 #[utoipa::path(post, path = "/v1/templates", tag = "templates", responses((status = 401, body = Problem), (status = 501, body = Problem)))]
-pub async fn create() -> Problem {
+pub(crate) async fn create() -> Problem {
     Problem::not_implemented(WHAT)
 }
 
@@ -34,7 +34,7 @@ pub async fn create() -> Problem {
 /// 501.
 #[utoipa::path(post, path = "/v1/templates/{id}/submit", tag = "templates", params(("id" = String, Path, description = "The template")),
     responses((status = 401, body = Problem), (status = 501, body = Problem)))]
-pub async fn submit() -> Problem {
+pub(crate) async fn submit() -> Problem {
     Problem::not_implemented(WHAT)
 }
 
@@ -46,7 +46,7 @@ pub async fn submit() -> Problem {
 /// 501.
 #[utoipa::path(post, path = "/v1/templates/{id}/refresh", tag = "templates", params(("id" = String, Path, description = "The template")),
     responses((status = 401, body = Problem), (status = 501, body = Problem)))]
-pub async fn refresh() -> Problem {
+pub(crate) async fn refresh() -> Problem {
     Problem::not_implemented(WHAT)
 }
 
@@ -58,6 +58,6 @@ pub async fn refresh() -> Problem {
 /// 501.
 #[utoipa::path(post, path = "/v1/templates/{id}/send", tag = "templates", params(("id" = String, Path, description = "The template")),
     responses((status = 401, body = Problem), (status = 501, body = Problem)))]
-pub async fn send() -> Problem {
+pub(crate) async fn send() -> Problem {
     Problem::not_implemented(WHAT)
 }

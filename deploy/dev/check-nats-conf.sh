@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Asks nats-server itself whether deploy/nats.conf is well-formed. What the users may do is tested in hookline/src/private.
+# Asks nats-server itself whether deploy/nats.conf is well-formed. What the users may do is tested in servers.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 server=${HOOKLINE_NATS_SERVER:-}

@@ -1,9 +1,9 @@
-//! Looks at every variable before anything starts, with the same eyes as the role that needs it: what is wrong is told at once by
-//! whatever was started, and not later by another.
+//! Checks every variable before anything starts, each with the parser of the role that needs it: a wrong value is reported by whatever is
+//! started first, not later by another role.
 
 use runtime::config::{ConfigError, Origin, Settings};
 
-/// What stands in for a variable that is not set here: this is about those that are.
+/// Values for variables that are not set here: only those that are set are checked.
 const STAND_INS: [(&str, &str); 5] = [
     ("NATS_URL", "nats://127.0.0.1:4222"),
     ("DATABASE_URL", "postgres://127.0.0.1/hookline"),
@@ -12,11 +12,11 @@ const STAND_INS: [(&str, &str); 5] = [
     ("ENCRYPTION_KEY", "0000000000000000000000000000000000000000000000000000000000000000"),
 ];
 
-/// Makes sure that every value that is set can be understood. To be called within a Tokio runtime.
+/// Checks that every value that is set can be parsed. To be called within a Tokio runtime.
 ///
 /// # Errors
-/// Names the first that cannot, never its value where that may be secret.
-pub fn check(settings: &Settings) -> Result<(), ConfigError> {
+/// Names the first variable that cannot; never its value where that may be secret.
+pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
     let mut whole = settings.clone();
     for (name, value) in STAND_INS {
         if whole.get(name).is_none() {
@@ -27,6 +27,6 @@ pub fn check(settings: &Settings) -> Result<(), ConfigError> {
     ingest::config::Config::from_settings(&whole)?;
     worker::Config::from_settings(&whole)?;
     projector::Config::from_settings(&whole)?;
-    api::config::Config::from_settings(&whole)?;
+    api::Config::from_settings(&whole)?;
     Ok(())
 }

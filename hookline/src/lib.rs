@@ -1,26 +1,38 @@
-//! What the operator's binary is made of. `main` only parses arguments and calls this.
+//! The operator's binary: `main` parses the command line and calls this.
 //!
-//! Read in this order: [`cli`], [`config`], [`exit`], [`up`], [`accounts`], [`status`], [`doctor`], [`replies`], [`send`], [`redrive`], [`rebuild`],
-//! [`verify`], [`trace`], [`streams`], [`jobs`], [`manual`], [`progress`], [`private`].
+//! Read in this order: `cli` (all verbs), `dispatch` (which function carries one out), `args`, `output`, `exit`; `connect`, `operator` and
+//! `account_name`, which most verbs use; then a verb: `role`, `up`, `accounts`, `status`, `doctor`, `replies`, `send`, `redrive`, `rebuild`,
+//! `verify`, `replay`, `trace`, `streams`, `jobs`, `audit`, `manual`.
 
-pub mod accounts;
-pub mod cli;
-pub mod config;
-pub mod doctor;
-pub mod exit;
-pub mod jobs;
-pub mod manual;
-pub mod private;
-pub mod progress;
-pub mod reach;
-pub mod rebuild;
-pub mod redrive;
-pub mod replay;
-pub mod replies;
-pub mod send;
-pub mod status;
-pub mod streams;
-pub mod trace;
-pub mod up;
-pub mod verify;
-pub mod who;
+mod account_name;
+mod accounts;
+mod args;
+mod audit;
+mod cli;
+mod config;
+mod connect;
+mod dispatch;
+mod doctor;
+mod exit;
+mod jobs;
+mod manual;
+mod nats_server;
+mod operator;
+mod output;
+mod progress;
+mod read_model;
+mod rebuild;
+mod redrive;
+mod replay;
+mod replies;
+mod role;
+mod send;
+mod status;
+mod streams;
+mod trace;
+mod up;
+mod verify;
+
+pub use cli::Arguments;
+pub use dispatch::run;
+pub use exit::{Exit, report};

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let arguments = hookline::cli::Arguments::parse();
+    let arguments = hookline::Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return hookline::exit::report(&anyhow::anyhow!("cannot start: {error}")),
+        Err(error) => return hookline::report(&anyhow::anyhow!("cannot start: {error}")),
     };
-    match runtime.block_on(hookline::cli::run(arguments)) {
+    match runtime.block_on(hookline::run(arguments)) {
         Ok(code) => code.into(),
-        Err(error) => hookline::exit::report(&error),
+        Err(error) => hookline::report(&error),
     }
 }

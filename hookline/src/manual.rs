@@ -1,36 +1,36 @@
-//! `hookline completions` and `hookline man`: made from the words of the command line, so that they are never behind it.
+//! `hookline completions` and `hookline man`: made from the command line itself, so that they are never behind it.
 
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
-use clap::CommandFactory;
+use clap::Command;
 
-use crate::cli::Arguments;
-use crate::exit::{Exit, say};
+use crate::exit::Exit;
+use crate::output::say;
 
-/// Prints what a shell needs to complete the words.
-///
-/// # Errors
-/// None; as the other verbs.
-pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
+/// Prints the completions of a shell.
+pub(crate) fn completions(
+    mut command: Command,
+    shell: clap_complete::Shell,
+) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "hookline", &mut text);
+    clap_complete::generate(shell, &mut command, "hookline", &mut text);
     write(&text)
 }
 
-/// Prints the page of the whole, or writes a page for it and for every verb into a folder.
+/// Prints the page of `hookline`, or writes a page for it and for every verb into a folder.
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn pages(folder: Option<&Path>) -> anyhow::Result<Exit> {
+pub(crate) fn pages(command: Command, folder: Option<&Path>) -> anyhow::Result<Exit> {
     let Some(folder) = folder else {
         let mut text = Vec::new();
-        clap_mangen::Man::new(Arguments::command()).render(&mut text)?;
+        clap_mangen::Man::new(command).render(&mut text)?;
         return write(&text);
     };
     std::fs::create_dir_all(folder).with_context(|| format!("--dir {}", folder.display()))?;
-    clap_mangen::generate_to(Arguments::command(), folder)
+    clap_mangen::generate_to(command, folder)
         .with_context(|| format!("--dir {}", folder.display()))?;
     say(format!("Wrote the pages into {}.", folder.display()));
     Ok(Exit::Done)

@@ -1,4 +1,4 @@
-//! How far a verb is: a bar on a terminal, one JSON line per 5 s otherwise, both on standard error; results go to standard output.
+//! Progress of a verb on standard error: a bar on a terminal, otherwise one JSON line every 5 s.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
 /// The progress of one verb.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     what: &'static str,
     unit: &'static str,
@@ -18,8 +18,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts at nothing. `what` is done in `unit`, `total` of them where that is known.
-    pub fn new(what: &'static str, unit: &'static str, total: Option<u64>) -> Self {
+    /// Starts at 0 of `total` `unit`s, where the total is known.
+    pub(crate) fn new(what: &'static str, unit: &'static str, total: Option<u64>) -> Self {
         let shown = std::io::stderr().is_terminal();
         let target =
             if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -36,13 +36,13 @@ impl Progress {
         Self { bar, what, unit, began: now, said: now, shown }
     }
 
-    /// So many are there now.
-    pub fn total(&self, total: u64) {
+    /// The total has changed.
+    pub(crate) fn total(&self, total: u64) {
         self.bar.set_length(total);
     }
 
-    /// So many are done; `more` is shown to people and programs beside the number.
-    pub fn at(&mut self, done: u64, more: &str) {
+    /// So many are done; `more` is shown beside the number.
+    pub(crate) fn at(&mut self, done: u64, more: &str) {
         self.bar.set_position(done);
         self.bar.set_message(more.to_owned());
         if !self.shown && self.said.elapsed() >= SAY_EVERY {
@@ -55,8 +55,8 @@ impl Progress {
         }
     }
 
-    /// The end; the bar goes.
-    pub fn end(&self) {
+    /// Removes the bar.
+    pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -1,23 +1,23 @@
 //! `hookline redrive`: parked work of normaliser and projector.
 
+mod choose;
+mod list;
+mod parked;
 mod run;
+mod steps;
 
-use std::collections::BTreeMap;
-
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use runtime::config::Settings;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use worker::inbound::parked::{self, Parked};
 
-use crate::exit::{Exit, Failure, Output, fields, say, table};
-use crate::{reach, who};
+use self::parked::{Stage, find, unknown};
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, fields, say};
+use crate::{connect, operator};
 
-const LIST_MAX: i64 = 10_000;
-
-/// What to do with parked work.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub(crate) enum RedriveVerb {
     /// Lists parked work of normaliser and projector, grouped by cause
     #[command(
         after_help = "Examples:\n  hookline redrive list\n  hookline redrive list --output json"
@@ -48,7 +48,7 @@ pub enum Verb {
     #[command(
         after_help = "Examples:\n  hookline redrive run\n  hookline redrive run --stage projector\n  hookline redrive run --cause database_23514 --reason 'rule mended'"
     )]
-    Run(run::Words),
+    Run(run::RedriveRunArgs),
     /// Gives one row up for good; what waits behind it goes on
     #[command(
         after_help = "Examples:\n  hookline redrive discard 17 --reason 'test data'\n  hookline redrive discard 4711 --stage projector --reason 'test data'"
@@ -71,95 +71,64 @@ pub enum Verb {
     },
 }
 
-/// Who parked something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Stage {
-    /// The normaliser: raw webhooks, with their conversation behind them
-    #[default]
-    Normalize,
-    /// The projector: single events
-    Projector,
-}
-
-/// Carries it out.
+/// Carries out `hookline redrive`.
 ///
 /// # Errors
 /// Exit code 4 where Postgres does not answer, 2 for an unknown row.
-pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
-    let pool = reach::postgres(settings).await?;
+pub(crate) async fn run(verb: RedriveVerb, settings: &Settings) -> anyhow::Result<Exit> {
+    let pool = connect::postgres(settings).await?;
     worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
     match verb {
-        Verb::List { output } => list(&pool, output).await,
-        Verb::Show { id, stage, output } => show(&find(&pool, id, stage).await?, output),
-        Verb::Run(words) => run::run(&pool, &words, settings).await,
-        Verb::Discard { id, stage, reason, dry_run, output } => {
+        RedriveVerb::List { output } => list::list(&pool, output).await,
+        RedriveVerb::Show { id, stage, output } => show(&find(&pool, id, stage).await?, output),
+        RedriveVerb::Run(args) => run::run(&pool, &args, settings).await,
+        RedriveVerb::Discard { id, stage, reason, dry_run, output } => {
             if reason.trim().is_empty() {
                 return Err(Failure::usage("--reason: say why"));
             }
-            let row = find(&pool, id, stage).await?;
-            if !dry_run {
-                let by = who::operator();
-                let done = match stage {
-                    Stage::Normalize => parked::discard(&pool, id, &reason, &by).await?,
-                    Stage::Projector => projector::parked::discard(&pool, id).await?,
-                };
-                if !done {
-                    return Err(unknown(id));
-                }
-                let arguments = json!({"row": id, "stage": row["stage"]});
-                who::record(&pool, "redrive discard", arguments, Some(&reason), row.clone())
-                    .await?;
-            }
-            match output {
-                Output::Json => say(json!({"row": row, "discarded": !dry_run, "dry_run": dry_run})),
-                Output::Table => {
-                    let what = match stage {
-                        Stage::Normalize => {
-                            format!("raw webhook {} in lane {}", row["raw_seq"], row["lane"])
-                        }
-                        Stage::Projector => format!("event {} at position {id}", row["event_id"]),
-                    };
-                    say(if dry_run {
-                        format!("Would give up row {id}: {what}.")
-                    } else {
-                        format!("Gave up row {id}: {what}. The log keeps what came in.")
-                    });
-                }
-            }
-            Ok(Exit::Done)
+            discard(&pool, id, stage, &reason, dry_run, output).await
         }
     }
 }
 
-fn unknown(id: i64) -> anyhow::Error {
-    Failure::usage(format!("no parked row {id}: `hookline redrive list --output json` shows them"))
-}
-
-/// A row of the normaliser as JSON, with its stage.
-fn of_normalizer(row: &Parked) -> anyhow::Result<Value> {
-    let mut value = serde_json::to_value(row)?;
-    value["stage"] = json!("normalize");
-    Ok(value)
-}
-
-/// A row of the projector in the words of the normaliser's.
-fn of_projector(row: &projector::parked::Parked) -> anyhow::Result<Value> {
-    let mut value = serde_json::to_value(row)?;
-    value["role"] = json!("failed");
-    Ok(value)
-}
-
-async fn find(pool: &PgPool, id: i64, stage: Stage) -> anyhow::Result<Value> {
-    match stage {
-        Stage::Normalize => {
-            let rows = parked::list(pool, LIST_MAX).await?;
-            of_normalizer(rows.iter().find(|row| row.id == id).ok_or_else(|| unknown(id))?)
+async fn discard(
+    pool: &PgPool,
+    id: i64,
+    stage: Stage,
+    reason: &str,
+    dry_run: bool,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let row = find(pool, id, stage).await?;
+    if !dry_run {
+        let by = operator::name();
+        let done = match stage {
+            Stage::Normalize => worker::inbound::parked::discard(pool, id, reason, &by).await?,
+            Stage::Projector => projector::parked::discard(pool, id).await?,
+        };
+        if !done {
+            return Err(unknown(id));
         }
-        Stage::Projector => {
-            let rows = projector::parked::list(pool, LIST_MAX).await?;
-            of_projector(rows.iter().find(|row| row.seq == id).ok_or_else(|| unknown(id))?)
+        let arguments = json!({"row": id, "stage": row["stage"]});
+        operator::record(pool, "redrive discard", arguments, Some(reason), row.clone()).await?;
+    }
+    match output {
+        Output::Json => say(json!({"row": row, "discarded": !dry_run, "dry_run": dry_run})),
+        Output::Table => {
+            let what = match stage {
+                Stage::Normalize => {
+                    format!("raw webhook {} in lane {}", row["raw_seq"], row["lane"])
+                }
+                Stage::Projector => format!("event {} at position {id}", row["event_id"]),
+            };
+            say(if dry_run {
+                format!("Would give up row {id}: {what}.")
+            } else {
+                format!("Gave up row {id}: {what}. The log keeps what came in.")
+            });
         }
     }
+    Ok(Exit::Done)
 }
 
 fn show(row: &Value, output: Output) -> anyhow::Result<Exit> {
@@ -171,44 +140,5 @@ fn show(row: &Value, output: Output) -> anyhow::Result<Exit> {
     if let Some(event) = row["event_id"].as_str() {
         say(format!("The whole story: hookline trace {event}"));
     }
-    Ok(Exit::Done)
-}
-
-async fn list(pool: &PgPool, output: Output) -> anyhow::Result<Exit> {
-    let rows = parked::list(pool, LIST_MAX).await?;
-    let aside = projector::parked::list(pool, LIST_MAX).await?;
-    if output == Output::Json {
-        let all: anyhow::Result<Vec<Value>> =
-            rows.iter().map(of_normalizer).chain(aside.iter().map(of_projector)).collect();
-        say(serde_json::to_string(&all?)?);
-        return Ok(Exit::Done);
-    }
-    // A lane counts under the cause of its first row; the others wait behind it.
-    let mut causes: BTreeMap<(&str, String), (u64, u64, String)> = BTreeMap::new();
-    let mut cause_of_lane: BTreeMap<&str, &str> = BTreeMap::new();
-    for row in &rows {
-        let cause = *cause_of_lane.entry(&row.lane).or_insert(&row.cause);
-        let entry = causes
-            .entry(("normalize", cause.to_owned()))
-            .or_insert_with(|| (0, 0, row.parked_at.to_string()));
-        if row.role == "failed" {
-            entry.0 += 1;
-        } else {
-            entry.1 += 1;
-        }
-    }
-    for row in &aside {
-        let entry = causes
-            .entry(("projector", row.cause.clone()))
-            .or_insert_with(|| (0, 0, row.parked_at.to_string()));
-        entry.0 += 1;
-    }
-    let rows: Vec<Vec<String>> = causes
-        .into_iter()
-        .map(|((stage, cause), (failed, behind, since))| {
-            vec![stage.to_owned(), cause, failed.to_string(), behind.to_string(), since]
-        })
-        .collect();
-    table(&["stage", "cause", "failed", "waiting behind", "since"], &rows);
     Ok(Exit::Done)
 }

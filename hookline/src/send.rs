@@ -7,53 +7,47 @@ use serde_json::json;
 use sqlx::PgPool;
 use worker::outbound::admin::{self, FreezeScope};
 
-use crate::exit::{Exit, Failure, Output, say};
-use crate::{reach, who};
+use crate::args::CommonArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, say};
+use crate::{account_name, connect, operator};
 
-/// What to do with sending.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub(crate) enum SendVerb {
     /// Sends nothing from now on: what is asked for waits in order; what is at Meta already is still followed up
     #[command(
         after_help = "Examples:\n  hookline send freeze --reason 'wrong automatic replies'\n  hookline send freeze --account instagram/17841400000000001\n  hookline send freeze --conversation cnv_0123…"
     )]
-    Freeze(Freezing),
+    Freeze(FreezeArgs),
     /// Ends a freeze of exactly this scope; what waits goes out, in order, if the rules still allow it
     #[command(
         after_help = "Examples:\n  hookline send thaw\n  hookline send thaw --account instagram/17841400000000001\n  hookline send thaw --conversation cnv_0123…"
     )]
-    Thaw(Freezing),
+    Thaw(FreezeArgs),
 }
 
-/// Of what.
+/// What is frozen or thawed.
 #[derive(Debug, Args)]
-pub struct Freezing {
+pub(crate) struct FreezeArgs {
     /// One account, as ID or CHANNEL/ID; everything where neither is given
     #[arg(long)]
     account: Option<String>,
     /// One conversation, by its id; with --account it must be one of that account
     #[arg(long, value_name = "ID")]
     conversation: Option<String>,
-    /// Why; kept in the record of acts
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Says what would happen, changes nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// For people or for programs
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    common: CommonArgs,
 }
 
-/// What is meant, found in the database.
-enum Scope {
+/// An account or conversation that exists.
+enum KnownScope {
     All,
     Account(Channel, AccountId),
     Conversation(String),
 }
 
-impl Scope {
-    fn of(&self) -> FreezeScope<'_> {
+impl KnownScope {
+    fn borrowed(&self) -> FreezeScope<'_> {
         match self {
             Self::All => FreezeScope::All,
             Self::Account(channel, account) => FreezeScope::Account(*channel, account),
@@ -61,7 +55,7 @@ impl Scope {
         }
     }
 
-    fn words(&self) -> String {
+    fn in_words(&self) -> String {
         match self {
             Self::All => "everything".to_owned(),
             Self::Account(channel, account) => format!("account {channel}/{account}"),
@@ -70,27 +64,29 @@ impl Scope {
     }
 }
 
-/// Carries it out.
+/// Carries out `hookline send`.
 ///
 /// # Errors
 /// Exit code 2 for an account or conversation nobody knows, 4 where Postgres does not answer.
-pub async fn run(verb: Verb, settings: &Settings) -> anyhow::Result<Exit> {
-    let pool = reach::postgres(settings).await?;
+pub(crate) async fn run(verb: SendVerb, settings: &Settings) -> anyhow::Result<Exit> {
+    let pool = connect::postgres(settings).await?;
     worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
     match verb {
-        Verb::Freeze(freezing) => freeze(&pool, &freezing).await,
-        Verb::Thaw(freezing) => thaw(&pool, &freezing).await,
+        SendVerb::Freeze(args) => freeze(&pool, &args).await,
+        SendVerb::Thaw(args) => thaw(&pool, &args).await,
     }
 }
 
-/// A kill switch that is turned for a misspelt name would look as if it worked: unknown names are refused.
-async fn scope(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Scope> {
-    let account = match &freezing.account {
-        Some(text) => Some(who::account(pool, text).await?),
+/// The scope of the arguments. Unknown names are refused: a freeze of a misspelt name would look as if it worked.
+async fn scope(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<KnownScope> {
+    let account = match &args.account {
+        Some(text) => Some(account_name::connected(pool, "--account", text).await?),
         None => None,
     };
-    let Some(conversation) = &freezing.conversation else {
-        return Ok(account.map_or(Scope::All, |(channel, id)| Scope::Account(channel, id)));
+    let Some(conversation) = &args.conversation else {
+        return Ok(
+            account.map_or(KnownScope::All, |(channel, id)| KnownScope::Account(channel, id))
+        );
     };
     let Some((channel, owner)) = admin::account_of(pool, conversation).await? else {
         return Err(Failure::usage(format!("--conversation: no conversation `{conversation}`")));
@@ -101,29 +97,35 @@ async fn scope(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Scope> {
                 "--conversation: `{conversation}` is one of {channel}/{owner}, not of {wanted}/{id}"
             )))
         }
-        _ => Ok(Scope::Conversation(conversation.clone())),
+        _ => Ok(KnownScope::Conversation(conversation.clone())),
     }
 }
 
-async fn freeze(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Exit> {
-    let scope = scope(pool, freezing).await?;
-    let waiting = admin::waiting(pool, scope.of()).await?;
-    let key = scope.of().key();
+async fn freeze(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<Exit> {
+    let scope = scope(pool, args).await?;
+    let waiting = admin::waiting(pool, scope.borrowed()).await?;
+    let key = scope.borrowed().key();
     let before = admin::freezes(pool).await?.into_iter().find(|freeze| freeze.scope == key);
-    if !freezing.dry_run {
-        admin::freeze(pool, scope.of(), &who::operator()).await?;
+    if !args.common.dry_run {
+        admin::freeze(pool, scope.borrowed(), &operator::name()).await?;
         let result = json!({"changed": before.is_none(), "waiting": waiting});
-        who::record(pool, "send freeze", json!({"scope": key}), freezing.reason.as_deref(), result)
-            .await?;
+        operator::record(
+            pool,
+            "send freeze",
+            json!({"scope": key}),
+            args.common.reason.as_deref(),
+            result,
+        )
+        .await?;
     }
-    if freezing.output == Output::Json {
+    if args.common.output == Output::Json {
         say(json!({
-            "scope": key, "frozen": true, "changed": before.is_none(), "waiting": waiting, "dry_run": freezing.dry_run,
+            "scope": key, "frozen": true, "changed": before.is_none(), "waiting": waiting, "dry_run": args.common.dry_run,
         }));
         return Ok(Exit::Done);
     }
-    let words = scope.words();
-    say(match (&before, freezing.dry_run) {
+    let words = scope.in_words();
+    say(match (&before, args.common.dry_run) {
         (Some(freeze), _) => {
             format!("Frozen already: {words}, since {} by {}.", freeze.since, freeze.by)
         }
@@ -135,32 +137,38 @@ async fn freeze(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn thaw(pool: &PgPool, freezing: &Freezing) -> anyhow::Result<Exit> {
-    let scope = scope(pool, freezing).await?;
-    let key = scope.of().key();
+async fn thaw(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<Exit> {
+    let scope = scope(pool, args).await?;
+    let key = scope.borrowed().key();
     let frozen = admin::freezes(pool).await?.iter().any(|freeze| freeze.scope == key);
-    if !freezing.dry_run {
-        admin::thaw(pool, scope.of()).await?;
+    if !args.common.dry_run {
+        admin::thaw(pool, scope.borrowed()).await?;
         let result = json!({"changed": frozen});
-        who::record(pool, "send thaw", json!({"scope": key}), freezing.reason.as_deref(), result)
-            .await?;
+        operator::record(
+            pool,
+            "send thaw",
+            json!({"scope": key}),
+            args.common.reason.as_deref(),
+            result,
+        )
+        .await?;
     }
-    let waiting = admin::waiting(pool, scope.of()).await?;
+    let waiting = admin::waiting(pool, scope.borrowed()).await?;
     let others: Vec<String> = admin::freezes(pool)
         .await?
         .into_iter()
         .map(|freeze| freeze.scope)
         .filter(|scope| *scope != key)
         .collect();
-    if freezing.output == Output::Json {
+    if args.common.output == Output::Json {
         say(json!({
             "scope": key, "frozen": false, "changed": frozen, "waiting": waiting, "other_freezes": others,
-            "dry_run": freezing.dry_run,
+            "dry_run": args.common.dry_run,
         }));
         return Ok(Exit::Done);
     }
-    let words = scope.words();
-    say(match (frozen, freezing.dry_run) {
+    let words = scope.in_words();
+    say(match (frozen, args.common.dry_run) {
         (false, _) => format!("Not frozen: {words}."),
         (true, true) => format!("Would thaw {words}; {waiting} command(s) would go on."),
         (true, false) => format!("Thawed {words}; {waiting} command(s) go on."),

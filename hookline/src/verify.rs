@@ -4,13 +4,14 @@ use clap::Args;
 use projector::verify;
 use runtime::config::Settings;
 
-use crate::exit::{Exit, Output, say};
+use crate::exit::Exit;
+use crate::output::{Output, say};
 use crate::progress::Progress;
-use crate::rebuild::{compared, failure, place, shown};
+use crate::read_model::{failure, open, print_comparison, show_in};
 
-/// The words of `verify`.
+/// Arguments of `verify`.
 #[derive(Debug, Args)]
-pub struct Words {
+pub(crate) struct VerifyArgs {
     /// Only so many conversations, chosen at random, instead of everything
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     sample: Option<u32>,
@@ -22,24 +23,24 @@ pub struct Words {
     output: Output,
 }
 
-/// Carries it out. Exit code 1 where a row differs.
+/// Carries out `hookline verify`. Exit code 1 where a row differs.
 ///
 /// # Errors
 /// Exit code 4 where something does not answer.
-pub async fn run(words: Words, settings: &Settings) -> anyhow::Result<Exit> {
+pub(crate) async fn run(args: VerifyArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let stop = runtime::shutdown::on_signal()?;
-    let place = place(settings, stop.clone()).await?;
+    let place = open(settings, stop.clone()).await?;
     let mut progress = Progress::new("verify", "events", None);
-    let found = match words.sample {
-        None => verify::whole(&place, stop, shown(&mut progress)).await,
+    let found = match args.sample {
+        None => verify::whole(&place, stop, show_in(&mut progress)).await,
         Some(conversations) => {
-            let seed = words.seed.unwrap_or_else(|| i64::from(rand::random::<u32>()));
-            verify::sample(&place, conversations, seed, stop, shown(&mut progress)).await
+            let seed = args.seed.unwrap_or_else(|| i64::from(rand::random::<u32>()));
+            verify::sample(&place, conversations, seed, stop, show_in(&mut progress)).await
         }
     };
     progress.end();
     let found = found.map_err(|error| failure(error, None))?;
-    if words.output == Output::Json {
+    if args.output == Output::Json {
         say(serde_json::to_string(&found)?);
     } else {
         say(format!("`{}` against INBOX_EVENTS up to position {}.", found.schema, found.position));
@@ -49,7 +50,7 @@ pub async fn run(words: Words, settings: &Settings) -> anyhow::Result<Exit> {
                 sample.conversations, sample.seed
             ));
         }
-        compared(&found.comparison, "stream");
+        print_comparison(&found.comparison, "stream");
         say(match found.comparison.differing {
             0 => "Every row is what the stream says.".to_owned(),
             rows => format!(

@@ -72,7 +72,7 @@ fn walk(path: &str, command: &Command, wrong: &mut Vec<String>) {
 
 #[test]
 fn every_verb_has_a_description_an_example_and_a_dry_run() {
-    let mut command = hookline::cli::Arguments::command();
+    let mut command = hookline::Arguments::command();
     command.build();
     let mut wrong = Vec::new();
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
@@ -85,7 +85,7 @@ fn every_verb_has_a_description_an_example_and_a_dry_run() {
 fn every_operators_verb_has_a_runbook_that_says_symptom_check_do_and_undo() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/runbooks");
     let index = std::fs::read_to_string(folder.join("README.md")).unwrap();
-    let command = hookline::cli::Arguments::command();
+    let command = hookline::Arguments::command();
     let mut wrong = Vec::new();
     for verb in command.get_subcommands().map(Command::get_name) {
         if NO_RUNBOOK.contains(&verb) {
@@ -120,7 +120,7 @@ fn completions_and_pages_know_every_verb() {
         assert!(output.status.success(), "{arguments:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let command = hookline::cli::Arguments::command();
+    let command = hookline::Arguments::command();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let text = run(&["completions", shell]);
         for verb in command.get_subcommands().map(Command::get_name) {

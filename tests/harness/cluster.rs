@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hookline::private::{NatsOptions, NatsServer, ports};
 use serde_json::Value;
+use servers::{NatsOptions, NatsServer, ports};
 
 use crate::client::eventually;
 use crate::lab::Lab;

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use hookline::private::{NatsOptions, NatsServer, PgOptions, Postgres};
 use serde_json::Value;
+use servers::{NatsOptions, NatsServer, PgOptions, Postgres};
 use simulator::{SimulatorConfig, SimulatorHandle};
 use sqlx::PgPool;
 use tokio::process::{Child, Command};
@@ -125,7 +125,7 @@ fn newer_source(binary: &Path) -> Option<PathBuf> {
 
 /// An address nobody listens at, on loopback; not one that an outgoing connection may take while a role is down.
 pub fn free_address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], hookline::private::ports::free().unwrap()))
+    SocketAddr::from(([127, 0, 0, 1], servers::ports::free().unwrap()))
 }
 
 impl Lab {

@@ -49,7 +49,7 @@ impl Folder {
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             // It may be neither on PATH nor near this folder.
-            .env("HOOKLINE_NATS_SERVER", hookline::private::binaries::nats_server().unwrap())
+            .env("HOOKLINE_NATS_SERVER", servers::binaries::nats_server().unwrap())
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

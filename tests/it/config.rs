@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use hookline::private::{NatsOptions, NatsServer};
+use servers::{NatsOptions, NatsServer};
 use tests::body::{IG, instagram, now, text};
 use tests::up::Folder;
 use tests::{Lab, Role, eventually};

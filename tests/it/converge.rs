@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use hookline::private::{NatsOptions, NatsServer};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use runtime::config::{NatsConfig, Settings};
 use runtime::streams::{self, StreamName};
 use schemas::facts::Receipt;
 use schemas::{Event, EventId, Fact, Kind};
+use servers::{NatsOptions, NatsServer};
 use sqlx::{AssertSqlSafe, PgPool};
 use tests::{Lab, Role};
 

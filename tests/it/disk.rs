@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use hookline::private::{NatsOptions, NatsServer};
+use servers::{NatsOptions, NatsServer};
 use tests::body::{IG, instagram, now, text};
 use tests::client::holds;
 use tests::{Lab, Role, eventually};

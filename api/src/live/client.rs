@@ -12,8 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::filter::{Filter, LiveEvent};
-use super::{Live, hub};
-use crate::wait::Projected;
+use super::hub;
+use super::source::Live;
+use crate::projected::Projected;
 
 /// Events that wait for a client's socket.
 const WAITING: usize = 64;

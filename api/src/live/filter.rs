@@ -12,7 +12,7 @@ use crate::problem::Problem;
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct LiveQuery {
+pub(crate) struct LiveQuery {
     /// Only this channel: `instagram` or `messenger`.
     #[param(value_type = Option<String>)]
     pub channel: Option<Channel>,
@@ -28,7 +28,7 @@ pub struct LiveQuery {
 
 /// An event with what filters look at.
 #[derive(Clone, Debug)]
-pub struct LiveEvent {
+pub(crate) struct LiveEvent {
     /// Its position in INBOX_EVENTS.
     pub sequence: u64,
     /// Its kind.
@@ -59,7 +59,7 @@ struct Common {
 
 impl LiveEvent {
     /// Reads a message of INBOX_EVENTS; `None` for one that is no event.
-    pub fn read(sequence: u64, payload: &[u8]) -> Option<Self> {
+    pub(crate) fn read(sequence: u64, payload: &[u8]) -> Option<Self> {
         let json = std::str::from_utf8(payload).ok()?;
         let envelope: Envelope = serde_json::from_str(json).ok()?;
         let kind = envelope
@@ -76,7 +76,7 @@ impl LiveEvent {
 
 /// The conditions of one client, all of which must hold.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub(crate) struct Filter {
     channel: Option<Channel>,
     account_id: Option<String>,
     conversation_id: Option<String>,
@@ -88,7 +88,7 @@ impl Filter {
     ///
     /// # Errors
     /// 422 naming `kinds` when one is unknown.
-    pub fn new(query: &LiveQuery) -> Result<Self, Problem> {
+    pub(crate) fn new(query: &LiveQuery) -> Result<Self, Problem> {
         let mut kinds = BTreeSet::new();
         for name in query.kinds.iter().flat_map(|kinds| kinds.split(',')).map(str::trim) {
             let kind: Kind = name.parse().map_err(|error| Problem::invalid("kinds", error))?;
@@ -103,7 +103,7 @@ impl Filter {
     }
 
     /// Whether the client wants the event.
-    pub fn wants(&self, event: &LiveEvent) -> bool {
+    pub(crate) fn wants(&self, event: &LiveEvent) -> bool {
         self.channel.is_none_or(|channel| channel.as_str() == event.channel)
             && self.account_id.as_ref().is_none_or(|account| *account == event.account_id)
             && (self.conversation_id.is_none() || self.conversation_id == event.conversation_id)

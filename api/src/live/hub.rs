@@ -14,7 +14,8 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::filter::LiveEvent;
-use crate::wait::Projected;
+use crate::projected::Projected;
+use crate::status::CommandStatus;
 
 /// Events kept for clients that are a little behind; who falls further behind is cut.
 const KEPT: usize = 1024;
@@ -24,16 +25,14 @@ const BATCH: usize = 256;
 const RECREATED_PAUSE: Duration = Duration::from_secs(5);
 
 /// A command's outcome.
-pub struct Outcome {
-    /// `done`, `failed` or `unknown`.
-    pub status: &'static str,
-    /// What it says.
+pub(crate) struct Outcome {
+    pub status: CommandStatus,
     pub fact: CommandOutcome,
 }
 
 /// What is handed out.
 #[derive(Clone)]
-pub enum Handed {
+pub(crate) enum Handed {
     /// An event.
     Event(Arc<LiveEvent>),
     /// The stream was made anew: positions mean something else from now on.
@@ -42,7 +41,7 @@ pub enum Handed {
 
 /// Handle on the shared reader.
 #[derive(Clone)]
-pub struct Hub {
+pub(crate) struct Hub {
     events: broadcast::Sender<Handed>,
     /// `None` before it has started.
     position: watch::Receiver<Option<u64>>,
@@ -50,7 +49,7 @@ pub struct Hub {
 
 impl Hub {
     /// Starts it at the present position of the read model.
-    pub fn start(broker: Broker, projected: Projected, shutdown: CancellationToken) -> Self {
+    pub(crate) fn start(broker: Broker, projected: Projected, shutdown: CancellationToken) -> Self {
         let (events, _) = broadcast::channel(KEPT);
         let (moved, position) = watch::channel(None);
         let mut reader = Shared { out: Out { events: events.clone(), moved }, projected };
@@ -68,8 +67,8 @@ impl Hub {
         Self { events, position }
     }
 
-    /// Waits until the reader has started: before that nobody can tell what a client has missed.
-    pub async fn started(&self) {
+    /// Waits until the reader has started: before that it is not known what a client has missed.
+    pub(crate) async fn started(&self) {
         let mut position = self.position.clone();
         if position.wait_for(Option::is_some).await.is_err() {
             // The process stops.
@@ -78,19 +77,19 @@ impl Hub {
     }
 
     /// Everything up to here was handed out, or is about to be; 0 before the start.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position.borrow().unwrap_or_default()
     }
 
     /// What is handed out from now on, and the position before it: everything up to it is to be read elsewhere.
-    pub fn subscribe(&self) -> (broadcast::Receiver<Handed>, u64) {
-        // In this order: what comes in between is seen twice rather than never, and told apart by its position.
+    pub(crate) fn subscribe(&self) -> (broadcast::Receiver<Handed>, u64) {
+        // In this order: what comes in between is seen twice rather than never, and recognised by its position.
         let receiver = self.events.subscribe();
         (receiver, self.position())
     }
 
     /// Waits for the outcome of a command that is published after this call. `None`: too much came at once; it may be there already.
-    pub fn outcome_of(
+    pub(crate) fn outcome_of(
         &self,
         command: CommandId,
     ) -> impl Future<Output = Option<Outcome>> + Send + use<> {
@@ -112,9 +111,9 @@ impl Hub {
 
 fn outcome(event: Event) -> Option<Outcome> {
     let (status, fact) = match event.data.fact {
-        Fact::CommandDone(fact) => ("done", fact),
-        Fact::CommandFailed(fact) => ("failed", fact),
-        Fact::CommandUnknown(fact) => ("unknown", fact),
+        Fact::CommandDone(fact) => (CommandStatus::Done, fact),
+        Fact::CommandFailed(fact) => (CommandStatus::Failed, fact),
+        Fact::CommandUnknown(fact) => (CommandStatus::Unknown, fact),
         _ => return None,
     };
     Some(Outcome { status, fact })
@@ -137,7 +136,7 @@ impl Out {
         }
     }
 
-    /// Tells everybody that their positions are void.
+    /// Reports to all clients that their positions are void.
     fn anew(&self) {
         self.moved.send_replace(None);
         let _ = self.events.send(Handed::Anew);
@@ -202,7 +201,7 @@ mod tests {
                         Ok(Handed::Event(event)) if event.sequence <= head => {}
                         Ok(Handed::Event(event)) => break event.sequence,
                         Err(broadcast::error::TryRecvError::Empty) if hub.position() < EVENTS => {}
-                        // Too slow, which a client is told, or the end.
+                        // Too slow, which cuts a client, or the end.
                         _ => break head + 1,
                     }
                 };

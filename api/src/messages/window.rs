@@ -5,7 +5,7 @@ use schemas::command::Requester;
 
 use crate::problem::Problem;
 
-/// With `HUMAN_AGENT` a person may answer until 7 days after the last message (`meta-platform.md` section 11): 6 days after the window.
+/// With `HUMAN_AGENT` a person may answer until 7 days after the last message (`docs/meta-platform.md` 11): 6 days after the window.
 const HUMAN_AGENT_MORE: TimeDelta = TimeDelta::days(6);
 
 /// Whether a reply can still be sent.

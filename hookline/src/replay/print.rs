@@ -1,4 +1,4 @@
-//! What a replay tells people: its plan, and what came of it.
+//! The plan and the result of a replay, for people.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,9 @@ use runtime::ops::{Job, JobState};
 use serde_json::json;
 use worker::inbound::replay::{Plan, Tally};
 
-use crate::exit::{say, table};
+use crate::output::{say, table};
 
-/// Prints a plan.
-pub(super) fn print(plan: &Plan) {
+pub(crate) fn plan(plan: &Plan) {
     match (plan.slice, plan.span) {
         (Some((from, to)), Some((first, last))) => {
             say(format!(
@@ -71,8 +70,7 @@ fn numbers(tally: &Tally) {
     }
 }
 
-/// Tells what came of a job.
-pub(super) fn tell(job: &Job, state: JobState, tally: &Tally) {
+pub(crate) fn result(job: &Job, state: JobState, tally: &Tally) {
     let total = tally.total();
     say(format!(
         "Job {} is {}: {} added, {} changed, {} withdrawn, {} unchanged.",

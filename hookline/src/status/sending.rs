@@ -1,4 +1,4 @@
-//! The part of `hookline status` about sending: what is held and why, and what waits for somebody.
+//! The part of the status about sending: what is held and why, and what waits for somebody.
 
 use std::collections::BTreeMap;
 
@@ -6,55 +6,55 @@ use schemas::Timestamp;
 use serde::Serialize;
 use sqlx::{PgPool, Row};
 
-use super::{absent_is_empty, age};
-use crate::exit::say;
+use super::database::absent_is_empty;
+use super::lag::age;
 
 /// How sending stands.
 #[derive(Debug, Default, Serialize)]
-pub struct Sending {
+pub(crate) struct Sending {
     /// Commands that wait although nothing is in flight, by reason: `frozen`, `account_stopped`, `paused`, `budget`, `parked`.
-    pub held: BTreeMap<String, i64>,
+    pub(crate) held: BTreeMap<String, i64>,
     /// How long the oldest parked send waits for a person, seconds.
-    pub oldest_unknown_seconds: Option<u64>,
+    pub(crate) oldest_unknown_seconds: Option<u64>,
     /// Replies refused within a day because the window was closed.
-    pub window_refusals: i64,
+    pub(crate) window_refusals: i64,
     /// Freezes in force.
-    pub freezes: Vec<Freeze>,
+    pub(crate) freezes: Vec<Freeze>,
     /// Accounts whose token or right Meta refused: their queues wait.
-    pub accounts_stopped: Vec<Stopped>,
+    pub(crate) accounts_stopped: Vec<Stopped>,
     /// Accounts whose messages Meta blocks for a breach of policy.
-    pub accounts_blocked: Vec<String>,
+    pub(crate) accounts_blocked: Vec<String>,
 }
 
 /// A freeze.
 #[derive(Debug, Serialize)]
-pub struct Freeze {
+pub(crate) struct Freeze {
     /// `*`, `account:<channel>/<account>` or `conversation:<conversation id>`.
-    pub scope: String,
+    pub(crate) scope: String,
     /// Who froze it.
-    pub by: String,
+    pub(crate) by: String,
     /// Since when.
-    pub since: Timestamp,
+    pub(crate) since: Timestamp,
 }
 
 /// A stopped account.
 #[derive(Debug, Serialize)]
-pub struct Stopped {
+pub(crate) struct Stopped {
     /// Channel and id.
-    pub account: String,
+    pub(crate) account: String,
     /// Why, in numbers of Meta's.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Since when.
-    pub since: Option<Timestamp>,
+    pub(crate) since: Option<Timestamp>,
     /// Commands that wait for a new token.
-    pub waiting: i64,
+    pub(crate) waiting: i64,
 }
 
 /// Reads it.
 ///
 /// # Errors
 /// Of the database.
-pub async fn read(pool: &PgPool, now: Timestamp) -> anyhow::Result<Sending> {
+pub(crate) async fn read(pool: &PgPool, now: Timestamp) -> anyhow::Result<Sending> {
     let held: sqlx::Result<Vec<(String, i64)>> = sqlx::query_as(
         "select held, count(*) from worker.commands where state = 'open' and held is not null group by held order by held",
     )
@@ -109,37 +109,4 @@ fn stopped_row(row: &sqlx::postgres::PgRow) -> sqlx::Result<Stopped> {
         since: Some(since.into()),
         waiting: row.try_get("waiting")?,
     })
-}
-
-impl Sending {
-    /// Prints what is not as it should be.
-    pub fn print(&self, unknown: i64) {
-        let oldest = match self.oldest_unknown_seconds {
-            Some(seconds) => format!(" (oldest {seconds} s: `hookline replies list`)"),
-            None => String::new(),
-        };
-        say(format!("unknown sends   {unknown}{oldest}"));
-        if !self.held.is_empty() {
-            let held: Vec<_> =
-                self.held.iter().map(|(why, count)| format!("{why} {count}")).collect();
-            say(format!("held commands   {}", held.join(", ")));
-        }
-        say(format!("window refusals {} in the last day", self.window_refusals));
-        for freeze in &self.freezes {
-            say(format!(
-                "frozen          {} since {} by {}",
-                freeze.scope, freeze.since, freeze.by
-            ));
-        }
-        for stopped in &self.accounts_stopped {
-            let since = stopped.since.map_or_else(String::new, |since| format!(" since {since}"));
-            say(format!(
-                "stopped         {}{since}: {} ({} waiting)",
-                stopped.account, stopped.reason, stopped.waiting
-            ));
-        }
-        for account in &self.accounts_blocked {
-            say(format!("blocked by Meta {account}: see its support inbox"));
-        }
-    }
 }

@@ -2,29 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Raw, Trace, time};
+use super::document::{RawWebhook, Trace};
+use super::line::{at, command, due, fact, parked, some, text, waiting};
+use super::node::Node;
 
-/// One line of the tree and what hangs on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// The line.
-    pub text: String,
-    /// What hangs on it.
-    pub children: Vec<Self>,
-}
-
-impl Node {
-    fn leaf(text: impl Into<String>) -> Self {
-        Self { text: text.into(), children: Vec::new() }
-    }
-
-    fn with(text: impl Into<String>, children: Vec<Self>) -> Self {
-        Self { text: text.into(), children }
-    }
-}
-
-/// The tree.
-pub fn of(trace: &Trace) -> Node {
+pub(crate) fn of(trace: &Trace) -> Node {
     let story = &trace.story;
     let mut children: Vec<Node> = trace.raws.iter().map(|raw| of_raw(raw, trace)).collect();
     let group = |title: &str, rows: &[Value], line: fn(&Value) -> Node| {
@@ -96,7 +78,7 @@ pub fn of(trace: &Trace) -> Node {
     Node::with(format!("{} ({known})", story.id), children)
 }
 
-fn of_raw(raw: &Raw, trace: &Trace) -> Node {
+fn of_raw(raw: &RawWebhook, trace: &Trace) -> Node {
     if !raw.kept {
         return Node::leaf(format!("raw webhook {}: no longer in META_RAW", raw.seq));
     }
@@ -123,59 +105,6 @@ fn of_raw(raw: &Raw, trace: &Trace) -> Node {
         }
     });
     Node::with(format!("raw webhook {}, {} bytes, {path}{received}", raw.seq, raw.bytes), children)
-}
-
-fn fact(row: &Value) -> Node {
-    let digest = row["digest"].as_str().unwrap_or_default();
-    Node::leaf(format!(
-        "{} {} revision {} at {}, digest {}, rank {}, position {}{}, recorded {}",
-        text(row, "kind"),
-        text(row, "event_id"),
-        text(row, "revision"),
-        at(row, "time"),
-        digest.get(..12).unwrap_or(digest),
-        text(row, "rank"),
-        text(row, "event_seq"),
-        some(row, "raw_seq", ", from "),
-        at(row, "recorded_at"),
-    ))
-}
-
-fn parked(row: &Value) -> Node {
-    let next = match row["retry_at"].as_str() {
-        Some(_) => format!("tried again at {}", at(row, "retry_at")),
-        None => "waits for `hookline redrive run`".to_owned(),
-    };
-    let line = format!(
-        "row {} ({}) since {}: {}{}",
-        text(row, "row"),
-        text(row, "role"),
-        at(row, "parked_at"),
-        text(row, "cause"),
-        some(row, "error", ", ")
-    );
-    let lane = format!(
-        "lane {} holds {} row(s); {} tries; {next}",
-        text(row, "lane"),
-        text(row, "lane_rows"),
-        text(row, "attempts")
-    );
-    Node::with(line, vec![Node::leaf(lane)])
-}
-
-fn waiting(row: &Value) -> Node {
-    let tried = Node::leaf(format!("tried {}", row["tried"]));
-    let line = format!(
-        "{} (edit {}) {} since {}, {} tries{}{}",
-        text(row, "message_id"),
-        text(row, "num_edit"),
-        text(row, "state"),
-        at(row, "received_at"),
-        text(row, "attempts"),
-        some(row, "method", ", found by "),
-        due(row)
-    );
-    Node::with(line, vec![tried])
 }
 
 fn rows(trace: &Trace) -> Option<Node> {
@@ -216,93 +145,4 @@ fn rows(trace: &Trace) -> Option<Node> {
     }
     let schema = rows.schema.as_deref().unwrap_or("-");
     (!children.is_empty()).then(|| Node::with(format!("rows (schema {schema})"), children))
-}
-
-fn command(row: &Value) -> Node {
-    let line = format!(
-        "{} {} by {}: {}{}{}{}",
-        text(row, "command"),
-        text(row, "command_id"),
-        text(row, "requester"),
-        text(row, "state"),
-        some(row, "held", ", held: "),
-        some(row, "rule", ", rule "),
-        some(row, "caused_by", ", caused by ")
-    );
-    let mut children: Vec<Node> = Vec::new();
-    if let Some(code) = row["error"]["code"].as_str() {
-        children.push(Node::leaf(format!(
-            "error {code} ({})",
-            row["error"]["class"].as_str().unwrap_or("-")
-        )));
-    }
-    for part in row["parts"].as_array().into_iter().flatten() {
-        let sent = if part["sent_at"].is_string() {
-            format!(" at {}", at(part, "sent_at"))
-        } else {
-            String::new()
-        };
-        let answer = if part["answer"].is_null() {
-            String::new()
-        } else {
-            format!(", Graph said {}", part["answer"])
-        };
-        children.push(Node::leaf(format!(
-            "part {}: {}{sent}, {} attempt(s), {} refusal(s){}{}{answer}",
-            text(part, "n"),
-            text(part, "state"),
-            text(part, "attempts"),
-            text(part, "refusals"),
-            some(part, "message_id", ", message "),
-            some(part, "settled_by", ", settled by ")
-        )));
-    }
-    Node::with(line, children)
-}
-
-fn text(row: &Value, name: &str) -> String {
-    match &row[name] {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-fn at(row: &Value, name: &str) -> String {
-    time(&row[name]).unwrap_or_else(|| "-".to_owned())
-}
-
-fn some(row: &Value, name: &str, before: &str) -> String {
-    if row[name].is_null() { String::new() } else { format!("{before}{}", text(row, name)) }
-}
-
-fn due(row: &Value) -> String {
-    time(&row["due_at"]).map_or_else(String::new, |time| format!(", next look {time}"))
-}
-
-/// The lines of a tree.
-pub fn lines(tree: &Node) -> Vec<String> {
-    let mut lines = vec![tree.text.clone()];
-    hang(&tree.children, "", &mut lines);
-    lines
-}
-
-fn hang(children: &[Node], before: &str, lines: &mut Vec<String>) {
-    for (n, child) in children.iter().enumerate() {
-        let last = n + 1 == children.len();
-        let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        lines.push(format!("{before}{branch}{}", child.text));
-        hang(&child.children, &format!("{before}{below}"), lines);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tree_has_branches() {
-        let tree = Node::with("a", vec![Node::with("b", vec![Node::leaf("c")]), Node::leaf("d")]);
-        assert_eq!(lines(&tree), ["a", "├─ b", "│  └─ c", "└─ d"]);
-    }
 }

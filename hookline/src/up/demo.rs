@@ -13,7 +13,7 @@ use worker::facts::accounts::{AccountStore, NewAccount, Token};
 const AUTO_REPLY: &str = "Thanks for writing! We read every message and answer within the hour.";
 
 /// A running simulated Meta.
-pub struct Meta {
+pub(crate) struct Meta {
     handle: SimulatorHandle,
 }
 
@@ -22,7 +22,7 @@ impl Meta {
     ///
     /// # Errors
     /// When it cannot listen, or a Graph URL is set already: a simulation must never meet the real Meta.
-    pub async fn start(settings: &mut Settings) -> anyhow::Result<Self> {
+    pub(crate) async fn start(settings: &mut Settings) -> anyhow::Result<Self> {
         for name in ["GRAPH_FACEBOOK_URL", "GRAPH_INSTAGRAM_URL"] {
             if settings.get(name).is_some() {
                 return Err(crate::exit::Failure::usage(format!(
@@ -49,7 +49,7 @@ impl Meta {
     ///
     /// # Errors
     /// When the accounts cannot be stored.
-    pub async fn begin(&self, settings: &Settings, door: SocketAddr) -> anyhow::Result<()> {
+    pub(crate) async fn begin(&self, settings: &Settings, door: SocketAddr) -> anyhow::Result<()> {
         let pool = runtime::db::pool(settings, "up", 2)?;
         let accounts = AccountStore::new(pool, worker::config::seal(settings)?);
         for spec in simulator::demo_accounts() {
@@ -88,13 +88,12 @@ impl Meta {
         Ok(())
     }
 
-    /// Where it can be looked at and told what to do.
-    pub fn url(&self) -> String {
+    /// Where it can be looked at and controlled.
+    pub(crate) fn url(&self) -> String {
         self.handle.control_url()
     }
 
-    /// Ends it.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.handle.shutdown().await;
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Lines a shell can source.
-pub fn pairs(values: &BTreeMap<String, String>) -> String {
+pub(crate) fn pairs(values: &BTreeMap<String, String>) -> String {
     values
         .iter()
         .map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', "'\\''")))
@@ -17,7 +17,7 @@ pub fn pairs(values: &BTreeMap<String, String>) -> String {
 ///
 /// # Errors
 /// When the file cannot be read; the error never quotes it.
-pub fn read_pairs(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+pub(crate) fn read_pairs(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     if !path.exists() {
         return Ok(BTreeMap::new());
     }
@@ -32,8 +32,8 @@ pub fn read_pairs(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
 /// Writes a file that only its owner may read, whole or not at all.
 ///
 /// # Errors
-/// Of the file system.
-pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+/// `std::io::Error`; the old file is still there.
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
     let _ = std::fs::remove_file(&fresh);
     let mut file =

@@ -19,7 +19,10 @@ fn random_hex(bytes: usize) -> String {
 ///
 /// # Errors
 /// When the file cannot be read or written.
-pub fn load_or_make(folder: &Path, simulate: bool) -> anyhow::Result<BTreeMap<String, String>> {
+pub(crate) fn load_or_make(
+    folder: &Path,
+    simulate: bool,
+) -> anyhow::Result<BTreeMap<String, String>> {
     let path = folder.join("keys");
     let mut keys =
         files::read_pairs(&path).with_context(|| format!("reading {}", path.display()))?;

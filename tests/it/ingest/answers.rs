@@ -8,7 +8,7 @@ use tests::client::eventually;
 use tests::client::signature;
 
 use super::door::{Answer, Door, Folder, SECRET, durable, problem};
-use hookline::private::NatsServer;
+use servers::NatsServer;
 
 #[tokio::test]
 async fn the_handshake() {

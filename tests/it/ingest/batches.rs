@@ -9,7 +9,7 @@ use runtime::publish::Outgoing;
 use runtime::streams::StreamName;
 use tokio_util::sync::CancellationToken;
 
-use hookline::private::NatsServer;
+use servers::NatsServer;
 
 use super::door::{Door, Folder, body, durable};
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ::ingest::Ingest;
 use async_nats::jetstream::{self, stream};
-use hookline::private::{NatsOptions, NatsServer};
 use runtime::config::Settings;
 use serde_json::Value;
+use servers::{NatsOptions, NatsServer};
 use tests::client::{eventually, signature};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

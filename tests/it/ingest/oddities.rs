@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::door::{Door, Folder, SECRET, body, durable, read_all};
-use hookline::private::NatsServer;
+use servers::NatsServer;
 
 const SOON: Duration = Duration::from_millis(1500);
 

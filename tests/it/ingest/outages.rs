@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hookline::private::NatsServer;
+use servers::NatsServer;
 use tests::lab::signal;
 
 use super::door::{Answer, Door, Folder, SECRET, body, durable};

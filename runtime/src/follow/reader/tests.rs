@@ -33,7 +33,10 @@ fn batches_are_cut_by_bytes_and_lose_nothing() {
 }
 
 /// Batches as scripted, then silence.
-struct Script(Arc<Mutex<VecDeque<Result<Vec<u64>, ()>>>>);
+struct Script(Arc<Mutex<VecDeque<Batch>>>);
+
+/// What one read returns: positions, or a broken connection.
+type Batch = Result<Vec<u64>, ()>;
 
 impl Feed for Script {
     async fn next_batch(&mut self, _max: usize) -> Result<Vec<Received>, StreamRecreated> {

@@ -1,0 +1,33 @@
+//! What every route may use.
+
+use std::sync::Arc;
+
+use runtime::broker::Broker;
+use runtime::vouch::Vouch;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Tokens;
+use crate::cursor::Cursors;
+use crate::live::source::Live;
+use crate::projected::Projected;
+
+/// What every route may use.
+pub(crate) struct App {
+    pub pool: PgPool,
+    pub broker: Broker,
+    /// How far the read model has come.
+    pub projected: Projected,
+    /// Events as they are projected.
+    pub live: Live,
+    /// Who may call.
+    pub tokens: Tokens,
+    pub cursors: Cursors,
+    /// Vouches for the commands of people.
+    pub vouch: Vouch,
+    /// Cancelled when the process is to stop: whoever waits answers with what is known.
+    pub stopping: CancellationToken,
+}
+
+/// The handle routes get.
+pub(crate) type State = axum::extract::State<Arc<App>>;

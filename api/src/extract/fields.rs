@@ -1,0 +1,36 @@
+//! ◆ Pure: what holds for every field.
+
+use crate::problem::Problem;
+
+/// Postgres cannot store it.
+pub(crate) const NO_NUL: &str = "must not hold a NUL character";
+
+/// A text that must say something and fit.
+///
+/// # Errors
+/// 422 naming the field.
+pub(crate) fn check_text(field: &str, text: &str, chars_max: usize) -> Result<(), Problem> {
+    if text.trim().is_empty() {
+        return Err(Problem::invalid(field, "must not be empty"));
+    }
+    if text.chars().count() > chars_max {
+        return Err(Problem::invalid(field, format!("at most {chars_max} characters")));
+    }
+    if text.contains('\0') {
+        return Err(Problem::invalid(field, NO_NUL));
+    }
+    Ok(())
+}
+
+/// The field an error is about: its path, or the name between backticks where serde speaks of a missing or unknown one.
+pub(super) fn field_of(path: &str, message: &str) -> Option<String> {
+    let named = ["missing field `", "unknown field `", "duplicate field `"]
+        .iter()
+        .find_map(|start| message.split_once(start))
+        .and_then(|(_, rest)| rest.split('`').next());
+    match (path, named) {
+        ("." | "?" | "", named) => named.map(str::to_owned),
+        (path, Some(name)) if !path.ends_with(name) => Some(format!("{path}.{name}")),
+        (path, _) => Some(path.to_owned()),
+    }
+}

@@ -1,0 +1,96 @@
+//! The route `GET /v1/live`.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::response::sse::{KeepAlive, Sse};
+use futures::stream::BoxStream;
+
+use super::client;
+use super::filter::{Filter, LiveQuery};
+use super::source::CLIENTS_MAX;
+use crate::app::{App, State};
+use crate::extract::Query;
+use crate::problem::Problem;
+
+/// How long a client waits for the shared reader to start.
+const START_WAIT: Duration = Duration::from_secs(5);
+/// How often an idle connection is shown to be alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The `Last-Event-ID` header, which browsers send when they connect again.
+pub(crate) struct LastEventId(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get("last-event-id") else { return Ok(Self(None)) };
+        let text = value
+            .to_str()
+            .map_err(|_| Problem::invalid("Last-Event-ID", "use the id of an event"))?;
+        Ok(Self((!text.trim().is_empty()).then(|| text.trim().to_owned())))
+    }
+}
+
+/// Events as they are projected
+///
+/// Server-sent events: `id` is the position in INBOX_EVENTS, `event` the kind, `data` the event as the contract has it. Starts with what
+/// comes next; with `Last-Event-ID` (header, or `last_event_id`) right after that event. A `gap` event says that older events are not
+/// kept any more; `: keep-alive` comments come every 15 s. A client that reads too slowly is disconnected and resumes.
+///
+/// # Errors
+/// 409 `stream_reset` when the id is beyond the end of the stream; 503 when too many clients are connected or NATS is away.
+#[utoipa::path(get, path = "/v1/live", tag = "live", params(LiveQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen.")),
+    responses((status = 200, description = "A stream of events", content_type = "text/event-stream", body = String),
+        (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn live(
+    axum::extract::State(app): State,
+    Query(query): Query<LiveQuery>,
+    last: LastEventId,
+) -> Result<impl IntoResponse, Problem> {
+    let filter = Filter::new(&query)?;
+    let after = match (last.0.as_deref(), query.last_event_id.as_deref()) {
+        (Some(text), _) => Some(("Last-Event-ID", text)),
+        (None, Some(text)) => Some(("last_event_id", text)),
+        (None, None) => None,
+    };
+    let after = after
+        .map(|(field, text)| {
+            text.parse::<u64>()
+                .map_err(|_| Problem::invalid(field, "use the id of an event, a whole number"))
+        })
+        .transpose()?;
+    let stream = open(&app, filter, after).await?;
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive")))
+}
+
+/// Opens the stream of one client.
+async fn open(
+    app: &App,
+    filter: Filter,
+    after: Option<u64>,
+) -> Result<BoxStream<'static, Result<axum::response::sse::Event, Infallible>>, Problem> {
+    let live = &app.live;
+    let place = live.clients.clone().try_acquire_owned().map_err(|_| {
+        Problem::unavailable(format!("{CLIENTS_MAX} clients are connected already"))
+    })?;
+    tokio::time::timeout(START_WAIT, live.hub.started()).await.map_err(|_| {
+        Problem::unavailable("the read model is not there yet: start the projector")
+    })?;
+    let mut gap = None;
+    if let Some(after) = after {
+        let (first, last) = live.ends().await?;
+        if after > last {
+            return Err(Problem::stream_reset(last));
+        }
+        if after + 1 < first {
+            gap = Some((after, first));
+        }
+    }
+    Ok(client::stream(live, filter, after, gap, place))
+}

@@ -1,0 +1,104 @@
+//! What goes wrong elsewhere, as a problem.
+
+use runtime::publish::PublishFailure;
+use schemas::command::CommandError;
+
+use super::Problem;
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Invalid { field, reason } => {
+                Self::invalid(field.strip_prefix("data.").unwrap_or(&field), reason)
+            }
+            other => Self::invalid("body", other),
+        }
+    }
+}
+
+impl From<PublishFailure> for Problem {
+    fn from(failure: PublishFailure) -> Self {
+        match failure {
+            PublishFailure::TooLarge => {
+                Self::too_large("the message is larger than the broker takes")
+            }
+            other => Self::unavailable(format!(
+                "{other}: repeat the request with the same Idempotency-Key"
+            )),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(cause) = &error {
+            let code = cause.code().unwrap_or_default().into_owned();
+            return match code.as_str() {
+                "42P01" | "3F000" => Self::unavailable(
+                    "the read model is not there yet: start the projector and the worker",
+                ),
+                // A NUL character, or text that is none.
+                "22021" | "22P05" => {
+                    Self::invalid("request", "holds a character that cannot be stored (NUL)")
+                }
+                "57014" => Self::unavailable("Postgres took too long"),
+                code if ["08", "53", "57", "40", "25"].contains(&&code[..code.len().min(2)]) => {
+                    Self::unavailable("Postgres cannot serve right now")
+                }
+                code => {
+                    tracing::error!(code, "Postgres refused a statement");
+                    Self::internal()
+                }
+            };
+        }
+        match error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => Self::unavailable("Postgres is not reachable"),
+            error => {
+                // Decoding errors name columns and types, never content.
+                tracing::error!(%error, "A row could not be read");
+                Self::internal()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{StatusCode, header};
+    use axum::response::IntoResponse;
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn parts(problem: Problem) -> (StatusCode, axum::http::HeaderMap, Value) {
+        let (head, body) = problem.into_response().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (head.status, head.headers, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_away_says_when_to_come_back() {
+        for problem in
+            [Problem::from(PublishFailure::NotConnected), Problem::from(sqlx::Error::PoolTimedOut)]
+        {
+            let (status, headers, body) = parts(problem).await;
+            assert_eq!(
+                (status, &body["code"]),
+                (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
+            );
+            assert_eq!(headers[header::RETRY_AFTER], "2");
+        }
+    }
+
+    #[test]
+    fn fields_of_commands_are_named_as_the_caller_wrote_them() {
+        let error = schemas::command::ReplyData::default().check().unwrap_err();
+        assert_eq!(Problem::from(error).field.as_deref(), Some("text"));
+    }
+}

@@ -1,0 +1,163 @@
+//! `api.requests`: what callers asked for with an `Idempotency-Key`, and the statements over it.
+
+use schemas::{AccountId, Channel, ContactId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sqlx::types::Json;
+use sqlx::{FromRow, PgPool};
+
+use crate::problem::Problem;
+
+/// A request with an `Idempotency-Key`.
+pub(crate) struct Request<'a> {
+    /// Derived from the key.
+    pub id: &'a str,
+    /// `reply`, `command` or `act`.
+    pub kind: &'static str,
+    /// The name of the caller's token.
+    pub token: &'a str,
+    pub channel: Channel,
+    pub account: &'a AccountId,
+    pub conversation: Option<&'a str>,
+    /// [`digest`] of what is asked for.
+    pub digest: [u8; 32],
+}
+
+/// What is known of a key whose request publishes an `M`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Known<M> {
+    /// Nothing: a new request, which is to be published.
+    New,
+    /// Stored, but perhaps not published; what to publish.
+    Unpublished(M),
+    Published,
+}
+
+/// sha256 over what is asked for: the parts that make another request of it.
+pub(crate) fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().into()
+}
+
+#[derive(FromRow)]
+struct KnownRow {
+    body_digest: Vec<u8>,
+    message: Option<Value>,
+    published: bool,
+}
+
+/// What is known of a key.
+///
+/// # Errors
+/// 409 `key_reused` when it was used with something else; 503 when Postgres is away.
+pub(crate) async fn known<M: DeserializeOwned>(
+    pool: &PgPool,
+    id: &str,
+    digest: &[u8; 32],
+) -> Result<Known<M>, Problem> {
+    let row: Option<KnownRow> = sqlx::query_as(
+        "select body_digest, message, published_at is not null as published from api.requests where id = $1",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await?;
+    match row {
+        None => Ok(Known::New),
+        Some(row) if row.body_digest != digest => Err(Problem::key_reused()),
+        Some(KnownRow { message: Some(message), published: false, .. }) => {
+            let message = serde_json::from_value(message).map_err(|error| {
+                tracing::error!(%error, "A stored request cannot be read");
+                Problem::internal()
+            })?;
+            Ok(Known::Unpublished(message))
+        }
+        Some(_) => Ok(Known::Published),
+    }
+}
+
+/// Stores a new request with what it publishes. [`Known::New`]: it is stored; anything else: another call with the same key was faster.
+///
+/// # Errors
+/// As [`known`].
+pub(crate) async fn store<M: Serialize + DeserializeOwned>(
+    pool: &PgPool,
+    request: &Request<'_>,
+    message: &M,
+) -> Result<Known<M>, Problem> {
+    runtime::failpoint!("api.before_store");
+    let stored = sqlx::query(
+        "insert into api.requests (id, kind, token, channel, account_id, conversation_id, body_digest, message)
+         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing",
+    )
+    .bind(request.id)
+    .bind(request.kind)
+    .bind(request.token)
+    .bind(request.channel)
+    .bind(request.account)
+    .bind(request.conversation)
+    .bind(request.digest.as_slice())
+    .bind(Json(message))
+    .execute(pool)
+    .await?
+    .rows_affected();
+    if stored == 1 {
+        return Ok(Known::New);
+    }
+    known(pool, request.id, &request.digest).await
+}
+
+/// Records that the broker has the message; its content is not needed here any more.
+///
+/// # Errors
+/// 503 when Postgres is away: the caller's next try publishes again, which changes nothing.
+pub(crate) async fn mark_published(pool: &PgPool, id: &str) -> Result<(), Problem> {
+    sqlx::query(
+        "update api.requests set published_at = now(), message = null where id = $1 and published_at is null",
+    )
+    .bind(id)
+    .execute(pool)
+    .await?;
+    runtime::failpoint!("api.after_mark");
+    Ok(())
+}
+
+/// A reply that was asked for here.
+#[derive(FromRow)]
+pub(crate) struct AskedReply {
+    pub channel: Channel,
+    pub account_id: AccountId,
+    pub conversation_id: Option<String>,
+    pub contact_id: Option<ContactId>,
+}
+
+/// The reply with this id, if it was asked for here.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn asked_reply(pool: &PgPool, id: &str) -> sqlx::Result<Option<AskedReply>> {
+    sqlx::query_as(
+        "select r.channel, r.account_id, r.conversation_id, c.id as contact_id
+         from api.requests r left join inbox.contacts c on c.conversation_id = r.conversation_id
+         where r.id = $1 and r.kind = 'reply'",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_separate_their_parts() {
+        assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
+        assert_eq!(digest(&["ab", "c"]), digest(&["ab", "c"]));
+    }
+}

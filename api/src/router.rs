@@ -1,0 +1,38 @@
+//! Everything that is answered: the routes of `/v1` behind their layers, `/openapi.json`, `/docs`, health and metrics.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::{Json, Router, middleware};
+use metrics_exporter_prometheus::PrometheusHandle;
+use runtime::health::Health;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::app::App;
+use crate::extract::BODY_MAX;
+use crate::{layers, openapi};
+
+#[cfg(test)]
+mod tests;
+
+/// Everything that is answered.
+pub(crate) fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) -> Router {
+    let (v1, doc) = openapi::routes();
+    let v1 = v1
+        .method_not_allowed_fallback(layers::no_method)
+        .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
+        .route_layer(middleware::from_fn_with_state(app.clone(), layers::authenticate))
+        .with_state(app);
+    let docs = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]));
+    Router::new()
+        .merge(v1)
+        .merge(health.router(metrics))
+        .merge(docs)
+        .route("/openapi.json", axum::routing::get(move || async move { Json(doc) }))
+        .fallback(layers::no_route)
+        .method_not_allowed_fallback(layers::no_method)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(middleware::from_fn(layers::observe))
+}

@@ -1,0 +1,209 @@
+//! Everything the api reads from the schema `worker`, which the worker alone writes. Tokens are never read.
+//!
+//! Published for readers (worker/migrations): the views `worker.replies`, `worker.command_outcomes` and `worker.account_health`. Not
+//! published: the tables `worker.accounts` and `worker.account_aliases`; there is no view of accounts with their aliases and their automatic
+//! reply yet, so a change of those tables has to look here.
+
+use std::borrow::Cow;
+
+use runtime::db::absent_is_empty;
+use schemas::{AccountId, Channel, Command, ContactId};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{FromRow, PgPool};
+use utoipa::ToSchema;
+
+use crate::list::{Keyed, Page};
+use crate::status::{CommandStatus, ReplyStatus};
+use crate::time::Time;
+
+/// An account hookline speaks for.
+#[derive(Debug, Serialize, FromRow, ToSchema)]
+pub(crate) struct Account {
+    /// The Instagram professional account id or the Page id.
+    pub id: String,
+    /// `instagram` or `messenger`.
+    #[schema(value_type = String)]
+    pub channel: Channel,
+    /// How it is connected: `instagram` or `facebook`.
+    pub login: String,
+    /// A name for people.
+    pub name: Option<String>,
+    /// The app whose secret verifies its webhooks.
+    pub app: Option<String>,
+    /// The linked Page.
+    pub page_id: Option<String>,
+    /// Other ids of the same account.
+    pub aliases: Vec<String>,
+    /// The text of the automatic reply.
+    pub auto_reply: Option<String>,
+    /// `active`, or `stopped`: Meta refused its token.
+    pub state: String,
+    /// Why.
+    pub state_reason: Option<String>,
+    /// Since when.
+    pub state_since: Time,
+    /// When it was added.
+    pub added_at: Time,
+}
+
+impl Keyed for Account {
+    fn key(&self) -> (Time, Cow<'_, str>) {
+        (self.added_at, Cow::Borrowed(&self.id))
+    }
+}
+
+/// One page of the accounts.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn accounts(
+    pool: &PgPool,
+    channel: Option<Channel>,
+    page: &Page,
+) -> sqlx::Result<Vec<Account>> {
+    sqlx::query_as(
+        "select a.id, a.channel, a.login, a.name, a.app, a.page_id, a.auto_reply, a.state, a.state_reason, a.state_since, a.added_at,
+                array(select alias from worker.account_aliases s
+                      where s.channel = a.channel and s.account_id = a.id order by alias) as aliases
+         from worker.accounts a
+         where ($1::text is null or a.channel = $1)
+           and (a.added_at, a.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
+         order by a.added_at desc, a.id desc
+         limit $4",
+    )
+    .bind(channel)
+    .bind(page.after_time())
+    .bind(page.after_id())
+    .bind(page.fetch())
+    .persistent(false)
+    .fetch_all(pool)
+    .await
+}
+
+/// How many accounts there are on a channel, or on both.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn accounts_total(pool: &PgPool, channel: Option<Channel>) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*) from worker.accounts a where ($1::text is null or a.channel = $1)",
+    )
+    .bind(channel)
+    .fetch_one(pool)
+    .await
+}
+
+/// The accounts with this id, alias or linked Page, at most 10.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn accounts_called(
+    pool: &PgPool,
+    id: &str,
+    channel: Option<Channel>,
+) -> sqlx::Result<Vec<Account>> {
+    sqlx::query_as(
+        "select a.id, a.channel, a.login, a.name, a.app, a.page_id, a.auto_reply, a.state, a.state_reason, a.state_since, a.added_at,
+                array(select alias from worker.account_aliases s
+                      where s.channel = a.channel and s.account_id = a.id order by alias) as aliases
+         from worker.accounts a
+         where (a.id = $1 or a.page_id = $1
+                or exists (select 1 from worker.account_aliases s
+                           where s.channel = a.channel and s.account_id = a.id and s.alias = $1))
+           and ($2::text is null or a.channel = $2)
+         order by a.channel limit 10",
+    )
+    .bind(id)
+    .bind(channel)
+    .fetch_all(pool)
+    .await
+}
+
+/// What the worker has to say of an account beyond the account itself. Columns that it adds later are shown as they are. `None`: there is
+/// no such account, or the view is not there yet.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn account_health(
+    pool: &PgPool,
+    account: &Account,
+) -> sqlx::Result<Option<Value>> {
+    let row = sqlx::query_scalar(
+        "select to_jsonb(h) - array['channel', 'account_id', 'name', 'login', 'page_id', 'state', 'state_reason', 'state_since',
+                                    'added_at', 'updated_at']
+         from worker.account_health h
+         where h.channel = $1 and h.account_id = $2",
+    )
+    .bind(account.channel)
+    .bind(&account.id)
+    .fetch_optional(pool)
+    .await;
+    absent_is_empty(row)
+}
+
+/// A reply by the worker's ledger.
+#[derive(FromRow)]
+pub(crate) struct ReplyRow {
+    pub reply_id: String,
+    pub status: ReplyStatus,
+    pub channel: Channel,
+    pub account_id: AccountId,
+    pub conversation_id: Option<String>,
+    pub contact_id: Option<ContactId>,
+    pub text: Option<String>,
+    /// An array of `{n, message_id?, state, sent_at?}`.
+    pub parts: Value,
+    pub error: Option<Value>,
+    pub attempts: i32,
+    pub rule: Option<String>,
+    pub requested_at: Time,
+    pub finished_at: Option<Time>,
+}
+
+/// All replies with this id, at most 10: several accounts may have one. Empty also while the view is not there yet.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn replies(pool: &PgPool, id: &str) -> sqlx::Result<Vec<ReplyRow>> {
+    let rows = sqlx::query_as(
+        "select r.reply_id, r.status, r.channel, r.account_id, r.conversation_id, r.contact_id, r.text, r.parts, r.error, r.attempts,
+                r.rule, r.requested_at, r.finished_at
+         from worker.replies r
+         where r.reply_id = $1
+         limit 10",
+    )
+    .bind(id)
+    .fetch_all(pool)
+    .await;
+    absent_is_empty(rows)
+}
+
+/// The outcome of a command.
+#[derive(FromRow)]
+pub(crate) struct OutcomeRow {
+    pub status: CommandStatus,
+    pub result: Option<Value>,
+    pub error: Option<Value>,
+}
+
+/// The outcome of a command by the worker's ledger. `None`: it has none yet, or the view is not there yet.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn command_outcome(
+    pool: &PgPool,
+    command: &Command,
+) -> sqlx::Result<Option<OutcomeRow>> {
+    let row = sqlx::query_as(
+        "select status, result, error
+         from worker.command_outcomes
+         where command_id = $1 and channel = $2 and account_id = $3 and finished_at is not null",
+    )
+    .bind(&command.id)
+    .bind(command.channel)
+    .bind(&command.account_id)
+    .fetch_optional(pool)
+    .await;
+    absent_is_empty(row)
+}

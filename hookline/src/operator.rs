@@ -1,0 +1,30 @@
+//! The operator who runs the verb, and the record of what they did.
+
+use runtime::ops::{Act, Ops};
+use serde_json::Value;
+use sqlx::PgPool;
+
+/// Name for the record: the shell's user, `operator` where that is not known.
+pub(crate) fn name() -> String {
+    ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|name| !name.trim().is_empty())
+        .unwrap_or_else(|| "operator".to_owned())
+}
+
+/// Records what the operator did. Arguments and result hold ids and counts, never a person's words.
+///
+/// # Errors
+/// `sqlx::Error`; what was done is not undone, only its record is missing.
+pub(crate) async fn record(
+    pool: &PgPool,
+    verb: &str,
+    arguments: Value,
+    reason: Option<&str>,
+    result: Value,
+) -> anyhow::Result<()> {
+    let by = name();
+    let act = Act { who: &by, verb, arguments, reason, job: None, result: Some(result) };
+    Ok(Ops::open(pool.clone()).await?.record(act).await?)
+}

@@ -1,0 +1,53 @@
+//! Parked rows of both stages in one shape.
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use worker::inbound::parked::{self, Parked};
+
+use crate::exit::Failure;
+
+/// Rows that are read at most.
+pub(crate) const LIST_MAX: i64 = 10_000;
+
+/// The stage that parked something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    /// The normaliser: raw webhooks, with their conversation behind them
+    #[default]
+    Normalize,
+    /// The projector: single events
+    Projector,
+}
+
+pub(crate) fn unknown(id: i64) -> anyhow::Error {
+    Failure::usage(format!("no parked row {id}: `hookline redrive list --output json` shows them"))
+}
+
+/// A row of the normaliser as JSON, with its stage.
+pub(crate) fn of_normalizer(row: &Parked) -> anyhow::Result<Value> {
+    let mut value = serde_json::to_value(row)?;
+    value["stage"] = json!("normalize");
+    Ok(value)
+}
+
+/// A row of the projector as JSON, with the fields of the normaliser's rows.
+pub(crate) fn of_projector(row: &projector::parked::Parked) -> anyhow::Result<Value> {
+    let mut value = serde_json::to_value(row)?;
+    value["role"] = json!("failed");
+    Ok(value)
+}
+
+/// The row with this number: `id` of the normaliser, `seq` of the projector.
+pub(crate) async fn find(pool: &PgPool, id: i64, stage: Stage) -> anyhow::Result<Value> {
+    match stage {
+        Stage::Normalize => {
+            let rows = parked::list(pool, LIST_MAX).await?;
+            of_normalizer(rows.iter().find(|row| row.id == id).ok_or_else(|| unknown(id))?)
+        }
+        Stage::Projector => {
+            let rows = projector::parked::list(pool, LIST_MAX).await?;
+            of_projector(rows.iter().find(|row| row.seq == id).ok_or_else(|| unknown(id))?)
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Tries parked work in steps: one, ten, the rest. Workers carry out lanes of the normaliser; events of the projector are folded here.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use projector::redrive::{Again, Redrive};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use worker::inbound::parked;
+
+use super::parked::LIST_MAX;
+use crate::exit::{Exit, Failure};
+use crate::progress::Progress;
+use crate::read_model::failure;
+
+/// How long the workers may take for a step.
+const STEP_WITHIN: Duration = Duration::from_secs(60);
+/// Items of a step at most.
+const STEPS: [usize; 3] = [1, 10, usize::MAX];
+
+/// How the last step ended.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    Released,
+    FailedAgain { failed: usize, of: usize },
+    NothingHappens,
+    Interrupted,
+}
+
+/// The work of one stage after the last step that was tried.
+pub(crate) struct Tried {
+    pub(crate) end: End,
+    pub(crate) total: usize,
+    /// Not tried.
+    pub(crate) left: usize,
+    /// Why it ended early.
+    pub(crate) error: Option<anyhow::Error>,
+}
+
+impl Tried {
+    /// All of it was released, so far.
+    pub(crate) const fn all(total: usize) -> Self {
+        Self { end: End::Released, total, left: total, error: None }
+    }
+
+    pub(crate) const fn released(&self) -> bool {
+        matches!(self.end, End::Released)
+    }
+
+    pub(crate) fn as_json(&self, unit: &str) -> Value {
+        let (word, failed) = match self.end {
+            End::Released => ("released", 0),
+            End::FailedAgain { failed, .. } => ("failed_again", failed),
+            End::NothingHappens => ("nothing_happens", 0),
+            End::Interrupted => ("interrupted", 0),
+        };
+        json!({"result": word, unit: self.total, "failed_again": failed, "not_tried": self.left})
+    }
+
+    pub(crate) fn text(&self, unit: &str) -> String {
+        match self.end {
+            End::Released => format!("Released {} {unit}.", self.total),
+            End::FailedAgain { failed, of } => format!(
+                "Stopped: {failed} of {of} {unit} of this step failed again, {} were not tried. `hookline redrive list` has the causes.",
+                self.left
+            ),
+            End::NothingHappens => {
+                "Stopped: nothing happens. Does a worker run, with its broker? `hookline status` tells."
+                    .to_owned()
+            }
+            End::Interrupted => {
+                format!("Interrupted: {} {unit} were not tried. The same words go on.", self.left)
+            }
+        }
+    }
+}
+
+/// Lets lanes of the normaliser go.
+pub(crate) async fn lanes(pool: &PgPool, lanes: &[String], stop: &CancellationToken) -> Tried {
+    let mut tried = Tried::all(lanes.len());
+    let mut progress = Progress::new("redrive", "lanes", Some(lanes.len() as u64));
+    let mut rest = lanes;
+    for most in STEPS {
+        let (now, later) = rest.split_at(most.min(rest.len()));
+        if now.is_empty() {
+            break;
+        }
+        let step = tokio::select! {
+            end = step(pool, now, lanes.len() - rest.len(), &mut progress) => end,
+            () = stop.cancelled() => Err(stopped()),
+        };
+        (rest, tried.left) = (later, later.len());
+        tried.end = step.unwrap_or_else(|error| {
+            tried.error = Some(error);
+            End::Interrupted
+        });
+        if !tried.released() {
+            break;
+        }
+    }
+    progress.end();
+    tried
+}
+
+/// Lets these lanes go and watches until all are gone, or one failed again.
+async fn step(
+    pool: &PgPool,
+    now: &[String],
+    before_this: usize,
+    progress: &mut Progress,
+) -> anyhow::Result<End> {
+    let before = attempts(pool, now).await?;
+    parked::retry_now(pool, now).await?;
+    let began = Instant::now();
+    loop {
+        let after = attempts(pool, now).await?;
+        let again = |lane: &&String| match (before.get(*lane), after.get(*lane)) {
+            (Some(before), Some(after)) if before.0 == after.0 => after.1 > before.1,
+            // The first row was released, and the next one failed.
+            (_, Some(after)) => after.1 > 0,
+            (_, None) => false,
+        };
+        let failed = now.iter().filter(again).count();
+        let gone = now.iter().filter(|lane| !after.contains_key(*lane)).count();
+        progress.at((before_this + gone) as u64, "");
+        if failed > 0 {
+            return Ok(End::FailedAgain { failed, of: now.len() });
+        }
+        if gone == now.len() {
+            return Ok(End::Released);
+        }
+        if began.elapsed() > STEP_WITHIN {
+            return Ok(End::NothingHappens);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Row number and tries of the first row of each lane that still waits.
+async fn attempts(pool: &PgPool, lanes: &[String]) -> anyhow::Result<BTreeMap<String, (i64, i32)>> {
+    let mut found = BTreeMap::new();
+    for row in parked::list(pool, LIST_MAX).await? {
+        if lanes.contains(&row.lane) {
+            found.entry(row.lane).or_insert((row.id, row.attempts));
+        }
+    }
+    Ok(found)
+}
+
+fn stopped() -> anyhow::Error {
+    Failure { exit: Exit::SomeFailed, message: "stopped; the same words go on".to_owned() }.into()
+}
+
+/// Folds events of the projector, each in its own transaction.
+pub(crate) async fn events(
+    projector: &mut Redrive,
+    events: &[i64],
+    stop: &CancellationToken,
+) -> Tried {
+    let mut tried = Tried::all(events.len());
+    let mut progress = Progress::new("redrive", "events", Some(events.len() as u64));
+    let mut rest = events;
+    for most in STEPS {
+        let (now, later) = rest.split_at(most.min(rest.len()));
+        let mut failed = 0;
+        for seq in now {
+            let one = tokio::select! {
+                one = projector.one(*seq) => one.map_err(|error| failure(error, None)),
+                () = stop.cancelled() => Err(stopped()),
+            };
+            match one {
+                // Gone: somebody else folded it, or gave it up.
+                Ok(Again::Folded | Again::Gone) => {}
+                Ok(Again::Failed(_)) => failed += 1,
+                Err(error) => {
+                    (tried.end, tried.error) = (End::Interrupted, Some(error));
+                    progress.end();
+                    return tried;
+                }
+            }
+            tried.left -= 1;
+            progress.at((tried.total - tried.left) as u64, "");
+        }
+        rest = later;
+        if failed > 0 {
+            tried.end = End::FailedAgain { failed, of: now.len() };
+            break;
+        }
+    }
+    progress.end();
+    tried
+}

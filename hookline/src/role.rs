@@ -1,0 +1,68 @@
+//! The roles as processes of their own, and the simulator.
+
+use runtime::config::Settings;
+
+use crate::exit::{Exit, Failure};
+
+/// A role that `hookline` runs until a signal comes.
+#[derive(Clone, Copy)]
+pub(crate) enum Role {
+    Ingest,
+    Worker,
+    Projector,
+    Api,
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Worker => "worker",
+            Self::Projector => "projector",
+            Self::Api => "api",
+        }
+    }
+
+    /// The variables it cannot start without.
+    pub(crate) const fn needs(self) -> &'static [&'static str] {
+        match self {
+            Self::Ingest => &["NATS_URL"],
+            Self::Worker | Self::Projector | Self::Api => &["NATS_URL", "DATABASE_URL"],
+        }
+    }
+}
+
+/// Runs a role until a signal comes.
+///
+/// # Errors
+/// What keeps the role from starting or going on.
+pub(crate) async fn run(role: Role, settings: Settings) -> anyhow::Result<Exit> {
+    let _telemetry = runtime::telemetry::init(role.name(), &settings)?;
+    runtime::failpoint::arm_from_env()?;
+    let shutdown = runtime::shutdown::on_signal()?;
+    match role {
+        Role::Ingest => ingest::run(settings, shutdown).await?,
+        Role::Worker => worker::run(settings, shutdown).await?,
+        Role::Projector => {
+            projector::run(projector::Config::from_settings(&settings)?, shutdown).await?
+        }
+        Role::Api => api::run(settings, shutdown).await?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs the simulated Meta alone until a signal comes.
+///
+/// # Errors
+/// Exit code 2 for a variable that cannot be understood.
+pub(crate) async fn simulate(settings: &Settings) -> anyhow::Result<Exit> {
+    let _telemetry = runtime::telemetry::init("simulate", settings)?;
+    let read =
+        |name: &str| std::env::var(name).ok().or_else(|| settings.get(name).map(str::to_owned));
+    let config = simulator::SimulatorConfig::from_variables(read)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let traffic = config.webhook_url.is_some().then(simulator::Traffic::default);
+    let shutdown = runtime::shutdown::on_signal()?;
+    simulator::run(config, traffic, shutdown.cancelled_owned()).await?;
+    Ok(Exit::Done)
+}

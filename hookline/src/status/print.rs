@@ -1,0 +1,78 @@
+//! The status for people: a screen, or one line for a log.
+
+use super::read::Status;
+use super::sending::Sending;
+use crate::output::{say, table};
+
+/// Prints the screen.
+pub(crate) fn screen(status: &Status) {
+    let rows: Vec<Vec<String>> = status
+        .stages
+        .iter()
+        .map(|stage| {
+            let oldest = stage
+                .oldest_seconds
+                .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+            vec![stage.stage.clone(), stage.lag.to_string(), oldest]
+        })
+        .collect();
+    table(&["stage", "lag", "oldest"], &rows);
+    say("");
+    say(format!("events          {:.1}/s, head {}", status.events_per_second, status.events_head));
+    say(format!("durability      {}", status.durability));
+    say(format!("waiting room    {} ({} unresolved)", status.waiting_room, status.unresolved));
+    say(format!("open commands   {}", status.commands_open));
+    say(format!("dead letters    {}", status.dead_letters));
+    for (cause, count) in &status.dead_letters_by_cause {
+        say(format!("  {cause:<40} {count}"));
+    }
+    if status.unpublished_outcomes > 0 {
+        say(format!("outcomes to publish {}", status.unpublished_outcomes));
+    }
+    for (job, state) in &status.jobs {
+        say(format!("job             {job}: {state}"));
+    }
+    print_sending(&status.sending, status.unknown_sends);
+}
+
+pub(crate) fn line(status: &Status) -> String {
+    let lag: Vec<String> =
+        status.stages.iter().map(|stage| format!("{} {}", stage.stage, stage.lag)).collect();
+    format!(
+        "{} {:.1} events/s, lag: {}; waiting room {}, dead letters {}, unknown sends {}",
+        status.at,
+        status.events_per_second,
+        lag.join(", "),
+        status.waiting_room,
+        status.dead_letters,
+        status.unknown_sends
+    )
+}
+
+/// What is not as it should be with sending; `unknown` is the number of sends with unknown outcome.
+fn print_sending(sending: &Sending, unknown: i64) {
+    let oldest = match sending.oldest_unknown_seconds {
+        Some(seconds) => format!(" (oldest {seconds} s: `hookline replies list`)"),
+        None => String::new(),
+    };
+    say(format!("unknown sends   {unknown}{oldest}"));
+    if !sending.held.is_empty() {
+        let held: Vec<_> =
+            sending.held.iter().map(|(why, count)| format!("{why} {count}")).collect();
+        say(format!("held commands   {}", held.join(", ")));
+    }
+    say(format!("window refusals {} in the last day", sending.window_refusals));
+    for freeze in &sending.freezes {
+        say(format!("frozen          {} since {} by {}", freeze.scope, freeze.since, freeze.by));
+    }
+    for stopped in &sending.accounts_stopped {
+        let since = stopped.since.map_or_else(String::new, |since| format!(" since {since}"));
+        say(format!(
+            "stopped         {}{since}: {} ({} waiting)",
+            stopped.account, stopped.reason, stopped.waiting
+        ));
+    }
+    for account in &sending.accounts_blocked {
+        say(format!("blocked by Meta {account}: see its support inbox"));
+    }
+}

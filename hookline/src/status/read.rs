@@ -1,0 +1,139 @@
+//! Reads the whole status.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use async_nats::jetstream;
+use runtime::config::NatsConfig;
+use runtime::durability::{self, Durability};
+use schemas::Timestamp;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::database::{causes, count, jobs};
+use super::lag::{Stage, events_head, stages};
+use super::sending::{self, Sending};
+use crate::connect;
+
+/// All of it, as `--output json` prints it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    /// When it was read.
+    pub(crate) at: Timestamp,
+    pub(crate) durability: String,
+    pub(crate) stages: Vec<Stage>,
+    /// Events that INBOX_EVENTS stored per second: between the last two reads, or over half a second for a single one.
+    pub(crate) events_per_second: f64,
+    /// The last position of INBOX_EVENTS.
+    pub(crate) events_head: u64,
+    /// Sender-less items that wait.
+    pub(crate) waiting_room: i64,
+    /// Of them: published as unresolved.
+    pub(crate) unresolved: i64,
+    /// Replies and commands in the ledger that are not finished.
+    pub(crate) commands_open: i64,
+    /// Sends with unknown outcome: they wait for a person.
+    pub(crate) unknown_sends: i64,
+    /// Parked work: what the projector could not fold, and what the normaliser holds back.
+    pub(crate) dead_letters: i64,
+    /// The same by stage and cause, such as `normalize/database_23514`; `behind` waits for an earlier one.
+    pub(crate) dead_letters_by_cause: BTreeMap<String, i64>,
+    /// Outcomes in the ledger that the log does not have yet.
+    pub(crate) unpublished_outcomes: i64,
+    /// Jobs that have not ended, by id: `running`, `paused`, `interrupted`.
+    pub(crate) jobs: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub(crate) sending: Sending,
+}
+
+/// The connections it is read by.
+pub(crate) struct Reader {
+    pub(crate) config: NatsConfig,
+    pub(crate) js: jetstream::Context,
+    pub(crate) pool: PgPool,
+}
+
+impl Reader {
+    /// When and where the head of the log is: the rate of events is the difference of two.
+    pub(crate) async fn head(&self) -> anyhow::Result<(Instant, u64)> {
+        let head = events_head(&self.js).await?;
+        Ok((Instant::now(), head))
+    }
+
+    /// Reads all of it; `before` is an earlier head. Returns the head of now too.
+    pub(crate) async fn read(
+        &self,
+        before: (Instant, u64),
+    ) -> anyhow::Result<(Status, (Instant, u64))> {
+        let mut status = self.read_without_rate().await?;
+        let head = events_head(&self.js).await?;
+        let now = (Instant::now(), head);
+        let seconds = now.0.duration_since(before.0).as_secs_f64().max(0.001);
+        #[allow(clippy::cast_precision_loss)] // a rate
+        let events = head.saturating_sub(before.1) as f64;
+        status.events_per_second = (events / seconds * 10.0).round() / 10.0;
+        status.events_head = head;
+        Ok((status, now))
+    }
+
+    async fn read_without_rate(&self) -> anyhow::Result<Status> {
+        let pool = &self.pool;
+        let durability = durability(&self.config).await?;
+        let now = runtime::now();
+        let stages = stages(&self.js, pool, now).await?;
+        let dead = causes(pool).await?;
+        Ok(Status {
+            events_per_second: 0.0,
+            events_head: 0,
+            at: now,
+            durability,
+            stages,
+            waiting_room: count(
+                pool,
+                "select count(*) from worker.waiting where state <> 'resolved'",
+            )
+            .await?,
+            unresolved: count(
+                pool,
+                "select count(*) from worker.waiting where state = 'unresolved'",
+            )
+            .await?,
+            commands_open: count(
+                pool,
+                "select count(*) from worker.commands where finished_at is null",
+            )
+            .await?,
+            unknown_sends: count(
+                pool,
+                "select count(*) from worker.commands where state = 'unknown'",
+            )
+            .await?,
+            dead_letters: dead.values().sum(),
+            dead_letters_by_cause: dead,
+            unpublished_outcomes: count(
+                pool,
+                "select count(*) from worker.commands where state <> 'open' and not outcome_published",
+            )
+            .await?,
+            jobs: jobs(pool).await?,
+            sending: sending::read(pool, now).await?,
+        })
+    }
+}
+
+/// Whether an ack means durable, as text.
+async fn durability(config: &NatsConfig) -> anyhow::Result<String> {
+    let http = reqwest::Client::builder().no_proxy().timeout(connect::PATIENCE).build()?;
+    let durability = match durability::read(&http, config).await {
+        Durability::Synced => "synced before every ack".to_owned(),
+        Durability::Replicated => {
+            "warning: replicated, not synced: a simultaneous power loss of a majority loses messages".to_owned()
+        }
+        Durability::NotDurable(reason) => format!("NOT DURABLE: {reason}"),
+    };
+    Ok(if config.require_sync {
+        durability
+    } else {
+        format!("{durability} (NATS_REQUIRE_SYNC=false)")
+    })
+}
