@@ -84,7 +84,7 @@ pub(crate) async fn find(
     channel: Option<Channel>,
     account: Option<&str>,
 ) -> Result<Option<Contact>, Problem> {
-    let found = sqlx::query_as(
+    let found = sqlx::query_as::<_, Contact>(
         "select c.id, c.channel, c.account_id, c.conversation_id, c.name, c.username, c.avatar_url, c.placeholder, c.enriched,
                 c.profile, c.enriched_at, c.blocked
          from inbox.contacts c

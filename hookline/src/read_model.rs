@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use ops::Wish;
 use projector::rebuild::{Comparison, Place, RebuildError, Seen, Show};
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
-use runtime::ops::Wish;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect;
@@ -46,7 +46,7 @@ pub(crate) fn failure(error: RebuildError, job: Option<&str>) -> anyhow::Error {
         }
         RebuildError::Stopped(Wish::Pause) => {
             let message = match job {
-                Some(job) => format!("job {job} is paused; the same words go on from where it is"),
+                Some(job) => format!("job {job} is paused; run the same command again to continue"),
                 None => "stopped; nothing was changed".to_owned(),
             };
             Failure { exit: Exit::SomeFailed, message }.into()

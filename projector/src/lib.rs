@@ -1,7 +1,7 @@
 //! The projector: follows INBOX_EVENTS and keeps the read model `inbox.*` in Postgres.
 //!
 //! Read in this order: `config`, `read`, `fold` and `batch` (pure), `store`, `apply`, `follow`, [`parked`]; then what operators ask for:
-//! [`trace`], [`rebuild`], [`verify`], [`redrive`].
+//! [`status`], [`trace`], [`rebuild`], [`verify`], [`redrive`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -9,7 +9,6 @@ mod announce;
 mod apply;
 mod batch;
 mod config;
-mod elsewhere;
 mod fold;
 mod follow;
 mod meters;
@@ -17,9 +16,11 @@ pub mod parked;
 mod read;
 pub mod rebuild;
 pub mod redrive;
+pub mod status;
 mod store;
 pub mod trace;
 pub mod verify;
+mod worker_view;
 
 use runtime::broker::{Broker, Needs};
 use runtime::health::{self, Health};

@@ -1,4 +1,4 @@
-//! ◆ Pure: how these types stand in columns of Postgres (feature `sqlx`): words and ids as `text`, a [`Timestamp`] as `timestamptz`.
+//! How these types stand in columns of Postgres (feature `sqlx`): words and ids as `text`, a [`Timestamp`] as `timestamptz`.
 //! What Postgres keeps beyond milliseconds is cut off when it is read.
 
 use chrono::{DateTime, Utc};

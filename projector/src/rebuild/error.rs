@@ -1,6 +1,6 @@
 //! Why a rebuild or a verification did not come to its end.
 
-use runtime::ops::Wish;
+use ops::Wish;
 
 /// Why it did not come to its end. What is built so far stays, and the same words go on from there.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Keeping long work in step with its operator: the claim on the job, wishes, the rate, and what is shown.
 
-use runtime::ops::{BEAT, Beat, Claim, Wish};
+use ops::{BEAT, Beat, Claim, Wish};
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::ops::{Claim, JobState, Wish};
+use ops::{Claim, JobState, Wish};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 

@@ -58,7 +58,7 @@ impl Live {
     /// # Errors
     /// `sqlx::Error`: ask again.
     pub(crate) async fn position(&self) -> sqlx::Result<u64> {
-        positions::of_serving(&self.pool).await
+        Ok(positions::unsigned(positions::of_serving(&self.pool).await?))
     }
 
     /// When the stream was made that its position belongs to.

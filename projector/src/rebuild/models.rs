@@ -2,7 +2,6 @@
 
 use sqlx::PgPool;
 
-use crate::elsewhere::unfinished_jobs;
 use crate::store::models;
 use crate::store::schema::{SchemaName, drop_schema, existing};
 
@@ -17,9 +16,11 @@ pub(super) async fn begin(
     if let Some(begun) = building.iter().find(|model| model.job.as_deref() == Some(job)) {
         return Ok(begun.schema.clone());
     }
-    let unfinished = unfinished_jobs(&mut tx).await?;
+    // Asked under the lock: a job that began a model before is among them.
+    let unfinished = ops::unfinished(pool).await?;
     for model in &building {
-        if !model.job.as_ref().is_some_and(|job| unfinished.contains(job)) {
+        let goes_on = unfinished.iter().any(|job| model.job.as_ref() == Some(&job.id));
+        if !goes_on {
             models::leave(&mut tx, &model.schema).await?;
         }
     }

@@ -1,6 +1,6 @@
 //! Which schema serves, changed in one transaction.
 
-use runtime::ops::{Act, Claim, JobState, record};
+use ops::{Act, Claim, JobState, record};
 use serde_json::json;
 
 use super::compare::Comparison;

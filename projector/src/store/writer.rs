@@ -1,9 +1,9 @@
 //! The writer of one read model: batches, events folded again, and what is noted about events set aside.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use runtime::lease::{Lease, Leases, Position};
+use runtime::waits::LEASE;
 use schemas::subjects;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
@@ -21,10 +21,6 @@ pub const NAME: &str = "projector";
 
 /// The channel of `pg_notify` that readers hear on how far the read model is.
 const NOTIFY: &str = "inbox_projected";
-
-/// How long a lease lasts without renewal: so soon does another one go on after a crash. Renewed three times as often, also while a batch
-/// is being stored.
-const LEASE_TTL: Duration = Duration::from_secs(6);
 
 /// What a read model is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +54,7 @@ pub enum Again {
 impl Store {
     /// The read model in `schema`, written as `owner` (unique per process).
     pub fn new(pool: PgPool, schema: &SchemaName, owner: String) -> Self {
-        let leases = Leases::new(pool.clone(), schema.as_str(), owner, LEASE_TTL);
+        let leases = Leases::new(pool.clone(), schema.as_str(), owner, LEASE.get());
         Self { purpose: Purpose::Serving, pool, schema: schema.clone(), leases }
     }
 

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use super::choose::{Chosen, choose};
 use super::scratch::Scratch;
 use super::verified::{Sample, Verified};
-use crate::elsewhere::{positions, worker_publishes};
 use crate::read::{Incoming, read};
 use crate::rebuild::{
     Builder, Heartbeat, Live, Place, Reader, RebuildError, Show, event_at, holds_between,
@@ -23,6 +22,7 @@ use crate::store::tables::{
     positions as stored_positions, posts, reactions, receipts, withdrawn,
 };
 use crate::store::{NAME, SchemaName, scope, two_models};
+use crate::worker_view::{positions, worker_publishes};
 
 /// Events folded at once.
 const BATCH_MAX: usize = 1000;

@@ -62,7 +62,7 @@ async fn changes_nothing(lab: &Lab, sends: u64) {
 
 async fn sends_nothing(of: f64) {
     let events = share(EVENTS, of);
-    let mut lab = Lab::with_all_roles().await;
+    let mut lab = Lab::with_roles_apart().await;
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     lab.add_account("instagram", "instagram", IG, &account.token(), &["--auto-reply", "Thanks!"])
         .await;
@@ -154,7 +154,7 @@ fn the_lane_names_neither_graph_nor_ledger_nor_commands() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let folder = root.join("worker/inbound/src/replay");
     let mut files = vec![root.join("worker/inbound/src/replay.rs")];
-    crate::tidy::sources(&folder, &mut files);
+    crate::sources::below(&folder, &mut files);
     assert!(files.len() >= 7, "{files:?}");
     let banned = [
         "graph::",

@@ -6,9 +6,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use super::found::{Comparison, Differing, Maker, Table};
 use super::statements::{Columns, Shape, lost_facts, shapes};
-use crate::elsewhere::{last_positions, worker_publishes};
 use crate::store::tables::{facts, parked};
 use crate::store::{SchemaName, scope};
+use crate::worker_view::{last_positions, worker_publishes};
 
 /// Events listed of one row.
 const EVENTS_MAX: usize = 20;

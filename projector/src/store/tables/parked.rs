@@ -33,6 +33,15 @@ pub(crate) struct Listed {
     pub(crate) first_seen: Timestamp,
 }
 
+/// Events set aside for one cause.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct ParkedCause {
+    /// The stable word of the cause.
+    pub cause: String,
+    /// How many.
+    pub count: i64,
+}
+
 /// What another read model of the same stream knows of an event set aside.
 #[derive(sqlx::FromRow)]
 pub(crate) struct Mark {
@@ -117,6 +126,13 @@ pub(crate) async fn list_serving(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<
     .bind(limit)
     .fetch_all(pool)
     .await
+}
+
+/// The events set aside in the model that serves, by cause, by its view.
+pub(crate) async fn causes_serving(pool: &PgPool) -> sqlx::Result<Vec<ParkedCause>> {
+    sqlx::query_as("select cause, count(*) as count from inbox.parked group by cause")
+        .fetch_all(pool)
+        .await
 }
 
 /// The ids of the event at a position, as text; none where it has none or is not set aside.

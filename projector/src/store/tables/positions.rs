@@ -12,11 +12,9 @@ pub(crate) async fn stored(conn: &mut PgConnection, name: &str) -> sqlx::Result<
     Ok(unsigned(seq))
 }
 
-/// The position of the model that serves, by its view.
-pub(crate) async fn of_serving(pool: &PgPool) -> sqlx::Result<u64> {
-    let seq: Option<i64> =
-        sqlx::query_scalar("select seq from inbox.position").fetch_optional(pool).await?;
-    Ok(unsigned(seq))
+/// The position of the model that serves, by its view; `None` before the first batch.
+pub(crate) async fn of_serving(pool: &PgPool) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar("select seq from inbox.position").fetch_optional(pool).await
 }
 
 /// When the stream was made that the position of the serving model belongs to.
@@ -28,6 +26,7 @@ pub(crate) async fn stream_of_serving(pool: &PgPool) -> sqlx::Result<Option<Time
     Ok(created.flatten())
 }
 
-fn unsigned(seq: Option<i64>) -> u64 {
+/// A position as the stream counts; 0 where there is none.
+pub(crate) fn unsigned(seq: Option<i64>) -> u64 {
     u64::try_from(seq.unwrap_or(0)).unwrap_or(0)
 }

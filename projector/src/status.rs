@@ -1,0 +1,22 @@
+//! How far the serving read model is, and what waits beside it: read by operators, from the views of schema `inbox`.
+
+use sqlx::PgPool;
+
+pub use crate::store::tables::parked::ParkedCause;
+use crate::store::tables::{parked, positions};
+
+/// The last position of INBOX_EVENTS that the serving read model has folded; `None` before the first.
+///
+/// # Errors
+/// `sqlx::Error`; ask again. Of an absent table ([`runtime::db::is_absent`]) where the projector has not migrated yet.
+pub async fn position(pool: &PgPool) -> sqlx::Result<Option<i64>> {
+    positions::of_serving(pool).await
+}
+
+/// Events set aside, by cause.
+///
+/// # Errors
+/// As [`position`].
+pub async fn parked_by_cause(pool: &PgPool) -> sqlx::Result<Vec<ParkedCause>> {
+    parked::causes_serving(pool).await
+}

@@ -1,0 +1,173 @@
+//! Every SQL statement of the product fits the schema that the roles make: names, types, parameters, and the rows it is read into.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use house::statements::{self, Prepared, Statement, Treatment};
+use house::tree::{self, Tree};
+use house::{House, Sources};
+use sqlx::{
+    AssertSqlSafe, Column as _, Connection as _, Either, Executor as _, PgConnection,
+    SqlSafeStr as _, Statement as _, TypeInfo as _,
+};
+use tests::{Lab, Role};
+
+/// The crate whose statements name no schema: they run over the model that serves.
+const OVER_A_MODEL: &str = "projector";
+/// Crates of developers, and the private servers of `hookline up`, which have another database.
+const NOT_CHECKED: [&str; 4] = ["tests", "bench", "house", "servers"];
+
+/// A database as the roles and the operator's verbs leave it, and the schema of the model that serves.
+async fn migrated() -> (Lab, PgConnection, String) {
+    let mut lab = Lab::start().await;
+    let roles = [Role::Worker, Role::Projector, Role::Api];
+    for role in roles {
+        lab.run(role).await;
+    }
+    for role in roles {
+        lab.ready(role).await;
+    }
+    let (code, _, error) = lab.hookline(&["jobs", "list"]).await;
+    assert_eq!(code, 0, "{error}");
+    let mut connection = PgConnection::connect(&lab.postgres.url("hookline")).await.unwrap();
+    let model: String = sqlx::query_scalar("select schema from inbox.serving")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    (lab, connection, model)
+}
+
+/// What is wrong with a statement; nothing of it stays.
+async fn wrong(connection: &mut PgConnection, model: &str, statement: &Statement) -> Vec<String> {
+    let mut tx = connection.begin().await.unwrap();
+    if statement.crate_folder == OVER_A_MODEL {
+        let path = AssertSqlSafe(format!("set local search_path = {model}"));
+        tx.execute(path).await.unwrap();
+    }
+    let mut wrong = Vec::new();
+    let parts = statements::split(&statement.sql);
+    for part in &parts {
+        let done = match statements::treatment(part) {
+            Treatment::Skip(_) => continue,
+            Treatment::Execute => {
+                tx.execute(AssertSqlSafe(part.clone())).await.map(|_| Prepared::default())
+            }
+            Treatment::Prepare => prepare(&mut tx, part).await,
+        };
+        match done {
+            Ok(prepared) if parts.len() == 1 => {
+                wrong.extend(statements::judge(statement, &prepared))
+            }
+            Ok(_) => {}
+            Err(error) => {
+                wrong.push(error.to_string());
+                break;
+            }
+        }
+    }
+    tx.rollback().await.unwrap();
+    wrong
+}
+
+async fn prepare(connection: &mut PgConnection, sql: &str) -> sqlx::Result<Prepared> {
+    let prepared = connection.prepare(AssertSqlSafe(sql.to_owned()).into_sql_str()).await?;
+    let column = |column: &sqlx::postgres::PgColumn| {
+        (column.name().to_owned(), column.type_info().name().to_owned())
+    };
+    Ok(Prepared {
+        columns: prepared.columns().iter().map(column).collect(),
+        parameters: match prepared.parameters() {
+            Some(Either::Left(types)) => types.len(),
+            Some(Either::Right(count)) => count,
+            None => 0,
+        },
+    })
+}
+
+async fn all_wrong(
+    connection: &mut PgConnection,
+    model: &str,
+    statements: &[Statement],
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for statement in statements {
+        for wrong in wrong(connection, model, statement).await {
+            let (file, line, sql) = (&statement.file, statement.line, &statement.sql);
+            found.push(format!("{file}:{line}: {wrong}\n    {sql}"));
+        }
+    }
+    found
+}
+
+/// Statements that are wrong, each in a crate, with what must be said of it.
+const WRONG: [(&str, &str, &str); 8] = [
+    ("worker", "sqlx::query(\"select gone from worker.facts\")", "column \"gone\" does not exist"),
+    ("worker", "sqlx::query(\"select seq from positions\")", "\"positions\" does not exist"),
+    ("worker", "sqlx::query(\"selekt\")", "syntax error"),
+    (
+        "worker",
+        "sqlx::raw_sql(\"select 1; lock table worker.gone\")",
+        "\"worker.gone\" does not exist",
+    ),
+    (
+        "worker",
+        "sqlx::query(\"delete from worker.positions where name = $1\").bind(a).bind(b).execute(p)",
+        "2 values are bound to 1 parameters",
+    ),
+    (
+        "worker",
+        "{ #[derive(FromRow)] struct A { seq: i64, gone: i64 }
+           sqlx::query_as::<_, A>(\"select seq from worker.positions\") }",
+        "`A` reads `gone`: no such column",
+    ),
+    (
+        "worker",
+        "sqlx::query_as::<_, (String,)>(\"select name, seq from worker.positions\")",
+        "2 columns are read as 1 values",
+    ),
+    (
+        "worker",
+        "sqlx::query_scalar::<_, i32>(\"select seq from worker.positions\")",
+        "column `seq` is int8 and is read as i32",
+    ),
+];
+
+/// Statements that are right.
+const RIGHT: [(&str, &str); 4] = [
+    ("projector", "sqlx::query(\"select seq from positions where name = $1\").bind(a).execute(p)"),
+    ("worker", "sqlx::query_as::<_, (String, i64)>(\"select name, seq from worker.positions\")"),
+    ("worker", "sqlx::raw_sql(\"create temp table a (b int); insert into a values (1)\")"),
+    ("worker", "sqlx::query(\"set local lock_timeout = '3s'\")"),
+];
+
+async fn sample(
+    connection: &mut PgConnection,
+    model: &str,
+    (folder, code): (&str, &str),
+) -> Vec<String> {
+    let file = format!("{folder}/src/lib.rs");
+    let sources = Sources::of(&[(&file, &format!("fn f() {{ {code}; }}"))]).unwrap();
+    let found = statements::find(&House::new(&sources), &BTreeSet::new());
+    assert!(found.findings.is_empty() && found.statements.len() == 1, "{code}: {found:?}");
+    all_wrong(connection, model, &found.statements).await
+}
+
+#[tokio::test]
+async fn every_statement_fits_the_schema() {
+    let (_lab, mut connection, model) = migrated().await;
+    for (folder, code, expected) in WRONG {
+        let wrong = sample(&mut connection, &model, (folder, code)).await;
+        assert!(wrong.len() == 1 && wrong[0].contains(expected), "{code}: {wrong:?}");
+    }
+    for right in RIGHT {
+        assert_eq!(sample(&mut connection, &model, right).await, [""; 0], "{right:?}");
+    }
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let sources = Sources::parse(Tree::read(root).unwrap(), tree::packages(root).unwrap()).unwrap();
+    let not_checked = NOT_CHECKED.map(str::to_owned).into();
+    let found = statements::find(&House::new(&sources), &not_checked).statements;
+    assert!(found.len() > 150, "only {} statements: is the way to find them blind?", found.len());
+    let wrong = all_wrong(&mut connection, &model, &found).await;
+    assert!(wrong.is_empty(), "{} statements:\n{}", wrong.len(), wrong.join("\n"));
+}
