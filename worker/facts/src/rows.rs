@@ -1,17 +1,17 @@
-//! The tables behind the facts: `worker.facts`, `worker.withdrawn`, `worker.messages`, `worker.secrets`.
+//! Statements over `worker.facts` and `worker.withdrawn`.
 
 use std::collections::HashMap;
 
 use schemas::facts::WithdrawReason;
-use schemas::{Channel, EventId, Fact, Timestamp};
+use schemas::{AccountId, Channel, ContactId, EventId, Fact, MessageId, Timestamp};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use crate::decide::{Known, Stored};
 use crate::digest::Digest;
-use crate::draft::{Direction, Draft, MessageFact, message_of};
+use crate::draft::{Draft, message_of};
 use crate::error::FactError;
 use crate::published::Placed;
-use crate::seal::Seal;
+use crate::recorded::{Place, RecordedFact};
 
 /// A published reading.
 #[derive(FromRow)]
@@ -94,6 +94,75 @@ pub(crate) async fn account_with_events(
     .bind(ids)
     .fetch_optional(conn)
     .await
+}
+
+#[derive(FromRow)]
+struct RecordedRow {
+    event_id: EventId,
+    kind: String,
+    channel: Channel,
+    account_id: AccountId,
+    contact_id: Option<ContactId>,
+    message_id: Option<MessageId>,
+    time: Timestamp,
+    raw_seq: i64,
+    raw_index: Option<i32>,
+}
+
+impl From<RecordedRow> for RecordedFact {
+    fn from(row: RecordedRow) -> Self {
+        Self {
+            event_id: row.event_id,
+            kind: row.kind,
+            channel: row.channel,
+            account_id: row.account_id,
+            contact_id: row.contact_id,
+            message_id: row.message_id,
+            time: row.time,
+            raw_seq: u64::try_from(row.raw_seq).unwrap_or(0),
+            index: row.raw_index.and_then(|index| u32::try_from(index).ok()),
+        }
+    }
+}
+
+/// Facts whose first and only source is one of these raw webhooks, by position: not withdrawn, and neither Graph nor a reply gave them too.
+pub(super) async fn given_by(pool: &PgPool, seqs: &[u64]) -> sqlx::Result<Vec<RecordedFact>> {
+    let seqs: Vec<i64> = seqs.iter().filter_map(|seq| i64::try_from(*seq).ok()).collect();
+    let rows: Vec<RecordedRow> = sqlx::query_as(
+        "select distinct on (f.event_id) f.event_id, f.kind, f.channel, f.account_id, f.contact_id, f.message_id, f.time, f.raw_seq, f.raw_index
+           from worker.facts f
+          where f.raw_seq = any($1) and f.rank = 3 and f.kind not in ('contact.discovered', 'fact.withdrawn', 'sender.unresolved')
+            and not exists (select from worker.withdrawn w where w.event_id = f.event_id)
+            and not exists (select from worker.facts o where o.event_id = f.event_id and (o.rank < 3 or o.raw_seq < f.raw_seq))
+          order by f.event_id, f.revision desc",
+    )
+    .bind(seqs)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(RecordedFact::from).collect())
+}
+
+#[derive(FromRow)]
+struct PlaceRow {
+    event_id: EventId,
+    event_seq: i64,
+    revision: i32,
+}
+
+/// Where the newest reading of each event stands in INBOX_EVENTS.
+pub(super) async fn places(pool: &PgPool, ids: &[&str]) -> sqlx::Result<HashMap<EventId, Place>> {
+    let rows: Vec<PlaceRow> = sqlx::query_as(
+        "select distinct on (event_id) event_id, event_seq, revision from worker.facts
+          where event_id = any($1) order by event_id, revision desc",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    let place = |row: &PlaceRow| Place {
+        event_seq: u64::try_from(row.event_seq).unwrap_or(0),
+        revision: u32::try_from(row.revision).unwrap_or(0),
+    };
+    Ok(rows.into_iter().map(|row| (row.event_id.clone(), place(&row))).collect())
 }
 
 /// A digest of another length equals none.
@@ -193,142 +262,6 @@ pub(super) async fn record_withdrawals(
     .execute(conn)
     .await?;
     Ok(())
-}
-
-struct MessageRow<'a> {
-    draft: &'a Draft,
-    message: &'a MessageFact,
-    contact: &'a str,
-}
-
-fn message_rows<'a>(drafts: impl Iterator<Item = &'a Draft>) -> Vec<MessageRow<'a>> {
-    let mut rows = Vec::new();
-    for draft in drafts {
-        let Some(contact) = draft.event.data.contact_id.as_ref() else { continue };
-        rows.extend(draft.messages.iter().map(|message| MessageRow {
-            draft,
-            message,
-            contact: contact.as_str(),
-        }));
-    }
-    // One row per message, or the statement would touch a row twice; the last reading wins.
-    rows.sort_by(|a, b| row_key(a).cmp(&row_key(b)));
-    let mut last = Vec::<MessageRow<'a>>::with_capacity(rows.len());
-    for row in rows {
-        match last.last_mut() {
-            Some(before) if row_key(before) == row_key(&row) => *before = row,
-            _ => last.push(row),
-        }
-    }
-    last
-}
-
-fn row_key<'a>(row: &MessageRow<'a>) -> (&'static str, &'a str, &'a str) {
-    let data = &row.draft.event.data;
-    (data.channel.as_str(), data.account_id.as_str(), row.message.message_id.as_str())
-}
-
-/// One array per column of `worker.messages`.
-#[derive(Default)]
-struct MessageColumns<'a> {
-    channels: Vec<Channel>,
-    accounts: Vec<&'a str>,
-    messages: Vec<&'a str>,
-    contacts: Vec<&'a str>,
-    directions: Vec<Direction>,
-    threads: Vec<Option<&'a str>>,
-    times: Vec<Timestamp>,
-}
-
-impl<'a> MessageColumns<'a> {
-    fn of(rows: &[MessageRow<'a>]) -> Self {
-        let mut columns = Self::default();
-        for row in rows {
-            let data = &row.draft.event.data;
-            columns.channels.push(data.channel);
-            columns.accounts.push(data.account_id.as_str());
-            columns.messages.push(row.message.message_id.as_str());
-            columns.contacts.push(row.contact);
-            columns.directions.push(row.message.direction);
-            columns.threads.push(row.message.thread_id.as_deref());
-            columns.times.push(row.draft.event.time);
-        }
-        columns
-    }
-}
-
-/// The index of messages: a published reading replaces what was there, a known one only fills a gap.
-pub(super) async fn record_messages(
-    conn: &mut PgConnection,
-    placed: &[Placed],
-    known: &[Draft],
-) -> Result<(), FactError> {
-    let known = MessageColumns::of(&message_rows(known.iter()));
-    if !known.channels.is_empty() {
-        sqlx::query(
-            "insert into worker.messages (channel, account_id, message_id, contact_id, direction, thread_id, time)
-             select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
-             on conflict (channel, account_id, message_id) do nothing",
-        )
-        .bind(known.channels)
-        .bind(known.accounts)
-        .bind(known.messages)
-        .bind(known.contacts)
-        .bind(known.directions)
-        .bind(known.threads)
-        .bind(known.times)
-        .execute(&mut *conn)
-        .await?;
-    }
-    let published = MessageColumns::of(&message_rows(placed.iter().map(|one| &one.planned.draft)));
-    if !published.channels.is_empty() {
-        sqlx::query(
-            "insert into worker.messages (channel, account_id, message_id, contact_id, direction, thread_id, time)
-             select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
-             on conflict (channel, account_id, message_id) do update
-             set contact_id = excluded.contact_id, direction = excluded.direction, time = excluded.time,
-                 thread_id = coalesce(excluded.thread_id, messages.thread_id)",
-        )
-        .bind(published.channels)
-        .bind(published.accounts)
-        .bind(published.messages)
-        .bind(published.contacts)
-        .bind(published.directions)
-        .bind(published.threads)
-        .bind(published.times)
-        .execute(conn)
-        .await?;
-    }
-    Ok(())
-}
-
-/// Seals what must not be published.
-pub(super) async fn record_secrets(
-    conn: &mut PgConnection,
-    seal: &Seal,
-    placed: &[Placed],
-    known: &[Draft],
-) -> Result<(), FactError> {
-    for draft in placed.iter().map(|one| &one.planned.draft).chain(known) {
-        for secret in &draft.secrets {
-            let id = draft.event.id.as_str();
-            let sealed = seal.seal(&context(id, secret.name), &secret.value)?;
-            sqlx::query(
-                "insert into worker.secrets (event_id, name, sealed) values ($1, $2, $3) on conflict (event_id, name) do nothing",
-            )
-            .bind(id)
-            .bind(secret.name)
-            .bind(sealed)
-            .execute(&mut *conn)
-            .await?;
-        }
-    }
-    Ok(())
-}
-
-/// What a sealed webhook secret is bound to.
-pub(super) fn context(event_id: &str, name: &str) -> String {
-    format!("webhook-secret/{event_id}/{name}")
 }
 
 fn event(placed: &Placed) -> &schemas::Event {

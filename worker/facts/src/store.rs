@@ -1,5 +1,7 @@
 //! Plan, publish, record: in this order, and the last in a transaction.
 
+use std::collections::HashMap;
+
 use runtime::broker::Broker;
 use schemas::EventId;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
@@ -8,8 +10,9 @@ use crate::decide::{self, Decision, Known, Stored};
 use crate::draft::Draft;
 use crate::error::FactError;
 use crate::published::{Placed, PublishPlan, Published};
+use crate::recorded::{Place, RecordedFact};
 use crate::seal::Seal;
-use crate::{publish, rows};
+use crate::{messages, publish, rows, secrets};
 
 /// Rounds of planning anew before a call gives up and its caller backs off.
 const ROUNDS_MAX: u32 = 8;
@@ -153,6 +156,23 @@ impl FactStore {
         Ok(!rows::is_recorded(&self.pool, &event.id).await?)
     }
 
+    /// Facts whose first and only source is one of these raw webhooks, by position in META_RAW: not withdrawn, and neither Graph nor a reply
+    /// gave them too.
+    ///
+    /// # Errors
+    /// `sqlx::Error`; ask again.
+    pub async fn given_by(&self, raw_seqs: &[u64]) -> sqlx::Result<Vec<RecordedFact>> {
+        rows::given_by(&self.pool, raw_seqs).await
+    }
+
+    /// Where the newest reading of each event stands; without those that are not recorded.
+    ///
+    /// # Errors
+    /// `sqlx::Error`; ask again.
+    pub async fn places(&self, ids: &[&str]) -> sqlx::Result<HashMap<EventId, Place>> {
+        rows::places(&self.pool, ids).await
+    }
+
     /// Records what was published: facts, withdrawals, the index of messages, sealed secrets. Belongs into the transaction of
     /// whatever else must be true with it.
     ///
@@ -167,8 +187,8 @@ impl FactStore {
         rows::record_facts(tx, &published.placed).await?;
         rows::record_withdrawals(tx, &published.adopted).await?;
         rows::record_withdrawals(tx, &published.placed).await?;
-        rows::record_messages(tx, &published.placed, &published.known).await?;
-        rows::record_secrets(tx, &self.seal, &published.placed, &published.known).await?;
+        messages::record(tx, &published.placed, &published.known).await?;
+        secrets::record(tx, &self.seal, &published.placed, &published.known).await?;
         runtime::failpoint!("facts.after_record");
         Ok(())
     }

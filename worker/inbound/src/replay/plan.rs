@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use schemas::{Event, subjects};
+use schemas::{Event, EventId, subjects};
 
 use super::bounds::Bounds;
 use super::diff::Gone;
 use super::reader::{BATCH_MAX, Replay};
-use super::rows;
 use super::source::Source;
 use super::survey::Survey;
 use super::tally::{ReplayPlan, Sample, Verdict, differing_fields};
@@ -76,15 +75,16 @@ impl Replay {
         if ids.is_empty() {
             return Ok(());
         }
-        let places = rows::stored(self.facts.pool(), &ids).await?;
+        let places = self.facts.places(&ids).await?;
         let stream = self.broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await?;
         for sample in samples.iter_mut().filter(|sample| sample.verdict == Verdict::Changed) {
-            let (Some((seq, _)), Some(event)) =
-                (places.get(&sample.event_id), changed.get(&sample.event_id))
-            else {
+            let (Some(place), Some(event)) = (
+                places.get(&EventId::from(sample.event_id.as_str())),
+                changed.get(&sample.event_id),
+            ) else {
                 continue;
             };
-            let Ok(stored) = stream.get_raw_message(*seq).await else { continue };
+            let Ok(stored) = stream.get_raw_message(place.event_seq).await else { continue };
             let Ok(was) = serde_json::from_slice(&stored.payload) else { continue };
             sample.fields = differing_fields(&was, &serde_json::to_value(event)?);
         }

@@ -9,7 +9,7 @@ use runtime::follow::Received;
 use schemas::{AccountId, Channel, EventId, Timestamp, subjects};
 
 use super::bounds::{Bounds, Scope, Slice};
-use super::diff::{self, Gone, Recorded};
+use super::diff::{self, Gone};
 use super::rows;
 use super::source::Source;
 use crate::output::Output;
@@ -19,7 +19,7 @@ use facts::accounts::directory::Directory;
 use facts::accounts::refresh;
 use facts::follow_up::senderless::Senderless;
 use facts::follow_up::waiting::MessageKey;
-use facts::{Draft, FactStore};
+use facts::{Draft, FactStore, RecordedFact};
 
 /// The streams are there already or there is nothing to replay.
 pub const NEEDS: Needs = Needs { streams: &[], best_effort: true };
@@ -101,8 +101,8 @@ impl Replay {
     ) -> anyhow::Result<Reading> {
         let pool = self.facts.pool();
         let seqs: Vec<u64> = batch.iter().map(|raw| raw.sequence).collect();
-        let mut recorded: HashMap<u64, Vec<Recorded>> = HashMap::new();
-        for fact in rows::recorded(pool, &seqs).await? {
+        let mut recorded: HashMap<u64, Vec<RecordedFact>> = HashMap::new();
+        for fact in self.facts.given_by(&seqs).await? {
             recorded.entry(fact.raw_seq).or_default().push(fact);
         }
         let mut reading = Reading::default();

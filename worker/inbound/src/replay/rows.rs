@@ -1,44 +1,12 @@
 //! What the tables of the worker know about the raw webhooks of a slice.
 
-use std::collections::HashMap;
-
-use schemas::{AccountId, Channel, ContactId, Event, EventId, MessageId, Timestamp};
+use schemas::Event;
 use sqlx::{FromRow, PgPool};
 
-use super::diff::Recorded;
 use facts::follow_up::senderless::Senderless;
 use facts::follow_up::waiting::resolution_context;
 use facts::seal::Seal;
 use facts::{Direction, Draft, MessageFact};
-
-#[derive(FromRow)]
-struct RecordedRow {
-    event_id: EventId,
-    kind: String,
-    channel: Channel,
-    account_id: AccountId,
-    contact_id: Option<ContactId>,
-    message_id: Option<MessageId>,
-    time: Timestamp,
-    raw_seq: i64,
-    raw_index: Option<i32>,
-}
-
-impl From<RecordedRow> for Recorded {
-    fn from(row: RecordedRow) -> Self {
-        Self {
-            event_id: row.event_id,
-            kind: row.kind,
-            channel: row.channel,
-            account_id: row.account_id,
-            contact_id: row.contact_id,
-            message_id: row.message_id,
-            time: row.time,
-            raw_seq: u64::try_from(row.raw_seq).unwrap_or(0),
-            index: row.raw_index.and_then(|index| u32::try_from(index).ok()),
-        }
-    }
-}
 
 /// What is stored of a sender-less item: its sealed resolution with the direction, and whether it waits or is known without one.
 #[derive(FromRow)]
@@ -60,23 +28,6 @@ pub(super) async fn positions(pool: &PgPool) -> sqlx::Result<Vec<u64>> {
         row.and_then(|(_, seq)| u64::try_from(*seq).ok()).unwrap_or(0)
     };
     Ok((0..schemas::subjects::SHARDS).map(position).collect())
-}
-
-/// Facts whose first and only source is one of these raw webhooks: not withdrawn, and neither Graph nor a reply gave them too.
-pub(super) async fn recorded(pool: &PgPool, seqs: &[u64]) -> sqlx::Result<Vec<Recorded>> {
-    let seqs: Vec<i64> = seqs.iter().filter_map(|seq| i64::try_from(*seq).ok()).collect();
-    let rows: Vec<RecordedRow> = sqlx::query_as(
-        "select distinct on (f.event_id) f.event_id, f.kind, f.channel, f.account_id, f.contact_id, f.message_id, f.time, f.raw_seq, f.raw_index
-           from worker.facts f
-          where f.raw_seq = any($1) and f.rank = 3 and f.kind not in ('contact.discovered', 'fact.withdrawn', 'sender.unresolved')
-            and not exists (select from worker.withdrawn w where w.event_id = f.event_id)
-            and not exists (select from worker.facts o where o.event_id = f.event_id and (o.rank < 3 or o.raw_seq < f.raw_seq))
-          order by f.event_id, f.revision desc",
-    )
-    .bind(seqs)
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(Recorded::from).collect())
 }
 
 /// Sorts sender-less items: those that were resolved as the events they became, and those that are not in the waiting room yet.
@@ -122,24 +73,4 @@ pub(super) async fn resolved(
         }
     }
     Ok((drafts, open))
-}
-
-/// Where the newest reading of each event stands in INBOX_EVENTS, and which one it is.
-pub(super) async fn stored(
-    pool: &PgPool,
-    ids: &[&str],
-) -> sqlx::Result<HashMap<String, (u64, u32)>> {
-    let rows: Vec<(String, i64, i32)> = sqlx::query_as(
-        "select distinct on (event_id) event_id, event_seq, revision from worker.facts
-          where event_id = any($1) order by event_id, revision desc",
-    )
-    .bind(ids)
-    .fetch_all(pool)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, seq, revision)| {
-            (id, (u64::try_from(seq).unwrap_or(0), u32::try_from(revision).unwrap_or(0)))
-        })
-        .collect())
 }

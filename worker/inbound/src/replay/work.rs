@@ -13,7 +13,6 @@ use super::outlet::{Outlet, Target};
 use super::plan::PlannedReplay;
 use super::progress::{ApplyOptions, Ended, Progress};
 use super::reader::{BATCH_MAX, Reading, Replay, live_lag};
-use super::rows;
 use super::source::Source;
 use super::survey::{add_counts, count_rest, hash};
 use super::tally::{Tally, Verdict};
@@ -324,7 +323,7 @@ impl Work<'_> {
             .cloned()
             .collect();
         let ids: Vec<&str> = drafts.iter().map(|draft| draft.event.id.as_str()).collect();
-        let stored = rows::stored(self.replay.facts.pool(), &ids).await?;
+        let stored = self.replay.facts.places(&ids).await?;
         let count = self.outlet.again(&drafts, &stored).await?;
         self.sent_again.extend(seen);
         Ok(count)
