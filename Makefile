@@ -1,14 +1,14 @@
 # Each target does its own set-up: on a fresh machine `make run` or `make test` is all there is to type.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint bless bench soak map clean
+.PHONY: help setup build run test test-unit lint bless bench soak map clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The whole workspace is named everywhere, so that every target sees the same features and nothing is built twice.
 HOOKLINE := cargo build --workspace --bin hookline
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST))
 
 setup: ## find or fetch nats-server and Postgres
 	@deploy/dev/setup.sh
@@ -19,15 +19,26 @@ build: setup
 run: build ## everything in one process, with a simulated Meta; data in .hookline
 	@exec $(TARGET)/debug/hookline up --simulate
 
-# Tests start the real binary, so it is built first.
+# Tests start the real binary, so it is built first. Most of them wait: two for each core.
 test: build ## all tests, against real servers
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  threads=$$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )); \
-	  set -x; cargo nextest run --workspace --test-threads $$threads; \
+	  threads=$$(( $$(getconf _NPROCESSORS_ONLN) * 2 )); code=0; \
+	  (set -x; cargo nextest run --workspace --test-threads $$threads) || code=$$?; \
+	  echo 'The slowest tests, in seconds:'; \
+	  sed -n 's/.*<testcase name="\([^"]*\)" classname="\([^"]*\)".* time="\([0-9.]*\)".*/  \3  \2 \1/p' $(TARGET)/nextest/default/junit.xml | sort -rn | head -n 10; \
+	  exit $$code; \
 	else \
 	  set -x; cargo test --workspace --lib --bins --tests; \
 	fi
 	cargo test --workspace --doc
+
+# Servers and processes are started by the crates `tests` and `servers` alone.
+test-unit: ## the tests that start nothing: seconds, for the loop
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  set -x; cargo nextest run --workspace --exclude tests --exclude servers --lib; \
+	else \
+	  set -x; cargo test --workspace --exclude tests --exclude servers --lib; \
+	fi
 
 lint: setup ## formatting, clippy, docs, dependencies, scripts
 	cargo fmt --all --check

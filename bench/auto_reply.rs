@@ -24,9 +24,9 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 async fn stage(durable: bool) -> (Lab, Vec<Shop>) {
-    let mut lab = Lab::start_with(LabOptions { durable: Some(durable) }).await;
+    let mut lab = Lab::start_with(LabOptions { durable: Some(durable), ..LabOptions::OWN }).await;
     lab.set("NATS_REQUIRE_SYNC", if durable { "true" } else { "false" });
-    lab.run_all().await;
+    lab.run_apart().await;
     let mut shops = Vec::new();
     for n in 0..ACCOUNTS {
         shops.push(Shop::open(&lab, n, &["--auto-reply", "Thanks!"]).await);

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
 use crate::auth::Caller;
-use crate::commands::{CommandState, Wish};
+use crate::commands::{CommandState, NewCommand};
 use crate::conversations::{self, rows::Figures};
 use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, wait_of};
 use crate::list::{Page, scope};
@@ -115,7 +115,7 @@ pub(crate) async fn sync(
 ) -> Result<CommandState, Problem> {
     let wait = wait_of(query.wait.as_deref())?;
     let account = find(&app.pool, &id, query.channel).await?;
-    let wish = Wish {
+    let new = NewCommand {
         caller: &caller,
         key: key.0,
         channel: account.channel,
@@ -123,7 +123,7 @@ pub(crate) async fn sync(
         contact: None,
         action: Action::Sync(SyncData::default()),
     };
-    app.command(wish, wait).await
+    app.command(new, wait).await
 }
 
 /// How an account does.

@@ -25,7 +25,7 @@ pub(crate) struct App {
     pub cursors: Cursors,
     /// Vouches for the commands of people.
     pub vouch: Vouch,
-    /// Cancelled when the process is to stop: whoever waits answers with what is known.
+    /// Cancelled when the process is to stop: requests that wait are answered with what is known.
     pub stopping: CancellationToken,
 }
 

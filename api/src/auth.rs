@@ -87,7 +87,7 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// Whether there is no token: then nobody is let in.
+    /// Whether there is no token: then every request is refused.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

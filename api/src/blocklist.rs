@@ -1,4 +1,4 @@
-//! `GET`, `POST` and `DELETE /v1/blocklist`: contacts left out of lists. Still recorded, and reversible; Meta is not told.
+//! `GET`, `POST` and `DELETE /v1/blocklist`: contacts left out of lists. Still recorded, and reversible; nothing is sent to Meta.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -8,7 +8,7 @@ use schemas::{AccountId, Channel, ContactId, Fact};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::acts::Act;
+use crate::act::Act;
 use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::extract::{Body, IdempotencyKey, Query, check_text};

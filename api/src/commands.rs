@@ -48,8 +48,8 @@ impl IntoResponse for CommandState {
     }
 }
 
-/// What a route wants done.
-pub(crate) struct Wish<'a> {
+/// A command that a route asks for.
+pub(crate) struct NewCommand<'a> {
     pub caller: &'a Caller,
     /// The `Idempotency-Key`, where the caller sent one.
     pub key: Option<String>,
@@ -60,7 +60,7 @@ pub(crate) struct Wish<'a> {
     pub action: Action,
 }
 
-impl Wish<'_> {
+impl NewCommand<'_> {
     fn digest(&self) -> Result<[u8; 32], Problem> {
         let data = serde_json::to_string(&self.action).map_err(|_| Problem::internal())?;
         Ok(digest(&[
@@ -93,11 +93,11 @@ impl App {
     /// 422 when the command is not valid, 409 when the key was used otherwise, 503 when NATS or Postgres is away.
     pub(crate) async fn command(
         &self,
-        wish: Wish<'_>,
+        new: NewCommand<'_>,
         wait: Duration,
     ) -> Result<CommandState, Problem> {
-        let (caller, has_key, asked) = (wish.caller, wish.key.is_some(), wish.digest()?);
-        let command = wish.into_command();
+        let (caller, has_key, asked) = (new.caller, new.key.is_some(), new.digest()?);
+        let command = new.into_command();
         command.check()?;
         // Before publishing: the outcome may be there before the ack.
         let outcome = (!wait.is_zero()).then(|| self.live.outcome_of(&command.id));

@@ -8,7 +8,7 @@ use runtime::vouch::Vouch;
 use crate::auth::Tokens;
 use crate::cursor::Cursors;
 
-/// Everything the api needs to know.
+/// The configuration of the api.
 pub struct Config {
     /// `API_LISTEN`
     pub(crate) listen: SocketAddr,
@@ -22,10 +22,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the variables of the api.
     ///
     /// # Errors
-    /// Names the variable that is missing or wrong, never its value.
+    /// [`ConfigError`] naming the variable that is missing or wrong, never its value.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let text = settings.require("ENCRYPTION_KEY")?.trim();
         let wrong = || settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits");

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 /// Longest time for an answer to begin: above the longest `?wait`.
 const REQUEST_WAIT: Duration = Duration::from_secs(45);
 
-/// Lets in whoever has a token that allows the method.
+/// Refuses requests without a token that allows the method.
 pub(crate) async fn authenticate(
     State(app): State<Arc<App>>,
     mut request: Request,
@@ -37,7 +37,7 @@ pub(crate) async fn authenticate(
 }
 
 /// Answers for a route when Postgres is away, rather than let it wait for a connection. A write without `Idempotency-Key` that has begun
-/// goes on: the caller could not tell whether to repeat it.
+/// goes on: the caller would not know whether to repeat it.
 pub(crate) async fn available(
     State(app): State<Arc<App>>,
     request: Request,

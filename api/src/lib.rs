@@ -1,8 +1,8 @@
 //! The inbox API (`docs/contract.md` 7): reads the read model, publishes commands and acts of people, pushes events live.
 //!
-//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `status`, `cursor`, `list`, `projected`, `app`, `requests`, `publish`, `layers`,
+//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `status`, `cursor`, `list`, `projected`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
 //! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,
-//! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates`, `commands` and `live`. Statements stand in the file of their
+//! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. Statements stand in the file of their
 //! resource or in `rows.rs` below it; those over the worker's schema in `worker_views`.
 //!
 //! It never calls Meta and never writes to the read model: what it wants done, it publishes.
@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 mod accounts;
+mod act;
 mod acts;
 mod app;
 mod auth;

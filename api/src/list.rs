@@ -13,7 +13,7 @@ use crate::cursor::{Cursors, Key};
 use crate::problem::Problem;
 use crate::time::Time;
 
-/// Rows of a page unless the caller says.
+/// Rows of a page unless the caller gives `limit`.
 const LIMIT: u32 = 50;
 /// Most rows of a page.
 const LIMIT_MAX: u32 = 200;
@@ -41,7 +41,7 @@ pub(crate) fn flag(value: Option<bool>) -> Option<&'static str> {
     value.map(|value| if value { "true" } else { "false" })
 }
 
-/// A page somebody asked for: its limit and its cursor are checked.
+/// A page that was asked for: its limit and its cursor are checked.
 pub(crate) struct Page {
     scope: String,
     limit: u32,
@@ -93,7 +93,7 @@ impl Page {
         self.after.as_ref().map(|(_, id)| id.as_str())
     }
 
-    /// How many rows to fetch: one more than the page holds, which says whether there is a next one.
+    /// How many rows to fetch: one more than the page holds, which shows whether there is a next one.
     pub(crate) fn fetch(&self) -> i64 {
         i64::from(self.limit) + 1
     }

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::{App, State};
 use crate::auth::Caller;
-use crate::commands::Wish;
+use crate::commands::NewCommand;
 use crate::contacts::{self, Target};
 use crate::extract::{Id, Query};
 use crate::list::{Page, scope};
@@ -80,7 +80,7 @@ pub(crate) async fn list(
 /// Imports the conversation from Graph.
 async fn sync(app: &App, caller: &Caller, target: Target) -> Result<(), Problem> {
     let Target { channel, account_id: account, contact_id, .. } = target;
-    let wish = Wish {
+    let new = NewCommand {
         caller,
         key: None,
         channel,
@@ -88,7 +88,7 @@ async fn sync(app: &App, caller: &Caller, target: Target) -> Result<(), Problem>
         contact: Some(contact_id.clone()),
         action: Action::Sync(SyncData { contact_id: Some(contact_id) }),
     };
-    let state = app.command(wish, SYNC_WAIT).await?;
+    let state = app.command(new, SYNC_WAIT).await?;
     match state.status {
         CommandStatus::Queued | CommandStatus::Done => Ok(()),
         CommandStatus::Failed | CommandStatus::Unknown => {

@@ -150,16 +150,16 @@ impl Problem {
     }
 
     /// 408: the body did not come.
-    pub(crate) fn slow_body() -> Self {
+    pub(crate) fn slow_body(seconds_max: u64) -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "slow_body",
             "The body did not come in time",
-            "send the whole body within 10 seconds",
+            format!("send the whole body within {seconds_max} seconds"),
         )
     }
 
-    /// 409: the position a client wants to resume from is not one of this stream.
+    /// 409: the position a client wants to resume from is beyond `last`, the end of this stream.
     pub(crate) fn stream_reset(last: u64) -> Self {
         let mut problem = Self::new(
             StatusCode::CONFLICT,

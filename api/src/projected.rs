@@ -1,5 +1,5 @@
-//! How far the read model has come, so that callers read their own writes, and whether Postgres answers at all. Both are followed by
-//! notification and by looking, on a connection of its own: what the routes do with theirs does not matter.
+//! How far the read model has come, so that callers read their own writes, and whether Postgres answers at all. Both are observed by LISTEN
+//! and by reading the position from time to time, on a connection beside the pool: however busy the routes keep theirs.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 const CHANNEL: &str = "inbox_projected";
 /// How often the position is read where no notification comes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A Postgres that says nothing for this long is away: connections that are only seemingly open report nothing by themselves.
+/// A Postgres that does not answer for this long is away: a connection that is only seemingly open reports nothing by itself.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long an act waits for its projection (`docs/contract.md` 7).
 pub(crate) const ACT_WAIT: Duration = Duration::from_secs(2);
@@ -32,9 +32,9 @@ impl Projected {
         let (position, position_seen) = watch::channel(None);
         let (reachable, reachable_seen) = watch::channel(false);
         health.set("inbox", Err("the read model was not looked at yet".to_owned()));
-        let looker = Looker { health, position, reachable };
+        let watcher = Watcher { health, position, reachable };
         tokio::spawn(async move {
-            let _ = shutdown.run_until_cancelled(looker.keep(&pool)).await;
+            let _ = shutdown.run_until_cancelled(watcher.watch(&pool)).await;
         });
         Self { position: position_seen, reachable: reachable_seen }
     }
@@ -82,16 +82,16 @@ impl Projected {
     }
 }
 
-/// Who looks.
-struct Looker {
+/// The task behind [`Projected`].
+struct Watcher {
     health: Health,
     position: watch::Sender<Option<u64>>,
     reachable: watch::Sender<bool>,
 }
 
-impl Looker {
-    /// Looks for ever.
-    async fn keep(&self, pool: &PgPool) {
+impl Watcher {
+    /// Connects, listens, and connects again.
+    async fn watch(&self, pool: &PgPool) {
         loop {
             // It is known to be away while the connection opens, so there is no hurry to give up.
             match notify::open(pool, CHANNEL).await {
@@ -106,7 +106,7 @@ impl Looker {
         }
     }
 
-    /// Listens, and looks in between, until the connection is lost.
+    /// Listens, and reads the position in between, until the connection is lost.
     async fn listen(&self, mut listener: PgListener) {
         loop {
             if !self.look(&mut listener).await {

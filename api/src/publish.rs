@@ -59,7 +59,7 @@ impl Message for Event {
     }
 }
 
-/// The text that the id of a request is derived from: the caller's key. Without one nobody can repeat the request, so any text that is
+/// The text that the id of a request is derived from: the caller's key. Without a key the request cannot be repeated, so any text that is
 /// never used again will do.
 pub(crate) fn key_or_unique(key: Option<&str>) -> Cow<'_, str> {
     match key {

@@ -1,10 +1,10 @@
 //! `api.requests`: what callers asked for with an `Idempotency-Key`, and the statements over it.
 
+use schemas::digest::Digest;
 use schemas::{AccountId, Channel, ContactId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 
@@ -37,12 +37,7 @@ pub(crate) enum Known<M> {
 
 /// sha256 over what is asked for: the parts that make another request of it.
 pub(crate) fn digest(parts: &[&str]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().into()
+    Digest::of_texts(parts.iter().copied())
 }
 
 #[derive(FromRow)]

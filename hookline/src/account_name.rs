@@ -2,6 +2,7 @@
 
 use schemas::{AccountId, Channel};
 use sqlx::PgPool;
+use worker::facts::accounts::overview;
 use worker::outbound::admin::Whose;
 
 use crate::exit::Failure;
@@ -35,18 +36,9 @@ pub(crate) async fn connected(
     text: &str,
 ) -> anyhow::Result<(Channel, AccountId)> {
     let whose = parse(argument, text)?;
-    let found: Vec<String> = sqlx::query_scalar(
-        "select channel from worker.accounts where id = $1 and ($2::text is null or channel = $2) order by channel",
-    )
-    .bind(whose.account.as_str())
-    .bind(whose.channel.map(Channel::as_str))
-    .fetch_all(pool)
-    .await?;
+    let found = overview::channels_of(pool, &whose.account, whose.channel).await?;
     match found.as_slice() {
-        [channel] => {
-            let channel = channel.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
-            Ok((channel, whose.account))
-        }
+        [channel] => Ok((*channel, whose.account)),
         [] => {
             Err(Failure::usage(format!("no account `{text}`: `hookline accounts list` shows them")))
         }

@@ -1,8 +1,8 @@
 //! `hookline audit`: what operators did, and why.
 
 use clap::Args;
+use ops::Ops;
 use runtime::config::Settings;
-use runtime::ops::Ops;
 
 use crate::connect;
 use crate::exit::Exit;

@@ -71,7 +71,7 @@ pub(crate) enum HooklineVerb {
     /// Checks the whole set-up; each finding comes with its fix
     #[command(after_help = "Example:\n  hookline doctor")]
     Doctor(OutputArgs),
-    /// Sends whose outcome nobody can tell: list, settle
+    /// Sends with unknown outcome: list, settle
     #[command(subcommand, after_help = "Example:\n  hookline replies list")]
     Replies(RepliesVerb),
     /// The outbound kill switch

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use runtime::config::ConfigError;
 
-/// How a verb ended.
+/// How a verb ended; the exit codes are 0 to 4 in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Everything was done.

@@ -2,14 +2,16 @@
 
 mod command_line;
 mod print;
+mod state;
 pub(crate) mod take;
 
 use clap::{Args, Subcommand};
+use ops::{Act, Job, JobState, Ops, Wish};
 use runtime::config::Settings;
-use runtime::ops::{Act, Job, JobState, Ops, Wish};
 use serde_json::{Value, json};
 
 use self::command_line::command_line;
+pub(crate) use self::state::state_in_words;
 use crate::args::CommonArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
@@ -27,7 +29,7 @@ pub(crate) enum JobsVerb {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
-    /// Shows one job, and the words that go on with it
+    /// Shows one job, and the command that continues it
     #[command(after_help = "Example:\n  hookline jobs show replay-0198…")]
     Show {
         /// Its id, from `jobs list`
@@ -39,9 +41,9 @@ pub(crate) enum JobsVerb {
     /// Stops a job for now, within a second; what is done stays done
     #[command(after_help = "Example:\n  hookline jobs pause replay-0198… --reason 'too much load'")]
     Pause(JobArgs),
-    /// Tells how to go on with a job that was paused or interrupted
+    /// Prints the command that continues a paused or interrupted job
     ///
-    /// A job is worked on by the process of its verb: the same words, typed again, go on where it stopped. This prints them.
+    /// A job is carried out by the process of its verb. The same command, typed again, continues it where it stopped; this prints it.
     #[command(after_help = "Example:\n  hookline jobs resume replay-0198…")]
     Resume(JobArgs),
     /// Gives a job up; what is done stays done

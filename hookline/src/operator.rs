@@ -1,6 +1,6 @@
 //! The operator who runs the verb, and the record of what they did.
 
-use runtime::ops::{Act, Ops};
+use ops::{Act, Ops};
 use serde_json::Value;
 use sqlx::PgPool;
 

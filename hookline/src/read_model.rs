@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use ops::Wish;
 use projector::rebuild::compare::Comparison;
 use projector::rebuild::{Place, RebuildError, Seen, Show};
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
-use runtime::ops::Wish;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect;
@@ -47,7 +47,7 @@ pub(crate) fn failure(error: RebuildError, job: Option<&str>) -> anyhow::Error {
         }
         RebuildError::Stopped(Wish::Pause) => {
             let message = match job {
-                Some(job) => format!("job {job} is paused; the same words go on from where it is"),
+                Some(job) => format!("job {job} is paused; run the same command again to continue"),
                 None => "stopped; nothing was changed".to_owned(),
             };
             Failure { exit: Exit::SomeFailed, message }.into()

@@ -1,9 +1,9 @@
 //! `hookline rebuild`: a fresh read model beside the serving one, compared and swapped in. `projector::rebuild` does it.
 
 use clap::{Args, Subcommand, ValueEnum};
+use ops::{NewJob, Ops};
 use projector::rebuild::{Outcome, Place, Plan, Preview, preview, work};
 use runtime::config::Settings;
-use runtime::ops::{self, NewJob, Ops};
 use serde_json::json;
 
 use crate::args::CommonArgs;
@@ -63,6 +63,7 @@ enum RebuildVerb {
 /// Exit code 3 where it is refused for safety, 4 where something does not answer.
 pub(crate) async fn run(args: RebuildArgs, settings: &Settings) -> anyhow::Result<Exit> {
     runtime::failpoint::arm_from_env()?;
+    runtime::waits::shorten_from_env()?;
     let Projection::Inbox = args.projection;
     let (revert, swap, options) = match args.verb {
         Some(RebuildVerb::Revert { options }) => (true, true, options),

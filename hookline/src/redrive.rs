@@ -44,7 +44,7 @@ pub(crate) enum RedriveVerb {
     /// Tries again: one lane or event, then ten, then the rest; stops when a step fails again
     ///
     /// Lanes of the normaliser are carried out by the workers; this says which may go, and watches. Events of the projector are folded by
-    /// this process. Killed in the middle it loses nothing: the same words go on with the rest.
+    /// this process. Killed in the middle it loses nothing: run the same command again to continue with the rest.
     #[command(
         after_help = "Examples:\n  hookline redrive run\n  hookline redrive run --stage projector\n  hookline redrive run --cause database_23514 --reason 'rule mended'"
     )]

@@ -6,9 +6,9 @@ mod print;
 use std::io::{BufRead, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use ops::{Act, Job, JobState, NewJob, Ops, Wish};
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
-use runtime::ops::{self, Act, Job, JobState, NewJob, Ops, Wish};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use worker::facts::FactStore;
@@ -33,7 +33,8 @@ pub(crate) const HELP: &str = "Examples:
   hookline replay --seq 1000..2000 --to replay.shop --rate 50/s
 
 A replay cannot send: it has no Graph client and no ledger, and automations ignore its events. Give it the NATS user `replay` in NATS_URL
-(deploy/nats-users.conf), and the broker refuses commands too. The same words go on with an unfinished job.";
+(deploy/nats-users.conf), and the broker refuses commands too. The same
+command run again continues an unfinished job.";
 
 /// Carries out `hookline replay`.
 ///
@@ -42,6 +43,7 @@ A replay cannot send: it has no Graph client and no ledger, and automations igno
 pub(crate) async fn run(args: ReplayArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let wanted = understand(&args, runtime::now())?;
     runtime::failpoint::arm_from_env()?;
+    runtime::waits::shorten_from_env()?;
     if runtime::failpoint::armed() {
         note("HOOKLINE_FAILPOINTS is set, which is for tests only");
     }
@@ -129,7 +131,7 @@ async fn apply(
     bar.end();
     let (ended, tally) = worked.map_err(|error| {
         let id = &claim.job.id;
-        away(error.context(format!("job {id} stopped; the same words go on with it")))
+        away(error.context(format!("job {id} stopped; run the same command again to continue it")))
     })?;
     let result = serde_json::to_value(&tally)?;
     let mut tx = ops.pool().begin().await?;

@@ -39,6 +39,7 @@ impl Role {
 pub(crate) async fn run(role: Role, settings: Settings) -> anyhow::Result<Exit> {
     let _telemetry = runtime::telemetry::init(role.name(), &settings)?;
     runtime::failpoint::arm_from_env()?;
+    runtime::waits::shorten_from_env()?;
     let shutdown = runtime::shutdown::on_signal()?;
     match role {
         Role::Ingest => ingest::run(settings, shutdown).await?,

@@ -124,14 +124,14 @@ async fn freeze(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<Exit> {
         }));
         return Ok(Exit::Done);
     }
-    let words = scope.in_words();
+    let scope = scope.in_words();
     say(match (&before, args.common.dry_run) {
         (Some(freeze), _) => {
-            format!("Frozen already: {words}, since {} by {}.", freeze.since, freeze.by)
+            format!("Frozen already: {scope}, since {} by {}.", freeze.since, freeze.by)
         }
-        (None, true) => format!("Would freeze {words}; {waiting} command(s) would wait."),
+        (None, true) => format!("Would freeze {scope}; {waiting} command(s) would wait."),
         (None, false) => format!(
-            "Froze {words}; {waiting} command(s) wait. `hookline send thaw` with the same words ends it."
+            "Froze {scope}; {waiting} command(s) wait. `hookline send thaw` with the same arguments ends it."
         ),
     });
     Ok(Exit::Done)
@@ -167,11 +167,11 @@ async fn thaw(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<Exit> {
         }));
         return Ok(Exit::Done);
     }
-    let words = scope.in_words();
+    let scope = scope.in_words();
     say(match (frozen, args.common.dry_run) {
-        (false, _) => format!("Not frozen: {words}."),
-        (true, true) => format!("Would thaw {words}; {waiting} command(s) would go on."),
-        (true, false) => format!("Thawed {words}; {waiting} command(s) go on."),
+        (false, _) => format!("Not frozen: {scope}."),
+        (true, true) => format!("Would thaw {scope}; {waiting} command(s) would go on."),
+        (true, false) => format!("Thawed {scope}; {waiting} command(s) go on."),
     });
     if !others.is_empty() {
         say(format!("Still frozen: {}.", others.join(", ")));

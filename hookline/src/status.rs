@@ -1,6 +1,6 @@
 //! `hookline status`: how far each stage is behind the log's head, and what waits for somebody.
 
-mod database;
+mod absent;
 mod lag;
 mod print;
 mod read;

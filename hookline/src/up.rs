@@ -27,6 +27,7 @@ pub(crate) async fn run(simulate: bool, mut settings: Settings) -> anyhow::Resul
     private::make_folder(&folder)?;
     let _lock = private::take_lock(&folder)?;
     let _telemetry = runtime::telemetry::init("up", &settings)?;
+    runtime::waits::shorten_from_env()?;
     let shutdown = runtime::shutdown::on_signal()?;
 
     for (name, value) in keys::load_or_make(&folder, simulate)? {

@@ -13,6 +13,7 @@ pub mod parked;
 pub mod read;
 pub mod rebuild;
 pub mod redrive;
+pub mod status;
 pub mod store;
 pub mod trace;
 pub mod verify;

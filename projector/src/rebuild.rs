@@ -11,8 +11,8 @@ pub mod compare;
 pub mod live;
 mod swap;
 
+use ops::{BEAT, Beat, Claim, JobState, Wish};
 use runtime::broker::Broker;
-use runtime::ops::{BEAT, Beat, Claim, JobState, Wish};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgPool;

@@ -7,7 +7,6 @@ mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use runtime::lease::{Lease, Leases, Position};
@@ -30,7 +29,7 @@ pub const NOTIFY: &str = "inbox_projected";
 
 /// How long a lease lasts without renewal: so soon does another one go on after a crash. Renewed three times as often, also while a batch
 /// is being stored.
-const LEASE_TTL: Duration = Duration::from_secs(6);
+const LEASE: runtime::waits::Wait = runtime::waits::LEASE;
 
 /// The cause of events whose rows could not be computed.
 const FOLD_FAILED: &str = "fold_failed";
@@ -127,7 +126,7 @@ pub struct Store {
 impl Store {
     /// The read model in `schema`, written as `owner` (unique per process).
     pub fn new(pool: PgPool, schema: &str, owner: String) -> Self {
-        let leases = Leases::new(pool.clone(), schema, owner, LEASE_TTL);
+        let leases = Leases::new(pool.clone(), schema, owner, LEASE.get());
         let (schema, sql) = (schema.to_owned(), Arc::new(Sql::new(schema)));
         Self { purpose: Purpose::Serving, pool, schema, sql, leases }
     }

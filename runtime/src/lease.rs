@@ -46,6 +46,11 @@ impl Leases {
         Self { pool, schema: schema.to_owned(), owner, ttl }
     }
 
+    /// How long a lease lives after its last renewal.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
     /// Who this process is.
     pub fn owner(&self) -> &str {
         &self.owner

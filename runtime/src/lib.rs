@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`notify`], [`claim`], [`health`],
-//! [`serve`], [`ops`], [`stalled`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
+//! [`serve`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -16,17 +16,16 @@ pub mod follow;
 pub mod health;
 pub mod lease;
 pub mod notify;
-pub mod ops;
 pub mod process;
 pub mod publish;
 pub mod retry;
 pub mod serve;
 pub mod shutdown;
-pub mod stalled;
 pub mod streams;
 pub mod telemetry;
 pub mod tls;
 pub mod vouch;
+pub mod waits;
 
 /// Now, by this machine's clock. Shells call it and hand the value to the pure core.
 pub fn now() -> schemas::Timestamp {

@@ -1,6 +1,7 @@
 //! The accept loop: header time-out, limits on connections, draining. `axum::serve` has no header time-out, so we own it.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,11 @@ use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
-
-use crate::stalled::CutWhenStalled;
 
 /// A client that takes nothing of what waits for it for this long is cut.
 const STALLED: Duration = Duration::from_secs(60);
@@ -83,7 +83,7 @@ pub async fn serve(
             // Enough for any honest head; every open connection may hold as much.
             .max_buf_size(16 << 10)
             .serve_connection(
-                TokioIo::new(CutWhenStalled::new(stream, STALLED)),
+                TokioIo::new(cut_when_stalled(stream, STALLED)),
                 TowerToHyperService::new(router.clone()),
             );
         let connection = graceful.watch(connection);
@@ -105,4 +105,36 @@ pub async fn serve(
 async fn refuse(mut stream: TcpStream) {
     let answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer)).await;
+}
+
+/// A connection whose writes fail once the peer has taken nothing for `patience`: a stalled reader must not hold memory and a place for ever.
+fn cut_when_stalled<T: AsyncWrite>(stream: T, patience: Duration) -> Pin<Box<TimeoutWriter<T>>> {
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(patience));
+    Box::pin(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use tokio::io::AsyncReadExt;
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_cut_and_one_that_reads_is_not() {
+        let (ours, theirs) = tokio::io::duplex(8);
+        let mut stalled = cut_when_stalled(ours, Duration::from_millis(50));
+        let error = stalled.write_all(&[0; 64]).await.err().map(|error| error.kind());
+        assert_eq!(error, Some(io::ErrorKind::TimedOut));
+        drop(theirs);
+
+        let (ours, mut theirs) = tokio::io::duplex(8);
+        let mut read = cut_when_stalled(ours, Duration::from_secs(5));
+        let reader = tokio::spawn(async move {
+            let mut bytes = [0; 64];
+            theirs.read_exact(&mut bytes).await.map(|_| ())
+        });
+        assert!(read.write_all(&[0; 64]).await.is_ok());
+        assert!(reader.await.is_ok_and(|read| read.is_ok()));
+    }
 }

@@ -7,9 +7,9 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::Channel;
+use crate::digest::Digest;
 
 macro_rules! text_ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -79,7 +79,7 @@ macro_rules! text_ids {
 text_ids! {
     /// The Instagram professional account id or the Page id: the canonical one, never an alias.
     AccountId,
-    /// The IGSID or PSID of a person, as one account knows them (`meta-platform.md` section 0).
+    /// The IGSID or PSID of a person, as one account knows them (`docs/meta-platform.md` 0).
     ContactId,
     /// Meta's message id (`mid`): case-sensitive, opaque, of any length.
     MessageId,
@@ -91,39 +91,34 @@ text_ids! {
     CommandId,
 }
 
-/// Hex of the sha256 over the parts, each preceded by its length so that no two lists of parts collide.
-fn digest(prefix: &str, hex_len: usize, parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
-    }
-    let mut text = hex::encode(hasher.finalize());
+/// Hex of the digest of the parts, cut to `hex_len` characters.
+fn derived(prefix: &str, hex_len: usize, parts: &[&str]) -> String {
+    let mut text = hex::encode(Digest::of_texts(parts.iter().copied()));
     text.truncate(hex_len);
     format!("{prefix}{text}")
 }
 
 impl EventId {
     /// The id of a fact: from channel, canonical account, a word for the fact (mostly its kind) and its natural key
-    /// (`meta-platform.md` section 3.5). The same fact delivered twice has the same id.
+    /// (`docs/meta-platform.md` 3.5). The same fact delivered twice has the same id.
     pub fn derive(channel: Channel, account: &AccountId, fact: &str, key: &[&str]) -> Self {
         let mut parts = vec![channel.as_str(), account.as_str(), fact];
         parts.extend_from_slice(key);
-        Self(digest("evt_", 40, &parts))
+        Self(derived("evt_", 40, &parts))
     }
 }
 
 impl ConversationId {
     /// The conversation of one person with one account.
     pub fn of(channel: Channel, account: &AccountId, contact: &ContactId) -> Self {
-        Self(digest("cnv_", 32, &[channel.as_str(), account.as_str(), contact.as_str()]))
+        Self(derived("cnv_", 32, &[channel.as_str(), account.as_str(), contact.as_str()]))
     }
 }
 
 impl CommandId {
     /// The `reply_id` (and command id) of an API request: from channel, account, the token's name and its `Idempotency-Key`.
     pub fn of_request(channel: Channel, account: &AccountId, token_name: &str, key: &str) -> Self {
-        Self(digest("rpl_", 32, &[channel.as_str(), account.as_str(), token_name, key]))
+        Self(derived("rpl_", 32, &[channel.as_str(), account.as_str(), token_name, key]))
     }
 
     /// The id of the automatic reply to an event: `auto:<event id>`.
@@ -134,23 +129,29 @@ impl CommandId {
 
 /// The `id` of a message row in the inbox API: from channel, account and mid.
 pub fn message_row_id(channel: Channel, account: &AccountId, message: &str) -> String {
-    digest("msg_", 32, &[channel.as_str(), account.as_str(), message])
+    derived("msg_", 32, &[channel.as_str(), account.as_str(), message])
 }
 
 /// Identity of a command over the whole system (channel + account + id); also its `Nats-Msg-Id`.
 pub fn command_identity(channel: Channel, account: &AccountId, id: &CommandId) -> String {
-    digest("cmd_", 40, &[channel.as_str(), account.as_str(), id.as_str()])
+    derived("cmd_", 40, &[channel.as_str(), account.as_str(), id.as_str()])
 }
 
 /// Hex of the sha256 of `bytes`: the `Nats-Msg-Id` of a raw webhook.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+    hex::encode(Digest::of_bytes(bytes))
 }
 
 /// The digits a placeholder name shows: the last `n` characters of an id.
 pub fn tail(id: &str, n: usize) -> Cow<'_, str> {
     let skip = id.chars().count().saturating_sub(n);
     id.chars().skip(skip).collect::<String>().into()
+}
+
+impl Default for MessageId {
+    fn default() -> Self {
+        Self::new("")
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ impl Timestamp {
     /// The earliest time that can be written on the wire (year 1).
     pub const MIN: Self = Self(-62_135_596_800_000);
 
-    /// From nanoseconds since the Unix epoch, as the broker tells them; what is beyond milliseconds is cut off.
+    /// From nanoseconds since the Unix epoch, as the broker reports them; what is beyond milliseconds is cut off.
     pub fn from_nanos(nanos: i128) -> Self {
         Self::from_millis(i64::try_from(nanos / 1_000_000).unwrap_or(0))
     }
@@ -67,7 +67,7 @@ impl Timestamp {
     }
 
     /// Parses what Meta writes for a time: a number or numeric string (below 1e11 seconds, else milliseconds), or ISO 8601
-    /// with an offset with or without colon (`meta-platform.md` section 4). `None` when it is none of these.
+    /// with an offset with or without colon (`docs/meta-platform.md` 4). `None` when it is none of these.
     pub fn parse_meta(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Ok(number) = text.parse::<i64>() {
@@ -86,7 +86,7 @@ impl Timestamp {
             .map(|time| Self::from(time.with_timezone(&Utc)))
     }
 
-    /// A bare number as Meta writes it: below 1e11 seconds, else milliseconds (`meta-platform.md` section 4). Zero and
+    /// A bare number as Meta writes it: below 1e11 seconds, else milliseconds (`docs/meta-platform.md` 4). Zero and
     /// negative numbers are no time.
     pub fn from_meta_number(number: i64) -> Option<Self> {
         match number {

@@ -64,8 +64,7 @@ impl Cluster {
     }
 
     /// Makes it the broker of a lab, with three replicas of every stream.
-    pub async fn serve(&self, lab: &mut Lab) {
-        lab.nats.stop().await.unwrap();
+    pub fn serve(&self, lab: &mut Lab) {
         let join = |each: fn(&NatsServer) -> String| {
             self.servers.iter().map(each).collect::<Vec<_>>().join(",")
         };

@@ -1,12 +1,13 @@
 //! What the integration tests stand on: real nats-server, real Postgres, the real `hookline` binary as separate processes, and a
 //! simulated Meta.
 //!
-//! [`lab`] starts and kills things, [`cable`] cuts connections between them, [`client`] speaks to them from outside,
+//! [`shared`] starts the servers that all tests of a run share, [`servers`] gives a lab its part of them or its own. [`lab`] starts and kills things, [`cable`] cuts connections between them, [`client`] speaks to them from outside,
 //! [`collector`] takes their traces. [`cluster`] is three brokers in one, [`traffic`] delivers much and compares it with what became of it.
 //! [`up`] is `hookline up` as somebody tries it.
 //! A failing test panics with what it saw, so unwrapping is the way here.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod binary;
 pub mod body;
 pub mod cable;
 pub mod client;
@@ -14,11 +15,20 @@ pub mod cluster;
 pub mod collector;
 pub mod crowd;
 pub mod lab;
+pub mod servers;
+pub mod shared;
 pub mod traffic;
 pub mod up;
 
 pub use client::{Api, Meta, eventually};
 pub use lab::{Lab, LabOptions, Role};
+
+/// The JSON Schema of the events of a kind, as it is stored and published.
+pub fn event_schema(kind: schemas::Kind) -> serde_json::Value {
+    let schemas = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/json");
+    let text = std::fs::read_to_string(schemas.join(format!("{kind}.v1.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
 
 /// A webhook body of `tests/fixtures/meta/`, as bytes.
 pub fn fixture(path: &str) -> Vec<u8> {

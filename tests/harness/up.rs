@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::lab::hookline_binary;
+use crate::binary::hookline_binary;
 
 /// An empty folder that goes with the test, and stays where the test fails.
 pub struct Folder(PathBuf);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::body::{IG, PAGE, body, entry, now, text};
 use tests::lab::API_TOKEN;
-use tests::{Api, Lab, eventually};
+use tests::{Api, Lab, LabOptions, eventually};
 
 mod acts;
 mod callers;
@@ -27,15 +27,27 @@ const PLAIN: &str = "token-without-name";
 /// Everything runs, with tokens of every kind; the accounts have no Graph behind them.
 async fn lab() -> Lab {
     let lab = lab_without_accounts().await;
+    add_accounts(&lab).await;
+    lab
+}
+
+async fn add_accounts(lab: &Lab) {
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &["--name", "Lumen"]).await;
     lab.add_account("messenger", "facebook", PAGE, "no-graph-needed", &[]).await;
-    lab
 }
 
 async fn lab_without_accounts() -> Lab {
     let mut lab = Lab::start().await;
     set_tokens(&mut lab);
     lab.run_all().await;
+    lab
+}
+
+/// The same without accounts, with a process for each role, on servers as wished.
+async fn lab_apart(options: LabOptions) -> Lab {
+    let mut lab = Lab::start_with(options).await;
+    set_tokens(&mut lab);
+    lab.run_apart().await;
     lab
 }
 

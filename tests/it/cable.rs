@@ -8,7 +8,7 @@ use simulator::AccountSpec;
 use tests::body::{IG, instagram, now, text};
 use tests::cable::Cable;
 use tests::traffic::{Findings, Traffic, paced};
-use tests::{Lab, Role, eventually};
+use tests::{Lab, LabOptions, Role, eventually};
 
 const RECOVERS: Duration = Duration::from_secs(60);
 
@@ -52,7 +52,7 @@ async fn the_broker_behind_a_bad_cable() {
     let mut lab = Lab::start().await;
     let cable = Cable::to_port(lab.nats.port()).await;
     lab.set("NATS_URL", &cable.instead_of(&lab.nats.url()));
-    lab.run_all().await;
+    lab.run_apart().await;
     goes_on(&lab, &cable, "broker").await;
 }
 
@@ -61,7 +61,7 @@ async fn postgres_behind_a_bad_cable() {
     let mut lab = Lab::start().await;
     let cable = Cable::to_port(lab.postgres.port()).await;
     lab.set("DATABASE_URL", &cable.instead_of(&lab.postgres.url("hookline")));
-    lab.run_all().await;
+    lab.run_apart().await;
     goes_on(&lab, &cable, "postgres").await;
 }
 
@@ -164,7 +164,8 @@ async fn not_ready(lab: &Lab, role: Role, words: &str) {
 /// A standby, or a disk that filled up: nothing can be written for a while. Then no connection is left. Ingest needs neither.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_read_only_and_then_out_of_connections() {
-    let mut lab = Lab::with_all_roles().await;
+    let mut lab = Lab::start_with(LabOptions::OWN).await;
+    lab.run_apart().await;
     let traffic = Arc::new(Traffic::new(rand::random(), 40, 200));
     traffic.add_accounts(&lab).await;
     let set = async |sql: &'static str| sqlx::query(sql).execute(lab.pool()).await.unwrap();

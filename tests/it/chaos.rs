@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tests::traffic::{Findings, Traffic, share, soak};
-use tests::{Lab, Role};
+use tests::{Lab, LabOptions, Role};
 use tokio::sync::Semaphore;
 
 const KILLS: usize = 200;
@@ -16,7 +16,8 @@ async fn survives(of: f64) {
     let seed =
         std::env::var("HOOKLINE_SEED").ok().map_or_else(rand::random, |s| s.parse().unwrap());
     let (kills, deliveries) = (share(KILLS, of), share(DELIVERIES, of));
-    let mut lab = Lab::with_all_roles().await;
+    let mut lab = Lab::start_with(LabOptions::OWN).await;
+    lab.run_apart().await;
     lab.run_nth(Role::Worker, 1).await;
     let traffic = Arc::new(Traffic::new(seed, 200, deliveries));
     eprintln!(
@@ -38,14 +39,14 @@ async fn survives(of: f64) {
         let away = Duration::from_millis(rng.random_range(0..600));
         match victim {
             0 => {
-                lab.nats.kill9().await.unwrap();
+                lab.nats.own().kill9().await.unwrap();
                 tokio::time::sleep(away).await;
-                lab.nats.restart().await.unwrap();
+                lab.nats.own().restart().await.unwrap();
             }
             1 => {
-                lab.postgres.kill9().await.unwrap();
+                lab.postgres.own().kill9().await.unwrap();
                 tokio::time::sleep(away).await;
-                lab.postgres.restart().await.unwrap();
+                lab.postgres.own().restart().await.unwrap();
             }
             role => {
                 let role = Role::ALL[role - 2];

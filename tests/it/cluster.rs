@@ -15,8 +15,8 @@ const PER_SECOND: usize = 40;
 async fn clustered(synced: [bool; 3]) -> (Lab, Cluster) {
     let mut lab = Lab::start().await;
     let cluster = Cluster::start(lab.folder(), synced).await;
-    cluster.serve(&mut lab).await;
-    lab.run_all().await;
+    cluster.serve(&mut lab);
+    lab.run_apart().await;
     (lab, cluster)
 }
 

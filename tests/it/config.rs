@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use servers::{NatsOptions, NatsServer};
 use tests::body::{IG, instagram, now, text};
+use tests::servers::Broker;
 use tests::up::Folder;
-use tests::{Lab, Role, eventually};
+use tests::{Lab, LabOptions, Role, eventually};
 
 async fn readyz(lab: &Lab, role: Role) -> (u16, String) {
     let asked = lab.meta().http.get(format!("{}/readyz", lab.url(role))).send().await;
@@ -33,10 +34,10 @@ fn webhook(n: u32) -> Vec<u8> {
 
 /// A lab whose broker acks before it syncs.
 async fn careless_lab() -> Lab {
-    let mut lab = Lab::start().await;
+    let mut lab = Lab::start_with(LabOptions::EMPTY).await;
     let mut options = NatsOptions::new(lab.folder().join("careless"));
     options.sync_always = false;
-    lab.nats = NatsServer::start(options).await.unwrap();
+    lab.nats = Broker::Own(NatsServer::start(options).await.unwrap());
     let (url, monitor) = (lab.nats.url(), lab.nats.monitor_url());
     lab.set("NATS_URL", &url);
     lab.set("NATS_MONITOR_URL", &monitor);
@@ -101,7 +102,7 @@ async fn durability_that_cannot_be_read_is_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn passwords_that_do_not_fit_are_waited_out_and_never_shown() {
     const WRONG: &str = "zq-wrong-password";
-    let mut lab = Lab::start().await;
+    let mut lab = Lab::start_with(LabOptions::OWN).await;
     let (nats, postgres) = (lab.settings["NATS_URL"].clone(), lab.settings["DATABASE_URL"].clone());
     lab.set("NATS_URL", &with_password(&nats, WRONG));
     lab.set("DATABASE_URL", &with_password(&postgres, WRONG));

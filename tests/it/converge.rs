@@ -12,8 +12,8 @@ use runtime::config::{NatsConfig, Settings};
 use runtime::streams::{self, StreamName};
 use schemas::facts::Receipt;
 use schemas::{Event, EventId, Fact, Kind};
-use servers::{NatsOptions, NatsServer};
 use sqlx::{AssertSqlSafe, PgPool};
+use tests::servers::Broker;
 use tests::{Lab, Role};
 
 const VIEWS: [&str; 9] = [
@@ -30,7 +30,7 @@ const VIEWS: [&str; 9] = [
 
 /// An INBOX_EVENTS of its own, and the read model made from it.
 struct Told {
-    _nats: NatsServer,
+    _broker: Broker,
     client: async_nats::Client,
     pool: PgPool,
     published: u64,
@@ -40,21 +40,17 @@ struct Told {
 impl Told {
     /// A broker and a database of their own in the lab; no projector yet.
     async fn new(lab: &mut Lab, n: u32) -> Self {
-        let mut options = NatsOptions::new(lab.folder().join(format!("nats-{n}")));
-        options.sync_always = false;
-        let nats = NatsServer::start(options).await.unwrap();
+        let broker = tests::servers::another_broker().await;
         let database = format!("told_{n}");
-        lab.postgres.create_database(&database).await.unwrap();
-        lab.set("NATS_URL", &nats.url());
-        lab.set("NATS_MONITOR_URL", &nats.monitor_url());
-        lab.set("NATS_REQUIRE_SYNC", "false");
+        lab.postgres.create_database(&database).await;
+        lab.set("NATS_URL", &broker.url());
         lab.set("DATABASE_URL", &lab.postgres.url(&database));
         let js = lab.jetstream().await;
         let config =
             NatsConfig::from_settings(&Settings::from_pairs(lab.settings.clone())).unwrap();
         streams::ensure(&js, StreamName::Events, &config).await.unwrap();
         let pool = PgPool::connect_lazy(&lab.postgres.url(&database)).unwrap();
-        Self { _nats: nats, client: js.client().clone(), pool, published: 0, n }
+        Self { _broker: broker, client: js.client().clone(), pool, published: 0, n }
     }
 
     /// Publishes without ids: what is told twice stands in the stream twice.

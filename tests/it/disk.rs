@@ -54,7 +54,6 @@ async fn a_full_disk_refuses_loses_nothing_and_is_left_behind_when_there_is_room
         eprintln!("notice: skipped, this user may not mount a small file system");
         return;
     };
-    lab.nats.stop().await.unwrap();
     let mut nats = NatsServer::start(NatsOptions::new(disk.0.join("nats"))).await.unwrap();
     lab.set("NATS_URL", &nats.url());
     lab.set("NATS_MONITOR_URL", &nats.monitor_url());

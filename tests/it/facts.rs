@@ -25,17 +25,29 @@ const BOB: &str = "5200000000000022";
 
 /// All roles, with these settings and this Graph.
 async fn lab(graph: &FakeGraph, settings: &[(&str, &str)]) -> Lab {
+    let mut lab = prepared(graph, settings).await;
+    lab.run_all().await;
+    lab
+}
+
+/// The same in a process each, for [`read_again`].
+async fn lab_apart(graph: &FakeGraph, settings: &[(&str, &str)]) -> Lab {
+    let mut lab = prepared(graph, settings).await;
+    lab.run_apart().await;
+    lab
+}
+
+async fn prepared(graph: &FakeGraph, settings: &[(&str, &str)]) -> Lab {
     let mut lab = Lab::start().await;
     lab.set("GRAPH_FACEBOOK_URL", &graph.url("facebook"));
     lab.set("GRAPH_INSTAGRAM_URL", &graph.url("instagram"));
     for (name, value) in settings {
         lab.set(name, value);
     }
-    lab.run_all().await;
     lab
 }
 
-/// The same, with nothing special.
+/// All roles, with nothing special.
 async fn plain() -> Lab {
     lab(&FakeGraph::start().await, &[]).await
 }
@@ -91,7 +103,7 @@ async fn done(lab: &Lab) -> Vec<Value> {
 
 static VALIDATORS: LazyLock<BTreeMap<String, jsonschema::Validator>> = LazyLock::new(|| {
     let one = |kind: &Kind| {
-        let schema = schemas::export::event_schema(*kind);
+        let schema = tests::event_schema(*kind);
         let options = jsonschema::options().should_validate_formats(true);
         (schemas::Event::type_name(*kind), options.build(&schema).unwrap())
     };

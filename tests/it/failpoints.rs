@@ -4,6 +4,9 @@
 //! Deaths roll: as soon as a process has died, the next one is started to die at the next failpoint, while the work of the rounds before
 //! is still going on. So a command may see several deaths, which is harder than one, and nobody waits for the slow proofs in between.
 
+mod audit;
+mod talks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -11,12 +14,11 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use runtime::failpoint::{POINTS, Point};
-use schemas::{AccountId, Channel, ContactId, ConversationId};
-use serde_json::{Value, json};
-use simulator::{AccountHandle, AccountSpec, CallKind, Fault, FaultRule, Person};
-use tests::client::Api;
 use tests::{Lab, Role, eventually};
 use tokio::task::JoinSet;
+
+use audit::{Tally, check, everything_is_told};
+use talks::{converse, ended, refused_id, round, stage, talk};
 
 /// How long a process may live before it must have died at its failpoint.
 const DIES_WITHIN: Duration = Duration::from_secs(60);
@@ -41,213 +43,6 @@ impl Death {
     fn text(self) -> String {
         format!("{}=kill@{}", self.point.name, self.at)
     }
-}
-
-/// Somebody who wrote, and what is answered: key and text, in order.
-struct Talk {
-    person: Person,
-    conversation: String,
-    wishes: Vec<(String, String)>,
-}
-
-/// A talk with how its replies ended.
-struct Told {
-    talk: Talk,
-    replies: Vec<Value>,
-}
-
-/// Accounts: channel, and whether answers get lost there or the automatic reply is on.
-struct Cast {
-    quiet: [AccountHandle; 2],
-    auto: [AccountHandle; 2],
-    lossy: [AccountHandle; 2],
-}
-
-#[derive(Debug, Default)]
-struct Tally {
-    deaths: usize,
-    /// Failpoints that were not reached so often.
-    survived: usize,
-    commands: usize,
-    messages: usize,
-    unknown: usize,
-    longest: Duration,
-}
-
-async fn stage() -> (Lab, Cast) {
-    let mut lab = Lab::start().await;
-    lab.trust().await;
-    let short = [
-        ("GRAPH_TIMEOUT", "1s"),
-        ("SEND_LEASE", "2s"),
-        ("RECONCILE_AFTER", "300ms"),
-        ("RETRY_MIN", "50ms"),
-    ];
-    for (name, value) in short {
-        lab.set(name, value);
-    }
-    lab.run_all().await;
-    lab.simulator.set_policy(|policy| policy.echo_before_rate = 0.5).unwrap();
-    let cast = Cast {
-        quiet: pair(&lab, 1, &[]).await,
-        auto: pair(&lab, 2, &["--auto-reply", THANKS]).await,
-        lossy: pair(&lab, 3, &[]).await,
-    };
-    (lab, cast)
-}
-
-/// An Instagram account and a Page.
-async fn pair(lab: &Lab, n: u32, more: &[&str]) -> [AccountHandle; 2] {
-    let instagram = AccountSpec::instagram(&format!("1784140000000070{n}"));
-    let page = AccountSpec::messenger(&format!("10300000000070{n}"));
-    let [instagram, page] = [instagram, page].map(|spec| lab.simulator.add_account(spec).unwrap());
-    lab.add_account("instagram", "instagram", instagram.id(), &instagram.token(), more).await;
-    lab.add_account("messenger", "facebook", page.id(), &page.token(), more).await;
-    [instagram, page]
-}
-
-fn channel(account: &AccountHandle) -> Channel {
-    match account.spec().unwrap().channel {
-        simulator::Channel::Instagram => Channel::Instagram,
-        simulator::Channel::Messenger => Channel::Messenger,
-    }
-}
-
-fn talk(account: &AccountHandle, name: &str, texts: &[String]) -> Talk {
-    let person = account.person(name);
-    let conversation = ConversationId::of(
-        channel(account),
-        &AccountId::new(account.id()),
-        &ContactId::new(person.id()),
-    );
-    let key = name.replace(' ', "-");
-    let wishes = texts.iter().enumerate().map(|(n, text)| (format!("{key}/{n}"), text.clone()));
-    Talk { conversation: conversation.into_string(), wishes: wishes.collect(), person }
-}
-
-/// A request that outlives the death of the api: sent again, with the same key, until it is answered.
-async fn ask(api: &Api, request: impl Fn() -> reqwest::RequestBuilder) -> (u16, Value) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let sent = request().bearer_auth(&api.token).timeout(Duration::from_secs(10)).send().await;
-        let last = match sent {
-            Ok(answer) => {
-                let (status, url) = (answer.status().as_u16(), answer.url().clone());
-                match answer.json::<Value>().await {
-                    Ok(body) if status < 500 => return (status, body),
-                    other => format!("{url}: {status} {other:?}"),
-                }
-            }
-            Err(error) => format!("{error:?}"),
-        };
-        assert!(Instant::now() < deadline, "the api never answered: {last}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// One person writes, is answered as wished, and every reply comes to its end.
-async fn converse(api: Api, talk: Talk) -> Told {
-    talk.person.says("hello?");
-    let conversation = format!("{}/v1/conversations/{}", api.url, talk.conversation);
-    let deadline = Instant::now() + Duration::from_secs(90);
-    loop {
-        let (status, body) = ask(&api, || api.http.get(&conversation)).await;
-        if status == 200 {
-            break;
-        }
-        assert!(Instant::now() < deadline, "the conversation never came: {status} {body}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let mut ids = Vec::new();
-    for (key, text) in &talk.wishes {
-        let post = || {
-            let request = api.http.post(format!("{conversation}/messages"));
-            request.header("idempotency-key", key).json(&json!({ "text": text }))
-        };
-        let (status, queued) = ask(&api, post).await;
-        assert!(matches!(status, 200 | 202), "{status} {queued}");
-        ids.push(queued["reply_id"].as_str().unwrap().to_owned());
-    }
-    let mut replies = Vec::new();
-    for id in ids {
-        replies.push(ended(&api, &id).await);
-    }
-    Told { talk, replies }
-}
-
-/// The reply at its end.
-async fn ended(api: &Api, id: &str) -> Value {
-    let deadline = Instant::now() + ENDS_WITHIN;
-    loop {
-        let (status, reply) =
-            ask(api, || api.http.get(format!("{}/v1/replies/{id}", api.url))).await;
-        if status == 200
-            && matches!(reply["status"].as_str(), Some("sent" | "failed" | "partial" | "unknown"))
-        {
-            return reply;
-        }
-        assert!(Instant::now() < deadline, "reply `{id}` never ended: {status} {reply}");
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-}
-
-/// A round: several people, long and equal texts, automatic replies, answers that get lost after delivery and before it, a command the
-/// policy refuses, and one that is none.
-async fn round(lab: &Lab, cast: &Cast, name: &str, talking: &mut JoinSet<Told>) -> Vec<Person> {
-    let [instagram, page] = &cast.quiet;
-    let long: String =
-        (0..30).map(|n| format!("{name}: Zeile {n} über größere Lampen. ")).collect();
-    let equal = vec!["on its way".to_owned(), "on its way".to_owned()];
-    let one = |text: &str| vec![format!("{text} ({name})")];
-    let after =
-        [Fault::TimeoutAfter, Fault::ResetAfter, Fault::ServerErrorAfter, Fault::BadGatewayAfter];
-    let fault = |account: &AccountHandle, fault: Fault| {
-        lab.simulator.fault(FaultRule::new(fault).on(CallKind::Send).of(account.id()).times(1));
-    };
-    let turn = name.bytes().map(usize::from).sum::<usize>();
-    // Fewer failures than sends: three attempts that all fail would end as unknown, which tells nothing here.
-    for (n, account) in cast.lossy.iter().enumerate() {
-        fault(account, after[turn % after.len()]);
-        match (turn + n) % 4 {
-            0 => fault(account, Fault::ServerErrorBefore),
-            1 => fault(account, Fault::TemporaryBefore),
-            2 => fault(account, Fault::ResetBefore),
-            _ => {}
-        }
-    }
-    let talks = [
-        talk(instagram, &format!("{name} Ann"), &equal),
-        talk(instagram, &format!("{name} Bob"), &[long]),
-        talk(page, &format!("{name} Cleo"), &equal),
-        talk(&cast.lossy[0], &format!("{name} Dan"), &equal),
-        talk(&cast.lossy[0], &format!("{name} Eve"), &one("here it is")),
-        talk(&cast.lossy[1], &format!("{name} Fay"), &one("there it is")),
-        talk(&cast.lossy[1], &format!("{name} Gus"), &one("it is there")),
-    ];
-    for talk in talks {
-        talking.spawn(converse(lab.api(), talk));
-    }
-    let greeted = cast.auto.iter().map(|account| {
-        let person = account.person(&format!("{name} Hal"));
-        person.says("is anybody there?");
-        person
-    });
-    let greeted = greeted.collect();
-    let js = lab.jetstream().await;
-    let command = json!({
-        "id": refused_id(name), "channel": "instagram", "account_id": instagram.id(),
-        "contact_id": "5200000000000999", "command": "reply",
-        "requested_by": {"kind": "person", "name": "tester"}, "requested_at": chrono::Utc::now().to_rfc3339(),
-        "data": {"text": "nobody asked"},
-    });
-    let subject = format!("inbox.v1.command.00.instagram.{}.reply", instagram.id());
-    js.publish(subject, command.to_string().into()).await.unwrap().await.unwrap();
-    js.publish("inbox.v1.command.00.nowhere._._", "{}".into()).await.unwrap().await.unwrap();
-    greeted
-}
-
-fn refused_id(round: &str) -> String {
-    format!("stranger-{round}")
 }
 
 /// The places on the way of a message; those of operators' verbs are tested with the verbs.
@@ -283,26 +78,7 @@ async fn play(deaths: &[Death]) -> Tally {
         // A round lasts until somebody has died, or has not been reached for long.
         let mut turned = false;
         while !turned {
-            for role in Role::ALL {
-                let Some((death, armed)) = next.get(&role).copied() else { continue };
-                if lab.died(role, Duration::from_millis(20)).await {
-                    tally.deaths += 1;
-                } else if DIES_WITHIN < armed.elapsed() {
-                    assert!(death.at > 1, "{} was never reached", death.text());
-                    tally.survived += 1;
-                    lab.kill9(role).await;
-                } else {
-                    continue;
-                }
-                eprintln!(
-                    "{:>6.1?} {} after {:.1?}",
-                    began.elapsed(),
-                    death.text(),
-                    armed.elapsed()
-                );
-                go_on(&mut lab, role, &mut plans, &mut next).await;
-                turned = true;
-            }
+            turned = go_on_where_died(&mut lab, &mut plans, &mut next, &mut tally).await;
             while let Some(one) = talking.try_join_next() {
                 told.push(one.unwrap());
             }
@@ -341,6 +117,32 @@ async fn play(deaths: &[Death]) -> Tally {
     tally
 }
 
+/// Where a process has died, or has not been reached for long, the next one is started. `false`: nowhere.
+async fn go_on_where_died(
+    lab: &mut Lab,
+    plans: &mut BTreeMap<Role, Vec<Death>>,
+    next: &mut BTreeMap<Role, (Death, Instant)>,
+    tally: &mut Tally,
+) -> bool {
+    let mut turned = false;
+    for role in Role::ALL {
+        let Some((death, armed)) = next.get(&role).copied() else { continue };
+        if lab.died(role, Duration::from_millis(20)).await {
+            tally.deaths += 1;
+        } else if DIES_WITHIN < armed.elapsed() {
+            assert!(death.at > 1, "{} was never reached", death.text());
+            tally.survived += 1;
+            lab.kill9(role).await;
+        } else {
+            continue;
+        }
+        eprintln!("{} after {:.1?}", death.text(), armed.elapsed());
+        go_on(lab, role, plans, next).await;
+        turned = true;
+    }
+    turned
+}
+
 /// Starts the next process of a role: to die at the next place, or to live.
 async fn go_on(
     lab: &mut Lab,
@@ -359,98 +161,6 @@ async fn go_on(
             next.remove(&role);
         }
     }
-}
-
-/// Every command has ended, with an outcome in the stream; what was none is a dead letter, once.
-async fn everything_is_told(lab: &Lab, rounds: usize) {
-    eventually("every command has ended and is told", ENDS_WITHIN, async || {
-        let open: Vec<(String, String)> = sqlx::query_as(
-            "select identity, state from worker.commands where state = 'open' or not outcome_published",
-        )
-        .fetch_all(lab.pool())
-        .await
-        .map_err(|error| error.to_string())?;
-        if open.is_empty() { Ok(()) } else { Err(format!("{open:?}")) }
-    })
-    .await;
-    let outcomes: BTreeSet<String> = lab
-        .events()
-        .await
-        .iter()
-        .filter(|event| event["type"].as_str().unwrap().starts_with("hookline.reply."))
-        .map(|event| event["data"]["reply_id"].as_str().unwrap().to_owned())
-        .collect();
-    let commands = lab.messages("INBOX_COMMANDS").await;
-    let ids: BTreeSet<String> = commands
-        .iter()
-        .filter_map(|message| {
-            serde_json::from_slice::<Value>(&message.payload).unwrap()["id"]
-                .as_str()
-                .map(str::to_owned)
-        })
-        .collect();
-    assert_eq!(outcomes, ids, "commands and outcomes differ");
-    assert_eq!(lab.messages("INBOX_DEAD").await.len(), rounds, "dead letters");
-}
-
-fn squeeze(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// What the person saw is what was wished and what the API says: each message once, in order, under its own id.
-async fn check(api: &Api, told: &Told, tally: &mut Tally) {
-    let received = told.talk.person.received();
-    let by_mid: BTreeMap<&str, &str> =
-        received.iter().map(|m| (m.mid.as_str(), m.text.as_deref().unwrap_or_default())).collect();
-    let what = || {
-        let seen: Vec<_> = received.iter().map(|m| (&m.mid, &m.text)).collect();
-        format!("{}: saw {seen:?}; replies {:?}", told.talk.person.name(), told.replies)
-    };
-    let mut named = Vec::new();
-    let mut unknown = 0;
-    for (reply, (_, text)) in told.replies.iter().zip(&told.talk.wishes) {
-        tally.commands += 1;
-        // As it is now: a late echo may have told more than there was to know at its first end.
-        let reply = ended(api, reply["reply_id"].as_str().unwrap()).await;
-        let mids: Vec<String> = reply["parts"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|part| part["message_id"].as_str().map(str::to_owned))
-            .collect();
-        match reply["status"].as_str().unwrap() {
-            "sent" => {
-                let said: Vec<&str> = mids
-                    .iter()
-                    .map(|mid| *by_mid.get(mid.as_str()).unwrap_or_else(|| panic!("{}", what())))
-                    .collect();
-                assert_eq!(squeeze(&said.join(" ")), squeeze(text), "{}", what());
-            }
-            // Nobody could tell after three attempts. That is honest, and rare.
-            "unknown" => {
-                assert!(reply["attempts"].as_i64() >= Some(3), "{reply}: {}", what());
-                unknown += 1;
-            }
-            other => panic!("{other}: {}", what()),
-        }
-        named.extend(mids);
-    }
-    let distinct: BTreeSet<&String> = named.iter().collect();
-    assert_eq!(distinct.len(), named.len(), "one message for two: {}", what());
-    assert!(
-        received.len() >= named.len() && received.len() <= named.len() + unknown,
-        "lost or double: {}",
-        what()
-    );
-    if unknown == 0 {
-        let order: Vec<&str> = received.iter().map(|m| m.mid.as_str()).collect();
-        assert_eq!(order, named, "order: {}", what());
-        let shown = api.messages(&told.talk.conversation).await;
-        let shown = shown.iter().filter(|m| m["direction"] == "outbound").count();
-        assert_eq!(shown, received.len(), "rows: {}", what());
-    }
-    tally.messages += received.len();
-    tally.unknown += unknown;
 }
 
 /// What is listed and marked nowhere could never be reached.

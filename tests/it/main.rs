@@ -12,5 +12,6 @@ mod parked;
 mod refuse;
 mod reply;
 mod resolve;
+mod shared;
 mod statements;
 mod up;

@@ -13,7 +13,7 @@ const CONVERSATIONS: usize = 500;
 /// Webhooks that make some 50,000 events: messages, and a person discovered for each conversation.
 const DELIVERIES: usize = 32_000;
 /// Longer than a lease lives: what a frozen worker holds is somebody else's when it wakes up.
-const FROZEN: Duration = Duration::from_secs(8);
+const FROZEN: Duration = Duration::from_secs(5);
 
 async fn keeps_order(of: f64, per_second: usize, every: Duration) {
     let seed = rand::random();

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tests::body::{IG, instagram, now, text};
-use tests::{Lab, Role, eventually};
+use tests::{Lab, LabOptions, Role, eventually};
 
 async fn lab() -> Lab {
-    let lab = Lab::with_all_roles().await;
+    let mut lab = Lab::start_with(LabOptions::OWN).await;
+    lab.run_apart().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     lab
 }
@@ -44,7 +45,7 @@ async fn without_the_broker_ingest_refuses_at_once_and_recovers_by_itself() {
     let meta = lab.meta();
     let first = instagram(text(IG, &person(1), "mid.1", now(), "before"));
     assert_eq!(meta.post("/webhooks/instagram", &first).await, 200);
-    lab.nats.kill9().await.unwrap();
+    lab.nats.own().kill9().await.unwrap();
     // The client may need a moment to notice; from then on every refusal is instant.
     let second = instagram(text(IG, &person(2), "mid.2", now(), "during"));
     assert_eq!(meta.post("/webhooks/instagram", &second).await, 503);
@@ -58,7 +59,7 @@ async fn without_the_broker_ingest_refuses_at_once_and_recovers_by_itself() {
         })
         .await;
     }
-    lab.nats.restart().await.unwrap();
+    lab.nats.own().restart().await.unwrap();
     meta.deliver("/webhooks/instagram", &second).await;
     lab.all_ready().await;
     let third = instagram(text(IG, &person(3), "mid.3", now(), "after"));
@@ -76,7 +77,7 @@ async fn without_postgres_ingest_goes_on_and_the_others_catch_up() {
         200
     );
     shows(&lab, 1).await;
-    lab.postgres.kill9().await.unwrap();
+    lab.postgres.own().kill9().await.unwrap();
     for n in 1..=20 {
         let body = instagram(text(IG, &person(n), &format!("mid.{n}"), now(), "b"));
         assert_eq!(meta.post("/webhooks/instagram", &body).await, 200);
@@ -90,16 +91,16 @@ async fn without_postgres_ingest_goes_on_and_the_others_catch_up() {
     }
     assert_eq!(lab.api().get("/v1/conversations").await.0, 503);
     assert_eq!(readyz(&lab, Role::Ingest).await.0, 200);
-    lab.postgres.restart().await.unwrap();
+    lab.postgres.own().restart().await.unwrap();
     lab.all_ready().await;
     shows(&lab, 21).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_started_before_their_servers_wait_for_them() {
-    let mut lab = Lab::start().await;
-    lab.nats.stop().await.unwrap();
-    lab.postgres.stop().await.unwrap();
+    let mut lab = Lab::start_with(LabOptions::OWN).await;
+    lab.nats.own().stop().await.unwrap();
+    lab.postgres.own().stop().await.unwrap();
     for role in Role::ALL {
         lab.run(role).await;
     }
@@ -120,8 +121,8 @@ async fn roles_started_before_their_servers_wait_for_them() {
         })
         .await;
     }
-    lab.postgres.restart().await.unwrap();
-    lab.nats.restart().await.unwrap();
+    lab.postgres.own().restart().await.unwrap();
+    lab.nats.own().restart().await.unwrap();
     lab.all_ready().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let body = instagram(text(IG, &person(1), "mid.1", now(), "hello"));
@@ -150,9 +151,9 @@ async fn a_stream_that_was_made_anew_is_told_and_followed_again_when_it_is_resto
     }
     shows(&lab, 5).await;
     let (data, aside) = (lab.folder().join("nats/store"), lab.folder().join("aside"));
-    lab.nats.stop().await.unwrap();
+    lab.nats.own().stop().await.unwrap();
     std::fs::rename(&data, &aside).unwrap();
-    lab.nats.restart().await.unwrap();
+    lab.nats.own().restart().await.unwrap();
     eventually("the projector tells", Duration::from_secs(60), async || {
         match readyz(&lab, Role::Projector).await {
             (503, reason) if reason.contains("made anew") => Ok(()),
@@ -160,10 +161,10 @@ async fn a_stream_that_was_made_anew_is_told_and_followed_again_when_it_is_resto
         }
     })
     .await;
-    lab.nats.stop().await.unwrap();
+    lab.nats.own().stop().await.unwrap();
     std::fs::remove_dir_all(&data).unwrap();
     std::fs::rename(&aside, &data).unwrap();
-    lab.nats.restart().await.unwrap();
+    lab.nats.own().restart().await.unwrap();
     let body = instagram(text(IG, &person(5), "mid.5", now(), "after"));
     meta.deliver("/webhooks/instagram", &body).await;
     shows(&lab, 6).await;

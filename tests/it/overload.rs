@@ -84,9 +84,9 @@ async fn slow_sockets_keep_nobody_out_and_take_little_memory() {
 /// Delivers webhooks, and gives the resident memory of each role after every eighth of them, in bytes.
 async fn memory(of: f64) -> BTreeMap<Role, Vec<u64>> {
     // Memory does not depend on a sync, and a million of them would take a day.
-    let mut lab = Lab::start_with(LabOptions { durable: Some(false) }).await;
+    let mut lab = Lab::start_with(LabOptions { durable: Some(false), ..LabOptions::OWN }).await;
     lab.set("NATS_REQUIRE_SYNC", "false");
-    lab.run_all().await;
+    lab.run_apart().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let each = share(WEBHOOKS, of) / STEPS;
     let (meta, began) = (lab.meta(), Instant::now());

@@ -67,12 +67,60 @@ async fn a_poison_event_holds_its_conversation_and_redrive_empties_it_in_order()
         !shown.contains(&"two".to_owned()) && !shown.contains(&"three".to_owned()),
         "later ones wait behind: {shown:?}"
     );
-    let parked = || async {
-        let (code, out, err) = lab.hookline(&["redrive", "list", "--output", "json"]).await;
-        assert_eq!(code, 0, "{err}");
-        serde_json::from_str::<Vec<Value>>(&out).unwrap()
-    };
-    let rows = parked().await;
+    it_waits_in_order(&lab).await;
+    // Delivered once more, in other bytes, the same events are parked once.
+    let again = tests::body::body(
+        "instagram",
+        &[entry(IG, at + 9, &[text(IG, POISONED, "mid.p2", at + 2, "two")])],
+    );
+    let before = lab.last_sequence("META_RAW").await;
+    assert_eq!(meta.post("/webhooks/instagram", &again).await, 200);
+    assert_eq!(lab.last_sequence("META_RAW").await, before + 1);
+    lab.settled().await;
+    assert_eq!(parked(&lab).await.len(), 3);
+
+    it_is_released_in_order(&lab, at).await;
+}
+
+/// The lane of the poisoned conversation is emptied once its cause is gone.
+async fn it_is_released_in_order(lab: &Lab, at: i64) {
+    // Not mended yet: the canary fails and the verb stops.
+    let (code, out, _) = lab.hookline(&["redrive", "run"]).await;
+    assert_eq!(code, 1, "{out}");
+    assert_eq!(parked(lab).await.len(), 3);
+    lab.mend().await;
+    let (code, out, err) = lab.hookline(&["redrive", "run"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    eventually("the conversation is whole", Duration::from_secs(20), async || {
+        let texts = texts(lab, POISONED).await;
+        if texts == ["one", "two", "three"] { Ok(()) } else { Err(format!("{texts:?}")) }
+    })
+    .await;
+    assert!(parked(lab).await.is_empty());
+    let order: Vec<String> = lab
+        .events()
+        .await
+        .iter()
+        .filter(|event| {
+            event["data"]["contact_id"] == POISONED
+                && event["type"] == "hookline.message.received.v1"
+        })
+        .map(|event| event["data"]["text"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(order, ["one", "two", "three"]);
+    // What comes next is served at once.
+    let next = instagram(text(IG, POISONED, "mid.p4", at + 4, "four"));
+    assert_eq!(lab.meta().post("/webhooks/instagram", &next).await, 200);
+    eventually("the lane is free", Duration::from_secs(10), async || {
+        let texts = texts(lab, POISONED).await;
+        if texts.len() == 4 { Ok(()) } else { Err(format!("{texts:?}")) }
+    })
+    .await;
+}
+
+/// The poisoned event and those behind it, in the list and as copies without content.
+async fn it_waits_in_order(lab: &Lab) {
+    let rows = parked(lab).await;
     let seen: Vec<_> = rows.iter().map(|row| row["role"].as_str().unwrap()).collect();
     assert_eq!(seen, ["failed", "behind", "behind"], "{rows:?}");
     assert_eq!(rows[0]["cause"], "database_23514");
@@ -90,49 +138,12 @@ async fn a_poison_event_holds_its_conversation_and_redrive_empties_it_in_order()
         copies.iter().all(|copy| !String::from_utf8_lossy(&copy.payload).contains("one")),
         "no content in copies"
     );
-    // Delivered once more, in other bytes, the same events are parked once.
-    let again = tests::body::body(
-        "instagram",
-        &[entry(IG, at + 9, &[text(IG, POISONED, "mid.p2", at + 2, "two")])],
-    );
-    let before = lab.last_sequence("META_RAW").await;
-    assert_eq!(meta.post("/webhooks/instagram", &again).await, 200);
-    assert_eq!(lab.last_sequence("META_RAW").await, before + 1);
-    lab.settled().await;
-    assert_eq!(parked().await.len(), 3);
+}
 
-    // Not mended yet: the canary fails and the verb stops.
-    let (code, out, _) = lab.hookline(&["redrive", "run"]).await;
-    assert_eq!(code, 1, "{out}");
-    assert_eq!(parked().await.len(), 3);
-    lab.mend().await;
-    let (code, out, err) = lab.hookline(&["redrive", "run"]).await;
-    assert_eq!(code, 0, "{out}{err}");
-    eventually("the conversation is whole", Duration::from_secs(20), async || {
-        let texts = texts(&lab, POISONED).await;
-        if texts == ["one", "two", "three"] { Ok(()) } else { Err(format!("{texts:?}")) }
-    })
-    .await;
-    assert!(parked().await.is_empty());
-    let order: Vec<String> = lab
-        .events()
-        .await
-        .iter()
-        .filter(|event| {
-            event["data"]["contact_id"] == POISONED
-                && event["type"] == "hookline.message.received.v1"
-        })
-        .map(|event| event["data"]["text"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(order, ["one", "two", "three"]);
-    // What comes next is served at once.
-    let next = instagram(text(IG, POISONED, "mid.p4", at + 4, "four"));
-    assert_eq!(meta.post("/webhooks/instagram", &next).await, 200);
-    eventually("the lane is free", Duration::from_secs(10), async || {
-        let texts = texts(&lab, POISONED).await;
-        if texts.len() == 4 { Ok(()) } else { Err(format!("{texts:?}")) }
-    })
-    .await;
+async fn parked(lab: &Lab) -> Vec<Value> {
+    let (code, out, err) = lab.hookline(&["redrive", "list", "--output", "json"]).await;
+    assert_eq!(code, 0, "{err}");
+    serde_json::from_str::<Vec<Value>>(&out).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,32 +1,25 @@
 //! A read model made again while everything goes on: nobody notices, a death in the middle costs nothing, and what is wrong is found.
 
-use std::collections::{BTreeMap, VecDeque};
+mod watch;
+
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
-use schemas::{AccountId, Channel, ContactId, ConversationId, Event, Kind};
+use schemas::{Event, Kind};
 use serde_json::Value;
-use tests::body::{IG, instagram, now, text};
+use tests::body::IG;
 use tests::lab::hookline_binary;
 use tests::traffic::{share, soak};
 use tests::{Lab, LabOptions, eventually};
 
 use crate::converge::history;
+use watch::Watch;
 
 const EVENTS: usize = 1_000_000;
 const KILLS: usize = 20;
-const LIVE_PER_SECOND: u64 = 50;
-const PEOPLE: usize = 20;
-
-async fn lab() -> Lab {
-    let mut lab = Lab::start_with(LabOptions { durable: Some(false) }).await;
-    lab.set("NATS_REQUIRE_SYNC", "false");
-    lab.run_all().await;
-    lab
-}
 
 /// Publishes without ids, as fast as it goes.
 async fn tell(lab: &Lab, events: impl Iterator<Item = Event>) {
@@ -115,138 +108,9 @@ async fn killed(lab: &Lab, arguments: &[&str], after: Duration) -> bool {
     }
 }
 
-fn person(n: usize) -> String {
-    format!("52000000009{n:05}")
-}
-
-fn conversations() -> Vec<String> {
-    (0..PEOPLE)
-        .map(|n| {
-            let (account, contact) = (AccountId::new(IG), ContactId::new(person(n)));
-            ConversationId::of(Channel::Instagram, &account, &contact).into_string()
-        })
-        .collect()
-}
-
-/// What looks on while the model is rebuilt.
-#[derive(Default)]
-struct Watch {
-    over: AtomicBool,
-    delivered: AtomicUsize,
-    looks: AtomicUsize,
-}
-
-impl Watch {
-    fn goes_on(&self) -> bool {
-        !self.over.load(Ordering::Relaxed)
-    }
-
-    /// People write.
-    async fn write(self: Arc<Self>, meta: tests::Meta) {
-        let mut tick = tokio::time::interval(Duration::from_millis(1000 / LIVE_PER_SECOND));
-        let mut sending = tokio::task::JoinSet::new();
-        while self.goes_on() {
-            tick.tick().await;
-            let n = self.delivered.fetch_add(1, Ordering::Relaxed);
-            let mid = format!("mid.live.{n}");
-            let body = instagram(text(IG, &person(n % PEOPLE), &mid, now(), "live"));
-            let meta = meta.clone();
-            sending.spawn(async move { meta.deliver("/webhooks/instagram", &body).await });
-        }
-        sending.join_all().await;
-    }
-
-    /// A reader of the API: the total never drops, nothing fails.
-    async fn ask(self: Arc<Self>, api: tests::Api) {
-        let mut total = 0;
-        let mut tick = tokio::time::interval(Duration::from_millis(40));
-        while self.goes_on() {
-            tick.tick().await;
-            let (status, page) = api.get("/v1/conversations?limit=5").await;
-            assert_eq!(status, 200, "{page}");
-            let now = page["total"].as_u64().unwrap();
-            assert!(now >= total, "the total fell from {total} to {now}");
-            total = now;
-            self.looks.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// A reader of the views: no conversation ever has fewer messages.
-    async fn read(self: Arc<Self>, pool: sqlx::PgPool) {
-        let ids = conversations();
-        let mut counts: BTreeMap<String, i64> = BTreeMap::new();
-        let mut tick = tokio::time::interval(Duration::from_millis(40));
-        while self.goes_on() {
-            tick.tick().await;
-            let rows: Vec<(String, i64)> = sqlx::query_as(
-                "select c.id, (select count(*) from inbox.messages m where m.conversation_id = c.id)
-                   from inbox.conversations c where c.id = any($1)",
-            )
-            .bind(&ids)
-            .fetch_all(&pool)
-            .await
-            .unwrap();
-            assert!(rows.len() >= counts.len(), "a conversation went: {rows:?}");
-            for (id, count) in rows {
-                let before = counts.insert(id.clone(), count).unwrap_or(0);
-                assert!(count >= before, "{id} fell from {before} to {count}");
-            }
-            self.looks.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// How long events wait for their rows.
-    async fn lag(
-        self: Arc<Self>,
-        js: async_nats::jetstream::Context,
-        pool: sqlx::PgPool,
-    ) -> Vec<Duration> {
-        let (mut waiting, mut waited) = (VecDeque::new(), Vec::new());
-        let mut tick = tokio::time::interval(Duration::from_millis(50));
-        while self.goes_on() {
-            tick.tick().await;
-            let stream = js.get_stream("INBOX_EVENTS").await.unwrap();
-            waiting.push_back((stream.cached_info().state.last_sequence, Instant::now()));
-            let at: i64 = sqlx::query_scalar("select seq from inbox.position")
-                .fetch_one(&pool)
-                .await
-                .unwrap();
-            let at = u64::try_from(at).unwrap();
-            while waiting.front().is_some_and(|(head, _)| *head <= at) {
-                let (_, since): (u64, Instant) = waiting.pop_front().unwrap();
-                waited.push(since.elapsed());
-            }
-        }
-        waited.extend(waiting.into_iter().map(|(_, since)| since.elapsed()));
-        waited.sort();
-        waited
-    }
-
-    /// A client of `/v1/live` that is never cut off; the positions it saw.
-    async fn listen(self: Arc<Self>, api: tests::Api) -> Vec<u64> {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = http.get(format!("{}/v1/live", api.url)).bearer_auth(&api.token);
-        let mut answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        let mut text = String::new();
-        while self.goes_on() {
-            match tokio::time::timeout(Duration::from_millis(200), answer.chunk()).await {
-                Ok(chunk) => {
-                    let chunk = chunk.unwrap().expect("the connection lasts");
-                    text.push_str(&String::from_utf8_lossy(&chunk));
-                }
-                Err(_) => continue,
-            }
-        }
-        // What is not complete at the end does not count.
-        let whole = text.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
-        whole.lines().filter_map(|line| line.strip_prefix("id:")?.trim().parse().ok()).collect()
-    }
-}
-
 async fn unnoticed(of: f64) {
     let (events, kills) = (share(EVENTS, of), share(KILLS, of.max(0.1)));
-    let lab = lab().await;
+    let lab = Lab::with_all_roles().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let began = Instant::now();
     let rich = history::generate(7, 20);
@@ -322,7 +186,9 @@ async fn soak_rebuild() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_found_and_healed_and_loss_is_refused() {
-    let lab = lab().await;
+    let mut lab = Lab::with_all_roles().await;
+    // Verbs that die below, and those that go on after them, with the real life of a claim.
+    lab.wait_really();
     tell(&lab, history::shuffled(&history::generate(11, 12), 3).into_iter()).await;
     projected(&lab).await;
     enter(&lab, usize::MAX).await;
@@ -333,44 +199,7 @@ async fn what_is_wrong_is_found_and_healed_and_loss_is_refused() {
     let shown = verb(&lab, &["jobs", "show", jobs[0]["id"].as_str().unwrap()], 0).await;
     assert_eq!(shown["command"], "hookline rebuild revert", "{shown}");
 
-    let wrong: String = sqlx::query_scalar(
-        "update inbox_v1.messages set text = 'secret words' where id = (
-           select id from inbox_v1.messages where not hidden and deleted_at is null and conversation_id is not null limit 1) returning id",
-    )
-    .fetch_one(lab.pool())
-    .await
-    .unwrap();
-    for arguments in [&["verify"][..], &["verify", "--sample", "1000"]] {
-        let found = verb(&lab, arguments, 1).await;
-        assert_eq!(found["differing"], 1, "{found}");
-        let row = &found["rows"][0];
-        assert_eq!((&row["id"], &row["how"]), (&Value::from(&*wrong), &Value::from("changed")));
-        assert_eq!(row["columns"], serde_json::json!(["text"]));
-        assert!(row["events"][0]["event_id"].is_string(), "{row}");
-        assert!(!found.to_string().contains("secret"), "{found}");
-    }
-    // A conversation that is lost altogether: a sample finds it in the stream.
-    let lost: String = sqlx::query_scalar(
-        "select id from inbox_v1.conversations where last_message_at is not null order by id limit 1",
-    )
-    .fetch_one(lab.pool())
-    .await
-    .unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
-        "delete from inbox_v1.facts where entity = '{lost}'
-            or entity in (select id from inbox_v1.messages where conversation_id = '{lost}');
-         delete from inbox_v1.messages where conversation_id = '{lost}';
-         delete from inbox_v1.receipts where conversation_id = '{lost}';
-         delete from inbox_v1.conversations where id = '{lost}'"
-    )))
-    .execute(lab.pool())
-    .await
-    .unwrap();
-    let found = verb(&lab, &["verify", "--sample", "1000"], 1).await;
-    let missing = found["rows"].as_array().unwrap().iter().any(|row| {
-        row["table"] == "conversations" && row["id"] == *lost && row["how"] == "missing"
-    });
-    assert!(missing, "{lost}: {found}");
+    a_changed_row_and_a_lost_one_are_found(&lab).await;
 
     verb(&lab, &["rebuild", "--dry-run"], 0).await;
     assert_eq!(serving(&lab).await, "inbox_v1");
@@ -420,9 +249,50 @@ async fn what_is_wrong_is_found_and_healed_and_loss_is_refused() {
     assert_eq!(acts, 3);
 }
 
+async fn a_changed_row_and_a_lost_one_are_found(lab: &Lab) {
+    let wrong: String = sqlx::query_scalar(
+        "update inbox_v1.messages set text = 'secret words' where id = (
+           select id from inbox_v1.messages where not hidden and deleted_at is null and conversation_id is not null limit 1) returning id",
+    )
+    .fetch_one(lab.pool())
+    .await
+    .unwrap();
+    for arguments in [&["verify"][..], &["verify", "--sample", "1000"]] {
+        let found = verb(lab, arguments, 1).await;
+        assert_eq!(found["differing"], 1, "{found}");
+        let row = &found["rows"][0];
+        assert_eq!((&row["id"], &row["how"]), (&Value::from(&*wrong), &Value::from("changed")));
+        assert_eq!(row["columns"], serde_json::json!(["text"]));
+        assert!(row["events"][0]["event_id"].is_string(), "{row}");
+        assert!(!found.to_string().contains("secret"), "{found}");
+    }
+    // A conversation that is lost altogether: a sample finds it in the stream.
+    let lost: String = sqlx::query_scalar(
+        "select id from inbox_v1.conversations where last_message_at is not null order by id limit 1",
+    )
+    .fetch_one(lab.pool())
+    .await
+    .unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "delete from inbox_v1.facts where entity = '{lost}'
+            or entity in (select id from inbox_v1.messages where conversation_id = '{lost}');
+         delete from inbox_v1.messages where conversation_id = '{lost}';
+         delete from inbox_v1.receipts where conversation_id = '{lost}';
+         delete from inbox_v1.conversations where id = '{lost}'"
+    )))
+    .execute(lab.pool())
+    .await
+    .unwrap();
+    let found = verb(lab, &["verify", "--sample", "1000"], 1).await;
+    let missing = found["rows"].as_array().unwrap().iter().any(|row| {
+        row["table"] == "conversations" && row["id"] == *lost && row["how"] == "missing"
+    });
+    assert!(missing, "{lost}: {found}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_keeps_to_its_rate_pauses_and_is_cancelled() {
-    let lab = lab().await;
+    let lab = Lab::with_all_roles().await;
     tell(&lab, history::generate(13, 3).into_iter()).await;
     let told = projected(&lab).await;
     // Without --swap it stops when it has compared: the same job goes on from there, now with much to do and little pace.
@@ -472,7 +342,7 @@ async fn a_rebuild_keeps_to_its_rate_pauses_and_is_cancelled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_away_or_wrong_has_its_exit_code() {
-    let lab = Lab::start().await;
+    let lab = Lab::start_with(LabOptions::EMPTY).await;
     let nowhere = [("NATS_URL", "nats://127.0.0.1:1")];
     let no_rows = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")];
     for arguments in [&["rebuild"][..], &["rebuild", "revert"], &["verify"]] {

@@ -40,7 +40,6 @@ async fn fail_to_project(lab: &Lab, count: usize) {
 
 async fn killed(points: usize, lanes: usize) {
     let lab = Lab::with_all_roles().await;
-    lab.trust().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     lab.poison("new.message_id like 'mid.poison.%'").await;
     let meta = lab.meta();
@@ -104,6 +103,17 @@ async fn killed(points: usize, lanes: usize) {
     assert_eq!(usize::try_from(shown).unwrap(), 2 * lanes);
     let (code, out, err) = lab.hookline(&["verify"]).await;
     assert_eq!(code, 0, "{out}{err}");
+    each_in_order(&lab, lanes).await;
+    let (_, out, _) = lab.hookline(&["audit", "--output", "json"]).await;
+    let acts: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&acts[0]["verb"], &acts[0]["result"]["result"]),
+        (&"redrive run".into(), &"released".into())
+    );
+}
+
+/// What was parked is told, of everybody: once each, in order.
+async fn each_in_order(lab: &Lab, lanes: usize) {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in lab.events().await {
         if event["type"] == "hookline.message.received.v1" && event["data"]["text"] != "aside" {
@@ -116,12 +126,6 @@ async fn killed(points: usize, lanes: usize) {
     for (contact, texts) in told {
         assert_eq!(texts, ["poison", "behind"], "{contact}: once each, in order");
     }
-    let (_, out, _) = lab.hookline(&["audit", "--output", "json"]).await;
-    let acts: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        (&acts[0]["verb"], &acts[0]["result"]["result"]),
-        (&"redrive run".into(), &"released".into())
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,10 @@ use tests::crowd::{connect_both, reaches, writes};
 use tests::{Lab, Role, eventually};
 
 async fn lab() -> (Lab, AccountHandle, AccountHandle) {
-    let lab = Lab::with_all_roles().await;
+    with_meta(Lab::with_all_roles().await).await
+}
+
+async fn with_meta(lab: Lab) -> (Lab, AccountHandle, AccountHandle) {
     let (instagram, page) = connect_both(&lab).await;
     (lab, instagram, page)
 }
@@ -187,7 +190,7 @@ async fn a_refusal_is_told_and_not_repeated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_killed_in_the_middle_of_sending_does_not_send_twice() {
-    let (mut lab, instagram, _) = lab().await;
+    let (mut lab, instagram, _) = with_meta(Lab::with_roles_apart().await).await;
     let (person, id) = writes(&lab, &instagram, "Ann Berg").await;
     // Meta takes it and never answers; the worker dies while it waits.
     lab.simulator.fault(FaultRule::new(Fault::TimeoutAfter).on(CallKind::Send).times(1));

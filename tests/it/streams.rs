@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull;
 use serde_json::{Value, json};
-use tests::Lab;
+use tests::{Lab, LabOptions};
 
 async fn verb(lab: &Lab, arguments: &[&str], expected: i32) -> (Value, String) {
     let mut all = vec!["streams"];
@@ -34,7 +34,7 @@ fn change(setting: &str, risk: &str) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_names_what_differs_and_apply_does_only_what_loses_nothing() {
-    let mut lab = Lab::start().await;
+    let mut lab = Lab::start_with(LabOptions::EMPTY).await;
     let (plan, _) = verb(&lab, &["plan"], 0).await;
     assert!(plan["streams"].as_array().unwrap().iter().all(|one| one["exists"] == false), "{plan}");
     verb(&lab, &["apply", "--dry-run"], 0).await;
@@ -102,7 +102,7 @@ async fn a_plan_names_what_differs_and_apply_does_only_what_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_cannot_change_is_said() {
-    let lab = Lab::start().await;
+    let lab = Lab::start_with(LabOptions::EMPTY).await;
     verb(&lab, &["apply"], 0).await;
     let js = lab.jetstream().await;
     let mut config = js.get_stream("INBOX_DEAD").await.unwrap().cached_info().config.clone();

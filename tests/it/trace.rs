@@ -100,47 +100,7 @@ async fn every_id_tells_its_whole_story_and_nobodys_words() {
     let ids = happens(&lab).await;
     for id in [&ids.event, &ids.message, &ids.reply] {
         let story = traced(&lab, id).await;
-        let raw = &story["raws"][0];
-        assert_eq!(
-            (&raw["verified_by"], &raw["kept"]),
-            (&json!("main"), &json!(true)),
-            "{story:#}"
-        );
-        assert!(raw["path"].is_string() && raw["received_at"].is_string(), "{story:#}");
-        let readings = raw["readings"].as_array().unwrap();
-        let own =
-            readings.iter().find(|reading| reading["event_id"] == ids.event.as_str()).unwrap();
-        assert_eq!(own["verdict"], "as recorded", "{story:#}");
-        let facts = story["facts"].as_array().unwrap();
-        assert!(
-            facts
-                .iter()
-                .any(|fact| fact["event_id"] == ids.event.as_str() && fact["digest"].is_string()),
-            "{story:#}"
-        );
-        let command = &story["commands"][0];
-        assert_eq!(
-            (&command["command_id"], &command["state"]),
-            (&json!(ids.reply), &json!("sent")),
-            "{story:#}"
-        );
-        assert_eq!(command["caused_by"], ids.event.as_str(), "{story:#}");
-        let mid = &command["parts"][0]["message_id"];
-        let echoes = story["echoes"].as_array().unwrap();
-        assert!(
-            echoes.iter().any(|echo| echo["item_id"] == *mid && echo["claimed_by"].is_string()),
-            "{story:#}"
-        );
-        let outcomes = story["outcomes"].as_array().unwrap();
-        assert!(outcomes.iter().any(|fact| fact["kind"] == "reply.sent"), "{story:#}");
-        let rows = story["rows"]["messages"].as_array().unwrap();
-        assert!(rows.iter().any(|row| row["event_id"] == ids.event.as_str()), "{story:#}");
-        assert!(
-            rows.iter()
-                .any(|row| row["message_id"] == *mid && row["reply_id"] == ids.reply.as_str()),
-            "{story:#}"
-        );
-        assert_eq!(story["contacts"][0]["answer"], "ok", "{story:#}");
+        tells_all(&story, &ids);
     }
     let story = traced(&lab, &ids.senderless).await;
     assert_eq!(story["waiting"][0]["state"], "resolved", "{story:#}");
@@ -178,6 +138,57 @@ async fn every_id_tells_its_whole_story_and_nobodys_words() {
         assert!(out.contains(line), "`{line}` is missing in\n{out}");
     }
 
+    words_are_shown_only_for_a_reason(&lab, &ids).await;
+    let (code, out, err) = lab.hookline(&["trace", "evt_nobody"]).await;
+    assert!(
+        code == 1 && out.is_empty() && err.contains("event ids") && err.lines().count() == 1,
+        "{code} {out}{err}"
+    );
+    let (code, ..) = lab.hookline(&["trace", "99999999999999999999999999"]).await;
+    assert_eq!(code, 1);
+}
+
+/// From the webhook to the rows.
+fn tells_all(story: &Value, ids: &Ids) {
+    let raw = &story["raws"][0];
+    assert_eq!((&raw["verified_by"], &raw["kept"]), (&json!("main"), &json!(true)), "{story:#}");
+    assert!(raw["path"].is_string() && raw["received_at"].is_string(), "{story:#}");
+    let readings = raw["readings"].as_array().unwrap();
+    let own = readings.iter().find(|reading| reading["event_id"] == ids.event.as_str()).unwrap();
+    assert_eq!(own["verdict"], "as recorded", "{story:#}");
+    let facts = story["facts"].as_array().unwrap();
+    assert!(
+        facts
+            .iter()
+            .any(|fact| fact["event_id"] == ids.event.as_str() && fact["digest"].is_string()),
+        "{story:#}"
+    );
+    let command = &story["commands"][0];
+    assert_eq!(
+        (&command["command_id"], &command["state"]),
+        (&json!(ids.reply), &json!("sent")),
+        "{story:#}"
+    );
+    assert_eq!(command["caused_by"], ids.event.as_str(), "{story:#}");
+    let mid = &command["parts"][0]["message_id"];
+    let echoes = story["echoes"].as_array().unwrap();
+    assert!(
+        echoes.iter().any(|echo| echo["item_id"] == *mid && echo["claimed_by"].is_string()),
+        "{story:#}"
+    );
+    let outcomes = story["outcomes"].as_array().unwrap();
+    assert!(outcomes.iter().any(|fact| fact["kind"] == "reply.sent"), "{story:#}");
+    let rows = story["rows"]["messages"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["event_id"] == ids.event.as_str()), "{story:#}");
+    assert!(
+        rows.iter().any(|row| row["message_id"] == *mid && row["reply_id"] == ids.reply.as_str()),
+        "{story:#}"
+    );
+    assert_eq!(story["contacts"][0]["answer"], "ok", "{story:#}");
+}
+
+/// And whoever asked for them is recorded.
+async fn words_are_shown_only_for_a_reason(lab: &Lab, ids: &Ids) {
     let (code, _, err) = lab.hookline(&["trace", &ids.event, "--reveal"]).await;
     assert!(code == 2 && err.contains("--reason"), "{code} {err}");
     let acts = async || {
@@ -200,14 +211,6 @@ async fn every_id_tells_its_whole_story_and_nobodys_words() {
     assert!(code == 0 && out.contains(WORDS[0]) && out.contains(WORDS[1]), "{code} {out}{err}");
     let acts = acts().await;
     assert_eq!((acts.len(), &acts[0]["reason"]), (1, &json!("the person asked")), "{acts:?}");
-
-    let (code, out, err) = lab.hookline(&["trace", "evt_nobody"]).await;
-    assert!(
-        code == 1 && out.is_empty() && err.contains("event ids") && err.lines().count() == 1,
-        "{code} {out}{err}"
-    );
-    let (code, ..) = lab.hookline(&["trace", "99999999999999999999999999"]).await;
-    assert_eq!(code, 1);
 }
 
 /// Puts so many other facts into log and tables, past the roles.
@@ -245,10 +248,7 @@ async fn fill(lab: &Lab, count: usize) {
 }
 
 async fn a_long_log(count: usize, within: Duration) {
-    let mut lab = Lab::start_with(tests::LabOptions { durable: Some(false) }).await;
-    lab.set("NATS_REQUIRE_SYNC", "false");
-    lab.run_all().await;
-    lab.trust().await;
+    let mut lab = Lab::with_roles_apart().await;
     let ids = happens(&lab).await;
     for role in [Role::Worker, Role::Projector, Role::Api] {
         lab.stop(role).await;

@@ -45,7 +45,7 @@ async fn one_trace_leads_from_the_webhook_to_the_reply_and_the_rows() {
     lab.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
     // Fewer logs are no reason for fewer traces.
     lab.set("RUST_LOG", "warn");
-    lab.run_all().await;
+    lab.run_apart().await;
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     let token = account.token();
     lab.add_account(
@@ -124,7 +124,7 @@ async fn a_collector_that_never_answers_holds_up_no_exit() {
     let collector = Collector::silent().await;
     let mut lab = Lab::start().await;
     lab.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
-    lab.run_all().await;
+    lab.run_apart().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let item = text(IG, "5200000000000011", "mid.1", now(), "hello");
     assert_eq!(lab.meta().post("/webhooks/instagram", &instagram(item)).await, 200);
@@ -146,7 +146,6 @@ async fn metrics(lab: &Lab, role: Role) -> String {
 
 /// What the people of a shop do on a day that goes badly: every word, name and token is marked.
 async fn busy_day(lab: &Lab, instagram_account: &AccountHandle, page: &AccountHandle) {
-    let mark = |what: &str| format!("{MARK} {what}");
     for account in [instagram_account, page] {
         let person = account.person(&mark("Name"));
         person.says(&mark("hello")).accepted().await.unwrap();
@@ -184,7 +183,22 @@ async fn busy_day(lab: &Lab, instagram_account: &AccountHandle, page: &AccountHa
         404
     );
 
-    // Callers of the API, with good and bad manners.
+    callers(lab).await;
+    publishers(lab).await;
+    // A token that Meta refuses stops its account.
+    instagram_account.expire_token();
+    let late = instagram_account.person(&mark("Late"));
+    late.says(&mark("too late")).accepted().await.unwrap();
+    assert!(lab.simulator.settled(Duration::from_secs(20)).await);
+    lab.settled().await;
+}
+
+fn mark(what: &str) -> String {
+    format!("{MARK} {what}")
+}
+
+/// Callers of the API, with good and bad manners.
+async fn callers(lab: &Lab) {
     let api = lab.api();
     let conversations = eventually("the people are there", Duration::from_secs(20), async || {
         let all = api.conversations().await;
@@ -221,8 +235,10 @@ async fn busy_day(lab: &Lab, instagram_account: &AccountHandle, page: &AccountHa
     api.post_once(&path, "bad", json!({"txet": mark("typo"), "tag": mark("tag")})).await;
     api.post("/v1/blocklist", json!({"contact_id": mark("contact"), "reason": mark("reason")}))
         .await;
+}
 
-    // Whoever has the permission may publish anything as a command or an event.
+/// Whoever has the permission may publish anything as a command or an event.
+async fn publishers(lab: &Lab) {
     let js = lab.jetstream().await;
     let command = json!({"id": "by-hand", "channel": "messenger", "account_id": PAGE, "contact_id": "1", "command": mark("command"),
         "requested_by": {"kind": "automation", "name": mark("bot")}, "requested_at": "2026-11-21T10:00:00Z", "data": {"text": mark("text")}});
@@ -252,12 +268,6 @@ async fn busy_day(lab: &Lab, instagram_account: &AccountHandle, page: &AccountHa
         let subject = format!("inbox.v1.event.00.messenger.{PAGE}.message-received");
         js.publish(subject, payload.into()).await.unwrap().await.unwrap();
     }
-    // A token that Meta refuses stops its account.
-    instagram_account.expire_token();
-    let late = instagram_account.person(&mark("Late"));
-    late.says(&mark("too late")).accepted().await.unwrap();
-    assert!(lab.simulator.settled(Duration::from_secs(20)).await);
-    lab.settled().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,7 +278,7 @@ async fn nothing_a_person_says_is_in_logs_metrics_subjects_or_traces() {
     lab.set("RUST_LOG", "debug");
     lab.set("LOG_FORMAT", "json");
     lab.set("META_VERIFY_TOKENS", &format!("{MARK}-verify"));
-    lab.run_all().await;
+    lab.run_apart().await;
     let instagram_account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     let page = lab.simulator.add_account(AccountSpec::messenger(PAGE)).unwrap();
     for (account, channel, login) in

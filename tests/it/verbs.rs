@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use tests::{Lab, eventually};
+use tests::{Lab, LabOptions, eventually};
 
 /// What a verb talks to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,8 +84,7 @@ async fn fails(lab: &Lab, words: &[&str], variables: &[(&str, &str)], expected: 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_server_is_exit_code_4_and_one_line_and_wrong_words_are_2() {
-    let lab = Lab::start().await;
-    lab.trust().await;
+    let lab = Lab::start_with(LabOptions::EMPTY).await;
     let mut cases: Vec<Case> = Vec::new();
     for verb in VERBS {
         if verb.needs != Needs::Postgres {
@@ -109,9 +108,8 @@ async fn a_missing_server_is_exit_code_4_and_one_line_and_wrong_words_are_2() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_are_listed_paused_and_given_up_and_every_act_is_recorded() {
-    use runtime::ops::{NewJob, Ops};
-    let lab = Lab::start().await;
-    lab.trust().await;
+    use ops::{NewJob, Ops};
+    let lab = Lab::start_with(LabOptions::EMPTY).await;
     let (code, out, err) = lab.hookline(&["jobs", "list", "--output", "json"]).await;
     assert!(code == 0 && out.trim() == "[]", "{code} {out}{err}");
     let ops = Ops::open(lab.pool().clone()).await.unwrap();
@@ -158,7 +156,6 @@ async fn jobs_are_listed_paused_and_given_up_and_every_act_is_recorded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watched_status_tells_again_and_again_how_fast_the_log_grows() {
     let mut lab = Lab::with_all_roles().await;
-    lab.trust().await;
     lab.set("RUST_LOG", "warn");
     let file = lab.folder().join("watch");
     let mut watch = tokio::process::Command::new(tests::lab::hookline_binary())

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use runtime::config::{ConfigError, NatsConfig, Settings};
 use runtime::vouch::Vouch;
+use runtime::waits;
 
 use facts::seal::Seal;
 use graph::GraphConfig;
@@ -43,6 +44,10 @@ pub struct Waits {
     pub auto_reply_max_age: Duration,
     /// `GRAPH_TIMEOUT`: one Graph call, connect included.
     pub graph_timeout: Duration,
+    /// How long a lease outlives its holder (`runtime::waits`).
+    pub lease: Duration,
+    /// Between the two reads that prove absence (`runtime::waits`).
+    pub reads_apart: Duration,
 }
 
 impl Waits {
@@ -59,6 +64,8 @@ impl Waits {
             retry_max: settings.duration("RETRY_MAX", "10m")?,
             auto_reply_max_age: settings.duration("AUTO_REPLY_MAX_AGE", "10m")?,
             graph_timeout: settings.duration("GRAPH_TIMEOUT", "8s")?,
+            lease: waits::LEASE.get(),
+            reads_apart: waits::READS_APART.get(),
         };
         if waits.retry_min.is_zero() || waits.retry_max < waits.retry_min {
             return Err(
@@ -80,6 +87,7 @@ impl Waits {
             retry_max: self.retry_max,
             auto_reply_max_age: self.auto_reply_max_age,
             graph_timeout: self.graph_timeout,
+            reads_apart: self.reads_apart,
         }
     }
 }

@@ -6,11 +6,10 @@
 
 pub mod config;
 pub mod enrich;
+pub mod readers;
 pub mod resolve;
 mod shares;
 pub mod trace;
-
-use std::time::Duration;
 
 use runtime::broker::{Broker, Needs};
 use runtime::config::Settings;
@@ -30,8 +29,6 @@ pub const NEEDS: Needs = Needs {
     streams: &[StreamName::Raw, StreamName::Events, StreamName::Commands, StreamName::Dead],
     best_effort: false,
 };
-/// How long a reader's lease outlives its holder: how long others wait after a crash.
-const LEASE: Duration = Duration::from_secs(6);
 const CONNECTIONS_MAX: u32 = 40;
 
 /// Runs the role with its own admin listener until `shutdown`.
@@ -82,12 +79,12 @@ pub async fn work(
         return Ok(());
     }
     health.set(MIGRATIONS, Ok(()));
+    let waits = config.waits;
     let owner = format!("worker-{}-{:016x}", std::process::id(), rand::random::<u64>());
-    let leases = Leases::new(pool.clone(), "worker", owner.clone(), LEASE);
+    let leases = Leases::new(pool.clone(), "worker", owner.clone(), waits.lease);
     let facts = facts::FactStore::new(broker.clone(), pool.clone(), config.seal.clone());
     let accounts = facts::accounts::AccountStore::new(pool.clone(), config.seal.clone());
     let graph = graph::Graph::new(config.graph.clone())?;
-    let waits = config.waits;
 
     let mut tasks = JoinSet::new();
     let inbound = inbound::Inbound {

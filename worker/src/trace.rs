@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use outbound::plan;
+use outbound::part_key;
 use reading::Reading;
 
 /// Most rows of one sort that are told.
@@ -243,7 +243,7 @@ async fn follow(pool: &PgPool, story: &mut Story) -> sqlx::Result<()> {
             let identity = command["identity"].as_str().unwrap_or_default();
             let parts = command["parts"].as_array().cloned().unwrap_or_default();
             let number = |part: Value| i32::try_from(part["n"].as_i64()?).ok();
-            parts.into_iter().filter_map(number).map(move |n| plan::key(identity, n))
+            parts.into_iter().filter_map(number).map(move |n| part_key(identity, n))
         })
         .collect();
     let claimed = rows(pool, ECHO, "claimed_by = any($1)", &keys, ROWS_MAX).await?;

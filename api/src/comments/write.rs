@@ -10,7 +10,7 @@ use super::rows::{self, Owner};
 use crate::accounts;
 use crate::app::{App, State};
 use crate::auth::Caller;
-use crate::commands::{CommandState, Wish};
+use crate::commands::{CommandState, NewCommand};
 use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, check_text, wait_of};
 use crate::problem::{Problem, only};
 
@@ -157,8 +157,8 @@ pub(crate) async fn create(
     let Owner { channel, account_id: account } =
         owner(&app.pool, found, "media or post", &query).await?;
     let action = Action::CommentCreate(CommentCreateData { media_id: id, text: body.text });
-    let wish = Wish { caller: &caller, key: key.0, channel, account, contact: None, action };
-    app.command(wish, wait).await
+    let new = NewCommand { caller: &caller, key: key.0, channel, account, contact: None, action };
+    app.command(new, wait).await
 }
 
 async fn on_comment(
@@ -172,8 +172,8 @@ async fn on_comment(
     let wait = wait_of(query.wait.as_deref())?;
     let found = rows::owners_of_comment(&app.pool, id).await?;
     let Owner { channel, account_id: account } = owner(&app.pool, found, "comment", &query).await?;
-    let wish = Wish { caller, key: key.0, channel, account, contact: None, action };
-    app.command(wish, wait).await
+    let new = NewCommand { caller, key: key.0, channel, account, contact: None, action };
+    app.command(new, wait).await
 }
 
 /// The account that knows the thing, or the one the caller names where none does yet.

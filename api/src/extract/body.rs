@@ -27,7 +27,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = tokio::time::timeout(BODY_WAIT, Bytes::from_request(request, state))
             .await
-            .map_err(|_| Problem::slow_body())?
+            .map_err(|_| Problem::slow_body(BODY_WAIT.as_secs()))?
             .map_err(|rejection| match rejection {
                 BytesRejection::FailedToBufferBody(inner)
                     if inner.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE =>

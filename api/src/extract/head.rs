@@ -7,6 +7,8 @@ use axum::http::request::Parts;
 use crate::auth::Caller;
 use crate::problem::Problem;
 
+/// The header of an idempotency key.
+const KEY_NAME: &str = "Idempotency-Key";
 /// Most characters of an `Idempotency-Key`.
 const KEY_MAX: usize = 255;
 
@@ -54,15 +56,14 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 }
 
 fn read_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    const NAME: &str = "Idempotency-Key";
-    let mut values = headers.get_all(NAME).iter();
+    let mut values = headers.get_all(KEY_NAME).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::invalid(NAME, "given more than once"));
+        return Err(Problem::invalid(KEY_NAME, "given more than once"));
     }
     let key = value.as_bytes();
     if key.is_empty() || key.len() > KEY_MAX || !key.iter().all(u8::is_ascii_graphic) {
-        return Err(Problem::invalid(NAME, "1 to 255 visible ASCII characters without spaces"));
+        return Err(Problem::invalid(KEY_NAME, "1 to 255 visible ASCII characters without spaces"));
     }
     Ok(Some(String::from_utf8_lossy(key).into_owned()))
 }
@@ -74,7 +75,7 @@ impl IdempotencyKey {
     /// 422 naming the header.
     pub(crate) fn required(self) -> Result<String, Problem> {
         self.0.ok_or_else(|| {
-            Problem::invalid("Idempotency-Key", "missing: send a header with a text of your own, the same again when you repeat the request")
+            Problem::invalid(KEY_NAME, "missing: send a header with a text of your own, the same again when you repeat the request")
         })
     }
 }

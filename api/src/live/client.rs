@@ -29,8 +29,8 @@ enum End {
     Gone,
     /// It does not read; it may resume.
     TooSlow,
-    /// The stream was made anew; the client learns of it when it connects again.
-    Anew,
+    /// The stream was recreated; the client gets `stream_reset` when it connects again.
+    Recreated,
 }
 
 /// The stream of one client, driven by a task of its own that ends with it.
@@ -109,7 +109,7 @@ impl Client {
                         return end;
                     }
                 }
-                Ok(hub::Handed::Anew) => return End::Anew,
+                Ok(hub::Handed::Recreated) => return End::Recreated,
                 Err(broadcast::error::RecvError::Lagged(_)) => return End::TooSlow,
                 Err(broadcast::error::RecvError::Closed) => return End::Gone,
             }
@@ -124,7 +124,7 @@ impl Client {
         let mut follower =
             Follower::new(self.broker.clone(), INBOX_EVENTS, EVENT_ALL, self.position, None);
         while self.position < self.hub.position() {
-            let batch = follower.next_batch(BATCH).await.map_err(|_| End::Anew)?;
+            let batch = follower.next_batch(BATCH).await.map_err(|_| End::Recreated)?;
             for message in batch {
                 self.projected.reach(message.sequence).await;
                 match LiveEvent::read(message.sequence, &message.payload) {

@@ -21,7 +21,7 @@ use crate::status::CommandStatus;
 const KEPT: usize = 1024;
 /// Events read at once.
 const BATCH: usize = 256;
-/// How long to wait before looking again at a stream that was made anew: nobody need act.
+/// How long to wait before looking again at a stream that was recreated: no operator has to act.
 const RECREATED_PAUSE: Duration = Duration::from_secs(5);
 
 /// A command's outcome.
@@ -35,8 +35,8 @@ pub(crate) struct Outcome {
 pub(crate) enum Handed {
     /// An event.
     Event(Arc<LiveEvent>),
-    /// The stream was made anew: positions mean something else from now on.
-    Anew,
+    /// The stream was recreated: positions mean something else from now on.
+    Recreated,
 }
 
 /// Handle on the shared reader.
@@ -128,18 +128,18 @@ struct Out {
 impl Out {
     /// Hands out one position of the stream, with the event that is there.
     fn put(&self, position: u64, event: Option<LiveEvent>) {
-        // The position goes first: who subscribes in between reads the event elsewhere. The other way round, nobody would give it to them.
+        // The position goes first: a client that subscribes in between reads the event elsewhere. The other way round it would miss it.
         self.moved.send_replace(Some(position));
         if let Some(event) = event {
-            // An error says that nobody listens.
+            // An error: no client is subscribed.
             let _ = self.events.send(Handed::Event(Arc::new(event)));
         }
     }
 
     /// Reports to all clients that their positions are void.
-    fn anew(&self) {
+    fn recreated(&self) {
         self.moved.send_replace(None);
-        let _ = self.events.send(Handed::Anew);
+        let _ = self.events.send(Handed::Recreated);
     }
 }
 
@@ -173,7 +173,7 @@ impl Reader for Shared {
 
     fn recreated(&mut self, recreated: &StreamRecreated) {
         tracing::warn!(error = %recreated, "Live events stopped; looking again");
-        self.out.anew();
+        self.out.recreated();
     }
 }
 

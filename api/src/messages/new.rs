@@ -1,6 +1,7 @@
 //! ◆ Pure: the body of an answer, and what can be sent.
 
 use schemas::command::{OutboundAttachment, OutboundQuickReply, ReplyData};
+use schemas::window::HUMAN_AGENT;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -85,7 +86,7 @@ impl NewMessage {
         if data.reply_to.as_ref().is_some_and(|id| id.as_str().is_empty()) {
             return Err(Problem::invalid("reply_to", "must not be empty"));
         }
-        if data.tag.as_ref().is_some_and(|tag| tag != "HUMAN_AGENT") {
+        if data.tag.as_ref().is_some_and(|tag| tag != HUMAN_AGENT) {
             return Err(Problem::invalid(
                 "tag",
                 "only HUMAN_AGENT is left: Meta retired the other tags",

@@ -11,7 +11,7 @@ use crate::projected::ACT_WAIT;
 use crate::replies::Reply;
 use crate::worker_views;
 
-/// How often Postgres is asked while somebody waits.
+/// How often Postgres is asked while a caller waits.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Waits until `deadline` for the outcome of a reply; returns what is known then. `None`: the worker has not taken it up yet.
@@ -47,13 +47,13 @@ pub(super) async fn listed_by(app: &App, id: &str, deadline: Instant) -> Result<
     }
 }
 
-/// Waits until it is worth to look again. `false`: the deadline has passed, or the process stops.
+/// Waits until the read model moves, or a moment. `false`: the deadline has passed, or the process stops.
 async fn look_again(app: &App, deadline: Instant) -> bool {
     let now = Instant::now();
     if now >= deadline || app.stopping.is_cancelled() {
         return false;
     }
-    // The outcome is an event, so the read model moves; the look in between is for when it stands still.
+    // The outcome is an event, so the read model moves with it; the timer is for when the projector stands still.
     tokio::select! {
         () = moved(app) => {}
         () = app.stopping.cancelled() => {}
@@ -62,7 +62,7 @@ async fn look_again(app: &App, deadline: Instant) -> bool {
     true
 }
 
-/// Waits until the read model moves, but not so often that many who wait keep Postgres busy.
+/// Waits until the read model moves, at most 40 times a second: many callers that wait must not keep Postgres busy.
 async fn moved(app: &App) {
     tokio::time::sleep(LOOK_EVERY / 4).await;
     app.projected.changed().await;

@@ -1,12 +1,15 @@
 //! ◆ Pure: the early hint about the messaging window. The worker's verdict is final.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use schemas::command::Requester;
+use schemas::window;
 
 use crate::problem::Problem;
 
-/// With `HUMAN_AGENT` a person may answer until 7 days after the last message (`docs/meta-platform.md` 11): 6 days after the window.
-const HUMAN_AGENT_MORE: TimeDelta = TimeDelta::days(6);
+/// How long after the window a person may still answer, with `HUMAN_AGENT`.
+const HUMAN_AGENT_MORE: Duration = window::HUMAN_AGENT_TAGGED.saturating_sub(window::STANDARD);
 
 /// Whether a reply can still be sent.
 ///
@@ -45,6 +48,8 @@ pub(super) fn check(
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     fn code(

@@ -54,7 +54,7 @@ pub(crate) struct AddArgs {
     /// Why; kept in the record of acts
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Checks the words and says what would be done, changes nothing
+    /// Checks the arguments and says what would be done, changes nothing
     #[arg(long)]
     dry_run: bool,
     /// For people or for programs

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use runtime::config::Settings;
+use worker::facts::accounts::overview;
 
 use super::findings::Findings;
 use crate::connect;
@@ -50,10 +51,7 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> bool 
             );
         }
     }
-    match sqlx::query_scalar::<_, i64>("select count(*) from worker.accounts")
-        .fetch_one(&pool)
-        .await
-    {
+    match overview::count(&pool).await {
         Ok(0) => findings.warning("accounts", "none", "`hookline accounts add`"),
         Ok(count) => findings
             .ok("accounts", format!("{count} (`hookline accounts check` asks Graph about them)")),

@@ -1,6 +1,6 @@
 //! ◆ Pure: the command line that continues a job.
 
-use runtime::ops::Job;
+use ops::Job;
 use serde_json::Value;
 
 /// The job's verb with its arguments as options: typed again, it continues the job.
@@ -33,13 +33,13 @@ pub(crate) fn command_line(job: &Job) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use runtime::ops::JobState;
+mod tests {
+    use ops::JobState;
     use serde_json::json;
 
     use super::*;
 
-    pub(crate) fn job() -> Job {
+    fn job() -> Job {
         Job {
             id: "replay-1".to_owned(),
             verb: "replay".to_owned(),

@@ -1,9 +1,10 @@
 //! Jobs as tables and as JSON.
 
-use runtime::ops::{Job, JobState};
+use ops::{Job, JobState};
 use serde_json::{Value, json};
 
 use super::command_line::command_line;
+use super::state::state_in_words;
 use crate::exit::Exit;
 use crate::output::{Output, fields, say, table};
 
@@ -17,7 +18,7 @@ pub(crate) fn list(jobs: &[Job], output: Output) -> anyhow::Result<Exit> {
         .map(|job| {
             vec![
                 job.id.clone(),
-                state(job),
+                state_in_words(job.state, job.held).to_owned(),
                 position(&job.progress),
                 job.started_by.clone(),
                 job.updated_at.to_string(),
@@ -44,14 +45,6 @@ pub(crate) fn one(job: &Job, output: Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The stored state; a running job that nobody holds was interrupted.
-fn state(job: &Job) -> String {
-    match (job.state, job.held) {
-        (JobState::Running, false) => "interrupted".to_owned(),
-        (state, _) => state.as_str().to_owned(),
-    }
-}
-
 /// How far a job is, in positions of its stream. `jobs show` prints the whole progress.
 fn position(progress: &Value) -> String {
     let done = progress["next"].as_u64().map(|next| next.saturating_sub(1));
@@ -68,18 +61,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_tells_how_far_a_job_is() {
+    fn a_list_shows_how_far_a_job_is() {
         let replay = json!({"next": 23, "bounds": {"from": 1, "to": 40}, "done": {"kinds": {}}});
         let rebuild = json!({"schema": "inbox_v2", "position": 7, "target": 9});
         assert_eq!(
             [replay, rebuild, json!({})].map(|progress| position(&progress)),
             ["22 of 40", "7 of 9", "-"]
         );
-    }
-
-    #[test]
-    fn a_running_job_that_nobody_holds_is_interrupted() {
-        let job = crate::jobs::command_line::tests::job();
-        assert_eq!(state(&job), "interrupted");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use runtime::ops::{CLAIM, Claim, Job, JobState, Ops};
+use ops::{CLAIM, Claim, Job, JobState, Ops};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;
@@ -32,7 +32,7 @@ pub(crate) async fn take(
         if !now.is_some_and(|job| matches!(job.state, JobState::Running | JobState::Paused)) {
             return Err(Failure::refused(format!("job {} has ended meanwhile", job.id)));
         }
-        if began.elapsed() > CLAIM + CLAIM / 2 || stop.is_cancelled() {
+        if began.elapsed() > CLAIM.get() * 3 / 2 || stop.is_cancelled() {
             return Err(Failure::refused(format!(
                 "another process works on job {}: watch or stop that one",
                 job.id
@@ -42,7 +42,7 @@ pub(crate) async fn take(
             note(format!(
                 "Job {} is held by another process; its claim lapses within {} s where that one died.",
                 job.id,
-                CLAIM.as_secs()
+                CLAIM.get().as_secs()
             ));
         }
         tokio::time::sleep(Duration::from_millis(300)).await;

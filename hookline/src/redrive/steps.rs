@@ -71,7 +71,7 @@ impl Tried {
                     .to_owned()
             }
             End::Interrupted => {
-                format!("Interrupted: {} {unit} were not tried. The same words go on.", self.left)
+                format!("Interrupted: {} {unit} were not tried. Run the same command again to continue.", self.left)
             }
         }
     }
@@ -150,7 +150,11 @@ async fn attempts(pool: &PgPool, lanes: &[String]) -> anyhow::Result<BTreeMap<St
 }
 
 fn stopped() -> anyhow::Error {
-    Failure { exit: Exit::SomeFailed, message: "stopped; the same words go on".to_owned() }.into()
+    Failure {
+        exit: Exit::SomeFailed,
+        message: "stopped; run the same command again to continue".to_owned(),
+    }
+    .into()
 }
 
 /// Folds events of the projector, each in its own transaction.

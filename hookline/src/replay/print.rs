@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runtime::ops::{Job, JobState};
+use ops::{Job, JobState};
 use serde_json::json;
 use worker::inbound::replay::{Plan, Tally};
 
@@ -82,7 +82,7 @@ pub(crate) fn result(job: &Job, state: JobState, tally: &Tally) {
         total.unchanged
     ));
     if state == JobState::Paused {
-        say("The same words go on with it.");
+        say("Run the same command again to continue it.");
     }
     if tally.is_incomplete() {
         numbers(&Tally { kinds: BTreeMap::new(), ..tally.clone() });

@@ -7,8 +7,9 @@ use async_nats::jetstream::{self, context::GetStreamErrorKind};
 use schemas::{Timestamp, subjects};
 use serde::Serialize;
 use sqlx::PgPool;
+use worker::readers::Reader;
 
-use super::database::{POSITION_OF_PROJECTOR, POSITION_OF_WORKER, position};
+use super::absent::absent_is_empty;
 use crate::connect;
 
 /// How far one reader is behind.
@@ -28,58 +29,37 @@ pub(crate) async fn events_head(js: &jetstream::Context) -> anyhow::Result<u64> 
     Ok(stream.map_or(0, |stream| stream.cached_info().state.last_sequence))
 }
 
-/// One row a stage, in the order a message passes them.
+/// One row a stage, in the order a message passes them; readers of one stage are counted together.
 pub(crate) async fn stages(
     js: &jetstream::Context,
     pool: &PgPool,
     now: Timestamp,
 ) -> anyhow::Result<Vec<Stage>> {
-    let mut stages = vec![normalize(js, pool, now).await?];
-    for (stage, statement, name, stream, filter) in [
-        (
-            "commands",
-            POSITION_OF_WORKER,
-            "commands",
-            subjects::INBOX_COMMANDS,
-            subjects::COMMAND_ALL,
-        ),
-        (
-            "automate",
-            POSITION_OF_WORKER,
-            worker::outbound::automate::NAME,
-            subjects::INBOX_EVENTS,
-            worker::outbound::automate::FILTER,
-        ),
-        (
-            "project",
-            POSITION_OF_PROJECTOR,
-            "projector",
-            subjects::INBOX_EVENTS,
-            subjects::EVENT_ALL,
-        ),
-    ] {
-        let position = position(pool, statement, name).await?;
-        let (lag, oldest) = behind(js, stream, filter, position).await?;
-        stages.push(Stage { stage: stage.to_owned(), lag, oldest_seconds: age(oldest, now) });
+    let mut readers = worker::readers::readers(pool).await?;
+    let projected = absent_is_empty(projector::status::position(pool).await)?;
+    readers.push(Reader {
+        stage: "project",
+        stream: subjects::INBOX_EVENTS,
+        filter: subjects::EVENT_ALL.to_owned(),
+        position: projected.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0),
+    });
+    let mut stages: Vec<(&str, u64, Option<Timestamp>)> = Vec::new();
+    for reader in readers {
+        let (waiting, first) = behind(js, &reader).await?;
+        match stages.last_mut() {
+            Some((stage, lag, oldest)) if *stage == reader.stage => {
+                *lag += waiting;
+                *oldest = [*oldest, first].into_iter().flatten().min();
+            }
+            _ => stages.push((reader.stage, waiting, first)),
+        }
     }
-    Ok(stages)
-}
-
-/// All shards of the normaliser together.
-async fn normalize(
-    js: &jetstream::Context,
-    pool: &PgPool,
-    now: Timestamp,
-) -> anyhow::Result<Stage> {
-    let (mut lag, mut oldest) = (0, None);
-    for shard in 0..subjects::SHARDS {
-        let position = position(pool, POSITION_OF_WORKER, &format!("raw-{shard:02}")).await?;
-        let (waiting, first) =
-            behind(js, subjects::META_RAW, &subjects::raw_shard_filter(shard), position).await?;
-        lag += waiting;
-        oldest = [oldest, first].into_iter().flatten().min();
-    }
-    Ok(Stage { stage: "normalize".to_owned(), lag, oldest_seconds: age(oldest, now) })
+    let stage = |(stage, lag, oldest): (&str, u64, Option<Timestamp>)| Stage {
+        stage: stage.to_owned(),
+        lag,
+        oldest_seconds: age(oldest, now),
+    };
+    Ok(stages.into_iter().map(stage).collect())
 }
 
 /// Seconds since then.
@@ -101,18 +81,17 @@ async fn existing(
     }
 }
 
-/// How many messages come after a position, and when the first of them was stored: asked of the broker, never cached.
+/// How many messages come after the reader's position, and when the first of them was stored: asked of the broker, never cached.
 async fn behind(
     js: &jetstream::Context,
-    stream: &str,
-    filter: &str,
-    position: u64,
+    reader: &Reader,
 ) -> anyhow::Result<(u64, Option<Timestamp>)> {
-    let Some(stream) = existing(js, stream).await? else { return Ok((0, None)) };
+    let Some(stream) = existing(js, reader.stream).await? else { return Ok((0, None)) };
+    let next = reader.position + 1;
     let config = pull::Config {
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: position + 1 },
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: next },
         ack_policy: AckPolicy::None,
-        filter_subject: filter.to_owned(),
+        filter_subject: reader.filter.clone(),
         memory_storage: true,
         num_replicas: 1,
         inactive_threshold: Duration::from_secs(5),
@@ -125,7 +104,8 @@ async fn behind(
     let first = if pending == 0 {
         None
     } else {
-        let message = stream.direct_get_next_for_subject(filter, Some(position + 1)).await.ok();
+        let message =
+            stream.direct_get_next_for_subject(reader.filter.as_str(), Some(next)).await.ok();
         message.map(|message| Timestamp::from_nanos(message.time.unix_timestamp_nanos()))
     };
     // Where this fails, the consumer lapses after `inactive_threshold`.

@@ -9,11 +9,15 @@ use runtime::durability::{self, Durability};
 use schemas::Timestamp;
 use serde::Serialize;
 use sqlx::PgPool;
+use worker::facts::follow_up::overview::waiting_room;
+use worker::inbound::parked_causes;
+use worker::outbound::backlog::backlog;
 
-use super::database::{causes, count, jobs};
+use super::absent::absent_is_empty;
 use super::lag::{Stage, events_head, stages};
 use super::sending::{self, Sending};
 use crate::connect;
+use crate::jobs::state_in_words;
 
 /// All of it, as `--output json` prints it.
 #[derive(Debug, Serialize)]
@@ -81,44 +85,45 @@ impl Reader {
         let durability = durability(&self.config).await?;
         let now = runtime::now();
         let stages = stages(&self.js, pool, now).await?;
-        let dead = causes(pool).await?;
+        let waiting_room = absent_is_empty(waiting_room(pool).await)?;
+        let backlog = absent_is_empty(backlog(pool).await)?;
+        let dead = dead_letters(pool).await?;
         Ok(Status {
             events_per_second: 0.0,
             events_head: 0,
             at: now,
             durability,
             stages,
-            waiting_room: count(
-                pool,
-                "select count(*) from worker.waiting where state <> 'resolved'",
-            )
-            .await?,
-            unresolved: count(
-                pool,
-                "select count(*) from worker.waiting where state = 'unresolved'",
-            )
-            .await?,
-            commands_open: count(
-                pool,
-                "select count(*) from worker.commands where finished_at is null",
-            )
-            .await?,
-            unknown_sends: count(
-                pool,
-                "select count(*) from worker.commands where state = 'unknown'",
-            )
-            .await?,
+            waiting_room: waiting_room.waiting,
+            unresolved: waiting_room.unresolved,
+            commands_open: backlog.open,
+            unknown_sends: backlog.unknown,
             dead_letters: dead.values().sum(),
             dead_letters_by_cause: dead,
-            unpublished_outcomes: count(
-                pool,
-                "select count(*) from worker.commands where state <> 'open' and not outcome_published",
-            )
-            .await?,
-            jobs: jobs(pool).await?,
-            sending: sending::read(pool, now).await?,
+            unpublished_outcomes: backlog.unpublished_outcomes,
+            jobs: unfinished_jobs(pool).await?,
+            sending: sending::read(pool, &backlog, now).await?,
         })
     }
+}
+
+/// Parked work by stage and cause, such as `normalize/database_23514`.
+async fn dead_letters(pool: &PgPool) -> sqlx::Result<BTreeMap<String, i64>> {
+    let normalize = absent_is_empty(parked_causes::parked_by_cause(pool).await)?;
+    let project = absent_is_empty(projector::status::parked_by_cause(pool).await)?;
+    let normalize =
+        normalize.into_iter().map(|row| (format!("normalize/{}", row.cause), row.count));
+    let project = project.into_iter().map(|row| (format!("project/{}", row.cause), row.count));
+    Ok(normalize.chain(project).collect())
+}
+
+/// Jobs that have not ended, by id.
+async fn unfinished_jobs(pool: &PgPool) -> sqlx::Result<BTreeMap<String, String>> {
+    let jobs = absent_is_empty(ops::unfinished(pool).await)?;
+    Ok(jobs
+        .into_iter()
+        .map(|job| (job.id, state_in_words(job.state, job.held).to_owned()))
+        .collect())
 }
 
 /// Whether an ack means durable, as text.

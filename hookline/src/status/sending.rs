@@ -1,12 +1,16 @@
 //! The part of the status about sending: what is held and why, and what waits for somebody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use schemas::Timestamp;
+use schemas::{AccountId, Channel, Timestamp};
 use serde::Serialize;
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
+use worker::facts::accounts::overview;
+use worker::facts::follow_up::overview::blocked_accounts;
+use worker::outbound::admin;
+use worker::outbound::backlog::{self, Backlog};
 
-use super::database::absent_is_empty;
+use super::absent::absent_is_empty;
 use super::lag::age;
 
 /// How sending stands.
@@ -53,60 +57,47 @@ pub(crate) struct Stopped {
 /// Reads it.
 ///
 /// # Errors
-/// Of the database.
-pub(crate) async fn read(pool: &PgPool, now: Timestamp) -> anyhow::Result<Sending> {
-    let held: sqlx::Result<Vec<(String, i64)>> = sqlx::query_as(
-        "select held, count(*) from worker.commands where state = 'open' and held is not null group by held order by held",
-    )
-    .fetch_all(pool)
-    .await;
-    let oldest =
-        sqlx::query_scalar("select min(finished_at) from worker.commands where state = 'unknown'")
-            .fetch_one(pool)
-            .await;
-    let oldest: Option<chrono::DateTime<chrono::Utc>> = absent_is_empty(oldest)?;
-    let window_refusals = sqlx::query_scalar(
-        "select count(*) from worker.commands
-          where state in ('failed', 'partial') and finished_at > now() - interval '1 day' and error ->> 'code' = 'window_closed'",
-    )
-    .fetch_one(pool)
-    .await;
-    let freezes = absent_is_empty(worker::outbound::admin::freezes(pool).await)?;
-    let stopped = sqlx::query(
-        "select a.channel || '/' || a.id as account, coalesce(a.state_reason, '') as reason, a.state_since,
-                (select count(*) from worker.commands c
-                  where c.channel = a.channel and c.account_id = a.id and c.state = 'open') as waiting
-           from worker.accounts a where a.state = 'stopped' order by 1",
-    )
-    .fetch_all(pool)
-    .await;
-    let blocked = sqlx::query_scalar(
-        "select channel || '/' || account_id from worker.account_policy where blocked order by 1",
-    )
-    .fetch_all(pool)
-    .await;
+/// `sqlx::Error`; ask again.
+pub(crate) async fn read(
+    pool: &PgPool,
+    backlog: &Backlog,
+    now: Timestamp,
+) -> sqlx::Result<Sending> {
+    let held = absent_is_empty(backlog::held(pool).await)?;
+    let freezes = absent_is_empty(admin::freezes(pool).await)?;
+    let blocked = absent_is_empty(blocked_accounts(pool).await)?;
     Ok(Sending {
-        held: absent_is_empty(held)?.into_iter().collect(),
-        oldest_unknown_seconds: age(oldest.map(Timestamp::from), now),
-        window_refusals: absent_is_empty(window_refusals)?,
+        held: held.into_iter().map(|held| (held.reason, held.count)).collect(),
+        oldest_unknown_seconds: age(backlog.oldest_unknown, now),
+        window_refusals: backlog.window_refusals,
         freezes: freezes
             .into_iter()
             .map(|freeze| Freeze { scope: freeze.scope, by: freeze.by, since: freeze.since })
             .collect(),
-        accounts_stopped: absent_is_empty(stopped)?
-            .iter()
-            .map(stopped_row)
-            .collect::<sqlx::Result<_>>()?,
-        accounts_blocked: absent_is_empty(blocked)?,
+        accounts_stopped: stopped(pool).await?,
+        accounts_blocked: blocked
+            .into_iter()
+            .map(|account| format!("{}/{}", account.channel, account.account_id))
+            .collect(),
     })
 }
 
-fn stopped_row(row: &sqlx::postgres::PgRow) -> sqlx::Result<Stopped> {
-    let since: chrono::DateTime<chrono::Utc> = row.try_get("state_since")?;
-    Ok(Stopped {
-        account: row.try_get("account")?,
-        reason: row.try_get("reason")?,
-        since: Some(since.into()),
-        waiting: row.try_get("waiting")?,
-    })
+/// Stopped accounts with the commands that wait for them.
+async fn stopped(pool: &PgPool) -> sqlx::Result<Vec<Stopped>> {
+    let accounts = absent_is_empty(overview::stopped(pool).await)?;
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let open = absent_is_empty(backlog::open_by_account(pool).await)?;
+    let open: HashMap<(Channel, AccountId), i64> =
+        open.into_iter().map(|row| ((row.channel, row.account_id), row.count)).collect();
+    Ok(accounts
+        .into_iter()
+        .map(|account| Stopped {
+            account: format!("{}/{}", account.channel, account.id),
+            reason: account.reason,
+            since: Some(account.since),
+            waiting: open.get(&(account.channel, account.id)).copied().unwrap_or(0),
+        })
+        .collect())
 }

@@ -2,8 +2,8 @@
 
 use async_nats::jetstream;
 use clap::Args;
+use ops::{Act, Ops};
 use runtime::config::{NatsConfig, Settings};
-use runtime::ops::{Act, Ops};
 use runtime::streams::plan::{self, Risk};
 use runtime::streams::{self, StreamName};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What `up` tells people once it is ready, and writes for other verbs and shells.
+//! What `up` prints once it is ready, and the file `env` for other verbs and shells.
 
 use std::collections::BTreeMap;
 use std::path::Path;

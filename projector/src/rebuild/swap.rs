@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::ops::{Act, Claim, JobState, record};
+use ops::{Act, Claim, JobState, record};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 

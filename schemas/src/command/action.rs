@@ -106,7 +106,7 @@ impl Action {
         }
     }
 
-    /// Checks the fields as far as the command alone tells.
+    /// Checks what can be checked without knowing the account and the conversation.
     ///
     /// # Errors
     /// [`CommandError::Invalid`] naming the field.

@@ -73,7 +73,7 @@ impl ReplyData {
         }
     }
 
-    /// Checks what the reply alone tells: one kind of content, limits of `meta-platform.md` section 12 that cannot be met by splitting.
+    /// Checks the fields: one kind of content, and the limits of `docs/meta-platform.md` 12 that splitting cannot meet.
     ///
     /// # Errors
     /// [`CommandError::Invalid`] naming the field.

@@ -10,7 +10,7 @@ use super::unchecked::{UncheckedCommand, check_contact};
 use crate::subjects::{self, Route};
 use crate::{AccountId, Channel, CommandId, ContactId, Timestamp};
 
-/// A wish to act on Meta. Its JSON is that of [`UncheckedCommand`]; reading one whose fields are wrong is an error.
+/// A request to act on Meta. Its JSON is that of [`UncheckedCommand`]; reading one whose fields are wrong is an error.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "UncheckedCommand")]
 pub struct Command {
@@ -31,7 +31,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// Checks it as far as the command alone tells.
+    /// Checks what can be checked without knowing the account and the conversation.
     ///
     /// # Errors
     /// [`CommandError::Invalid`] naming the field.

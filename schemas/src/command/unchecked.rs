@@ -104,7 +104,7 @@ impl UncheckedCommand {
         Ok(())
     }
 
-    /// What it asks for, checked as far as the command alone tells.
+    /// What it asks for, after the checks that need no knowledge of account and conversation.
     ///
     /// # Errors
     /// [`CommandError::Unknown`] or [`CommandError::Invalid`] naming the field.

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use crate::Timestamp;
+use crate::digest::Digest;
 
 /// Deeper than any payload of Meta; what lies below is left out.
 const DEPTH_MAX: u32 = 32;
@@ -66,7 +66,7 @@ impl<'a> Node<'a> {
         self.raw(key).and_then(text)
     }
 
-    /// An id: text, or the exact digits of a number (`meta-platform.md` section 0). Empty is absent, and so is what is longer than
+    /// An id: text, or the exact digits of a number (`docs/meta-platform.md` 0). Empty is absent, and so is what is longer than
     /// 1024 bytes: an id is never cut.
     pub fn id(&self, key: &str) -> Option<String> {
         self.raw(key).and_then(id)
@@ -106,23 +106,23 @@ impl<'a> Node<'a> {
     pub fn hash(&self) -> String {
         let value =
             Value::Object(self.0.iter().map(|(key, raw)| (key.clone(), json(raw))).collect());
-        let mut hasher = Sha256::new();
-        feed(&mut hasher, &value);
-        hex::encode(hasher.finalize())
+        let mut digest = Digest::default();
+        digest.raw_json(&value);
+        hex::encode(digest.finish())
     }
 
-    /// Fingerprint of its shape: hex of a hash over sorted paths and JSON types. It tells nothing of the content.
+    /// Fingerprint of its shape: hex of a hash over sorted paths and JSON types. No content can be read from it.
     pub fn shape(&self) -> String {
         let mut paths = BTreeSet::new();
         for (key, raw) in &self.0 {
             shape(&mut paths, format!(".{}", cut(key)), &json(raw));
         }
-        let mut hasher = Sha256::new();
+        let mut digest = Digest::default();
         for path in paths {
-            hasher.update(path.as_bytes());
-            hasher.update([0]);
+            digest.bytes(path);
+            digest.bytes([0]);
         }
-        let mut text = hex::encode(hasher.finalize());
+        let mut text = hex::encode(digest.finish());
         text.truncate(32);
         text
     }
@@ -258,32 +258,6 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             }
         }
         deserializer.deserialize_map(Object)
-    }
-}
-
-fn feed(hasher: &mut Sha256, value: &Value) {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().collect();
-            fields.sort_unstable_by_key(|(key, _)| key.as_str());
-            hasher.update(b"{");
-            for (key, value) in fields {
-                hasher.update((key.len() as u64).to_be_bytes());
-                hasher.update(key.as_bytes());
-                feed(hasher, value);
-            }
-            hasher.update(b"}");
-        }
-        Value::Array(items) => {
-            hasher.update(b"[");
-            items.iter().for_each(|item| feed(hasher, item));
-            hasher.update(b"]");
-        }
-        scalar => {
-            let text = scalar.to_string();
-            hasher.update((text.len() as u64).to_be_bytes());
-            hasher.update(text.as_bytes());
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! ◆ Pure: what Instagram's ids say, as far as anybody knows (`meta-platform.md` section 5.2). Hints only: on any mismatch an id
+//! ◆ Pure: what Instagram's ids say, as far as anybody knows (`docs/meta-platform.md` 5.2). Hints only: on any mismatch an id
 //! is opaque, and no message fails for it.
 
 use base64::Engine;
@@ -15,17 +15,6 @@ pub struct Mid {
     pub thread_id: String,
     /// When the message was made.
     pub created_at: Timestamp,
-    /// The same, in microseconds since the Unix epoch.
-    pub created_micros: u64,
-}
-
-/// What an Instagram conversation id holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThreadRef {
-    /// Mostly the account's id; never route by it.
-    pub account_part: String,
-    /// As in [`Mid::thread_id`].
-    pub thread_id: String,
 }
 
 /// Decodes an Instagram message id; `None` when it has another structure.
@@ -46,17 +35,7 @@ pub fn decode(mid: &str) -> Option<Mid> {
         account_part: account.to_owned(),
         thread_id: thread.to_owned(),
         created_at: Timestamp::from_millis(millis),
-        created_micros,
     })
-}
-
-/// Decodes an Instagram conversation id; `None` when it has another structure.
-pub fn decode_thread(id: &str) -> Option<ThreadRef> {
-    let text = unescape(id)?;
-    let mut parts = text.strip_prefix("ig_dm:1:IGMessageThread:")?.split(':');
-    let (account, thread) = (parts.next()?, parts.next()?);
-    let whole = parts.next().is_none() && digits(account) && digits(thread);
-    whole.then(|| ThreadRef { account_part: account.to_owned(), thread_id: thread.to_owned() })
 }
 
 fn digits(text: &str) -> bool {
@@ -104,15 +83,5 @@ mod tests {
         let no_time =
             STANDARD.encode("ig_dm_item:1:IGMessageID:1:2:3").replace('Z', "ZA").replace('=', "ZD");
         assert_eq!(decode(&no_time), None);
-    }
-
-    #[test]
-    fn a_conversation_id_tells_the_thread() {
-        let id = STANDARD
-            .encode("ig_dm:1:IGMessageThread:17841400000000101:340282")
-            .replace('Z', "ZA")
-            .replace('=', "ZD");
-        assert_eq!(decode_thread(&id).unwrap().thread_id, "340282");
-        assert_eq!(decode_thread(MID), None);
     }
 }

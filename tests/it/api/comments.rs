@@ -108,7 +108,11 @@ async fn through_all_routes(lab: &Lab, account: &AccountHandle) {
         })
     })
     .await;
+    our_own(&api, account, &media).await;
+}
 
+/// A comment of ours, and what its key stands for.
+async fn our_own(api: &Api, account: &AccountHandle, media: &str) {
     let answer = api
         .post(&format!("/v1/media/{media}/comments?wait=10s"), json!({"text": "Last three!"}))
         .await;

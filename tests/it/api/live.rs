@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::body::{IG, PAGE, now, text};
-use tests::{Api, Lab, Role, eventually};
+use tests::{Api, Lab, LabOptions, Role, eventually};
 
 use super::outages::through_cable;
-use super::{is_problem, lab, person, webhook, with_token, written};
+use super::{add_accounts, is_problem, lab, lab_apart, person, webhook, with_token, written};
 
 /// One server-sent event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,7 +164,8 @@ async fn events_come_as_they_are_projected_and_filters_hold() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_back_gets_every_event_once() {
-    let mut lab = lab().await;
+    let mut lab = lab_apart(LabOptions::default()).await;
+    add_accounts(&lab).await;
     let api = lab.api();
     written(&lab, IG, 1, "before").await;
     lab.settled().await;
@@ -269,7 +270,8 @@ async fn a_client_of_an_api_that_does_not_see_postgres_yet_misses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn listeners_and_waiters_end_when_the_api_is_told_to_stop() {
-    let mut lab = lab().await;
+    let mut lab = lab_apart(LabOptions::default()).await;
+    add_accounts(&lab).await;
     let api = lab.api();
     let id = written(&lab, IG, 1, "hello").await;
     lab.settled().await;

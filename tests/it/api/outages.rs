@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use simulator::AccountSpec;
 use tests::body::IG;
 use tests::cable::Cable;
-use tests::{Api, Lab, Role, eventually};
+use tests::{Api, Lab, LabOptions, Role, eventually};
 
 use super::live::{Listener, stored};
-use super::{conversation_of, is_problem, lab, lab_without_accounts, written};
+use super::{add_accounts, conversation_of, is_problem, lab, lab_apart, written};
 
 /// What an answer was, and how long it took.
 async fn timed(ask: impl Future<Output = (u16, Value)>) -> ((u16, Value), Duration) {
@@ -28,7 +28,8 @@ async fn says_retry(api: &Api, path: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_postgres_every_answer_is_a_quick_503() {
-    let mut lab = lab().await;
+    let mut lab = lab_apart(LabOptions::OWN).await;
+    add_accounts(&lab).await;
     let api = lab.api();
     let id = written(&lab, IG, 1, "hello").await;
     let paths = [
@@ -37,7 +38,7 @@ async fn without_postgres_every_answer_is_a_quick_503() {
         "/v1/replies/rpl_1".to_owned(),
         "/v1/accounts".to_owned(),
     ];
-    lab.postgres.kill9().await.unwrap();
+    lab.postgres.own().kill9().await.unwrap();
     for path in paths.iter().chain(&paths) {
         let (answer, took) = timed(api.get(path)).await;
         is_problem(&answer, 503, "unavailable");
@@ -60,7 +61,7 @@ async fn without_postgres_every_answer_is_a_quick_503() {
         "unauthorized",
     );
     assert_eq!(lab.last_sequence("INBOX_COMMANDS").await, 0);
-    lab.postgres.restart().await.unwrap();
+    lab.postgres.own().restart().await.unwrap();
     eventually("it answers again", Duration::from_secs(10), async || {
         match api.get("/v1/conversations").await {
             (200, page) if page["total"] == 1 => Ok(()),
@@ -136,7 +137,7 @@ async fn a_postgres_that_says_nothing_is_noticed_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_nats_writes_are_refused_reads_go_on_and_a_repeat_takes_effect_once() {
-    let mut lab = lab_without_accounts().await;
+    let mut lab = lab_apart(LabOptions::OWN).await;
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     lab.add_account("instagram", "instagram", IG, &account.token(), &[]).await;
     let api = lab.api();
@@ -145,7 +146,7 @@ async fn without_nats_writes_are_refused_reads_go_on_and_a_repeat_takes_effect_o
     let id = conversation_of(&lab, IG, ann.id()).await;
     lab.settled().await;
     let path = format!("/v1/conversations/{id}");
-    lab.nats.kill9().await.unwrap();
+    lab.nats.own().kill9().await.unwrap();
     for n in 0..3 {
         let (answer, took) = timed(api.post_once(
             &format!("{path}/messages?wait=10s"),
@@ -173,7 +174,7 @@ async fn without_nats_writes_are_refused_reads_go_on_and_a_repeat_takes_effect_o
         (&conversation["unread_count"], &conversation["archived"]),
         (&json!(1), &json!(false))
     );
-    lab.nats.restart().await.unwrap();
+    lab.nats.own().restart().await.unwrap();
     lab.all_ready().await;
     let (status, sent) =
         api.post_once(&format!("{path}/messages?wait=20s"), "k", json!({"text": "once"})).await;

@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use simulator::{AccountHandle, CallKind, Fault, FaultRule, Person};
 use tests::crowd::connect_both;
-use tests::{Api, Lab, Role, eventually};
+use tests::{Api, Lab, LabOptions, Role, eventually};
 
-use super::{conversation_of, has_fields, is_problem, is_time, lab_without_accounts};
+use super::{conversation_of, has_fields, is_problem, is_time, lab_apart, lab_without_accounts};
 
 const REPLY: &str = "reply_id status message_id sent_at channel account_id conversation_id contact_id text parts error attempts rule requested_at finished_at";
 
 async fn lab() -> (Lab, AccountHandle, AccountHandle) {
-    let lab = lab_without_accounts().await;
+    with_meta(lab_without_accounts().await).await
+}
+
+async fn with_meta(lab: Lab) -> (Lab, AccountHandle, AccountHandle) {
     let (instagram, page) = connect_both(&lab).await;
     (lab, instagram, page)
 }
@@ -116,7 +119,7 @@ async fn one_key_is_one_reply_however_often_and_at_once_it_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_is_queued_then_sending_then_settled() {
-    let (mut lab, instagram, _) = lab().await;
+    let (mut lab, instagram, _) = with_meta(lab_apart(LabOptions::default()).await).await;
     let api = lab.api();
     let (person, path) = writes(&lab, &instagram, "Ann Berg").await;
     let (_, blocking_path) = writes(&lab, &instagram, "Bob Stone").await;
@@ -171,6 +174,10 @@ async fn a_reply_is_queued_then_sending_then_settled() {
         (200, &json!("failed")),
         "a repeat tells the state of the first"
     );
+    what_is_wrong_is_named(&api, &path).await;
+}
+
+async fn what_is_wrong_is_named(api: &Api, path: &str) {
     is_problem(&api.get("/v1/replies/rpl_none").await, 404, "not_found");
     for (query, field) in [("wait=31s", "wait"), ("wait=soon", "wait"), ("wiat=5s", "wiat")] {
         let answer = api.post_once(&format!("{path}?{query}"), "k9", json!({"text": "a"})).await;
@@ -191,10 +198,10 @@ async fn a_reply_is_queued_then_sending_then_settled() {
         ("k14", json!({"text": "a", "colour": "red"}), "colour"),
         ("k15", json!({"template": []}), "template"),
     ] {
-        let answer = api.post_once(&path, key, body).await;
+        let answer = api.post_once(path, key, body).await;
         is_problem(&answer, 422, "invalid");
         assert_eq!(answer.1["field"], field, "{}", answer.1);
     }
     let large = json!({"text": "x".repeat(300 << 10)});
-    is_problem(&api.post_once(&path, "k16", large).await, 413, "too_large");
+    is_problem(&api.post_once(path, "k16", large).await, 413, "too_large");
 }

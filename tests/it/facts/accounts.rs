@@ -7,13 +7,13 @@ use tests::body::{IG, PAGE, body, entry, instagram, now, text};
 use tests::{Meta, Role, eventually};
 
 use super::graph::FakeGraph;
-use super::{ANN, BOB, done, lab, of_kind, plain, post, read_again, rows, told};
+use super::{ANN, BOB, done, lab, lab_apart, of_kind, plain, post, read_again, rows, told};
 
 const ALIAS: &str = "25500000000000101";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_fact_has_one_id_under_every_name_of_its_account_and_in_every_batch() {
-    let mut lab = plain().await;
+    let mut lab = lab_apart(&FakeGraph::start().await, &[]).await;
     lab.add_account("instagram", "instagram", IG, "t", &["--alias", ALIAS, "--page-id", PAGE])
         .await;
     let at = now();

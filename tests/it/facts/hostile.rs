@@ -9,11 +9,8 @@ use tests::eventually;
 
 use super::{ANN, BOB, done, of_kind, plain, post, rows};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_body_stops_a_shard() {
-    let lab = plain().await;
-    lab.add_account("instagram", "instagram", IG, "t", &[]).await;
-    let at = now();
+/// Bodies that break a careless reader, each with a name.
+fn bodies(at: i64) -> Vec<(&'static str, String)> {
     let items = |items: &str| {
         format!(
             r#"{{"object":"instagram","entry":[{{"id":"{IG}","time":{at},"messaging":[{items}]}}]}}"#
@@ -25,7 +22,7 @@ async fn no_body_stops_a_shard() {
         )
     };
     let deep = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
-    let bodies: Vec<(&str, String)> = vec![
+    vec![
         ("empty", String::new()),
         ("not json", format!(r#"{{"object":"instagram","entry":[{{"id":"{IG}","#)),
         ("a number", "17".to_owned()),
@@ -87,7 +84,15 @@ async fn no_body_stops_a_shard() {
             ),
         ),
         ("a flood", items(&vec!["{}"; 200_000].join(","))),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_body_stops_a_shard() {
+    let lab = plain().await;
+    lab.add_account("instagram", "instagram", IG, "t", &[]).await;
+    let at = now();
+    let bodies = bodies(at);
     let mut known = 0;
     for (n, (name, body)) in bodies.iter().enumerate() {
         post(&lab, body.as_bytes()).await;

@@ -4,7 +4,7 @@ use serde_json::json;
 use tests::body::{IG, PAGE, body, change, entry, instagram, now, senderless, text};
 
 use super::graph::FakeGraph;
-use super::{ANN, done, kinds, lab, of_kind, plain, post, read_again, rows, told};
+use super::{ANN, done, kinds, lab_apart, of_kind, plain, post, read_again, rows, told};
 
 fn message_of(mid: &str, created: i64, text: &str) -> serde_json::Value {
     let created = chrono::DateTime::from_timestamp_millis(created).unwrap();
@@ -15,7 +15,7 @@ fn message_of(mid: &str, created: i64, text: &str) -> serde_json::Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_twin_corrects_what_graph_told_and_graph_never_corrects_the_twin() {
     let graph = FakeGraph::start().await;
-    let mut lab = lab(&graph, &[]).await;
+    let mut lab = lab_apart(&graph, &[]).await;
     lab.add_account("instagram", "instagram", IG, "t", &[]).await;
     // Whole seconds of both clocks agree in the second round, so that nothing but the source differs.
     for (n, at) in
@@ -97,7 +97,7 @@ async fn of_times_of_delivery_the_earliest_wins_whatever_the_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_withdrawn_does_not_come_back() {
-    let mut lab = plain().await;
+    let mut lab = lab_apart(&FakeGraph::start().await, &[]).await;
     lab.add_account("instagram", "instagram", IG, "t", &[]).await;
     let at = now();
     post(&lab, &instagram(senderless("mid.1", at))).await;

@@ -7,7 +7,7 @@ use tests::body::{IG, PAGE, body, echo, entry, instagram, now, senderless, text}
 use tests::{Lab, eventually};
 
 use super::graph::FakeGraph;
-use super::{ANN, BOB, done, kinds, lab, of_kind, post, read_again, rows, told};
+use super::{ANN, BOB, done, kinds, lab, lab_apart, of_kind, post, read_again, rows, told};
 
 const ALIAS: &str = "25500000000000101";
 /// Long enough that nothing is retried on schedule within a test.
@@ -39,9 +39,13 @@ fn read(mid: &str, at: i64) -> Vec<u8> {
 
 async fn shop(graph: &FakeGraph, settings: &[(&str, &str)]) -> Lab {
     let lab = lab(graph, settings).await;
+    open(&lab).await;
+    lab
+}
+
+async fn open(lab: &Lab) {
     lab.add_account("instagram", "instagram", IG, "t", &["--alias", ALIAS, "--page-id", PAGE])
         .await;
-    lab
 }
 
 /// Waits for these rows, whatever their order.
@@ -215,7 +219,8 @@ async fn what_names_the_message_reveals_its_sender_in_either_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_edit_of_an_unknown_message_waits_and_looks_for_it() {
     let graph = FakeGraph::start().await;
-    let mut lab = shop(&graph, &[("TWIN_GRACE", "1500ms"), RARELY[0], RARELY[1]]).await;
+    let mut lab = lab_apart(&graph, &[("TWIN_GRACE", "1500ms"), RARELY[0], RARELY[1]]).await;
+    open(&lab).await;
     graph.says(
         "instagram/mid.found",
         told_by_graph("mid.found", party(ANN, "ann"), party(IG, "shop"), "second words"),

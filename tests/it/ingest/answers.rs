@@ -6,6 +6,7 @@ use base64::Engine;
 use serde_json::Value;
 use tests::client::eventually;
 use tests::client::signature;
+use tests::servers::another_broker;
 
 use super::door::{Answer, Door, Folder, SECRET, durable, problem};
 use servers::NatsServer;
@@ -91,7 +92,7 @@ async fn every_signature_vector_is_judged_and_only_the_right_ones_are_stored() {
     let file: Value =
         serde_json::from_slice(&tests::fixture("odd/odd-signature-vectors.json")).unwrap();
     let folder = Folder::new();
-    let nats = NatsServer::start(durable(&folder)).await.unwrap();
+    let nats = another_broker().await;
     let secrets = [("META_APP_SECRETS", "fixture-secret-A-not-real,fixture-secret-B-not-real")];
     let door = Door::with(folder, nats, &secrets).await;
     door.ready().await;
@@ -122,7 +123,7 @@ async fn every_signature_vector_is_judged_and_only_the_right_ones_are_stored() {
 async fn sha1_counts_only_by_choice() {
     for (choice, status) in [("true", 200), ("false", 401)] {
         let folder = Folder::new();
-        let nats = NatsServer::start(durable(&folder)).await.unwrap();
+        let nats = another_broker().await;
         let secrets =
             [("META_ACCEPT_SHA1", choice), ("META_APP_SECRETS", "fixture-secret-A-not-real")];
         let door = Door::with(folder, nats, &secrets).await;
@@ -154,7 +155,7 @@ async fn sha1_counts_only_by_choice() {
 #[tokio::test]
 async fn what_is_refused_is_not_stored_and_says_why() {
     let folder = Folder::new();
-    let nats = NatsServer::start(durable(&folder)).await.unwrap();
+    let nats = another_broker().await;
     let door = Door::with(folder, nats, &[("INGEST_MAX_BODY", "64KiB")]).await;
     door.ready().await;
     let good = signature(SECRET, b"{}");
@@ -219,8 +220,8 @@ async fn too_small_a_broker_is_named_with_both_numbers() {
         if named { Ok(()) } else { Err(format!("{answer:?}")) }
     })
     .await;
-    door.nats.options_mut().max_payload = (4 << 20) + (64 << 10);
-    door.nats.restart().await.unwrap();
+    door.nats.own().options_mut().max_payload = (4 << 20) + (64 << 10);
+    door.nats.own().restart().await.unwrap();
     door.ready().await;
     let largest = vec![b'x'; 4 << 20];
     assert_eq!(

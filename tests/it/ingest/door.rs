@@ -10,6 +10,7 @@ use runtime::config::Settings;
 use serde_json::Value;
 use servers::{NatsOptions, NatsServer};
 use tests::client::{eventually, signature};
+use tests::servers::{Broker, another_broker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ pub(crate) const SECRET: &str = "door-secret";
 
 /// An ingest in this process, and its broker.
 pub(crate) struct Door {
-    pub(crate) nats: NatsServer,
+    pub(crate) nats: Broker,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
     pub(crate) shutdown: CancellationToken,
@@ -64,8 +65,15 @@ pub(crate) fn durable(folder: &Folder) -> NatsOptions {
 }
 
 impl Door {
-    /// Durable, ready.
+    /// Ready, in front of a part of the shared broker.
     pub(crate) async fn open() -> Self {
+        let door = Self::with(Folder::new(), another_broker().await, &[]).await;
+        door.ready().await;
+        door
+    }
+
+    /// Ready, in front of a broker that nobody else uses.
+    pub(crate) async fn alone() -> Self {
         let folder = Folder::new();
         let nats = NatsServer::start(durable(&folder)).await.unwrap();
         let door = Self::with(folder, nats, &[]).await;
@@ -74,8 +82,13 @@ impl Door {
     }
 
     /// In front of a broker of the test's choice; not waited for.
-    pub(crate) async fn with(folder: Folder, nats: NatsServer, more: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(
+        folder: Folder,
+        nats: impl Into<Broker>,
+        more: &[(&str, &str)],
+    ) -> Self {
         runtime::tls::install();
+        let nats = nats.into();
         let mut pairs = vec![
             ("NATS_URL".to_owned(), nats.url()),
             ("NATS_MONITOR_URL".to_owned(), nats.monitor_url()),
@@ -147,9 +160,8 @@ impl Door {
     }
 
     pub(crate) async fn js(&self) -> jetstream::Context {
-        let (user, password) = self.nats.credentials().unwrap();
-        let options =
-            async_nats::ConnectOptions::with_user_and_password(user.into(), password.into());
+        let (user, password) = self.nats.credentials();
+        let options = async_nats::ConnectOptions::with_user_and_password(user, password);
         jetstream::new(
             options.connect(format!("nats://127.0.0.1:{}", self.nats.port())).await.unwrap(),
         )

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tests::client::{eventually, signature};
+use tests::servers::another_broker;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::door::{Door, Folder, SECRET, body, durable, read_all};
-use servers::NatsServer;
+use super::door::{Door, Folder, SECRET, body, read_all};
 
 const SOON: Duration = Duration::from_millis(1500);
 
@@ -75,7 +75,7 @@ async fn chunks_continue_and_doubled_headers() {
 #[tokio::test]
 async fn oversized_in_every_way() {
     let folder = Folder::new();
-    let nats = NatsServer::start(durable(&folder)).await.unwrap();
+    let nats = another_broker().await;
     let door = Door::with(folder, nats, &[("INGEST_MAX_BODY", "1MiB")]).await;
     door.ready().await;
     let large = vec![b'x'; 5 << 20];

@@ -15,9 +15,9 @@ fn refused(answer: &Answer, words: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_goes_away_and_comes_back() {
-    let mut door = Door::open().await;
+    let mut door = Door::alone().await;
     assert_eq!(door.post("/webhook", body(1)).await.status, 200);
-    door.nats.kill9().await.unwrap();
+    door.nats.own().kill9().await.unwrap();
     door.not_ready("not reachable").await;
     let started = Instant::now();
     refused(&door.post("/webhook", body(2)).await, "not reachable");
@@ -29,7 +29,7 @@ async fn a_broker_that_goes_away_and_comes_back() {
     let forged = door.send(forged.body("{}")).await;
     assert_eq!(forged.status, 401, "who cannot sign learns nothing of the broker: {forged:?}");
     assert_eq!(door.get("/livez").await.status, 200);
-    door.nats.restart().await.unwrap();
+    door.nats.own().restart().await.unwrap();
     door.ready().await;
     assert_eq!(door.post("/webhook", body(2)).await.status, 200);
     assert_eq!(door.stored().await, 2);
@@ -39,22 +39,23 @@ async fn a_broker_that_goes_away_and_comes_back() {
 /// Killed in the middle of many: whoever got 200 is stored, and nobody waits for long.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_killed_under_load_loses_nothing_accepted() {
-    let mut door = Door::open().await;
+    let mut door = Door::alone().await;
     let mut accepted = 0;
     for round in 0..3 {
         let bodies: Vec<_> = (0..400).map(|n| body(1000 * round + n)).collect();
+        let pid = door.nats.own().pid().unwrap();
         let posts =
             futures::future::join_all(bodies.iter().map(|body| door.post("/webhook", body)));
         let killer = async {
             tokio::time::sleep(Duration::from_millis(30 * (round as u64 + 1))).await;
-            signal(door.nats.pid().unwrap(), rustix::process::Signal::KILL);
+            signal(pid, rustix::process::Signal::KILL);
         };
         let started = Instant::now();
         let (answers, ()) = tokio::join!(posts, killer);
         assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
         assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 503)));
         accepted += answers.iter().filter(|answer| answer.status == 200).count() as u64;
-        door.nats.restart().await.unwrap();
+        door.nats.own().restart().await.unwrap();
         door.ready().await;
         assert!(accepted <= door.stored().await);
         let again = door.post_all(bodies).await;
@@ -74,13 +75,13 @@ async fn a_broker_that_is_not_durable_is_refused_until_it_is() {
     door.not_ready("sync_interval: always").await;
     refused(&door.post("/webhook", body(1)).await, "sync_interval: always");
     assert_eq!(door.stored().await, 0);
-    door.nats.options_mut().sync_always = true;
-    door.nats.restart().await.unwrap();
+    door.nats.own().options_mut().sync_always = true;
+    door.nats.own().restart().await.unwrap();
     door.ready().await;
     assert_eq!(door.post("/webhook", body(1)).await.status, 200);
     // And back: what was read before the reconnect does not count.
-    door.nats.options_mut().sync_always = false;
-    door.nats.restart().await.unwrap();
+    door.nats.own().options_mut().sync_always = false;
+    door.nats.own().restart().await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(2);
     while Instant::now() < deadline {
         assert_eq!(door.post("/webhook", body(2)).await.status, 503);
@@ -116,7 +117,7 @@ async fn started_before_the_broker() {
     let challenge =
         door.get("/webhook?hub.mode=subscribe&hub.challenge=1&hub.verify_token=one").await;
     assert_eq!(challenge.status, 200, "the handshake needs no broker");
-    door.nats.restart().await.unwrap();
+    door.nats.own().restart().await.unwrap();
     door.ready().await;
     assert_eq!(door.post("/webhook", body(1)).await.status, 200);
     door.stop().await;
@@ -125,8 +126,8 @@ async fn started_before_the_broker() {
 /// Frozen, not dead: the connection stays, and nothing is acked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_broker_is_waited_for_three_seconds() {
-    let door = Door::open().await;
-    let pid = door.nats.pid().unwrap();
+    let mut door = Door::alone().await;
+    let pid = door.nats.own().pid().unwrap();
     signal(pid, rustix::process::Signal::STOP);
     let bodies: Vec<_> = (0..60).map(body).collect();
     let started = Instant::now();

@@ -62,7 +62,7 @@ async fn changes_nothing(lab: &Lab, sends: u64) {
 
 async fn sends_nothing(of: f64) {
     let events = share(EVENTS, of);
-    let mut lab = Lab::with_all_roles().await;
+    let mut lab = Lab::with_roles_apart().await;
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     lab.add_account("instagram", "instagram", IG, &account.token(), &["--auto-reply", "Thanks!"])
         .await;

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use ops::{Ops, Wish};
 use rand::RngExt;
-use runtime::ops::{Ops, Wish};
 use tests::body::now;
 use tests::traffic::{share, soak};
-use tests::{Lab, eventually};
+use tests::{Lab, LabOptions, eventually};
 
 use super::{add, bodies, deliver, is_nothing, number, people, repeated, replay, rows, start, sum};
 
@@ -157,7 +157,7 @@ fn id_of(message: &async_nats::jetstream::Message) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_words_and_missing_servers_have_their_exit_codes() {
-    let mut lab = Lab::start().await;
+    let mut lab = Lab::start_with(LabOptions::EMPTY).await;
     for (words, code) in [
         (vec!["--since", "yesterday"], 2),
         (vec!["--since", "1h", "--until", "2h"], 2),

@@ -1,7 +1,8 @@
 //! The accounts hookline may act for: [`directory`] as webhooks need them, [`store`] with sealed tokens, [`refresh`] for readers that keep
-//! a copy.
+//! a copy, [`overview`] for operators.
 
 pub mod directory;
+pub mod overview;
 pub mod refresh;
 pub mod store;
 mod token;

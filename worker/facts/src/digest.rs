@@ -1,8 +1,8 @@
 //! ◆ Pure: what an event says, as a digest: equal digests mean the same reading of a fact.
 
+use schemas::digest::Digest as Hasher;
 use schemas::{Event, Fact};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 /// A sha256 over what an event says.
 pub type Digest = [u8; 32];
@@ -12,67 +12,31 @@ pub type Digest = [u8; 32];
 /// Not part of it: `origin`, `sender_resolution`, the trace, and a time that is only that of a delivery.
 pub fn digest(event: &Event) -> Digest {
     let data = &event.data;
-    let mut hasher = Sha256::new();
-    text(&mut hasher, event.kind().as_str());
+    let mut hasher = Hasher::default();
+    hasher.text(event.kind().as_str());
     if data.time_approximate {
-        text(&mut hasher, "approximate");
+        hasher.text("approximate");
     } else {
-        text(&mut hasher, &event.time.to_string());
+        hasher.text(&event.time.to_string());
     }
-    text(&mut hasher, data.contact_id.as_ref().map_or("", AsRef::as_ref));
-    hasher.update([
+    hasher.text(data.contact_id.as_ref().map_or("", AsRef::as_ref));
+    hasher.bytes([
         u8::from(data.contact_id.is_some()),
         u8::from(data.standby),
         u8::from(data.is_self),
     ]);
     // Serialising our own structs cannot fail; were it to, the debug form still tells readings apart.
     match fields(&data.fact) {
-        Ok(fields) => value(&mut hasher, &fields),
-        Err(_) => text(&mut hasher, &format!("{:?}", data.fact)),
+        Ok(fields) => hasher.json(&fields),
+        Err(_) => hasher.text(&format!("{:?}", data.fact)),
     }
-    hasher.finalize().into()
+    hasher.finish()
 }
 
 fn fields(fact: &Fact) -> Result<Value, serde_json::Error> {
     let mut fields = fact.to_fields()?;
     fields.remove("sender_resolution");
     Ok(Value::Object(fields))
-}
-
-fn text(hasher: &mut Sha256, text: &str) {
-    hasher.update((text.len() as u64).to_be_bytes());
-    hasher.update(text.as_bytes());
-}
-
-/// Keys are sorted here, so that the digest does not depend on how a JSON library keeps its maps.
-fn value(hasher: &mut Sha256, json: &Value) {
-    match json {
-        Value::Null => hasher.update(b"n"),
-        Value::Bool(flag) => hasher.update(if *flag { b"t" } else { b"f" }),
-        Value::Number(number) => {
-            hasher.update(b"d");
-            text(hasher, &number.to_string());
-        }
-        Value::String(string) => {
-            hasher.update(b"s");
-            text(hasher, string);
-        }
-        Value::Array(items) => {
-            hasher.update(b"a");
-            hasher.update((items.len() as u64).to_be_bytes());
-            items.iter().for_each(|item| value(hasher, item));
-        }
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_unstable_by_key(|(key, _)| key.as_str());
-            hasher.update(b"o");
-            hasher.update((entries.len() as u64).to_be_bytes());
-            for (key, item) in entries {
-                text(hasher, key);
-                value(hasher, item);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use schemas::event::Origin;
 use schemas::facts::{FactWithdrawn, WithdrawReason};
+use schemas::meta::mid;
 use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, MessageId, Timestamp, Via};
 
 /// An event to publish, with what must be stored in the same transaction.
@@ -45,6 +46,14 @@ pub struct MessageFact {
     pub thread_id: Option<String>,
 }
 
+impl MessageFact {
+    /// A message whose thread is read from its id.
+    pub fn of(message_id: MessageId, direction: Direction) -> Self {
+        let thread_id = mid::decode(message_id.as_str()).map(|mid| mid.thread_id);
+        Self { message_id, direction, thread_id }
+    }
+}
+
 /// Who wrote a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -71,13 +80,8 @@ impl Draft {
     }
 
     /// Adds a message that becomes known by this event.
-    pub fn with_message(
-        mut self,
-        message_id: MessageId,
-        direction: Direction,
-        thread_id: Option<String>,
-    ) -> Self {
-        self.messages.push(MessageFact { message_id, direction, thread_id });
+    pub fn with_message(mut self, message: MessageFact) -> Self {
+        self.messages.push(message);
         self
     }
 

@@ -4,6 +4,7 @@
 pub mod content;
 pub mod conversation_state;
 pub mod knowledge;
+pub mod overview;
 pub mod senderless;
 pub mod waiting;
 pub mod wants;

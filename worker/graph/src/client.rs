@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 use runtime::config::{ConfigError, Settings};
+use runtime::retry::Backoff;
 use schemas::{Channel, Timestamp};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -23,9 +23,11 @@ use facts::accounts::directory::{Account, Login};
 
 /// Larger answers are refused: 50 conversations with 20 messages each stay far below.
 const ANSWER_MAX: usize = 8 << 20;
-/// Tries of a read, with pauses that start here.
+/// Tries of a read.
 const READ_TRIES: usize = 3;
+/// Least pause before the second try.
 const READ_PAUSE: Duration = Duration::from_millis(200);
+const READ_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Where Graph is and how to speak to it.
 #[derive(Clone)]
@@ -219,12 +221,16 @@ impl Graph {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Value, GraphError> {
-        let once = || self.once(connected, call, Method::GET, path, query, Payload::None);
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(READ_PAUSE)
-            .with_max_times(READ_TRIES - 1)
-            .with_jitter();
-        once.retry(pauses).when(|error: &GraphError| error.class == Class::Retry).await
+        let mut pauses = Backoff::new(2 * READ_PAUSE, READ_PAUSE_MAX);
+        for _ in 1..READ_TRIES {
+            match self.get_once(connected, call, path, query).await {
+                Err(error) if error.class == Class::Retry => {
+                    tokio::time::sleep(pauses.next(rand::random())).await;
+                }
+                done => return done,
+            }
+        }
+        self.get_once(connected, call, path, query).await
     }
 
     /// `GET {path}`, tried once.

@@ -7,15 +7,15 @@ use schemas::facts::{
     AccountLink, Feedback, Optin, Order, PolicyEnforced, Postback, Product, ReferralReceived,
     RolesChanged, ThreadControl,
 };
+use schemas::meta::Node;
 use schemas::meta::json::text;
 use schemas::meta::messenger::referral;
-use schemas::meta::{Node, mid};
 use schemas::{EventId, Fact};
 
 use super::context::Context;
 use super::messaging::Act;
 use super::output::Output;
-use facts::Direction;
+use facts::{Direction, MessageFact};
 
 /// Reads every payload that is neither a message nor about one.
 pub(super) fn read(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
@@ -140,8 +140,7 @@ fn postback(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
     });
     let mut draft = context.draft(id, act.when, act.contact.clone(), fact);
     if let Some(mid) = mid {
-        let thread_id = mid::decode(&mid).map(|mid| mid.thread_id);
-        draft = draft.with_message(mid.into(), Direction::Inbound, thread_id);
+        draft = draft.with_message(MessageFact::of(mid.into(), Direction::Inbound));
     }
     vec![Output::Fact(draft)]
 }

@@ -17,6 +17,7 @@ mod mutate;
 pub mod normalize;
 pub mod output;
 pub mod parked;
+pub mod parked_causes;
 mod release;
 pub mod replay;
 mod shard;
@@ -34,8 +35,6 @@ use facts::FactStore;
 
 /// How often a free shard is sought.
 const SEEK_EVERY: Duration = Duration::from_millis(500);
-/// How often a held lease is renewed; well below its life.
-const RENEW_EVERY: Duration = Duration::from_secs(2);
 /// How long a shard may take to finish its batch when the process stops.
 const FINISH: Duration = Duration::from_secs(7);
 
@@ -65,6 +64,7 @@ impl Inbound {
         tasks.spawn(members::keep(
             pool,
             self.leases.owner().to_owned(),
+            self.leases.ttl(),
             shares.clone(),
             shutdown.clone(),
         ));
@@ -136,7 +136,7 @@ impl Inbound {
     /// Returns when the lease is lost. While the database cannot be asked nothing can be committed either, so that is no reason.
     async fn renew(&self, lease: &Lease) {
         loop {
-            tokio::time::sleep(RENEW_EVERY).await;
+            tokio::time::sleep(self.leases.ttl() / 3).await;
             match self.leases.renew(lease).await {
                 Ok(true) => {}
                 Ok(false) => return,

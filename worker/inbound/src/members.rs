@@ -10,11 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::balance;
 
-/// How often a worker says that it is alive.
-const BEAT: Duration = Duration::from_secs(2);
-/// Silent for longer, it counts as gone; its leases lapse by themselves.
-const GONE_AFTER_SECS: f64 = 6.0;
-
 /// The shards this process holds, and how many it may hold.
 #[derive(Clone, Debug)]
 pub(super) struct Shares(Arc<Mutex<State>>);
@@ -73,27 +68,34 @@ impl Shares {
     }
 }
 
-/// Says that `owner` is alive, and adjusts its share, until `shutdown`; then says goodbye.
-pub(super) async fn keep(pool: PgPool, owner: String, shares: Shares, shutdown: CancellationToken) {
+/// Says that `owner` is alive, three times in the life of a `lease`, and adjusts its share, until `shutdown`; then says goodbye. Silent for
+/// longer than a lease lives, a worker counts as gone.
+pub(super) async fn keep(
+    pool: PgPool,
+    owner: String,
+    lease: Duration,
+    shares: Shares,
+    shutdown: CancellationToken,
+) {
     loop {
-        match beat(&pool, &owner).await {
+        match beat(&pool, &owner, lease.as_secs_f64()).await {
             Ok(members) => shares.allow(balance::share(subjects::SHARDS, members)),
             // Unknown is not alone: hold what is held, the leases tell whether it still is ours.
             Err(error) => tracing::debug!(%error, "Could not count the workers"),
         }
         tokio::select! {
             () = shutdown.cancelled() => break,
-            () = tokio::time::sleep(BEAT) => {}
+            () = tokio::time::sleep(lease / 3) => {}
         }
     }
     let goodbye =
         sqlx::query("delete from worker.members where owner = $1").bind(&owner).execute(&pool);
-    if !matches!(tokio::time::timeout(BEAT, goodbye).await, Ok(Ok(_))) {
+    if !matches!(tokio::time::timeout(lease / 3, goodbye).await, Ok(Ok(_))) {
         tracing::debug!("Could not say goodbye to the other workers; they notice by themselves");
     }
 }
 
-async fn beat(pool: &PgPool, owner: &str) -> sqlx::Result<u32> {
+async fn beat(pool: &PgPool, owner: &str, gone_after_secs: f64) -> sqlx::Result<u32> {
     sqlx::query(
         "insert into worker.members (owner, seen_at) values ($1, clock_timestamp())
          on conflict (owner) do update set seen_at = excluded.seen_at",
@@ -104,13 +106,13 @@ async fn beat(pool: &PgPool, owner: &str) -> sqlx::Result<u32> {
     sqlx::query(
         "delete from worker.members where seen_at < clock_timestamp() - make_interval(secs => $1)",
     )
-    .bind(GONE_AFTER_SECS * 50.0)
+    .bind(gone_after_secs * 50.0)
     .execute(pool)
     .await?;
     let count: i64 = sqlx::query_scalar(
         "select count(*) from worker.members where seen_at > clock_timestamp() - make_interval(secs => $1)",
     )
-    .bind(GONE_AFTER_SECS)
+    .bind(gone_after_secs)
     .fetch_one(pool)
     .await?;
     Ok(u32::try_from(count).unwrap_or(1))

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use schemas::Fact;
 use schemas::facts::{Attachment, Message, QuickReply, ReplyTo, Story};
+use schemas::meta::Node;
 use schemas::meta::messenger::referral;
-use schemas::meta::{Node, mid};
 use serde_json::Value;
 
 use super::context::Context;
 use super::messaging::{Act, deleted, senderless};
 use super::output::Output;
-use facts::{Direction, ids};
+use facts::{Direction, MessageFact, ids};
 
 /// Reads a `message`.
 pub(super) fn read(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
@@ -28,7 +28,6 @@ pub(super) fn read(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
         return senderless(context, act, &mid, 0);
     }
     let id = ids::message(context.channel(), &context.account.id, &mid);
-    let thread_id = mid::decode(&mid).map(|mid| mid.thread_id);
     let mut body = content(payload);
     body.message_id = mid.clone().into();
     if body.referral.is_none() {
@@ -43,7 +42,7 @@ pub(super) fn read(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
         (Fact::MessageReceived(body), Direction::Inbound)
     };
     let draft = context.draft(id, act.when, act.contact.clone(), fact);
-    vec![Output::Fact(draft.with_message(mid.into(), direction, thread_id))]
+    vec![Output::Fact(draft.with_message(MessageFact::of(mid.into(), direction)))]
 }
 
 /// What a message says, without who said it.

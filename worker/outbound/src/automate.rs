@@ -3,7 +3,8 @@
 //!
 //! A crash between publishing and moving the position publishes the same id again; the broker and the ledger both know it.
 
-pub mod rules;
+mod context;
+mod rules;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -17,9 +18,10 @@ use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
 use schemas::subjects::INBOX_EVENTS;
 use schemas::{Event, Timestamp};
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::ledger;
 use facts::accounts;
 use facts::accounts::directory::Directory;
 
@@ -71,6 +73,7 @@ impl Automate {
             .await;
     }
 
+    /// The command that answers a message, if it asks for one.
     async fn consider(
         &self,
         message: &Received,
@@ -90,7 +93,7 @@ impl Automate {
                 return Ok(None);
             }
         };
-        let known = self.known(&event).await?;
+        let known = context::read(&self.pool, &event).await?;
         if let Err(reason) = rules::second_look(&known, now) {
             count(reason.as_str());
             return Ok(None);
@@ -107,35 +110,6 @@ impl Automate {
             headers,
             payload: serde_json::to_vec(&command)?.into(),
         }))
-    }
-
-    async fn known(&self, event: &Event) -> sqlx::Result<rules::Known> {
-        let conversation = event.data.conversation_id.as_ref().map_or("", |id| id.as_str());
-        let row = sqlx::query(
-            "select coalesce(v.other_owns and v.owner_at >= $5, false) as other_owns,
-                    greatest(v.others_replied_at,
-                             (select max(p.requested_at) from worker.commands p
-                               where p.conversation_id = $3 and p.requester = 'person' and p.command = 'reply'
-                                 and p.state <> 'failed' and p.requested_at > now() - interval '1 hour')) as others_replied_at,
-                    exists (select from worker.freezes f
-                             where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3)) as frozen,
-                    exists (select from worker.facts d
-                             where d.channel = $1 and d.account_id = $2 and d.message_id = $4 and d.kind = 'message.deleted') as deleted
-               from (select) one left join worker.conversations v on v.conversation_id = $3",
-        )
-        .bind(event.data.channel.as_str())
-        .bind(event.data.account_id.as_str())
-        .bind(conversation)
-        .bind(facts::draft::message_of(&event.data.fact).unwrap_or_default())
-        .bind(event.time.to_datetime())
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(rules::Known {
-            other_owns: row.try_get("other_owns")?,
-            others_replied_at: crate::ledger::time(&row, "others_replied_at")?,
-            frozen: row.try_get("frozen")?,
-            deleted: row.try_get("deleted")?,
-        })
     }
 }
 
@@ -185,7 +159,7 @@ impl Batches {
         let Self { automate, lease, directory, .. } = self;
         let mut conn = automate.pool.acquire().await?;
         let version = accounts::store::version(&mut conn).await?;
-        let now = crate::ledger::now(&mut conn).await?;
+        let now = ledger::now(&mut conn).await?;
         drop(conn);
         if version != directory.version() {
             *directory = accounts::store::directory(&automate.pool).await?;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use schemas::Timestamp;
 
 /// To begin with, and after trouble.
-pub const IN_FLIGHT_MIN: u32 = 2;
+pub(crate) const IN_FLIGHT_MIN: u32 = 2;
 /// At most.
-pub const IN_FLIGHT_MAX: u32 = 16;
+pub(crate) const IN_FLIGHT_MAX: u32 = 16;
 /// Successes in a row for one more. A token that expires on a usual day costs two calls; in the middle of a long burst, what is in flight.
 const STEP: u32 = 50;
 /// Without a send for this long, the last successes say nothing about the next one.
@@ -18,7 +18,7 @@ const REST: Duration = Duration::from_secs(5);
 
 /// The pace of one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub(crate) struct Pace {
     allowed: u32,
     streak: u32,
     in_flight: u32,
@@ -34,7 +34,7 @@ impl Default for Pace {
 
 impl Pace {
     /// Takes a place, if there is one.
-    pub fn start(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn start(&mut self, now: Timestamp) -> bool {
         let rested = self.ended_at.is_some_and(|ended| REST < now.since(ended));
         if self.in_flight == 0 && rested {
             self.went_wrong();
@@ -47,13 +47,13 @@ impl Pace {
     }
 
     /// Gives the place back.
-    pub const fn end(&mut self, now: Timestamp) {
+    pub(crate) const fn end(&mut self, now: Timestamp) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.ended_at = Some(now);
     }
 
     /// Meta answered as it should.
-    pub const fn went_well(&mut self) {
+    pub(crate) const fn went_well(&mut self) {
         self.streak += 1;
         if STEP <= self.streak && self.allowed < IN_FLIGHT_MAX {
             self.allowed += 1;
@@ -62,7 +62,7 @@ impl Pace {
     }
 
     /// A limit, a refused token, or no answer.
-    pub const fn went_wrong(&mut self) {
+    pub(crate) const fn went_wrong(&mut self) {
         self.allowed = IN_FLIGHT_MIN;
         self.streak = 0;
     }

@@ -17,4 +17,6 @@ pub struct Waits {
     pub auto_reply_max_age: Duration,
     /// `GRAPH_TIMEOUT`: one Graph call, connect included.
     pub graph_timeout: Duration,
+    /// Between the two reads that prove absence (`runtime::waits`).
+    pub reads_apart: Duration,
 }

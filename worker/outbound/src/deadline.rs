@@ -6,14 +6,17 @@ use std::time::Instant;
 
 /// The time was over before the future was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLate;
+pub(crate) struct TooLate;
 
 /// Runs `work` until `deadline`. Unlike `tokio::time::timeout`, the clock is looked at *before* each step of the work: a process
 /// that was stopped past the deadline and woken does not write its request then.
 ///
 /// # Errors
 /// [`TooLate`]; whether the work had an effect is unknown.
-pub async fn until<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, TooLate> {
+pub(crate) async fn until<T>(
+    deadline: Instant,
+    work: impl Future<Output = T>,
+) -> Result<T, TooLate> {
     let mut sleep = Box::pin(tokio::time::sleep_until(deadline.into()));
     let mut work = Box::pin(work);
     std::future::poll_fn(move |cx: &mut Context<'_>| {

@@ -1,11 +1,15 @@
 //! Intake: every message of INBOX_COMMANDS becomes a row of the ledger, in the transaction that moves the position. From there the
-//! ledger is the queue ([`crate`]).
+//! ledger is the queue.
 //!
 //! Nothing is skipped and nothing stops: what cannot be carried out becomes a row that has failed already, and with it an outcome; what is of
 //! no channel, or meets a bug of ours, becomes a dead letter.
 
-mod command;
+mod digest;
+mod ended;
 mod past;
+mod read;
+mod scan;
+mod store;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,15 +27,16 @@ use schemas::subjects::{self, COMMAND_ALL, INBOX_COMMANDS};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-pub use command::{Intake, read};
-pub use past::{Ended, Mark, Past};
+use crate::ledger::mark::{self, Mark};
+use read::{Intake, read};
+use store::store;
 
 /// The lease and position of the intake.
 pub const NAME: &str = "commands";
-/// Commands taken over in one transaction.
+/// Commands accepted in one transaction.
 const BATCH: usize = 200;
 
-/// Takes commands over into the ledger.
+/// Accepts commands into the ledger.
 #[derive(Clone)]
 pub struct Commands {
     /// Where commands come from.
@@ -40,7 +45,7 @@ pub struct Commands {
     pub pool: PgPool,
     /// The leases of schema `worker`.
     pub leases: Leases,
-    /// Tells the commands of people from those of automation.
+    /// Knows the commands of people from those of automation.
     pub vouch: Vouch,
 }
 
@@ -126,7 +131,7 @@ impl Commands {
     }
 }
 
-/// Commands taken over while the lease is held.
+/// Commands accepted while the lease is held.
 struct Batches {
     commands: Commands,
     lease: Lease,
@@ -148,7 +153,7 @@ impl Reader for Batches {
 
     async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> anyhow::Result<Taken> {
         let mut patience = self.patience;
-        let taken = patience.within(self.take_over(batch, from, to)).await;
+        let taken = patience.within(self.accept(batch, from, to)).await;
         self.patience = patience;
         if let Ok(Taken::Yes) = taken {
             self.broken.clear();
@@ -157,7 +162,7 @@ impl Reader for Batches {
     }
 
     fn failed(&mut self, error: &anyhow::Error, _: u32) {
-        tracing::warn!(error = %format!("{error:#}"), "Could not take commands over; trying again");
+        tracing::warn!(error = %format!("{error:#}"), "Could not accept commands; trying again");
     }
 
     fn lag(&mut self, messages: u64) {
@@ -171,8 +176,8 @@ impl Reader for Batches {
 }
 
 impl Batches {
-    /// Takes a batch over, or nothing of it. Whatever breaks down is added to `broken`.
-    async fn take_over(
+    /// Accepts a batch, or nothing of it. Whatever breaks down is added to `broken`.
+    async fn accept(
         &mut self,
         batch: &[Received],
         from: u64,
@@ -193,7 +198,7 @@ impl Batches {
                         let covered = mark.covers(at);
                         let past =
                             past::of(&commands.broker, &intake.command, &known, covered).await?;
-                        anyhow::Ok(intake.store(&mut tx, traceparent, &past).await?)
+                        anyhow::Ok(store(&mut tx, &intake, traceparent, &past).await?)
                     };
                     let Ok(stored) = AssertUnwindSafe(stored).catch_unwind().await else {
                         // What it has written goes with the transaction: once more, without it.
@@ -201,8 +206,8 @@ impl Batches {
                         broken.insert(message.sequence);
                         anyhow::bail!("command {} broke down", message.sequence);
                     };
-                    let word = stored?;
-                    metrics::counter!("hookline_commands_total", "outcome" => word).increment(1);
+                    let outcome = stored?.as_str();
+                    metrics::counter!("hookline_commands_total", "outcome" => outcome).increment(1);
                 }
                 // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
                 // people look.
@@ -213,7 +218,7 @@ impl Batches {
         if !commands.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
             return Ok(Taken::Lost);
         }
-        past::advance(&mut tx, to).await?;
+        mark::advance(&mut tx, to).await?;
         facts::follow_up::conversation_state::wake(&mut tx).await?;
         failpoint!("commands.before_commit");
         tx.commit().await?;
@@ -224,5 +229,5 @@ impl Batches {
 
 fn panicked(sequence: u64) {
     metrics::counter!("hookline_commands_panics_total").increment(1);
-    tracing::error!(sequence, "Taking command {sequence} over broke down: a bug; the others go on");
+    tracing::error!(sequence, "Accepting command {sequence} broke down: a bug; the others go on");
 }

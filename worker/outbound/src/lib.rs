@@ -1,34 +1,41 @@
 //! Commands: a ledger in Postgres that is also the queue, one decision, at most one effect at Meta.
 //!
-//! Read in this order. Pure: [`plan`] (a command as parts), [`policy`] (what Meta's rules allow), [`decide`] (what happens next),
-//! [`matching`] (whose effect a message is), [`request`] and [`answer`] (what is asked, what the answer means), [`split`],
-//! [`concurrency`]. Around it: [`intake`] (commands from the stream), [`ledger`] (the rows), [`sender`] with its steps, [`echoes`],
-//! [`outcome`] (events), [`import`] (conversations read from Graph), [`automate`] (automatic replies), [`admin`] (what people decide).
+//! Read in this order. Pure: `plan` and `payload` (a command as parts), `policy` (what Meta's rules allow), `decide` (what happens
+//! next), `matching` (whose effect a message is), `request` and `answer` (what is asked, what the answer means), `split`,
+//! `concurrency`, `state` (the words of the ledger). Around it: `intake` (commands from the stream), `ledger` (the rows and their
+//! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `reconcile` (reading back), `echoes`, `outcome` (events),
+//! `import` (conversations read from Graph), [`automate`] (automatic replies), [`admin`] (what people decide).
 
 pub mod admin;
-pub mod answer;
+mod answer;
 mod attempt;
 pub mod automate;
-pub mod concurrency;
-pub mod config;
-pub mod deadline;
-pub mod decide;
-pub mod echoes;
-pub mod import;
+mod claim_context;
+mod concurrency;
+mod config;
+mod deadline;
+mod decide;
+mod echoes;
+mod import;
 pub mod intake;
-pub mod ledger;
-pub mod matching;
+mod ledger;
+mod matching;
 #[cfg(test)]
 mod model;
-pub mod outcome;
-pub mod plan;
-pub mod policy;
+mod outcome;
+mod payload;
+mod places;
+mod plan;
+mod policy;
 mod reconcile;
-pub mod request;
-pub mod sender;
-mod situation;
-pub mod split;
+mod request;
+mod sender;
+mod services;
+mod split;
+mod state;
 
 pub use config::Waits;
 pub use intake::Commands;
+pub use ledger::backlog;
+pub use payload::part_key;
 pub use sender::Sender;

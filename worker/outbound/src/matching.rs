@@ -1,55 +1,55 @@
-//! ◆ Pure: which outbound message is the effect of which part, where no answer told (`meta-platform.md` section 13).
+//! ◆ Pure: which outbound message is the effect of which part, where no answer settled it (docs/meta-platform.md 13).
 
 use std::time::Duration;
 
 use schemas::Timestamp;
 
-use super::decide::Look;
+use crate::decide::Look;
 use facts::follow_up::content::Content;
 
 /// How far Meta's clock may be behind ours, and the whole seconds of Graph's times.
-pub const SKEW: Duration = Duration::from_secs(5);
+pub(crate) const SKEW: Duration = Duration::from_secs(5);
 /// A message made this long after an attempt's deadline is no effect of it.
-pub const LATE: Duration = Duration::from_secs(120);
+pub(crate) const LATE: Duration = Duration::from_secs(120);
 /// An equal message this far outside the time that fits is not taken for the effect, but is no proof of absence either: one of the clocks
 /// may be wrong by more than [`SKEW`].
-pub const DOUBT: Duration = Duration::from_secs(300);
+pub(crate) const DOUBT: Duration = Duration::from_secs(300);
 
-/// A part whose outcome nobody told.
+/// A part whose outcome is not settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Its key.
-    pub key: String,
+    pub(crate) key: String,
     /// What it says.
-    pub content: Content,
+    pub(crate) content: Content,
     /// Whom or what it is under; empty for a private reply, whose person nobody knows before its answer.
-    pub peer: String,
+    pub(crate) peer: String,
     /// Start of its first attempt.
-    pub first_at: Timestamp,
+    pub(crate) first_at: Timestamp,
     /// Deadline of its last.
-    pub deadline: Timestamp,
+    pub(crate) deadline: Timestamp,
     /// Its request is in flight: its own answer, which is exact, is still to come.
-    pub in_flight: bool,
+    pub(crate) in_flight: bool,
 }
 
 /// An outbound message or own comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub(crate) struct Item {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// What it says.
-    pub content: Content,
+    pub(crate) content: Content,
     /// Whom or what it is under.
-    pub peer: String,
+    pub(crate) peer: String,
     /// When, by Meta's clock.
-    pub time: Timestamp,
-    /// It is known to be something else: the effect of another part, or told before the first attempt.
-    pub claimed: bool,
+    pub(crate) time: Timestamp,
+    /// It is known to be something else: the effect of another part, or reported before the first attempt.
+    pub(crate) claimed: bool,
 }
 
 impl Wanted {
     /// Whether `item` may be its effect.
-    pub fn may_be(&self, item: &Item) -> bool {
+    pub(crate) fn may_be(&self, item: &Item) -> bool {
         item.content == self.content && self.in_reach(item, Duration::ZERO)
     }
 
@@ -61,15 +61,15 @@ impl Wanted {
     }
 
     /// Whether `item`, which is not taken for its effect, may be it all the same. Meta alters what it is given (it composes letters, it
-    /// serves sound as video: `meta-platform.md` sections 6.1 and 13), so in the right time any content may be ours; outside of it an
+    /// serves sound as video: docs/meta-platform.md 6.1 and 13), so in the right time any content may be ours; outside of it an
     /// equal one may be.
     fn may_hide(&self, item: &Item) -> bool {
         self.in_reach(item, if item.content == self.content { DOUBT } else { Duration::ZERO })
     }
 
-    /// What a read of the thread tells that shows these own items. `complete`: it reaches back before the first attempt and withholds
+    /// What a read of the thread that shows these own items proves. `complete`: it reaches back before the first attempt and withholds
     /// nothing since.
-    pub fn look(&self, items: &[Item], complete: bool) -> Look {
+    pub(crate) fn look(&self, items: &[Item], complete: bool) -> Look {
         match self.choose(items) {
             Some(item) => Look::Found { item_id: Some(item.id.clone()), time: Some(item.time) },
             None if complete && !items.iter().any(|item| self.may_hide(item)) => Look::Absent,
@@ -78,7 +78,7 @@ impl Wanted {
     }
 
     /// The item that is taken for its effect: the oldest that may be.
-    pub fn choose<'a>(&self, items: &'a [Item]) -> Option<&'a Item> {
+    pub(crate) fn choose<'a>(&self, items: &'a [Item]) -> Option<&'a Item> {
         items
             .iter()
             .filter(|item| self.may_be(item))
@@ -88,19 +88,19 @@ impl Wanted {
 
 /// Whose effect an item is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner<'a> {
+pub(crate) enum Owner<'a> {
     /// Of this part: the oldest that may have made it, or the only one where its person is not known.
     Part(&'a Wanted),
-    /// An equal part is in flight; its answer will tell.
+    /// An equal part is in flight; its answer will settle it.
     Wait(Timestamp),
     /// Of none of ours, or nobody can tell of which.
     Nobody,
 }
 
 /// Finds the part an item is the effect of.
-pub fn owner<'a>(wanted: &'a [Wanted], item: &Item) -> Owner<'a> {
+pub(crate) fn owner<'a>(wanted: &'a [Wanted], item: &Item) -> Owner<'a> {
     let fitting = || wanted.iter().filter(|wanted| wanted.may_be(item));
-    // As long as one of several equal parts will be told its own message id, guessing could give that id to another.
+    // As long as one of several equal parts will receive its own message id, guessing could give that id to another.
     if let Some(deadline) =
         fitting().filter(|wanted| wanted.in_flight).map(|wanted| wanted.deadline).max()
     {

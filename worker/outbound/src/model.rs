@@ -5,18 +5,20 @@ use std::time::Duration;
 use proptest::prelude::*;
 use schemas::Timestamp;
 
-use super::decide::{
-    ATTEMPTS_MAX, AfterAnswer, AfterLook, Answer, Journal, Look, OUTAGE_MAX, Repeat, State, Step,
-    Waits, after_answer, after_look, next_step, read_again,
+use crate::decide::{
+    ATTEMPTS_MAX, AfterAnswer, AfterLook, Answer, Journal, Look, OUTAGE_MAX, Repeat, RetryWaits,
+    Step, after_answer, after_look, next_step, read_again,
 };
-use super::matching::{Item, Owner, Wanted, owner};
-use super::policy::Verdict;
+use crate::matching::{Item, Owner, Wanted, owner};
+use crate::policy::Verdict;
+use crate::state::PartState;
 use facts::follow_up::content::of_text;
 
-const WAITS: Waits = Waits {
+const WAITS: RetryWaits = RetryWaits {
     reconcile_after: Duration::from_secs(30),
     retry_min: Duration::from_secs(1),
     retry_max: Duration::from_secs(600),
+    reads_apart: runtime::waits::READS_APART.real(),
 };
 const LEASE: Duration = Duration::from_secs(20);
 const ALLOWED: Verdict = Verdict::Allowed { rule: "window.24h", until: None };
@@ -56,7 +58,7 @@ enum Read {
 struct Quirks {
     /// How far its clock is from ours, in seconds.
     skew: i64,
-    /// It tells other content than it was given.
+    /// It reports other content than it was given.
     alters: bool,
 }
 
@@ -98,7 +100,7 @@ impl World {
     fn new(repeat: Repeat) -> Self {
         let now = Timestamp::from_millis(1_795_000_000_000);
         let journal = Journal {
-            state: State::Planned,
+            state: PartState::Planned,
             repeat,
             attempt: 0,
             refusals: 0,
@@ -133,21 +135,21 @@ impl World {
         })
     }
 
-    /// The first delivery as Meta tells it.
+    /// The first delivery as Meta reports it.
     fn item(&self) -> Option<Item> {
-        let told = self.delivered.first()?.as_millis() + self.quirks.skew * 1000;
+        let reported = self.delivered.first()?.as_millis() + self.quirks.skew * 1000;
         Some(Item {
             id: "m".to_owned(),
             content: of_text(if self.quirks.alters { "o.k." } else { "ok" }),
             peer: "p".to_owned(),
-            time: Timestamp::from_millis(told),
+            time: Timestamp::from_millis(reported),
             claimed: false,
         })
     }
 
     fn send(&mut self, fate: Fate) {
         let journal = &mut self.journal;
-        journal.state = State::Sending;
+        journal.state = PartState::Sending;
         journal.attempt += 1;
         journal.started_at = Some(self.now);
         journal.deadline = Some(self.now.plus(LEASE));
@@ -170,9 +172,9 @@ impl World {
             Fate::CrashBefore | Fate::CrashAfterDelivery => return,
         };
         match after_answer(&self.journal, answer, &WAITS, 1.0, self.now) {
-            AfterAnswer::Sent { .. } => self.journal.state = State::Sent,
+            AfterAnswer::Sent { .. } => self.journal.state = PartState::Sent,
             AfterAnswer::Refused { not_before } => {
-                self.journal.state = State::Refused;
+                self.journal.state = PartState::Refused;
                 self.journal.refusals += 1;
                 self.journal.not_before = Some(not_before);
             }
@@ -180,7 +182,7 @@ impl World {
                 self.journal.lost = true;
                 self.uncertain = true;
             }
-            AfterAnswer::Failed => self.journal.state = State::Failed,
+            AfterAnswer::Failed => self.journal.state = PartState::Failed,
         }
     }
 
@@ -200,19 +202,19 @@ impl World {
             },
         };
         match after_look(&self.journal, look, self.now, &WAITS, self.now) {
-            AfterLook::Sent { .. } => self.journal.state = State::Sent,
+            AfterLook::Sent { .. } => self.journal.state = PartState::Sent,
             AfterLook::Again { at, absent_at } => {
                 self.journal.looks += 1;
                 self.journal.not_before = Some(at);
                 self.journal.absent_at = absent_at;
             }
             AfterLook::Repeat => {
-                self.journal.state = State::Refused;
+                self.journal.state = PartState::Refused;
                 self.journal.not_before = None;
                 self.uncertain = true;
             }
             AfterLook::Park => {
-                self.journal.state = State::Unknown;
+                self.journal.state = PartState::Unknown;
                 self.uncertain = true;
             }
         }
@@ -229,8 +231,8 @@ impl World {
                     self.now = until;
                 }
                 Step::Look => self.look(reads.next().unwrap_or(Read::Works)),
-                Step::Fail(_) => self.journal.state = State::Failed,
-                Step::Park => self.journal.state = State::Unknown,
+                Step::Fail(_) => self.journal.state = PartState::Failed,
+                Step::Park => self.journal.state = PartState::Unknown,
                 Step::Done => return,
             }
         }
@@ -240,14 +242,14 @@ impl World {
     /// An echo comes whenever it comes, and overrules.
     fn echo(&mut self) {
         let (Some(item), Some(wanted)) = (self.item(), self.wanted()) else { return };
-        if self.journal.state == State::Sent
-            || !(self.uncertain || self.journal.state == State::Sending)
+        if self.journal.state == PartState::Sent
+            || !(self.uncertain || self.journal.state == PartState::Sending)
         {
             return;
         }
         let wanted = [wanted];
         assert!(matches!(owner(&wanted, &item), Owner::Part(_)));
-        self.journal.state = State::Sent;
+        self.journal.state = PartState::Sent;
     }
 }
 
@@ -264,16 +266,16 @@ proptest! {
         prop_assert!(world.delivered.len() <= 1, "{:?}", world.delivered);
         prop_assert!(world.journal.state.is_final());
         match world.journal.state {
-            State::Sent => prop_assert_eq!(world.delivered.len(), 1),
-            State::Failed => prop_assert!(world.delivered.is_empty()),
-            State::Unknown => {}
+            PartState::Sent => prop_assert_eq!(world.delivered.len(), 1),
+            PartState::Failed => prop_assert!(world.delivered.is_empty()),
+            PartState::Unknown => {}
             other => prop_assert!(false, "{:?}", other),
         }
         prop_assert!(world.journal.attempt - world.journal.refusals <= ATTEMPTS_MAX);
         let was = world.journal.state;
         world.echo();
-        if was == State::Unknown && !world.delivered.is_empty() {
-            prop_assert_eq!(world.journal.state, State::Sent, "a late echo overrules");
+        if was == PartState::Unknown && !world.delivered.is_empty() {
+            prop_assert_eq!(world.journal.state, PartState::Sent, "a late echo overrules");
         }
     }
 
@@ -306,7 +308,7 @@ proptest! {
         let mut world = World::new(Repeat::OneTry);
         world.run(&fates, &[]);
         prop_assert!(world.requests <= 1);
-        prop_assert!(matches!(world.journal.state, State::Sent | State::Failed));
+        prop_assert!(matches!(world.journal.state, PartState::Sent | PartState::Failed));
     }
 
     #[test]
@@ -331,17 +333,20 @@ proptest! {
 fn a_crash_in_flight_is_reconciled_not_repeated() {
     let mut world = World::new(Repeat::AfterProof);
     world.run(&[Fate::CrashAfterDelivery], &[]);
-    assert_eq!((world.journal.state, world.requests), (State::Sent, 1));
+    assert_eq!((world.journal.state, world.requests), (PartState::Sent, 1));
     let mut world = World::new(Repeat::AfterProof);
     world.run(&[Fate::CrashBefore], &[]);
-    assert_eq!((world.journal.state, world.requests, world.journal.attempt), (State::Sent, 1, 2));
+    assert_eq!(
+        (world.journal.state, world.requests, world.journal.attempt),
+        (PartState::Sent, 1, 2)
+    );
 }
 
 #[test]
 fn three_attempts_then_a_person_looks() {
     let mut world = World::new(Repeat::AfterProof);
     world.run(&[Fate::LostBefore; 5], &[]);
-    assert_eq!((world.journal.state, world.journal.attempt), (State::Unknown, 3));
+    assert_eq!((world.journal.state, world.journal.attempt), (PartState::Unknown, 3));
 }
 
 #[test]
@@ -365,12 +370,12 @@ fn an_outage_of_reads_is_waited_out_but_not_for_ever() {
     let mut world = World::new(Repeat::AfterProof);
     world.run(&[Fate::DeliveredThenLost], &[Read::Unanswered; 5]);
     let outage = world.now.since(world.journal.planned_at);
-    assert_eq!((world.journal.state, world.requests), (State::Sent, 1));
+    assert_eq!((world.journal.state, world.requests), (PartState::Sent, 1));
     assert!(Duration::from_secs(180) < outage, "{outage:?}");
 
     let mut world = World::new(Repeat::AfterProof);
     world.run(&[Fate::DeliveredThenLost], &[Read::Unanswered; 100]);
     let outage = world.now.since(world.journal.planned_at);
-    assert_eq!((world.journal.state, world.requests), (State::Unknown, 1));
+    assert_eq!((world.journal.state, world.requests), (PartState::Unknown, 1));
     assert!((OUTAGE_MAX..2 * OUTAGE_MAX).contains(&outage), "{outage:?}");
 }

@@ -2,113 +2,35 @@
 
 use schemas::command::{Action, Command, OutboundAttachment, OutboundQuickReply, ReplyData};
 use schemas::{Channel, ConversationId};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::decide::Repeat;
-use super::split::{self, Limit};
+use crate::payload::Payload;
+use crate::split::{self, Limit};
 use facts::follow_up::content::{self, Content};
-
-/// What one part does, as `worker.parts.payload` keeps it: without anything that depends on host or token.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
-pub enum Payload {
-    /// A message to a person.
-    Message {
-        /// The `message` of the Send API.
-        message: Value,
-        /// The message it quotes.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reply_to: Option<String>,
-        /// `HUMAN_AGENT`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tag: Option<String>,
-    },
-    /// Typing or mark seen.
-    SenderAction {
-        /// `typing_on`, `typing_off`, `mark_seen`.
-        action: String,
-    },
-    /// A public answer to a comment.
-    CommentReply {
-        /// The comment.
-        comment_id: String,
-        /// What to say.
-        text: String,
-    },
-    /// A message to the author of a comment.
-    PrivateReply {
-        /// The comment.
-        comment_id: String,
-        /// What to say.
-        text: String,
-    },
-    /// A comment on own media.
-    CommentCreate {
-        /// The media or post.
-        media_id: String,
-        /// What to say.
-        text: String,
-    },
-    /// Hides or shows a comment.
-    CommentHide {
-        /// The comment.
-        comment_id: String,
-        /// Whether to hide it.
-        hidden: bool,
-    },
-    /// Deletes a comment.
-    CommentDelete {
-        /// The comment.
-        comment_id: String,
-    },
-}
-
-impl Payload {
-    /// How its outcome may be found out.
-    pub const fn repeat(&self) -> Repeat {
-        match self {
-            Self::Message { .. } => Repeat::AfterProof,
-            Self::SenderAction { .. } => Repeat::OneTry,
-            _ => Repeat::Never,
-        }
-    }
-
-    /// The comment it is about.
-    pub fn comment_id(&self) -> Option<&str> {
-        match self {
-            Self::CommentReply { comment_id, .. }
-            | Self::PrivateReply { comment_id, .. }
-            | Self::CommentHide { comment_id, .. }
-            | Self::CommentDelete { comment_id } => Some(comment_id),
-            _ => None,
-        }
-    }
-}
 
 /// One effect of a command.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PartPlan {
+pub(crate) struct PartPlan {
     /// What it does.
-    pub payload: Payload,
+    pub(crate) payload: Payload,
     /// What its effect will say.
-    pub content: Content,
+    pub(crate) content: Content,
     /// Whom or what its effect will be under: as `worker.echoes.peer`.
-    pub peer: String,
+    pub(crate) peer: String,
 }
 
 /// A command as parts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
+pub(crate) struct CommandPlan {
     /// Commands of one lane take effect in order, one at a time.
-    pub lane: String,
+    pub(crate) lane: String,
     /// In order; none for `sync`, which is no send.
-    pub parts: Vec<PartPlan>,
+    pub(crate) parts: Vec<PartPlan>,
 }
 
 /// Why a command cannot be planned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
+pub(crate) enum PlanError {
     /// The contract names it, this version does not carry it out.
     #[error("`{0}` is not carried out by this version")]
     Unsupported(&'static str),
@@ -121,7 +43,7 @@ pub enum PlanError {
 ///
 /// # Errors
 /// [`PlanError`]
-pub fn plan(command: Command) -> Result<Plan, PlanError> {
+pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
     let (channel, account) = (command.channel, &command.account_id);
     let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str()).to_owned();
     let conversation = || {
@@ -130,12 +52,14 @@ pub fn plan(command: Command) -> Result<Plan, PlanError> {
         })
     };
     let on_comment = |comment: &str| format!("comment:{channel}/{account}/{comment}");
-    let single = |lane: String, payload: Payload, content: Content, peer: String| Plan {
+    let single = |lane: String, payload: Payload, content: Content, peer: String| CommandPlan {
         lane,
         parts: vec![PartPlan { payload, content, peer }],
     };
     Ok(match command.action {
-        Action::Reply(data) => Plan { lane: conversation(), parts: reply(channel, &contact, data) },
+        Action::Reply(data) => {
+            CommandPlan { lane: conversation(), parts: reply(channel, &contact, data) }
+        }
         Action::SenderAction(data) => {
             let content = content::of_attachments([data.action.as_str()]);
             let lane = format!("act:{}", conversation());
@@ -175,7 +99,9 @@ pub fn plan(command: Command) -> Result<Plan, PlanError> {
         Action::CommentDelete(data) => moderation(data.comment_id, on_comment, |comment_id| {
             Payload::CommentDelete { comment_id }
         }),
-        Action::Sync(_) => Plan { lane: format!("sync:{channel}/{account}"), parts: Vec::new() },
+        Action::Sync(_) => {
+            CommandPlan { lane: format!("sync:{channel}/{account}"), parts: Vec::new() }
+        }
         later @ (Action::InsightsRefresh(_)
         | Action::ConversionEvent(_)
         | Action::TemplateSubmit(_)
@@ -188,12 +114,12 @@ fn moderation(
     comment_id: String,
     lane: impl Fn(&str) -> String,
     payload: impl Fn(String) -> Payload,
-) -> Plan {
+) -> CommandPlan {
     let lane = lane(&comment_id);
     // No item of its own is made, so nothing is ever recognised by content.
     let content = content::of_attachments(["moderation", comment_id.as_str()]);
     let peer = comment_id.clone();
-    Plan { lane, parts: vec![PartPlan { payload: payload(comment_id), content, peer }] }
+    CommandPlan { lane, parts: vec![PartPlan { payload: payload(comment_id), content, peer }] }
 }
 
 fn reply(channel: Channel, contact: &str, data: ReplyData) -> Vec<PartPlan> {
@@ -248,22 +174,12 @@ fn attachment(file: &OutboundAttachment) -> Value {
     json!({ "attachment": { "type": file.kind, "payload": payload } })
 }
 
-/// The key of a part: what its echo carries on Messenger, and what claims an echo.
-pub fn key(identity: &str, n: i32) -> String {
-    format!("hookline:{identity}:{n}")
-}
-
-/// Reads a [`key`].
-pub fn parse_key(key: &str) -> Option<(&str, i32)> {
-    let (identity, n) = key.strip_prefix("hookline:")?.rsplit_once(':')?;
-    Some((identity, n.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::Repeat;
 
-    fn plan_of(channel: &str, name: &str, data: Value) -> Result<Plan, PlanError> {
+    fn plan_of(channel: &str, name: &str, data: Value) -> Result<CommandPlan, PlanError> {
         let command: Command = serde_json::from_value(json!({
             "id": "r1", "channel": channel, "account_id": "1", "contact_id": "5200000000000011", "command": name,
             "requested_by": {"kind": "person", "name": "anna"}, "requested_at": "2026-11-21T10:00:00.000Z", "data": data
@@ -316,11 +232,5 @@ mod tests {
             Err(PlanError::Unsupported("template_send"))
         );
         assert!(plan_of("instagram", "sync", json!({})).unwrap().parts.is_empty());
-    }
-
-    #[test]
-    fn a_key_comes_back() {
-        assert_eq!(parse_key(&key("cmd_1", 2)), Some(("cmd_1", 2)));
-        assert_eq!(parse_key("out:1"), None);
     }
 }

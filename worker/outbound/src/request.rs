@@ -1,14 +1,14 @@
-//! ◆ Pure: the HTTP request of a part, per channel and connection (`meta-platform.md` sections 8.1 and 8.3).
+//! ◆ Pure: the HTTP request of a part, per channel and connection (docs/meta-platform.md 8.1 and 8.3).
 
 use schemas::Channel;
 use serde_json::{Value, json};
 
-use super::plan::Payload;
+use crate::payload::Payload;
 use facts::accounts::directory::Login;
 
 /// What is asked of Graph.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Request {
+pub(crate) enum Request {
     /// The Send API, with this body.
     Send(Value),
     /// `POST /{path}` with these parameters.
@@ -26,7 +26,7 @@ pub enum Request {
 }
 
 /// Builds the request of a part. `key` is echoed back by Messenger as `metadata`.
-pub fn request(
+pub(crate) fn request(
     payload: &Payload,
     channel: Channel,
     login: Login,
@@ -95,7 +95,10 @@ fn send(
 
 #[cfg(test)]
 mod tests {
+    use schemas::Command;
+
     use super::*;
+    use crate::plan::plan;
 
     fn text(tag: Option<&str>) -> Payload {
         Payload::Message {
@@ -141,19 +144,16 @@ mod tests {
         );
     }
 
-    /// `meta-platform.md` section 8.1, row by row, on Messenger, Instagram by Page and Instagram Login.
-    #[test]
-    fn every_kind_has_its_body_on_every_connection() {
-        use super::super::plan::plan;
-        use schemas::Command;
-        let connections = [
-            (Channel::Messenger, Login::Facebook),
-            (Channel::Instagram, Login::Facebook),
-            (Channel::Instagram, Login::Instagram),
-        ];
+    const CONNECTIONS: [(Channel, Login); 3] = [
+        (Channel::Messenger, Login::Facebook),
+        (Channel::Instagram, Login::Facebook),
+        (Channel::Instagram, Login::Instagram),
+    ];
+
+    /// docs/meta-platform.md 8.1, row by row: what is asked for, the message, what stands beside it.
+    fn kinds() -> [(Value, Value, Value); 7] {
         let template = json!({"template_type": "generic", "elements": [{"title": "Lamp"}]});
-        // What is asked for, the message, what stands beside it.
-        let kinds = [
+        [
             (json!({"text": "hi"}), json!({"text": "hi"}), json!({})),
             (
                 json!({"text": "hi", "quick_replies": [{"title": "Yes"}, {"title": "No", "payload": "NO"}]}),
@@ -187,18 +187,22 @@ mod tests {
                 json!({"text": "hi"}),
                 json!({"tag": "HUMAN_AGENT"}),
             ),
-        ];
-        for (channel, login) in connections {
-            for (data, message, beside) in &kinds {
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_reply_has_its_body_on_every_connection() {
+        for (channel, login) in CONNECTIONS {
+            for (data, message, beside) in kinds() {
                 let command: Command = serde_json::from_value(json!({
                     "id": "r", "channel": channel, "account_id": "1", "contact_id": "52", "command": "reply",
                     "requested_by": {"kind": "person", "name": "anna"}, "requested_at": "2026-11-21T10:00:00.000Z", "data": data,
                 }))
                 .unwrap();
                 let parts = plan(command).unwrap().parts;
-                let mut expected = beside.clone();
+                let mut expected = beside;
                 expected["recipient"] = json!({"id": "52"});
-                expected["message"] = message.clone();
+                expected["message"] = message;
                 if channel == Channel::Messenger {
                     expected["message"]["metadata"] = "k".into();
                 }
@@ -210,6 +214,12 @@ mod tests {
                 assert_eq!(parts.len(), 1);
                 check(&parts[0].payload, channel, login, expected);
             }
+        }
+    }
+
+    #[test]
+    fn sender_actions_and_private_replies_have_their_body_on_every_connection() {
+        for (channel, login) in CONNECTIONS {
             for action in ["typing_on", "typing_off", "mark_seen"] {
                 let payload = Payload::SenderAction { action: action.to_owned() };
                 let body = json!({"recipient": {"id": "52"}, "sender_action": action});

@@ -62,7 +62,7 @@ pub(super) async fn claim(
         .map(|row| {
             let channel: String = row.try_get("channel")?;
             Ok(Claimed {
-                channel: channel.parse().map_err(|error: schemas::channel::UnknownChannel| {
+                channel: channel.parse().map_err(|error: schemas::UnknownChannel| {
                     sqlx::Error::Decode(error.to_string().into())
                 })?,
                 account_id: AccountId::new(row.try_get::<String, _>("account_id")?),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::evidence::{Author, Item, State};
 use super::ladder::Settled;
-use facts::{Direction, Draft, ids};
+use facts::{Direction, Draft, MessageFact, ids};
 
 /// A mid's own time is believed where it agrees with Graph's whole seconds.
 const SECOND_MS: i64 = 1000;
@@ -117,11 +117,11 @@ pub fn settled(item: &Item, settled: &Settled, resolution: &SenderResolution) ->
             Direction::Outbound => Fact::MessageSent(body),
         };
         let message = event(item, message_id(item), time, Some(contact.clone()), fact);
-        drafts.push(Draft::of(message).with_message(
-            item.message_id.clone(),
-            settled.author.direction,
-            item.thread_id.clone(),
-        ));
+        drafts.push(Draft::of(message).with_message(MessageFact {
+            message_id: item.message_id.clone(),
+            direction: settled.author.direction,
+            thread_id: item.thread_id.clone(),
+        }));
     }
     // An edit that was published while its message was looked for is not said twice: its words are gone from here.
     let said = item.num_edit > 0 && item.state == State::Content;

@@ -115,7 +115,7 @@ fn read(row: &PgRow) -> sqlx::Result<Claimed> {
     let item = Item {
         channel: channel
             .parse()
-            .map_err(|error: schemas::channel::UnknownChannel| decode(error.to_string()))?,
+            .map_err(|error: schemas::UnknownChannel| decode(error.to_string()))?,
         account_id: AccountId::new(row.try_get::<String, _>("account_id")?),
         message_id: MessageId::new(row.try_get::<String, _>("message_id")?),
         num_edit: row.try_get("num_edit")?,

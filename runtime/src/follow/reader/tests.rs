@@ -32,11 +32,11 @@ fn batches_are_cut_by_bytes_and_lose_nothing() {
     assert_eq!(parts(&batch, usize::MAX).len(), 1);
 }
 
-/// Batches as scripted, then silence.
-struct Script(Arc<Mutex<VecDeque<Batch>>>);
+/// Positions of a batch, or a stream that was made anew.
+type Next = Result<Vec<u64>, ()>;
 
-/// What one read returns: positions, or a broken connection.
-type Batch = Result<Vec<u64>, ()>;
+/// Batches as scripted, then silence.
+struct Script(Arc<Mutex<VecDeque<Next>>>);
 
 impl Feed for Script {
     async fn next_batch(&mut self, _max: usize) -> Result<Vec<Received>, StreamRecreated> {
@@ -112,7 +112,7 @@ impl Reader for Diary {
 }
 
 async fn diary(
-    batches: Vec<Result<Vec<u64>, ()>>,
+    batches: Vec<Next>,
     answers: Vec<Result<Taken, &'static str>>,
 ) -> (End, Vec<String>) {
     let stop = CancellationToken::new();

@@ -421,7 +421,7 @@ fn account_row(row: &PgRow) -> Result<AccountRow, AccountError> {
     let account = Account {
         channel: channel
             .parse()
-            .map_err(|error: schemas::channel::UnknownChannel| decode(error.to_string()))?,
+            .map_err(|error: schemas::UnknownChannel| decode(error.to_string()))?,
         id: AccountId::new(row.try_get::<String, _>("id")?),
         login: Login::parse(&login).ok_or_else(|| decode(format!("`{login}` is no login")))?,
         app: row.try_get("app")?,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ops::{Beat, Claim, Wish};
 use runtime::follow::Received;
-use runtime::ops::{Beat, Claim, Wish};
 use runtime::retry::Backoff;
 use serde::{Deserialize, Serialize};
 
@@ -171,7 +171,7 @@ impl Work<'_> {
         at: &mut impl FnMut(u64, &str),
     ) -> anyhow::Result<Result<usize, Ended>> {
         loop {
-            if self.beaten.is_none_or(|beaten| beaten.elapsed() >= runtime::ops::BEAT) {
+            if self.beaten.is_none_or(|beaten| beaten.elapsed() >= ops::BEAT) {
                 match self.claim.beat().await {
                     Ok(Beat::Go { rate }) => self.rate = rate,
                     Ok(Beat::Stop(wish)) => return Ok(Err(Ended::Stopped(wish))),

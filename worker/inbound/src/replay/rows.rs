@@ -9,7 +9,7 @@ use super::diff::Recorded;
 use facts::follow_up::senderless::Senderless;
 use facts::follow_up::waiting::resolution_context;
 use facts::seal::Seal;
-use facts::{Direction, Draft};
+use facts::{Direction, Draft, MessageFact};
 
 /// How far the live normaliser has come, by shard.
 pub(super) async fn positions(pool: &PgPool) -> sqlx::Result<Vec<u64>> {
@@ -102,7 +102,9 @@ pub(super) async fn resolved(
             let event: Event = serde_json::from_str(&seal.open(&context, &sealed)?)?;
             let outbound = row.try_get::<String, _>("direction")? == Direction::Outbound.as_str();
             let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
-            drafts.push(Draft::of(event).with_message(hint.message_id, direction, hint.thread_id));
+            let (message_id, thread_id) = (hint.message_id, hint.thread_id);
+            let message = MessageFact { message_id, direction, thread_id };
+            drafts.push(Draft::of(event).with_message(message));
         } else if !row.try_get::<bool, _>("known")? {
             open.push(hint);
         }

@@ -79,10 +79,14 @@ fn test_deliveries_are_recognised_and_do_nothing() {
 
 #[test]
 fn every_event_of_every_fixture_is_valid_and_deterministic() {
+    let above = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let stored = above.map(|dir| dir.join("schemas/json")).find(|dir| dir.is_dir()).unwrap();
     let schemas: BTreeMap<Kind, jsonschema::Validator> = Kind::ALL
         .iter()
         .map(|kind| {
-            (*kind, jsonschema::validator_for(&schemas::export::event_schema(*kind)).unwrap())
+            let path = stored.join(format!("{kind}.v1.json"));
+            let schema = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            (*kind, jsonschema::validator_for(&schema).unwrap())
         })
         .collect();
     for name in fixtures() {

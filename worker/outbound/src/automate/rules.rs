@@ -9,11 +9,11 @@ use crate::policy::QUIET_AFTER_PERSON;
 use facts::accounts::directory::Account;
 
 /// The name automatic replies are requested by.
-pub const REQUESTED_BY: &str = "auto-reply";
+const REQUESTED_BY: &str = "auto-reply";
 
 /// Why a message is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
+pub(super) enum Silence {
     /// The account has no automatic reply, is not known, or it is no message of a person.
     NotAsked,
     /// The event was replayed.
@@ -28,7 +28,7 @@ pub enum Silence {
     Standby,
     /// The account wrote to itself.
     OwnMessage,
-    /// Only the thread tells who wrote; the direction is a guess (contract section 5).
+    /// Only the thread says who wrote; the direction is a guess (docs/contract.md 5).
     Guessed,
     /// It was unsent.
     Deleted,
@@ -40,7 +40,7 @@ pub enum Silence {
 
 impl Silence {
     /// A word for metrics.
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::NotAsked => "not_asked",
             Self::Replayed => "replayed",
@@ -59,22 +59,22 @@ impl Silence {
 
 /// What the database knows around the message.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Known {
+pub(super) struct Known {
     /// Another app controls the thread since this message or later.
-    pub other_owns: bool,
+    pub(super) other_owns: bool,
     /// When a person on our side, or another app, last answered.
-    pub others_replied_at: Option<Timestamp>,
+    pub(super) others_replied_at: Option<Timestamp>,
     /// Everything, the account or the conversation is frozen.
-    pub frozen: bool,
+    pub(super) frozen: bool,
     /// The message was unsent.
-    pub deleted: bool,
+    pub(super) deleted: bool,
 }
 
 /// What event and account alone decide: the text to answer with.
 ///
 /// # Errors
 /// Why there is to be no answer.
-pub fn first_look<'a>(
+pub(super) fn first_look<'a>(
     event: &Event,
     account: Option<&'a Account>,
     replayed: bool,
@@ -120,7 +120,7 @@ pub fn first_look<'a>(
 ///
 /// # Errors
 /// Why there is to be no answer.
-pub fn second_look(known: &Known, now: Timestamp) -> Result<(), Silence> {
+pub(super) fn second_look(known: &Known, now: Timestamp) -> Result<(), Silence> {
     if known.frozen {
         return Err(Silence::Frozen);
     }
@@ -137,7 +137,7 @@ pub fn second_look(known: &Known, now: Timestamp) -> Result<(), Silence> {
 }
 
 /// The command.
-pub fn command(event: &Event, text: &str, now: Timestamp) -> Command {
+pub(super) fn command(event: &Event, text: &str, now: Timestamp) -> Command {
     Command {
         id: CommandId::automatic(&event.id),
         channel: event.data.channel,

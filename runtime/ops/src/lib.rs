@@ -1,0 +1,20 @@
+//! Jobs of operators and the record of what operators did, in Postgres (schema `ops`).
+//!
+//! A job is not bound to a process. What it has done stands in `progress`, which is written in the transaction of the effect while the claim
+//! is held; after `kill -9` the same words, or `hookline jobs resume`, go on from there. A claim is a lease with an epoch: of two
+//! processes that believe they hold a job only one can commit.
+//!
+//! Read in this order: `job` (what a job is), `store`, `jobs` and `claim` (table `ops.jobs`), `audit` (table `ops.audit`).
+
+mod audit;
+mod claim;
+mod job;
+mod jobs;
+mod store;
+mod unfinished;
+
+pub use audit::{Act, Recorded, record};
+pub use claim::{BEAT, Beat, CLAIM, Claim};
+pub use job::{Job, JobState, NewJob, Wish};
+pub use store::Ops;
+pub use unfinished::{UnfinishedJob, unfinished};

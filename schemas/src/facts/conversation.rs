@@ -1,0 +1,39 @@
+//! ◆ Pure: marks on a conversation, and who controls it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+/// A change of the app that owns a conversation.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ThreadControl {
+    /// `pass`, `take` or `request`.
+    pub action: String,
+    /// The app that had it; absent when idle.
+    pub previous_owner_app_id: Option<String>,
+    /// The app that has it now.
+    pub new_owner_app_id: Option<String>,
+    /// The app that is asked for it.
+    pub requested_owner_app_id: Option<String>,
+    /// What the other app added.
+    pub metadata: Option<String>,
+}
+
+/// An act of a person on our side.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConversationMark {
+    /// Name of the API token that acted.
+    pub by: Option<String>,
+}
+
+/// A conversation was assigned.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConversationAssigned {
+    /// To whom; absent: to nobody.
+    pub assigned_to: Option<String>,
+    /// Name of the API token that acted.
+    pub by: Option<String>,
+}

@@ -1,0 +1,101 @@
+//! The AsyncAPI 3 document.
+
+use schemas::{Event, Kind, subjects};
+use serde_json::{Map, Value, json};
+
+/// The document as YAML.
+pub(crate) fn document() -> String {
+    let document = json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "hookline streams",
+            "version": "1.0.0",
+            "description": "Normalised events of Instagram Direct, Messenger and comments, and commands to act on them. Delivery is at least once: drop what you have by id and revision.",
+            "license": { "name": "Apache-2.0" },
+        },
+        "defaultContentType": "application/json",
+        "channels": channels(),
+        "operations": {
+            "receiveEvents": { "action": "receive", "channel": { "$ref": "#/channels/events" } },
+            "sendCommand": { "action": "send", "channel": { "$ref": "#/channels/commands" } },
+            "receiveRaw": { "action": "receive", "channel": { "$ref": "#/channels/raw" } },
+        },
+        "components": { "messages": messages() },
+    });
+    let yaml = serde_norway::to_string(&document).expect("a JSON value is always YAML");
+    format!("# Written by `make bless` from the types in schemas/src; do not edit.\n{yaml}")
+}
+
+fn channels() -> Value {
+    let events: Map<String, Value> = Kind::ALL
+        .iter()
+        .map(|kind| (kind.to_string(), json!({ "$ref": format!("#/components/messages/{kind}") })))
+        .collect();
+    json!({
+        "raw": {
+            "address": "meta.v1.raw.{path}.{shard}",
+            "description": format!("Stream {}.", subjects::META_RAW),
+            "parameters": {
+                "path": { "description": "Where it came in.", "enum": ["instagram", "facebook", "any"] },
+                "shard": { "description": "00…07, from the first entry[].id." },
+            },
+            "messages": { "raw": { "$ref": "#/components/messages/raw" } },
+        },
+        "events": {
+            "address": "inbox.v1.event.{partition}.{channel}.{account}.{kind}",
+            "description": format!("Stream {}. Events of one conversation come in the order of their raw webhooks.", subjects::INBOX_EVENTS),
+            "parameters": parameters("kind", "The kind, with a dash for its dot."),
+            "messages": events,
+        },
+        "commands": {
+            "address": "inbox.v1.command.{partition}.{channel}.{account}.{command}",
+            "description": format!("Stream {}.", subjects::INBOX_COMMANDS),
+            "parameters": parameters("command", "The name of the command."),
+            "messages": { "command": { "$ref": "#/components/messages/command" } },
+        },
+    })
+}
+
+fn parameters(last: &str, last_meaning: &str) -> Value {
+    json!({
+        "partition": { "description": "00…63: FNV-1a 32 bit of the routing key, mod 64." },
+        "channel": { "description": "Where it happens.", "enum": ["instagram", "messenger"] },
+        "account": { "description": "The account, as a subject token." },
+        last: { "description": last_meaning },
+    })
+}
+
+fn messages() -> Map<String, Value> {
+    let events = Kind::ALL.iter().map(|kind| {
+        let message = json!({
+            "name": Event::type_name(*kind),
+            "summary": kind.meaning(),
+            "contentType": "application/cloudevents+json",
+            "payload": { "$ref": format!("./json/{kind}.v1.json") },
+        });
+        (kind.to_string(), message)
+    });
+    let command = json!({
+        "name": "command",
+        "summary": "A wish to act on Meta.",
+        "contentType": "application/json",
+        "payload": { "$ref": "./json/command.v1.json" },
+    });
+    let raw = json!({
+        "name": "raw",
+        "summary": "The body of one webhook, byte for byte.",
+        "contentType": "application/json",
+        "headers": {
+            "type": "object",
+            "properties": {
+                "Nats-Msg-Id": { "type": "string", "description": "sha256 of the body, hex." },
+                "Hookline-Received-At": { "type": "string", "format": "date-time" },
+                "Hookline-Secret": { "type": "string", "description": "Name of the verifying secret." },
+                "Hookline-Path": { "type": "string" },
+                "traceparent": { "type": "string" },
+            },
+        },
+        "payload": {},
+    });
+    events.chain([("command".to_owned(), command), ("raw".to_owned(), raw)]).collect()
+}

@@ -1,0 +1,240 @@
+//! The roles of a lab: in a process each, or all in one.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use super::{Lab, free_address};
+use crate::binary::hookline_binary;
+use crate::client::eventually;
+
+const TOGETHER: &str = "the roles of this lab share a process: start them with `run_apart`";
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Ingest,
+    Worker,
+    Projector,
+    Api,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Ingest, Self::Worker, Self::Projector, Self::Api];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Worker => "worker",
+            Self::Projector => "projector",
+            Self::Api => "api",
+        }
+    }
+
+    const fn listens_at(self) -> &'static str {
+        match self {
+            Self::Ingest => "INGEST_LISTEN",
+            Self::Worker | Self::Projector => "ADMIN_LISTEN",
+            Self::Api => "API_LISTEN",
+        }
+    }
+}
+
+pub(super) struct Running {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Lab {
+    /// Starts all four roles in one process (`hookline up` with the servers of this lab), waits until they are ready, and tells Meta where
+    /// ingest is. None of them can be stopped alone.
+    pub async fn run_all(&mut self) {
+        let [door, inbox, admin] = [free_address(), free_address(), free_address()];
+        for (role, address) in [
+            (Role::Ingest, door),
+            (Role::Worker, admin),
+            (Role::Projector, admin),
+            (Role::Api, inbox),
+        ] {
+            self.ports.insert((role, 0), address);
+        }
+        // A folder below, so that other verbs do not read what `up` writes for them.
+        std::fs::create_dir_all(self.folder.join("up")).unwrap();
+        let listens = [Role::Ingest, Role::Worker, Role::Api]
+            .map(|role| (role.listens_at(), self.ports[&(role, 0)]));
+        let child = self.spawn("up", "up", &listens);
+        self.together = Some(Running { child, address: admin });
+        self.all_ready().await;
+        self.tell_meta();
+    }
+
+    /// Starts all four roles in a process each, waits until they are ready, and tells Meta where ingest is.
+    pub async fn run_apart(&mut self) {
+        for role in Role::ALL {
+            self.run(role).await;
+        }
+        self.all_ready().await;
+        self.tell_meta();
+    }
+
+    fn tell_meta(&self) {
+        let door = url::Url::parse(&self.url(Role::Ingest)).unwrap();
+        self.simulator.set_webhook_url(door);
+    }
+
+    /// Waits until `/readyz` of every role says 200.
+    pub async fn all_ready(&self) {
+        for role in Role::ALL {
+            self.ready(role).await;
+        }
+    }
+
+    /// Starts the first process of a role.
+    pub async fn run(&mut self, role: Role) {
+        self.run_nth(role, 0).await;
+    }
+
+    /// Starts process number `n` of a role; after a kill on the same port as before.
+    pub async fn run_nth(&mut self, role: Role, n: u32) {
+        assert!(self.together.is_none() || n > 0, "{TOGETHER}");
+        let address = *self.ports.entry((role, n)).or_insert_with(free_address);
+        let listens = [(role.listens_at(), address)];
+        let child = self.spawn(role.name(), &format!("{}-{n}", role.name()), &listens);
+        self.roles.insert((role, n), Running { child, address });
+    }
+
+    fn spawn(&self, verb: &str, log: &str, listens: &[(&str, SocketAddr)]) -> Child {
+        let folder = if verb == "up" { self.folder.join("up") } else { self.folder.clone() };
+        let log = self.folder.join(format!("{log}.log"));
+        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        Command::new(hookline_binary())
+            .arg(verb)
+            .current_dir(folder)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(&self.settings)
+            .envs(listens.iter().map(|(name, address)| (name, address.to_string())))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    /// Waits until `/readyz` of a role says 200.
+    pub async fn ready(&self, role: Role) {
+        self.ready_nth(role, 0).await;
+    }
+
+    pub async fn ready_nth(&self, role: Role, n: u32) {
+        let url = format!("{}/readyz", self.url_nth(role, n));
+        let meta = self.meta();
+        eventually(
+            &format!("{} is ready (log in {})", role.name(), self.folder.display()),
+            Duration::from_secs(30),
+            async || match meta.http.get(&url).send().await {
+                Ok(answer) if answer.status() == 200 => Ok(()),
+                Ok(answer) => Err(answer.text().await.unwrap_or_default()),
+                Err(error) => Err(error.to_string()),
+            },
+        )
+        .await;
+    }
+
+    pub fn url(&self, role: Role) -> String {
+        self.url_nth(role, 0)
+    }
+
+    pub fn url_nth(&self, role: Role, n: u32) -> String {
+        format!(
+            "http://{}",
+            self.roles
+                .get(&(role, n))
+                .map_or_else(|| self.ports[&(role, n)], |running| running.address)
+        )
+    }
+
+    /// `kill -9`, and waits for the process to be gone.
+    pub async fn kill9(&mut self, role: Role) {
+        self.kill9_nth(role, 0).await;
+    }
+
+    pub async fn kill9_nth(&mut self, role: Role, n: u32) {
+        let mut running = self.alone(role, n);
+        running.child.kill().await.unwrap();
+    }
+
+    /// A process of one role, which nobody waits for any more.
+    fn alone(&mut self, role: Role, n: u32) -> Running {
+        assert!(self.together.is_none() || n > 0, "{TOGETHER}");
+        self.roles.remove(&(role, n)).expect("the role runs")
+    }
+
+    /// Starts a process that will die at these failpoints (`runtime::failpoint`).
+    pub async fn run_to_die(&mut self, role: Role, failpoints: &str) {
+        self.set(runtime::failpoint::ENV, failpoints);
+        self.run(role).await;
+        self.settings.remove(runtime::failpoint::ENV);
+    }
+
+    /// Waits for a process to kill itself; `false`: it still runs. A process that ended in any other way is a failure.
+    pub async fn died(&mut self, role: Role, within: Duration) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let running = self.roles.get_mut(&(role, 0)).expect("the role runs");
+        let Ok(status) = tokio::time::timeout(within, running.child.wait()).await else {
+            return false;
+        };
+        let status = status.unwrap();
+        assert_eq!(status.signal(), Some(9), "{} ended: {status}", role.name());
+        self.roles.remove(&(role, 0));
+        true
+    }
+
+    /// The leases of a role that is dead lapse now: a test need not wait for what only the clock would do.
+    pub async fn lapse(&self, role: Role) {
+        let sql = match role {
+            Role::Worker => {
+                "update worker.leases set expires_at = clock_timestamp() - interval '1 second'"
+            }
+            Role::Projector => {
+                "update inbox_v1.leases set expires_at = clock_timestamp() - interval '1 second'"
+            }
+            Role::Ingest | Role::Api => return,
+        };
+        sqlx::query(sql).execute(&self.pool).await.unwrap();
+    }
+
+    /// SIGTERM; the exit code, or `None` where it did not end within 12 s.
+    pub async fn stop(&mut self, role: Role) -> Option<i32> {
+        let mut running = self.alone(role, 0);
+        let pid = running.child.id().expect("it runs");
+        signal(pid, rustix::process::Signal::TERM);
+        let ended = tokio::time::timeout(Duration::from_secs(12), running.child.wait()).await;
+        ended.ok().and_then(|status| status.unwrap().code())
+    }
+
+    /// The process id of a role.
+    pub fn pid(&self, role: Role, n: u32) -> u32 {
+        assert!(self.together.is_none() || n > 0, "{TOGETHER}");
+        self.roles[&(role, n)].child.id().expect("it runs")
+    }
+
+    /// What a role logged: beside what the others did, where they share a process.
+    pub fn log(&self, role: Role) -> String {
+        let name = match self.together {
+            Some(_) => "up.log".to_owned(),
+            None => format!("{}-0.log", role.name()),
+        };
+        std::fs::read_to_string(self.folder.join(name)).unwrap_or_default()
+    }
+}
+
+/// Sends a signal to a process that may be gone already.
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}

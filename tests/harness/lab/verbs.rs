@@ -1,0 +1,61 @@
+//! Verbs of the binary, as an operator runs them beside the roles.
+
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::Lab;
+use crate::binary::hookline_binary;
+
+impl Lab {
+    /// Runs a verb of the binary; exit code, standard output, standard error.
+    pub async fn hookline(&self, arguments: &[&str]) -> (i32, String, String) {
+        self.hookline_with(arguments, &[]).await
+    }
+
+    pub async fn hookline_with(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> (i32, String, String) {
+        let output = Command::new(hookline_binary())
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(&self.settings)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    }
+
+    /// `hookline accounts add`, which must succeed.
+    pub async fn add_account(
+        &self,
+        channel: &str,
+        login: &str,
+        id: &str,
+        token: &str,
+        more: &[&str],
+    ) {
+        let mut arguments = vec![
+            "accounts",
+            "add",
+            "--channel",
+            channel,
+            "--login",
+            login,
+            "--id",
+            id,
+            "--token-env",
+            "TOKEN_OF_TEST",
+        ];
+        arguments.extend_from_slice(more);
+        let (code, out, err) = self.hookline_with(&arguments, &[("TOKEN_OF_TEST", token)]).await;
+        assert_eq!(code, 0, "{out}{err}");
+    }
+}

@@ -1,0 +1,135 @@
+//! The broker and the Postgres of a lab: a part of the shared ones, or its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ::servers::{NatsOptions, NatsServer, PgOptions, Postgres};
+
+use crate::binary;
+use crate::shared::Share;
+
+const OWN: &str = "this lab shares its servers with others: start it with `LabOptions::own`";
+
+/// A nats-server, or an account of the shared one.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // one per test
+pub enum Broker {
+    Own(NatsServer),
+    Shared(Arc<Share>),
+}
+
+impl Broker {
+    /// `nats://user:password@127.0.0.1:port`
+    pub fn url(&self) -> String {
+        match self {
+            Self::Own(server) => server.url(),
+            Self::Shared(share) => share.nats_url(),
+        }
+    }
+
+    /// Where durability is read.
+    pub fn monitor_url(&self) -> String {
+        match self {
+            Self::Own(server) => server.monitor_url(),
+            Self::Shared(share) => share.servers().nats_monitor_url.clone(),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Own(server) => server.port(),
+            Self::Shared(share) => share.servers().nats_port,
+        }
+    }
+
+    /// User and password.
+    pub fn credentials(&self) -> (String, String) {
+        match self {
+            Self::Own(server) => {
+                let (user, password) = server.credentials().expect("it asks for a password");
+                (user.to_owned(), password.to_owned())
+            }
+            Self::Shared(share) => share.nats_credentials(),
+        }
+    }
+
+    /// The server itself, to do with it what others would notice.
+    pub fn own(&mut self) -> &mut NatsServer {
+        match self {
+            Self::Own(server) => server,
+            Self::Shared(_) => panic!("{OWN}"),
+        }
+    }
+}
+
+/// A Postgres, or some databases of the shared one.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // one per test
+pub enum Database {
+    Own(Postgres),
+    Shared(Arc<Share>),
+}
+
+impl Database {
+    /// The URL of a database that was made.
+    pub fn url(&self, name: &str) -> String {
+        match self {
+            Self::Own(server) => server.url(name),
+            Self::Shared(share) => share.database_url(name),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Own(server) => server.port(),
+            Self::Shared(share) => share.servers().postgres_port,
+        }
+    }
+
+    /// Makes an empty database.
+    pub async fn create_database(&self, name: &str) {
+        match self {
+            Self::Own(server) => server.create_database(name).await.unwrap(),
+            Self::Shared(share) => share.create_database(name, false).await,
+        }
+    }
+
+    /// The server itself, to do with it what others would notice.
+    pub fn own(&mut self) -> &mut Postgres {
+        match self {
+            Self::Own(server) => server,
+            Self::Shared(_) => panic!("{OWN}"),
+        }
+    }
+}
+
+impl From<NatsServer> for Broker {
+    fn from(server: NatsServer) -> Self {
+        Self::Own(server)
+    }
+}
+
+/// A broker beside that of a lab: another account of the shared nats-server.
+pub async fn another_broker() -> Broker {
+    Broker::Shared(Arc::new(Share::take().await))
+}
+
+/// Starts servers for one lab alone. `durable` as in `LabOptions`.
+pub(crate) async fn own(folder: &Path, durable: Option<bool>) -> (Broker, Database) {
+    let mut pg = PgOptions::new(folder.join("postgres"));
+    pg.fsync = durable == Some(true);
+    pg.template_dir = Some(binary::folder().join("postgres-template"));
+    let mut nats = NatsOptions::new(folder.join("nats"));
+    nats.sync_always = durable != Some(false);
+    let (nats, postgres) = tokio::join!(NatsServer::start(nats), Postgres::start(pg));
+    let postgres = postgres.unwrap();
+    postgres.create_database("hookline").await.unwrap();
+    (Broker::Own(nats.unwrap()), Database::Own(postgres))
+}
+
+/// A part of the shared servers, with a database that is migrated unless it is to be `empty`.
+pub(crate) async fn shared(empty: bool) -> (Broker, Database) {
+    let share = Arc::new(Share::take().await);
+    share.create_database("hookline", !empty).await;
+    (Broker::Shared(share.clone()), Database::Shared(share))
+}

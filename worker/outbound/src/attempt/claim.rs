@@ -1,0 +1,193 @@
+//! Claims a command: reads it and what is around it under its lock, and writes down what is about to happen.
+
+use std::time::{Duration, Instant};
+
+use runtime::failpoint;
+use schemas::Timestamp;
+use schemas::facts::OutcomeError;
+use sqlx::{Postgres, Transaction};
+
+use super::claim_step::{ClaimStep, News, Read, claim_step, open_part};
+use crate::claim_context;
+use crate::ledger::commands::{self, End};
+use crate::ledger::{CommandRow, PartRow, part_states, parts, transitions};
+use crate::payload::Payload;
+use crate::services::{Next, Services};
+use crate::state::{CommandState, Hold};
+use facts::accounts::Connected;
+use graph::Lane;
+
+/// How long a claim for a page of an import lasts.
+const PAGE_CLAIM: Duration = Duration::from_secs(60);
+/// What a claim for reading back lasts beyond its one call; so long others wait after a death in the middle of it.
+const LOOK_SLACK: Duration = Duration::from_secs(5);
+/// The shortest pause of a call that is kept back.
+const BUDGET_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// What was claimed.
+pub(super) enum Claimed {
+    Nothing(Next),
+    /// The window looks closed: ask the broker for news, with no transaction open, and claim again.
+    AskForNews(Box<CommandRow>),
+    Send(Box<Attempt>),
+    Look(Box<(CommandRow, PartRow)>),
+    Import(Box<CommandRow>),
+}
+
+/// An attempt that is written down.
+pub(super) struct Attempt {
+    pub(super) command: CommandRow,
+    pub(super) part: PartRow,
+    pub(super) connected: Connected,
+    /// By this machine's monotonic clock, well before the deadline in the ledger.
+    pub(super) ends_at: Instant,
+}
+
+impl Attempt {
+    /// Replies to people come before moderation.
+    pub(super) fn lane(&self) -> Lane {
+        lane(&self.part.payload)
+    }
+}
+
+/// An open transaction that holds the lock of `command`.
+struct Locked {
+    tx: Transaction<'static, Postgres>,
+    command: CommandRow,
+    now: Timestamp,
+}
+
+/// Claims a command, if it is open, due and nobody else has it.
+///
+/// # Errors
+/// Database or the store of tokens failed; whether the claim was committed is unknown. If it was, others look at it again when it
+/// lapses.
+pub(super) async fn claim(
+    services: &Services,
+    identity: &str,
+    news: News,
+) -> anyhow::Result<Claimed> {
+    // Taken before the database's clock is read, so that what is counted from it ends earlier.
+    let begun = Instant::now();
+    failpoint!("send.before_claim");
+    let mut tx = services.pool.begin().await?;
+    let Some(command) = commands::lock_due(&mut tx, identity).await? else {
+        return Ok(Claimed::Nothing(Next::Idle));
+    };
+    let parts = parts::of(&mut tx, identity).await?;
+    let comment = open_part(&parts).and_then(|part| part.payload.comment_id());
+    let context = claim_context::read(&mut tx, &command, comment).await?;
+    let read = Read { command: &command, parts: &parts, context: &context };
+    let step = claim_step(read, news, &services.waits, &services.retry_waits());
+    let locked = Locked { tx, command, now: context.now };
+    match step {
+        ClaimStep::Leave => Ok(Claimed::Nothing(Next::Idle)),
+        ClaimStep::AskForNews => Ok(Claimed::AskForNews(Box::new(locked.command))),
+        ClaimStep::Conclude => locked.conclude(None).await,
+        ClaimStep::Refuse(error) => locked.refuse(error).await,
+        ClaimStep::Wait { until, held } => locked.wait(until, held).await,
+        ClaimStep::Fail { n, error, rule } => locked.fail(n, &error, rule).await,
+        ClaimStep::Park { n, error } => locked.park(n, &error).await,
+        ClaimStep::Look(part) => locked.look(services, *part).await,
+        ClaimStep::Send { part, rule } => locked.begin(services, *part, rule, begun).await,
+        ClaimStep::Import => locked.import().await,
+    }
+}
+
+impl Locked {
+    async fn wait(mut self, until: Timestamp, held: Option<Hold>) -> anyhow::Result<Claimed> {
+        commands::wait(&mut self.tx, &self.command.identity, until, held).await?;
+        failpoint!("send.before_wait_commit");
+        self.tx.commit().await?;
+        failpoint!("send.after_wait_commit");
+        Ok(Claimed::Nothing(Next::Idle))
+    }
+
+    async fn fail(
+        mut self,
+        n: i32,
+        error: &OutcomeError,
+        rule: Option<&str>,
+    ) -> anyhow::Result<Claimed> {
+        part_states::set_failed(&mut self.tx, &self.command.identity, n, error).await?;
+        self.conclude(rule).await
+    }
+
+    async fn park(mut self, n: i32, error: &OutcomeError) -> anyhow::Result<Claimed> {
+        part_states::set_unknown(&mut self.tx, &self.command.identity, n, error).await?;
+        self.conclude(None).await
+    }
+
+    async fn conclude(mut self, rule: Option<&str>) -> anyhow::Result<Claimed> {
+        let ended = transitions::conclude(&mut self.tx, &self.command, rule).await?;
+        failpoint!("send.before_refusal_commit");
+        self.tx.commit().await?;
+        failpoint!("send.after_refusal_commit");
+        Ok(Claimed::Nothing(if ended { Next::Ended } else { Next::Again }))
+    }
+
+    async fn refuse(mut self, error: OutcomeError) -> anyhow::Result<Claimed> {
+        let end = End { state: CommandState::Failed, rule: None, error: Some(error), result: None };
+        commands::finish(&mut self.tx, &self.command.identity, end).await?;
+        self.tx.commit().await?;
+        Ok(Claimed::Nothing(Next::Ended))
+    }
+
+    async fn look(mut self, services: &Services, part: PartRow) -> anyhow::Result<Claimed> {
+        let lapses = self.now.plus(services.waits.graph_timeout + LOOK_SLACK);
+        commands::wait(&mut self.tx, &self.command.identity, lapses, None).await?;
+        failpoint!("look.before_claim_commit");
+        self.tx.commit().await?;
+        failpoint!("look.after_claim_commit");
+        Ok(Claimed::Look(Box::new((self.command, part))))
+    }
+
+    async fn import(mut self) -> anyhow::Result<Claimed> {
+        let lapses = self.now.plus(PAGE_CLAIM);
+        commands::wait(&mut self.tx, &self.command.identity, lapses, None).await?;
+        self.tx.commit().await?;
+        Ok(Claimed::Import(Box::new(self.command)))
+    }
+
+    /// Writes an attempt down, unless there is no token or the budget keeps the call back.
+    async fn begin(
+        mut self,
+        services: &Services,
+        part: PartRow,
+        rule: &str,
+        begun: Instant,
+    ) -> anyhow::Result<Claimed> {
+        let Self { tx, command, now } = &mut self;
+        let now = *now;
+        let connected =
+            services.accounts.get_with(&mut **tx, command.channel, &command.account_id).await?;
+        let Some(connected) = connected else { return Ok(Claimed::Nothing(Next::Idle)) };
+        // Asked before the attempt is written down: a call that is kept back is no attempt.
+        if let Err(kept) = services.graph.allow(&connected.account, lane(&part.payload), now) {
+            let pause = kept.retry_after.unwrap_or(services.waits.retry_min);
+            let until = now.plus(pause.max(BUDGET_PAUSE_MIN));
+            return self.wait(until, Some(Hold::Budget)).await;
+        }
+        let deadline = now.plus(services.waits.send_lease);
+        let part =
+            transitions::begin_attempt(tx, command, part, &services.worker, now, deadline, rule)
+                .await?;
+        failpoint!("send.before_begin_commit");
+        self.tx.commit().await?;
+        failpoint!("send.after_begin_commit");
+        let ends_at = begun + usable(services.waits.send_lease);
+        Ok(Claimed::Send(Box::new(Attempt { command: self.command, part, connected, ends_at })))
+    }
+}
+
+/// The part of a lease that an attempt may use: the rest is for writing down what came of it, and for clocks.
+fn usable(lease: Duration) -> Duration {
+    lease - (lease / 5).min(Duration::from_secs(2))
+}
+
+const fn lane(payload: &Payload) -> Lane {
+    match payload {
+        Payload::CommentHide { .. } | Payload::CommentDelete { .. } => Lane::Moderate,
+        _ => Lane::Reply,
+    }
+}

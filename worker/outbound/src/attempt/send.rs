@@ -1,0 +1,91 @@
+//! Asks Meta, within the time of the attempt.
+
+use std::time::{Duration, Instant};
+
+use runtime::db::within;
+use runtime::failpoint;
+use serde_json::Value;
+
+use super::claim::Attempt;
+use super::settle;
+use crate::answer;
+use crate::deadline::{self, TooLate};
+use crate::decide::Answer;
+use crate::payload::{Payload, part_key};
+use crate::request::{Request, request};
+use crate::services::{LEDGER_WITHIN, Next, Services};
+use graph::{Call, GraphError, client};
+
+/// Makes the request of an attempt and settles its answer.
+///
+/// # Errors
+/// The answer could not be written down: the attempt is reconciled later.
+pub(super) async fn send(services: &Services, attempt: Attempt) -> anyhow::Result<Next> {
+    let command = &attempt.command;
+    let remaining = attempt.ends_at.saturating_duration_since(Instant::now());
+    let work = ask(services, &attempt, remaining.min(services.waits.graph_timeout));
+    failpoint!("send.before_call");
+    let answered = match deadline::until(attempt.ends_at, work).await {
+        Ok(answered) => answered,
+        Err(TooLate) => Err(GraphError::without_answer(graph::Failure::Timeout, graph::Use::Write)),
+    };
+    failpoint!("send.after_call");
+    let reading = answer::read(answered, runtime::now());
+    let well = !matches!(reading.answer, Answer::Lost | Answer::NotExecuted { .. });
+    services.places.learn(command.channel, &command.account_id, well && reading.stop.is_none());
+    if let Some(reason) = &reading.stop {
+        // Written down here or not: the ledger's row is settled in any case.
+        let stop = services.accounts.stop(&attempt.connected, reason);
+        if let Err(error) = within(LEDGER_WITHIN, stop).await {
+            tracing::warn!(%error, "Could not stop the account");
+        }
+    }
+    metrics::histogram!("hookline_send_seconds", "command" => command.command.clone())
+        .record(runtime::now().since(command.requested_at).as_secs_f64());
+    settle::settle(services, &attempt, reading).await
+}
+
+async fn ask(
+    services: &Services,
+    attempt: &Attempt,
+    within: Duration,
+) -> Result<Value, GraphError> {
+    let (command, part, connected) = (&attempt.command, &attempt.part, &attempt.connected);
+    let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str());
+    let key = part_key(&command.identity, part.n);
+    let call = Call::new(call_name(&part.payload), attempt.lane()).within(within);
+    let graph = &services.graph;
+    match request(&part.payload, command.channel, connected.account.login, contact, &key) {
+        Request::Send(body) => {
+            let path = [client::node(&connected.account), "messages"];
+            graph.post(connected, call, &path, &[], &body).await
+        }
+        Request::Post { path, params } => {
+            let path: Vec<&str> = path.split('/').collect();
+            // Hiding is documented with a parameter of the query; words never belong into a URL.
+            let (query, body): (Vec<_>, Vec<_>) =
+                params.iter().partition(|(name, _)| *name != "message");
+            let query: Vec<(&str, &str)> =
+                query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let body = body
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
+                .collect();
+            graph.post(connected, call, &path, &query, &Value::Object(body)).await
+        }
+        Request::Delete { path } => graph.delete(connected, call, &[path.as_str()]).await,
+    }
+}
+
+/// The name of the call in metrics and spans.
+const fn call_name(payload: &Payload) -> &'static str {
+    match payload {
+        Payload::Message { .. } => "send",
+        Payload::SenderAction { .. } => "sender_action",
+        Payload::CommentReply { .. } => "comment_reply",
+        Payload::PrivateReply { .. } => "private_reply",
+        Payload::CommentCreate { .. } => "comment_create",
+        Payload::CommentHide { .. } => "comment_hide",
+        Payload::CommentDelete { .. } => "comment_delete",
+    }
+}

@@ -1,0 +1,116 @@
+//! What policy and queue must know about one command, read in one statement.
+
+use std::time::Duration;
+
+use schemas::Timestamp;
+use sqlx::PgConnection;
+
+use crate::ledger::{CommandRow, PartRow};
+use crate::payload::Payload;
+use crate::policy::{SendKind, Situation};
+
+/// Everything around a command, as of now.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct ClaimContext {
+    /// The database's clock.
+    pub(crate) now: Timestamp,
+    /// `None`: no such account.
+    pub(crate) account_stopped: Option<bool>,
+    /// Frozen: everything, the account, or the conversation.
+    pub(crate) frozen: bool,
+    /// A limit was met.
+    pub(crate) paused_until: Option<Timestamp>,
+    /// An unknown outcome is parked in this lane.
+    pub(crate) parked: bool,
+    /// The event it answers is recorded (or it answers none).
+    pub(crate) cause_known: bool,
+    to_itself: bool,
+    opened_at: Option<Timestamp>,
+    other_owns: bool,
+    others_replied_at: Option<Timestamp>,
+    cause_deleted: bool,
+    blocked: bool,
+    unreachable: bool,
+    own_comment: bool,
+}
+
+/// Reads it; `comment` is the comment that the open part is about.
+pub(crate) async fn read(
+    conn: &mut PgConnection,
+    command: &CommandRow,
+    comment: Option<&str>,
+) -> sqlx::Result<ClaimContext> {
+    sqlx::query_as(
+        "select clock_timestamp() as now, a.state = 'stopped' as account_stopped, v.opened_at,
+                coalesce(v.other_owns, false) as other_owns,
+                coalesce(a.id = $4 or a.page_id = $4, false)
+                    or exists (select from worker.account_aliases l
+                                where l.channel = $1 and l.account_id = $2 and l.alias = $4) as to_itself,
+                greatest(v.others_replied_at,
+                         (select max(p.requested_at) from worker.commands p
+                           where p.conversation_id = $3 and p.requester = 'person' and p.command = 'reply' and p.state <> 'failed'
+                             and p.requested_at > now() - interval '1 hour')) as others_replied_at,
+                exists (select from worker.account_policy y
+                         where y.channel = $1 and y.account_id = $2 and y.blocked) as blocked,
+                coalesce(v.unreachable_at > coalesce(v.opened_at, '-infinity'), false) as unreachable,
+                exists (select from worker.freezes f
+                         where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3)) as frozen,
+                (select max(p.until) from worker.pauses p
+                  where p.scope in ('account:' || $1 || '/' || $2, 'app:' || coalesce(a.app, 'login:' || a.login)) and p.until > clock_timestamp()) as paused_until,
+                exists (select from worker.commands u where u.lane = $5 and u.state = 'unknown') as parked,
+                exists (select from worker.echoes e
+                         where e.channel = $1 and e.account_id = $2 and e.item_id = $6 and e.kind = 'comment')
+                    or exists (select from worker.parts q where q.message_id = $6) as own_comment,
+                ($7::text is null or exists (select from worker.facts f where f.event_id = $7)) as cause_known,
+                exists (select from worker.facts f
+                          join worker.facts d on d.channel = f.channel and d.account_id = f.account_id
+                                             and d.message_id = f.message_id and d.kind = 'message.deleted'
+                         where f.event_id = $7) as cause_deleted
+           from (select) one
+           left join worker.accounts a on a.channel = $1 and a.id = $2
+           left join worker.conversations v on v.conversation_id = $3",
+    )
+    .bind(command.channel)
+    .bind(&command.account_id)
+    .bind(command.conversation_id.as_ref().map_or("", |id| id.as_str()))
+    .bind(&command.contact_id)
+    .bind(&command.lane)
+    .bind(comment)
+    .bind(&command.caused_by)
+    .fetch_one(conn)
+    .await
+}
+
+impl ClaimContext {
+    /// What the policy judges for one part of the command.
+    pub(crate) fn situation<'a>(
+        &self,
+        command: &'a CommandRow,
+        part: &'a PartRow,
+        auto_reply_max_age: Duration,
+    ) -> Situation<'a> {
+        let kind = match &part.payload {
+            Payload::Message { tag, .. } => {
+                SendKind::Message { tag: tag.as_deref(), automatic: command.is_auto_reply() }
+            }
+            Payload::SenderAction { .. } => SendKind::SenderAction,
+            Payload::PrivateReply { .. } => SendKind::PrivateReply,
+            _ => SendKind::Comment,
+        };
+        Situation {
+            kind,
+            requester: command.requester,
+            requested_at: command.requested_at,
+            auto_reply_max_age,
+            contact: command.contact_id.as_ref().map_or("", |contact| contact.as_str()),
+            to_itself: self.to_itself,
+            opened_at: self.opened_at,
+            other_owns: self.other_owns,
+            others_replied_at: self.others_replied_at,
+            cause_deleted: self.cause_deleted,
+            blocked: self.blocked,
+            unreachable: self.unreachable,
+            own_comment: self.own_comment,
+        }
+    }
+}

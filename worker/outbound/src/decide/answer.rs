@@ -1,0 +1,78 @@
+//! ◆ Pure: what follows from Meta's answer to an attempt.
+
+use runtime::retry;
+use schemas::Timestamp;
+
+use super::journal::{Journal, Repeat, RetryWaits};
+
+/// What Meta's answer to a send says, whatever its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Done.
+    Sent {
+        /// The message or comment.
+        item_id: Option<String>,
+    },
+    /// No error, but it neither names what was made nor says that anything was done.
+    Unnamed,
+    /// Done before, by whom is not said.
+    Already,
+    /// Not executed: later again.
+    NotExecuted {
+        /// Not before this time, where Meta or the account tells.
+        until: Option<Timestamp>,
+    },
+    /// Executed or not, nobody knows.
+    Lost,
+    /// Never, as it is.
+    Refused,
+}
+
+/// What follows from an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AfterAnswer {
+    /// It is sent.
+    Sent {
+        /// The message or comment.
+        item_id: Option<String>,
+    },
+    /// Attempt it again, not before this time.
+    Refused {
+        /// Not before.
+        not_before: Timestamp,
+    },
+    /// It stays `sending` and is reconciled.
+    Lost,
+    /// It failed.
+    Failed,
+}
+
+/// Decides after an answer.
+pub(crate) fn after_answer(
+    journal: &Journal,
+    answer: Answer,
+    waits: &RetryWaits,
+    jitter: f64,
+    now: Timestamp,
+) -> AfterAnswer {
+    match answer {
+        // A message that nobody names cannot be told from one that was never made; its echo or its thread can tell.
+        Answer::Sent { item_id: None } if journal.repeat == Repeat::AfterProof => AfterAnswer::Lost,
+        Answer::Sent { item_id } => AfterAnswer::Sent { item_id },
+        // Typing and mark seen make nothing that could be named.
+        Answer::Unnamed if journal.repeat == Repeat::OneTry => AfterAnswer::Sent { item_id: None },
+        Answer::Unnamed => AfterAnswer::Lost,
+        // Ours only if there was an attempt before this one; else somebody else was quicker.
+        Answer::Already if 1 < journal.attempt => AfterAnswer::Sent { item_id: None },
+        Answer::Already => AfterAnswer::Failed,
+        Answer::NotExecuted { .. } if journal.repeat == Repeat::OneTry => AfterAnswer::Failed,
+        Answer::NotExecuted { until } => {
+            let pause = retry::delay(waits.retry_min, waits.retry_max, journal.refusals, jitter);
+            let own = now.plus(pause);
+            AfterAnswer::Refused { not_before: until.map_or(own, |until| until.max(now)) }
+        }
+        Answer::Lost if journal.repeat == Repeat::OneTry => AfterAnswer::Failed,
+        Answer::Lost => AfterAnswer::Lost,
+        Answer::Refused => AfterAnswer::Failed,
+    }
+}

@@ -1,0 +1,116 @@
+//! `worker.commands` as the queue: what is due, and what is let go.
+
+use std::time::Duration;
+
+use schemas::AccountId;
+use sqlx::{PgConnection, PgPool};
+
+/// A command that may be due.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct DueRow {
+    pub(crate) identity: String,
+    /// As text: a command of a channel that only a newer release knows must not hold up the others.
+    pub(crate) channel: String,
+    pub(crate) account_id: AccountId,
+    /// It would only read.
+    pub(crate) reading: bool,
+}
+
+/// Commands that are due, first in their lane, with nothing else of the lane in flight. People pass automations that wait for a
+/// parked outcome. A share for every account, for sending and for reading back, so that a long queue of one holds up no other.
+pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<DueRow>> {
+    sqlx::query_as(
+        "select due.identity, due.channel, due.account_id, due.reading
+           from (select distinct channel, account_id from worker.commands
+                  where state = 'open' and due_at <= clock_timestamp()) a
+          cross join (values (true), (false)) k (reading)
+          cross join lateral (
+                select c.identity, c.channel, c.account_id, c.due_at, k.reading from worker.commands c
+                 where c.channel = a.channel and c.account_id = a.account_id
+                   and c.state = 'open' and c.due_at <= clock_timestamp() and c.identity <> all($1)
+                   and k.reading = (c.command = 'sync' or exists (select from worker.parts r
+                                                                   where r.identity = c.identity and r.state = 'sending'))
+                   and not exists (select from worker.commands e
+                                    where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
+                                      and not (e.held is not distinct from 'parked' and c.requester = 'person'))
+                   and not exists (select from worker.parts p
+                                    where p.lane = c.lane and p.state = 'sending' and p.identity <> c.identity)
+                 order by c.due_at, c.stream_seq limit 32) due
+          order by due.due_at limit 512",
+    )
+    .bind(active)
+    .fetch_all(pool)
+    .await
+}
+
+/// A claim that was rolled back leaves its command due: it would fail again at once, and again.
+pub(crate) async fn reschedule(pool: &PgPool, identity: &str, pause: Duration) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.commands set due_at = clock_timestamp() + make_interval(secs => $2)
+          where identity = $1 and state = 'open' and due_at <= clock_timestamp()",
+    )
+    .bind(identity)
+    .bind(pause.as_secs_f64())
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Lets go of commands that wait for a freeze or a stopped account which is none any more.
+pub(crate) async fn release(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.commands set due_at = clock_timestamp(), held = null
+          where identity in (
+                select c.identity from worker.commands c join worker.accounts a on a.channel = c.channel and a.id = c.account_id
+                 where c.state = 'open' and c.held in ('account_stopped', 'frozen')
+                   and ((c.held = 'account_stopped' and a.state = 'active')
+                        or (c.held = 'frozen'
+                            and not exists (select from worker.freezes f
+                                             where f.scope in ('*', 'account:' || c.channel || '/' || c.account_id,
+                                                               'conversation:' || coalesce(c.conversation_id, '')))))
+                   for update of c skip locked)",
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How many commands are open in a scope; `None` leaves a condition out.
+pub(crate) async fn count_open(
+    pool: &PgPool,
+    channel: Option<&str>,
+    account_id: Option<&str>,
+    conversation_id: Option<&str>,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*) from worker.commands
+          where state = 'open' and ($1::text is null or channel = $1) and ($2::text is null or account_id = $2)
+            and ($3::text is null or conversation_id = $3)",
+    )
+    .bind(channel)
+    .bind(account_id)
+    .bind(conversation_id)
+    .fetch_one(pool)
+    .await
+}
+
+/// Numbers of commands, for the gauge.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub(crate) struct QueueCounts {
+    pub(crate) open: i64,
+    pub(crate) parked: i64,
+    pub(crate) held: i64,
+    pub(crate) unpublished: i64,
+}
+
+/// Counts the queue.
+pub(crate) async fn counts(pool: &PgPool) -> sqlx::Result<QueueCounts> {
+    sqlx::query_as(
+        "select count(*) filter (where state = 'open') as open, count(*) filter (where state = 'unknown') as parked,
+                count(*) filter (where state = 'open' and held is not null) as held,
+                (select count(*) from worker.commands where state <> 'open' and not outcome_published) as unpublished
+           from worker.commands where state in ('open', 'unknown')",
+    )
+    .fetch_one(pool)
+    .await
+}

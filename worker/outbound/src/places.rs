@@ -1,0 +1,77 @@
+//! Places for commands in flight: a number per account that follows its [`Pace`], fewer for reads than for sends.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use schemas::{AccountId, Channel};
+use tokio::sync::Notify;
+
+use crate::concurrency::Pace;
+
+/// How many commands of one worker may only read (looks for lost sends, pages of an import): sends always have places left.
+const READING_MAX: usize = 24;
+
+/// An account, and whether the place is for reading: slow reads must not take the places of sends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PlaceKey {
+    pub(crate) channel: Channel,
+    pub(crate) account_id: AccountId,
+    pub(crate) reading: bool,
+}
+
+/// All places of one worker; clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Places {
+    paces: Arc<Mutex<HashMap<PlaceKey, Pace>>>,
+    reading: Arc<AtomicUsize>,
+    freed: Arc<Notify>,
+}
+
+/// A place that was taken; given back on drop, whatever becomes of the task.
+pub(crate) struct Place {
+    places: Places,
+    key: PlaceKey,
+}
+
+impl Places {
+    /// Takes a place, if there is one. Only the loop of this worker does.
+    pub(crate) fn take(&self, key: PlaceKey) -> Option<Place> {
+        if key.reading && READING_MAX <= self.reading.load(Ordering::Relaxed) {
+            return None;
+        }
+        if !self.pace(&key, |pace| pace.start(runtime::now())) {
+            return None;
+        }
+        if key.reading {
+            self.reading.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(Place { places: self.clone(), key })
+    }
+
+    /// Returns once a place was given back.
+    pub(crate) async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    /// Meta answered a send of the account, well or not.
+    pub(crate) fn learn(&self, channel: Channel, account_id: &AccountId, well: bool) {
+        let key = PlaceKey { channel, account_id: account_id.clone(), reading: false };
+        self.pace(&key, |pace| if well { pace.went_well() } else { pace.went_wrong() });
+    }
+
+    fn pace<T>(&self, key: &PlaceKey, work: impl FnOnce(&mut Pace) -> T) -> T {
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        work(paces.entry(key.clone()).or_default())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.key.reading {
+            self.places.reading.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.places.pace(&self.key, |pace| pace.end(runtime::now()));
+        self.places.freed.notify_one();
+    }
+}

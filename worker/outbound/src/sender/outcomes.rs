@@ -1,0 +1,74 @@
+//! Outcomes of commands that have ended: published by the task that ended them, or by a sweep.
+
+use std::time::Duration;
+
+use runtime::db::within;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger::{self, commands, queue};
+use crate::outcome;
+use crate::services::{LEDGER_WITHIN, Services};
+
+/// How old an unpublished outcome is before somebody other than its own task publishes it.
+const GRACE: Duration = Duration::from_secs(1);
+/// Outcomes published by one sweep.
+const BATCH: i64 = 100;
+/// Outcomes that fail before the rest waits for the next sweep.
+const FAILURES_MAX: usize = 3;
+
+/// Publishes the outcome of a command that has ended; if that fails, a sweep does it later.
+pub(super) async fn report(services: &Services, identity: &str) {
+    let published = within(LEDGER_WITHIN, outcome::publish(&services.facts, identity));
+    if let Err(error) = published.await {
+        tracing::debug!(error = %format!("{error:#}"), "The outcome of a command is published later");
+    }
+}
+
+/// Publishes outcomes whose own task did not get to it, and counts the queue, every `period` until `shutdown`.
+pub(super) async fn sweep(services: Services, period: Duration, shutdown: CancellationToken) {
+    let mut clock = tokio::time::interval(period);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let rounds = async {
+        loop {
+            clock.tick().await;
+            publish_left(&services).await;
+            gauge(&services).await;
+        }
+    };
+    shutdown.run_until_cancelled(rounds).await;
+}
+
+async fn publish_left(services: &Services) {
+    let unpublished = async {
+        let now = ledger::now(&mut *services.pool.acquire().await?).await?;
+        commands::unpublished(&services.pool, now.minus(GRACE), BATCH).await
+    };
+    let Ok(left) = within(LEDGER_WITHIN, unpublished).await else { return };
+    let mut failed = 0;
+    for identity in left {
+        let published = within(LEDGER_WITHIN, outcome::publish(&services.facts, &identity));
+        let Err(error) = published.await else { continue };
+        // One may be at fault itself; several in a row are not.
+        failed += 1;
+        metrics::counter!("hookline_command_outcome_failures_total").increment(1);
+        tracing::debug!(command.identity = %identity, error = %format!("{error:#}"), "An outcome is published later");
+        if FAILURES_MAX <= failed {
+            return;
+        }
+    }
+}
+
+async fn gauge(services: &Services) {
+    let counted = within(LEDGER_WITHIN, queue::counts(&services.pool)).await;
+    let Ok(counts) = counted else { return };
+    for (state, count) in [
+        ("open", counts.open),
+        ("parked", counts.parked),
+        ("held", counts.held),
+        ("unpublished", counts.unpublished),
+    ] {
+        #[allow(clippy::cast_precision_loss)] // a count of rows
+        metrics::gauge!("hookline_send_commands", "state" => state).set(count as f64);
+    }
+}
