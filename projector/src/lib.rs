@@ -63,6 +63,14 @@ async fn serve_and_project(config: Config, shutdown: CancellationToken) -> anyho
     outcome
 }
 
+/// Migrates the serving read model and its public views. `Ok(false)`: `shutdown` came first.
+///
+/// # Errors
+/// When a migration is wrong or the views cannot be replaced.
+pub async fn migrate(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Result<bool> {
+    Ok(store::prepare(pool, shutdown).await?.is_some())
+}
+
 /// Migrates and projects until `shutdown`, for processes that run several roles on one broker, pool and listener.
 ///
 /// # Errors
