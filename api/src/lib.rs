@@ -1,4 +1,4 @@
-//! The inbox API (`docs/contract.md` 7): reads the read model, publishes commands and acts of people, pushes events live.
+//! The inbox API (docs/contract.md 7): reads the read model, publishes commands and acts of people, pushes events live.
 //!
 //! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `status`, `cursor`, `list`, `projected`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
 //! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,

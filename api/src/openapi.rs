@@ -101,7 +101,7 @@ fn finished(doc: &OpenApi) -> Value {
 mod tests {
     use super::*;
 
-    /// `docs/contract.md` 7, one route per line.
+    /// docs/contract.md 7, one route per line.
     const ROUTES: &str = "
         get /v1/conversations
         get /v1/conversations/{id}

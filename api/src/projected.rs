@@ -16,7 +16,7 @@ const CHANNEL: &str = "inbox_projected";
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A Postgres that does not answer for this long is away: a connection that is only seemingly open reports nothing by itself.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long an act waits for its projection (`docs/contract.md` 7).
+/// How long an act waits for its projection (docs/contract.md 7).
 pub(crate) const ACT_WAIT: Duration = Duration::from_secs(2);
 
 /// The position of the read model in INBOX_EVENTS, `None` until it was read; and whether Postgres answers.

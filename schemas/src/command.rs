@@ -1,4 +1,4 @@
-//! ◆ Pure: commands: requests to act on Meta (`docs/contract.md` 6).
+//! ◆ Pure: commands: requests to act on Meta (docs/contract.md 6).
 
 mod action;
 mod error;

@@ -1,4 +1,4 @@
-//! ◆ Pure: the envelope of an event: valid CloudEvents 1.0, structured JSON (`docs/contract.md` 5).
+//! ◆ Pure: the envelope of an event: valid CloudEvents 1.0, structured JSON (docs/contract.md 5).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;

@@ -79,7 +79,7 @@ macro_rules! text_ids {
 text_ids! {
     /// The Instagram professional account id or the Page id: the canonical one, never an alias.
     AccountId,
-    /// The IGSID or PSID of a person, as one account knows them (`docs/meta-platform.md` 0).
+    /// The IGSID or PSID of a person, as one account knows them (docs/meta-platform.md 0).
     ContactId,
     /// Meta's message id (`mid`): case-sensitive, opaque, of any length.
     MessageId,
@@ -100,7 +100,7 @@ fn derived(prefix: &str, hex_len: usize, parts: &[&str]) -> String {
 
 impl EventId {
     /// The id of a fact: from channel, canonical account, a word for the fact (mostly its kind) and its natural key
-    /// (`docs/meta-platform.md` 3.5). The same fact delivered twice has the same id.
+    /// (docs/meta-platform.md 3.5). The same fact delivered twice has the same id.
     pub fn derive(channel: Channel, account: &AccountId, fact: &str, key: &[&str]) -> Self {
         let mut parts = vec![channel.as_str(), account.as_str(), fact];
         parts.extend_from_slice(key);

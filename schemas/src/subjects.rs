@@ -1,4 +1,4 @@
-//! ◆ Pure: streams, subjects, partitions and shards, as `docs/contract.md` 4 names them.
+//! ◆ Pure: streams, subjects, partitions and shards, as docs/contract.md 4 names them.
 
 use std::borrow::Cow;
 

@@ -67,7 +67,7 @@ impl Timestamp {
     }
 
     /// Parses what Meta writes for a time: a number or numeric string (below 1e11 seconds, else milliseconds), or ISO 8601
-    /// with an offset with or without colon (`docs/meta-platform.md` 4). `None` when it is none of these.
+    /// with an offset with or without colon (docs/meta-platform.md 4). `None` when it is none of these.
     pub fn parse_meta(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Ok(number) = text.parse::<i64>() {
@@ -86,7 +86,7 @@ impl Timestamp {
             .map(|time| Self::from(time.with_timezone(&Utc)))
     }
 
-    /// A bare number as Meta writes it: below 1e11 seconds, else milliseconds (`docs/meta-platform.md` 4). Zero and
+    /// A bare number as Meta writes it: below 1e11 seconds, else milliseconds (docs/meta-platform.md 4). Zero and
     /// negative numbers are no time.
     pub fn from_meta_number(number: i64) -> Option<Self> {
         match number {

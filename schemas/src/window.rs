@@ -1,4 +1,4 @@
-//! ◆ Pure: how long after a person's last message the account may answer (`docs/meta-platform.md` 11).
+//! ◆ Pure: how long after a person's last message the account may answer (docs/meta-platform.md 11).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Public comments of people, and the webhooks Meta writes for them (meta-platform.md 6.2, 7.2).
+//! Public comments of people, and the webhooks Meta writes for them (docs/meta-platform.md 6.2, 7.2).
 
 use std::sync::Arc;
 

@@ -84,7 +84,7 @@ pub(crate) fn webhook_url(field: &str, text: &str) -> Result<Url, Invalid> {
     }
 }
 
-/// One secret per Meta product (meta-platform.md 0).
+/// One secret per Meta product (docs/meta-platform.md 0).
 #[derive(Clone, PartialEq, Eq)]
 pub struct AppSecrets {
     /// Signs for accounts connected by Facebook Login.
@@ -175,7 +175,7 @@ pub struct Policy {
     pub batch_linger: Duration,
     /// Share of accepted bodies that are delivered once more, 0 to 1.
     pub duplicate_rate: f64,
-    /// Share of messages told only by a `message_edit` without sender, 0 to 1 (meta-platform.md 5.1).
+    /// Share of messages told only by a `message_edit` without sender, 0 to 1 (docs/meta-platform.md 5.1).
     pub senderless_rate: f64,
     /// Share of messages that come with a companion `message_edit` of `num_edit` 0, 0 to 1.
     pub companion_rate: f64,
@@ -202,7 +202,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Meta's own pace: retries for 36 h (meta-platform.md 3.1), every send echoed after its answer.
+    /// Meta's own pace: retries for 36 h (docs/meta-platform.md 3.1), every send echoed after its answer.
     fn default() -> Policy {
         let seconds = |list: &[u64]| list.iter().map(|s| Duration::from_secs(*s)).collect();
         Policy {

@@ -1,4 +1,4 @@
-//! The webhook sender: signs, keeps order per conversation, retries like Meta (meta-platform.md 3.1), batches and doubles.
+//! The webhook sender: signs, keeps order per conversation, retries like Meta (docs/meta-platform.md 3.1), batches and doubles.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ impl Shared {
     /// Tells Meta's subscriber about these items, in one body unless company is to be waited for.
     pub(crate) fn tell(self: &Arc<Self>, items: Vec<Arc<Tracked>>) {
         let Some(first) = items.first() else { return };
-        // Without a subscription of the account Meta keeps silent (meta-platform.md 3.3).
+        // Without a subscription of the account Meta keeps silent (docs/meta-platform.md 3.3).
         let account =
             self.world().accounts.get(&first.item.account).map(|a| a.subscribed.is_empty());
         if account != Some(false) {

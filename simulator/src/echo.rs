@@ -13,7 +13,7 @@ use crate::shared::Shared;
 /// The longest an answer waits for the echo that shall come before it.
 const BEFORE_WAIT: Duration = Duration::from_secs(3);
 
-/// Page inbox: the app id of messages typed by a person (meta-platform.md 0).
+/// Page inbox: the app id of messages typed by a person (docs/meta-platform.md 0).
 pub(crate) const PAGE_INBOX_APP: u64 = 263_902_037_430_900;
 
 /// The echo of `message`, said to come from `app_id` where the channel tells.

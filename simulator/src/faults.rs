@@ -13,7 +13,7 @@ use crate::model::Host;
 pub enum Fault {
     /// HTTP 500 code 1; nothing was done.
     ServerErrorBefore,
-    /// HTTP 500 code 1 although it was done (meta-platform.md 9, code 1).
+    /// HTTP 500 code 1 although it was done (docs/meta-platform.md 9, code 1).
     ServerErrorAfter,
     /// HTTP 503 code 2, `is_transient`; nothing was done.
     TemporaryBefore,

@@ -198,7 +198,7 @@ impl SimulatorHandle {
         self.shared.post_raw(path, body.into().into(), signature.map(str::to_owned)).await
     }
 
-    /// The handshake Meta makes when a webhook is configured (meta-platform.md 1); status and body of the answer.
+    /// The handshake Meta makes when a webhook is configured (docs/meta-platform.md 1); status and body of the answer.
     ///
     /// # Errors
     /// When there is no webhook URL or no answer.

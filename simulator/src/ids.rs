@@ -1,4 +1,4 @@
-//! ◆ Pure: ids as Meta makes them. Instagram message and thread ids have the structure of meta-platform.md 5.2,
+//! ◆ Pure: ids as Meta makes them. Instagram message and thread ids have the structure of docs/meta-platform.md 5.2,
 //! Messenger ids have none. Everything is derived from the seed, so a run can be repeated.
 
 use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! ◆ Pure: JSON as Meta writes it: keys in a chosen order, ASCII only, `\uXXXX` and `\/` (meta-platform.md 2).
+//! ◆ Pure: JSON as Meta writes it: keys in a chosen order, ASCII only, `\uXXXX` and `\/` (docs/meta-platform.md 2).
 
 use std::fmt::Write as _;
 

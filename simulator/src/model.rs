@@ -16,7 +16,7 @@ pub enum Channel {
     Messenger,
 }
 
-/// How the account was connected (meta-platform.md 0): decides host, token and signing secret.
+/// How the account was connected (docs/meta-platform.md 0): decides host, token and signing secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Login {
@@ -58,7 +58,7 @@ pub struct AccountSpec {
     /// App-scoped id of an Instagram Login account: `id` of `GET /me`, never in webhooks.
     #[serde(default)]
     pub alias: Option<String>,
-    /// The token is good on the other Graph host too (meta-platform.md 5.3, way 6).
+    /// The token is good on the other Graph host too (docs/meta-platform.md 5.3, way 6).
     #[serde(default)]
     pub token_on_both_hosts: bool,
 }
@@ -133,7 +133,7 @@ pub(crate) struct AccountKey {
     pub id: String,
 }
 
-/// How loudly usage headers speak (meta-platform.md 10).
+/// How loudly usage headers speak (docs/meta-platform.md 10).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
@@ -162,7 +162,7 @@ pub(crate) struct Account {
     pub usage: Option<(Usage, Option<DateTime<Utc>>)>,
 }
 
-/// What Graph says when asked for a person's profile (meta-platform.md 8.2).
+/// What Graph says when asked for a person's profile (docs/meta-platform.md 8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProfileAnswer {
@@ -217,7 +217,7 @@ pub(crate) struct Person {
     pub blocks: bool,
     /// Another app owns the thread: sends end in 100/2534037 and their messages come as standby.
     pub thread_elsewhere: bool,
-    /// When they last did something that opens the 24 h window (meta-platform.md 11).
+    /// When they last did something that opens the 24 h window (docs/meta-platform.md 11).
     pub window_opened: Option<DateTime<Utc>>,
 }
 
@@ -316,9 +316,9 @@ impl Comment {
     }
 }
 
-/// How long the standard window stays open after an opening act (meta-platform.md 11).
+/// How long the standard window stays open after an opening act (docs/meta-platform.md 11).
 pub(crate) const WINDOW: TimeDelta = TimeDelta::hours(24);
 /// How long `HUMAN_AGENT` stretches it.
 pub(crate) const HUMAN_AGENT_WINDOW: TimeDelta = TimeDelta::days(7);
-/// How old a comment may be for a private reply (meta-platform.md 8.3).
+/// How old a comment may be for a private reply (docs/meta-platform.md 8.3).
 pub(crate) const PRIVATE_REPLY_WINDOW: TimeDelta = TimeDelta::days(7);

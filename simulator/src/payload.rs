@@ -1,4 +1,4 @@
-//! ◆ Pure: the items and bodies of webhooks, key for key as Meta writes them (meta-platform.md 4, 6, 7).
+//! ◆ Pure: the items and bodies of webhooks, key for key as Meta writes them (docs/meta-platform.md 4, 6, 7).
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

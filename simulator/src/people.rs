@@ -13,7 +13,7 @@ use crate::outbox::Tracked;
 use crate::payload::{Envelope, Item, Parties};
 use crate::shared::Shared;
 
-/// How Meta tells of a new message (meta-platform.md 5.1).
+/// How Meta tells of a new message (docs/meta-platform.md 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Telling {
     /// By the rates of the policy, else plainly.

@@ -1,4 +1,4 @@
-//! ◆ Pure: the two HMACs of Meta: over a webhook body (meta-platform.md 2) and over a token (8).
+//! ◆ Pure: the two HMACs of Meta: over a webhook body (docs/meta-platform.md 2) and over a token (docs/meta-platform.md 8).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;

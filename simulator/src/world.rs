@@ -16,7 +16,7 @@ use crate::model::{
     ProfileAnswer, Side,
 };
 
-/// Fields an account is subscribed to unless somebody changes it (meta-platform.md 3.3).
+/// Fields an account is subscribed to unless somebody changes it (docs/meta-platform.md 3.3).
 pub(crate) const INSTAGRAM_FIELDS: [&str; 12] = [
     "messages",
     "message_edit",

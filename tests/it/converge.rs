@@ -130,7 +130,7 @@ fn assert_same(
     }
 }
 
-/// Rules of contract section 8 that can be said over the public views alone; each finds the rows that break it.
+/// Rules of docs/contract.md 8 that can be said over the public views alone; each finds the rows that break it.
 const RULES: [(&str, &str); 7] = [
     (
         "unread: inbound, not deleted, not backfilled, sent after the last read",

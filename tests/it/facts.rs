@@ -1,4 +1,4 @@
-//! Contract section 5, sentence by sentence, from outside: what is published for what Meta tells.
+//! docs/contract.md 5, sentence by sentence, from outside: what is published for what Meta tells.
 
 mod accounts;
 mod graph;
@@ -129,7 +129,7 @@ async fn keeps_the_contract(lab: &Lab) {
     }
 }
 
-/// The subject by the words of contract section 4, written down a second time.
+/// The subject by the words of docs/contract.md 4, written down a second time.
 fn subject(event: &Value) -> String {
     let data = &event["data"];
     let (channel, account) =

@@ -1,4 +1,4 @@
-//! Meta's door in front of a real nats-server: every row of section 3 of the contract, batches, outages, and clients that misbehave.
+//! Meta's door in front of a real nats-server: every row of docs/contract.md 3, batches, outages, and clients that misbehave.
 
 mod answers;
 mod batches;

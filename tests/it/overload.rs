@@ -19,7 +19,7 @@ const AT_ONCE: usize = 64;
 const STEPS: usize = 8;
 /// More webhooks than this do not wait for their rows, so that it is the pipeline that is measured and not a queue.
 const AHEAD_MAX: i64 = 20_000;
-/// Meta waits this long for an answer (`meta-platform.md` section 3.1).
+/// Meta waits this long for an answer (docs/meta-platform.md 3.1).
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Resident memory a role may have.
 const RSS_MAX: u64 = 150 << 20;

@@ -1,4 +1,4 @@
-//! Every operator's verb against a missing broker, a missing Postgres and wrong words: exit codes and one line by contract section 9.
+//! Every operator's verb against a missing broker, a missing Postgres and wrong words: exit codes and one line by docs/contract.md 9.
 
 use std::time::{Duration, Instant};
 

@@ -14,7 +14,7 @@ use crate::commands::{CommandState, NewCommand};
 use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, check_text, wait_of};
 use crate::problem::{Problem, only};
 
-/// Longest text of a comment (`docs/meta-platform.md` 12 has no shorter one that holds for both channels).
+/// Longest text of a comment (docs/meta-platform.md 8.3, 12 have no shorter one that holds for both channels).
 const TEXT_MAX: usize = 8000;
 
 /// Whose comment, and how long to wait.

@@ -73,7 +73,7 @@ impl ReplyData {
         }
     }
 
-    /// Checks the fields: one kind of content, and the limits of `docs/meta-platform.md` 12 that splitting cannot meet.
+    /// Checks the fields: one kind of content, and the limits of docs/meta-platform.md 12 that splitting cannot meet.
     ///
     /// # Errors
     /// [`CommandError::Invalid`] naming the field.

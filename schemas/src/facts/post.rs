@@ -48,7 +48,7 @@ pub struct PostReacted {
     pub author: Author,
 }
 
-/// Final figures of a story; -1 means below 5 (`docs/meta-platform.md` 6.2).
+/// Final figures of a story; -1 means below 5 (docs/meta-platform.md 6.2).
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StoryInsights {

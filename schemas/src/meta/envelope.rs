@@ -1,4 +1,4 @@
-//! ◆ Pure: the envelope of a body: entries, and the items in them, in whichever of Meta's forms (`docs/meta-platform.md` 4).
+//! ◆ Pure: the envelope of a body: entries, and the items in them, in whichever of Meta's forms (docs/meta-platform.md 4).
 
 use serde_json::value::RawValue;
 
@@ -54,7 +54,7 @@ pub enum Place {
 pub enum Problem {
     /// Not an object where one must be, or no `entry`.
     BadShape,
-    /// An entry says only that fields have changed: "include values" is off (`docs/meta-platform.md` 3.3).
+    /// An entry says only that fields have changed: "include values" is off (docs/meta-platform.md 3.3).
     ChangedFields,
     /// An array or object of this name in an entry, which this version does not know.
     UnknownKey(String),
@@ -79,7 +79,7 @@ pub struct Item<'a> {
     pub node: Option<Node<'a>>,
 }
 
-/// Items that are read of one body, ten times what Meta puts into one (`docs/meta-platform.md` 3.2): a body of a few bytes per item
+/// Items that are read of one body, ten times what Meta puts into one (docs/meta-platform.md 3.2): a body of a few bytes per item
 /// must not fill the memory.
 const ITEMS_MAX: usize = 10_000;
 

@@ -1,4 +1,4 @@
-//! ◆ Pure: changes of object=instagram (`docs/meta-platform.md` 6.2).
+//! ◆ Pure: changes of object=instagram (docs/meta-platform.md 6.2).
 
 use super::json::Node;
 use crate::Timestamp;

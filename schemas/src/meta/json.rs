@@ -66,7 +66,7 @@ impl<'a> Node<'a> {
         self.raw(key).and_then(text)
     }
 
-    /// An id: text, or the exact digits of a number (`docs/meta-platform.md` 0). Empty is absent, and so is what is longer than
+    /// An id: text, or the exact digits of a number (docs/meta-platform.md 0). Empty is absent, and so is what is longer than
     /// 1024 bytes: an id is never cut.
     pub fn id(&self, key: &str) -> Option<String> {
         self.raw(key).and_then(id)

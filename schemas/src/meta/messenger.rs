@@ -1,5 +1,5 @@
 //! ◆ Pure: items of `messaging[]` and `standby[]`, equal for Messenger and Instagram, and Page feed changes
-//! (`docs/meta-platform.md` 6.1, 7).
+//! (docs/meta-platform.md 6.1, 7).
 
 use serde_json::value::RawValue;
 
@@ -72,7 +72,7 @@ pub const PAYLOAD_KEYS: [&str; 18] = [
 const COMMON_KEYS: [&str; 7] =
     ["sender", "recipient", "timestamp", "is_self", "prior_message", "is_echo", "hop_context"];
 
-/// The payload key of a change whose value is a messaging item (`docs/meta-platform.md` 6.2); `None` for other fields.
+/// The payload key of a change whose value is a messaging item (docs/meta-platform.md 6.2); `None` for other fields.
 pub fn payload_key_of_field(field: &str) -> Option<&'static str> {
     Some(match field {
         "messages" | "message_echoes" | "standby" => "message",
@@ -135,7 +135,7 @@ impl<'a> MessagingItem<'a> {
     }
 }
 
-/// Reads a referral, wherever it stands (`docs/meta-platform.md` 6.1, 7.1).
+/// Reads a referral, wherever it stands (docs/meta-platform.md 6.1, 7.1).
 pub fn referral(node: &Node<'_>) -> Referral {
     Referral {
         source: node.text("source"),
@@ -153,7 +153,7 @@ pub fn referral(node: &Node<'_>) -> Referral {
     }
 }
 
-/// A change of a Page's feed (`docs/meta-platform.md` 7.2); also of `mention`.
+/// A change of a Page's feed (docs/meta-platform.md 7.2); also of `mention`.
 #[derive(Clone, Debug)]
 pub struct FeedChange {
     /// `comment`, `reaction`, `like`, `post`, `status`, `photo`, …

@@ -1,4 +1,4 @@
-//! ◆ Pure: what Instagram's ids say, as far as anybody knows (`docs/meta-platform.md` 5.2). Hints only: on any mismatch an id
+//! ◆ Pure: what Instagram's ids say, as far as anybody knows (docs/meta-platform.md 5.2). Hints only: on any mismatch an id
 //! is opaque, and no message fails for it.
 
 use base64::Engine;

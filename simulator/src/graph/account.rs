@@ -1,4 +1,4 @@
-//! Accounts, tokens and subscriptions (meta-platform.md 3.3, 8.2, 8.5).
+//! Accounts, tokens and subscriptions (docs/meta-platform.md 3.3, 8.2, 8.5).
 
 use serde_json::{Map, Value, json};
 
@@ -181,7 +181,7 @@ pub(super) fn subscription(ask: Ask<'_>) -> Result<Value, GraphError> {
             if wanted.is_empty() {
                 return Err(GraphError::parameter("The parameter subscribed_fields is required"));
             }
-            // One unknown name refuses all of them (meta-platform.md 3.3).
+            // One unknown name refuses all of them (docs/meta-platform.md 3.3).
             let bad = wanted.iter().enumerate().find(|(_, field)| !known.contains(&field.as_str()));
             if let Some((index, field)) = bad {
                 return Err(GraphError::bad_subscription(index, field, known));
@@ -197,7 +197,7 @@ pub(super) fn subscription(ask: Ask<'_>) -> Result<Value, GraphError> {
     }
 }
 
-/// A new long-lived Instagram token; the old one stays good (meta-platform.md 8.5).
+/// A new long-lived Instagram token; the old one stays good (docs/meta-platform.md 8.5).
 pub(super) fn refresh(ask: Ask<'_>) -> Result<Value, GraphError> {
     if ask.request.text("grant_type").as_deref() != Some("ig_refresh_token") {
         return Err(GraphError::parameter("Param grant_type must be ig_refresh_token"));

@@ -1,4 +1,4 @@
-//! Comments through Graph (meta-platform.md 8.3).
+//! Comments through Graph (docs/meta-platform.md 8.3).
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! ◆ Pure: Graph's refusals in Meta's shape (meta-platform.md 9; fixtures `graph/`).
+//! ◆ Pure: Graph's refusals in Meta's shape (docs/meta-platform.md 9; fixtures `graph/`).
 
 use serde_json::{Map, Value, json};
 

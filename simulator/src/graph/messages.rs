@@ -1,4 +1,4 @@
-//! The Send API (meta-platform.md 8.1, 11, 12).
+//! The Send API (docs/meta-platform.md 8.1, 11, 12).
 
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ fn check_content(channel: Channel, content: &Value) -> Result<(), GraphError> {
                 "Message cannot be empty, must provide valid attachment or text",
             ));
         }
-        // Bytes on Instagram, characters on Messenger (meta-platform.md 12).
+        // Bytes on Instagram, characters on Messenger (docs/meta-platform.md 12).
         Some(text) if instagram && 1000 < text.len() => {
             return Err(GraphError::text_too_long(true));
         }
@@ -156,7 +156,7 @@ fn check_attachment(attachment: &Value) -> Result<(), GraphError> {
     Ok(())
 }
 
-/// Only `HUMAN_AGENT` is left; the older tags end in code 100 since 2026-04-27 (meta-platform.md 11).
+/// Only `HUMAN_AGENT` is left; the older tags end in code 100 since 2026-04-27 (docs/meta-platform.md 11).
 fn check_tag(ask: &Ask<'_>) -> Result<Option<String>, GraphError> {
     let kind = ask.request.text("messaging_type");
     let tag = ask.request.text("tag");
@@ -192,7 +192,7 @@ fn check_window(ask: &Ask<'_>, person: &Person, tag: Option<&str>) -> Result<(),
     }
 }
 
-/// One private reply per comment, within 7 days (meta-platform.md 8.3).
+/// One private reply per comment, within 7 days (docs/meta-platform.md 8.3).
 fn private_reply_to(ask: &Ask<'_>, comment: &str) -> Result<Person, GraphError> {
     let instagram = ask.instagram();
     let comment = ask.world.comments.get(comment).filter(|known| known.account == ask.account);

@@ -1,4 +1,4 @@
-//! The Graph API: who asks, what for, does it go wrong, what is the answer (meta-platform.md 8, 9).
+//! The Graph API: who asks, what for, does it go wrong, what is the answer (docs/meta-platform.md 8, 9).
 
 mod account;
 mod comments;

@@ -1,4 +1,4 @@
-//! Reads of messages, conversations and profiles (meta-platform.md 8.2).
+//! Reads of messages, conversations and profiles (docs/meta-platform.md 8.2).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -262,7 +262,7 @@ pub(super) fn page<T>(
                 query.append_pair(key, &value);
             }
         }
-        // Meta repeats the token in the link (meta-platform.md 8).
+        // Meta repeats the token in the link (docs/meta-platform.md 8).
         if let Some(token) = &ask.request.token {
             query.append_pair("access_token", token);
         }
@@ -285,7 +285,7 @@ pub(super) fn profile(ask: &Ask<'_>) -> Result<Value, GraphError> {
         ProfileAnswer::NoConsent => return Err(GraphError::no_consent()),
         ProfileAnswer::NoPermission => return Err(GraphError::profile_permission()),
         ProfileAnswer::ServerError => return Err(GraphError::unknown_500()),
-        // Consent comes with the first message or tap (meta-platform.md 8.2).
+        // Consent comes with the first message or tap (docs/meta-platform.md 8.2).
         ProfileAnswer::Ok if person.window_opened.is_none() && instagram => {
             return Err(GraphError::no_consent());
         }

@@ -207,7 +207,7 @@ impl Person {
     }
 }
 
-/// Meta's name for an emoji (meta-platform.md 6.1, 7.1).
+/// Meta's name for an emoji (docs/meta-platform.md 6.1, 7.1).
 fn reaction_name(emoji: &str) -> &'static str {
     match emoji {
         "❤" | "❤️" => "love",

@@ -1,4 +1,4 @@
-//! What the items of section 5's table say: comments, feed, standby, opt-ins, references, several accounts in one body.
+//! What the items of the table in docs/contract.md 5 say: comments, feed, standby, opt-ins, references, several accounts in one body.
 
 use serde_json::{Value, json};
 use tests::body::{IG, PAGE, body, change, entry, now, text};

@@ -1,4 +1,4 @@
-//! Section 3 of the contract, row by row.
+//! docs/contract.md 3, row by row.
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ pub struct Draft {
     pub secrets: Vec<Secret>,
     /// Messages this event makes known by their mid; they go to `worker.messages`.
     pub messages: Vec<MessageFact>,
-    /// Of a real edit: who made it, and so wrote the message. While that is unknown, the edit waits (`docs/contract.md` 5).
+    /// Of a real edit: who made it, and so wrote the message. While that is unknown, the edit waits (docs/contract.md 5).
     pub editor: Option<Direction>,
 }
 
@@ -43,7 +43,7 @@ pub struct MessageFact {
     pub message_id: MessageId,
     /// Who wrote it.
     pub direction: Direction,
-    /// The thread inside an Instagram mid (`docs/meta-platform.md` 5.2).
+    /// The thread inside an Instagram mid (docs/meta-platform.md 5.2).
     pub thread_id: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use super::error::{Class, GraphError, Scope};
 use super::limits::{Lane, Meter, Pace, Pauses, Usage};
 use facts::accounts::directory::Account;
 
-/// Two per second (`meta-platform.md` section 10).
+/// Two per second (docs/meta-platform.md 10).
 const CONVERSATIONS_EVERY: Duration = Duration::from_millis(500);
 
 type AccountKey = (Channel, String);

@@ -105,7 +105,7 @@ impl Host {
 }
 
 /// The account as the first part of a path: `me` on the Instagram host, the Page (or the account itself) on the Facebook host
-/// (`meta-platform.md` section 8.1).
+/// (docs/meta-platform.md 8.1).
 pub fn node(account: &Account) -> &str {
     match account.login {
         Login::Instagram => "me",
@@ -127,7 +127,7 @@ pub struct Call {
     pub lane: Lane,
     /// Shorter than `GRAPH_TIMEOUT` where the caller's own deadline is nearer.
     pub timeout: Option<Duration>,
-    /// Takes a slot of the Conversations API: 2 per second and account (`meta-platform.md` section 10).
+    /// Takes a slot of the Conversations API: 2 per second and account (docs/meta-platform.md 10).
     pub paced: bool,
 }
 

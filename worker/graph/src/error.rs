@@ -1,4 +1,4 @@
-//! ◆ Pure: what a failed Graph call means, by the table of `meta-platform.md` section 9.
+//! ◆ Pure: what a failed Graph call means, by the table of docs/meta-platform.md 9.
 
 use std::fmt;
 use std::time::Duration;
@@ -204,7 +204,7 @@ impl GraphError {
         self.code == Some(number) || self.subcode == Some(number)
     }
 
-    /// 9000001: the message was unsent, or is not among the newest 20 of its thread (`meta-platform.md` section 8.2).
+    /// 9000001: the message was unsent, or is not among the newest 20 of its thread (docs/meta-platform.md 8.2).
     pub fn message_is_gone(&self) -> bool {
         self.names(9_000_001)
     }

@@ -62,7 +62,7 @@ fn every_fixture_has_its_class() {
     );
 }
 
-/// One row of meta-platform.md section 9: code, subcodes (0: none), class of a send.
+/// One row of docs/meta-platform.md 9: code, subcodes (0: none), class of a send.
 #[test]
 fn every_row_of_the_table_has_its_class() {
     use Class::*;

@@ -1,4 +1,4 @@
-//! ◆ Pure: what `hookline accounts check` makes of Graph's answers: findings, each with its fix (`meta-platform.md` sections 0, 3.3).
+//! ◆ Pure: what `hookline accounts check` makes of Graph's answers: findings, each with its fix (docs/meta-platform.md 0, 3.3).
 
 use schemas::{Channel, Timestamp};
 
@@ -85,7 +85,7 @@ pub const fn fields_wanted(account: &Account) -> &'static [&'static str] {
             "messaging_referral",
             "comments",
         ],
-        // Subscribed on the Page; Instagram's own fields are set for the app (`meta-platform.md` section 3.3).
+        // Subscribed on the Page; Instagram's own fields are set for the app (docs/meta-platform.md 3.3).
         (Channel::Instagram, Login::Facebook) => &["messages"],
         (Channel::Messenger, _) => &[
             "messages",

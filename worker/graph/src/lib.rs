@@ -1,4 +1,4 @@
-//! The Graph client: both hosts, a token per account, time-outs, classed errors, a rate budget (`meta-platform.md` sections 8–10).
+//! The Graph client: both hosts, a token per account, time-outs, classed errors, a rate budget (docs/meta-platform.md 8–10).
 //!
 //! [`error`] says what a failure means, [`limits`] and [`budget`] when not to call, [`client`] makes the calls, [`reads`] and [`send`]
 //! know their shapes. Tokens travel in the `Authorization` header and are never part of a log line, an error or a span.

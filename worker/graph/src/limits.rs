@@ -1,4 +1,4 @@
-//! ◆ Pure: Meta's usage headers (`meta-platform.md` section 10), and how much of an allowance each kind of work may use.
+//! ◆ Pure: Meta's usage headers (docs/meta-platform.md 10), and how much of an allowance each kind of work may use.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -196,7 +196,7 @@ impl Meter {
     }
 }
 
-/// Spaces calls evenly: the Conversations API allows 2 per second and account (`meta-platform.md` section 10).
+/// Spaces calls evenly: the Conversations API allows 2 per second and account (docs/meta-platform.md 10).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
     next: Option<Timestamp>,

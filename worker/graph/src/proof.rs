@@ -1,4 +1,4 @@
-//! ◆ Pure: `appsecret_proof`, which ties a call to the app (`meta-platform.md` section 8), and the list of app secrets.
+//! ◆ Pure: `appsecret_proof`, which ties a call to the app (docs/meta-platform.md 8), and the list of app secrets.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Reads and their shapes (`meta-platform.md` section 8.2). Ids may come as numbers; links to further pages repeat the token, so only
+//! Reads and their shapes (docs/meta-platform.md 8.2). Ids may come as numbers; links to further pages repeat the token, so only
 //! the cursor is kept.
 
 use schemas::facts::{Attachment, ReplyTo, Story};
@@ -72,7 +72,7 @@ pub struct Conversation {
     pub more: bool,
 }
 
-/// One page of the listing; only the absence of `next` says that it is the last (`meta-platform.md` section 8.2).
+/// One page of the listing; only the absence of `next` says that it is the last (docs/meta-platform.md 8.2).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConversationPage {
     /// Newest first; may be empty although more follow.
@@ -247,7 +247,7 @@ impl Graph {
     }
 
     /// One page of the account's threads with their newest 20 messages, newest first; `user_id` narrows to one person. Paced to two
-    /// calls per second and account (`meta-platform.md` section 10).
+    /// calls per second and account (docs/meta-platform.md 10).
     ///
     /// # Errors
     /// As met.
@@ -358,7 +358,7 @@ impl Graph {
         Ok(subscribed(&answer))
     }
 
-    /// Subscribes the account to webhook fields; one unknown name refuses all of them (`meta-platform.md` section 3.3).
+    /// Subscribes the account to webhook fields; one unknown name refuses all of them (docs/meta-platform.md 3.3).
     ///
     /// # Errors
     /// As met.

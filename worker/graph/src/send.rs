@@ -1,4 +1,4 @@
-//! The Send API (`meta-platform.md` section 8.1).
+//! The Send API (docs/meta-platform.md 8.1).
 
 use std::time::Duration;
 

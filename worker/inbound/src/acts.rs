@@ -1,5 +1,5 @@
 //! ◆ Pure: what people and Meta do beside writing: postbacks, referrals, opt-ins, hand-overs, policy, feedback, orders
-//! (`docs/meta-platform.md` 7.1).
+//! (docs/meta-platform.md 7.1).
 
 use std::collections::BTreeMap;
 

@@ -53,7 +53,7 @@ pub(super) async fn record_with(
     Ok(())
 }
 
-/// Moves edits of unknown messages to the hints: they wait in the same way (`docs/contract.md` 5). An edit that was
+/// Moves edits of unknown messages to the hints: they wait in the same way (docs/contract.md 5). An edit that was
 /// published already does not wait again. `expected`: messages that are about to be known.
 ///
 /// # Errors

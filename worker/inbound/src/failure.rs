@@ -1,4 +1,4 @@
-//! Which errors pass by themselves, and the causes of those that do not: what they are about is parked (`docs/contract.md` 9).
+//! Which errors pass by themselves, and the causes of those that do not: what they are about is parked (docs/contract.md 9).
 
 use facts::{FactError, PublishError};
 use runtime::publish::PublishFailure;

@@ -1,4 +1,4 @@
-//! ◆ Pure: changes of object=page: comments, reactions, posts, mentions, ratings, templates (`docs/meta-platform.md` 7.2).
+//! ◆ Pure: changes of object=page: comments, reactions, posts, mentions, ratings, templates (docs/meta-platform.md 7.2).
 
 use schemas::facts::{
     Author, Comment, CommentReaction, Mention, PostChanged, PostReacted, Rating, TemplateStatus,

@@ -1,4 +1,4 @@
-//! ◆ Pure: changes of object=instagram: comments, mentions, story figures (`docs/meta-platform.md` 6.2).
+//! ◆ Pure: changes of object=instagram: comments, mentions, story figures (docs/meta-platform.md 6.2).
 
 use schemas::facts::{Author, Comment, CommentAd, Mention, StoryInsights};
 use schemas::meta::Node;

@@ -1,4 +1,4 @@
-//! ◆ Pure: lanes: what must stay in order together, and what is held back because something before it failed (`docs/contract.md` 9).
+//! ◆ Pure: lanes: what must stay in order together, and what is held back because something before it failed (docs/contract.md 9).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

@@ -1,4 +1,4 @@
-//! ◆ Pure: messages in either direction (`docs/meta-platform.md` 6.1 and 7.1).
+//! ◆ Pure: messages in either direction (docs/meta-platform.md 6.1, 7.1).
 
 use std::collections::HashSet;
 
@@ -123,7 +123,7 @@ fn take_text(fields: &mut serde_json::Map<String, Value>, name: &str, into: &mut
     }
 }
 
-/// For a while Meta sent each sticker a second time, as an image (`docs/meta-platform.md` 7.1).
+/// For a while Meta sent each sticker a second time, as an image (docs/meta-platform.md 7.1).
 fn drop_sticker_twins(attachments: &mut Vec<Attachment>) {
     let mark = |attachment: &Attachment| {
         let payload = attachment.payload.as_ref();

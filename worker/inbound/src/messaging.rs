@@ -1,4 +1,4 @@
-//! ◆ Pure: items of `messaging[]` and `standby[]`, the same on both channels (`docs/meta-platform.md` 6.1 and 7.1).
+//! ◆ Pure: items of `messaging[]` and `standby[]`, the same on both channels (docs/meta-platform.md 6.1, 7.1).
 
 use schemas::facts::{By, MessageEdited, Reaction, Receipt};
 use schemas::meta::Node;
@@ -69,7 +69,7 @@ fn act(context: &Context<'_>, mut item: MessagingItem<'_>) -> Vec<Output> {
     outputs
 }
 
-/// `num_edit` 0 says that a message exists; only from 1 it is an edit (`docs/meta-platform.md` 5.1).
+/// `num_edit` 0 says that a message exists; only from 1 it is an edit (docs/meta-platform.md 5.1).
 fn edit(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let Some(mid) = act.payload.id("mid") else {
         return context.unrecognized("invalid_item", "message_edit");

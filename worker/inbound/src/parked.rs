@@ -1,4 +1,4 @@
-//! The table of parked work: who is held, who waits behind, and what an operator may do about it (`docs/contract.md` 9).
+//! The table of parked work: who is held, who waits behind, and what an operator may do about it (docs/contract.md 9).
 //!
 //! Rows are written in the transaction that moves the shard's position, so parking is as durable as normalising.
 

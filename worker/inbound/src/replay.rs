@@ -1,4 +1,4 @@
-//! Raw webhooks through today's normaliser again (`docs/contract.md` 9, `replay`): first a plan, then only the difference.
+//! Raw webhooks through today's normaliser again (docs/contract.md 9, `replay`): first a plan, then only the difference.
 //!
 //! A replay cannot send. What is given to it has no way to Meta, to the ledger or to commands: it reads META_RAW, compares with the facts,
 //! and publishes events, all with header `Hookline-Replay`, which automations ignore.

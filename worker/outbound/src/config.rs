@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Durations named by `docs/contract.md` 2; tests shorten them.
+/// Durations named by docs/contract.md 2; tests shorten them.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
     /// `SEND_LEASE`: how long one attempt to send may take.

@@ -61,7 +61,7 @@ impl Wanted {
     }
 
     /// Whether `item`, which is not taken for its effect, may be it all the same. Meta alters what it is given (it composes letters, it
-    /// serves sound as video: docs/meta-platform.md 6.1 and 13), so in the right time any content may be ours; outside of it an
+    /// serves sound as video: docs/meta-platform.md 6.1, 13), so in the right time any content may be ours; outside of it an
     /// equal one may be.
     fn may_hide(&self, item: &Item) -> bool {
         self.in_reach(item, if item.content == self.content { DOUBT } else { Duration::ZERO })

@@ -1,4 +1,4 @@
-//! ◆ Pure: the HTTP request of a part, per channel and connection (docs/meta-platform.md 8.1 and 8.3).
+//! ◆ Pure: the HTTP request of a part, per channel and connection (docs/meta-platform.md 8.1, 8.3).
 
 use schemas::Channel;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! ◆ Pure: when a profile is read, and when again, by the class of the last answer (features, "Contacts and profiles").
+//! ◆ Pure: when a profile is read, and when again, by the class of the last answer (docs/meta-platform.md 8.2).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! ◆ Pure: a profile as Graph tells it, and the event it becomes (`meta-platform.md` section 8.2).
+//! ◆ Pure: a profile as Graph tells it, and the event it becomes (docs/meta-platform.md 8.2).
 
 use schemas::event::Origin;
 use schemas::facts::Profile;
@@ -53,7 +53,7 @@ pub fn digest(profile: &Profile) -> [u8; 32] {
 }
 
 /// Whether a profile is to be told: it says something new, or it has a picture. The link to that is signed anew with every read and good
-/// for some days only (`meta-platform.md` section 8.2), so each read, of which there is at most one a day, replaces the link told before.
+/// for some days only (docs/meta-platform.md 8.2), so each read, of which there is at most one a day, replaces the link told before.
 /// `before`: the digest of what was told last.
 pub fn is_news(before: Option<&[u8]>, profile: &Profile) -> bool {
     before != Some(&digest(profile)[..]) || profile.avatar_url.is_some()

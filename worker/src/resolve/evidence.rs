@@ -7,7 +7,7 @@ use facts::accounts::directory::Account;
 use facts::ids::may_be_contact;
 use graph::{Class, FoundMessage, GraphError, Party};
 
-/// A step of the ladder (contract section 5), in its order.
+/// A step of the ladder (docs/contract.md 5), in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Method {
     /// The item itself names the person.
@@ -165,7 +165,7 @@ impl Item {
     }
 }
 
-/// What is known of the account's handle: ids in answers may be app-scoped, handles are not (`meta-platform.md` section 5.3).
+/// What is known of the account's handle: ids in answers may be app-scoped, handles are not (docs/meta-platform.md 5.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Handle {
     /// Graph was not asked.

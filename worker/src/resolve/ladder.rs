@@ -1,4 +1,4 @@
-//! ◆ Pure: the ladder of contract section 5: what to do next about a waiting item, given everything known about it. Only evidence
+//! ◆ Pure: the ladder of docs/contract.md 5: what to do next about a waiting item, given everything known about it. Only evidence
 //! that names this message id gives an author; a thread is a hint; the newest or only conversation is never used.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Asking Graph about a message: by mid on either host, and by searching the newest threads (`meta-platform.md` section 5.3).
+//! Asking Graph about a message: by mid on either host, and by searching the newest threads (docs/meta-platform.md 5.3).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

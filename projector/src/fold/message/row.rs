@@ -96,7 +96,7 @@ pub(crate) struct MessageRow {
     /// Counts as unread unless the conversation was read after it: inbound, not deleted, not backfilled.
     pub(crate) counts_unread: bool,
     /// Opens the 24 h window: a message or postback of the person. Also in standby and when unsent later, since the person did
-    /// act; not when the account wrote to itself (docs/meta-platform.md 6.1 and 11).
+    /// act; not when the account wrote to itself (docs/meta-platform.md 6.1, 11).
     pub(crate) opens_window: bool,
     /// The event that decides what the row is.
     pub(crate) event_id: EventId,

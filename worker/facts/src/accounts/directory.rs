@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use schemas::{AccountId, Channel};
 
-/// How an account is connected (`docs/meta-platform.md` 0).
+/// How an account is connected (docs/meta-platform.md 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Login {
     /// Instagram API with Instagram Login: host `graph.instagram.com`.
@@ -117,7 +117,7 @@ impl Directory {
     }
 
     /// Finds the account an id of this channel stands for: by id, alias or linked Page (object=instagram may carry the Page
-    /// id: `docs/meta-platform.md` 15, point 11).
+    /// id: docs/meta-platform.md 15, point 11).
     pub fn find(&self, channel: Channel, id: &str) -> Option<&Account> {
         self.by_id.get(&(channel, id.to_owned())).map(|n| &self.accounts[*n])
     }

@@ -8,7 +8,7 @@ use crate::seal::SealError;
 /// Why an account cannot be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// An alias that already has events is refused (`docs/contract.md` 5).
+    /// An alias that already has events is refused (docs/contract.md 5).
     #[error(
         "`{alias}` already has events as an account of its own: it cannot stand for `{account}`; leave out `{option} {alias}`"
     )]

@@ -101,10 +101,10 @@ impl Knowledge {
     fn add(&mut self, event: &Event, time: Timestamp) {
         let data = &event.data;
         match &data.fact {
-            // Messages and postbacks open the window; nothing else does (`docs/meta-platform.md` 11, the safe rule).
+            // Messages and postbacks open the window; nothing else does (docs/meta-platform.md 11, the safe rule).
             Fact::MessageReceived(message) if !data.is_self => {
                 let Some(conversation) = self.conversation(event) else { return };
-                // Placed by its thread alone, it may as well be the account's own: nobody knows who wrote (`docs/contract.md` 5).
+                // Placed by its thread alone, it may as well be the account's own: nobody knows who wrote (docs/contract.md 5).
                 if message.sender_resolution.as_ref().is_some_and(|by| by.method == "thread_id") {
                     return;
                 }
@@ -117,7 +117,7 @@ impl Knowledge {
                 keep(&mut conversation.opened, time, event, ());
                 keep(&mut conversation.other_owns, time, event, data.standby);
             }
-            // `take` names the app that lost the thread, `pass` the one that got it (`docs/meta-platform.md` 7.1).
+            // `take` names the app that lost the thread, `pass` the one that got it (docs/meta-platform.md 7.1).
             Fact::ThreadControlChanged(control) => {
                 let other = match control.action.as_str() {
                     "take" => true,

@@ -6,7 +6,7 @@ use schemas::{AccountId, Channel, ContactId, Fact, MessageId, Timestamp};
 
 use crate::{Direction, Draft};
 
-/// "A message with this mid exists", or a real edit whose author is not named (`docs/meta-platform.md` 5).
+/// "A message with this mid exists", or a real edit whose author is not named (docs/meta-platform.md 5).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Senderless {
     /// The channel.
@@ -23,9 +23,9 @@ pub struct Senderless {
     pub sender: Option<ContactId>,
     /// The sender is the account.
     pub outbound: bool,
-    /// The thread inside an Instagram mid (section 5.2).
+    /// The thread inside an Instagram mid (docs/meta-platform.md 5.2).
     pub thread_id: Option<String>,
-    /// When the message was made, by its mid (`docs/meta-platform.md` 5.2); Messenger mids have no time.
+    /// When the message was made, by its mid (docs/meta-platform.md 5.2); Messenger mids have no time.
     pub created_at: Option<Timestamp>,
     /// When the item says it happened.
     pub time: Timestamp,

@@ -45,7 +45,7 @@ impl Revealed {
             Fact::MessageSent(body) => {
                 (&body.message_id, Some(Direction::Outbound), !missing(body))
             }
-            // Only people unsend (`docs/meta-platform.md` 6.1), but an echo's deletion looks the same: direction open.
+            // Only people unsend (docs/meta-platform.md 6.1), but an echo's deletion looks the same: direction open.
             Fact::MessageDeleted(body) => (&body.message_id, None, false),
             Fact::MessageReacted(body) | Fact::MessageUnreacted(body) => {
                 (&body.message_id, None, false)

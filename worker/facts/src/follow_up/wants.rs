@@ -19,7 +19,7 @@ pub struct Want {
 }
 
 impl Want {
-    /// The want an event gives rise to: consent comes with a message, a tap, a referral or an opt-in (`docs/meta-platform.md` 8.2).
+    /// The want an event gives rise to: consent comes with a message, a tap, a referral or an opt-in (docs/meta-platform.md 8.2).
     /// `None` for all others, and for what the account wrote to itself.
     pub fn of(event: &Event) -> Option<Self> {
         let data = &event.data;
