@@ -149,7 +149,7 @@ async fn wish(ops: &Ops, args: &JobArgs, wish: Wish) -> anyhow::Result<Exit> {
     }
     let text = match (args.common.dry_run, job.held) {
         (true, _) => format!("Would {word} {}.", job.id),
-        (false, true) => format!("Told whoever works on {} to {word}; it takes a second.", job.id),
+        (false, true) => format!("Asked whoever works on {} to {word}; it takes a second.", job.id),
         (false, false) => format!("Nobody worked on {}; done: {word}.", job.id),
     };
     done(&args.common, &job, json!({"wish": word}), &text)

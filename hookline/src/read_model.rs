@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use ops::Wish;
-use projector::rebuild::compare::Comparison;
-use projector::rebuild::{Place, RebuildError, Seen, Show};
+use projector::rebuild::{Comparison, Place, RebuildError, Seen, Show};
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
 use tokio_util::sync::CancellationToken;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use ops::{NewJob, Ops};
-use projector::rebuild::{Outcome, Place, Plan, Preview, preview, work};
+use projector::rebuild::{Outcome, Place, Preview, RebuildPlan, preview, work};
 use runtime::config::Settings;
 use serde_json::json;
 
@@ -69,7 +69,7 @@ pub(crate) async fn run(args: RebuildArgs, settings: &Settings) -> anyhow::Resul
         Some(RebuildVerb::Revert { options }) => (true, true, options),
         None => (false, args.swap, args.options),
     };
-    let plan = Plan { swap, accept_loss: options.accept_loss, revert };
+    let plan = RebuildPlan { swap, accept_loss: options.accept_loss, revert };
     let stop = runtime::shutdown::on_signal()?;
     let place = open(settings, stop.clone()).await?;
     let ops = Ops::open(place.pool.clone()).await?;
@@ -108,7 +108,7 @@ pub(crate) async fn run(args: RebuildArgs, settings: &Settings) -> anyhow::Resul
     Ok(Exit::Done)
 }
 
-async fn print_preview(place: &Place, plan: Plan, output: Output) -> anyhow::Result<Exit> {
+async fn print_preview(place: &Place, plan: RebuildPlan, output: Output) -> anyhow::Result<Exit> {
     let seen = preview(place).await.map_err(|error| failure(error, None))?;
     if output == Output::Json {
         say(serde_json::to_string(&seen)?);
@@ -137,7 +137,7 @@ async fn print_preview(place: &Place, plan: Plan, output: Output) -> anyhow::Res
     Ok(Exit::Done)
 }
 
-fn print(outcome: &Outcome, job: &str, plan: Plan, output: Output) -> anyhow::Result<()> {
+fn print(outcome: &Outcome, job: &str, plan: RebuildPlan, output: Output) -> anyhow::Result<()> {
     if output == Output::Json {
         let mut document = serde_json::to_value(outcome)?;
         document["job"] = json!(job);

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use worker::facts::FactStore;
 use worker::inbound::replay::apply::{Ended, Progress as Done};
-use worker::inbound::replay::plan::Planned;
-use worker::inbound::replay::{NEEDS, Plan, Replay};
+use worker::inbound::replay::plan::PlannedReplay;
+use worker::inbound::replay::{NEEDS, Replay, ReplayPlan};
 
 pub(crate) use self::args::ReplayArgs;
 use self::args::{Wanted, job_arguments, understand};
@@ -93,7 +93,7 @@ async fn apply(
     args: &ReplayArgs,
     wanted: &Wanted,
     arguments: Value,
-    planned: &Planned,
+    planned: &PlannedReplay,
     first: Value,
 ) -> anyhow::Result<Exit> {
     let operator = operator::name();
@@ -203,6 +203,6 @@ fn confirmed(args: &ReplayArgs) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn summary(plan: &Plan) -> Value {
+fn summary(plan: &ReplayPlan) -> Value {
     json!({ "slice": plan.slice, "total": plan.tally.total(), "raw_webhooks": plan.tally.raw_webhooks })
 }

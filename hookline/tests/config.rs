@@ -1,4 +1,4 @@
-//! Configuration from outside, without any server: what is wrong is told in one line that names it, with exit code 2, by whatever was
+//! Configuration from outside, without any server: what is wrong is reported in one line that names it, with exit code 2, by whatever was
 //! started; and nothing that is secret is ever shown.
 #![allow(clippy::unwrap_used)]
 
@@ -162,7 +162,7 @@ fn the_environment_wins_over_dotenv_and_dotenv_over_the_file() {
     assert!(run(&[]).2.contains("TWIN_GRACE (.env)"), "{}", run(&[]).2);
     let err = run(&[("TWIN_GRACE", "from outside")]).2;
     assert!(err.contains("TWIN_GRACE (environment)"), "{err}");
-    // What is overridden may be wrong: the next mistake is told.
+    // What is overridden may be wrong: the next mistake is reported.
     let err = run(&[("TWIN_GRACE", "1s"), ("LOG_FORMAT", "xml")]).2;
     assert!(err.contains("LOG_FORMAT (environment)"), "{err}");
 }

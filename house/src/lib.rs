@@ -22,6 +22,8 @@ mod pure;
 mod resolve;
 mod rooms;
 mod tables;
+#[cfg(test)]
+mod tidy;
 mod tokens;
 mod words;
 

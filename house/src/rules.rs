@@ -1,4 +1,4 @@
-//! The rules, by name. `house/tests/tidy.rs` keeps them.
+//! The rules, by name. `house/src/tidy.rs` keeps them.
 
 use std::path::Path;
 

@@ -1,11 +1,11 @@
-//! What the projector is told by its configuration.
+//! The configuration of the projector.
 
 use std::net::SocketAddr;
 
 use runtime::config::{ConfigError, NatsConfig, Settings};
 use sqlx::PgPool;
 
-/// Connections to Postgres: one writes, the others answer health checks and hold the lease.
+/// Connections to Postgres: one writes, the others are for health checks and the lease.
 const CONNECTIONS_MAX: u32 = 4;
 
 /// The configuration of the role.
@@ -19,7 +19,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads it. Must be called inside a Tokio runtime.
+    /// Reads the variables. Must be called inside a Tokio runtime.
     ///
     /// # Errors
     /// Names the variable that is missing or wrong.

@@ -1,22 +1,26 @@
 //! The projector: follows INBOX_EVENTS and keeps the read model `inbox.*` in Postgres.
 //!
-//! Read in this order: [`config`], [`fold`] and [`read`] (pure), [`store`], [`follow`], [`parked`]; then what operators ask for: [`trace`],
-//! [`rebuild`], [`verify`], [`redrive`].
+//! Read in this order: `config`, `read`, `fold` and `batch` (pure), `store`, `apply`, `follow`, [`parked`]; then what operators ask for:
+//! [`status`], [`trace`], [`rebuild`], [`verify`], [`redrive`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod announce;
-pub mod config;
-pub mod fold;
-pub mod follow;
+mod apply;
+mod batch;
+mod config;
+mod fold;
+mod follow;
+mod meters;
 pub mod parked;
-pub mod read;
+mod read;
 pub mod rebuild;
 pub mod redrive;
 pub mod status;
-pub mod store;
+mod store;
 pub mod trace;
 pub mod verify;
+mod worker_view;
 
 use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
@@ -28,7 +32,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 use follow::Projector;
-use store::Store;
+pub use read::read;
+pub use store::{NAME, SchemaName, Store, StoreError};
 
 /// The streams the projector reads.
 pub const NEEDS: Needs = Needs { streams: &[StreamName::Events], best_effort: false };
@@ -56,6 +61,14 @@ async fn serve_and_project(config: Config, shutdown: CancellationToken) -> anyho
     shutdown.cancel();
     let _ = admin.await;
     outcome
+}
+
+/// Migrates the serving read model and its public views. `Ok(false)`: `shutdown` came first.
+///
+/// # Errors
+/// When a migration is wrong or the views cannot be replaced.
+pub async fn migrate(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Result<bool> {
+    Ok(store::prepare(pool, shutdown).await?.is_some())
 }
 
 /// Migrates and projects until `shutdown`, for processes that run several roles on one broker, pool and listener.

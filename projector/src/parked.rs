@@ -1,10 +1,12 @@
-//! Events the projector set aside, as operators see them: in the schema that is served. They are folded again
+//! Events the projector set aside, as operators see them: in the schema that serves. They are folded again
 //! ([`redrive`](crate::redrive)), or given up.
 
-use chrono::{DateTime, Utc};
 use schemas::Timestamp;
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, PgPool, Row};
+use sqlx::PgPool;
+
+use crate::store::tables::parked::{self, Listed};
+use crate::store::{scope, serving};
 
 /// An event set aside.
 #[derive(Clone, Debug, Serialize)]
@@ -25,46 +27,32 @@ pub struct Parked {
     pub parked_at: Timestamp,
 }
 
-/// What is set aside, oldest first.
-///
-/// # Errors
-/// Of the database.
-pub async fn list(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
-    let rows = sqlx::query(
-        "select seq, event_id, kind, cause, detail, first_seen from inbox.parked order by seq limit $1",
-    )
-    .bind(limit)
-    .fetch_all(pool)
-    .await;
-    runtime::db::absent_is_empty(rows)?
-        .iter()
-        .map(|row| {
-            Ok(Parked {
-                stage: "projector",
-                seq: row.try_get("seq")?,
-                event_id: row.try_get("event_id")?,
-                kind: row.try_get("kind")?,
-                cause: row.try_get("cause")?,
-                detail: row.try_get("detail")?,
-                parked_at: row.try_get::<DateTime<Utc>, _>("first_seen")?.into(),
-            })
-        })
-        .collect()
+impl From<Listed> for Parked {
+    fn from(row: Listed) -> Self {
+        let Listed { seq, event_id, kind, cause, detail, first_seen } = row;
+        Self { stage: "projector", seq, event_id, kind, cause, detail, parked_at: first_seen }
+    }
 }
 
-/// Takes one out of the list for good; the event stays in the log, and a rebuild reads it again. `false`: there is none.
+/// The events set aside, oldest first, at most `limit`; none where there is no read model yet.
 ///
 /// # Errors
-/// Of the database.
+/// `sqlx::Error`: ask again.
+pub async fn list(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
+    let rows = runtime::db::absent_is_empty(parked::list_serving(pool, limit).await)?;
+    Ok(rows.into_iter().map(Parked::from).collect())
+}
+
+/// Takes one off the list for good; the event stays in the log, and a rebuild reads it again. `false`: it is not on the list.
+///
+/// # Errors
+/// `sqlx::Error`; the list is as before, call again.
 pub async fn discard(pool: &PgPool, seq: i64) -> sqlx::Result<bool> {
-    // Locked: no swap to another schema comes in between.
     let mut tx = pool.begin().await?;
-    let schema: Option<String> = sqlx::query_scalar("select schema from inbox.serving for share")
-        .fetch_optional(&mut *tx)
-        .await?;
-    let Some(schema) = schema else { return Ok(false) };
-    let sql = format!("delete from {schema}.parked where seq = $1");
-    let done = sqlx::query(AssertSqlSafe(sql)).bind(seq).execute(&mut *tx).await?;
+    // Held: no swap to another schema comes in between.
+    let Some(schema) = serving::hold_serving(&mut tx).await? else { return Ok(false) };
+    scope::enter(&mut tx, &schema).await?;
+    let removed = parked::remove(&mut tx, seq).await?;
     tx.commit().await?;
-    Ok(done.rows_affected() == 1)
+    Ok(removed)
 }

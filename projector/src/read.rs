@@ -1,4 +1,4 @@
-//! ◆ Pure: from the bytes of a message to what the store absorbs. Nothing that comes in stops the projector.
+//! ◆ Pure: from the bytes of a message of INBOX_EVENTS to an event, split. What cannot be read is set aside and stops nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,72 +12,69 @@ use crate::fold::{Arrival, split};
 #[derive(Clone, Debug)]
 pub struct Incoming {
     /// Its position.
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// The channel its subject names.
-    pub channel: Option<Channel>,
+    pub(crate) channel: Option<Channel>,
     /// The account its subject names; empty where it names none.
-    pub account_id: String,
-    /// What it says, or why it is set aside.
-    pub outcome: Result<(Arrival, Kind), Parked>,
+    pub(crate) account_id: String,
+    /// The split event, or why it is set aside.
+    pub(crate) outcome: Result<(Arrival, Kind), Parked>,
 }
 
-/// An event that is set aside. Carries ids, never content.
+/// An event that is set aside: ids and the cause, never content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
     /// Its position in INBOX_EVENTS.
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// Its id, where it has one.
-    pub event_id: Option<String>,
+    pub(crate) event_id: Option<String>,
     /// Its kind, where this version knows it.
-    pub kind: Option<String>,
+    pub(crate) kind: Option<String>,
     /// Its channel, where it has one.
-    pub channel: Option<Channel>,
+    pub(crate) channel: Option<Channel>,
     /// Its account; empty where it has none.
-    pub account_id: String,
+    pub(crate) account_id: String,
     /// A stable word: `not_an_event`, `split_failed`, `not_storable`, `fold_failed`; after a redrive also `event_gone`.
-    pub cause: &'static str,
+    pub(crate) cause: &'static str,
     /// For people who operate.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 /// Reads one message.
 pub fn read(seq: u64, subject: &str, payload: &[u8]) -> Incoming {
     let (channel, account_id) = origin(subject);
+    let aside = |event_id, kind, cause, detail| {
+        let account_id = account_id.clone();
+        Parked { seq, event_id, kind, channel, account_id, cause, detail }
+    };
     let outcome = match parse(payload) {
         Ok(event) => {
             let (id, kind) = (event.id.to_string(), event.kind());
-            catch_unwind(AssertUnwindSafe(|| split(event))).map(|arrival| (arrival, kind)).map_err(
-                |_| Parked {
-                    seq,
-                    event_id: Some(id),
-                    kind: Some(kind.to_string()),
-                    channel,
-                    account_id: account_id.clone(),
-                    cause: "split_failed",
-                    detail: "this version of the projector fails on the event; see its log"
-                        .to_owned(),
-                },
-            )
+            match catch_unwind(AssertUnwindSafe(|| split(event))) {
+                Ok(arrival) => Ok((arrival, kind)),
+                Err(_) => {
+                    let detail = "this version of the projector fails on the event; see its log";
+                    let kind = Some(kind.to_string());
+                    Err(aside(Some(id), kind, "split_failed", detail.to_owned()))
+                }
+            }
         }
-        Err(error) => Err(Parked {
-            seq,
-            channel,
-            account_id: account_id.clone(),
-            event_id: loose(payload, "id").filter(|id| id.len() <= 64),
-            kind: loose(payload, "type")
-                .and_then(|name| {
-                    name.strip_prefix("hookline.")?.strip_suffix(".v1").map(ToOwned::to_owned)
-                })
-                .and_then(|name| name.parse::<Kind>().ok())
-                .map(|kind| kind.to_string()),
-            cause: "not_an_event",
-            detail: without_content(&error),
-        }),
+        Err(error) => {
+            let id = loose(payload, "id").filter(|id| id.len() <= 64);
+            let kind = loose(payload, "type").and_then(|name| kind_of(&name));
+            let kind = kind.map(|kind| kind.to_string());
+            Err(aside(id, kind, "not_an_event", without_content(&error)))
+        }
     };
     Incoming { seq, channel, account_id, outcome }
 }
 
-/// Channel and account of `inbox.v1.event.<partition>.<channel>.<account>.<kind>`, which is there whatever the body is like.
+/// The kind that a CloudEvents type such as `hookline.message.received.v1` names.
+fn kind_of(name: &str) -> Option<Kind> {
+    name.strip_prefix("hookline.")?.strip_suffix(".v1")?.parse().ok()
+}
+
+/// Channel and account of `inbox.v1.event.<partition>.<channel>.<account>.<kind>`: known also where the body cannot be read.
 fn origin(subject: &str) -> (Option<Channel>, String) {
     let mut tokens = subject
         .split('.')
@@ -118,12 +115,13 @@ fn without_nul(value: &mut Value) {
     }
 }
 
+/// A text field of something that is JSON, whatever else is wrong with it.
 fn loose(payload: &[u8], field: &str) -> Option<String> {
     let value: Value = serde_json::from_slice(payload).ok()?;
     Some(value.get(field)?.as_str()?.replace('\0', "\u{fffd}"))
 }
 
-/// What serde says, without the values it quotes.
+/// The error of serde without the values it quotes.
 fn without_content(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let safe = ["missing field", "`type` is not", "`specversion`", "EOF while", "expected "];
@@ -160,9 +158,9 @@ mod tests {
     #[test]
     fn nul_characters_do_not_reach_postgres() {
         let read = read(7, SUBJECT, wire().to_string().as_bytes());
-        let (Arrival::Fact { pieces, .. }, kind) = read.outcome.unwrap() else { panic!("a fact") };
+        let (Arrival::Fact { facts, .. }, kind) = read.outcome.unwrap() else { panic!("a fact") };
         assert_eq!(kind, Kind::MessageReceived);
-        let body = pieces[0].said.as_ref().unwrap().to_body().unwrap();
+        let body = facts[0].statement.as_ref().unwrap().to_body().unwrap();
         assert_eq!(body["fact"]["text"], "a\u{fffd}b");
     }
 

@@ -1,15 +1,16 @@
 //! Events the projector set aside, folded again one by one by the process that asks for it. The fold needs no order, and the projector waits
-//! for the same lock meanwhile: whoever folds an event, its rows are the same.
+//! for the same lock meanwhile: the rows are the same whoever folds an event.
 
 use std::time::Duration;
 
 use runtime::db;
 use schemas::subjects;
 
-use crate::follow::{NAME, NOT_STORABLE, describe};
-use crate::rebuild::live::{Live, event_at};
-use crate::rebuild::{Place, RebuildError};
-use crate::store::{Again, Fault, Store, StoreError, fault};
+use crate::apply::NOT_STORABLE;
+use crate::rebuild::{Live, Place, RebuildError, event_at};
+use crate::store::{Fault, NAME, Store, StoreError, describe, fault};
+
+pub use crate::store::Again;
 
 /// The cause of events that INBOX_EVENTS does not hold any more.
 const EVENT_GONE: &str = "event_gone";
@@ -26,7 +27,7 @@ impl Redrive {
     /// Finds the model that serves, and makes sure that its positions are those of INBOX_EVENTS.
     ///
     /// # Errors
-    /// Of the database, when the broker does not answer, or when the stream was made anew.
+    /// [`RebuildError::Refused`] when the stream was made anew; others when broker or Postgres do not answer.
     pub async fn open(place: &Place) -> Result<Self, RebuildError> {
         let live = Live::find(place).await?;
         if !live.is_of_this_stream().await? {

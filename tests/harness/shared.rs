@@ -109,7 +109,7 @@ impl Share {
         assert!(worker::migrate(&pool, &going).await.unwrap());
         let api = sqlx::migrate!("../api/migrations");
         assert!(runtime::db::migrate(&pool, "api", api, &going).await.unwrap());
-        assert!(projector::store::prepare(&pool, &going).await.unwrap().is_some());
+        assert!(projector::migrate(&pool, &going).await.unwrap());
         pool.close().await;
         std::fs::write(done, "").unwrap();
     }

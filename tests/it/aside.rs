@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use projector::follow::NAME;
-use projector::read::read;
-use projector::store::{Again, Store, StoreError};
+use projector::redrive::Again;
+use projector::{NAME, SchemaName, Store, StoreError, read};
 use runtime::config::{NatsConfig, Settings};
 use runtime::lease::Position;
 use runtime::streams::{self, StreamName};
@@ -216,7 +215,7 @@ async fn a_model_that_serves_no_more_is_not_written() {
     shows(&lab, 1).await;
     lab.stop(Role::Projector).await;
     // A projector in the moment after a swap, before it has heard of it.
-    let store = Store::new(lab.pool().clone(), "inbox_v1", "late".to_owned());
+    let store = Store::new(lab.pool().clone(), &SchemaName::first(), "late".to_owned());
     let lease = store.leases().acquire(NAME).await.unwrap().expect("nobody holds it");
     let from = store.leases().position(NAME).await.unwrap();
     sql(&lab, "update inbox.serving set schema = 'inbox_v2'").await;

@@ -23,4 +23,5 @@ mod sources;
 mod streams;
 mod trace;
 mod traces;
+mod two_models;
 mod verbs;

@@ -140,7 +140,7 @@ async fn frozen_workers_that_wake_after_their_leases_send_nothing_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_text_twice_on_purpose_arrives_exactly_twice() {
-    let lab = Lab::with_all_roles().await;
+    let lab = Lab::with_roles_apart().await;
     let shops = crowd::open(&lab, 0..3, 9).await;
     let faults = [
         None,
@@ -188,7 +188,7 @@ async fn the_same_text_twice_on_purpose_arrives_exactly_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_account_is_left_alone_and_the_others_go_on() {
-    let lab = Lab::with_all_roles().await;
+    let lab = Lab::with_roles_apart().await;
     let shops = crowd::open(&lab, 0..4, 10).await;
     let pause = Duration::from_secs(5);
     let mut wishes = Vec::new();
@@ -241,7 +241,7 @@ async fn a_throttled_account_is_left_alone_and_the_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_costs_one_call_and_no_command() {
-    let lab = Lab::with_all_roles().await;
+    let lab = Lab::with_roles_apart().await;
     let shops = crowd::open(&lab, 0..3, 20).await;
     // The window of some people closes while the queue waits; sends stop two minutes early.
     let late: Vec<_> = shops

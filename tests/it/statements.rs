@@ -10,26 +10,17 @@ use sqlx::{
     AssertSqlSafe, Column as _, Connection as _, Either, Executor as _, PgConnection,
     SqlSafeStr as _, Statement as _, TypeInfo as _,
 };
-use tests::{Lab, Role};
+use tests::Lab;
 
 /// Crates whose statements name no schema: they run over the model that serves, and leases also over that of the worker.
 const OVER_A_MODEL: [&str; 2] = ["projector", "runtime"];
 /// Crates of developers, and the private servers of `hookline up`, which have another database.
 const NOT_CHECKED: [&str; 4] = ["tests", "bench", "house", "servers"];
 
-/// A database as the roles and the operator's verbs leave it, and the schema of the model that serves.
+/// A database as the roles and the operator's verbs migrate it, and the schema of the model that serves.
 async fn migrated() -> (Lab, PgConnection, String) {
-    let mut lab = Lab::start().await;
-    let roles = [Role::Worker, Role::Projector, Role::Api];
-    for role in roles {
-        lab.run(role).await;
-    }
-    for role in roles {
-        lab.ready(role).await;
-    }
-    let (code, _, error) = lab.hookline(&["jobs", "list"]).await;
-    assert_eq!(code, 0, "{error}");
-    let mut connection = PgConnection::connect(&lab.postgres.url("hookline")).await.unwrap();
+    let lab = Lab::start().await;
+    let mut connection = lab.pool().acquire().await.unwrap().detach();
     let model: String = sqlx::query_scalar("select schema from inbox.serving")
         .fetch_one(&mut connection)
         .await

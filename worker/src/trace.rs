@@ -125,7 +125,7 @@ async fn rows(
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(keys).fetch_all(pool).await
 }
 
-/// Looks an id up and follows what hangs on it.
+/// Lookups an id up and follows what hangs on it.
 ///
 /// # Errors
 /// Of the database.

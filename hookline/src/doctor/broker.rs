@@ -109,7 +109,7 @@ async fn check_stream(
         findings.warning(
             &check,
             format!("differs: {}", differs.join(", ")),
-            "`hookline streams plan` tells what changing it costs; or change the variable it follows",
+            "`hookline streams plan` shows what changing it costs; or change the variable it follows",
         );
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use projector::redrive::Redrive;
-use projector::store::Again;
+use projector::redrive::{Again, Redrive};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +66,7 @@ impl Tried {
                 self.left
             ),
             End::NothingHappens => {
-                "Stopped: nothing happens. Does a worker run, with its broker? `hookline status` tells."
+                "Stopped: nothing happens. Does a worker run, with its broker? `hookline status` shows it."
                     .to_owned()
             }
             End::Interrupted => {

@@ -3,7 +3,7 @@
 use clap::Args;
 use schemas::{AccountId, Timestamp};
 use serde_json::{Value, json};
-use worker::inbound::replay::apply::How;
+use worker::inbound::replay::apply::ApplyOptions;
 use worker::inbound::replay::{BadTarget, Scope, Slice, Target};
 
 use crate::account_name;
@@ -48,7 +48,7 @@ pub(crate) struct ReplayArgs {
 pub(crate) struct Wanted {
     pub(crate) slice: Slice,
     pub(crate) scope: Scope,
-    pub(crate) how: How,
+    pub(crate) how: ApplyOptions,
     /// Raw webhooks per second.
     pub(crate) rate: Option<f64>,
 }
@@ -96,7 +96,7 @@ pub(crate) fn understand(args: &ReplayArgs, now: Timestamp) -> anyhow::Result<Wa
             channel: channel.or(of_account),
             account: whose.map(|whose| AccountId::new(whose.account.as_str())),
         },
-        how: How { target, all: args.all },
+        how: ApplyOptions { target, all: args.all },
         rate,
     })
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use ops::{Job, JobState};
 use serde_json::json;
-use worker::inbound::replay::{Plan, Tally};
+use worker::inbound::replay::{ReplayPlan, Tally};
 
 use crate::output::{say, table};
 
-pub(crate) fn plan(plan: &Plan) {
+pub(crate) fn plan(plan: &ReplayPlan) {
     match (plan.slice, plan.span) {
         (Some((from, to)), Some((first, last))) => {
             say(format!(

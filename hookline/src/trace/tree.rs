@@ -83,7 +83,7 @@ fn of_raw(raw: &RawWebhook, trace: &Trace) -> Node {
         return Node::leaf(format!("raw webhook {}: no longer in META_RAW", raw.seq));
     }
     let received = raw.received_at.map_or_else(String::new, |time| format!(" received {time}"));
-    let path = raw.path.as_deref().unwrap_or("path not told");
+    let path = raw.path.as_deref().unwrap_or("path unknown");
     let mut children = vec![Node::leaf(match &raw.verified_by {
         Some(secret) => format!("signature: verified by secret `{secret}`"),
         None => "signature: no secret is named".to_owned(),

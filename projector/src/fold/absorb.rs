@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemas::EventId;
 
-use super::piece::{Piece, Version};
+use super::row_fact::RowFact;
+use super::version::Version;
 
 /// One event, ready to be absorbed.
 #[derive(Clone, Debug)]
-pub enum Arrival {
-    /// A fact and what it says about rows (possibly nothing).
+pub(crate) enum Arrival {
+    /// An event, split into its facts (possibly none).
     Fact {
         /// The event.
         event_id: EventId,
         /// Its version.
         version: Version,
-        /// One per row it speaks of.
-        pieces: Vec<Piece>,
+        /// One per row it is about.
+        facts: Vec<RowFact>,
     },
     /// `fact.withdrawn`
     Withdrawal {
@@ -28,8 +29,8 @@ pub enum Arrival {
 }
 
 impl Arrival {
-    /// The event it speaks of.
-    pub const fn event_id(&self) -> &EventId {
+    /// The event that arrived, or that was withdrawn.
+    pub(crate) const fn event_id(&self) -> &EventId {
         match self {
             Self::Fact { event_id, .. } | Self::Withdrawal { event_id, .. } => event_id,
         }
@@ -38,41 +39,41 @@ impl Arrival {
 
 /// What is kept of an event.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub(crate) struct Held {
     /// The kept version.
-    pub version: Version,
-    /// The rows it speaks of.
-    pub entities: Vec<String>,
+    pub(crate) version: Version,
+    /// The rows it is about.
+    pub(crate) entities: Vec<String>,
 }
 
 /// What is kept of the events of a batch, before the batch.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub(crate) struct Known {
     /// Kept events.
-    pub held: HashMap<EventId, Held>,
+    pub(crate) held: HashMap<EventId, Held>,
     /// Withdrawn events, kept or not.
-    pub withdrawn: BTreeSet<EventId>,
+    pub(crate) withdrawn: BTreeSet<EventId>,
 }
 
 /// What a batch changes in what is kept.
 #[derive(Clone, Debug, Default)]
-pub struct Changes {
-    /// Events whose pieces go, because `pieces` has better ones.
-    pub replaced: Vec<EventId>,
-    /// Pieces to keep; those of withdrawn events without content.
-    pub pieces: Vec<Piece>,
+pub(crate) struct Changes {
+    /// Events whose facts go, because `facts` has better ones.
+    pub(crate) replaced: Vec<EventId>,
+    /// RowFacts to keep; those of withdrawn events without content.
+    pub(crate) facts: Vec<RowFact>,
     /// Events that are withdrawn from now on, with the reason.
-    pub withdrawn: BTreeMap<EventId, &'static str>,
+    pub(crate) withdrawn: BTreeMap<EventId, &'static str>,
     /// Kept events whose content goes, because they were withdrawn.
-    pub blanked: Vec<EventId>,
+    pub(crate) blanked: Vec<EventId>,
     /// Rows to compute again.
-    pub touched: BTreeSet<String>,
+    pub(crate) touched: BTreeSet<String>,
 }
 
 /// Absorbs a batch. The result depends on the set of arrivals (and what is known), not on their order.
-pub fn absorb(known: &Known, batch: impl IntoIterator<Item = Arrival>) -> Changes {
+pub(crate) fn absorb(known: &Known, batch: impl IntoIterator<Item = Arrival>) -> Changes {
     let mut changes = Changes::default();
-    let mut best: BTreeMap<EventId, (Version, Vec<Piece>)> = BTreeMap::new();
+    let mut best: BTreeMap<EventId, (Version, Vec<RowFact>)> = BTreeMap::new();
     for arrival in batch {
         match arrival {
             Arrival::Withdrawal { event_id, reason } => {
@@ -82,17 +83,17 @@ pub fn absorb(known: &Known, batch: impl IntoIterator<Item = Arrival>) -> Change
                     *kept = (*kept).max(reason);
                 }
             }
-            Arrival::Fact { event_id, version, pieces } => {
+            Arrival::Fact { event_id, version, facts } => {
                 if known.held.get(&event_id).is_some_and(|held| held.version >= version) {
                     continue;
                 }
                 match best.entry(event_id) {
                     std::collections::btree_map::Entry::Vacant(entry) => {
-                        entry.insert((version, pieces));
+                        entry.insert((version, facts));
                     }
                     std::collections::btree_map::Entry::Occupied(mut entry) => {
                         if entry.get().0 < version {
-                            entry.insert((version, pieces));
+                            entry.insert((version, facts));
                         }
                     }
                 }
@@ -107,15 +108,15 @@ pub fn absorb(known: &Known, batch: impl IntoIterator<Item = Arrival>) -> Change
             changes.touched.extend(held.entities.iter().cloned());
         }
     }
-    for (event_id, (_, pieces)) in best {
+    for (event_id, (_, facts)) in best {
         if let Some(held) = known.held.get(&event_id) {
             changes.touched.extend(held.entities.iter().cloned());
             changes.replaced.push(event_id.clone());
         }
         let gone = known.withdrawn.contains(&event_id) || changes.withdrawn.contains_key(&event_id);
-        for piece in pieces {
-            changes.touched.insert(piece.entity.clone());
-            changes.pieces.push(if gone { piece.withdrawn() } else { piece });
+        for fact in facts {
+            changes.touched.insert(fact.entity.clone());
+            changes.facts.push(if gone { fact.withdrawn() } else { fact });
         }
     }
     changes

@@ -1,48 +1,50 @@
-//! ◆ Pure: who a contact is, from discovery and profile (contract section 8, "contact name").
+//! ◆ Pure: who a contact is, from discovery and profile (docs/contract.md 8, "contact name").
 
 use schemas::facts::Profile;
 use schemas::{Channel, ContactId, Fact, Timestamp};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::piece::{Piece, Slot};
+use super::row_fact::{RowFact, latest};
+use super::slot::Slot;
 
-/// What is known of a contact.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Contact {
+/// What is known of a contact: columns of `conversations`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Contact {
     /// What to call them: never empty.
-    pub name: String,
+    pub(crate) name: String,
     /// What they were called before their profile was read.
-    pub placeholder: String,
+    pub(crate) placeholder: String,
     /// A profile was read.
-    pub enriched: bool,
+    pub(crate) enriched: bool,
     /// The handle.
-    pub username: Option<String>,
+    pub(crate) username: Option<String>,
     /// A link that stops working within days.
-    pub avatar_url: Option<String>,
+    pub(crate) avatar_url: Option<String>,
     /// The whole profile.
-    pub profile: Option<Value>,
+    pub(crate) profile: Option<Value>,
     /// When it was read.
-    pub enriched_at: Option<Timestamp>,
+    pub(crate) enriched_at: Option<Timestamp>,
 }
 
 /// `User 790621` on Messenger, `IG User 0909` on Instagram: last digits of the id.
-pub fn placeholder(channel: Channel, contact: &ContactId) -> String {
+fn placeholder(channel: Channel, contact: &ContactId) -> String {
     match channel {
         Channel::Messenger => format!("User {}", schemas::ids::tail(contact.as_str(), 6)),
         Channel::Instagram => format!("IG User {}", schemas::ids::tail(contact.as_str(), 4)),
     }
 }
 
-/// The contact of a conversation, from its pieces: the latest profile by (time, id), else the placeholder.
-pub fn contact(channel: Channel, id: &ContactId, pieces: &[Piece]) -> Contact {
+/// The contact of a conversation, from its facts: the latest profile by (time, id), else the placeholder.
+pub(crate) fn contact(channel: Channel, id: &ContactId, facts: &[RowFact]) -> Contact {
     let discovered =
-        latest(pieces, Slot::Discovered).and_then(|piece| match &piece.said.as_ref()?.fact {
+        latest(facts, Slot::Discovered).and_then(|(_, statement)| match &statement.fact {
             Fact::ContactDiscovered(body) => Some(body),
             _ => None,
         });
     let enriched =
-        latest(pieces, Slot::Profile).and_then(|piece| match &piece.said.as_ref()?.fact {
-            Fact::ContactEnriched(profile) => Some((piece.time, profile)),
+        latest(facts, Slot::Profile).and_then(|(fact, statement)| match &statement.fact {
+            Fact::ContactEnriched(profile) => Some((fact.time, profile)),
             _ => None,
         });
     let placeholder = discovered
@@ -78,12 +80,4 @@ fn name_of(profile: &Profile) -> Option<String> {
         .flatten()
         .map(|name| name.trim().to_owned())
         .find(|name| !name.is_empty())
-}
-
-/// The latest piece of a slot that still holds, by (time, id).
-pub(super) fn latest(pieces: &[Piece], slot: Slot) -> Option<&Piece> {
-    pieces
-        .iter()
-        .filter(|piece| piece.said.is_some() && piece.slot() == slot)
-        .max_by_key(|piece| piece.moment())
 }

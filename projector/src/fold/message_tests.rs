@@ -1,4 +1,4 @@
-//! Rules of contract section 8, one by one.
+//! Rules of docs/contract.md 8, one by one.
 
 use schemas::facts::{By, PartState};
 use schemas::{AccountId, Channel, Event, Fact, Timestamp, Via};
@@ -173,7 +173,7 @@ fn an_import_is_not_unread_but_opens_the_window() {
     imported.data.origin.via = Via::Backfill;
     let found = row([imported.clone()]);
     assert!(!found.counts_unread && found.backfilled && found.opens_window);
-    // The webhook tells it too: now it counts.
+    // The webhook reports it too: now it counts.
     assert!(row([received("m", "old", 1), imported]).counts_unread);
 }
 

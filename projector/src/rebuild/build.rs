@@ -7,16 +7,20 @@ use runtime::broker::Broker;
 use runtime::follow::{Follower, Received};
 use runtime::health::Health;
 use runtime::lease::{Lease, Position};
-use schemas::{Timestamp, subjects};
-use sqlx::{AssertSqlSafe, Postgres, Transaction};
+use schemas::subjects;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::live::{self, Live};
-use super::{Pace, Place, RebuildError};
-use crate::follow::{End, NAME, apply_all};
+use super::error::RebuildError;
+use super::heartbeat::Heartbeat;
+use super::live::Live;
+use super::log::holds_between;
+use super::place::Place;
+use crate::apply::Sink;
 use crate::read::{Incoming, read};
-use crate::store::{self, Store};
+use crate::store::schema::migrate;
+use crate::store::tables::leases;
+use crate::store::{NAME, SchemaName, Store, scope};
 
 /// Events per transaction at most: small enough that giving way to the projector takes effect soon.
 const BATCH_MAX: usize = 1000;
@@ -24,17 +28,13 @@ const BATCH_MAX: usize = 1000;
 const STORED_WITHIN: Duration = Duration::from_secs(180);
 /// Nothing came for this long: perhaps nothing is there.
 const SILENCE: Duration = Duration::from_secs(2);
-/// How long the serving projector may be held up.
-const HELD_MAX: Duration = Duration::from_secs(1);
-/// So few events are caught up soon, also under the lock.
-const CLOSE: u64 = 200;
 /// Giving way for this long, the build takes a small step all the same: else a busy projector would keep it where it is.
 const GIVE_WAY_MAX: Duration = Duration::from_secs(1);
 /// How many events such a step has.
 const SMALL: usize = 200;
 
 /// One model beside the serving one.
-pub struct Builder {
+pub(crate) struct Builder {
     broker: Broker,
     store: Store,
     lease: Lease,
@@ -45,26 +45,19 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Opens the schema, makes it where it is missing, and takes it over: who has the job has the schema, and whoever had it before is
+    /// Opens the schema, makes it where it is missing, and takes its lease: who has the job has the schema, and whoever had it before is
     /// fenced by the lease's epoch.
     ///
     /// # Errors
-    /// Of the database.
-    pub async fn open(place: &Place, schema: &str) -> Result<Self, RebuildError> {
+    /// When Postgres does not answer, or a migration is wrong.
+    pub(crate) async fn open(place: &Place, schema: &SchemaName) -> Result<Self, RebuildError> {
         let pool = place.pool.clone();
-        store::migrate(&pool, schema, &CancellationToken::new()).await?;
+        migrate(&pool, schema, &CancellationToken::new()).await?;
         let owner = format!("rebuild-{}-{:016x}", std::process::id(), rand::random::<u64>());
-        let seize = format!(
-            "insert into {schema}.leases as held (name, owner, epoch, expires_at) values ($1, $2, 1, 'infinity')
-             on conflict (name) do update set owner = excluded.owner, epoch = held.epoch + 1, expires_at = 'infinity'
-             returning epoch"
-        );
-        let epoch: i64 = sqlx::query_scalar(AssertSqlSafe(seize))
-            .bind(NAME)
-            .bind(&owner)
-            .fetch_one(&pool)
-            .await?;
-        let store = Store::aside(pool.clone(), schema, owner.clone());
+        let mut tx = scope::begin(&pool, schema).await?;
+        let epoch = leases::seize(&mut tx, NAME, &owner).await?;
+        tx.commit().await?;
+        let store = Store::aside(pool, schema, owner.clone());
         let lease = Lease { name: NAME.to_owned(), owner, epoch };
         let position = store.leases().position(NAME).await?;
         let follower = Follower::new(
@@ -78,14 +71,19 @@ impl Builder {
         Ok(Self { broker: place.broker.clone(), store, lease, position, follower, queue, health })
     }
 
+    /// The schema it writes.
+    pub(super) const fn schema(&self) -> &SchemaName {
+        self.store.schema()
+    }
+
     /// How far it is.
-    pub const fn position(&self) -> u64 {
+    pub(crate) const fn position(&self) -> u64 {
         self.position.seq
     }
 
-    /// Makes sure that both models speak of the same stream.
+    /// Makes sure that both models are made from the same stream.
     pub(super) async fn same_stream(&self, live: &Live) -> Result<(), RebuildError> {
-        let serving = live.stream_created().await?.map(Timestamp::from);
+        let serving = live.stream_created().await?;
         match (serving, self.position.created) {
             (Some(serving), Some(ours)) if serving != ours => Err(RebuildError::Refused(
                 "the two models were made from different streams: INBOX_EVENTS was made anew in between. Restore it; its readers look \
@@ -97,7 +95,7 @@ impl Builder {
     }
 
     /// Reads again how far it is: a batch was given up in the middle.
-    async fn refresh(&mut self) -> Result<(), RebuildError> {
+    pub(super) async fn refresh(&mut self) -> Result<(), RebuildError> {
         self.position = self.store.leases().position(NAME).await?;
         self.queue.clear();
         self.follower.rewind(self.position.seq);
@@ -107,17 +105,17 @@ impl Builder {
     /// Folds up to `target` exactly. With `yields`, the serving projector goes first.
     ///
     /// # Errors
-    /// When it is to stop, or something does not answer.
-    pub async fn advance(
+    /// See [`RebuildError`]; what was stored so far stays.
+    pub(crate) async fn advance(
         &mut self,
         target: u64,
         mut yields: Option<&mut Live>,
-        pace: &mut Pace<'_>,
+        heart: &mut Heartbeat<'_>,
     ) -> Result<(), RebuildError> {
         while self.position.seq < target {
-            pace.at(self.position.seq, target);
-            pace.beat("building").await?;
-            let mut most = pace.rate().map_or(BATCH_MAX, batch_of);
+            heart.at(self.position.seq, target);
+            heart.beat("building").await?;
+            let mut most = heart.rate().map_or(BATCH_MAX, batch_of);
             if let Some(live) = yields.as_deref_mut() {
                 let since = Instant::now();
                 while live.behind().await? {
@@ -125,17 +123,17 @@ impl Builder {
                         most = most.min(SMALL);
                         break;
                     }
-                    pace.beat("giving way to live events").await?;
+                    heart.beat("giving way to live events").await?;
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
             let began = Instant::now();
             let folded = self.step(target, most).await?;
-            if let Some(rate) = pace.rate() {
-                rest(began, folded, rate, pace).await?;
+            if let Some(rate) = heart.rate() {
+                rest(began, folded, rate, heart).await?;
             }
         }
-        pace.at(self.position.seq, target);
+        heart.at(self.position.seq, target);
         Ok(())
     }
 
@@ -146,7 +144,7 @@ impl Builder {
                 Ok(Ok(batch)) => self.queue.extend(batch),
                 Ok(Err(recreated)) => return Err(RebuildError::Refused(recreated.to_string())),
                 Err(_)
-                    if live::holds_between(
+                    if holds_between(
                         &self.broker,
                         subjects::EVENT_ALL,
                         self.position.seq,
@@ -187,15 +185,15 @@ impl Builder {
     async fn apply(&mut self, to: u64, batch: Vec<Incoming>) -> Result<(), RebuildError> {
         let to = Position { seq: to, created: self.follower.created().or(self.position.created) };
         let stop = CancellationToken::new();
-        let applying =
-            apply_all(&self.store, &self.health, &self.lease, self.position, to, batch, &stop);
-        match tokio::time::timeout(STORED_WITHIN, applying).await {
+        let (health, lease) = (&self.health, &self.lease);
+        let sink = Sink { store: &self.store, health, lease, stop: &stop };
+        let storing = sink.store(self.position, to, batch);
+        match tokio::time::timeout(STORED_WITHIN, storing).await {
             Ok(Ok(_)) => {
                 self.position = to;
                 Ok(())
             }
-            Ok(Err(End::Fenced)) => Err(RebuildError::Lost),
-            Ok(Err(End::Stopped | End::Moved)) => Err(RebuildError::Lost),
+            Ok(Err(_)) => Err(RebuildError::Lost),
             Err(_) => Err(RebuildError::Database(sqlx::Error::PoolTimedOut)),
         }
     }
@@ -212,81 +210,13 @@ async fn rest(
     began: Instant,
     folded: usize,
     rate: f64,
-    pace: &mut Pace<'_>,
+    heart: &mut Heartbeat<'_>,
 ) -> Result<(), RebuildError> {
     #[allow(clippy::cast_precision_loss)]
     let due = began + Duration::from_secs_f64(folded as f64 / rate.max(0.1));
     while Instant::now() < due {
-        pace.beat("building").await?;
+        heart.beat("building").await?;
         tokio::time::sleep_until(due.min(Instant::now() + Duration::from_millis(500))).await;
     }
     Ok(())
-}
-
-/// Both models at one position; the serving projector waits until this is let go.
-pub(crate) struct Met {
-    /// The position.
-    pub(crate) position: u64,
-    pub(super) tx: Transaction<'static, Postgres>,
-}
-
-impl Met {
-    /// Lets the serving projector go on.
-    pub(crate) async fn part(self) -> sqlx::Result<()> {
-        self.tx.rollback().await
-    }
-}
-
-/// Brings the new model to exactly where the serving one is, and holds that one there.
-pub(crate) async fn meet(
-    place: &Place,
-    builder: &mut Builder,
-    live: &mut Live,
-    pace: &mut Pace<'_>,
-) -> Result<Met, RebuildError> {
-    loop {
-        loop {
-            let target = live.position().await?;
-            if builder.position() > target {
-                return Err(RebuildError::Refused(format!(
-                    "the model in `{}` is at {}, beyond the serving one at {target}: it was followed by a projector of its own",
-                    builder.store.schema(),
-                    builder.position()
-                )));
-            }
-            builder.advance(target, Some(live), pace).await?;
-            if live.position().await?.saturating_sub(builder.position()) <= CLOSE {
-                break;
-            }
-        }
-        let mut tx = place.pool.begin().await?;
-        sqlx::query("set local lock_timeout = '3s'").execute(&mut *tx).await?;
-        match store::lock(&mut tx, &live.schema, NAME).await {
-            Ok(()) => {}
-            // A large batch of the projector.
-            Err(error) if super::swap::held_up(&error) => {
-                pace.beat("waiting for a batch of the projector").await?;
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let serving: String =
-            sqlx::query_scalar("select schema from inbox.serving").fetch_one(&mut *tx).await?;
-        if serving != live.schema {
-            return Err(RebuildError::Refused(format!(
-                "`{serving}` serves by now, not `{}`: somebody else swapped; the same words again compare with that one",
-                live.schema
-            )));
-        }
-        let target = live.position().await?;
-        let caught_up = tokio::time::timeout(HELD_MAX, builder.advance(target, None, pace));
-        match caught_up.await {
-            Ok(Ok(())) => return Ok(Met { position: target, tx }),
-            Ok(Err(error)) => return Err(error),
-            Err(_) => {
-                tx.rollback().await?;
-                builder.refresh().await?;
-            }
-        }
-    }
 }

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::DirectGetErrorKind;
 use runtime::broker::Broker;
-use schemas::{Timestamp, subjects};
+use schemas::Timestamp;
 use sqlx::PgPool;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::{Place, RebuildError};
-use crate::read::{Incoming, read};
-use crate::store;
+use super::error::RebuildError;
+use super::log::info;
+use super::place::Place;
+use crate::store::tables::positions;
+use crate::store::{SchemaName, prepare};
 
 /// An event that waits for the projector for this long: it is behind.
 const BEHIND_AFTER: Duration = Duration::from_millis(500);
@@ -22,40 +24,28 @@ const STUCK_AFTER: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 
 /// The serving model.
-pub struct Live {
+pub(crate) struct Live {
     broker: Broker,
     pool: PgPool,
     /// Its schema.
-    pub schema: String,
+    pub(crate) schema: SchemaName,
     waiting: Option<(u64, Instant)>,
     moved: (u64, Instant),
     looked: Option<Instant>,
     behind: bool,
 }
 
-/// The schema that has a role beside the serving one.
-pub(super) async fn model(pool: &PgPool, role: &str) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar(
-        "select schema from inbox.models where role = $1 order by since desc limit 1",
-    )
-    .bind(role)
-    .fetch_optional(pool)
-    .await
-}
-
 impl Live {
     /// Finds it, and brings it up to date where no projector has yet.
     ///
     /// # Errors
-    /// Of the database.
-    pub async fn find(place: &Place) -> Result<Self, RebuildError> {
-        let stop = tokio_util::sync::CancellationToken::new();
-        let schema = store::prepare(&place.pool, &stop).await?;
-        let schema = schema.unwrap_or_else(|| store::FIRST_SCHEMA.to_owned());
+    /// When Postgres does not answer, or a migration is wrong.
+    pub(crate) async fn find(place: &Place) -> Result<Self, RebuildError> {
+        let schema = prepare(&place.pool, &CancellationToken::new()).await?;
         Ok(Self {
             broker: place.broker.clone(),
             pool: place.pool.clone(),
-            schema,
+            schema: schema.unwrap_or_else(SchemaName::first),
             waiting: None,
             moved: (0, Instant::now()),
             looked: None,
@@ -66,30 +56,22 @@ impl Live {
     /// How far it is.
     ///
     /// # Errors
-    /// Of the database.
-    pub async fn position(&self) -> sqlx::Result<u64> {
-        let seq: Option<i64> =
-            sqlx::query_scalar("select seq from inbox.position").fetch_optional(&self.pool).await?;
-        Ok(u64::try_from(seq.unwrap_or(0)).unwrap_or(0))
+    /// `sqlx::Error`: ask again.
+    pub(crate) async fn position(&self) -> sqlx::Result<u64> {
+        Ok(positions::unsigned(positions::of_serving(&self.pool).await?))
     }
 
     /// When the stream was made that its position belongs to.
-    pub(super) async fn stream_created(
-        &self,
-    ) -> sqlx::Result<Option<chrono::DateTime<chrono::Utc>>> {
-        let created: Option<Option<chrono::DateTime<chrono::Utc>>> =
-            sqlx::query_scalar("select stream_created from inbox.position")
-                .fetch_optional(&self.pool)
-                .await?;
-        Ok(created.flatten())
+    pub(super) async fn stream_created(&self) -> sqlx::Result<Option<Timestamp>> {
+        positions::stream_of_serving(&self.pool).await
     }
 
     /// First and last position of INBOX_EVENTS.
     ///
     /// # Errors
     /// When the broker does not answer.
-    pub async fn log(&self) -> Result<(u64, u64), RebuildError> {
-        let state = self.stream().await?.state;
+    pub(crate) async fn log(&self) -> Result<(u64, u64), RebuildError> {
+        let state = info(&self.broker).await?.state;
         Ok((state.first_sequence, state.last_sequence))
     }
 
@@ -98,21 +80,17 @@ impl Live {
     /// # Errors
     /// When broker or Postgres do not answer.
     pub(crate) async fn is_of_this_stream(&self) -> Result<bool, RebuildError> {
-        let known = self.stream_created().await?.map(Timestamp::from);
-        let created = Timestamp::from_nanos(self.stream().await?.created.unix_timestamp_nanos());
+        let known = self.stream_created().await?;
+        let created =
+            Timestamp::from_nanos(info(&self.broker).await?.created.unix_timestamp_nanos());
         Ok(known.is_none_or(|known| known == created))
-    }
-
-    async fn stream(&self) -> Result<async_nats::jetstream::stream::Info, RebuildError> {
-        let stream = self.broker.js().get_stream(subjects::INBOX_EVENTS).await;
-        Ok(stream.map_err(|error| away(&error))?.cached_info().clone())
     }
 
     /// Whether the projector is behind the log's head, so that the build has to wait.
     ///
     /// # Errors
     /// When broker or Postgres do not answer.
-    pub async fn behind(&mut self) -> Result<bool, RebuildError> {
+    pub(crate) async fn behind(&mut self) -> Result<bool, RebuildError> {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return Ok(self.behind);
         }
@@ -133,36 +111,5 @@ impl Live {
         let stuck = self.moved.1.elapsed() > STUCK_AFTER;
         self.behind = (late || head.saturating_sub(position) > BACKLOG) && !stuck;
         Ok(self.behind)
-    }
-}
-
-fn away(error: &dyn std::fmt::Display) -> RebuildError {
-    RebuildError::Unreachable(format!("{} cannot be read: {error}", subjects::INBOX_EVENTS))
-}
-
-/// The event at a position. `None`: erased, or older than the log keeps.
-pub(crate) async fn event_at(broker: &Broker, seq: u64) -> Result<Option<Incoming>, RebuildError> {
-    let stream = broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await;
-    let stream = stream.map_err(|error| away(&error))?;
-    match stream.direct_get(seq).await {
-        Ok(message) => Ok(Some(read(seq, &message.subject, &message.payload))),
-        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-        Err(error) => Err(away(&error)),
-    }
-}
-
-/// Whether an event of these subjects is somewhere after `position`, up to `end`.
-pub(crate) async fn holds_between(
-    broker: &Broker,
-    filter: &str,
-    position: u64,
-    end: u64,
-) -> Result<bool, RebuildError> {
-    let stream = broker.js().get_stream(subjects::INBOX_EVENTS).await;
-    let stream = stream.map_err(|error| away(&error))?;
-    match stream.direct_get_next_for_subject(filter, Some(position + 1)).await {
-        Ok(message) => Ok(message.sequence <= end),
-        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(false),
-        Err(error) => Err(away(&error)),
     }
 }

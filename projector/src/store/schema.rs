@@ -1,155 +1,175 @@
-//! Bringing the schema up to date, and which schema the public views show.
+//! The schemas of read models, and the statements that must contain a schema's name because Postgres takes no parameter there.
+//!
+//! Every other statement names its tables without a schema: see [`scope`](super::scope).
 
-use anyhow::Context as _;
+use std::fmt;
+
+use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migration, Migrator};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row, SqlSafeStr as _};
+use sqlx::postgres::{PgTypeInfo, PgValueRef};
+use sqlx::{AssertSqlSafe, Decode, PgConnection, PgPool, Postgres, SqlSafeStr as _, Type};
 use tokio_util::sync::CancellationToken;
 
-/// The first schema of the read model; a rebuild makes the next one beside it.
-pub const FIRST_SCHEMA: &str = "inbox_v1";
-
+/// The schema that migrations and views are written for; a rebuild makes `inbox_v2` and so on beside it.
+const FIRST: &str = "inbox_v1";
+/// How names of schemas for one verification begin; eight hex digits follow.
+const SCRATCH: &str = "inbox_verify_";
 const VIEWS: &str = include_str!("../../views.sql");
-const VIEWS_LOCK: i64 = 0x68_6f_6f_6b_76_69_65;
 
-/// The migrations of a read model in `schema`.
-fn migrations(schema: &str) -> Migrator {
+/// The schema of a read model: `inbox_v<n>`, or `inbox_verify_<hex>` while something is verified. Safe to put into a statement.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SchemaName(String);
+
+/// The text is no name of a read model's schema.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no schema of a read model: these are `inbox_v<number>` and `inbox_verify_<hex>`")]
+pub struct NotASchema(String);
+
+impl SchemaName {
+    /// The schema of the first read model, `inbox_v1`.
+    pub fn first() -> Self {
+        Self(FIRST.to_owned())
+    }
+
+    /// The schema of the `number`th read model.
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self(format!("inbox_v{number}"))
+    }
+
+    /// A schema for one verification.
+    pub(crate) fn scratch(random: u32) -> Self {
+        Self(format!("{SCRATCH}{random:08x}"))
+    }
+
+    /// Whether it is a schema for one verification.
+    pub(crate) fn is_scratch(&self) -> bool {
+        self.0.starts_with(SCRATCH)
+    }
+
+    /// The number of a read model; a schema for a verification has none.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.0.strip_prefix("inbox_v")?.parse().ok()
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for SchemaName {
+    type Error = NotASchema;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let all = |digits: &str, is: fn(&u8) -> bool| {
+            !digits.is_empty() && digits.bytes().all(|byte| is(&byte))
+        };
+        let scratch = name.strip_prefix(SCRATCH).is_some_and(|hex| all(hex, u8::is_ascii_hexdigit));
+        let model = name.strip_prefix("inbox_v").is_some_and(|n| all(n, u8::is_ascii_digit));
+        if model || scratch { Ok(Self(name)) } else { Err(NotASchema(name)) }
+    }
+}
+
+impl fmt::Display for SchemaName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Type<Postgres> for SchemaName {
+    fn type_info() -> PgTypeInfo {
+        <String as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(found: &PgTypeInfo) -> bool {
+        <String as Type<Postgres>>::compatible(found)
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for SchemaName {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        Ok(String::decode(value)?.try_into()?)
+    }
+}
+
+/// The public views over the tables of one schema: `views.sql` with its name.
+pub(super) fn views_over(schema: &SchemaName) -> String {
+    VIEWS.replace(FIRST, schema.as_str())
+}
+
+/// Replaces the public views.
+pub(super) async fn replace_views(conn: &mut PgConnection, views: String) -> sqlx::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(views)).execute(conn).await.map(|_| ())
+}
+
+/// Makes or brings up to date the tables of one read model; waits for Postgres. `false`: the process is to stop.
+///
+/// # Errors
+/// When a migration is wrong, or the schema was migrated by a changed file.
+pub(crate) async fn migrate(
+    pool: &PgPool,
+    schema: &SchemaName,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<bool> {
+    runtime::db::migrate(pool, schema.as_str(), migrations(schema), shutdown).await
+}
+
+fn migrations(schema: &SchemaName) -> Migrator {
     let first = sqlx::migrate!("./migrations");
-    if schema == FIRST_SCHEMA {
+    if schema.as_str() == FIRST {
         return first;
     }
     let renamed = first.migrations.iter().map(|one| {
-        let sql = AssertSqlSafe(one.sql.as_str().replace(FIRST_SCHEMA, schema)).into_sql_str();
+        let sql = one.sql.as_str().replace(FIRST, schema.as_str());
+        let sql = AssertSqlSafe(sql).into_sql_str();
         Migration::new(one.version, one.description.clone(), one.migration_type, sql, one.no_tx)
     });
     Migrator::with_migrations(renamed.collect())
 }
 
-/// Makes or brings up to date the tables of one read model. `false`: the process is to stop.
-///
-/// # Errors
-/// When a migration is wrong.
-pub(crate) async fn migrate(
-    pool: &PgPool,
-    schema: &str,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<bool> {
-    runtime::db::migrate(pool, schema, migrations(schema), shutdown).await
+/// Drops a read model with everything in it.
+pub(crate) async fn drop_schema(conn: &mut PgConnection, schema: &SchemaName) -> sqlx::Result<()> {
+    let drop = format!("drop schema if exists {schema} cascade");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(conn).await.map(|_| ())
 }
 
-/// The schema that the public views show; the first one where nothing is there yet.
-///
-/// # Errors
-/// Of the database.
-pub async fn serving(pool: &PgPool) -> sqlx::Result<String> {
-    match sqlx::query_scalar("select schema from inbox.serving").fetch_optional(pool).await {
-        Ok(schema) => Ok(schema.unwrap_or_else(|| FIRST_SCHEMA.to_owned())),
-        // No table, no schema: nothing is there yet.
-        Err(error) if runtime::db::is_absent(&error) => Ok(FIRST_SCHEMA.to_owned()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Migrates the serving read model and its views; waits for Postgres. Gives the schema the views show, `None` when the process is to stop.
-/// A schema that is being built, or kept for `revert`, is migrated by the verb that takes it up.
-///
-/// # Errors
-/// When a migration is wrong or the views cannot be replaced.
-pub async fn prepare(
-    pool: &PgPool,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<Option<String>> {
-    let schema = loop {
-        if !runtime::db::wait(pool, shutdown).await {
-            return Ok(None);
-        }
-        match serving(pool).await {
-            Ok(schema) => break schema,
-            Err(error) => tracing::debug!(%error, "The serving schema is asked for again"),
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    };
-    if !migrate(pool, &schema, shutdown).await? {
-        return Ok(None);
-    }
-    loop {
-        match install_views(pool).await {
-            Ok(schema) => return Ok(Some(schema)),
-            Err(error) if super::fault(&error) != super::Fault::Data => {
-                if !runtime::db::wait(pool, shutdown).await {
-                    return Ok(None);
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            }
-            Err(error) => {
-                return Err(anyhow::Error::new(error))
-                    .context("replacing the views in schema `inbox`: drop what depends on them, or grant ownership");
-            }
-        }
-    }
-}
-
-/// The public views over one schema.
-pub fn views_over(schema: &str) -> String {
-    VIEWS.replace(FIRST_SCHEMA, schema)
-}
-
-/// Makes the views show the serving schema, in one transaction; they are touched only when their text changed.
-async fn install_views(pool: &PgPool) -> sqlx::Result<String> {
-    let mut tx = pool.begin().await?;
-    sqlx::query("select pg_advisory_xact_lock($1)").bind(VIEWS_LOCK).execute(&mut *tx).await?;
-    sqlx::raw_sql(
-        "create schema if not exists inbox;
-         create table if not exists inbox.serving (
-             only_row boolean primary key default true check (only_row),
-             schema   text not null,
-             views    text not null
-         );
-         -- Read models that do not serve: `building` by a job, `kept` for `rebuild revert`, `left` to be dropped.
-         create table if not exists inbox.models (
-             schema text primary key,
-             role   text not null check (role in ('building', 'kept', 'left')),
-             job    text,
-             since  timestamptz not null default clock_timestamp()
-         );",
+/// Collects statistics for a read model that was filled in one go: without them every reader would get plans for empty tables.
+pub(crate) async fn analyse(pool: &PgPool, schema: &SchemaName) -> sqlx::Result<()> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select quote_ident(relname) from pg_class where relnamespace = $1::regnamespace and relkind = 'r'",
     )
-    .execute(&mut *tx)
+    .bind(schema.as_str())
+    .fetch_all(pool)
     .await?;
-    let row =
-        sqlx::query("select schema, views from inbox.serving").fetch_optional(&mut *tx).await?;
-    let (schema, digest) = match &row {
-        Some(row) => (row.try_get::<String, _>("schema")?, row.try_get::<String, _>("views")?),
-        None => (FIRST_SCHEMA.to_owned(), String::new()),
-    };
-    let views = views_over(&schema);
-    let wanted = schemas::ids::sha256_hex(views.as_bytes());
-    if wanted != digest {
-        sqlx::raw_sql(AssertSqlSafe(views)).execute(&mut *tx).await?;
-        sqlx::query(
-            "insert into inbox.serving (schema, views) values ($1, $2)
-             on conflict (only_row) do update set schema = excluded.schema, views = excluded.views",
-        )
-        .bind(&schema)
-        .bind(&wanted)
-        .execute(&mut *tx)
-        .await?;
+    for table in tables {
+        sqlx::raw_sql(AssertSqlSafe(format!("analyze {schema}.{table}"))).execute(pool).await?;
     }
-    tx.commit().await?;
-    Ok(schema)
+    Ok(())
 }
 
-/// Makes the views show another schema, in the caller's transaction.
-///
-/// # Errors
-/// Of the database; a reader that holds a view for longer than `lock_timeout` is one.
-pub(crate) async fn show(conn: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
-    sqlx::query("select pg_advisory_xact_lock($1)").bind(VIEWS_LOCK).execute(&mut *conn).await?;
-    let views = views_over(schema);
-    let digest = schemas::ids::sha256_hex(views.as_bytes());
-    sqlx::raw_sql(AssertSqlSafe(views)).execute(&mut *conn).await?;
-    sqlx::query("update inbox.serving set schema = $1, views = $2")
-        .bind(schema)
-        .bind(digest)
-        .execute(conn)
-        .await
-        .map(|_| ())
+/// All read models that exist or are being made or verified.
+pub(crate) async fn existing(conn: &mut PgConnection) -> sqlx::Result<Vec<SchemaName>> {
+    sqlx::query_scalar(
+        "select nspname::text from pg_namespace where nspname ~ '^inbox_(v[0-9]+|verify_[0-9a-f]+)$'",
+    )
+    .fetch_all(conn)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_read_models_reach_a_statement() {
+        let name = |name: &str| SchemaName::try_from(name.to_owned()).ok();
+        assert_eq!(name("inbox_v12").and_then(|schema| schema.number()), Some(12));
+        assert_eq!(name(SchemaName::scratch(7).as_str()), Some(SchemaName::scratch(7)));
+        assert_eq!(SchemaName::scratch(7).number(), None);
+        for wrong in
+            ["", "inbox", "inbox_v", "inbox_v1; drop schema ops", "inbox_verify_", "worker"]
+        {
+            assert_eq!(name(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -1,56 +1,36 @@
-//! Some conversations, chosen at random, half of them among the rows and half among the events: a conversation whose rows were lost is in
-//! the stream only. Their rows are copied from one snapshot, the events that made them are found by the broker's index of subjects and by
-//! `worker.facts`, and folded anew.
+//! Verifying some conversations. Their rows are copied from one snapshot; the events that made them are found by the broker's index of
+//! subjects and by what the worker published, and folded anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use runtime::follow::Follower;
+use schemas::Kind;
 use schemas::subjects::{self, Route};
-use schemas::{AccountId, Channel, Kind};
-use serde::Serialize;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{Scratch, Verified};
-use crate::fold::Arrival;
-use crate::follow::NAME;
+use super::choose::{Chosen, choose};
+use super::scratch::Scratch;
+use super::verified::{Sample, Verified};
 use crate::read::{Incoming, read};
-use crate::rebuild::build::Builder;
-use crate::rebuild::compare::Reader;
-use crate::rebuild::live::{Live, event_at, holds_between};
-use crate::rebuild::{Pace, Place, RebuildError, Show};
-use crate::store;
+use crate::rebuild::{
+    Builder, Heartbeat, Live, Place, Reader, RebuildError, Show, event_at, holds_between,
+};
+use crate::store::schema::migrate;
+use crate::store::tables::{
+    comments, conversations, facts, insights, mentions, messages, parked,
+    positions as stored_positions, posts, reactions, receipts, withdrawn,
+};
+use crate::store::{NAME, SchemaName, scope, two_models};
+use crate::worker_view::{positions, worker_publishes};
 
 /// Events folded at once.
 const BATCH_MAX: usize = 1000;
-/// How many events are read for each conversation that is looked for in the stream: many are of the same one, some are of nobody.
-const READS: usize = 10;
-/// How many positions are drawn for each: those that the log does not hold any more, or not yet, cost nothing.
-const DRAWS: usize = 10_000;
-
-/// What was chosen.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Sample {
-    /// How many conversations.
-    pub conversations: usize,
-    /// Chooses the same ones again.
-    pub seed: i64,
-}
-
-#[derive(sqlx::FromRow)]
-struct Chosen {
-    id: String,
-    channel: String,
-    account_id: String,
-    contact_id: String,
-}
 
 /// Folds the events of `count` conversations and compares their rows.
 ///
 /// # Errors
-/// See [`RebuildError`].
+/// See [`RebuildError`]; nothing was changed.
 pub async fn sample(
     place: &Place,
     count: u32,
@@ -58,9 +38,9 @@ pub async fn sample(
     stop: CancellationToken,
     show: Show<'_>,
 ) -> Result<Verified, RebuildError> {
-    let mut pace = Pace::new(None, place.pool.clone(), stop, show);
+    let heart = Heartbeat::new(None, place.pool.clone(), stop, show);
     let (is, should) = (Scratch::make(&place.pool).await?, Scratch::make(&place.pool).await?);
-    let verified = compare(place, count, seed, &is.schema, &should.schema, &mut pace).await;
+    let verified = verify(place, count, seed, (&is.schema, &should.schema), heart).await;
     let gone = (is.gone().await, should.gone().await);
     let verified = verified?;
     gone.0?;
@@ -68,137 +48,54 @@ pub async fn sample(
     Ok(verified)
 }
 
-async fn compare(
+async fn verify(
     place: &Place,
     count: u32,
     seed: i64,
-    is: &str,
-    should: &str,
-    pace: &mut Pace<'_>,
+    (is, should): (&SchemaName, &SchemaName),
+    mut heart: Heartbeat<'_>,
 ) -> Result<Verified, RebuildError> {
     let live = Live::find(place).await?;
-    store::migrate(&place.pool, is, &CancellationToken::new()).await?;
-    let mut builder = Builder::open(place, should).await?;
-    let chosen = choose(place, &live, count, seed, pace).await?;
-    let ids: Vec<String> = chosen.iter().map(|one| one.id.clone()).collect();
+    migrate(&place.pool, is, &CancellationToken::new()).await?;
+    let builder = Builder::open(place, should).await?;
+    let chosen = choose(place, &live, count, seed, &mut heart).await?;
+    let ids: Vec<String> = chosen.keys().cloned().collect();
     let position = copy(&place.pool, &live, is, &ids).await?;
-    let mut told = BTreeSet::new();
+    let mut folding = Folding { place, builder, heart, end: position, folded: BTreeSet::new() };
     for filter in filters(&chosen) {
-        follow(place, &mut builder, &filter, position, &mut told, pace).await?;
+        folding.follow(&filter).await?;
     }
-    others(place, &mut builder, is, should, position, &mut told, pace).await?;
+    folding.others(is, should).await?;
     confine(&place.pool, is, should, &ids).await?;
     let reader = Reader::open(&place.pool).await?;
-    let comparison = pace.during("comparing", reader.compare(is, should)).await?;
+    let comparison = folding.heart.during("comparing", reader.compare(is, should)).await?;
     let sample = Some(Sample { conversations: ids.len(), seed });
-    Ok(Verified { schema: live.schema, position, sample, comparison })
+    Ok(Verified { schema: live.schema.to_string(), position, sample, comparison })
 }
 
-/// Half of the conversations among those of the stream, the others among the rows.
-async fn choose(
-    place: &Place,
-    live: &Live,
-    count: u32,
-    seed: i64,
-    pace: &mut Pace<'_>,
-) -> Result<Vec<Chosen>, RebuildError> {
-    let half = usize::try_from(count / 2).unwrap_or(0);
-    let mut chosen = from_stream(place, live, half, seed, pace).await?;
-    let choose = format!(
-        "select id, channel, account_id, contact_id from {}.conversations
-          where id <> all($1) order by hashtextextended(id, $2), id limit $3",
-        live.schema
-    );
-    let ids: Vec<&str> = chosen.iter().map(|one| one.id.as_str()).collect();
-    let rows: Vec<Chosen> = sqlx::query_as(AssertSqlSafe(choose))
-        .bind(ids)
-        .bind(seed)
-        .bind(i64::from(count) - i64::try_from(chosen.len()).unwrap_or(0))
-        .fetch_all(&place.pool)
-        .await?;
-    chosen.extend(rows);
-    Ok(chosen)
-}
-
-/// Conversations that events at random positions speak of. A position is drawn from a power of two, so that the same seed finds the same ones
-/// after the log has grown a little.
-async fn from_stream(
-    place: &Place,
-    live: &Live,
-    count: usize,
-    seed: i64,
-    pace: &mut Pace<'_>,
-) -> Result<Vec<Chosen>, RebuildError> {
-    let (first, last) = (live.log().await?.0.max(1), live.position().await?);
-    if last < first {
-        return Ok(Vec::new());
-    }
-    let bound = last.saturating_add(1).next_power_of_two();
-    let span = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
-    let mut random = StdRng::seed_from_u64(seed.cast_unsigned());
-    let (mut seen, mut found) = (BTreeSet::new(), BTreeMap::new());
-    for _ in 0..count.saturating_mul(DRAWS) {
-        if found.len() >= count || seen.len() >= span.min(count.saturating_mul(READS)) {
-            break;
-        }
-        let seq = random.random_range(0..bound);
-        if !(first..=last).contains(&seq) || !seen.insert(seq) {
-            continue;
-        }
-        pace.beat("choosing a sample").await?;
-        let Some(incoming) = event_at(&place.broker, seq).await? else { continue };
-        let Ok((Arrival::Fact { pieces, .. }, _)) = incoming.outcome else { continue };
-        for said in pieces.iter().filter_map(|piece| piece.said.as_ref()) {
-            if let (Some(id), Some(contact)) = (said.conversation_id(), &said.contact_id) {
-                let one = Chosen {
-                    id: id.to_string(),
-                    channel: said.channel.as_str().to_owned(),
-                    account_id: said.account_id.to_string(),
-                    contact_id: contact.to_string(),
-                };
-                found.insert(one.id.clone(), one);
-            }
-        }
-    }
-    Ok(found.into_values().take(count).collect())
-}
-
-/// Copies the rows of the chosen conversations as they are at one position, and tells which. A snapshot has rows and position of the same
+/// Copies the rows of the chosen conversations as they are at one position, which is returned. A snapshot has rows and position of the same
 /// commit, and keeps no projector waiting.
-async fn copy(pool: &PgPool, live: &Live, is: &str, ids: &[String]) -> Result<u64, RebuildError> {
+async fn copy(
+    pool: &PgPool,
+    live: &Live,
+    is: &SchemaName,
+    ids: &[String],
+) -> Result<u64, RebuildError> {
     let mut tx = pool.begin_with("begin isolation level repeatable read").await?;
-    let schema = &live.schema;
-    let seq: Option<i64> = sqlx::query_scalar(AssertSqlSafe(format!(
-        "select seq from {schema}.positions where name = $1"
-    )))
-    .bind(NAME)
-    .fetch_optional(&mut *tx)
-    .await?;
-    for (table, column) in
-        [("conversations", "id"), ("messages", "conversation_id"), ("receipts", "conversation_id")]
-    {
-        let copy = format!(
-            "insert into {is}.{table} select * from {schema}.{table} where {column} = any($1)"
-        );
-        sqlx::query(AssertSqlSafe(copy)).bind(ids).execute(&mut *tx).await?;
-    }
-    let facts = format!(
-        "insert into {is}.facts select f.* from {schema}.facts f where f.entity = any(array(
-           select id from {is}.conversations union select id from {is}.messages union select id from {is}.receipts))"
-    );
-    sqlx::query(AssertSqlSafe(facts)).execute(&mut *tx).await?;
+    scope::enter(&mut tx, &live.schema).await?;
+    let position = stored_positions::stored(&mut tx, NAME).await?;
+    two_models::copy_conversations(&mut tx, &live.schema, is, ids).await?;
     tx.commit().await?;
-    Ok(u64::try_from(seq.unwrap_or(0)).unwrap_or(0))
+    Ok(position)
 }
 
-/// Subjects with everything that was told of them: of the conversation, of the account without a person, and what was withdrawn.
-fn filters(chosen: &[Chosen]) -> BTreeSet<String> {
+/// Subjects with all events that may be about the chosen: of the conversation, of the account without a person, and what was withdrawn.
+fn filters(chosen: &Chosen) -> BTreeSet<String> {
     let mut filters = BTreeSet::new();
-    for one in chosen {
-        let Ok(channel) = one.channel.parse::<Channel>() else { continue };
-        let account = AccountId::new(one.account_id.clone());
-        for route in [Route::Contact(&one.contact_id), Route::Account] {
-            let subject = subjects::event(channel, &account, route, Kind::MessageReceived);
+    for identity in chosen.values() {
+        for route in [Route::Contact(identity.contact_id.as_str()), Route::Account] {
+            let (channel, account) = (identity.channel, &identity.account_id);
+            let subject = subjects::event(channel, account, route, Kind::MessageReceived);
             let Some((head, _)) = subject.rsplit_once('.') else { continue };
             filters.insert(format!("{head}.>"));
             let mut tokens: Vec<&str> = head.split('.').collect();
@@ -209,94 +106,86 @@ fn filters(chosen: &[Chosen]) -> BTreeSet<String> {
     filters
 }
 
-async fn follow(
-    place: &Place,
-    builder: &mut Builder,
-    filter: &str,
+/// The events of the sample on their way into a model of their own.
+struct Folding<'a> {
+    place: &'a Place,
+    builder: Builder,
+    heart: Heartbeat<'a>,
+    /// The position of the copy.
     end: u64,
-    told: &mut BTreeSet<u64>,
-    pace: &mut Pace<'_>,
-) -> Result<(), RebuildError> {
-    let mut at = 0;
-    let mut follower =
-        Follower::new(place.broker.clone(), subjects::INBOX_EVENTS, filter, at, None);
-    while holds_between(&place.broker, filter, at, end).await? {
-        pace.beat("folding a sample").await?;
-        let batch = follower.next_batch(BATCH_MAX).await;
-        let batch = batch.map_err(|error| RebuildError::Refused(error.to_string()))?;
-        at = batch.last().map_or(at, |last| last.sequence);
-        let fresh: Vec<Incoming> = batch
-            .iter()
-            .filter(|message| message.sequence <= end && told.insert(message.sequence))
-            .map(|message| read(message.sequence, &message.subject, &message.payload))
-            .collect();
-        builder.fold(fresh).await?;
-    }
-    Ok(())
+    /// Positions of the events folded so far.
+    folded: BTreeSet<u64>,
 }
 
-/// Other readings of the same events, which may have been told of somebody else: the worker knows where they are.
-async fn others(
-    place: &Place,
-    builder: &mut Builder,
-    is: &str,
-    should: &str,
-    end: u64,
-    told: &mut BTreeSet<u64>,
-    pace: &mut Pace<'_>,
-) -> Result<(), RebuildError> {
-    let published: bool = sqlx::query_scalar("select to_regclass('worker.facts') is not null")
-        .fetch_one(&place.pool)
-        .await?;
-    if !published {
-        return Ok(());
-    }
-    let places = format!(
-        "select distinct w.event_seq from worker.facts w where w.event_seq <= $1 and w.event_id in (
-           select event_id from {is}.facts union select event_id from {should}.facts)"
-    );
-    let places: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(places))
-        .bind(i64::try_from(end).unwrap_or(i64::MAX))
-        .fetch_all(&place.pool)
-        .await?;
-    let mut fresh = BTreeMap::new();
-    for seq in places.into_iter().filter_map(|seq| u64::try_from(seq).ok()) {
-        if seq == 0 || !told.insert(seq) {
-            continue;
+impl Folding<'_> {
+    /// Folds the events of these subjects.
+    async fn follow(&mut self, filter: &str) -> Result<(), RebuildError> {
+        let (broker, end) = (self.place.broker.clone(), self.end);
+        let mut at = 0;
+        let mut follower = Follower::new(broker.clone(), subjects::INBOX_EVENTS, filter, at, None);
+        while holds_between(&broker, filter, at, end).await? {
+            self.heart.beat("folding a sample").await?;
+            let batch = follower.next_batch(BATCH_MAX).await;
+            let batch = batch.map_err(|error| RebuildError::Refused(error.to_string()))?;
+            at = batch.last().map_or(at, |last| last.sequence);
+            let fresh: Vec<Incoming> = batch
+                .iter()
+                .filter(|message| message.sequence <= end && self.folded.insert(message.sequence))
+                .map(|message| read(message.sequence, &message.subject, &message.payload))
+                .collect();
+            self.builder.fold(fresh).await?;
         }
-        pace.beat("folding a sample").await?;
-        if let Some(incoming) = event_at(&place.broker, seq).await? {
-            fresh.insert(seq, incoming);
-        }
+        Ok(())
     }
-    builder.fold(fresh.into_values().collect()).await
+
+    /// Folds other readings of the same events, which may be about another person: the worker knows where they are.
+    async fn others(&mut self, is: &SchemaName, should: &SchemaName) -> Result<(), RebuildError> {
+        let mut tx = self.place.pool.begin().await?;
+        if !worker_publishes(&mut tx).await? {
+            return Ok(());
+        }
+        let mut events = BTreeSet::new();
+        for schema in [is, should] {
+            scope::enter(&mut tx, schema).await?;
+            events.extend(facts::events(&mut tx).await?);
+        }
+        let events: Vec<String> = events.into_iter().collect();
+        let end = i64::try_from(self.end).unwrap_or(i64::MAX);
+        let found = positions(&mut tx, &events, end).await?;
+        tx.commit().await?;
+        let mut fresh = BTreeMap::new();
+        for seq in found.into_iter().filter_map(|seq| u64::try_from(seq).ok()) {
+            if seq == 0 || !self.folded.insert(seq) {
+                continue;
+            }
+            self.heart.beat("folding a sample").await?;
+            if let Some(incoming) = event_at(&self.place.broker, seq).await? {
+                fresh.insert(seq, incoming);
+            }
+        }
+        self.builder.fold(fresh.into_values().collect()).await
+    }
 }
 
 /// Leaves only the chosen conversations of what was folded.
-async fn confine(pool: &PgPool, is: &str, should: &str, ids: &[String]) -> sqlx::Result<()> {
-    let mut conn = pool.acquire().await?;
-    for (table, column) in
-        [("conversations", "id"), ("messages", "conversation_id"), ("receipts", "conversation_id")]
-    {
-        let confine =
-            format!("delete from {should}.{table} where {column} is null or {column} <> all($1)");
-        sqlx::query(AssertSqlSafe(confine)).bind(ids).execute(&mut *conn).await?;
-    }
-    // A row that is not there at all is told as such; what is kept of it was not copied.
-    let facts = format!(
-        "delete from {should}.facts f where not exists (select from (
-           select id from {is}.conversations union select id from {is}.messages union select id from {is}.receipts) k
-          where k.id = f.entity)"
-    );
-    sqlx::query(AssertSqlSafe(facts)).execute(&mut *conn).await?;
-    clear(&mut conn, should, &["comments", "reactions", "posts", "mentions", "insights"]).await?;
-    clear(&mut conn, should, &["withdrawn", "parked"]).await
-}
-
-async fn clear(conn: &mut PgConnection, schema: &str, tables: &[&str]) -> sqlx::Result<()> {
-    for table in tables {
-        let clear = format!("delete from {schema}.{table}");
-        sqlx::query(AssertSqlSafe(clear)).execute(&mut *conn).await?;
-    }
-    Ok(())
+async fn confine(
+    pool: &PgPool,
+    is: &SchemaName,
+    should: &SchemaName,
+    ids: &[String],
+) -> sqlx::Result<()> {
+    let mut tx = scope::begin(pool, should).await?;
+    conversations::confine(&mut tx, ids).await?;
+    messages::confine(&mut tx, ids).await?;
+    receipts::confine(&mut tx, ids).await?;
+    // A row that is not there at all is reported as such; its facts were not copied.
+    two_models::confine_facts(&mut tx, should, is).await?;
+    comments::clear(&mut tx).await?;
+    reactions::clear(&mut tx).await?;
+    posts::clear(&mut tx).await?;
+    mentions::clear(&mut tx).await?;
+    insights::clear(&mut tx).await?;
+    withdrawn::clear(&mut tx).await?;
+    parked::clear(&mut tx).await?;
+    tx.commit().await
 }

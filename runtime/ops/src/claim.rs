@@ -85,7 +85,7 @@ impl Claim {
     /// # Errors
     /// `sqlx::Error`: whether the claim holds is unknown then, and nothing can be committed either.
     pub async fn beat(&self) -> sqlx::Result<Beat> {
-        let asked = sqlx::query_as(
+        let asked = sqlx::query_as::<_, Asked>(
             "update ops.jobs set claimed_until = clock_timestamp() + make_interval(secs => $4)
               where id = $1 and owner = $2 and epoch = $3 and state = 'running' returning wish, rate",
         )

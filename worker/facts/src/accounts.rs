@@ -2,10 +2,15 @@
 //! a copy, [`overview`] for operators.
 
 pub mod directory;
+mod error;
+mod new_account;
 pub mod overview;
 pub mod refresh;
+mod rows;
 pub mod store;
 mod token;
 
-pub use store::{AccountError, AccountRow, AccountStore, Connected, NewAccount};
+pub use error::AccountError;
+pub use new_account::{InvalidOption, NewAccount};
+pub use store::{AccountRow, AccountStore, Connected};
 pub use token::Token;

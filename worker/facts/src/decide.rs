@@ -1,4 +1,4 @@
-//! ◆ Pure: which drafts are published, and as which revision (contract section 5).
+//! ◆ Pure: which drafts are published, and as which revision (`docs/contract.md` 5).
 
 use std::collections::{HashMap, HashSet};
 

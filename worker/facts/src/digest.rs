@@ -7,7 +7,7 @@ use serde_json::Value;
 /// A sha256 over what an event says.
 pub type Digest = [u8; 32];
 
-/// The digest of an event (contract section 5): kind, exact time, contact, flags and the fields of its kind.
+/// The digest of an event (`docs/contract.md` 5): kind, exact time, contact, flags and the fields of its kind.
 ///
 /// Not part of it: `origin`, `sender_resolution`, the trace, and a time that is only that of a delivery.
 pub fn digest(event: &Event) -> Digest {
@@ -25,7 +25,7 @@ pub fn digest(event: &Event) -> Digest {
         u8::from(data.standby),
         u8::from(data.is_self),
     ]);
-    // Serialising our own structs cannot fail; were it to, the debug form still tells readings apart.
+    // Serialising our own structs cannot fail; were it to, the debug form still differs between readings.
     match fields(&data.fact) {
         Ok(fields) => hasher.json(&fields),
         Err(_) => hasher.text(&format!("{:?}", data.fact)),

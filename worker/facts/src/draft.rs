@@ -1,6 +1,7 @@
-//! ◆ Pure: what somebody wants published: an event without its revision, and what is kept beside it.
+//! ◆ Pure: what a caller wants published: an event without its revision, and what is kept beside it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use schemas::event::Origin;
 use schemas::facts::{FactWithdrawn, WithdrawReason};
@@ -16,7 +17,7 @@ pub struct Draft {
     pub secrets: Vec<Secret>,
     /// Messages this event makes known by their mid; they go to `worker.messages`.
     pub messages: Vec<MessageFact>,
-    /// Of a real edit: who made it, and so wrote the message. While nobody knows that, the edit waits (contract section 5).
+    /// Of a real edit: who made it, and so wrote the message. While that is unknown, the edit waits (`docs/contract.md` 5).
     pub editor: Option<Direction>,
 }
 
@@ -42,7 +43,7 @@ pub struct MessageFact {
     pub message_id: MessageId,
     /// Who wrote it.
     pub direction: Direction,
-    /// The thread inside an Instagram mid (`meta-platform.md` section 5.2).
+    /// The thread inside an Instagram mid (`docs/meta-platform.md` 5.2).
     pub thread_id: Option<String>,
 }
 
@@ -72,6 +73,25 @@ impl Direction {
         }
     }
 }
+
+impl FromStr for Direction {
+    type Err = UnknownDirection;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDirection> {
+        match text {
+            "inbound" => Ok(Self::Inbound),
+            "outbound" => Ok(Self::Outbound),
+            other => Err(UnknownDirection(other.to_owned())),
+        }
+    }
+}
+
+/// A word that is no [`Direction`].
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no direction of a message")]
+pub struct UnknownDirection(String);
+
+schemas::text_column!(Direction);
 
 impl Draft {
     /// A draft of nothing but an event.

@@ -1,4 +1,4 @@
-//! ◆ Pure: ids of facts from their natural keys (`meta-platform.md` section 3.5), the same whoever tells the fact.
+//! ◆ Pure: ids of facts from their natural keys (`docs/meta-platform.md` 3.5), the same whichever source reports the fact.
 //!
 //! Never from `entry.time`: a redelivery in another batch has another one.
 
@@ -31,7 +31,7 @@ pub fn edit(
     EventId::derive(channel, account, "edit", &[mid, &number, &hash])
 }
 
-/// Nobody knows who sent a message (or an edit of it).
+/// The sender of a message (or of an edit of it) is unknown.
 pub fn unresolved(channel: Channel, account: &AccountId, mid: &str) -> EventId {
     EventId::derive(channel, account, "sender.unresolved", &[mid])
 }
@@ -50,7 +50,7 @@ pub fn placeholder(channel: Channel, contact: &ContactId) -> String {
 }
 
 /// Whether Meta can mean a person by this id: placeholder words and ids of fewer than 10 digits are none
-/// (`meta-platform.md` sections 3.4 and 5.3). The account's own ids are to be excluded as well.
+/// (`docs/meta-platform.md` 3.4 and 5.3). The account's own ids are to be excluded as well.
 pub fn may_be_contact(id: &str) -> bool {
     id.bytes().filter(u8::is_ascii_digit).count() >= 10
 }

@@ -1,16 +1,35 @@
-//! The tables behind the facts: `worker.facts`, `worker.withdrawn`, `worker.messages`, `worker.secrets`.
+//! Statements over `worker.facts` and `worker.withdrawn`.
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use schemas::{EventId, Fact, Timestamp};
-use sqlx::{PgConnection, Row};
+use schemas::facts::WithdrawReason;
+use schemas::{AccountId, Channel, ContactId, EventId, Fact, MessageId, Timestamp};
+use sqlx::{FromRow, PgConnection, PgPool};
 
-use super::decide::{Known, Stored};
-use super::digest::Digest;
-use super::draft::{Draft, message_of};
-use super::{FactError, Placed};
-use crate::seal::Seal;
+use crate::decide::{Known, Stored};
+use crate::digest::Digest;
+use crate::draft::{Draft, message_of};
+use crate::error::FactError;
+use crate::published::Placed;
+use crate::recorded::{Place, RecordedFact};
+
+/// A published reading.
+#[derive(FromRow)]
+struct Reading {
+    event_id: EventId,
+    revision: i32,
+    digest: Vec<u8>,
+    rank: i16,
+    time: Timestamp,
+    time_approximate: bool,
+}
+
+#[derive(FromRow)]
+struct ReadingDigest {
+    event_id: String,
+    revision: i32,
+    digest: Vec<u8>,
+}
 
 /// What is stored about the facts of these drafts.
 pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<Known, FactError> {
@@ -21,41 +40,132 @@ pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<K
     if ids.is_empty() {
         return Ok(known);
     }
-    let rows = sqlx::query(
+    let rows: Vec<Reading> = sqlx::query_as(
         "select event_id, revision, digest, rank, time, time_approximate from worker.facts where event_id = any($1)",
     )
     .bind(&ids)
     .fetch_all(&mut *conn)
     .await?;
     for row in rows {
-        let stored = Stored {
-            revision: u32::try_from(row.try_get::<i32, _>("revision")?).unwrap_or(0),
-            digest: digest_of(&row.try_get::<Vec<u8>, _>("digest")?),
-            rank: row.try_get("rank")?,
-            time: Timestamp::from(row.try_get::<DateTime<Utc>, _>("time")?),
-            time_approximate: row.try_get("time_approximate")?,
-        };
-        known
-            .facts
-            .entry(EventId::new(row.try_get::<String, _>("event_id")?))
-            .or_default()
-            .push(stored);
+        known.facts.entry(row.event_id).or_default().push(Stored {
+            revision: u32::try_from(row.revision).unwrap_or(0),
+            digest: digest_of(&row.digest),
+            rank: row.rank,
+            time: row.time,
+            time_approximate: row.time_approximate,
+        });
     }
     ids.extend(drafts.iter().filter_map(|draft| match &draft.event.data.fact {
         Fact::FactWithdrawn(body) => Some(body.event_id.as_str()),
         _ => None,
     }));
-    let rows = sqlx::query("select event_id from worker.withdrawn where event_id = any($1)")
-        .bind(&ids)
-        .fetch_all(&mut *conn)
-        .await?;
-    for row in rows {
-        known.withdrawn.insert(EventId::new(row.try_get::<String, _>("event_id")?));
-    }
+    let withdrawn: Vec<EventId> =
+        sqlx::query_scalar("select event_id from worker.withdrawn where event_id = any($1)")
+            .bind(&ids)
+            .fetch_all(&mut *conn)
+            .await?;
+    known.withdrawn.extend(withdrawn);
     Ok(known)
 }
 
-/// A digest of another length (which nobody writes) equals none.
+/// Whether a reading of this fact is recorded.
+pub(super) async fn is_recorded(pool: &PgPool, id: &EventId) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from worker.facts where event_id = $1)")
+        .bind(id)
+        .fetch_one(pool)
+        .await
+}
+
+/// The first of these ids that has events as an account of its own. What came for it before it was an account or an alias is
+/// `webhook.unrecognized`, which does not count.
+pub(crate) async fn account_with_events(
+    conn: &mut PgConnection,
+    channel: Channel,
+    ids: &[&String],
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
+        "select t.alias from unnest($2::text[]) as t (alias)
+          where exists (select 1 from worker.facts f
+                         where f.channel = $1 and f.account_id = t.alias
+                           and f.kind not in ('webhook.unrecognized', 'webhook.test'))
+          limit 1",
+    )
+    .bind(channel)
+    .bind(ids)
+    .fetch_optional(conn)
+    .await
+}
+
+#[derive(FromRow)]
+struct RecordedRow {
+    event_id: EventId,
+    kind: String,
+    channel: Channel,
+    account_id: AccountId,
+    contact_id: Option<ContactId>,
+    message_id: Option<MessageId>,
+    time: Timestamp,
+    raw_seq: i64,
+    raw_index: Option<i32>,
+}
+
+impl From<RecordedRow> for RecordedFact {
+    fn from(row: RecordedRow) -> Self {
+        Self {
+            event_id: row.event_id,
+            kind: row.kind,
+            channel: row.channel,
+            account_id: row.account_id,
+            contact_id: row.contact_id,
+            message_id: row.message_id,
+            time: row.time,
+            raw_seq: u64::try_from(row.raw_seq).unwrap_or(0),
+            index: row.raw_index.and_then(|index| u32::try_from(index).ok()),
+        }
+    }
+}
+
+/// Facts whose first and only source is one of these raw webhooks, by position: not withdrawn, and neither Graph nor a reply gave them too.
+pub(super) async fn given_by(pool: &PgPool, seqs: &[u64]) -> sqlx::Result<Vec<RecordedFact>> {
+    let seqs: Vec<i64> = seqs.iter().filter_map(|seq| i64::try_from(*seq).ok()).collect();
+    let rows: Vec<RecordedRow> = sqlx::query_as(
+        "select distinct on (f.event_id) f.event_id, f.kind, f.channel, f.account_id, f.contact_id, f.message_id, f.time, f.raw_seq, f.raw_index
+           from worker.facts f
+          where f.raw_seq = any($1) and f.rank = 3 and f.kind not in ('contact.discovered', 'fact.withdrawn', 'sender.unresolved')
+            and not exists (select from worker.withdrawn w where w.event_id = f.event_id)
+            and not exists (select from worker.facts o where o.event_id = f.event_id and (o.rank < 3 or o.raw_seq < f.raw_seq))
+          order by f.event_id, f.revision desc",
+    )
+    .bind(seqs)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(RecordedFact::from).collect())
+}
+
+#[derive(FromRow)]
+struct PlaceRow {
+    event_id: EventId,
+    event_seq: i64,
+    revision: i32,
+}
+
+/// Where the newest reading of each event stands in INBOX_EVENTS.
+pub(super) async fn places(pool: &PgPool, ids: &[&str]) -> sqlx::Result<HashMap<EventId, Place>> {
+    let rows: Vec<PlaceRow> = sqlx::query_as(
+        "select distinct on (event_id) event_id, event_seq, revision from worker.facts
+          where event_id = any($1) order by event_id, revision desc",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    let place = |row: &PlaceRow| Place {
+        event_seq: u64::try_from(row.event_seq).unwrap_or(0),
+        revision: u32::try_from(row.revision).unwrap_or(0),
+    };
+    Ok(rows.into_iter().map(|row| (row.event_id.clone(), place(&row))).collect())
+}
+
+/// A digest of another length equals none.
 fn digest_of(bytes: &[u8]) -> Digest {
     bytes.try_into().unwrap_or([0; 32])
 }
@@ -101,7 +211,7 @@ pub(super) async fn record_facts(
 
 /// Some revisions were there already: fine when they say the same.
 async fn compare(conn: &mut PgConnection, placed: &[&Placed]) -> Result<(), FactError> {
-    let rows = sqlx::query(
+    let rows: Vec<ReadingDigest> = sqlx::query_as(
         "select f.event_id, f.revision, f.digest from worker.facts f
          join unnest($1::text[], $2::int[]) as k (event_id, revision) using (event_id, revision)",
     )
@@ -109,11 +219,10 @@ async fn compare(conn: &mut PgConnection, placed: &[&Placed]) -> Result<(), Fact
     .bind(placed.iter().map(|one| revision(one)).collect::<Vec<_>>())
     .fetch_all(&mut *conn)
     .await?;
-    let mut stored = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let key = (row.try_get::<String, _>("event_id")?, row.try_get::<i32, _>("revision")?);
-        stored.insert(key, digest_of(&row.try_get::<Vec<u8>, _>("digest")?));
-    }
+    let stored: HashMap<(String, i32), Digest> = rows
+        .into_iter()
+        .map(|row| ((row.event_id, row.revision), digest_of(&row.digest)))
+        .collect();
     for one in placed {
         let id = &event(one).id;
         if stored.get(&(id.to_string(), revision(one))) != Some(&one.planned.digest) {
@@ -128,143 +237,31 @@ pub(super) async fn record_withdrawals(
     conn: &mut PgConnection,
     placed: &[Placed],
 ) -> Result<(), FactError> {
-    let mut rows = Vec::new();
-    for one in placed {
-        if let Fact::FactWithdrawn(body) = &event(one).data.fact {
-            let reason = serde_json::to_value(body.reason)
-                .ok()
-                .and_then(|value| value.as_str().map(str::to_owned));
-            rows.push((
-                body.event_id.to_string(),
-                reason.unwrap_or_default(),
-                body.superseded_by.as_ref().map(ToString::to_string),
-            ));
-        }
-    }
+    let mut rows: Vec<(&str, WithdrawReason, Option<&str>)> = placed
+        .iter()
+        .filter_map(|one| match &event(one).data.fact {
+            Fact::FactWithdrawn(body) => {
+                let heir = body.superseded_by.as_ref().map(EventId::as_str);
+                Some((body.event_id.as_str(), body.reason, heir))
+            }
+            _ => None,
+        })
+        .collect();
     if rows.is_empty() {
         return Ok(());
     }
-    rows.sort();
+    rows.sort_by_key(|(id, reason, heir)| (*id, reason.as_str(), *heir));
     sqlx::query(
         "insert into worker.withdrawn (event_id, reason, superseded_by)
          select * from unnest($1::text[], $2::text[], $3::text[])
          on conflict (event_id) do nothing",
     )
-    .bind(rows.iter().map(|row| row.0.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.1.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.2.as_deref()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
-}
-
-struct MessageRow<'a> {
-    draft: &'a Draft,
-    message: &'a super::MessageFact,
-    contact: &'a str,
-}
-
-fn message_rows<'a>(drafts: impl Iterator<Item = &'a Draft>) -> Vec<MessageRow<'a>> {
-    let mut rows = Vec::new();
-    for draft in drafts {
-        let Some(contact) = draft.event.data.contact_id.as_ref() else { continue };
-        rows.extend(draft.messages.iter().map(|message| MessageRow {
-            draft,
-            message,
-            contact: contact.as_str(),
-        }));
-    }
-    // One row per message, or the statement would touch a row twice; the last reading wins.
-    rows.sort_by(|a, b| row_key(a).cmp(&row_key(b)));
-    let mut last = Vec::<MessageRow<'a>>::with_capacity(rows.len());
-    for row in rows {
-        match last.last_mut() {
-            Some(before) if row_key(before) == row_key(&row) => *before = row,
-            _ => last.push(row),
-        }
-    }
-    last
-}
-
-fn row_key<'a>(row: &MessageRow<'a>) -> (&'static str, &'a str, &'a str) {
-    let data = &row.draft.event.data;
-    (data.channel.as_str(), data.account_id.as_str(), row.message.message_id.as_str())
-}
-
-/// The index of messages: a published reading replaces what was there, a known one only fills a gap.
-pub(super) async fn record_messages(
-    conn: &mut PgConnection,
-    placed: &[Placed],
-    known: &[Draft],
-) -> Result<(), FactError> {
-    insert_messages(
-        conn,
-        &message_rows(known.iter()),
-        "insert into worker.messages (channel, account_id, message_id, contact_id, direction, thread_id, time)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
-         on conflict (channel, account_id, message_id) do nothing",
-    )
-    .await?;
-    insert_messages(
-        conn,
-        &message_rows(placed.iter().map(|one| &one.planned.draft)),
-        "insert into worker.messages (channel, account_id, message_id, contact_id, direction, thread_id, time)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
-         on conflict (channel, account_id, message_id) do update
-         set contact_id = excluded.contact_id, direction = excluded.direction, time = excluded.time,
-             thread_id = coalesce(excluded.thread_id, messages.thread_id)",
-    )
-    .await
-}
-
-async fn insert_messages(
-    conn: &mut PgConnection,
-    rows: &[MessageRow<'_>],
-    statement: &'static str,
-) -> Result<(), FactError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(statement)
-        .bind(rows.iter().map(|row| row_key(row).0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row_key(row).1).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row_key(row).2).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.contact).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.message.direction.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.message.thread_id.as_deref()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.draft.event.time.to_datetime()).collect::<Vec<_>>())
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-/// Seals what must not be published.
-pub(super) async fn record_secrets(
-    conn: &mut PgConnection,
-    seal: &Seal,
-    placed: &[Placed],
-    known: &[Draft],
-) -> Result<(), FactError> {
-    for draft in placed.iter().map(|one| &one.planned.draft).chain(known) {
-        for secret in &draft.secrets {
-            let id = draft.event.id.as_str();
-            let sealed = seal.seal(&context(id, secret.name), &secret.value)?;
-            sqlx::query(
-                "insert into worker.secrets (event_id, name, sealed) values ($1, $2, $3) on conflict (event_id, name) do nothing",
-            )
-            .bind(id)
-            .bind(secret.name)
-            .bind(sealed)
-            .execute(&mut *conn)
-            .await?;
-        }
-    }
-    Ok(())
-}
-
-/// What a sealed webhook secret is bound to.
-pub(super) fn context(event_id: &str, name: &str) -> String {
-    format!("webhook-secret/{event_id}/{name}")
 }
 
 fn event(placed: &Placed) -> &schemas::Event {
@@ -279,7 +276,7 @@ fn revision(placed: &Placed) -> i32 {
     i32::try_from(event(placed).revision()).unwrap_or(i32::MAX)
 }
 
-/// Positions of a stream fit 63 bits for longer than anybody lives.
+/// A position of a stream as a `bigint`; none comes near its end.
 fn number(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }

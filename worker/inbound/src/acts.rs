@@ -1,5 +1,5 @@
 //! ◆ Pure: what people and Meta do beside writing: postbacks, referrals, opt-ins, hand-overs, policy, feedback, orders
-//! (`meta-platform.md` section 7.1).
+//! (`docs/meta-platform.md` 7.1).
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use schemas::meta::json::text;
 use schemas::meta::messenger::referral;
 use schemas::{EventId, Fact};
 
-use super::context::Context;
-use super::messaging::Act;
-use super::output::Output;
+use crate::context::Context;
+use crate::messaging_act::MessagingAct;
+use crate::output::Output;
 use facts::{Direction, MessageFact};
 
 /// Reads every payload that is neither a message nor about one.
-pub(super) fn read(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+pub(super) fn read(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let payload = &act.payload;
     match act.item.key.as_str() {
         "postback" => postback(context, act),
@@ -81,17 +81,17 @@ pub(super) fn read(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
     }
 }
 
-fn invalid(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+fn invalid(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     context.unrecognized("invalid_item", &act.item.key)
 }
 
 /// Kind, sender, time and a hash of the item: the natural key where Meta gives no id.
-fn natural_id(context: &Context<'_>, act: &Act<'_>) -> EventId {
+fn natural_id(context: &Context<'_>, act: &MessagingAct<'_>) -> EventId {
     context.id(&act.item.key, &[act.who(), &act.stamp, &act.payload.hash()])
 }
 
 /// An act of a person. Without a usable id and without a reference it is nobody's.
-fn of_person(context: &Context<'_>, act: &Act<'_>, fact: Fact) -> Vec<Output> {
+fn of_person(context: &Context<'_>, act: &MessagingAct<'_>, fact: Fact) -> Vec<Output> {
     if act.contact.is_none() && act.user_ref().is_none() && !act.is_self {
         return context.unrecognized("refused_contact", &act.item.key);
     }
@@ -99,7 +99,12 @@ fn of_person(context: &Context<'_>, act: &Act<'_>, fact: Fact) -> Vec<Output> {
 }
 
 /// Something that concerns the account as a whole.
-fn of_account(context: &Context<'_>, act: &Act<'_>, word: &str, fact: Fact) -> Vec<Output> {
+fn of_account(
+    context: &Context<'_>,
+    act: &MessagingAct<'_>,
+    word: &str,
+    fact: Fact,
+) -> Vec<Output> {
     let id = context.id(word, &[&act.stamp, &act.payload.hash()]);
     context.fact(id, act.when, None, fact)
 }
@@ -114,7 +119,7 @@ fn with_secret(mut outputs: Vec<Output>, name: &'static str, value: Option<Strin
     outputs
 }
 
-fn postback(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+fn postback(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let payload = &act.payload;
     let user_ref = act.user_ref();
     let mid = payload.id("mid");
@@ -145,7 +150,7 @@ fn postback(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
     vec![Output::Fact(draft)]
 }
 
-fn optin(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+fn optin(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let payload = &act.payload;
     let fact = Fact::OptinReceived(Optin {
         kind: payload.text("type"),
@@ -172,7 +177,7 @@ fn optin(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
     with_secret(outputs, "one_time_notif_token", payload.text("one_time_notif_token"))
 }
 
-fn thread_control(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+fn thread_control(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let payload = &act.payload;
     let action = act.item.key.split('_').next().unwrap_or_default().to_owned();
     let fact = Fact::ThreadControlChanged(ThreadControl {

@@ -7,7 +7,7 @@ pub(super) fn share(shards: u32, members: u32) -> usize {
     shards.div_ceil(members.max(1)) as usize
 }
 
-/// Which of the held shards to let go of when only `allowed` may be held: the last ones.
+/// Which of the held shards to release when only `allowed` may be held: the last ones.
 pub(super) fn surplus(held: &BTreeSet<u32>, allowed: usize) -> Vec<u32> {
     held.iter().skip(allowed).copied().collect()
 }

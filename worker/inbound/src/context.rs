@@ -121,8 +121,8 @@ impl Context<'_> {
     }
 
     /// Meta's time, or that of the delivery.
-    pub(super) fn when(&self, told: Option<Timestamp>) -> When {
-        match told {
+    pub(super) fn when(&self, stated: Option<Timestamp>) -> When {
+        match stated {
             Some(time) => When { time, approximate: false },
             None => {
                 let time = self.item.entry_time.unwrap_or(self.webhook.meta.received_at);

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgPool};
 
 use schemas::Event;
 
-use super::Inbound;
+use crate::normalizer::Inbound;
 use facts::follow_up::conversation_state;
 use facts::follow_up::senderless::Senderless;
 use facts::follow_up::waiting::{self, MessageKey, Revealed};
@@ -42,7 +42,7 @@ pub(super) async fn record_with(
     let now = runtime::now();
     let events = match facts.replay() {
         Some(_) => published.events().cloned().collect(),
-        None => told(published),
+        None => read_events(published),
     };
     waiting::admit(tx, hints, now, twin_grace, facts.replay()).await?;
     let revealed: Vec<Revealed> = events.iter().filter_map(Revealed::by).collect();
@@ -53,23 +53,23 @@ pub(super) async fn record_with(
     Ok(())
 }
 
-/// Puts real edits of messages that nobody knows among the hints: they wait the same way (contract section 5). An edit that was
-/// published already does not wait again. `told`: messages that are about to be known.
+/// Moves edits of unknown messages to the hints: they wait in the same way (`docs/contract.md` 5). An edit that was
+/// published already does not wait again. `expected`: messages that are about to be known.
 ///
 /// # Errors
-/// Of the database.
+/// `sqlx::Error`; ask again.
 pub(super) async fn hold_edits(
     pool: &PgPool,
     drafts: Vec<Draft>,
     mut hints: Vec<Senderless>,
-    told: &HashSet<MessageKey>,
+    expected: &HashSet<MessageKey>,
 ) -> sqlx::Result<(Vec<Draft>, Vec<Senderless>)> {
     if drafts.iter().all(|draft| draft.editor.is_none()) {
         return Ok((drafts, hints));
     }
     let mut known = waiting::known_edits(pool, &drafts).await?;
     known.extend(drafts.iter().flat_map(message_keys));
-    known.extend(told.iter().cloned());
+    known.extend(expected.iter().cloned());
     let mut free = Vec::with_capacity(drafts.len());
     for draft in drafts {
         match Senderless::of_edit(&draft) {
@@ -123,8 +123,8 @@ pub(super) async fn carry_out(
     }
 }
 
-/// Every event these raw webhooks told, published now or before: what belongs to them is noted again after a crash in between.
-fn told(published: &Published) -> Vec<Event> {
+/// Every event of these raw webhooks, published now or before: what belongs to them is noted again after a crash in between.
+fn read_events(published: &Published) -> Vec<Event> {
     let known = published.known.iter().map(|draft| &draft.event);
     published.events().chain(known).cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! ◆ Pure: changes of object=page: comments, reactions, posts, mentions, ratings, templates (`meta-platform.md` section 7.2).
+//! ◆ Pure: changes of object=page: comments, reactions, posts, mentions, ratings, templates (`docs/meta-platform.md` 7.2).
 
 use schemas::facts::{
     Author, Comment, CommentReaction, Mention, PostChanged, PostReacted, Rating, TemplateStatus,
@@ -69,7 +69,7 @@ fn comment(context: &Context<'_>, change: FeedChange) -> Vec<Output> {
         change_id(context, &comment_id, verb, &time, &change.hash)
     };
     let created = context.when(change.created_time);
-    // Nothing tells when a comment was hidden or removed: `created_time` is that of the comment.
+    // Nothing says when a comment was hidden or removed: `created_time` is that of the comment.
     let delivered = context.when(None);
     let (id, when, fact) = match change.verb.as_str() {
         "add" => (created_id(context, &comment_id), created, Fact::CommentCreated(comment)),
@@ -130,8 +130,8 @@ fn post(context: &Context<'_>, change: FeedChange) -> Vec<Output> {
     let author = author(context, &change);
     let by_account = author.is_self.is_some();
     // `created_time` is that of the post; only its appearance happened then.
-    let told = if change.verb == "add" { change.created_time } else { change.edited_time };
-    let when = context.when(told);
+    let stated = if change.verb == "add" { change.created_time } else { change.edited_time };
+    let when = context.when(stated);
     let mut photos = change.photos;
     if photos.is_empty() {
         photos.extend(change.photo);

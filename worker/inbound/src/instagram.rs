@@ -1,4 +1,4 @@
-//! ◆ Pure: changes of object=instagram: comments, mentions, story figures (`meta-platform.md` section 6.2).
+//! ◆ Pure: changes of object=instagram: comments, mentions, story figures (`docs/meta-platform.md` 6.2).
 
 use schemas::facts::{Author, Comment, CommentAd, Mention, StoryInsights};
 use schemas::meta::Node;
@@ -55,7 +55,7 @@ pub(super) fn created_id(context: &Context<'_>, comment_id: &str) -> EventId {
     context.id("comment", &[comment_id])
 }
 
-/// What happens to a comment later: told apart by verb, Meta's own time and content, never by the time of delivery.
+/// What happens to a comment later: distinguished by verb, Meta's own time and content, never by the time of delivery.
 pub(super) fn change_id(
     context: &Context<'_>,
     comment_id: &str,

@@ -1,4 +1,4 @@
-//! ◆ Pure: lanes: what must stay in order together, and what is held back because something before it failed (contract section 9).
+//! ◆ Pure: lanes: what must stay in order together, and what is held back because something before it failed (`docs/contract.md` 9).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -28,7 +28,7 @@ pub(super) fn lane_of_raw(sequence: u64) -> String {
 pub(super) struct Sorted {
     /// Events to publish, in order.
     pub drafts: Vec<Draft>,
-    /// Sender-less items for the waiting room: they hold up nobody and are held up by nobody.
+    /// Sender-less items for the waiting room: no lane holds them and they hold no lane.
     pub hints: Vec<Senderless>,
     /// What waits behind a failure, by raw webhook and lane.
     pub behind: BTreeMap<(u64, String), Behind>,

@@ -25,7 +25,7 @@ struct State {
 pub(super) struct Place {
     shares: Shares,
     shard: u32,
-    /// Cancelled when the shard is to be let go.
+    /// Cancelled when the shard is to be released.
     pub(super) stop: CancellationToken,
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn keep(
     loop {
         match beat(&pool, &owner, lease.as_secs_f64()).await {
             Ok(members) => shares.allow(balance::share(subjects::SHARDS, members)),
-            // Unknown is not alone: hold what is held, the leases tell whether it still is ours.
+            // Unknown is not alone: hold what is held, the leases show whether it still is ours.
             Err(error) => tracing::debug!(%error, "Could not count the workers"),
         }
         tokio::select! {

@@ -1,20 +1,20 @@
-//! ◆ Pure: messages in either direction (`meta-platform.md` sections 6.1 and 7.1).
+//! ◆ Pure: messages in either direction (`docs/meta-platform.md` 6.1 and 7.1).
 
 use std::collections::HashSet;
 
 use schemas::Fact;
-use schemas::facts::{Attachment, Message, QuickReply, ReplyTo, Story};
+use schemas::facts::{Attachment, Message, MessageDeleted, QuickReply, ReplyTo, Story};
 use schemas::meta::Node;
 use schemas::meta::messenger::referral;
 use serde_json::Value;
 
-use super::context::Context;
-use super::messaging::{Act, deleted, senderless};
-use super::output::Output;
+use crate::context::Context;
+use crate::messaging_act::{MessagingAct, senderless};
+use crate::output::Output;
 use facts::{Direction, MessageFact, ids};
 
 /// Reads a `message`.
-pub(super) fn read(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+pub(super) fn read(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let payload = &act.payload;
     let Some(mid) = payload.id("mid") else {
         return context.unrecognized("invalid_item", "message");
@@ -43,6 +43,17 @@ pub(super) fn read(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
     };
     let draft = context.draft(id, act.when, act.contact.clone(), fact);
     vec![Output::Fact(draft.with_message(MessageFact::of(mid.into(), direction)))]
+}
+
+/// The author unsent a message.
+fn deleted(context: &Context<'_>, act: &MessagingAct<'_>, mid: &str) -> Vec<Output> {
+    let id = ids::deleted(context.channel(), &context.account.id, mid);
+    context.fact(
+        id,
+        act.when,
+        act.contact.clone(),
+        Fact::MessageDeleted(MessageDeleted { message_id: mid.into() }),
+    )
 }
 
 /// What a message says, without who said it.
@@ -112,7 +123,7 @@ fn take_text(fields: &mut serde_json::Map<String, Value>, name: &str, into: &mut
     }
 }
 
-/// For a while Meta sent each sticker a second time, as an image (`meta-platform.md` section 7.1).
+/// For a while Meta sent each sticker a second time, as an image (`docs/meta-platform.md` 7.1).
 fn drop_sticker_twins(attachments: &mut Vec<Attachment>) {
     let mark = |attachment: &Attachment| {
         let payload = attachment.payload.as_ref();

@@ -1,49 +1,18 @@
-//! ◆ Pure: items of `messaging[]` and `standby[]`, the same on both channels (`meta-platform.md` sections 6.1 and 7.1).
+//! ◆ Pure: items of `messaging[]` and `standby[]`, the same on both channels (`docs/meta-platform.md` 6.1 and 7.1).
 
-use schemas::facts::{By, MessageDeleted, MessageEdited, Reaction, Receipt};
+use schemas::facts::{By, MessageEdited, Reaction, Receipt};
+use schemas::meta::Node;
 use schemas::meta::messenger::MessagingItem;
-use schemas::meta::{Node, mid};
-use schemas::{ContactId, Fact, Timestamp};
+use schemas::{Fact, Timestamp};
 
-use super::acts;
-use super::context::{Context, When};
-use super::message;
-use super::output::Output;
-use facts::follow_up::senderless::Senderless;
+use crate::context::Context;
+use crate::messaging_act::{MessagingAct, senderless};
+use crate::output::Output;
+use crate::{acts, message};
 use facts::{Direction, ids};
 
-/// Messages of which one receipt is told one by one; what lies beyond is covered by its watermark.
+/// Messages of one receipt that get an event each; what lies beyond is covered by its watermark.
 const MIDS_MAX: usize = 1_000;
-
-/// An item with its sides told apart.
-pub(super) struct Act<'a> {
-    pub(super) item: MessagingItem<'a>,
-    pub(super) payload: Node<'a>,
-    /// The person; `None` when no usable id is told.
-    pub(super) contact: Option<ContactId>,
-    /// The account acts.
-    pub(super) outbound: bool,
-    /// The account wrote to itself.
-    pub(super) is_self: bool,
-    pub(super) when: When,
-    /// The item's own time as text for natural keys; empty when Meta told none.
-    pub(super) stamp: String,
-}
-
-impl Act<'_> {
-    /// The person's id or reference, for natural keys.
-    pub(super) fn who(&self) -> &str {
-        let user_ref =
-            self.item.sender.user_ref.as_deref().or(self.item.recipient.user_ref.as_deref());
-        self.contact.as_ref().map(AsRef::as_ref).or(user_ref).unwrap_or_default()
-    }
-
-    /// The reference by which a person is, or was before, known to a plugin.
-    pub(super) fn user_ref(&self) -> Option<String> {
-        let told = self.item.sender.user_ref.clone().or_else(|| self.payload.id("user_ref"));
-        told.or_else(|| self.item.prior_user_ref.clone())
-    }
-}
 
 /// Reads an item of `messaging[]` or `standby[]`.
 pub(super) fn read(context: &Context<'_>, node: &Node<'_>) -> Vec<Output> {
@@ -81,7 +50,7 @@ fn act(context: &Context<'_>, mut item: MessagingItem<'_>) -> Vec<Output> {
     let contact = context.contact(other);
     let stamp = item.timestamp.map(|time| time.as_millis().to_string()).unwrap_or_default();
     let when = context.when(item.timestamp);
-    let act = Act { contact, outbound, is_self, when, stamp, payload, item };
+    let act = MessagingAct { contact, outbound, is_self, when, stamp, payload, item };
     let mut outputs = match act.item.key.as_str() {
         "message" => message::read(context, &act),
         "message_edit" => edit(context, &act),
@@ -100,40 +69,14 @@ fn act(context: &Context<'_>, mut item: MessagingItem<'_>) -> Vec<Output> {
     outputs
 }
 
-/// Something is known of a message, but not who wrote it or what.
-pub(super) fn senderless(
-    context: &Context<'_>,
-    act: &Act<'_>,
-    mid: &str,
-    num_edit: i64,
-) -> Vec<Output> {
-    let decoded = mid::decode(mid);
-    vec![Output::Senderless(Senderless {
-        channel: context.channel(),
-        account_id: context.account.id.clone(),
-        message_id: mid.into(),
-        num_edit,
-        text: act.payload.text("text"),
-        sender: act.contact.clone(),
-        outbound: act.outbound,
-        thread_id: decoded.as_ref().map(|mid| mid.thread_id.clone()),
-        created_at: decoded.map(|mid| mid.created_at),
-        time: act.when.time,
-        time_approximate: act.when.approximate,
-        standby: context.standby(),
-        origin: context.webhook.origin(context.item.index),
-        traceparent: context.webhook.meta.traceparent.clone(),
-    })]
-}
-
-/// `num_edit` 0 says that a message exists; only from 1 it is an edit (`meta-platform.md` section 5.1).
-fn edit(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+/// `num_edit` 0 says that a message exists; only from 1 it is an edit (`docs/meta-platform.md` 5.1).
+fn edit(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let Some(mid) = act.payload.id("mid") else {
         return context.unrecognized("invalid_item", "message_edit");
     };
     let text = act.payload.text("text");
     let number = act.payload.integer("num_edit");
-    // Without a count, a text tells an edit from a hint.
+    // Without a count, a text makes it an edit and no hint.
     let is_edit = number.map_or(text.is_some(), |number| number >= 1);
     if !is_edit {
         return senderless(context, act, &mid, 0);
@@ -156,18 +99,7 @@ fn edit(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
     vec![Output::Fact(draft)]
 }
 
-/// The author unsent a message.
-pub(super) fn deleted(context: &Context<'_>, act: &Act<'_>, mid: &str) -> Vec<Output> {
-    let id = ids::deleted(context.channel(), &context.account.id, mid);
-    context.fact(
-        id,
-        act.when,
-        act.contact.clone(),
-        Fact::MessageDeleted(MessageDeleted { message_id: mid.into() }),
-    )
-}
-
-fn reaction(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+fn reaction(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let payload = &act.payload;
     let (Some(mid), Some(action)) = (payload.id("mid"), payload.text("action")) else {
         return context.unrecognized("invalid_item", "reaction");
@@ -187,7 +119,7 @@ fn reaction(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
 }
 
 /// Instagram names the message, Messenger a time up to which everything was read.
-fn seen(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+fn seen(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let (mid, watermark) = (act.payload.id("mid"), act.payload.time("watermark"));
     let id = match (&mid, watermark, &act.contact) {
         (Some(mid), ..) => context.id("read", &["mid", mid, act.who()]),
@@ -202,7 +134,7 @@ fn seen(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
 
 /// One event per mid, each with the watermark; without mids one with the watermark alone. So a receipt is found by its message, and
 /// everything before it is covered too.
-fn delivery(context: &Context<'_>, act: &Act<'_>) -> Vec<Output> {
+fn delivery(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
     let watermark = act.payload.time("watermark");
     let mids = act.payload.list("mids").into_iter().filter_map(schemas::meta::json::id);
     let mids: Vec<String> = mids.take(MIDS_MAX).collect();

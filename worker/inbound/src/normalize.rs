@@ -17,7 +17,7 @@ use facts::Draft;
 use facts::accounts::directory::Directory;
 use facts::ids;
 
-/// Fixed ids of the dashboard's test deliveries (`meta-platform.md` section 3.4): they also come under a real account when somebody
+/// Fixed ids of the dashboard's test deliveries (`docs/meta-platform.md` 3.4): they also come under a real account when somebody
 /// sends them again.
 const TEST_IDS: [&str; 3] = ["random_mid", "17865799348089039", "17887498072083520"];
 
@@ -102,7 +102,7 @@ fn change(context: &Context<'_>, node: &Node<'_>, field: &str) -> Vec<Output> {
     }
 }
 
-/// The dashboard's "send to my server" (`meta-platform.md` section 3.4).
+/// The dashboard's "send to my server" (`docs/meta-platform.md` 3.4).
 fn is_test(item: &Item<'_>) -> bool {
     if item.entry_id.as_deref() == Some("0") {
         return true;
@@ -118,24 +118,24 @@ fn is_test(item: &Item<'_>) -> bool {
     ids.iter().flatten().any(|id| TEST_IDS.contains(&id.as_str()))
 }
 
-/// A hint whose message stands in the same body adds nothing (`meta-platform.md` section 5.1).
+/// A hint whose message stands in the same body adds nothing (`docs/meta-platform.md` 5.1).
 fn drop_companions(outputs: &mut Vec<Output>) {
-    let mut told: HashSet<(Channel, AccountId, MessageId)> = HashSet::new();
+    let mut named: HashSet<(Channel, AccountId, MessageId)> = HashSet::new();
     for output in outputs.iter() {
         if let Output::Fact(draft) = output
             && let Fact::MessageReceived(message) | Fact::MessageSent(message) =
                 &draft.event.data.fact
         {
             let data = &draft.event.data;
-            told.insert((data.channel, data.account_id.clone(), message.message_id.clone()));
+            named.insert((data.channel, data.account_id.clone(), message.message_id.clone()));
         }
     }
-    if told.is_empty() {
+    if named.is_empty() {
         return;
     }
     outputs.retain(|output| match output {
         Output::Senderless(item) if item.num_edit == 0 => {
-            !told.contains(&(item.channel, item.account_id.clone(), item.message_id.clone()))
+            !named.contains(&(item.channel, item.account_id.clone(), item.message_id.clone()))
         }
         _ => true,
     });

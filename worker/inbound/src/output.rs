@@ -16,7 +16,7 @@ pub struct Normalized {
 pub enum Output {
     /// An event.
     Fact(Draft),
-    /// A message that exists, told without its sender or without its content: it waits, is looked up, and may become an event.
+    /// A message that exists, reported without its sender or without its content: it waits, is looked up, and may become an event.
     Senderless(Senderless),
 }
 

@@ -1,4 +1,4 @@
-//! Trying parked work again, lane by lane in raw order, and telling INBOX_DEAD about it. One worker at a time does it.
+//! Tries parked work again, lane by lane in raw order, and publishes copies of it to INBOX_DEAD. One worker at a time does it.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -10,19 +10,21 @@ use runtime::follow::Received;
 use runtime::notify::Listener;
 use runtime::publish::Outgoing;
 use runtime::retry;
-use schemas::{Channel, Timestamp, subjects};
+use schemas::{Timestamp, subjects};
 use tokio_util::sync::CancellationToken;
 
-use super::output::Output;
-use super::parked::{self, ATTEMPTS_MAX, Cause, Parked, Parking};
-use super::shard::normalize_safely;
-use facts::accounts::refresh;
-
-use super::{FINISH, Inbound, effect, lanes};
+use crate::failure::{self, Cause};
+use crate::normalizer::{FINISH, Inbound};
+use crate::output::Output;
+use crate::parked::{self, ATTEMPTS_MAX, Parked, Parking};
+use crate::parked_causes::{ParkedCause, parked_by_cause};
+use crate::reading::normalize_safely;
+use crate::{effect, lanes};
 use facts::FactError;
 use facts::accounts::directory::Directory;
+use facts::accounts::refresh;
 
-/// The lease of whoever releases.
+/// The lease of the worker that releases.
 const NAME: &str = "parked";
 const POLL: Duration = Duration::from_millis(500);
 /// How often parked rows are counted for `/metrics`.
@@ -31,8 +33,8 @@ const LANES_AT_ONCE: i64 = 50;
 const ACK_WAIT: Duration = Duration::from_secs(5);
 /// How long one statement may take: a connection that something in between forgot answers never.
 const ROWS_WITHIN: Duration = Duration::from_secs(10);
-/// The same for publishing copies.
-const TOLD_WITHIN: Duration = Duration::from_secs(30);
+/// How long publishing copies may take.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a try ended.
 enum Tried {
@@ -57,29 +59,30 @@ impl Release {
         leases.while_held(NAME, shutdown, |_, stop| async move { release.hold(&stop).await }).await;
     }
 
-    /// Tells and tries beside each other: what INBOX_DEAD does not take holds up no retry.
+    /// Publishes copies and retries beside each other: what INBOX_DEAD does not take holds up no retry.
     async fn hold(&self, stop: &CancellationToken) {
         let finish = async {
             stop.cancelled().await;
             tokio::time::sleep(FINISH).await;
         };
         tokio::select! {
-            _ = futures::future::join3(self.tell(stop), self.retry(stop), self.count(stop)) => {}
+            _ = futures::future::join3(self.publish_copies(stop), self.retry(stop), self.count(stop)) => {}
             () = finish => tracing::warn!("Parked work did not finish in time; what was not committed is tried again"),
         }
     }
 
-    /// Shows how many rows are parked, by cause, while this worker holds the lease; whoever holds it next shows them then.
+    /// Shows how many rows are parked, by cause, while this worker holds the lease.
     async fn count(&self, stop: &CancellationToken) {
         const GAUGE: &str = "hookline_normalize_parked";
         let mut shown: HashSet<String> = HashSet::new();
         while !stop.is_cancelled() {
-            let counted = within(ROWS_WITHIN, parked::by_cause(self.inbound.facts.pool())).await;
+            let counted = within(ROWS_WITHIN, parked_by_cause(self.inbound.facts.pool())).await;
             if let Ok(causes) = counted {
-                for cause in shown.iter().filter(|cause| !causes.contains_key(*cause)) {
+                let gone = |cause: &&String| causes.iter().all(|row| row.cause != **cause);
+                for cause in shown.iter().filter(gone) {
                     metrics::gauge!(GAUGE, "cause" => cause.clone()).set(0.0);
                 }
-                for (cause, count) in causes {
+                for ParkedCause { cause, count } in causes {
                     #[allow(clippy::cast_precision_loss)] // a count of rows
                     metrics::gauge!(GAUGE, "cause" => cause.clone()).set(count as f64);
                     shown.insert(cause);
@@ -95,10 +98,10 @@ impl Release {
         }
     }
 
-    async fn tell(&self, stop: &CancellationToken) {
+    async fn publish_copies(&self, stop: &CancellationToken) {
         let mut backoff = retry::Backoff::new(POLL, Duration::from_secs(10));
         while !stop.is_cancelled() {
-            let pause = match within(TOLD_WITHIN, self.announce()).await {
+            let pause = match within(PUBLISHED_WITHIN, self.announce()).await {
                 Ok(()) => {
                     backoff.reset();
                     POLL
@@ -106,7 +109,7 @@ impl Release {
                 Err(error) => {
                     metrics::counter!("hookline_normalize_announce_failures_total").increment(1);
                     if backoff.attempts() == 0 {
-                        tracing::warn!(error = %format!("{error:#}"), "Parked work is not told to INBOX_DEAD; trying again, and it is released all the same");
+                        tracing::warn!(error = %format!("{error:#}"), "Copies of parked work do not reach INBOX_DEAD; trying again, and it is released all the same");
                     }
                     backoff.next(rand::random())
                 }
@@ -183,11 +186,11 @@ impl Release {
                     continue;
                 }
                 Ok(Tried::Failed(cause)) => cause,
-                Err(error) if parked::passes(&error) => {
-                    within(ROWS_WITHIN, parked::put_off(pool, row.id, delay)).await?;
+                Err(error) if failure::passes(&error) => {
+                    within(ROWS_WITHIN, parked::reschedule(pool, row.id, delay)).await?;
                     return Err(error);
                 }
-                Err(error) => parked::unforeseen(&error),
+                Err(error) => failure::unforeseen(&error),
             };
             let delay = (row.attempts + 1 < ATTEMPTS_MAX).then_some(delay);
             within(ROWS_WITHIN, parked::failed_again(pool, row.id, &cause, delay)).await?;
@@ -207,7 +210,7 @@ impl Release {
         };
         let (normalized, broken) = normalize_safely(&raw, directory);
         if broken {
-            return Ok(Tried::Failed(parked::panicked("the normaliser")));
+            return Ok(Tried::Failed(failure::panicked("the normaliser")));
         }
         let whole = row.lane == lanes::lane_of_raw(raw.sequence);
         let belongs = |output: &Output| match output {
@@ -227,11 +230,11 @@ impl Release {
         let done = AssertUnwindSafe(self.carry_out(row, sorted)).catch_unwind().await;
         match done {
             Ok(Ok(())) => Ok(Tried::Released),
-            Ok(Err(error)) => match parked::cause(&error) {
+            Ok(Err(error)) => match failure::cause(&error) {
                 Some(cause) => Ok(Tried::Failed(cause)),
                 None => Err(error.into()),
             },
-            Err(_) => Ok(Tried::Failed(parked::panicked("normalising"))),
+            Err(_) => Ok(Tried::Failed(failure::panicked("normalising"))),
         }
     }
 
@@ -284,17 +287,16 @@ impl Release {
         }
         let copies = rows.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
         let ends = self.inbound.broker.publish_each(copies, ACK_WAIT).await;
-        let told = rows.iter().zip(&ends).filter(|(_, end)| end.is_ok());
-        parked::announced(pool, &told.map(|(row, _)| row.id).collect::<Vec<_>>()).await?;
+        let published = rows.iter().zip(&ends).filter(|(_, end)| end.is_ok());
+        parked::announced(pool, &published.map(|(row, _)| row.id).collect::<Vec<_>>()).await?;
         ends.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(())
     }
 }
 
 fn copy(row: &Parked) -> Result<Outgoing, serde_json::Error> {
-    let channel = row.channel.as_deref().and_then(|channel| channel.parse::<Channel>().ok());
     Ok(Outgoing {
-        subject: subjects::dead("normalize", channel, &row.account_id),
+        subject: subjects::dead("normalize", row.channel, row.account_id.as_str()),
         id: format!("parked/{}/{}", row.id, row.attempts),
         headers: async_nats::HeaderMap::new(),
         payload: serde_json::to_vec(&serde_json::json!({ "stage": "normalize", "parked": row }))?

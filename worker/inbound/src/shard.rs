@@ -1,7 +1,7 @@
 //! One shard of META_RAW while its lease is held: read, normalise, publish, and record in one transaction with the position.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,14 @@ use runtime::follow::{
     End, RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow,
 };
 use runtime::lease::{Lease, Position};
-use schemas::raw::{RawMeta, header};
 use schemas::{Fact, Kind, Timestamp, subjects};
 use tokio_util::sync::CancellationToken;
 
-use super::Inbound;
-use super::normalize::{normalize, unreadable};
-use super::output::{Normalized, Output};
-use super::parked::{self, Cause, Parking};
-use super::{effect, lanes};
+use crate::failure::{self, Cause};
+use crate::normalizer::{BATCH_BYTES_MAX, Inbound};
+use crate::parked::{self, Parking};
+use crate::reading::{self, Read};
+use crate::{effect, lanes};
 use facts::accounts::directory::Directory;
 use facts::accounts::refresh::refresh;
 use facts::follow_up::senderless::Senderless;
@@ -27,10 +26,6 @@ use facts::{Draft, FactError, Published};
 
 /// Raw webhooks taken at once, when so many are there.
 const BATCH_MAX: usize = 200;
-/// Bytes of raw webhooks that go into one transaction.
-pub(super) const BATCH_BYTES_MAX: usize = 2 << 20;
-/// From so many bytes on, raw webhooks are read beside the task that also renews the lease.
-const HEAVY_BYTES: usize = 128 << 10;
 
 /// The work on one shard.
 pub(super) struct Shard<'a> {
@@ -57,7 +52,7 @@ impl<'a> Shard<'a> {
         }
     }
 
-    /// Works until `stop`, or until the shard turns out to be somebody else's. What was not committed comes again.
+    /// Works until `stop`, or until another worker holds the shard. What was not committed is read again by its next holder.
     pub(super) async fn run(mut self, stop: &CancellationToken) {
         let source = Source {
             stream: subjects::META_RAW,
@@ -113,8 +108,8 @@ impl<'a> Shard<'a> {
         self.patience = patience;
         match taken? {
             Ok(Ok(taken)) => Ok(Ok(taken)),
-            Ok(Err(error)) => parked::cause(&error).map(Err).ok_or(error),
-            Err(_) => Ok(Err(parked::panicked("normalising"))),
+            Ok(Err(error)) => failure::cause(&error).map(Err).ok_or(error),
+            Err(_) => Ok(Err(failure::panicked("normalising"))),
         }
     }
 
@@ -127,7 +122,7 @@ impl<'a> Shard<'a> {
         let Some(last) = batch.last() else { return Ok(Taken::Yes) };
         let began = Instant::now();
         let held = self.prepare().await?;
-        let Read { outputs, mut parking } = self.read(batch).await;
+        let Read { outputs, mut parking } = reading::read(batch, &self.accounts).await;
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
         let pool = self.inbound.facts.pool();
@@ -166,7 +161,8 @@ impl<'a> Shard<'a> {
         cause: &Cause,
     ) -> Result<Taken, FactError> {
         let held = self.prepare().await?;
-        let Read { outputs, mut parking } = self.read(std::slice::from_ref(raw)).await;
+        let Read { outputs, mut parking } =
+            reading::read(std::slice::from_ref(raw), &self.accounts).await;
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
         for (lane, drafts) in lanes::by_lane(sorted.drafts) {
@@ -178,7 +174,7 @@ impl<'a> Shard<'a> {
             }
         }
         if self.emit(&[], &sorted.hints).await?.is_err() {
-            parking.push(parked::unreadable(raw.sequence, cause.clone()));
+            parking.push(Parking::of_raw(raw.sequence, cause.clone()));
         }
         let tx = self.inbound.leases.begin().await?;
         let to = Position { seq: raw.sequence, created };
@@ -198,12 +194,12 @@ impl<'a> Shard<'a> {
         match AssertUnwindSafe(effect::carry_out(self.inbound, drafts, hints)).catch_unwind().await
         {
             Ok(Ok(())) => Ok(Ok(())),
-            Ok(Err(error)) => parked::cause(&error).map(Err).ok_or(error),
-            Err(_) => Ok(Err(parked::panicked("normalising"))),
+            Ok(Err(error)) => failure::cause(&error).map(Err).ok_or(error),
+            Err(_) => Ok(Err(failure::panicked("normalising"))),
         }
     }
 
-    /// Parks, moves the position and commits. `false`: the shard is somebody else's, nothing was done.
+    /// Parks, moves the position and commits. `false`: another worker holds the shard, nothing was done.
     async fn finish(
         &self,
         mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
@@ -237,23 +233,6 @@ impl<'a> Shard<'a> {
         }
         Ok(parked::held(&mut conn, self.number).await?)
     }
-
-    async fn read(&self, batch: &[Received]) -> Read {
-        if batch.iter().map(|raw| raw.payload.len()).sum::<usize>() < HEAVY_BYTES {
-            return read(batch, &self.accounts);
-        }
-        let (batch, accounts, span) =
-            (batch.to_vec(), self.accounts.clone(), tracing::Span::current());
-        let reading =
-            tokio::task::spawn_blocking(move || span.in_scope(|| read(&batch, &accounts)));
-        match reading.await {
-            Ok(read) => read,
-            // The normaliser's own panics are caught below; this one parks what it was about, as in this task.
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The process ends.
-            Err(_) => std::future::pending().await,
-        }
-    }
 }
 
 impl Reader for Shard<'_> {
@@ -266,7 +245,7 @@ impl Reader for Shard<'_> {
     }
 
     async fn take(&mut self, batch: &[Received], _: u64, to: Position) -> Result<Taken, FactError> {
-        // A batch that comes again after it was halved begins behind what took effect of it.
+        // Parts of a batch that was halved may have been committed: they are skipped when the batch is retried.
         let done = batch.partition_point(|raw| raw.sequence <= self.position);
         self.take_or_park(&batch[done..], to.created).await
     }
@@ -290,62 +269,6 @@ impl Reader for Shard<'_> {
     fn recreated(&mut self, recreated: &StreamRecreated) {
         metrics::counter!("hookline_normalize_stream_recreated_total", "shard" => self.label.clone()).increment(1);
         tracing::error!(shard = %self.label, error = %recreated, "Normalising stopped: it would skip or repeat raw webhooks");
-    }
-}
-
-fn read(batch: &[Received], accounts: &Directory) -> Read {
-    let mut read = Read::default();
-    for raw in batch {
-        let (normalized, broken) = normalize_safely(raw, accounts);
-        read.outputs.extend(normalized.outputs.into_iter().map(|output| (raw.sequence, output)));
-        if broken {
-            let cause = parked::panicked("the normaliser");
-            read.parking.push(parked::unreadable(raw.sequence, cause));
-        }
-    }
-    read
-}
-
-/// What some raw webhooks say.
-#[derive(Default)]
-struct Read {
-    /// With the position of each one's raw webhook.
-    outputs: Vec<(u64, Output)>,
-    /// Those that nobody can read.
-    parking: Vec<Parking>,
-}
-
-/// A raw webhook that makes the normaliser panic is reported, parked, and holds up nobody. `true`: it did.
-pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normalized, bool) {
-    let meta = raw_meta(raw);
-    let span = tracing::info_span!("normalize", raw.seq = raw.sequence);
-    runtime::telemetry::continue_trace(&span, meta.traceparent.as_deref());
-    let _entered = span.enter();
-    match catch_unwind(AssertUnwindSafe(|| normalize(&raw.payload, &meta, accounts))) {
-        Ok(normalized) => (super::mutate::changed(normalized), false),
-        Err(_) => {
-            tracing::error!(
-                raw.seq = raw.sequence,
-                "The normaliser failed on raw webhook {}: keep its bytes, they show a bug; `hookline redrive` reads it again",
-                raw.sequence
-            );
-            (unreadable(&raw.payload, &meta), true)
-        }
-    }
-}
-
-/// What ingest stored beside the bytes.
-pub(super) fn raw_meta(raw: &Received) -> RawMeta {
-    let text = |name: &str| raw.header(name).map(str::to_owned);
-    RawMeta {
-        stream_sequence: raw.sequence,
-        received_at: raw
-            .header(header::RECEIVED_AT)
-            .and_then(|time| time.parse().ok())
-            .unwrap_or(raw.stored_at),
-        secret: text(header::SECRET),
-        path: text(header::PATH),
-        traceparent: text(header::TRACEPARENT),
     }
 }
 
@@ -376,33 +299,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn raw(sequence: u64, bytes: usize) -> Received {
-        Received {
-            sequence,
-            subject: "meta.v1.raw.any.00".to_owned(),
-            headers: async_nats::HeaderMap::new(),
-            payload: vec![b' '; bytes].into(),
-            stored_at: Timestamp::from_millis(5),
-            pending: 0,
-        }
-    }
-
-    #[test]
-    fn headers_tell_when_and_by_whom_and_may_be_missing() {
-        let mut message = raw(7, 1);
-        assert_eq!(raw_meta(&message).received_at, Timestamp::from_millis(5));
-        message.headers.insert(header::RECEIVED_AT, "2026-11-18T11:10:00.007Z");
-        message.headers.insert(header::SECRET, "shop");
-        let meta = raw_meta(&message);
-        assert_eq!(
-            (meta.received_at.as_millis(), meta.secret.as_deref()),
-            (1_795_000_200_007, Some("shop"))
-        );
-    }
 }

@@ -93,7 +93,7 @@ pub(crate) enum Owner<'a> {
     Part(&'a Wanted),
     /// An equal part is in flight; its answer will settle it.
     Wait(Timestamp),
-    /// Of none of ours, or nobody can tell of which.
+    /// Of none of ours, or it is not clear of which.
     Nobody,
 }
 

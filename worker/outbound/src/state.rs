@@ -11,7 +11,7 @@ pub(crate) enum CommandState {
     Failed,
     /// Some parts were sent, the rest never will be.
     Partial,
-    /// Nobody can tell about a part: parked for a person.
+    /// The outcome of a part is unknown: parked for a person.
     Unknown,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum PartState {
     Refused,
     /// It will not be sent.
     Failed,
-    /// Nobody can tell: parked for a person.
+    /// Whether Meta has it is unknown: parked for a person.
     Unknown,
     /// An earlier part failed.
     Skipped,

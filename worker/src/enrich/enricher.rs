@@ -72,7 +72,7 @@ impl Enricher {
     async fn read(&self, claimed: &Claimed) -> Result<(), EnrichError> {
         let Some(connected) = self.accounts.get(claimed.channel, &claimed.account_id).await? else {
             // Removed since it was claimed: the claim of an account that is not listed finds nothing.
-            return Ok(queue::put_off(self.facts.pool(), claimed, self.waits.retry_max).await?);
+            return Ok(queue::reschedule(self.facts.pool(), claimed, self.waits.retry_max).await?);
         };
         let asked_at = runtime::now();
         let told = self.graph.profile(&connected, &claimed.contact_id).await;
@@ -90,7 +90,7 @@ impl Enricher {
             self.accounts.stop(&connected, &error.brief()).await?;
         }
         // Answers of another kind in between start the count anew.
-        let before = answer.count(claimed.answer.as_deref(), claimed.attempts) - 1;
+        let before = answer.count(claimed.answer.as_deref(), claimed.attempts()) - 1;
         let next =
             answer.next(before, now, self.waits.retry_min, self.waits.retry_max, rand::random());
         let digest = profile.as_ref().map(profile::digest);
@@ -160,7 +160,7 @@ impl Queue for WantedProfiles<'_> {
         tracing::warn!(account.id = %claimed.account_id, error, "Reading a profile is put off");
         let (min, max) = (self.0.waits.retry_min, self.0.waits.retry_max);
         let delay = runtime::retry::delay(min, max, 2, rand::random());
-        queue::put_off(self.0.facts.pool(), claimed, delay).await
+        queue::reschedule(self.0.facts.pool(), claimed, delay).await
     }
 
     fn unreadable(&self, error: &sqlx::Error) {

@@ -3,20 +3,28 @@
 use std::time::Duration;
 
 use schemas::{AccountId, Channel, ContactId, Timestamp};
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgPool};
 
 use super::freshness::{Answer, Next};
 use crate::shares::{self, Shares};
 
 /// A person whose profile is to be read now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct Claimed {
     pub(super) channel: Channel,
     pub(super) account_id: AccountId,
     pub(super) contact_id: ContactId,
-    pub(super) attempts: u32,
+    attempts: i32,
     pub(super) answer: Option<String>,
+    #[sqlx(rename = "profile_digest")]
     pub(super) digest: Option<Vec<u8>>,
+}
+
+impl Claimed {
+    /// Reads of the profile so far that ended with the same answer.
+    pub(super) fn attempts(&self) -> u32 {
+        u32::try_from(self.attempts).unwrap_or(0)
+    }
 }
 
 /// Claims up to `limit` people of active accounts for `owner` for `lease`, of each account as many as its `share` is not used up by.
@@ -29,7 +37,7 @@ pub(super) async fn claim(
     under_way: &Shares,
 ) -> sqlx::Result<Vec<Claimed>> {
     let (channels, accounts, counts) = shares::columns(under_way);
-    let rows = sqlx::query(
+    sqlx::query_as(
         "with due as (
              select c.channel, c.account_id, c.contact_id
                from worker.accounts a
@@ -57,22 +65,7 @@ pub(super) async fn claim(
     .bind(accounts)
     .bind(counts)
     .fetch_all(pool)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let channel: String = row.try_get("channel")?;
-            Ok(Claimed {
-                channel: channel.parse().map_err(|error: schemas::UnknownChannel| {
-                    sqlx::Error::Decode(error.to_string().into())
-                })?,
-                account_id: AccountId::new(row.try_get::<String, _>("account_id")?),
-                contact_id: ContactId::new(row.try_get::<String, _>("contact_id")?),
-                attempts: u32::try_from(row.try_get::<i32, _>("attempts")?).unwrap_or(0),
-                answer: row.try_get("answer")?,
-                digest: row.try_get("profile_digest")?,
-            })
-        })
-        .collect()
+    .await
 }
 
 /// Writes down an answer and what follows from it. An act of the person that came while Graph was asked is not lost: it counts as
@@ -86,9 +79,9 @@ pub(super) async fn answered(
     asked_at: Timestamp,
 ) -> sqlx::Result<()> {
     let attempts = if next.counted {
-        answer.count(claimed.answer.as_deref(), claimed.attempts)
+        answer.count(claimed.answer.as_deref(), claimed.attempts())
     } else {
-        claimed.attempts
+        claimed.attempts()
     };
     let word = if next.counted { Some(answer.as_str()) } else { claimed.answer.as_deref() };
     sqlx::query(
@@ -115,8 +108,12 @@ pub(super) async fn answered(
     Ok(())
 }
 
-/// Puts a read off after a failure of our own.
-pub(super) async fn put_off(pool: &PgPool, claimed: &Claimed, delay: Duration) -> sqlx::Result<()> {
+/// Schedules a read anew after a failure of our own (database, broker).
+pub(super) async fn reschedule(
+    pool: &PgPool,
+    claimed: &Claimed,
+    delay: Duration,
+) -> sqlx::Result<()> {
     sqlx::query(
         "update worker.contacts
             set due_at = clock_timestamp() + make_interval(secs => $4), claimed_by = null, claimed_until = null

@@ -68,6 +68,25 @@ pub enum State {
     Content,
 }
 
+impl State {
+    /// As `worker.waiting.state` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Unresolved => "unresolved",
+            Self::Content => "content",
+        }
+    }
+
+    /// Reads the column; a word of another release counts as `waiting`, so that the item is looked at.
+    pub fn of_column(text: &str) -> Self {
+        [Self::Unresolved, Self::Content]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .unwrap_or(Self::Waiting)
+    }
+}
+
 /// A waiting item: what its webhook said, and what became known since.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {

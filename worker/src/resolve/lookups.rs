@@ -22,12 +22,12 @@ const PAGE: u32 = 25;
 const HANDLE_FOR: Duration = Duration::from_secs(600);
 
 /// Asks Graph, and remembers the handles of accounts.
-pub(super) struct Looks {
+pub(super) struct Lookups {
     graph: Graph,
     handles: Mutex<HashMap<(Channel, AccountId), (Handle, Instant)>>,
 }
 
-impl Looks {
+impl Lookups {
     pub(super) fn new(graph: Graph) -> Self {
         Self { graph, handles: Mutex::default() }
     }

@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use super::evidence::{Author, Item, Look, Method, State};
 use super::ladder::{self, Evidence, Settled, Step};
-use super::lookups::Looks;
+use super::lookups::Lookups;
 use super::outcome;
 use super::rows::{self, Claimed, Pass, Resolution};
 use crate::config::Waits;
@@ -44,7 +44,7 @@ pub struct Resolver {
     facts: FactStore,
     accounts: AccountStore,
     seal: Seal,
-    looks: Looks,
+    looks: Lookups,
     waits: Waits,
     owner: String,
 }
@@ -73,7 +73,7 @@ impl Resolver {
         waits: Waits,
         owner: impl Into<String>,
     ) -> Self {
-        Self { facts, accounts, seal, looks: Looks::new(graph), waits, owner: owner.into() }
+        Self { facts, accounts, seal, looks: Lookups::new(graph), waits, owner: owner.into() }
     }
 
     /// Runs until `shutdown`; failures of Postgres and the broker are waited out.
@@ -113,7 +113,7 @@ impl Resolver {
 
     async fn pass(&self, claimed: &Claimed) -> Result<(), ResolveError> {
         let pool = self.facts.pool();
-        let claimed = &rows::told_before(pool, claimed.clone()).await?;
+        let claimed = &rows::known_before(pool, claimed.clone()).await?;
         let item = &claimed.item;
         let mut evidence = Evidence {
             known: rows::known(pool, item).await?,
@@ -403,7 +403,7 @@ impl Queue for WaitingRoom<'_> {
         tracing::warn!(account.id = %item.account_id, message.id = %item.message_id, error, "A look-up is put off");
         let (min, max) = (self.0.waits.retry_min, self.0.waits.retry_max);
         let delay = runtime::retry::delay(min, max, 1, rand::random());
-        rows::put_off(self.0.facts.pool(), claimed, delay).await
+        rows::reschedule(self.0.facts.pool(), claimed, delay).await
     }
 
     fn unreadable(&self, error: &sqlx::Error) {

@@ -1,14 +1,13 @@
-//! Claims on `worker.waiting` and what is written back, so that any number of workers share the room.
+//! Table `worker.waiting`: claims, and what a pass over the ladder writes back. Any number of workers share it.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use schemas::facts::TriedMethod;
-use schemas::{AccountId, ContactId, MessageId, Timestamp};
+use schemas::{AccountId, Channel, ContactId, MessageId, Timestamp};
 use serde_json::Value;
-use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgPool};
 
 use super::evidence::{Author, Item, Method, State};
 use crate::shares::{self, Shares};
@@ -35,7 +34,7 @@ pub(super) async fn claim(
     under_way: &Shares,
 ) -> sqlx::Result<Vec<Claimed>> {
     let (channels, accounts, counts) = shares::columns(under_way);
-    let rows = sqlx::query(
+    let rows: Vec<WaitingRow> = sqlx::query_as(
         "with due as (
              select w.channel, w.account_id, w.message_id, w.num_edit
                from (select distinct channel, account_id from worker.waiting
@@ -70,7 +69,7 @@ pub(super) async fn claim(
     .bind(counts)
     .fetch_all(pool)
     .await?;
-    rows.iter().map(read).collect()
+    Ok(rows.into_iter().map(Claimed::from).collect())
 }
 
 /// Renews a claim of `owner` for as long as it is polled. While the database cannot be asked nothing can be written either.
@@ -95,59 +94,80 @@ pub(super) async fn keep(pool: &PgPool, owner: &str, item: &Item, lease: Duratio
     }
 }
 
-fn read(row: &PgRow) -> sqlx::Result<Claimed> {
-    let decode = |error: String| sqlx::Error::Decode(error.into());
-    let channel: String = row.try_get("channel")?;
-    let time = |name: &str| {
-        row.try_get::<Option<DateTime<Utc>>, _>(name).map(|time| time.map(Timestamp::from))
-    };
-    let contact =
-        |name: &str| row.try_get::<Option<String>, _>(name).map(|id| id.map(ContactId::new));
-    let direction: Option<String> = row.try_get("revealed_direction")?;
-    let state = match row.try_get::<String, _>("state")?.as_str() {
-        "unresolved" => State::Unresolved,
-        "content" => State::Content,
-        _ => State::Waiting,
-    };
-    let method: Option<String> = row.try_get("method")?;
-    let unresolved: Option<String> = row.try_get("unresolved_event")?;
-    let sibling: Option<bool> = row.try_get("sibling_unresolved")?;
-    let item = Item {
-        channel: channel
-            .parse()
-            .map_err(|error: schemas::UnknownChannel| decode(error.to_string()))?,
-        account_id: AccountId::new(row.try_get::<String, _>("account_id")?),
-        message_id: MessageId::new(row.try_get::<String, _>("message_id")?),
-        num_edit: row.try_get("num_edit")?,
-        state,
-        attempts: u32::try_from(row.try_get::<i32, _>("attempts")?).unwrap_or(0),
-        received_at: Timestamp::from(row.try_get::<DateTime<Utc>, _>("received_at")?),
-        time: Timestamp::from(row.try_get::<DateTime<Utc>, _>("time")?),
-        time_approximate: row.try_get("time_approximate")?,
-        created_time: time("created_time")?,
-        thread_id: row.try_get("thread_id")?,
-        payload_contact: contact("payload_contact")?,
-        payload_outbound: row.try_get("payload_outbound")?,
-        standby: row.try_get("standby")?,
-        text: row.try_get("text")?,
-        raw_seq: row.try_get::<Option<i64>, _>("raw_seq")?.and_then(|seq| u64::try_from(seq).ok()),
-        raw_index: row
-            .try_get::<Option<i32>, _>("raw_index")?
-            .and_then(|index| u32::try_from(index).ok()),
-        traceparent: row.try_get("traceparent")?,
-        revealed_contact: contact("revealed_contact")?,
-        revealed_direction: direction.as_deref().map(direction_of),
-        settled_by: method.as_deref().and_then(Method::parse),
-        unresolved: unresolved.is_some() || sibling.unwrap_or(false),
-        unresolved_contact: contact("unresolved_contact")?,
-        gone: row.try_get("gone")?,
-    };
-    Ok(Claimed { item, due_at: row.try_get("due_at")?, replay: row.try_get("replay")? })
+/// What is read of a row of `worker.waiting`.
+#[derive(sqlx::FromRow)]
+struct WaitingRow {
+    channel: Channel,
+    account_id: AccountId,
+    message_id: MessageId,
+    num_edit: i64,
+    state: String,
+    attempts: i32,
+    due_at: DateTime<Utc>,
+    received_at: Timestamp,
+    time: Timestamp,
+    time_approximate: bool,
+    created_time: Option<Timestamp>,
+    thread_id: Option<String>,
+    payload_contact: Option<ContactId>,
+    payload_outbound: bool,
+    standby: bool,
+    text: Option<String>,
+    raw_seq: Option<i64>,
+    raw_index: Option<i32>,
+    traceparent: Option<String>,
+    revealed_contact: Option<ContactId>,
+    revealed_direction: Option<String>,
+    method: Option<String>,
+    unresolved_event: Option<String>,
+    unresolved_contact: Option<ContactId>,
+    sibling_unresolved: Option<bool>,
+    gone: bool,
+    replay: Option<String>,
+}
+
+impl From<WaitingRow> for Claimed {
+    fn from(row: WaitingRow) -> Self {
+        let item = Item {
+            channel: row.channel,
+            account_id: row.account_id,
+            message_id: row.message_id,
+            num_edit: row.num_edit,
+            state: State::of_column(&row.state),
+            attempts: u32::try_from(row.attempts).unwrap_or(0),
+            received_at: row.received_at,
+            time: row.time,
+            time_approximate: row.time_approximate,
+            created_time: row.created_time,
+            thread_id: row.thread_id,
+            payload_contact: row.payload_contact,
+            payload_outbound: row.payload_outbound,
+            standby: row.standby,
+            text: row.text,
+            raw_seq: row.raw_seq.and_then(|seq| u64::try_from(seq).ok()),
+            raw_index: row.raw_index.and_then(|index| u32::try_from(index).ok()),
+            traceparent: row.traceparent,
+            revealed_contact: row.revealed_contact,
+            revealed_direction: row.revealed_direction.as_deref().map(direction_of),
+            settled_by: row.method.as_deref().and_then(Method::parse),
+            unresolved: row.unresolved_event.is_some() || row.sibling_unresolved.unwrap_or(false),
+            unresolved_contact: row.unresolved_contact,
+            gone: row.gone,
+        };
+        Self { item, due_at: row.due_at, replay: row.replay }
+    }
+}
+
+/// A person of a message, and the direction where it is known.
+#[derive(sqlx::FromRow)]
+struct AuthorRow {
+    contact_id: ContactId,
+    direction: Option<String>,
 }
 
 /// The author of a message by our own index.
 pub(super) async fn known(pool: &PgPool, item: &Item) -> sqlx::Result<Option<Author>> {
-    let row = sqlx::query(
+    let row: Option<AuthorRow> = sqlx::query_as(
         "select contact_id, direction from worker.messages where channel = $1 and account_id = $2 and message_id = $3",
     )
     .bind(item.channel.as_str())
@@ -155,22 +175,21 @@ pub(super) async fn known(pool: &PgPool, item: &Item) -> sqlx::Result<Option<Aut
     .bind(item.message_id.as_str())
     .fetch_optional(pool)
     .await?;
-    row.map(|row| {
-        let outbound = row.try_get::<String, _>("direction")? == Direction::Outbound.as_str();
+    Ok(row.map(|AuthorRow { contact_id, direction }| {
+        let outbound = direction.as_deref() == Some(Direction::Outbound.as_str());
         let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
-        Ok(Author { contact: ContactId::new(row.try_get::<String, _>("contact_id")?), direction })
-    })
-    .transpose()
+        Author { contact: contact_id, direction }
+    }))
 }
 
-/// What events and items that came before this one say about its message: later ones tell the waiting room themselves.
-pub(super) async fn told_before(pool: &PgPool, mut claimed: Claimed) -> sqlx::Result<Claimed> {
+/// Adds what earlier events and items name of the message's author. Later ones wake the item themselves.
+pub(super) async fn known_before(pool: &PgPool, mut claimed: Claimed) -> sqlx::Result<Claimed> {
     let item = &claimed.item;
     if item.payload_contact.is_some() || item.revealed_direction.is_some() {
         return Ok(claimed);
     }
-    // Of several, one that tells the direction: another item that names its author, or a receipt of what the account wrote.
-    let row = sqlx::query(
+    // Of several, one that names the direction: another item that names its author, or a receipt of what the account wrote.
+    let row: Option<AuthorRow> = sqlx::query_as(
         "select contact_id, direction from (
              select payload_contact as contact_id, case when payload_outbound then 'outbound' else 'inbound' end as direction
                from worker.waiting
@@ -180,7 +199,7 @@ pub(super) async fn told_before(pool: &PgPool, mut claimed: Claimed) -> sqlx::Re
                from worker.facts
               where channel = $1 and account_id = $2 and message_id = $3 and contact_id is not null
                 and kind in ('message.read', 'message.delivered', 'message.deleted', 'message.reacted', 'message.unreacted')
-         ) told order by direction is null limit 1",
+         ) known order by direction is null limit 1",
     )
     .bind(item.channel.as_str())
     .bind(item.account_id.as_str())
@@ -188,12 +207,10 @@ pub(super) async fn told_before(pool: &PgPool, mut claimed: Claimed) -> sqlx::Re
     .bind(item.num_edit)
     .fetch_optional(pool)
     .await?;
-    if let Some(row) = row {
-        let direction: Option<String> = row.try_get("direction")?;
+    if let Some(AuthorRow { contact_id, direction }) = row {
         claimed.item.revealed_direction = direction.as_deref().map(direction_of);
         if direction.is_some() || claimed.item.revealed_contact.is_none() {
-            claimed.item.revealed_contact =
-                Some(ContactId::new(row.try_get::<String, _>("contact_id")?));
+            claimed.item.revealed_contact = Some(contact_id);
         }
     }
     Ok(claimed)
@@ -206,7 +223,7 @@ fn direction_of(text: &str) -> Direction {
 /// People with known messages in the item's thread; two are as good as many.
 pub(super) async fn people_of_thread(pool: &PgPool, item: &Item) -> sqlx::Result<Vec<ContactId>> {
     let Some(thread) = &item.thread_id else { return Ok(Vec::new()) };
-    let people: Vec<String> = sqlx::query_scalar(
+    sqlx::query_scalar(
         "select distinct contact_id from worker.messages
           where channel = $1 and account_id = $2 and thread_id = $3 order by contact_id limit 2",
     )
@@ -214,8 +231,7 @@ pub(super) async fn people_of_thread(pool: &PgPool, item: &Item) -> sqlx::Result
     .bind(item.account_id.as_str())
     .bind(thread)
     .fetch_all(pool)
-    .await?;
-    Ok(people.into_iter().map(ContactId::new).collect())
+    .await
 }
 
 /// What a pass that did not end the wait leaves behind.
@@ -233,17 +249,12 @@ pub(super) struct Pass<'a> {
     pub(super) author: Option<(&'a Author, Method)>,
 }
 
-/// Lets go of an item that goes on waiting. What an event revealed meanwhile counts: the item is due at once then.
+/// Gives up the claim of an item that goes on waiting. If an event revealed something meanwhile, the item is due at once.
 pub(super) async fn wait(
     conn: &mut PgConnection,
     claimed: &Claimed,
     pass: &Pass<'_>,
 ) -> sqlx::Result<()> {
-    let state = match pass.state {
-        State::Waiting => "waiting",
-        State::Unresolved => "unresolved",
-        State::Content => "content",
-    };
     let (event, contact) =
         pass.unresolved.clone().map_or((None, None), |(event, contact)| (Some(event), contact));
     sqlx::query(
@@ -265,7 +276,7 @@ pub(super) async fn wait(
     .bind(claimed.item.num_edit)
     .bind(claimed.due_at)
     .bind(pass.due_at.map(Timestamp::to_datetime))
-    .bind(state)
+    .bind(pass.state.as_str())
     .bind(i32::from(pass.counted))
     .bind(sqlx::types::Json(pass.tried))
     .bind(pass.guesses.map(sqlx::types::Json))
@@ -280,7 +291,7 @@ pub(super) async fn wait(
     Ok(())
 }
 
-/// Ends the wait. The words a webhook said are no longer needed and go.
+/// Ends the wait. The text of the webhook is erased, as nothing needs it any more.
 pub(super) async fn resolved(
     conn: &mut PgConnection,
     claimed: &Claimed,
@@ -302,8 +313,12 @@ pub(super) async fn resolved(
     Ok(())
 }
 
-/// Puts an item off after a failure of our own (database, broker).
-pub(super) async fn put_off(pool: &PgPool, claimed: &Claimed, delay: Duration) -> sqlx::Result<()> {
+/// Schedules an item anew after a failure of our own (database, broker).
+pub(super) async fn reschedule(
+    pool: &PgPool,
+    claimed: &Claimed,
+    delay: Duration,
+) -> sqlx::Result<()> {
     sqlx::query(
         "update worker.waiting
             set claimed_by = null, claimed_until = null, due_at = clock_timestamp() + make_interval(secs => $5)
@@ -319,7 +334,7 @@ pub(super) async fn put_off(pool: &PgPool, claimed: &Claimed, delay: Duration) -
     Ok(())
 }
 
-/// Lets go of everything `owner` holds, so that another worker need not wait for the claims to lapse.
+/// Gives up all claims of `owner`, so that another worker need not wait for them to lapse.
 pub(super) async fn release(pool: &PgPool, owner: &str) -> sqlx::Result<()> {
     sqlx::query("update worker.waiting set claimed_by = null, claimed_until = null where claimed_by = $1 and state <> 'resolved'")
         .bind(owner)

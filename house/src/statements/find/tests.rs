@@ -135,9 +135,3 @@ fn the_fields_of_a_row_name_its_columns() {
     ];
     assert_eq!(row(code), Row::Struct { name: "Found".to_owned(), fields });
 }
-
-#[test]
-fn columns_that_are_read_by_hand_are_counted() {
-    let code = "fn f() { row.try_get(\"a\")?; x!(row.try_get::<i64, _>(\"b\")) } fn try_get() {}";
-    assert_eq!(found(code).try_gets.len(), 2);
-}

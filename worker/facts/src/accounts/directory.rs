@@ -1,10 +1,11 @@
 //! ◆ Pure: the accounts we may speak for, and how an id in a webhook finds them.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use schemas::{AccountId, Channel};
 
-/// How an account is connected (`meta-platform.md` section 0).
+/// How an account is connected (`docs/meta-platform.md` 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Login {
     /// Instagram API with Instagram Login: host `graph.instagram.com`.
@@ -21,16 +22,26 @@ impl Login {
             Self::Facebook => "facebook",
         }
     }
+}
 
-    /// Reads what [`Login::as_str`] writes.
-    pub fn parse(text: &str) -> Option<Self> {
+/// A word that is no [`Login`].
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no login: use `instagram` or `facebook`")]
+pub struct UnknownLogin(String);
+
+impl FromStr for Login {
+    type Err = UnknownLogin;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLogin> {
         match text {
-            "instagram" => Some(Self::Instagram),
-            "facebook" => Some(Self::Facebook),
-            _ => None,
+            "instagram" => Ok(Self::Instagram),
+            "facebook" => Ok(Self::Facebook),
+            other => Err(UnknownLogin(other.to_owned())),
         }
     }
 }
+
+schemas::text_column!(Login);
 
 /// An account without its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +62,7 @@ pub struct Account {
     pub name: Option<String>,
     /// The text of the automatic reply; none when absent.
     pub auto_reply: Option<String>,
-    /// Calls to Graph are stopped until somebody reconnects it.
+    /// Calls to Graph are stopped until it is added again.
     pub stopped: bool,
 }
 
@@ -63,7 +74,7 @@ impl Account {
             || self.aliases.iter().any(|alias| alias == id)
     }
 
-    /// Whether webhooks verified by the secret of this name may speak for the account. Unknown names (none told) may.
+    /// Whether webhooks verified by the secret of this name may speak for the account. So they may where either has no name.
     pub fn accepts_secret(&self, secret: Option<&str>) -> bool {
         match (self.app.as_deref(), secret) {
             (Some(app), Some(secret)) => app == secret,
@@ -106,7 +117,7 @@ impl Directory {
     }
 
     /// Finds the account an id of this channel stands for: by id, alias or linked Page (object=instagram may carry the Page
-    /// id: `meta-platform.md` section 15, point 11).
+    /// id: `docs/meta-platform.md` 15, point 11).
     pub fn find(&self, channel: Channel, id: &str) -> Option<&Account> {
         self.by_id.get(&(channel, id.to_owned())).map(|n| &self.accounts[*n])
     }

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 pub type Content = [u8; 32];
 
 /// The content of a text, after what Meta may do to it on the way: letters composed (NFC), line ends, runs of white space, white space at
-/// both ends, invisible joiners at the ends and variation selectors (`meta-platform.md` section 13: compare after normalisation).
+/// both ends, invisible joiners at the ends and variation selectors (`docs/meta-platform.md` 13: compare after normalisation).
 pub fn of_text(text: &str) -> Content {
     let mut hasher = Sha256::new();
     hasher.update(b"text\0");
@@ -37,7 +37,7 @@ pub fn of_attachments<'a>(kinds: impl IntoIterator<Item = &'a str>) -> Content {
     hasher.finalize().into()
 }
 
-/// The content of a message as Meta tells it: its text where it has one, else its attachments.
+/// The content of a message as Meta reports it: its text where it has one, else its attachments.
 pub fn of_message(text: Option<&str>, attachments: &[Attachment]) -> Content {
     match text {
         Some(text) if !text.trim().is_empty() => of_text(text),

@@ -1,4 +1,4 @@
-//! What conversations, accounts and echoes tell the sending side: written in the transaction of the shard that read them.
+//! What the sending side must know of conversations, accounts and echoes: written in the transaction of the shard that read them.
 
 use schemas::{Event, Timestamp};
 use sqlx::PgConnection;
@@ -8,11 +8,11 @@ use super::knowledge::{Echo, Knowledge};
 /// The channel by which a waiting sender is woken.
 pub const WAKE: &str = "worker_send";
 
-/// Remembers what `events` tell: windows, thread control, echoes, policy notices. Belongs into the transaction of whoever published
+/// Remembers what `events` say: windows, thread control, echoes, policy notices. Belongs into the transaction that records
 /// them; may be called again with the same events, in any order. Takes no lock of the ledger, so it never waits for a send.
 ///
 /// # Errors
-/// Of the database: roll back and do all of it again.
+/// `sqlx::Error`: roll back and do all of it again.
 pub async fn note(conn: &mut PgConnection, events: &[Event], now: Timestamp) -> sqlx::Result<()> {
     let knowledge = Knowledge::of(events, now);
     if knowledge.is_empty() {
@@ -112,11 +112,11 @@ async fn note_policies(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx::
     Ok(())
 }
 
-/// Keeps echoes as evidence and wakes a sender to compare them with what is open. The first telling of a message stays.
+/// Keeps echoes as evidence and wakes a sender to compare them with what is open. The first report of a message stays.
 ///
 /// # Errors
-/// Of the database.
-pub async fn note_echoes(conn: &mut PgConnection, echoes: &[&Echo]) -> sqlx::Result<()> {
+/// `sqlx::Error`: roll back and repeat what belongs to the transaction.
+async fn note_echoes(conn: &mut PgConnection, echoes: &[&Echo]) -> sqlx::Result<()> {
     if echoes.is_empty() {
         return Ok(());
     }
@@ -147,7 +147,7 @@ pub async fn note_echoes(conn: &mut PgConnection, echoes: &[&Echo]) -> sqlx::Res
 /// Wakes the senders of all workers once the transaction commits.
 ///
 /// # Errors
-/// Of the database.
+/// `sqlx::Error`: roll back and repeat what belongs to the transaction.
 pub async fn wake(conn: &mut PgConnection) -> sqlx::Result<()> {
     runtime::notify::notify(conn, WAKE).await
 }

@@ -1,4 +1,4 @@
-//! ◆ Pure: what events tell about conversations, accounts and sends, folded so that their order does not matter.
+//! ◆ Pure: what events say about conversations, accounts and sends, folded so that their order does not matter.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use schemas::{Channel, Event, Fact, Timestamp};
 use super::content::{self, Content};
 
 /// A value with the event it came from: the latest by (time, event id) wins.
-pub type Latest<T> = Option<(Timestamp, String, T)>;
+pub(super) type Latest<T> = Option<(Timestamp, String, T)>;
 
 fn keep<T>(slot: &mut Latest<T>, time: Timestamp, event: &Event, value: T) {
     let newer = slot
@@ -18,9 +18,9 @@ fn keep<T>(slot: &mut Latest<T>, time: Timestamp, event: &Event, value: T) {
     }
 }
 
-/// What some events tell about one conversation.
+/// What some events say about one conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Conversation {
+pub(super) struct Conversation {
     /// The channel, account and contact.
     pub key: Option<(Channel, String, String)>,
     /// The latest act that opens the window.
@@ -31,9 +31,9 @@ pub struct Conversation {
     pub other_owns: Latest<bool>,
 }
 
-/// An outbound message or own comment as Meta tells it.
+/// An outbound message or own comment as Meta reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Echo {
+pub(super) struct Echo {
     /// The channel.
     pub channel: Channel,
     /// The account.
@@ -56,25 +56,25 @@ pub struct Echo {
 
 /// What Meta enforces against an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Enforced {
+pub(super) struct Enforced {
     /// `warning`, `block` or `unblock`.
     pub action: String,
     /// Meta's reason.
     pub reason: Option<String>,
 }
 
-/// What some events tell about Meta's enforcement against one account.
+/// What some events say about Meta's enforcement against one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+pub(super) struct Policy {
     /// The latest notice, for people.
     pub notice: Latest<Enforced>,
     /// Whether messages are blocked: the latest `block` or `unblock`. A warning in between lifts nothing.
     pub blocked: Latest<bool>,
 }
 
-/// Everything some events tell.
+/// Everything some events say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Knowledge {
+pub(super) struct Knowledge {
     /// By conversation id.
     pub conversations: BTreeMap<String, Conversation>,
     /// By channel, account and item.
@@ -85,7 +85,7 @@ pub struct Knowledge {
 
 impl Knowledge {
     /// Folds events. `now` caps times: an act in the future must not keep a window open for longer.
-    pub fn of(events: &[Event], now: Timestamp) -> Self {
+    pub(super) fn of(events: &[Event], now: Timestamp) -> Self {
         let mut knowledge = Self::default();
         for event in events {
             knowledge.add(event, event.time.min(now));
@@ -94,17 +94,17 @@ impl Knowledge {
     }
 
     /// Nothing worth a statement.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.conversations.is_empty() && self.echoes.is_empty() && self.policies.is_empty()
     }
 
     fn add(&mut self, event: &Event, time: Timestamp) {
         let data = &event.data;
         match &data.fact {
-            // Messages and postbacks open the window; nothing else does (`meta-platform.md` section 11, the safe rule).
+            // Messages and postbacks open the window; nothing else does (`docs/meta-platform.md` 11, the safe rule).
             Fact::MessageReceived(message) if !data.is_self => {
                 let Some(conversation) = self.conversation(event) else { return };
-                // Placed by its thread alone, it may as well be the account's own: nobody knows who wrote (contract section 5).
+                // Placed by its thread alone, it may as well be the account's own: nobody knows who wrote (`docs/contract.md` 5).
                 if message.sender_resolution.as_ref().is_some_and(|by| by.method == "thread_id") {
                     return;
                 }
@@ -117,7 +117,7 @@ impl Knowledge {
                 keep(&mut conversation.opened, time, event, ());
                 keep(&mut conversation.other_owns, time, event, data.standby);
             }
-            // `take` tells the app that lost the thread, `pass` the one that got it (`meta-platform.md` section 7.1).
+            // `take` names the app that lost the thread, `pass` the one that got it (`docs/meta-platform.md` 7.1).
             Fact::ThreadControlChanged(control) => {
                 let other = match control.action.as_str() {
                     "take" => true,
@@ -270,12 +270,12 @@ mod tests {
             let policy = knowledge.policies.values().next().unwrap().clone();
             (policy.notice.unwrap().2.action, policy.blocked.map(|(.., blocked)| blocked))
         };
-        let told = [notice("a", 10, "block"), notice("b", 20, "warning")];
-        assert_eq!(blocked(&told), ("warning".to_owned(), Some(true)));
-        let [first, second] = told.clone();
+        let notices = [notice("a", 10, "block"), notice("b", 20, "warning")];
+        assert_eq!(blocked(&notices), ("warning".to_owned(), Some(true)));
+        let [first, second] = notices.clone();
         assert_eq!(blocked(&[second, first]), ("warning".to_owned(), Some(true)));
-        assert_eq!(blocked(&told[1..]), ("warning".to_owned(), None));
-        let [block, warning] = told;
+        assert_eq!(blocked(&notices[1..]), ("warning".to_owned(), None));
+        let [block, warning] = notices;
         let lifted = [notice("c", 30, "unblock"), block, warning];
         assert_eq!(blocked(&lifted), ("unblock".to_owned(), Some(false)));
     }

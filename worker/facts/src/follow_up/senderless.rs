@@ -6,7 +6,7 @@ use schemas::{AccountId, Channel, ContactId, Fact, MessageId, Timestamp};
 
 use crate::{Direction, Draft};
 
-/// "A message with this mid exists", or a real edit whose author is not told (`meta-platform.md` section 5).
+/// "A message with this mid exists", or a real edit whose author is not named (`docs/meta-platform.md` 5).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Senderless {
     /// The channel.
@@ -25,11 +25,11 @@ pub struct Senderless {
     pub outbound: bool,
     /// The thread inside an Instagram mid (section 5.2).
     pub thread_id: Option<String>,
-    /// When the message was made, by its mid (section 5.2); Messenger does not tell.
+    /// When the message was made, by its mid (`docs/meta-platform.md` 5.2); Messenger mids have no time.
     pub created_at: Option<Timestamp>,
     /// When the item says it happened.
     pub time: Timestamp,
-    /// Meta told no time: `time` is that of the delivery.
+    /// Meta gave no time: `time` is that of the delivery.
     pub time_approximate: bool,
     /// Another app owns the conversation.
     pub standby: bool,
@@ -40,7 +40,7 @@ pub struct Senderless {
 }
 
 impl Senderless {
-    /// A real edit as an item that waits for its message; `None` for other drafts, and for an edit whose number is not told.
+    /// A real edit as an item that waits for its message; `None` for other drafts, and for an edit without a number.
     pub fn of_edit(draft: &Draft) -> Option<Self> {
         let Fact::MessageEdited(edit) = &draft.event.data.fact else { return None };
         let data = &draft.event.data;

@@ -14,7 +14,7 @@ use crate::{Direction, Draft};
 /// Notified when an event revealed something: it is acted on at once, not at the next poll.
 pub const CHANNEL: &str = "worker_resolve";
 
-/// An event that names a message and tells whose conversation it belongs to.
+/// An event that names a message and whose conversation it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revealed {
     /// The channel.
@@ -25,7 +25,7 @@ pub struct Revealed {
     pub message_id: MessageId,
     /// The person of its conversation.
     pub contact_id: ContactId,
-    /// Who wrote it, where the event tells: a reaction does not.
+    /// Who wrote it, where the event shows it: a reaction does not.
     pub direction: Option<Direction>,
     /// The thread inside an Instagram mid: wakes its other messages.
     pub thread_id: Option<String>,
@@ -45,12 +45,12 @@ impl Revealed {
             Fact::MessageSent(body) => {
                 (&body.message_id, Some(Direction::Outbound), !missing(body))
             }
-            // Only people unsend (`meta-platform.md` section 6.1), but an echo's deletion looks the same: direction open.
+            // Only people unsend (`docs/meta-platform.md` 6.1), but an echo's deletion looks the same: direction open.
             Fact::MessageDeleted(body) => (&body.message_id, None, false),
             Fact::MessageReacted(body) | Fact::MessageUnreacted(body) => {
                 (&body.message_id, None, false)
             }
-            // A person reads, and is told of the delivery of, what the account wrote.
+            // A person reads, and gets, what the account wrote.
             Fact::MessageRead(body) | Fact::MessageDelivered(body) => {
                 (body.message_id.as_ref()?, Some(Direction::Outbound), false)
             }
@@ -78,7 +78,7 @@ fn missing(message: &schemas::facts::Message) -> bool {
 /// `replay`: the job that brings them; what is published for them is a replayed event.
 ///
 /// # Errors
-/// Of the database.
+/// `sqlx::Error`: roll back and repeat what belongs to the transaction.
 pub async fn admit(
     conn: &mut PgConnection,
     items: &[Senderless],
@@ -150,16 +150,16 @@ pub async fn admit(
     .execute(&mut *conn)
     .await?;
     metrics::counter!("hookline_resolve_admitted_total").increment(rows.len() as u64);
-    tell_siblings(conn, &rows).await?;
-    // Edits of known messages, and items whose sender has just been told, are due at once.
+    reveal_to_siblings(conn, &rows).await?;
+    // Edits of known messages, and items whose sender has just been named, are due at once.
     if rows.iter().any(|row| row.num_edit > 0 || row.sender.is_some()) {
         notify::notify(conn, CHANNEL).await?;
     }
     Ok(())
 }
 
-/// An item that names its author tells the other items of the same message, which waited without.
-async fn tell_siblings(conn: &mut PgConnection, rows: &[&Senderless]) -> sqlx::Result<()> {
+/// Passes the author that an item names to the other items of the same message, which waited without.
+async fn reveal_to_siblings(conn: &mut PgConnection, rows: &[&Senderless]) -> sqlx::Result<()> {
     let rows: Vec<(&Senderless, &ContactId)> =
         rows.iter().filter_map(|row| Some((*row, row.sender.as_ref()?))).collect();
     if rows.is_empty() {
@@ -169,13 +169,13 @@ async fn tell_siblings(conn: &mut PgConnection, rows: &[&Senderless]) -> sqlx::R
         if row.outbound { Direction::Outbound.as_str() } else { Direction::Inbound.as_str() }
     };
     sqlx::query(
-        "with told as (
+        "with revealed as (
              select distinct on (channel, account_id, message_id) *
                from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[])
                     as t (channel, account_id, message_id, num_edit, contact_id, direction)
          ), locked as (
              select w.channel, w.account_id, w.message_id, w.num_edit, t.contact_id, t.direction
-               from worker.waiting w join told t using (channel, account_id, message_id)
+               from worker.waiting w join revealed t using (channel, account_id, message_id)
               where w.num_edit <> t.num_edit and w.state <> 'resolved' and w.payload_contact is null
               order by w.channel, w.account_id, w.message_id, w.num_edit
                 for update of w
@@ -204,7 +204,7 @@ pub type MessageKey = (Channel, AccountId, MessageId);
 /// Of real edits (drafts with an editor): the messages whose edits need not wait, because the message is known or the edit was published.
 ///
 /// # Errors
-/// Of the database.
+/// `sqlx::Error`; ask again.
 pub async fn known_edits(pool: &PgPool, drafts: &[Draft]) -> sqlx::Result<HashSet<MessageKey>> {
     let mut keys = Vec::new();
     for draft in drafts.iter().filter(|draft| draft.editor.is_some()) {
@@ -232,16 +232,16 @@ pub async fn known_edits(pool: &PgPool, drafts: &[Draft]) -> sqlx::Result<HashSe
     Ok(numbers.filter_map(|n| keys.get(n)).map(|(key, _)| key.clone()).collect())
 }
 
-/// Of two tellings of one item, the one that names a person.
+/// Of two reports of one item, the one that names a person.
 const fn better<'a>(one: &'a Senderless, other: &'a Senderless) -> &'a Senderless {
     if one.sender.is_none() && other.sender.is_some() { other } else { one }
 }
 
-/// Tells the waiting room what events revealed, in the caller's transaction: an item whose twin came is done, others that name the
+/// Brings what events revealed into the waiting room, in the caller's transaction: an item whose twin came is done, others that name the
 /// message or share its thread are due at once.
 ///
 /// # Errors
-/// Of the database.
+/// `sqlx::Error`: roll back and repeat what belongs to the transaction.
 pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Result<()> {
     let mut rows = BTreeMap::new();
     for one in revealed {
@@ -262,15 +262,15 @@ pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Res
         rows.iter().map(|row| get(row).map(str::to_owned)).collect::<Vec<_>>()
     };
     // Rows are locked in one order first, so that two shards and a resolver cannot wait for each other in a circle.
-    let told = sqlx::query(
-        "with told as (
+    let woken = sqlx::query(
+        "with revealed as (
              select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[])
                         as t (channel, account_id, message_id, contact_id, direction, whole)
          ), locked as (
              select w.channel, w.account_id, w.message_id, w.num_edit, t.contact_id, t.direction,
                     -- The twin came, and of this item nothing else was published or is left to be: nothing remains to say.
                     t.whole and (w.state = 'content' or (w.state = 'waiting' and w.num_edit = 0)) as done
-               from worker.waiting w join told t using (channel, account_id, message_id)
+               from worker.waiting w join revealed t using (channel, account_id, message_id)
               where w.state <> 'resolved'
               order by w.channel, w.account_id, w.message_id, w.num_edit
                 for update of w
@@ -298,7 +298,7 @@ pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Res
     .execute(&mut *conn)
     .await?
     .rows_affected();
-    if wake_threads(conn, &rows).await? + told > 0 {
+    if wake_threads(conn, &rows).await? + woken > 0 {
         notify::notify(conn, CHANNEL).await?;
     }
     Ok(())
@@ -337,6 +337,23 @@ async fn wake_threads(conn: &mut PgConnection, rows: &[&Revealed]) -> sqlx::Resu
     .execute(conn)
     .await?;
     Ok(woken.rows_affected())
+}
+
+/// Makes what waits for an account's token due at once.
+pub(crate) async fn retry_account(
+    conn: &mut PgConnection,
+    channel: Channel,
+    account: &AccountId,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.waiting set due_at = least(due_at, clock_timestamp())
+          where channel = $1 and account_id = $2 and state in ('unresolved', 'content') and due_at is not null",
+    )
+    .bind(channel)
+    .bind(account)
+    .execute(conn)
+    .await
+    .map(|_| ())
 }
 
 /// What a sealed resolution of a message is bound to.

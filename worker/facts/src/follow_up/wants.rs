@@ -19,7 +19,7 @@ pub struct Want {
 }
 
 impl Want {
-    /// The want an event gives rise to: consent comes with a message, a tap, a referral or an opt-in (`meta-platform.md` section 8.2).
+    /// The want an event gives rise to: consent comes with a message, a tap, a referral or an opt-in (`docs/meta-platform.md` 8.2).
     /// `None` for all others, and for what the account wrote to itself.
     pub fn of(event: &Event) -> Option<Self> {
         let data = &event.data;
@@ -43,7 +43,7 @@ impl Want {
 /// Notes wants in the caller's transaction. A profile that is fresh, was refused for good, or is asked for already stays as it is.
 ///
 /// # Errors
-/// Of the database.
+/// `sqlx::Error`: roll back and repeat what belongs to the transaction.
 pub async fn note(conn: &mut PgConnection, wants: &[Want]) -> sqlx::Result<()> {
     // One row per person, in one order, so that two shards cannot wait for each other.
     let mut rows = BTreeMap::new();
@@ -70,6 +70,25 @@ pub async fn note(conn: &mut PgConnection, wants: &[Want]) -> sqlx::Result<()> {
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Asks again for people of an account whose profile was refused for a permission, if they wrote lately.
+pub(crate) async fn retry_refused(
+    conn: &mut PgConnection,
+    channel: Channel,
+    account: &AccountId,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.contacts
+            set refresh_after = clock_timestamp(), attempts = 0,
+                due_at = case when clock_timestamp() - interval '7 days' < last_trigger_at then clock_timestamp() else due_at end
+          where channel = $1 and account_id = $2 and answer = 'no_permission'",
+    )
+    .bind(channel)
+    .bind(account)
+    .execute(conn)
+    .await
+    .map(|_| ())
 }
 
 #[cfg(test)]

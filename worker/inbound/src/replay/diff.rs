@@ -4,53 +4,23 @@ use std::collections::{BTreeMap, HashSet};
 
 use schemas::event::Origin;
 use schemas::facts::WithdrawReason;
-use schemas::{AccountId, Channel, ContactId, EventId, Fact, MessageId, Timestamp, Via};
+use schemas::{EventId, Fact, Via};
 
 use crate::output::Output;
-use facts::{Draft, ids};
+use facts::{Draft, RecordedFact, ids};
 
-/// A fact that a raw webhook told first.
+/// A fact that its raw webhook does not give any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
-    /// Its id.
-    pub event_id: EventId,
-    /// Its kind, as a word.
-    pub kind: String,
-    /// Its channel.
-    pub channel: Channel,
-    /// Its account.
-    pub account_id: AccountId,
-    /// Its person.
-    pub contact_id: Option<ContactId>,
-    /// Its message.
-    pub message_id: Option<MessageId>,
-    /// Its time.
-    pub time: Timestamp,
-    /// The raw webhook.
-    pub raw_seq: u64,
-    /// The item of the raw webhook.
-    pub index: Option<u32>,
-}
-
-impl Recorded {
-    /// Whether its id follows from the bytes of the raw webhook, so that no other raw webhook can tell it.
-    pub fn is_of_bytes(&self) -> bool {
-        self.kind.starts_with("webhook.")
-    }
-}
-
-/// A fact that its raw webhook does not tell any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gone {
+pub(super) struct Gone {
     /// The fact.
-    pub fact: Recorded,
-    /// What the same item tells now.
+    pub fact: RecordedFact,
+    /// What the same item gives now.
     pub superseded_by: Option<EventId>,
 }
 
 impl Gone {
     /// Its withdrawal.
-    pub fn withdrawal(&self) -> Draft {
+    pub(super) fn withdrawal(&self) -> Draft {
         let fact = &self.fact;
         let reason = match self.superseded_by {
             Some(_) => WithdrawReason::Superseded,
@@ -78,7 +48,7 @@ impl Gone {
 }
 
 /// Every fact that an output is or may become.
-pub fn given(output: &Output) -> Vec<EventId> {
+pub(super) fn given(output: &Output) -> Vec<EventId> {
     match output {
         Output::Fact(draft) => vec![draft.event.id.clone()],
         Output::Senderless(item) => {
@@ -95,8 +65,8 @@ pub fn given(output: &Output) -> Vec<EventId> {
 }
 
 /// Takes out what an account that is not ours to read any more (removed, or bound to another app) would say anew of items that were
-/// facts once: its conversations stay. Answers with how many items that were; their facts are not gone.
-pub fn keep_removed(outputs: &mut Vec<Output>, recorded: &mut Vec<Recorded>) -> u64 {
+/// facts once: its conversations stay. Returns how many items that were; their facts are not gone.
+pub(super) fn keep_removed(outputs: &mut Vec<Output>, recorded: &mut Vec<RecordedFact>) -> u64 {
     let strange: HashSet<u32> = outputs.iter().filter_map(not_ours).collect();
     let kept: HashSet<u32> = recorded
         .iter()
@@ -112,7 +82,7 @@ pub fn keep_removed(outputs: &mut Vec<Output>, recorded: &mut Vec<Recorded>) -> 
     kept.len() as u64
 }
 
-/// The item, where an output says that nobody here may read it.
+/// The item, where an output says that its account is not ours to read.
 fn not_ours(output: &Output) -> Option<u32> {
     let Output::Fact(draft) = output else { return None };
     match &draft.event.data.fact {
@@ -126,8 +96,8 @@ fn not_ours(output: &Output) -> Option<u32> {
 }
 
 /// The recorded facts that today's outputs of the same raw webhook do not give, with what took their place.
-pub fn gone(recorded: &[Recorded], outputs: &[Output]) -> Vec<Gone> {
-    let told: HashSet<EventId> = outputs.iter().flat_map(given).collect();
+pub(super) fn gone(recorded: &[RecordedFact], outputs: &[Output]) -> Vec<Gone> {
+    let current: HashSet<EventId> = outputs.iter().flat_map(given).collect();
     let mut heirs: BTreeMap<u32, EventId> = BTreeMap::new();
     for output in outputs {
         if let Output::Fact(draft) = output
@@ -139,7 +109,7 @@ pub fn gone(recorded: &[Recorded], outputs: &[Output]) -> Vec<Gone> {
     }
     recorded
         .iter()
-        .filter(|fact| !told.contains(&fact.event_id))
+        .filter(|fact| !current.contains(&fact.event_id))
         .map(|fact| Gone {
             fact: fact.clone(),
             superseded_by: fact.index.and_then(|index| heirs.get(&index).cloned()),
@@ -151,7 +121,7 @@ pub fn gone(recorded: &[Recorded], outputs: &[Output]) -> Vec<Gone> {
 mod tests {
     use proptest::prelude::*;
     use schemas::facts::{Message, WebhookShape};
-    use schemas::{Event, Fact};
+    use schemas::{Channel, Event, Fact, Timestamp};
 
     use super::*;
 
@@ -182,8 +152,8 @@ mod tests {
         output(id, index, Fact::WebhookUnrecognized(shape))
     }
 
-    fn recorded(id: &str, kind: &str, index: u32) -> Recorded {
-        Recorded {
+    fn recorded(id: &str, kind: &str, index: u32) -> RecordedFact {
+        RecordedFact {
             event_id: EventId::from(id),
             kind: kind.to_owned(),
             channel: Channel::Instagram,
@@ -229,7 +199,7 @@ mod tests {
         #[test]
         fn what_is_given_is_never_gone(now in prop::collection::vec((0_u8..9, 0_u32..4), 0..9), was in prop::collection::vec((0_u8..9, 0_u32..4), 0..9)) {
             let outputs: Vec<Output> = now.iter().map(|(id, index)| message(&id.to_string(), *index)).collect();
-            let facts: Vec<Recorded> = was.iter().map(|(id, index)| recorded(&id.to_string(), "message.received", *index)).collect();
+            let facts: Vec<RecordedFact> = was.iter().map(|(id, index)| recorded(&id.to_string(), "message.received", *index)).collect();
             for one in gone(&facts, &outputs) {
                 prop_assert!(now.iter().all(|(id, _)| id.to_string() != one.fact.event_id.as_str()));
             }

@@ -8,9 +8,9 @@ use async_nats::HeaderMap;
 use futures::{StreamExt, TryStreamExt};
 use runtime::broker::Broker;
 use runtime::publish::{Outgoing, PublishFailure};
-use schemas::{Event, raw, subjects};
+use schemas::{Event, EventId, raw, subjects};
 
-use facts::{Draft, outgoing};
+use facts::{Draft, Place, outgoing};
 
 const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Stored events read at once.
@@ -23,7 +23,7 @@ const EVENTS: &str = "inbox.v1.event.";
 pub enum Target {
     /// To INBOX_EVENTS: what differs is recorded as facts.
     Events,
-    /// To a subject of somebody else; nothing is recorded.
+    /// To a subject outside of hookline; nothing is recorded.
     Subject(String),
 }
 
@@ -79,15 +79,14 @@ impl Outlet {
         Self { broker: broker.clone(), target, job: job.to_owned(), acked: None }
     }
 
-    /// Publishes the newest stored reading of each draft's event, or the draft where the stream has it no more. `stored`: position and
-    /// revision by event id.
+    /// Publishes the newest stored reading of each draft's event, or the draft where the stream has it no more. `stored`: by event id.
     pub(super) async fn again(
         &mut self,
         drafts: &[Draft],
-        stored: &HashMap<String, (u64, u32)>,
+        stored: &HashMap<EventId, Place>,
     ) -> anyhow::Result<u64> {
         let mut messages: Vec<Outgoing> = futures::stream::iter(drafts.iter().map(|draft| {
-            let place = stored.get(draft.event.id.as_str()).copied();
+            let place = stored.get(&draft.event.id).copied();
             read(&self.broker, &draft.event, place)
         }))
         .buffered(READS_AT_ONCE)
@@ -150,15 +149,11 @@ impl Outlet {
 }
 
 /// An event as INBOX_EVENTS has it, else as it is read today.
-async fn read(
-    broker: &Broker,
-    event: &Event,
-    place: Option<(u64, u32)>,
-) -> anyhow::Result<Outgoing> {
+async fn read(broker: &Broker, event: &Event, place: Option<Place>) -> anyhow::Result<Outgoing> {
     use async_nats::jetstream::stream::RawMessageErrorKind;
-    if let Some((sequence, _)) = place {
+    if let Some(Place { event_seq, .. }) = place {
         let stream = broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await?;
-        match stream.get_raw_message(sequence).await {
+        match stream.get_raw_message(event_seq).await {
             Ok(message) => {
                 let mut headers = HeaderMap::new();
                 if let Some(trace) = message.headers.get(raw::header::TRACEPARENT) {
@@ -176,7 +171,7 @@ async fn read(
         }
     }
     let mut event = event.clone();
-    event.data.origin.revision = place.map_or(0, |(_, revision)| revision);
+    event.data.origin.revision = place.map_or(0, |place| place.revision);
     Ok(outgoing(&event)?)
 }
 

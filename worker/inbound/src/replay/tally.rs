@@ -12,15 +12,15 @@ const SAMPLES_MAX: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Nobody has told it before.
+    /// It was never published.
     Added,
-    /// It is told differently: a revision.
+    /// It is read differently: a revision.
     Changed,
     /// It is known as it is.
     Unchanged,
     /// It was withdrawn earlier and does not return.
     Refused,
-    /// Its raw webhook does not tell it any more.
+    /// Its raw webhook does not give it any more.
     Withdrawn,
 }
 
@@ -55,9 +55,9 @@ pub struct Tally {
     pub kept: u64,
     /// Raw webhooks that the live normaliser has not come to yet: they are its work.
     pub left_to_live: u64,
-    /// Facts that this slice does not tell any more, but that a raw webhook after it may: they stay.
+    /// Facts that this slice does not give any more, but that a raw webhook after it may: they stay.
     pub not_withdrawn: u64,
-    /// Raw webhooks that nobody can read.
+    /// Raw webhooks that cannot be read.
     pub unreadable: u64,
     /// Raw webhooks of which something cannot be carried out.
     pub failed: u64,
@@ -105,7 +105,7 @@ pub struct Sample {
     pub kind: String,
     /// Its id.
     pub event_id: String,
-    /// The raw webhook that tells it.
+    /// The raw webhook that gives it.
     pub raw_seq: Option<u64>,
     /// Of a changed one: the names of the fields that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -114,11 +114,17 @@ pub struct Sample {
 
 /// A few examples of each verdict and kind.
 #[derive(Clone, Debug, Default)]
-pub struct Samples(BTreeMap<(Verdict, &'static str), Vec<Sample>>);
+pub(super) struct Samples(BTreeMap<(Verdict, &'static str), Vec<Sample>>);
 
 impl Samples {
     /// Keeps it where there are not enough yet.
-    pub fn add(&mut self, verdict: Verdict, kind: Kind, event_id: &str, raw_seq: Option<u64>) {
+    pub(super) fn add(
+        &mut self,
+        verdict: Verdict,
+        kind: Kind,
+        event_id: &str,
+        raw_seq: Option<u64>,
+    ) {
         let list = self.0.entry((verdict, kind.as_str())).or_default();
         if list.len() < SAMPLES_MAX {
             list.push(Sample {
@@ -132,14 +138,14 @@ impl Samples {
     }
 
     /// All of them.
-    pub fn into_list(self) -> Vec<Sample> {
+    pub(super) fn into_list(self) -> Vec<Sample> {
         self.0.into_values().flatten().collect()
     }
 }
 
 /// What a replay would do.
 #[derive(Clone, Debug, Serialize)]
-pub struct Plan {
+pub struct ReplayPlan {
     /// First and last raw webhook of the slice; nothing where it is empty.
     pub slice: Option<(u64, u64)>,
     /// When the first and the last raw webhook came.
@@ -158,7 +164,7 @@ pub struct Plan {
 }
 
 /// Names of the fields in which two readings of an event differ; never what they say.
-pub fn differing_fields(one: &serde_json::Value, other: &serde_json::Value) -> Vec<String> {
+pub(super) fn differing_fields(one: &serde_json::Value, other: &serde_json::Value) -> Vec<String> {
     let empty = serde_json::Map::new();
     let data = |event: &serde_json::Value| event["data"].as_object().unwrap_or(&empty).clone();
     let (was, is) = (data(one), data(other));

@@ -1,4 +1,4 @@
-//! What is parked: sends whose outcome nobody can tell.
+//! What is parked: sends whose outcome is unknown.
 
 use schemas::Timestamp;
 use sqlx::PgPool;
@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::whose::Whose;
 use crate::ledger::parked::{self, ParkedRow};
 
-/// A command whose outcome nobody can tell.
+/// A command whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
     /// Its id (`reply_id`).

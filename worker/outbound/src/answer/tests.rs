@@ -60,7 +60,7 @@ const ROWS: &[Row] = &[
     (500, -1, 0, ["reconcile", "reconcile", "fail"], "unknown", false, false),
     (500, -2, 0, ["reconcile", "reconcile", "fail"], "unknown", false, false),
     (500, 424_242, 0, ["reconcile", "reconcile", "fail"], "unknown", false, false),
-    // L: not executed, later again; the others are told.
+    // L: not executed, later again; the others learn of it.
     (400, 4, 0, ["again", "again", "fail"], "throttled", false, true),
     (400, 17, 0, ["again", "again", "fail"], "throttled", false, true),
     (400, 32, 0, ["again", "again", "fail"], "throttled", false, true),

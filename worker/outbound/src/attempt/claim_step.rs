@@ -190,6 +190,6 @@ fn outcome_unknown() -> OutcomeError {
     OutcomeError::own(
         "outcome_unknown",
         "unknown",
-        "nobody can tell whether Meta delivered it: look into the conversation, then `hookline replies resolve`",
+        "it is not known whether Meta delivered it: look into the conversation, then `hookline replies resolve`",
     )
 }

@@ -19,7 +19,7 @@ pub(crate) enum Answer {
     Already,
     /// Not executed: later again.
     NotExecuted {
-        /// Not before this time, where Meta or the account tells.
+        /// Not before this time, where Meta or the account says so.
         until: Option<Timestamp>,
     },
     /// Executed or not, nobody knows.
@@ -56,7 +56,7 @@ pub(crate) fn after_answer(
     now: Timestamp,
 ) -> AfterAnswer {
     match answer {
-        // A message that nobody names cannot be told from one that was never made; its echo or its thread can tell.
+        // A message that nobody names looks like one that was never made; its echo or its thread shows which.
         Answer::Sent { item_id: None } if journal.repeat == Repeat::AfterProof => AfterAnswer::Lost,
         Answer::Sent { item_id } => AfterAnswer::Sent { item_id },
         // Typing and mark seen make nothing that could be named.

@@ -48,7 +48,7 @@ pub(crate) enum AfterLook {
     },
     /// Proven absent: it may be attempted again.
     Repeat,
-    /// Nobody can tell.
+    /// The outcome stays unknown: leave it to a person.
     Park,
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn after_look(
 }
 
 /// The pause after a read that got no answer: half of what has passed since the attempt's deadline, so that it grows with the outage.
-/// `None`: it has gone on for [`OUTAGE_MAX`], and the read counts as one that told nothing.
+/// `None`: it has gone on for [`OUTAGE_MAX`], and the read counts as one that proves nothing.
 pub(crate) fn read_again(
     journal: &Journal,
     waits: &RetryWaits,

@@ -25,7 +25,7 @@ pub(crate) enum Step {
     Look,
     /// Settle without asking: refused by the policy, or given up.
     Fail(Refusal),
-    /// Nobody can tell: leave it to a person.
+    /// The outcome is unknown: leave it to a person.
     Park,
     /// Nothing more to do.
     Done,

@@ -11,7 +11,7 @@ use graph::{Conversation, FoundMessage};
 /// A conversation as events.
 ///
 /// # Errors
-/// A word for [`super::Progress::failures`], when it does not name one person or a time.
+/// A word for `Progress::failures`, when it does not name one person or a time.
 pub(super) fn drafts(
     account: &Account,
     conversation: &Conversation,

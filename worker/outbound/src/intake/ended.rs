@@ -6,7 +6,7 @@ use schemas::{Event, EventId, Fact, Timestamp};
 
 use crate::state::{CommandState, PartState};
 
-/// Kinds of outcomes of a reply, then of everything else; the first that is found counts (contract section 6).
+/// Kinds of outcomes of a reply, then of everything else; the first that is found counts (docs/contract.md 6).
 const REPLY_KINDS: [&str; 3] = ["reply.sent", "reply.failed", "reply.unknown"];
 const OTHER_KINDS: [&str; 3] = ["command.done", "command.failed", "command.unknown"];
 /// What they say, in the same order.

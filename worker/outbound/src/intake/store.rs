@@ -223,7 +223,7 @@ fn ledger_lost() -> OutcomeError {
     OutcomeError::own(
         "ledger_lost",
         "unknown",
-        "the ledger was lost before it told what became of this: look at Meta, then `hookline replies resolve`",
+        "the ledger that knew what became of this was lost: look at Meta, then `hookline replies resolve`",
     )
 }
 

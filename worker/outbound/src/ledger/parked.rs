@@ -3,7 +3,7 @@
 use schemas::{Channel, Timestamp};
 use sqlx::{PgConnection, PgPool};
 
-/// A command whose outcome nobody can tell, with the part it stands at.
+/// A command whose outcome is unknown, with the part it stands at.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct ParkedRow {
     pub(crate) command_id: String,

@@ -143,7 +143,7 @@ pub(crate) async fn set_failed(
     Ok(())
 }
 
-/// Nobody can tell about the part.
+/// The outcome of the part is unknown.
 pub(crate) async fn set_unknown(
     conn: &mut PgConnection,
     identity: &str,

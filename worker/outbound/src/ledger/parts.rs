@@ -183,7 +183,7 @@ pub(crate) struct NewPart<'a> {
     pub(crate) state: PartState,
     pub(crate) message_id: Option<&'a str>,
     pub(crate) sent_at: Option<Timestamp>,
-    /// Since when it may have been attempted, where nobody can tell whether it was: an echo from then on may be its effect.
+    /// Since when it may have been attempted, where it is not known whether it was: an echo from then on may be its effect.
     pub(crate) uncertain_since: Option<Timestamp>,
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum SendKind<'a> {
     },
     /// Typing or mark seen.
     SenderAction,
-    /// A message to the author of a comment. No window: Meta allows one per comment, within 7 days (`meta-platform.md` section 8.3).
+    /// A message to the author of a comment. No window: Meta allows one per comment, within 7 days (docs/meta-platform.md 8.3).
     PrivateReply,
     /// Anything else on comments.
     Comment,

@@ -109,7 +109,7 @@ async fn park(conn: &mut PgConnection, command: &CommandRow, n: i32) -> sqlx::Re
     let error = OutcomeError::own(
         "outcome_unknown",
         "unknown",
-        "nobody can tell whether Meta took it: look there, then `hookline replies resolve`",
+        "it is not known whether Meta took it: look there, then `hookline replies resolve`",
     );
     part_states::set_unknown(conn, &command.identity, n, &error).await?;
     transitions::conclude(conn, command, None).await?;

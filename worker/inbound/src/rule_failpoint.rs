@@ -1,11 +1,12 @@
-//! A normaliser with one rule changed, for tests of replay only: set by `HOOKLINE_FAILPOINTS=normalize.rule=change`, which is said loudly.
+//! The failpoint `normalize.rule`, for tests of replay: `HOOKLINE_FAILPOINTS=normalize.rule=change` makes a worker normalise as another
+//! release might. Unarmed it changes nothing.
 
 use schemas::Fact;
 
-use super::output::{Normalized, Output};
+use crate::output::{Normalized, Output};
 
-/// As another release might read: messages that say `blue` are read differently, and receipts are no facts any more.
-pub(super) fn changed(mut normalized: Normalized) -> Normalized {
+/// Where the failpoint is armed, messages that say `blue` are read differently, and receipts are no facts.
+pub(super) fn apply(mut normalized: Normalized) -> Normalized {
     if !runtime::failpoint::changed("normalize.rule") {
         return normalized;
     }

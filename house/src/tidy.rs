@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use house::tree::{self, Tree};
-use house::{House, Sources, rules};
+use crate::tree::{self, Tree};
+use crate::{House, Sources, rules};
 
 #[test]
 fn the_house_is_tidy() {

@@ -1,0 +1,213 @@
+//! Plan, publish, record: in this order, and the last in a transaction.
+
+use std::collections::HashMap;
+
+use runtime::broker::Broker;
+use schemas::EventId;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+
+use crate::decide::{self, Decision, Known, Stored};
+use crate::draft::Draft;
+use crate::error::FactError;
+use crate::published::{Placed, PublishPlan, Published};
+use crate::recorded::{Place, RecordedFact};
+use crate::seal::Seal;
+use crate::{messages, publish, rows, secrets};
+
+/// Rounds of planning anew before a call gives up and its caller backs off.
+const ROUNDS_MAX: u32 = 8;
+
+/// Publishes events and remembers them.
+#[derive(Clone, Debug)]
+pub struct FactStore {
+    broker: Broker,
+    pool: PgPool,
+    seal: Seal,
+    replay: Option<std::sync::Arc<str>>,
+}
+
+/// Published facts, recorded in a transaction that is still open.
+#[derive(Debug)]
+pub struct Emission {
+    /// For what must be true together with the facts. Dropped without [`Emission::commit`], nothing is recorded.
+    pub tx: Transaction<'static, Postgres>,
+    /// What was published.
+    pub published: Published,
+}
+
+impl Emission {
+    /// Commits the facts and everything else done in the transaction.
+    ///
+    /// # Errors
+    /// When Postgres refuses or cannot be reached; the whole call must then be repeated.
+    pub async fn commit(self) -> Result<Published, FactError> {
+        self.tx.commit().await?;
+        Ok(self.published)
+    }
+}
+
+impl FactStore {
+    /// Publishes over `broker`, remembers in `pool`, seals secrets with `seal`.
+    pub const fn new(broker: Broker, pool: PgPool, seal: Seal) -> Self {
+        Self { broker, pool, seal, replay: None }
+    }
+
+    /// The same for a replay: everything it publishes carries header `Hookline-Replay` with the job's id.
+    pub fn replaying(&self, job: &str) -> Self {
+        Self { replay: Some(job.into()), ..self.clone() }
+    }
+
+    /// The replay job it publishes for.
+    pub fn replay(&self) -> Option<&str> {
+        self.replay.as_deref()
+    }
+
+    /// Opens what was sealed beside the facts.
+    pub const fn seal(&self) -> &Seal {
+        &self.seal
+    }
+
+    /// The database of the facts.
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Compares drafts with what is known. Nothing is written.
+    ///
+    /// # Errors
+    /// [`FactError::Database`].
+    pub async fn plan(
+        &self,
+        conn: &mut PgConnection,
+        drafts: Vec<Draft>,
+    ) -> Result<PublishPlan, FactError> {
+        self.plan_with(conn, drafts, Vec::new()).await
+    }
+
+    /// The same, where `before` was planned already but is not recorded. Nothing is written.
+    ///
+    /// # Errors
+    /// [`FactError::Database`].
+    pub async fn plan_after(
+        &self,
+        conn: &mut PgConnection,
+        drafts: Vec<Draft>,
+        before: &Known,
+    ) -> Result<Decision, FactError> {
+        let mut known = rows::known(conn, &drafts).await?;
+        for draft in &drafts {
+            if let Some(planned) = before.facts.get(&draft.event.id) {
+                known
+                    .facts
+                    .entry(draft.event.id.clone())
+                    .or_default()
+                    .extend(planned.iter().cloned());
+            }
+        }
+        Ok(decide::decide(drafts, known))
+    }
+
+    async fn plan_with(
+        &self,
+        conn: &mut PgConnection,
+        drafts: Vec<Draft>,
+        adopted: Vec<Placed>,
+    ) -> Result<PublishPlan, FactError> {
+        let mut known = rows::known(conn, &drafts).await?;
+        for placed in &adopted {
+            let event = &placed.planned.draft.event;
+            let stored = known.facts.entry(event.id.clone()).or_default();
+            if !stored.iter().any(|stored| stored.revision == event.revision()) {
+                stored.push(Stored::of(event));
+            }
+        }
+        Ok(PublishPlan { decision: decide::decide(drafts, known), adopted })
+    }
+
+    /// Plans and publishes, and plans anew when another reading of a fact was published meanwhile. The result must be
+    /// given to [`FactStore::record`].
+    ///
+    /// # Errors
+    /// [`FactError::Database`], [`FactError::Publish`], and [`FactError::Conflict`] when that happened in every round.
+    pub async fn publish(&self, drafts: &[Draft]) -> Result<Published, FactError> {
+        let mut adopted = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            let plan = {
+                let mut conn = self.pool.acquire().await?;
+                self.plan_with(&mut conn, drafts.to_vec(), adopted).await?
+            };
+            match publish::publish_plan(&self.broker, self.replay(), plan).await? {
+                publish::Attempt::Done(published) => return Ok(published),
+                publish::Attempt::Found(found) => adopted = found,
+            }
+        }
+        let event_id =
+            drafts.first().map_or_else(|| EventId::from(""), |draft| draft.event.id.clone());
+        Err(FactError::Conflict { event_id })
+    }
+
+    /// Whether the newest event of a subject is published and not recorded yet: whoever published it has not come to its commit, or has
+    /// died before it. `false` where there is none.
+    ///
+    /// # Errors
+    /// [`FactError::Publish`] or [`FactError::Database`] when the broker or Postgres does not answer; ask again.
+    pub async fn newest_unrecorded(&self, subject: &str) -> Result<bool, FactError> {
+        let Some(event) = publish::newest(&self.broker, subject).await? else { return Ok(false) };
+        Ok(!rows::is_recorded(&self.pool, &event.id).await?)
+    }
+
+    /// Facts whose first and only source is one of these raw webhooks, by position in META_RAW: not withdrawn, and neither Graph nor a reply
+    /// gave them too.
+    ///
+    /// # Errors
+    /// `sqlx::Error`; ask again.
+    pub async fn given_by(&self, raw_seqs: &[u64]) -> sqlx::Result<Vec<RecordedFact>> {
+        rows::given_by(&self.pool, raw_seqs).await
+    }
+
+    /// Where the newest reading of each event stands; without those that are not recorded.
+    ///
+    /// # Errors
+    /// `sqlx::Error`; ask again.
+    pub async fn places(&self, ids: &[&str]) -> sqlx::Result<HashMap<EventId, Place>> {
+        rows::places(&self.pool, ids).await
+    }
+
+    /// Records what was published: facts, withdrawals, the index of messages, sealed secrets. Belongs into the transaction of
+    /// whatever else must be true with it.
+    ///
+    /// # Errors
+    /// [`FactError::Conflict`] when another reading was recorded under the same revision: roll back and start over.
+    pub async fn record(
+        &self,
+        tx: &mut PgConnection,
+        published: &Published,
+    ) -> Result<(), FactError> {
+        rows::record_facts(tx, &published.adopted).await?;
+        rows::record_facts(tx, &published.placed).await?;
+        rows::record_withdrawals(tx, &published.adopted).await?;
+        rows::record_withdrawals(tx, &published.placed).await?;
+        messages::record(tx, &published.placed, &published.known).await?;
+        secrets::record(tx, &self.seal, &published.placed, &published.known).await?;
+        runtime::failpoint!("facts.after_record");
+        Ok(())
+    }
+
+    /// Plans, publishes and records in a new transaction, which the caller fills further and commits.
+    ///
+    /// # Errors
+    /// As [`FactStore::publish`]; nothing is recorded then.
+    pub async fn begin(&self, drafts: &[Draft]) -> Result<Emission, FactError> {
+        let mut round = 0;
+        loop {
+            round += 1;
+            let published = self.publish(drafts).await?;
+            let mut tx = self.pool.begin().await?;
+            match self.record(&mut tx, &published).await {
+                Ok(()) => return Ok(Emission { tx, published }),
+                Err(FactError::Conflict { .. }) if round < ROUNDS_MAX => tx.rollback().await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Which errors pass by themselves, and the causes of those that do not: what they are about is parked (`docs/contract.md` 9).
+
+use facts::{FactError, PublishError};
+use runtime::publish::PublishFailure;
+
+/// Why something cannot be carried out, however often it is tried with the same code and data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    /// A stable word to group by: `database_22P05`, `too_large`, `panic`, …
+    pub word: String,
+    /// For people who operate; no content.
+    pub error: String,
+}
+
+/// The cause, where an error will not go away by itself; `None`: try again later.
+pub(super) fn cause(error: &FactError) -> Option<Cause> {
+    match error {
+        FactError::Database(error) => database_cause(error),
+        FactError::Publish(error) => match error.as_ref() {
+            PublishError::Broker(PublishFailure::TooLarge) => Some(Cause {
+                word: "too_large".to_owned(),
+                error: "an event is larger than the broker takes".to_owned(),
+            }),
+            PublishError::Encode(_) => Some(Cause {
+                word: "not_json".to_owned(),
+                error: "an event cannot be written as JSON".to_owned(),
+            }),
+            _ => None,
+        },
+        FactError::Seal(_) => Some(Cause { word: "seal".to_owned(), error: error.to_string() }),
+        FactError::Conflict { .. } => None,
+    }
+}
+
+/// Errors about the data: classes 21, 22, 23, 54 and raised ones. Others are about the server, and pass.
+fn database_cause(error: &sqlx::Error) -> Option<Cause> {
+    is_of(error, &["21", "22", "23", "54", "P0"]).then(|| refusal(error)).flatten()
+}
+
+/// Whether Postgres answered with an error of one of these classes.
+fn is_of(error: &sqlx::Error, classes: &[&str]) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
+}
+
+fn refusal(error: &sqlx::Error) -> Option<Cause> {
+    let error = error.as_database_error()?;
+    let code = error.code()?;
+    // The message of Postgres may quote values; its code, table and constraint do not.
+    let place =
+        [error.table(), error.constraint()].into_iter().flatten().collect::<Vec<_>>().join("/");
+    Some(Cause {
+        word: format!("database_{code}"),
+        error: format!("Postgres refuses it: error {code} {place}").trim().to_owned(),
+    })
+}
+
+/// Whether Postgres or the broker is away, so that no other row fares better now. Anything else counts as a failed try of its row.
+pub(super) fn passes(error: &anyhow::Error) -> bool {
+    if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+        return database_passes(error);
+    }
+    match error.downcast_ref::<FactError>() {
+        Some(FactError::Database(error)) => database_passes(error),
+        Some(FactError::Publish(error)) => match error.as_ref() {
+            PublishError::Broker(failure) => {
+                failure.is_away() || matches!(failure, PublishFailure::Full(_))
+            }
+            PublishError::ReadBack { .. } => true,
+            PublishError::Encode(_) => false,
+        },
+        Some(FactError::Seal(_)) => false,
+        // Somebody else was faster, or META_RAW could not be read.
+        Some(FactError::Conflict { .. }) | None => true,
+    }
+}
+
+/// Connections, conflicts, resources, shutdowns; not what Postgres says of a statement or a row.
+fn database_passes(error: &sqlx::Error) -> bool {
+    use sqlx::Error;
+    match error {
+        Error::Database(_) => is_of(error, &["08", "25", "40", "53", "57", "58"]),
+        Error::Io(_)
+        | Error::Tls(_)
+        | Error::Protocol(_)
+        | Error::PoolTimedOut
+        | Error::PoolClosed
+        | Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// The cause of an error that nobody foresaw; its text may quote content, so it is not kept.
+pub(super) fn unforeseen(error: &anyhow::Error) -> Cause {
+    let database = match error.downcast_ref::<FactError>() {
+        Some(FactError::Database(error)) => Some(error),
+        _ => error.downcast_ref::<sqlx::Error>(),
+    };
+    database.and_then(refusal).unwrap_or_else(|| Cause {
+        word: "unforeseen".to_owned(),
+        error: format!("an error that nobody foresaw: {error}"),
+    })
+}
+
+/// What a panic means.
+pub(super) fn panicked(what: &str) -> Cause {
+    Cause {
+        word: "panic".to_owned(),
+        error: format!("{what} broke down: a bug; the log has the place"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker(failure: PublishFailure) -> anyhow::Error {
+        FactError::from(PublishError::Broker(failure)).into()
+    }
+
+    #[test]
+    fn only_servers_that_are_away_are_waited_for() {
+        let said = || "said so".to_owned();
+        let away = [
+            sqlx::Error::PoolTimedOut.into(),
+            FactError::Database(sqlx::Error::PoolTimedOut).into(),
+            broker(PublishFailure::NotConnected),
+            broker(PublishFailure::Full(said())),
+            anyhow::anyhow!("META_RAW could not be read"),
+        ];
+        assert!(away.iter().all(passes));
+        let of_the_row = [
+            FactError::Database(sqlx::Error::ColumnNotFound(said())).into(),
+            broker(PublishFailure::Refused(said())),
+        ];
+        assert!(!of_the_row.iter().any(passes));
+        let cause = unforeseen(&of_the_row[0]);
+        assert_eq!(cause.word, "unforeseen");
+        assert!(!cause.error.contains("said so"), "{cause:?}");
+    }
+}
