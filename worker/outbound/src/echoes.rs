@@ -10,7 +10,7 @@ use runtime::failpoint;
 use schemas::{Channel, ContactId};
 use sqlx::{PgConnection, PgPool};
 
-use crate::ledger::echoes::{self, EchoRow};
+use crate::ledger::echoes::{self, Echo, EchoRow};
 use crate::ledger::parts::{self, EffectQuery};
 use crate::ledger::{self, commands, conversations, transitions};
 use crate::matching::{LATE, Owner, SKEW, Wanted, owner};
@@ -29,23 +29,24 @@ const FAILED_PAUSE: Duration = Duration::from_secs(1);
 /// `sqlx::Error`: the rest is compared at the next call.
 pub(crate) async fn examine(pool: &PgPool) -> sqlx::Result<Vec<String>> {
     let mut ended = Vec::new();
-    for echo in echoes::to_examine(pool, BATCH).await? {
-        match settle(pool, &echo).await {
+    for row in echoes::to_examine(pool, BATCH).await? {
+        match settle(pool, &row).await {
             Ok(command) => ended.extend(command),
             Err(error) => {
                 tracing::debug!(%error, "Could not compare an echo with the ledger");
                 let mut conn = pool.acquire().await?;
                 let until = ledger::now(&mut conn).await?.plus(FAILED_PAUSE);
-                echoes::reschedule(&mut conn, &echo, until).await?;
+                let key = (row.channel.as_str(), &row.account_id, row.item_id.as_str());
+                echoes::reschedule(&mut conn, key, until).await?;
             }
         }
     }
     Ok(ended)
 }
 
-async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<Option<String>> {
-    let channel: Channel =
-        echo.channel.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+async fn settle(pool: &PgPool, row: &EchoRow) -> sqlx::Result<Option<String>> {
+    let echo = &row.read()?;
+    let channel = echo.channel;
     let mut conn = pool.acquire().await?;
     if let Some((identity, n)) = exact(&mut conn, channel, echo).await? {
         drop(conn);
@@ -60,7 +61,7 @@ async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<Option<String>> {
             drop(conn);
             take(pool, echo, identity, n).await
         }
-        Owner::Wait(until) => echoes::reschedule(&mut conn, echo, until).await.map(|()| None),
+        Owner::Wait(until) => echoes::reschedule(&mut conn, echo.key(), until).await.map(|()| None),
         Owner::Nobody => mark_foreign(&mut conn, channel, echo).await.map(|()| None),
     }
 }
@@ -69,7 +70,7 @@ async fn settle(pool: &PgPool, echo: &EchoRow) -> sqlx::Result<Option<String>> {
 async fn exact(
     conn: &mut PgConnection,
     channel: Channel,
-    echo: &EchoRow,
+    echo: &Echo,
 ) -> sqlx::Result<Option<(String, i32)>> {
     match echo.metadata.as_deref().and_then(parse_key) {
         Some((identity, n)) => {
@@ -84,7 +85,7 @@ async fn exact(
 async fn candidates(
     conn: &mut PgConnection,
     channel: Channel,
-    echo: &EchoRow,
+    echo: &Echo,
 ) -> sqlx::Result<Vec<Wanted>> {
     let effect = EffectQuery {
         channel,
@@ -108,12 +109,7 @@ async fn candidates(
 }
 
 /// The echo is the effect of this part: whatever the ledger said before, it was sent. Returns the command, if it ended by it.
-async fn take(
-    pool: &PgPool,
-    echo: &EchoRow,
-    identity: &str,
-    n: i32,
-) -> sqlx::Result<Option<String>> {
+async fn take(pool: &PgPool, echo: &Echo, identity: &str, n: i32) -> sqlx::Result<Option<String>> {
     let mut tx = pool.begin().await?;
     let Some(command) = commands::try_lock(&mut tx, identity).await? else { return Ok(None) };
     let parts = parts::of(&mut tx, identity).await?;
@@ -146,11 +142,7 @@ async fn take(
 }
 
 /// None of ours: a person in Meta's own inbox, or another app, has answered.
-async fn mark_foreign(
-    conn: &mut PgConnection,
-    channel: Channel,
-    echo: &EchoRow,
-) -> sqlx::Result<()> {
+async fn mark_foreign(conn: &mut PgConnection, channel: Channel, echo: &Echo) -> sqlx::Result<()> {
     echoes::mark_foreign(conn, echo).await?;
     if echo.kind == EchoKind::Message {
         let contact = ContactId::new(&echo.peer);

@@ -54,7 +54,10 @@ pub(super) async fn claim(
             set claimed_by = $1, claimed_until = clock_timestamp() + make_interval(secs => $2)
            from due d
           where (w.channel, w.account_id, w.message_id, w.num_edit) = (d.channel, d.account_id, d.message_id, d.num_edit)
-         returning w.*,
+         returning w.channel, w.account_id, w.message_id, w.num_edit, w.state, w.attempts, w.due_at, w.received_at, w.time,
+                   w.time_approximate, w.created_time, w.thread_id, w.payload_contact, w.payload_outbound, w.standby, w.text,
+                   w.raw_seq, w.raw_index, w.traceparent, w.revealed_contact, w.revealed_direction, w.method,
+                   w.unresolved_event, w.unresolved_contact, w.gone, w.replay,
                    (select s.unresolved_event is not null from worker.waiting s
                      where (s.channel, s.account_id, s.message_id) = (w.channel, w.account_id, w.message_id)
                        and s.num_edit <> w.num_edit and s.unresolved_event is not null and s.state <> 'resolved' limit 1)

@@ -9,11 +9,24 @@ use super::commands::CommandRow;
 use crate::matching::Item;
 use crate::state::EchoKind;
 
-/// An echo that waits to be compared with the ledger.
+/// A row that waits to be compared with the ledger. Channel, kind and content are read row by row ([`EchoRow::read`]), so that an echo this
+/// version cannot read, such as one of a channel that only a newer release knows, holds up no other.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct EchoRow {
-    /// As text: an echo of a channel that only a newer release knows must not hold up the others.
     pub(crate) channel: String,
+    pub(crate) account_id: AccountId,
+    pub(crate) item_id: String,
+    kind: String,
+    peer: String,
+    content: Vec<u8>,
+    metadata: Option<String>,
+    time: Timestamp,
+}
+
+/// An echo as this version reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct Echo {
+    pub(crate) channel: Channel,
     pub(crate) account_id: AccountId,
     pub(crate) item_id: String,
     pub(crate) kind: EchoKind,
@@ -26,6 +39,36 @@ pub(crate) struct EchoRow {
 }
 
 impl EchoRow {
+    /// Reads the words of the row.
+    ///
+    /// # Errors
+    /// `sqlx::Error::Decode` where this version does not know one of them.
+    pub(crate) fn read(&self) -> sqlx::Result<Echo> {
+        let decode = |error: String| sqlx::Error::Decode(error.into());
+        Ok(Echo {
+            channel: self.channel.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            account_id: self.account_id.clone(),
+            item_id: self.item_id.clone(),
+            kind: self.kind.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            peer: self.peer.clone(),
+            content: self.content.as_slice().try_into().map_err(|_| {
+                decode(format!(
+                    "the content of an echo has {} bytes, 32 expected",
+                    self.content.len()
+                ))
+            })?,
+            metadata: self.metadata.clone(),
+            time: self.time,
+        })
+    }
+}
+
+impl Echo {
+    /// The row's key, as [`reschedule`] takes it.
+    pub(crate) fn key(&self) -> (&str, &AccountId, &str) {
+        (self.channel.as_str(), &self.account_id, &self.item_id)
+    }
+
     /// It as something that may be the effect of a part.
     pub(crate) fn item(&self) -> Item {
         Item {
@@ -53,13 +96,13 @@ pub(crate) async fn to_examine(pool: &PgPool, max: i64) -> sqlx::Result<Vec<Echo
 /// Compares an echo later.
 pub(crate) async fn reschedule(
     conn: &mut PgConnection,
-    echo: &EchoRow,
+    (channel, account, item_id): (&str, &AccountId, &str),
     until: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query("update worker.echoes set examine_at = $4 where channel = $1 and account_id = $2 and item_id = $3")
-        .bind(&echo.channel)
-        .bind(&echo.account_id)
-        .bind(&echo.item_id)
+        .bind(channel)
+        .bind(account)
+        .bind(item_id)
         .bind(until)
         .execute(conn)
         .await?;
@@ -67,12 +110,12 @@ pub(crate) async fn reschedule(
 }
 
 /// An echo is the effect of none of our parts.
-pub(crate) async fn mark_foreign(conn: &mut PgConnection, echo: &EchoRow) -> sqlx::Result<()> {
+pub(crate) async fn mark_foreign(conn: &mut PgConnection, echo: &Echo) -> sqlx::Result<()> {
     sqlx::query(
         "update worker.echoes set examined = true
           where channel = $1 and account_id = $2 and item_id = $3 and claimed_by is null",
     )
-    .bind(&echo.channel)
+    .bind(echo.channel)
     .bind(&echo.account_id)
     .bind(&echo.item_id)
     .execute(conn)
