@@ -154,7 +154,7 @@ impl Lab {
     }
 }
 
-/// What every role is told, with short waits.
+/// The settings of every role, with short waits.
 fn settings(nats: &Broker, url: String, simulator: &SimulatorHandle) -> BTreeMap<String, String> {
     let settings = [
         ("NATS_URL", nats.url()),

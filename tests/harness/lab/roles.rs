@@ -48,8 +48,8 @@ pub(super) struct Running {
 }
 
 impl Lab {
-    /// Starts all four roles in one process (`hookline up` with the servers of this lab), waits until they are ready, and tells Meta where
-    /// ingest is. None of them can be stopped alone.
+    /// Starts all four roles in one process (`hookline up` with the servers of this lab), waits until they are ready, and points Meta at
+    /// ingest. None of them can be stopped alone.
     pub async fn run_all(&mut self) {
         let [door, inbox, admin] = [free_address(), free_address(), free_address()];
         for (role, address) in [
@@ -67,19 +67,19 @@ impl Lab {
         let child = self.spawn("up", "up", &listens);
         self.together = Some(Running { child, address: admin });
         self.all_ready().await;
-        self.tell_meta();
+        self.point_meta_at_ingest();
     }
 
-    /// Starts all four roles in a process each, waits until they are ready, and tells Meta where ingest is.
+    /// Starts all four roles in a process each, waits until they are ready, and points Meta at ingest.
     pub async fn run_apart(&mut self) {
         for role in Role::ALL {
             self.run(role).await;
         }
         self.all_ready().await;
-        self.tell_meta();
+        self.point_meta_at_ingest();
     }
 
-    fn tell_meta(&self) {
+    fn point_meta_at_ingest(&self) {
         let door = url::Url::parse(&self.url(Role::Ingest)).unwrap();
         self.simulator.set_webhook_url(door);
     }

@@ -1,4 +1,4 @@
-//! Postgres or NATS away: told at once, and over by itself.
+//! Postgres or NATS away: reported at once, and over by itself.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ async fn without_postgres_every_answer_is_a_quick_503() {
         assert!(took < Duration::from_secs(1), "{path}: {took:?}");
     }
     says_retry(&api, "/v1/conversations").await;
-    // Who is not let in, and what is wrong whatever the database says, is told all the same.
+    // Who is not let in, and what is wrong whatever the database says, is answered all the same.
     is_problem(
         &super::with_token(&api, "wrong").get("/v1/conversations").await,
         401,
