@@ -18,15 +18,12 @@ use tests::{Lab, Role, eventually};
 use tokio::task::JoinSet;
 
 use audit::{Tally, check, everything_is_published};
-use talks::{converse, ended, refused_id, round, stage, talk};
+use talks::{ENDS_WITHIN, THANKS, converse, ended, refused_id, round, stage, talk};
 
 /// How long a process may live before it must have died at its failpoint.
 const DIES_WITHIN: Duration = Duration::from_secs(60);
-/// How long a command may take to end: three attempts with a proof of absence after each, and deaths in between.
-const ENDS_WITHIN: Duration = Duration::from_secs(300);
 /// People who talk at once; more would only make everything slow.
 const TALKS_MAX: usize = 60;
-const THANKS: &str = "Thanks, we will answer soon.";
 
 /// A place where a process dies, at the N-th time it gets there.
 #[derive(Clone, Copy, Debug)]

@@ -6,46 +6,12 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
+use super::process::{Role, Running};
 use super::{Lab, free_address};
 use crate::binary::hookline_binary;
 use crate::client::eventually;
 
 const TOGETHER: &str = "the roles of this lab share a process: start them with `run_apart`";
-
-/// What a process does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    Ingest,
-    Worker,
-    Projector,
-    Api,
-}
-
-impl Role {
-    pub const ALL: [Self; 4] = [Self::Ingest, Self::Worker, Self::Projector, Self::Api];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Worker => "worker",
-            Self::Projector => "projector",
-            Self::Api => "api",
-        }
-    }
-
-    const fn listens_at(self) -> &'static str {
-        match self {
-            Self::Ingest => "INGEST_LISTEN",
-            Self::Worker | Self::Projector => "ADMIN_LISTEN",
-            Self::Api => "API_LISTEN",
-        }
-    }
-}
-
-pub(super) struct Running {
-    child: Child,
-    address: SocketAddr,
-}
 
 impl Lab {
     /// Starts all four roles in one process (`hookline up` with the servers of this lab), waits until they are ready, and points Meta at

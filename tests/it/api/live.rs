@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::body::{IG, PAGE, now, text};
 use tests::{Api, Lab, LabOptions, Role, eventually};
 
-use super::outages::through_cable;
+use super::cable::through_cable;
 use super::{add_accounts, is_problem, lab, lab_apart, person, webhook, with_token, written};
 
 /// One server-sent event.

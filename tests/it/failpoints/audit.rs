@@ -7,8 +7,7 @@ use serde_json::Value;
 use tests::client::Api;
 use tests::{Lab, eventually};
 
-use super::ENDS_WITHIN;
-use super::talks::{Answered, ended};
+use super::talks::{Answered, ENDS_WITHIN, ended};
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {

@@ -9,7 +9,9 @@ use tests::Lab;
 use tests::client::Api;
 use tokio::task::JoinSet;
 
-use super::{ENDS_WITHIN, THANKS};
+/// How long a command may take to end: three attempts with a proof of absence after each, and deaths in between.
+pub(super) const ENDS_WITHIN: Duration = Duration::from_secs(300);
+pub(super) const THANKS: &str = "Thanks, we will answer soon.";
 
 /// Somebody who wrote, and what is answered: key and text, in order.
 pub(super) struct Talk {
