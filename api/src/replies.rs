@@ -190,7 +190,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_row_of_the_ledger_tells_message_and_time() {
+    fn a_row_of_the_ledger_holds_message_and_time() {
         let requested_at = DateTime::parse_from_rfc3339("2026-11-21T10:00:00.123456+00:00");
         let reply = Reply::from(ReplyRow {
             reply_id: "rpl_1".to_owned(),

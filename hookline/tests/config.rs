@@ -168,7 +168,7 @@ fn the_environment_wins_over_dotenv_and_dotenv_over_the_file() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_told_in_one_line() {
+fn a_file_that_cannot_be_used_is_reported_in_one_line() {
     let folder = Folder::new("file");
     for (text, names) in [
         ("GRAPH_TIMEOT = \"5s\"\n", "GRAPH_TIMEOT"),

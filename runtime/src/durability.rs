@@ -12,7 +12,7 @@ pub enum Durability {
     Synced,
     /// Not every server syncs, but at least three replicas hold every message.
     Replicated,
-    /// It does not, or nobody can tell; the reason with its fix.
+    /// It does not, or nobody can know; the reason with its fix.
     NotDurable(String),
 }
 

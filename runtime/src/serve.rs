@@ -112,7 +112,7 @@ async fn accept_all(
     }
 }
 
-/// Tells a client beyond the limit to come back later.
+/// Answers a client beyond the limit: come back later.
 async fn refuse(mut stream: TcpStream) {
     let answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer)).await;

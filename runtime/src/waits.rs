@@ -40,7 +40,7 @@ impl Wait {
         shortened.map_or(self.real, |(_, wait)| *wait)
     }
 
-    /// How long every process waits unless it is told otherwise.
+    /// How long every process waits unless it is configured otherwise.
     pub const fn real(self) -> Duration {
         self.real
     }

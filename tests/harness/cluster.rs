@@ -34,12 +34,12 @@ impl Cluster {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2));
         let mut cluster = Self { servers, names: Vec::new(), http: http.build().unwrap() };
         for n in 0..3 {
-            let told = cluster.ask(n, "varz").await.unwrap();
-            cluster.names.push(told["server_name"].as_str().unwrap().to_owned());
+            let reported = cluster.ask(n, "varz").await.unwrap();
+            cluster.names.push(reported["server_name"].as_str().unwrap().to_owned());
         }
         eventually("the cluster has a leader", Duration::from_secs(30), async || {
-            let told = cluster.ask(0, "jsz").await.map_err(|error| error.to_string())?;
-            let meta = &told["meta_cluster"];
+            let reported = cluster.ask(0, "jsz").await.map_err(|error| error.to_string())?;
+            let meta = &reported["meta_cluster"];
             let leader = meta["leader"].as_str().is_some_and(|leader| !leader.is_empty());
             if leader && meta["cluster_size"] == 3 { Ok(()) } else { Err(meta.to_string()) }
         })
@@ -81,8 +81,8 @@ impl Cluster {
     /// Which server leads a stream, by the word of any of them.
     pub async fn leader(&self, stream: &str) -> Option<usize> {
         for n in 0..3 {
-            let Ok(told) = self.ask(n, "jsz?streams=true").await else { continue };
-            let accounts = told["account_details"].as_array().cloned().unwrap_or_default();
+            let Ok(reported) = self.ask(n, "jsz?streams=true").await else { continue };
+            let accounts = reported["account_details"].as_array().cloned().unwrap_or_default();
             let streams = accounts.iter().filter_map(|account| account["stream_detail"].as_array());
             let found = streams.flatten().find(|one| one["name"] == stream);
             let leader = found.and_then(|found| found["cluster"]["leader"].as_str());
@@ -98,9 +98,9 @@ impl Cluster {
     pub async fn whole(&self, stream: &str) {
         eventually(&format!("{stream} is whole"), Duration::from_secs(60), async || {
             let leader = self.leader(stream).await.ok_or("no leader")?;
-            let told =
+            let reported =
                 self.ask(leader, "jsz?streams=true").await.map_err(|error| error.to_string())?;
-            let accounts = told["account_details"].as_array().cloned().unwrap_or_default();
+            let accounts = reported["account_details"].as_array().cloned().unwrap_or_default();
             let streams = accounts.iter().filter_map(|account| account["stream_detail"].as_array());
             let found = streams.flatten().find(|one| one["name"] == stream).ok_or("no stream")?;
             let replicas = found["cluster"]["replicas"].as_array().ok_or("no replicas")?;

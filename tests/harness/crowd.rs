@@ -178,7 +178,7 @@ pub async fn ask(lab: &Lab, wishes: Vec<(&Shop, &Person, String, String)>) -> Ve
     asked.into_iter().flatten().collect()
 }
 
-/// Waits until every command has ended and its outcome is told. Gives how long it took.
+/// Waits until every command has ended and its outcome is published. Gives how long it took.
 pub async fn all_ended(lab: &Lab, count: usize, within: Duration) -> Duration {
     let began = Instant::now();
     eventually("every command has an outcome", within, async || {

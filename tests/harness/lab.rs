@@ -1,6 +1,7 @@
 //! A whole hookline in a folder of its own: servers, roles as processes, and Meta.
 
 mod poison;
+mod process;
 mod roles;
 mod streams;
 mod verbs;
@@ -15,7 +16,9 @@ use sqlx::PgPool;
 pub use crate::binary::hookline_binary;
 use crate::client::{Api, Meta};
 use crate::servers::{self, Broker, Database};
-pub use roles::{Role, signal};
+pub use process::Role;
+use process::Running;
+pub use roles::signal;
 
 /// The secret that signs webhooks in tests.
 pub const SECRET: &str = "test-app-secret";
@@ -51,8 +54,8 @@ pub struct Lab {
     pub simulator: SimulatorHandle,
     /// Settings of every role; a test may change them before it starts one.
     pub settings: BTreeMap<String, String>,
-    roles: BTreeMap<(Role, u32), roles::Running>,
-    together: Option<roles::Running>,
+    roles: BTreeMap<(Role, u32), Running>,
+    together: Option<Running>,
     ports: BTreeMap<(Role, u32), SocketAddr>,
     folder: PathBuf,
     pool: PgPool,
@@ -154,7 +157,7 @@ impl Lab {
     }
 }
 
-/// What every role is told, with short waits.
+/// The settings of every role, with short waits.
 fn settings(nats: &Broker, url: String, simulator: &SimulatorHandle) -> BTreeMap<String, String> {
     let settings = [
         ("NATS_URL", nats.url()),

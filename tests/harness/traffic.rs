@@ -71,7 +71,7 @@ pub struct Sent {
     pub refused: usize,
 }
 
-/// What must be nothing, and what is told. Lists hold at most a few examples.
+/// What must be nothing, and what is reported. Lists hold at most a few examples.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     /// Accepted bodies that META_RAW does not have.
@@ -93,7 +93,7 @@ pub struct Findings {
 }
 
 impl Traffic {
-    /// `conversations` spread over accounts in all shards, told in `deliveries` webhooks.
+    /// `conversations` spread over accounts in all shards, sent in `deliveries` webhooks.
     pub fn new(seed: u64, conversations: usize, deliveries: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut accounts = accounts();
@@ -104,18 +104,18 @@ impl Traffic {
         let mut traffic =
             Self { accounts, messages: BTreeMap::new(), deliveries: Vec::new(), seed };
         let began = now();
-        let mut told: Vec<Vec<Value>> = vec![Vec::new(); traffic.accounts.len()];
+        let mut posted: Vec<Vec<Value>> = vec![Vec::new(); traffic.accounts.len()];
         for n in 0..deliveries {
             let at = rng.random_range(0..traffic.accounts.len());
             let time = began + i64::try_from(n).unwrap();
             let mut items = Vec::new();
-            // Now and then an item that was told before comes again beside new ones.
-            if rng.random_range(0..12) == 0 && !told[at].is_empty() {
-                items.push(told[at][rng.random_range(0..told[at].len())].clone());
+            // Now and then an item that was sent before comes again beside new ones.
+            if rng.random_range(0..12) == 0 && !posted[at].is_empty() {
+                items.push(posted[at][rng.random_range(0..posted[at].len())].clone());
             }
             for part in 0..[1, 1, 1, 2, 3][rng.random_range(0..5)] {
                 let item = traffic.message(&mut rng, at, &format!("mid.{n}.{part}"), time);
-                told[at].push(item.clone());
+                posted[at].push(item.clone());
                 items.push(item);
             }
             let account = &traffic.accounts[at];
@@ -142,7 +142,7 @@ impl Traffic {
         item
     }
 
-    /// How many messages all webhooks tell together.
+    /// How many messages all webhooks hold together.
     pub fn messages(&self) -> usize {
         self.messages.len()
     }
@@ -236,11 +236,11 @@ impl Traffic {
         events: &[Value],
         findings: &mut Findings,
     ) {
-        let mut told = Order::default();
+        let mut posted = Order::default();
         for raw in raws {
             let raw: Value = serde_json::from_slice(&raw.payload).unwrap();
             for item in raw["entry"][0]["messaging"].as_array().unwrap() {
-                told.add(self, item["message"]["mid"].as_str().unwrap());
+                posted.add(self, item["message"]["mid"].as_str().unwrap());
             }
         }
         let (mut published, mut seen) = (Order::default(), BTreeSet::new());
@@ -257,7 +257,7 @@ impl Traffic {
         }
         let missing = self.messages.keys().filter(|mid| !published.seen.contains(*mid));
         findings.missing_events = missing.take(20).cloned().collect();
-        for (conversation, should) in &told.conversations {
+        for (conversation, should) in &posted.conversations {
             let is = published.conversations.get(conversation).map_or(&[][..], Vec::as_slice);
             if let Some(at) = (0..should.len()).find(|at| should.get(*at) != is.get(*at)) {
                 let (should, is) = (&should[at..], &is[at.min(is.len())..]);

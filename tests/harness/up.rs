@@ -58,7 +58,7 @@ impl Folder {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let told = async {
+        let shown = async {
             while let Some(line) = lines.next_line().await.unwrap() {
                 if line.starts_with("Look here:") {
                     return true;
@@ -66,8 +66,8 @@ impl Folder {
             }
             false
         };
-        let told = tokio::time::timeout(Duration::from_secs(90), told).await;
-        assert!(matches!(told, Ok(true)), "`up` did not say where to look: {}", self.log());
+        let shown = tokio::time::timeout(Duration::from_secs(90), shown).await;
+        assert!(matches!(shown, Ok(true)), "`up` did not say where to look: {}", self.log());
         child
     }
 

@@ -8,6 +8,7 @@ use tests::lab::API_TOKEN;
 use tests::{Api, Lab, LabOptions, eventually};
 
 mod acts;
+mod cable;
 mod callers;
 mod comments;
 mod importing;

@@ -1,4 +1,4 @@
-//! What hinders the projector: events that cannot be projected are set aside and told to INBOX_DEAD, everything else is waited out.
+//! What hinders the projector: events that cannot be projected are set aside and published to INBOX_DEAD, everything else is waited out.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn messages(lab: &Lab) -> Result<i64, String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_projected_is_told_to_inbox_dead_and_holds_up_nothing() {
+async fn what_cannot_be_projected_is_published_to_inbox_dead_and_holds_up_nothing() {
     let mut lab = Lab::start().await;
     let js = lab.jetstream().await;
     let config = NatsConfig::from_settings(&Settings::from_pairs(lab.settings.clone())).unwrap();
@@ -358,7 +358,7 @@ async fn an_event_whose_fold_failed_is_folded_from_what_the_log_says() {
     let (code, out, err) = lab.hookline(&["verify", "--output", "json"]).await;
     assert_eq!(code, 0, "{out}{err}");
 
-    // What the log does not hold any more is told, and stays on the list until it is given up.
+    // What the log does not hold any more is reported, and stays on the list until it is given up.
     sql(
         &lab,
         "insert into inbox_v1.parked (seq, event_id, kind, cause, detail) values (99, 'evt_99', 'message.received', 'fold_failed', '')",

@@ -1,4 +1,4 @@
-//! Configuration from outside, against real servers: a broker that is not durable, what a live `up` tells the other verbs, and
+//! Configuration from outside, against real servers: a broker that is not durable, what a live `up` reports to the other verbs, and
 //! passwords that do not fit. (What needs no server is in `hookline/tests/config.rs`.)
 
 use std::os::unix::fs::PermissionsExt;

@@ -29,7 +29,7 @@ const VIEWS: [&str; 9] = [
 ];
 
 /// An INBOX_EVENTS of its own, and the read model made from it.
-struct Told {
+struct Projection {
     _broker: Broker,
     client: async_nats::Client,
     pool: PgPool,
@@ -37,7 +37,7 @@ struct Told {
     n: u32,
 }
 
-impl Told {
+impl Projection {
     /// A broker and a database of their own in the lab; no projector yet.
     async fn new(lab: &mut Lab, n: u32) -> Self {
         let broker = tests::servers::another_broker().await;
@@ -53,7 +53,7 @@ impl Told {
         Self { _broker: broker, client: js.client().clone(), pool, published: 0, n }
     }
 
-    /// Publishes without ids: what is told twice stands in the stream twice.
+    /// Publishes without ids: what is published twice stands in the stream twice.
     async fn publish(&mut self, events: &[Event]) {
         for event in events {
             let body = serde_json::to_vec(event).unwrap();
@@ -85,8 +85,8 @@ impl Told {
         }
     }
 
-    /// Tells events in pieces of up to `most`, each projected before the next comes.
-    async fn tell_in_pieces(&mut self, events: &[Event], most: usize, seed: u64) {
+    /// Publishes events in pieces of up to `most`, each projected before the next comes.
+    async fn publish_in_pieces(&mut self, events: &[Event], most: usize, seed: u64) {
         let mut random = StdRng::seed_from_u64(seed);
         let mut rest = events;
         while !rest.is_empty() {
@@ -230,16 +230,13 @@ async fn assert_receipts(pool: &PgPool, events: &[Event]) {
             by_id || by_time
         };
         let earliest = |kind: Kind| {
-            let told =
-                holds.iter().filter(|event| event.kind() == kind).filter(|event| {
-                    match &event.data.fact {
-                        Fact::MessageDelivered(body) | Fact::MessageRead(body) => {
-                            covers(event, body)
-                        }
-                        _ => false,
-                    }
-                });
-            told.map(|event| event.time.to_datetime()).min()
+            let receipts = holds.iter().filter(|event| event.kind() == kind).filter(|event| {
+                match &event.data.fact {
+                    Fact::MessageDelivered(body) | Fact::MessageRead(body) => covers(event, body),
+                    _ => false,
+                }
+            });
+            receipts.map(|event| event.time.to_datetime()).min()
         };
         let expected = (earliest(Kind::MessageDelivered), earliest(Kind::MessageRead));
         assert_eq!((delivered, read), expected, "delivered_at, read_at of {mid}");
@@ -260,14 +257,14 @@ async fn every_order_ends_in_the_same_rows() {
     let events = history::generate(seed, 50);
     let mut lab = Lab::start().await;
     // All at once, as a rebuild reads it.
-    let mut at_once = Told::new(&mut lab, 0).await;
+    let mut at_once = Projection::new(&mut lab, 0).await;
     at_once.publish(&events).await;
     lab.run_nth(Role::Projector, at_once.n).await;
     // In another order, in small pieces as they happen, a part of them twice.
-    let mut live = Told::new(&mut lab, 1).await;
+    let mut live = Projection::new(&mut lab, 1).await;
     lab.run_nth(Role::Projector, live.n).await;
     // Backwards, and then everything once more in yet another order.
-    let mut replayed = Told::new(&mut lab, 2).await;
+    let mut replayed = Projection::new(&mut lab, 2).await;
     lab.run_nth(Role::Projector, replayed.n).await;
     for n in 0..3 {
         lab.ready_nth(Role::Projector, n).await;
@@ -277,12 +274,12 @@ async fn every_order_ends_in_the_same_rows() {
     let backwards: Vec<Event> = events.iter().rev().cloned().collect();
     tokio::join!(
         async {
-            live.tell_in_pieces(&history::shuffled(&twice, seed ^ 1), 60, seed).await;
+            live.publish_in_pieces(&history::shuffled(&twice, seed ^ 1), 60, seed).await;
         },
         async {
             replayed.publish(&backwards).await;
             replayed.projected().await;
-            replayed.tell_in_pieces(&history::shuffled(&events, seed ^ 2), 200, seed).await;
+            replayed.publish_in_pieces(&history::shuffled(&events, seed ^ 2), 200, seed).await;
         },
         at_once.projected(),
     );
@@ -299,7 +296,7 @@ async fn every_order_ends_in_the_same_rows() {
     assert_receipts(&at_once.pool, &events).await;
 }
 
-impl Told {
+impl Projection {
     /// The median time from publishing one event to its rows.
     async fn median(&mut self, events: impl IntoIterator<Item = Event>) -> Duration {
         let mut times = Vec::new();
@@ -317,9 +314,9 @@ impl Told {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_conversation_costs_no_more_per_event_than_a_short_one() {
     let mut lab = Lab::start().await;
-    let mut told = Told::new(&mut lab, 0).await;
-    lab.run_nth(Role::Projector, told.n).await;
-    lab.ready_nth(Role::Projector, told.n).await;
+    let mut projection = Projection::new(&mut lab, 0).await;
+    lab.run_nth(Role::Projector, projection.n).await;
+    lab.ready_nth(Role::Projector, projection.n).await;
     // Ten thousand unread messages of one person; two thousand messages to another one, each with its receipts.
     let sent = |n| {
         [Kind::MessageSent, Kind::MessageDelivered, Kind::MessageRead]
@@ -327,23 +324,23 @@ async fn a_long_conversation_costs_no_more_per_event_than_a_short_one() {
     };
     let unread = (0..10_000).map(|n| history::long(0, Kind::MessageReceived, n, 0));
     let long: Vec<Event> = unread.chain((0..2_000).flat_map(sent)).collect();
-    told.publish(&long).await;
-    told.projected().await;
+    projection.publish(&long).await;
+    projection.projected().await;
 
     let several = |who: usize, kind: Kind, from: usize, revision: u32| {
         (from..from + 30).map(move |n| history::long(who, kind, n, revision))
     };
-    let short = told.median(several(2, Kind::MessageReceived, 0, 0)).await;
+    let short = projection.median(several(2, Kind::MessageReceived, 0, 0)).await;
     for (what, events) in [
         ("one more unread message", several(0, Kind::MessageReceived, 10_000, 0)),
-        ("an unread message told anew", several(0, Kind::MessageReceived, 0, 1)),
+        ("an unread message published anew", several(0, Kind::MessageReceived, 0, 1)),
         ("an unread message that is unsent", several(0, Kind::MessageDeleted, 0, 0)),
         ("a mark of reading", several(0, Kind::ConversationRead, 0, 0)),
         ("one more message to them", several(1, Kind::MessageSent, 2_000, 0)),
         ("one more receipt", several(1, Kind::MessageRead, 2_000, 0)),
-        ("a receipt told anew", several(1, Kind::MessageRead, 0, 1)),
+        ("a receipt published anew", several(1, Kind::MessageRead, 0, 1)),
     ] {
-        let long = told.median(events).await;
+        let long = projection.median(events).await;
         println!("{what}: {long:?}; in a short conversation {short:?}");
         assert!(
             long < 5 * short + Duration::from_millis(25),

@@ -1,4 +1,4 @@
-//! docs/contract.md 5, sentence by sentence, from outside: what is published for what Meta tells.
+//! docs/contract.md 5, sentence by sentence, from outside: what is published for what Meta reports.
 
 mod accounts;
 mod graph;
@@ -63,7 +63,7 @@ fn of_kind(events: &[Value], kind: &str) -> Vec<Value> {
 }
 
 /// Waits until `count` events of a kind are there, and gives them in order.
-async fn told(lab: &Lab, kind: &str, count: usize) -> Vec<Value> {
+async fn published(lab: &Lab, kind: &str, count: usize) -> Vec<Value> {
     eventually(&format!("{count} of {kind}"), Duration::from_secs(40), async || {
         let events = lab.events().await;
         let of_kind = of_kind(&events, kind);

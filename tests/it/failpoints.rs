@@ -17,16 +17,13 @@ use runtime::failpoint::{POINTS, Point};
 use tests::{Lab, Role, eventually};
 use tokio::task::JoinSet;
 
-use audit::{Tally, check, everything_is_told};
-use talks::{converse, ended, refused_id, round, stage, talk};
+use audit::{Tally, check, everything_is_published};
+use talks::{ENDS_WITHIN, THANKS, converse, ended, refused_id, round, stage, talk};
 
 /// How long a process may live before it must have died at its failpoint.
 const DIES_WITHIN: Duration = Duration::from_secs(60);
-/// How long a command may take to end: three attempts with a proof of absence after each, and deaths in between.
-const ENDS_WITHIN: Duration = Duration::from_secs(300);
 /// People who talk at once; more would only make everything slow.
 const TALKS_MAX: usize = 60;
-const THANKS: &str = "Thanks, we will answer soon.";
 
 /// A place where a process dies, at the N-th time it gets there.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +58,7 @@ async fn play(deaths: &[Death]) -> Tally {
     let (mut tally, mut talking, mut greeted, mut rounds) =
         (Tally::default(), JoinSet::new(), Vec::new(), Vec::new());
     let mut next: BTreeMap<Role, (Death, Instant)> = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut answered = Vec::new();
     for role in Role::ALL {
         if plans.contains_key(&role) {
             lab.kill9(role).await;
@@ -80,13 +77,13 @@ async fn play(deaths: &[Death]) -> Tally {
         while !turned {
             turned = go_on_where_died(&mut lab, &mut plans, &mut next, &mut tally).await;
             while let Some(one) = talking.try_join_next() {
-                told.push(one.unwrap());
+                answered.push(one.unwrap());
             }
             turned |= Duration::from_secs(8) < began.elapsed();
         }
     }
     while let Some(one) = talking.join_next().await {
-        told.push(one.unwrap());
+        answered.push(one.unwrap());
     }
     for person in &greeted {
         eventually("the automatic reply came", ENDS_WITHIN, async || {
@@ -105,8 +102,8 @@ async fn play(deaths: &[Death]) -> Tally {
     }
     assert!(lab.simulator.settled(Duration::from_secs(30)).await);
     lab.settled().await;
-    everything_is_told(&lab, rounds.len()).await;
-    for one in &told {
+    everything_is_published(&lab, rounds.len()).await;
+    for one in &answered {
         check(&api, one, &mut tally).await;
     }
     for person in &greeted {
@@ -192,12 +189,12 @@ async fn whoever_dies_wherever_nobody_gets_it_twice_and_nothing_is_lost() {
     let tally = play(&deaths).await;
     eprintln!("{tally:?}");
     assert_eq!(tally.deaths, points.len());
-    // A command may see three deaths in the middle of its call. Nobody can tell then, and more than a few would be a fault.
+    // A command may see three deaths in the middle of its call. Nobody can know the outcome then, and more than a few would be a fault.
     assert!(tally.unknown * 20 <= tally.commands, "{tally:?}");
 }
 
-/// A worker dies after it has published a message and before its own database has it. Whoever answers what they see must not be told that
-/// this person has never written, however late the shard is taken up again.
+/// A worker dies after it has published a message and before its own database has it. Whoever answers what they see must not be
+/// refused as if this person had never written, however late the shard is taken up again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_was_published_by_a_dying_worker_may_be_answered() {
     let (mut lab, cast) = stage().await;
@@ -213,8 +210,8 @@ async fn a_message_that_was_published_by_a_dying_worker_may_be_answered() {
     let later = "update worker.leases set expires_at = clock_timestamp() + interval '6 seconds' where name like 'raw-%'";
     sqlx::query(later).execute(lab.pool()).await.unwrap();
     lab.run(Role::Worker).await;
-    let told = talking.await.unwrap();
-    assert_eq!(told.replies[0]["status"], "sent", "{:?}", told.replies);
+    let answered = talking.await.unwrap();
+    assert_eq!(answered.replies[0]["status"], "sent", "{:?}", answered.replies);
     assert_eq!(person.texts_received(), ["three are left"]);
 }
 

@@ -60,7 +60,7 @@ async fn rows(lab: &Lab) -> BTreeMap<String, Row> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_fixture_is_accepted_told_by_its_schema_and_shown() {
+async fn every_fixture_is_accepted_published_by_its_schema_and_shown() {
     let lab = lab().await;
     let mut order = webhooks();
     assert_eq!(order.len(), 27 + 23 + 17);
@@ -200,12 +200,12 @@ async fn fixtures_in_any_order_end_in_the_same_rows() {
     }
 }
 
-/// A webhook of an account nobody added is kept and told, without a conversation.
+/// A webhook of an account nobody added is kept and published, without a conversation.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_account_makes_no_conversation() {
     let lab = Lab::with_all_roles().await;
     assert_eq!(lab.meta().post("/webhook", &fixture("instagram/ig-message-text.json")).await, 200);
-    eventually("it is told", Duration::from_secs(10), async || {
+    eventually("it is published", Duration::from_secs(10), async || {
         let events = lab.events().await;
         match events.as_slice() {
             [event]

@@ -130,7 +130,7 @@ async fn every_kind_arrives_on_every_connection() {
             let (status, state) =
                 lab.api().post_once(&path, &format!("t{n}"), json!({"action": action})).await;
             assert_eq!(status, 202, "{state}");
-            // The repeat of a key tells what came of the first.
+            // The repeat of a key returns what came of the first.
             let again = eventually("the outcome is known", Duration::from_secs(10), async || {
                 let (status, state) =
                     lab.api().post_once(&path, &format!("t{n}"), json!({"action": action})).await;
@@ -287,11 +287,11 @@ async fn what_meta_says_of_a_person_or_a_thread_keeps_automations_quiet() {
         ann.says("hello").accepted().await.unwrap();
         conversation(&lab, &ann).await;
         ann.blocks(true);
-        let told = command(&lab, &id(1), &ann, "person", text()).await;
+        let reported = command(&lab, &id(1), &ann, "person", text()).await;
         assert_eq!(
-            (&told["status"], &told["error"]["class"]),
+            (&reported["status"], &reported["error"]["class"]),
             (&json!("failed"), &json!("recipient")),
-            "{told}"
+            "{reported}"
         );
         let calls = account.count(CallKind::Send);
         let kept = command(&lab, &id(2), &ann, "automation", text()).await;
@@ -312,8 +312,8 @@ async fn what_meta_says_of_a_person_or_a_thread_keeps_automations_quiet() {
         bo.says("hello").accepted().await.unwrap();
         conversation(&lab, &bo).await;
         bo.thread_elsewhere(true);
-        let told = command(&lab, &id(4), &bo, "person", text()).await;
-        assert_eq!(told["error"]["code"], "thread_owned_by_other", "{told}");
+        let reported = command(&lab, &id(4), &bo, "person", text()).await;
+        assert_eq!(reported["error"]["code"], "thread_owned_by_other", "{reported}");
         let calls = account.count(CallKind::Send);
         let kept = command(&lab, &id(5), &bo, "automation", text()).await;
         assert_eq!(
@@ -325,7 +325,7 @@ async fn what_meta_says_of_a_person_or_a_thread_keeps_automations_quiet() {
     }
 }
 
-/// Waits until a message is in the list of facts, and with it what it tells the policy.
+/// Waits until a message is in the list of facts, and with it what the policy learns from it.
 async fn known(lab: &Lab, mid: &str) {
     eventually("the message is known", Duration::from_secs(20), async || {
         let found: i64 =

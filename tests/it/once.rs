@@ -14,7 +14,7 @@ async fn five_deliveries_split_and_batched_differently_are_one_message_and_one_r
         .await;
     let (ann, bob) = (account.person("Ann Berg"), account.person("Bob Holm"));
     let at = now();
-    // Meta knows that they wrote; how it is told is up to this test.
+    // Meta knows that they wrote; how it is reported is up to this test.
     let (ann_wrote, bob_wrote) = (ann.held().says("is it there?"), bob.held().says("me too"));
     let first = text(IG, ann.id(), ann_wrote.mid(), at, "is it there?");
     let other = text(IG, bob.id(), bob_wrote.mid(), at + 5, "me too");

@@ -48,7 +48,7 @@ async fn give_up(lab: &Lab, reply: &str) {
     .await;
 }
 
-/// A reply whose outcome nobody can tell: its answer is lost and the thread cannot be read. `delivered`: Meta took it all the same.
+/// A reply whose outcome nobody can know: its answer is lost and the thread cannot be read. `delivered`: Meta took it all the same.
 async fn parked(
     lab: &Lab,
     account: &AccountHandle,
@@ -89,7 +89,7 @@ async fn has_outcome(lab: &Lab, reply: &str, kind: &str) {
     .await;
 }
 
-/// Meta tells of the last message the person received.
+/// Meta reports the last message the person received.
 async fn echo(lab: &Lab, account: &AccountHandle, person: &Person) {
     let message = person.received().pop().unwrap();
     let (at, text) = (message.at.timestamp_millis(), message.text.as_deref().unwrap());
@@ -292,7 +292,7 @@ async fn a_freeze_holds_within_two_seconds_and_a_thaw_goes_on_in_order() {
     reaches(&lab, &free, &["sent"], Duration::from_secs(10)).await;
     let status = verb(&lab, &["status"], 0).await;
     assert_eq!(status["freezes"][0]["scope"], format!("account:instagram/{IG}"), "{status}");
-    eventually("it is told why they wait", Duration::from_secs(5), async || {
+    eventually("it is shown why they wait", Duration::from_secs(5), async || {
         let status = verb(&lab, &["status"], 0).await;
         if status["held"]["frozen"].as_u64() >= Some(1) { Ok(()) } else { Err(status.to_string()) }
     })
@@ -356,7 +356,7 @@ async fn one_conversation_or_everything_can_be_frozen() {
     assert_eq!(bo.texts_received(), ["held too"]);
     let acts = verb(&lab, &["audit"], 0).await;
     let one = json!(format!("conversation:{conversation}"));
-    let told: Vec<_> =
+    let listed: Vec<_> =
         acts.as_array().unwrap().iter().filter(|act| act["verb"] != "accounts add").collect();
     let expected = [
         ("send thaw", &one),
@@ -364,8 +364,8 @@ async fn one_conversation_or_everything_can_be_frozen() {
         ("send freeze", &json!("*")),
         ("send freeze", &one),
     ];
-    assert_eq!(told.len(), expected.len(), "{acts}");
-    for (act, (verb, scope)) in told.iter().zip(expected) {
+    assert_eq!(listed.len(), expected.len(), "{acts}");
+    for (act, (verb, scope)) in listed.iter().zip(expected) {
         assert_eq!((&act["verb"], &act["arguments"]["scope"]), (&json!(verb), scope), "{acts}");
         assert!(act["who"].is_string() && act["result"]["changed"] == true, "{acts}");
     }

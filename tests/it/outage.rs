@@ -140,9 +140,10 @@ async fn a_signal_drains_and_exits_0() {
     }
 }
 
-/// The broker starts on an empty disk, and then on its own again. Nobody skips or repeats meanwhile, it is told, and it goes on by itself.
+/// The broker starts on an empty disk, and then on its own again. Nobody skips or repeats meanwhile, it is reported, and it goes on
+/// by itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_was_made_anew_is_told_and_followed_again_when_it_is_restored() {
+async fn a_stream_that_was_made_anew_is_reported_and_followed_again_when_it_is_restored() {
     let mut lab = lab().await;
     let meta = lab.meta();
     for n in 0..5 {
@@ -154,7 +155,7 @@ async fn a_stream_that_was_made_anew_is_told_and_followed_again_when_it_is_resto
     lab.nats.own().stop().await.unwrap();
     std::fs::rename(&data, &aside).unwrap();
     lab.nats.own().restart().await.unwrap();
-    eventually("the projector tells", Duration::from_secs(60), async || {
+    eventually("the projector reports it", Duration::from_secs(60), async || {
         match readyz(&lab, Role::Projector).await {
             (503, reason) if reason.contains("made anew") => Ok(()),
             other => Err(format!("{other:?}")),

@@ -22,7 +22,7 @@ const EVENTS: usize = 1_000_000;
 const KILLS: usize = 20;
 
 /// Publishes without ids, as fast as it goes.
-async fn tell(lab: &Lab, events: impl Iterator<Item = Event>) {
+async fn publish_all(lab: &Lab, events: impl Iterator<Item = Event>) {
     let client = lab.jetstream().await.client().clone();
     for (n, event) in events.enumerate() {
         let body = serde_json::to_vec(&event).unwrap();
@@ -114,12 +114,12 @@ async fn unnoticed(of: f64) {
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     let began = Instant::now();
     let rich = history::generate(7, 20);
-    let told = rich.len();
+    let known = rich.len();
     let plain = (0..events.saturating_sub(rich.len()))
         .map(|n| history::long(100 + n % 997, Kind::MessageReceived, n, 0));
-    tell(&lab, rich.into_iter().chain(plain)).await;
+    publish_all(&lab, rich.into_iter().chain(plain)).await;
     let head = projected(&lab).await;
-    enter(&lab, told).await;
+    enter(&lab, known).await;
     eprintln!("{head} events are projected after {:?}", began.elapsed());
 
     let watch = Arc::new(Watch::default());
@@ -189,7 +189,7 @@ async fn what_is_wrong_is_found_and_healed_and_loss_is_refused() {
     let mut lab = Lab::with_all_roles().await;
     // Verbs that die below, and those that go on after them, with the real life of a claim.
     lab.wait_really();
-    tell(&lab, history::shuffled(&history::generate(11, 12), 3).into_iter()).await;
+    publish_all(&lab, history::shuffled(&history::generate(11, 12), 3).into_iter()).await;
     projected(&lab).await;
     enter(&lab, usize::MAX).await;
     assert_eq!(verb(&lab, &["verify"], 0).await["differing"], 0);
@@ -216,8 +216,8 @@ async fn what_is_wrong_is_found_and_healed_and_loss_is_refused() {
     }
     assert_eq!(verb(&lab, &["verify"], 0).await["differing"], 0);
 
-    // Nothing of what comes is lost on the way to the other model, and what is parked is told once.
-    tell(&lab, history::generate(12, 3).into_iter()).await;
+    // Nothing of what comes is lost on the way to the other model, and what is parked is published once.
+    publish_all(&lab, history::generate(12, 3).into_iter()).await;
     projected(&lab).await;
     assert_eq!(verb(&lab, &["verify"], 0).await["differing"], 0);
 
@@ -293,15 +293,15 @@ async fn a_changed_row_and_a_lost_one_are_found(lab: &Lab) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_keeps_to_its_rate_pauses_and_is_cancelled() {
     let lab = Lab::with_all_roles().await;
-    tell(&lab, history::generate(13, 3).into_iter()).await;
-    let told = projected(&lab).await;
+    publish_all(&lab, history::generate(13, 3).into_iter()).await;
+    let known = projected(&lab).await;
     // Without --swap it stops when it has compared: the same job goes on from there, now with much to do and little pace.
     verb(&lab, &["rebuild"], 0).await;
     let jobs = verb(&lab, &["jobs", "list"], 0).await;
     let job = jobs[0]["id"].as_str().unwrap();
     verb(&lab, &["jobs", "rate", job, "20", "--reason", "a test"], 0).await;
     let more = (0..2000).map(|n| history::long(100 + n % 7, Kind::MessageReceived, n, 0));
-    tell(&lab, more).await;
+    publish_all(&lab, more).await;
     projected(&lab).await;
     let position = async || {
         let shown = verb(&lab, &["jobs", "show", job], 0).await;
@@ -329,7 +329,7 @@ async fn a_rebuild_keeps_to_its_rate_pauses_and_is_cancelled() {
         assert!(asked.elapsed() < Duration::from_secs(5), "{wish}: {:?}", asked.elapsed());
         let shown = verb(&lab, &["jobs", "show", job], 0).await;
         assert_eq!(shown["state"], state, "{shown}");
-        let went = shown["progress"]["position"].as_u64().unwrap() - before.max(told);
+        let went = shown["progress"]["position"].as_u64().unwrap() - before.max(known);
         assert!((1..=(took.as_secs() + 2) * 20).contains(&went), "{went} in {took:?}");
     }
     assert_eq!(serving(&lab).await, "inbox_v1");

@@ -112,18 +112,18 @@ async fn killed(points: usize, lanes: usize) {
     );
 }
 
-/// What was parked is told, of everybody: once each, in order.
+/// What was parked is published, of everybody: once each, in order.
 async fn each_in_order(lab: &Lab, lanes: usize) {
-    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut released: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in lab.events().await {
         if event["type"] == "hookline.message.received.v1" && event["data"]["text"] != "aside" {
             let data = &event["data"];
             let said = data["text"].as_str().unwrap().to_owned();
-            told.entry(data["contact_id"].as_str().unwrap().to_owned()).or_default().push(said);
+            released.entry(data["contact_id"].as_str().unwrap().to_owned()).or_default().push(said);
         }
     }
-    assert_eq!(told.len(), lanes);
-    for (contact, texts) in told {
+    assert_eq!(released.len(), lanes);
+    for (contact, texts) in released {
         assert_eq!(texts, ["poison", "behind"], "{contact}: once each, in order");
     }
 }

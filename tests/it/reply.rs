@@ -175,7 +175,7 @@ async fn an_echo_that_cannot_be_read_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_told_and_not_repeated() {
+async fn a_refusal_is_published_and_not_repeated() {
     let (lab, instagram, _) = lab().await;
     let api = lab.api();
     let (person, id) = writes(&lab, &instagram, "Ann Berg").await;
@@ -256,7 +256,7 @@ async fn a_command_that_cannot_be_kept_stops_no_other() {
         .await;
     assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");
     for (name, _) in &bad {
-        let told = eventually("its end is told", Duration::from_secs(20), async || {
+        let ended = eventually("its end is published", Duration::from_secs(20), async || {
             let mut events = lab.events().await;
             events.retain(|event| event["data"]["command_id"] == *name);
             if events.len() == 1 {
@@ -266,8 +266,8 @@ async fn a_command_that_cannot_be_kept_stops_no_other() {
             }
         })
         .await;
-        assert_eq!(told["type"], "hookline.command.failed.v1");
-        assert_eq!(told["data"]["error"]["code"], "invalid");
+        assert_eq!(ended["type"], "hookline.command.failed.v1");
+        assert_eq!(ended["data"]["error"]["code"], "invalid");
     }
     assert_eq!(person.texts_received(), ["Still here."]);
 }

@@ -143,7 +143,7 @@ async fn when_graph_knows_nothing_it_waits_visibly_and_the_twin_resolves_it() {
     let silent = ann.senderless().looked_up(Lookup::ServerError).unlisted();
     let act = silent.says("lost and found");
     act.accepted().await.unwrap();
-    eventually("it is told as unresolved", Duration::from_secs(20), async || {
+    eventually("it is published as unresolved", Duration::from_secs(20), async || {
         let kinds = kinds(&lab).await;
         if kinds == ["hookline.sender.unresolved.v1"] { Ok(()) } else { Err(format!("{kinds:?}")) }
     })
@@ -204,8 +204,8 @@ async fn the_conversation_scan_finds_what_the_look_up_does_not() {
 async fn a_companion_with_sender_but_without_twin_becomes_a_message_of_that_sender() {
     let (lab, account) = lab().await;
     let ann = account.person("Ann Berg");
-    let told = ann.told(Telling::OnlyHint { sender: true }).in_envelope(Envelope::Changes);
-    told.says("only announced").accepted().await.unwrap();
+    let hinted = ann.told(Telling::OnlyHint { sender: true }).in_envelope(Envelope::Changes);
+    hinted.says("only announced").accepted().await.unwrap();
     becomes(&lab, &[(ann.id(), &[("inbound", Some("only announced"))])]).await;
 }
 

@@ -42,7 +42,7 @@ async fn traced(lab: &Lab, id: &str) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
-/// A message that is answered by itself, a message told without its sender, and one that nobody can carry out.
+/// A message that is answered by itself, a message reported without its sender, and one that nobody can carry out.
 async fn happens(lab: &Lab) -> Ids {
     let account = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     lab.add_account("instagram", "instagram", IG, &account.token(), &["--auto-reply", WORDS[1]])
@@ -95,12 +95,12 @@ async fn happens(lab: &Lab) -> Ids {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_id_tells_its_whole_story_and_nobodys_words() {
+async fn every_id_shows_its_whole_story_and_nobodys_words() {
     let lab = Lab::with_all_roles().await;
     let ids = happens(&lab).await;
     for id in [&ids.event, &ids.message, &ids.reply] {
         let story = traced(&lab, id).await;
-        tells_all(&story, &ids);
+        shows_all(&story, &ids);
     }
     let story = traced(&lab, &ids.senderless).await;
     assert_eq!(story["waiting"][0]["state"], "resolved", "{story:#}");
@@ -149,7 +149,7 @@ async fn every_id_tells_its_whole_story_and_nobodys_words() {
 }
 
 /// From the webhook to the rows.
-fn tells_all(story: &Value, ids: &Ids) {
+fn shows_all(story: &Value, ids: &Ids) {
     let raw = &story["raws"][0];
     assert_eq!((&raw["verified_by"], &raw["kept"]), (&json!("main"), &json!(true)), "{story:#}");
     assert!(raw["path"].is_string() && raw["received_at"].is_string(), "{story:#}");

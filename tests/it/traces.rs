@@ -28,11 +28,11 @@ async fn traces_of(lab: &Lab, stream: &str, wanted: impl Fn(&Value) -> bool) -> 
     for message in lab.messages(stream).await {
         let payload: Value = serde_json::from_slice(&message.payload).unwrap();
         if wanted(&payload) {
-            let told = header(&message, "traceparent");
+            let published = header(&message, "traceparent");
             if stream == "INBOX_EVENTS" {
-                assert_eq!(payload["traceparent"], told, "{payload}");
+                assert_eq!(payload["traceparent"], published, "{payload}");
             }
-            ids.insert(trace_id(&told));
+            ids.insert(trace_id(&published));
         }
     }
     ids
@@ -66,12 +66,12 @@ async fn one_trace_leads_from_the_webhook_to_the_reply_and_the_rows() {
 
     let raws = traces_of(&lab, "META_RAW", |raw| raw.to_string().contains("still there")).await;
     assert_eq!(raws.len(), 1, "{raws:?}");
-    let told = traces_of(&lab, "INBOX_EVENTS", |event| {
+    let published = traces_of(&lab, "INBOX_EVENTS", |event| {
         event["type"] == "hookline.message.received.v1"
             || event["type"] == "hookline.contact.discovered.v1"
     })
     .await;
-    assert_eq!(told, raws, "the events of the webhook");
+    assert_eq!(published, raws, "the events of the webhook");
     let asked = traces_of(&lab, "INBOX_COMMANDS", |command| {
         command["id"].as_str().unwrap().starts_with("auto:")
     })
@@ -208,9 +208,10 @@ async fn callers(lab: &Lab) {
     let id =
         conversations.iter().find(|c| c["channel"] == "messenger").unwrap()["id"].as_str().unwrap();
     let path = format!("/v1/conversations/{id}/messages");
-    let told = json!({"text": mark("answer")});
-    let (status, sent) =
-        api.post_once(&format!("{path}?wait=10s"), &format!("{MARK}-key"), told.clone()).await;
+    let answer_text = json!({"text": mark("answer")});
+    let (status, sent) = api
+        .post_once(&format!("{path}?wait=10s"), &format!("{MARK}-key"), answer_text.clone())
+        .await;
     assert_eq!(status, 200, "{sent}");
     lab.simulator.fault(FaultRule::new(Fault::ServerErrorBefore).on(CallKind::Send).times(2));
     for (n, fault) in
@@ -328,13 +329,13 @@ async fn nothing_a_person_says_is_in_logs_metrics_subjects_or_traces() {
             assert!(shown.contains(name), "{name} is missing in /metrics of {role:?}");
         }
         let log = lab.log(role);
-        let told = match role {
+        let expected = match role {
             Role::Ingest => ["Refused a handshake", "Stored a webhook"],
             Role::Worker => ["Outcome of command", "Stopped account"],
             Role::Projector => ["Projecting from the stored position", "aside and went on"],
             Role::Api => ["Connected to the broker", "Queued reply"],
         };
-        for line in told {
+        for line in expected {
             assert!(log.contains(line), "`{line}` is missing in the log of {role:?}: {log}");
         }
         for line in log.lines() {

@@ -28,7 +28,7 @@ const fn verb(
     Verb { words, needs, wrong }
 }
 
-/// One line per verb. `doctor` tells what it found instead of an error and is tried by itself; replay, rebuild and verify are tried beside
+/// One line per verb. `doctor` reports what it found instead of an error and is tried by itself; replay, rebuild and verify are tried beside
 /// their own tests.
 const VERBS: &[Verb] = &[
     verb(&["status"], Needs::Both, &["status", "--watch", "soon"]),
@@ -154,7 +154,7 @@ async fn jobs_are_listed_paused_and_given_up_and_every_act_is_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watched_status_tells_again_and_again_how_fast_the_log_grows() {
+async fn a_watched_status_shows_again_and_again_how_fast_the_log_grows() {
     let mut lab = Lab::with_all_roles().await;
     lab.set("RUST_LOG", "warn");
     let file = lab.folder().join("watch");
@@ -168,7 +168,7 @@ async fn a_watched_status_tells_again_and_again_how_fast_the_log_grows() {
         .spawn()
         .unwrap();
     let js = lab.jetstream().await;
-    eventually("ticks tell of growth", Duration::from_secs(30), async || {
+    eventually("ticks show growth", Duration::from_secs(30), async || {
         // Not an event: the projector parks it, and status says so.
         js.publish("inbox.v1.event.00.instagram.1.message-received", "nonsense".into())
             .await
@@ -180,10 +180,10 @@ async fn a_watched_status_tells_again_and_again_how_fast_the_log_grows() {
             text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let grows = ticks.iter().any(|tick| tick["events_per_second"].as_f64() > Some(0.0));
         let dead = ticks.last().is_some_and(|tick| tick["dead_letters"].as_i64() > Some(0));
-        let told = ticks
+        let causes = ticks
             .last()
             .is_some_and(|tick| !tick["dead_letters_by_cause"].as_object().unwrap().is_empty());
-        if ticks.len() >= 3 && grows && dead && told { Ok(()) } else { Err(text) }
+        if ticks.len() >= 3 && grows && dead && causes { Ok(()) } else { Err(text) }
     })
     .await;
     watch.kill().await.unwrap();

@@ -25,6 +25,6 @@ pub struct BrokerState {
 pub struct Needs {
     /// The streams.
     pub streams: &'static [StreamName],
-    /// `true`: a role with the permission to publish only cannot look at streams; publishing itself will tell.
+    /// `true`: a role with the permission to publish only cannot look at streams; publishing itself will show it.
     pub best_effort: bool,
 }

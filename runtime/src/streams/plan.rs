@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_loses_data_and_what_cannot_be_changed_is_told_apart() {
+    fn what_loses_data_and_what_cannot_be_changed_is_distinguished() {
         let old = Config { discard: DiscardPolicy::Old, ..config() };
         assert_eq!(risk(&old, &config()), [("discard", Risk::Destructive)]);
         assert_eq!(risk(&config(), &old), [("discard", Risk::Safe)]);

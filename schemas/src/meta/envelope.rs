@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_bodies_hold_nothing_and_broken_ones_are_told_apart() {
+    fn empty_bodies_hold_nothing_and_broken_ones_are_distinguished() {
         assert!(places(r#"{"object":"instagram","entry":[]}"#).is_empty());
         assert!(
             places(r#"{"object":"page","entry":[{"id":"1","time":1},{"id":"1","messaging":[]}]}"#)

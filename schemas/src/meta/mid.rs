@@ -66,7 +66,7 @@ mod tests {
     const MID: &str = "aWdfZAG1faXRlbToxOklHTWVzc2FnZAUlEOjE3ODQxNDAwMDAwMDAwMTAxOjM0MDI4MjM2Njg0MTcxMDMwMTI0NDI3NjAwMDAwMDAwMDAwMDAxMTozMzExMTc4MjAyMTMzNjk2MDU4NTU2OTMxODk5MzkyMDAwMAZDZD";
 
     #[test]
-    fn a_mid_tells_thread_and_time() {
+    fn a_mid_holds_thread_and_time() {
         let mid = decode(MID).unwrap();
         assert_eq!(mid.account_part, "17841400000000101");
         assert_eq!(mid.thread_id, "340282366841710301244276000000000000011");

@@ -6,50 +6,16 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
+use super::process::{Role, Running};
 use super::{Lab, free_address};
 use crate::binary::hookline_binary;
 use crate::client::eventually;
 
 const TOGETHER: &str = "the roles of this lab share a process: start them with `run_apart`";
 
-/// What a process does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    Ingest,
-    Worker,
-    Projector,
-    Api,
-}
-
-impl Role {
-    pub const ALL: [Self; 4] = [Self::Ingest, Self::Worker, Self::Projector, Self::Api];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Worker => "worker",
-            Self::Projector => "projector",
-            Self::Api => "api",
-        }
-    }
-
-    const fn listens_at(self) -> &'static str {
-        match self {
-            Self::Ingest => "INGEST_LISTEN",
-            Self::Worker | Self::Projector => "ADMIN_LISTEN",
-            Self::Api => "API_LISTEN",
-        }
-    }
-}
-
-pub(super) struct Running {
-    child: Child,
-    address: SocketAddr,
-}
-
 impl Lab {
-    /// Starts all four roles in one process (`hookline up` with the servers of this lab), waits until they are ready, and tells Meta where
-    /// ingest is. None of them can be stopped alone.
+    /// Starts all four roles in one process (`hookline up` with the servers of this lab), waits until they are ready, and points Meta at
+    /// ingest. None of them can be stopped alone.
     pub async fn run_all(&mut self) {
         let [door, inbox, admin] = [free_address(), free_address(), free_address()];
         for (role, address) in [
@@ -67,19 +33,19 @@ impl Lab {
         let child = self.spawn("up", "up", &listens);
         self.together = Some(Running { child, address: admin });
         self.all_ready().await;
-        self.tell_meta();
+        self.point_meta_at_ingest();
     }
 
-    /// Starts all four roles in a process each, waits until they are ready, and tells Meta where ingest is.
+    /// Starts all four roles in a process each, waits until they are ready, and points Meta at ingest.
     pub async fn run_apart(&mut self) {
         for role in Role::ALL {
             self.run(role).await;
         }
         self.all_ready().await;
-        self.tell_meta();
+        self.point_meta_at_ingest();
     }
 
-    fn tell_meta(&self) {
+    fn point_meta_at_ingest(&self) {
         let door = url::Url::parse(&self.url(Role::Ingest)).unwrap();
         self.simulator.set_webhook_url(door);
     }

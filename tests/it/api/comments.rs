@@ -79,7 +79,7 @@ async fn through_all_routes(lab: &Lab, account: &AccountHandle) {
         all.len() == 1 && all[0]["hidden"] == true
     })
     .await;
-    // Facebook's feed tells times in whole seconds: what happens within one has no order.
+    // Facebook's feed gives times in whole seconds: what happens within one has no order.
     let hidden_at = now() / 1000;
     eventually("another second", Duration::from_secs(3), async || {
         if now() / 1000 > hidden_at { Ok(()) } else { Err("the same".to_owned()) }

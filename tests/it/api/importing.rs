@@ -1,4 +1,4 @@
-//! Importing from Graph what no webhook told.
+//! Importing from Graph what no webhook reported.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tests::eventually;
 use super::{conversation_of, has_fields, is_problem, lab_without_accounts};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_sync_the_list_holds_what_no_webhook_told() {
+async fn with_sync_the_list_holds_what_no_webhook_reported() {
     let lab = lab_without_accounts().await;
     let api = lab.api();
     let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
@@ -49,7 +49,7 @@ async fn with_sync_the_list_holds_what_no_webhook_told() {
         assert_eq!(conversation["unread_count"], 1, "imported ones do not count");
         lab.settled().await;
         assert_eq!(ann.texts_received().len(), 1, "imported ones are not answered");
-        // What Meta says when it fails is told, and nothing is lost by it.
+        // What Meta says when it fails is reported, and nothing is lost by it.
         lab.simulator.fault(
             FaultRule::new(Fault::NoPermission)
                 .on(CallKind::Conversations)

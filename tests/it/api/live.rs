@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::body::{IG, PAGE, now, text};
 use tests::{Api, Lab, LabOptions, Role, eventually};
 
-use super::outages::through_cable;
+use super::cable::through_cable;
 use super::{add_accounts, is_problem, lab, lab_apart, person, webhook, with_token, written};
 
 /// One server-sent event.
@@ -269,7 +269,7 @@ async fn a_client_of_an_api_that_does_not_see_postgres_yet_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn listeners_and_waiters_end_when_the_api_is_told_to_stop() {
+async fn listeners_and_waiters_end_when_the_api_is_asked_to_stop() {
     let mut lab = lab_apart(LabOptions::default()).await;
     add_accounts(&lab).await;
     let api = lab.api();
@@ -290,9 +290,5 @@ async fn listeners_and_waiters_end_when_the_api_is_told_to_stop() {
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     assert_eq!(listener.next().await, None, "the stream ends in order");
     let (status, reply) = waiting.await.unwrap();
-    assert_eq!(
-        (status, &reply["status"]),
-        (202, &json!("queued")),
-        "who waits is told what is known"
-    );
+    assert_eq!((status, &reply["status"]), (202, &json!("queued")), "who waits gets what is known");
 }

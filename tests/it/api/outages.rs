@@ -1,4 +1,4 @@
-//! Postgres or NATS away: told at once, and over by itself.
+//! Postgres or NATS away: reported at once, and over by itself.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use tests::body::IG;
 use tests::cable::Cable;
 use tests::{Api, Lab, LabOptions, Role, eventually};
 
+use super::cable::through_cable;
 use super::live::{Listener, stored};
 use super::{add_accounts, conversation_of, is_problem, lab, lab_apart, written};
 
@@ -54,7 +55,7 @@ async fn without_postgres_every_answer_is_a_quick_503() {
         assert!(took < Duration::from_secs(1), "{path}: {took:?}");
     }
     says_retry(&api, "/v1/conversations").await;
-    // Who is not let in, and what is wrong whatever the database says, is told all the same.
+    // Who is not let in, and what is wrong whatever the database says, is answered all the same.
     is_problem(
         &super::with_token(&api, "wrong").get("/v1/conversations").await,
         401,
@@ -73,15 +74,6 @@ async fn without_postgres_every_answer_is_a_quick_503() {
     lab.ready(Role::Projector).await;
     let (status, _) = api.post(&format!("/v1/conversations/{id}/read"), json!({})).await;
     assert!([200, 202].contains(&status), "{status}");
-}
-
-/// A cable to the server of a URL, and the URL through it.
-pub(super) async fn through_cable(url: &str) -> (Cable, String) {
-    let mut url = url::Url::parse(url).unwrap();
-    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap();
-    let cable = Cable::to(server).await;
-    url.set_port(Some(cable.address().port())).unwrap();
-    (cable, url.to_string())
 }
 
 /// The api alone sees a server through a cable.

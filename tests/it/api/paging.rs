@@ -86,7 +86,7 @@ async fn pages_show_every_row_once_while_new_ones_come() {
     let total = whole["total"].as_u64().unwrap();
     let (ids, next) =
         page(&api, &format!("/v1/conversations?limit={total}"), "conversations", None).await;
-    assert_eq!((ids.len() as u64, next), (total, None), "the end is told with the last row");
+    assert_eq!((ids.len() as u64, next), (total, None), "the end is reported with the last row");
     for wrong in ["0", "201", "-1", "x"] {
         let answer = api.get(&format!("/v1/conversations?limit={wrong}")).await;
         is_problem(&answer, 422, "invalid");

@@ -1,4 +1,4 @@
-//! Answering: one key is one reply, and its state is told truly.
+//! Answering: one key is one reply, and its state is reported truly.
 
 use std::time::{Duration, Instant};
 
@@ -172,7 +172,7 @@ async fn a_reply_is_queued_then_sending_then_settled() {
     assert_eq!(
         (status, &again["status"]),
         (200, &json!("failed")),
-        "a repeat tells the state of the first"
+        "a repeat returns the state of the first"
     );
     what_is_wrong_is_named(&api, &path).await;
 }

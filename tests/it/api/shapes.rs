@@ -125,7 +125,7 @@ async fn everything_else_has_exactly_the_promised_fields() {
         is_time(&account["added_at"]);
         is_time(&account["state_since"]);
     }
-    assert!(!accounts.to_string().contains("no-graph-needed"), "a token of Meta is told");
+    assert!(!accounts.to_string().contains("no-graph-needed"), "a token of Meta is shown");
     let (status, health) = api.get(&format!("/v1/accounts/{PAGE}/health")).await;
     assert_eq!(status, 200, "{health}");
     has_fields(
@@ -237,10 +237,10 @@ async fn description_documentation_health_and_metrics_need_nobody_else() {
         "{metrics}"
     );
     for secret in [person(1).as_str(), "secret words", tests::lab::API_TOKEN, "cnv_"] {
-        assert!(!metrics.contains(secret), "metrics tell `{secret}`");
+        assert!(!metrics.contains(secret), "metrics show `{secret}`");
         assert!(
             !lab.log(Role::Api).contains(secret) || secret == "cnv_",
-            "the log tells `{secret}`"
+            "the log shows `{secret}`"
         );
     }
 

@@ -15,7 +15,7 @@ pub(crate) fn generate(seed: u64, conversations: usize) -> Vec<Event> {
     let mut events = Vec::new();
     for n in 0..conversations {
         let mut teller = Teller::new(seed.wrapping_mul(1_000_003).wrapping_add(n as u64), n);
-        teller.tell();
+        teller.generate_all();
         events.append(&mut teller.events);
     }
     events
@@ -120,9 +120,9 @@ impl Teller {
         )
     }
 
-    /// Tells an event, perhaps read anew, perhaps twice, perhaps withdrawn.
+    /// Adds an event, perhaps read anew, perhaps twice, perhaps withdrawn.
     fn push(&mut self, event: Event) {
-        // What the rows of others hang on is told anew more often.
+        // What the rows of others hang on is published anew more often.
         let (anew, gone) = match event.kind() {
             Kind::MessageDelivered | Kind::MessageRead => (30, 15),
             Kind::MessageReceived | Kind::MessageSent => (20, 5),
@@ -172,7 +172,7 @@ impl Teller {
         self.event(Kind::FactWithdrawn, event.id.as_str(), Via::Webhook, &fields)
     }
 
-    fn tell(&mut self) {
+    fn generate_all(&mut self) {
         if self.n.is_multiple_of(5) {
             return self.passing();
         }
@@ -212,7 +212,7 @@ impl Teller {
             }
             7 => self.replied(mid),
             8 => self.postback(mid),
-            // Nothing tells what it was.
+            // Nothing shows what it was.
             _ => {}
         }
         if self.chance(15) {

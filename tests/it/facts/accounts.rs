@@ -7,7 +7,7 @@ use tests::body::{IG, PAGE, body, entry, instagram, now, text};
 use tests::{Meta, Role, eventually};
 
 use super::graph::FakeGraph;
-use super::{ANN, BOB, done, lab, lab_apart, of_kind, plain, post, read_again, rows, told};
+use super::{ANN, BOB, done, lab, lab_apart, of_kind, plain, post, published, read_again, rows};
 
 const ALIAS: &str = "25500000000000101";
 
@@ -44,7 +44,7 @@ async fn an_alias_or_page_that_has_events_is_refused() {
     let at = now();
     post(&lab, &body("instagram", &[entry(ALIAS, at, &[text(ALIAS, ANN, "mid.1", at, "hello")])]))
         .await;
-    told(&lab, "message.received", 1).await;
+    published(&lab, "message.received", 1).await;
     let (code, _, err) = lab.hookline(&["accounts", "remove", &format!("instagram/{ALIAS}")]).await;
     assert_eq!(code, 0, "{err}");
     for option in ["--alias", "--page-id"] {
@@ -74,7 +74,7 @@ async fn an_alias_or_page_that_has_events_is_refused() {
     let other = "25500000000000202";
     post(&lab, &body("instagram", &[entry(other, at, &[text(other, ANN, "mid.2", at, "hello")])]))
         .await;
-    told(&lab, "webhook.unrecognized", 1).await;
+    published(&lab, "webhook.unrecognized", 1).await;
     lab.add_account("instagram", "instagram", IG, "t", &["--alias", other]).await;
 }
 
@@ -101,8 +101,8 @@ async fn another_apps_secret_speaks_for_nobody() {
         let stranger = Meta::new(lab.meta().url, secret);
         assert_eq!(stranger.post("/webhook", &both(u32::try_from(n).unwrap())).await, 200);
     }
-    told(&lab, "message.received", 2).await;
-    let refused = told(&lab, "webhook.unrecognized", 2).await;
+    published(&lab, "message.received", 2).await;
+    let refused = published(&lab, "webhook.unrecognized", 2).await;
     assert!(
         refused.iter().all(
             |event| event["data"]["reason"] == "wrong_app" && event["data"]["account_id"] == IG
@@ -126,7 +126,7 @@ async fn another_apps_secret_speaks_for_nobody() {
     );
     // Its own app's secret.
     post(&lab, &both(2)).await;
-    told(&lab, "message.received", 4).await;
+    published(&lab, "message.received", 4).await;
     let of_first = eventually("the message is shown", Duration::from_secs(10), async || {
         let rows: Vec<_> =
             rows(&lab).await.into_iter().filter(|(contact, ..)| contact == ANN).collect();
@@ -138,7 +138,7 @@ async fn another_apps_secret_speaks_for_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_account_of_any_name_is_told_on_a_safe_subject_and_kept() {
+async fn an_unknown_account_of_any_name_is_published_on_a_safe_subject_and_kept() {
     let lab = plain().await;
     let long = "9".repeat(129);
     let umlauts = "ü".repeat(40);
@@ -159,7 +159,7 @@ async fn an_unknown_account_of_any_name_is_told_on_a_safe_subject_and_kept() {
     }
     // A thousand and twenty-five bytes are no id.
     post(&lab, &body("page", &[entry(&"1".repeat(1025), at, std::slice::from_ref(&item))])).await;
-    let events = told(&lab, "webhook.unrecognized", ids.len() + 1).await;
+    let events = published(&lab, "webhook.unrecognized", ids.len() + 1).await;
     done(&lab).await;
     let mut seen: Vec<(String, String)> = events
         .iter()
@@ -190,5 +190,5 @@ async fn an_unknown_account_of_any_name_is_told_on_a_safe_subject_and_kept() {
     // A message of a known account is none of this.
     lab.add_account("instagram", "instagram", IG, "t", &[]).await;
     post(&lab, &instagram(text(IG, ANN, "mid.2", at, "hello"))).await;
-    told(&lab, "message.received", 1).await;
+    published(&lab, "message.received", 1).await;
 }

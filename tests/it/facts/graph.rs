@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 #[derive(Default)]
-struct Told {
+struct Scripted {
     answers: HashMap<String, (u16, String)>,
     calls: Vec<String>,
     hangs: Vec<String>,
@@ -18,18 +18,18 @@ struct Told {
 /// Answers by `host/path`, such as `instagram/me/conversations`; to everything else "object does not exist" (100/33).
 #[derive(Clone)]
 pub(super) struct FakeGraph {
-    told: Arc<Mutex<Told>>,
+    scripted: Arc<Mutex<Scripted>>,
     address: std::net::SocketAddr,
 }
 
 impl FakeGraph {
     pub(super) async fn start() -> Self {
-        let told = Arc::new(Mutex::new(Told::default()));
+        let scripted = Arc::new(Mutex::new(Scripted::default()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = axum::Router::new().fallback(answer).with_state(told.clone());
+        let router = axum::Router::new().fallback(answer).with_state(scripted.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { told, address }
+        Self { scripted, address }
     }
 
     pub(super) fn url(&self, host: &str) -> String {
@@ -46,26 +46,26 @@ impl FakeGraph {
     }
 
     pub(super) fn says_raw(&self, path: &str, status: u16, body: String) {
-        self.told.lock().unwrap().answers.insert(path.to_owned(), (status, body));
+        self.scripted.lock().unwrap().answers.insert(path.to_owned(), (status, body));
     }
 
     /// Never answers what is asked below this path.
     pub(super) fn hangs(&self, path: &str) {
-        self.told.lock().unwrap().hangs.push(path.to_owned());
+        self.scripted.lock().unwrap().hangs.push(path.to_owned());
     }
 
     /// How often a path was asked.
     pub(super) fn asked(&self, path: &str) -> usize {
-        self.told.lock().unwrap().calls.iter().filter(|call| *call == path).count()
+        self.scripted.lock().unwrap().calls.iter().filter(|call| *call == path).count()
     }
 
     /// How often anything below a path was asked.
     pub(super) fn asked_below(&self, path: &str) -> usize {
-        self.told.lock().unwrap().calls.iter().filter(|call| call.starts_with(path)).count()
+        self.scripted.lock().unwrap().calls.iter().filter(|call| call.starts_with(path)).count()
     }
 }
 
-async fn answer(State(told): State<Arc<Mutex<Told>>>, uri: Uri) -> impl IntoResponse {
+async fn answer(State(scripted): State<Arc<Mutex<Scripted>>>, uri: Uri) -> impl IntoResponse {
     // `/instagram/v26.0/me/conversations` → `instagram/me/conversations`
     let mut parts: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
     if parts.len() > 1 {
@@ -73,18 +73,18 @@ async fn answer(State(told): State<Arc<Mutex<Told>>>, uri: Uri) -> impl IntoResp
     }
     let path = parts.join("/");
     let hangs = {
-        let mut told = told.lock().unwrap();
-        told.calls.push(path.clone());
-        told.hangs.iter().any(|below| path.starts_with(below))
+        let mut scripted = scripted.lock().unwrap();
+        scripted.calls.push(path.clone());
+        scripted.hangs.iter().any(|below| path.starts_with(below))
     };
     if hangs {
         std::future::pending::<()>().await;
     }
-    let told = told.lock().unwrap();
+    let scripted = scripted.lock().unwrap();
     let unknown = || {
         let error = json!({"message": "no", "type": "GraphMethodException", "code": 100, "error_subcode": 33});
         (400, json!({ "error": error }).to_string())
     };
-    let (status, body) = told.answers.get(&path).cloned().unwrap_or_else(unknown);
+    let (status, body) = scripted.answers.get(&path).cloned().unwrap_or_else(unknown);
     (StatusCode::from_u16(status).unwrap(), [("content-type", "application/json")], body)
 }

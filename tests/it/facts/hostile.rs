@@ -1,4 +1,4 @@
-//! Bodies nobody should send: each is told and kept, none stops a shard, and what comes behind is not held up.
+//! Bodies nobody should send: each is published and kept, none stops a shard, and what comes behind is not held up.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -99,7 +99,7 @@ async fn no_body_stops_a_shard() {
         post(&lab, &instagram(text(IG, BOB, &format!("mid.after.{n}"), at + 1, name))).await;
         known += 1;
     }
-    eventually("what comes behind is told", Duration::from_secs(60), async || {
+    eventually("what comes behind is published", Duration::from_secs(60), async || {
         let after = rows(&lab).await.into_iter().filter(|(contact, ..)| contact == BOB).count();
         if after == known { Ok(()) } else { Err(format!("{after} of {known}")) }
     })
@@ -144,7 +144,7 @@ async fn a_thousand_updates_in_one_body_keep_their_order() {
         if received.len() >= 1_000 { Ok(received) } else { Err(received.len().to_string()) }
     })
     .await;
-    eprintln!("1000 updates, {} bytes: told after {:?}", bytes.len(), began.elapsed());
+    eprintln!("1000 updates, {} bytes: published after {:?}", bytes.len(), began.elapsed());
     let mids: Vec<String> = received
         .iter()
         .map(|event| event["data"]["message_id"].as_str().unwrap().to_owned())
@@ -182,7 +182,7 @@ async fn an_event_too_large_for_the_broker_holds_up_its_conversation_only() {
     post(&lab, large.as_bytes()).await;
     post(&lab, &instagram(text(IG, BOB, "mid.after", at + 1, "after"))).await;
     let received =
-        eventually("what is beside and behind is told", Duration::from_secs(60), async || {
+        eventually("what is beside and behind is published", Duration::from_secs(60), async || {
             let received = of_kind(&lab.events().await, "message.received");
             if received.len() == 2 { Ok(received) } else { Err(format!("{received:?}")) }
         })

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::body::{IG, PAGE, body, change, entry, now, text};
 
-use super::{ANN, done, of_kind, plain, post, told};
+use super::{ANN, done, of_kind, plain, post, published};
 
 const PERSON: &str = "7300000000000111";
 
@@ -39,7 +39,7 @@ async fn comments_say_whose_they_are_where_and_what_became_of_them() {
     for (field, value) in changes {
         post(&lab, &body("instagram", &[change(IG, at, field, value)])).await;
     }
-    let created = told(&lab, "comment.created", 5).await;
+    let created = published(&lab, "comment.created", 5).await;
     let by_id = |id: &str| {
         created.iter().find(|event| event["data"]["comment_id"] == id).unwrap()["data"].clone()
     };
@@ -77,14 +77,14 @@ async fn comments_say_whose_they_are_where_and_what_became_of_them() {
         post(&lab, &feed(verb, at, PERSON)).await;
         post(&lab, &feed(verb, at + 7_000, PERSON)).await;
         let count = if verb == "add" { 6 } else { 1 };
-        let told = told(&lab, &format!("comment.{kind}"), count).await;
-        let data = &told.last().unwrap()["data"];
+        let published = published(&lab, &format!("comment.{kind}"), count).await;
+        let data = &published.last().unwrap()["data"];
         assert_eq!((&data["comment_id"], &data["author"]["id"]), (&json!("103_7"), &json!(PERSON)));
         assert_eq!(data["post_id"], format!("{PAGE}_103"));
         assert!(data.get("parent_id").is_none(), "it stands on the post itself");
     }
     post(&lab, &feed("hide", at, PAGE)).await;
-    let own = told(&lab, "comment.hidden", 2).await;
+    let own = published(&lab, "comment.hidden", 2).await;
     assert_eq!(own[1]["data"]["self"], true);
     done(&lab).await;
     assert!(lab.api().conversations().await.is_empty(), "comments make no conversation");
@@ -116,7 +116,7 @@ async fn standby_references_and_secrets() {
         item(json!({"id": "12345"}), json!({"postback": {"title": "short", "payload": "P"}})),
     ]});
     post(&lab, &body("page", &[standby, messaging])).await;
-    told(&lab, "account_link.changed", 1).await;
+    published(&lab, "account_link.changed", 1).await;
     let events = done(&lab).await;
     let received = of_kind(&events, "message.received");
     assert_eq!(
@@ -183,7 +183,7 @@ async fn one_body_for_several_accounts_goes_to_each() {
     for entries in bodies {
         post(&lab, &body("instagram", &entries)).await;
     }
-    told(&lab, "webhook.unrecognized", 2).await;
+    published(&lab, "webhook.unrecognized", 2).await;
     let events = done(&lab).await;
     let received = of_kind(&events, "message.received");
     assert_eq!(received.len(), 2);

@@ -7,7 +7,7 @@ use tests::body::{IG, PAGE, body, change, echo, entry, instagram, now, text};
 use tests::eventually;
 
 use super::graph::FakeGraph;
-use super::{ANN, BOB, done, lab, post, told};
+use super::{ANN, BOB, done, lab, post, published};
 
 fn profile(name: &str, signed: u32) -> serde_json::Value {
     json!({"name": name, "username": "ann", "profile_pic": format!("https://cdn.example/p.jpg?oe={signed}"), "id": ANN})
@@ -35,7 +35,7 @@ async fn only_acts_of_a_person_in_a_messaging_context_have_the_profile_read() {
     post(&lab, &body("page", &[entry(PAGE, at, &acts)])).await;
     let comment = json!({"item": "comment", "verb": "add", "comment_id": "1_2", "post_id": "1", "from": {"id": person(10), "name": "n"}, "created_time": at / 1000});
     post(&lab, &body("page", &[change(PAGE, at, "feed", comment)])).await;
-    told(&lab, "comment.created", 1).await;
+    published(&lab, "comment.created", 1).await;
     done(&lab).await;
     let asked = |n: u32| graph.asked(&format!("facebook/{}", person(n)));
     eventually("the four are asked about", Duration::from_secs(10), async || {
@@ -59,10 +59,10 @@ async fn a_profile_is_read_again_after_a_day_and_its_picture_does_not_end() {
     let mut writes = async |person: &str| {
         n += 1;
         post(&lab, &instagram(text(IG, person, &format!("mid.{n}"), now(), "hello"))).await;
-        told(&lab, "message.received", n).await;
+        published(&lab, "message.received", n).await;
     };
     writes(ANN).await;
-    let first = told(&lab, "contact.enriched", 1).await.remove(0);
+    let first = published(&lab, "contact.enriched", 1).await.remove(0);
     assert_eq!(
         (&first["data"]["name"], &first["data"]["placeholder"]),
         (&json!("Ann Berg"), &json!("IG User 0011"))
@@ -88,7 +88,7 @@ async fn a_profile_is_read_again_after_a_day_and_its_picture_does_not_end() {
         "a day"
     );
     writes(ANN).await;
-    let enriched = told(&lab, "contact.enriched", 2).await;
+    let enriched = published(&lab, "contact.enriched", 2).await;
     assert_eq!(enriched[1]["data"]["avatar_url"], "https://cdn.example/p.jpg?oe=2");
     assert_eq!(graph.asked(&path), 2);
     done(&lab).await;

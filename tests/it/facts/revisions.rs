@@ -4,7 +4,7 @@ use serde_json::json;
 use tests::body::{IG, PAGE, body, change, entry, instagram, now, senderless, text};
 
 use super::graph::FakeGraph;
-use super::{ANN, done, kinds, lab_apart, of_kind, plain, post, read_again, rows, told};
+use super::{ANN, done, kinds, lab_apart, of_kind, plain, post, published, read_again, rows};
 
 fn message_of(mid: &str, created: i64, text: &str) -> serde_json::Value {
     let created = chrono::DateTime::from_timestamp_millis(created).unwrap();
@@ -13,7 +13,7 @@ fn message_of(mid: &str, created: i64, text: &str) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_twin_corrects_what_graph_told_and_graph_never_corrects_the_twin() {
+async fn the_twin_corrects_what_graph_returned_and_graph_never_corrects_the_twin() {
     let graph = FakeGraph::start().await;
     let mut lab = lab_apart(&graph, &[]).await;
     lab.add_account("instagram", "instagram", IG, "t", &[]).await;
@@ -24,7 +24,7 @@ async fn the_twin_corrects_what_graph_told_and_graph_never_corrects_the_twin() {
         let mid = format!("mid.{n}");
         graph.says(&format!("instagram/{mid}"), message_of(&mid, at, "hello"));
         post(&lab, &instagram(senderless(&mid, at + 900))).await;
-        let received = told(&lab, "message.received", 2 * n + 1).await;
+        let received = published(&lab, "message.received", 2 * n + 1).await;
         let event = received.last().unwrap();
         assert_eq!(
             (&event["data"]["origin"]["via"], &event["data"]["origin"]["revision"]),
@@ -33,7 +33,7 @@ async fn the_twin_corrects_what_graph_told_and_graph_never_corrects_the_twin() {
         assert_eq!(event["data"]["sender_resolution"]["method"], "graph_message");
         let twin = instagram(text(IG, ANN, &mid, at, "hello"));
         post(&lab, &twin).await;
-        let received = told(&lab, "message.received", 2 * n + 2).await;
+        let received = published(&lab, "message.received", 2 * n + 2).await;
         let revision = received.last().unwrap();
         assert_eq!(revision["id"], event["id"]);
         assert_eq!(
@@ -56,14 +56,14 @@ async fn the_twin_corrects_what_graph_told_and_graph_never_corrects_the_twin() {
         )
         .await;
     }
-    // Graph tells something else now, and is asked: by a sync.
+    // Graph returns something else now, and is asked: by a sync.
     let listed = json!({"data": [{"id": "t1", "updated_time": "2026-11-21T10:00:00+0000",
         "participants": {"data": [{"id": IG, "username": "shop"}, {"id": ANN, "username": "ann"}]},
         "messages": {"data": [message_of("mid.0", now() - 60_000, "HELLO?"), message_of("mid.1", now() - 60_000, "HELLO?")]}}]});
     graph.says("instagram/me/conversations", listed);
     let (status, answer) = lab.api().post(&format!("/v1/accounts/{IG}/sync"), json!({})).await;
     assert!(status < 300, "{answer}");
-    told(&lab, "command.done", 1).await;
+    published(&lab, "command.done", 1).await;
     read_again(&mut lab).await;
     let events = done(&lab).await;
     assert_eq!(of_kind(&events, "message.received").len(), 4);
@@ -84,10 +84,10 @@ async fn of_times_of_delivery_the_earliest_wins_whatever_the_order() {
         [(at, 1), (at + 5_000, 1), (at - 5_000, 2), (at - 2_000, 2), (at - 5_000, 2)]
     {
         post(&lab, &body("page", &[entry(PAGE, sent_at, std::slice::from_ref(&item))])).await;
-        told(&lab, "message.received", revisions).await;
+        published(&lab, "message.received", revisions).await;
         done(&lab).await;
     }
-    let received = told(&lab, "message.received", 2).await;
+    let received = published(&lab, "message.received", 2).await;
     assert!(received.iter().all(|event| event["data"]["time_approximate"] == true));
     let earliest = chrono::DateTime::from_timestamp_millis(at - 5_000).unwrap();
     assert_eq!(received[1]["time"], earliest.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
@@ -101,7 +101,7 @@ async fn what_was_withdrawn_does_not_come_back() {
     lab.add_account("instagram", "instagram", IG, "t", &[]).await;
     let at = now();
     post(&lab, &instagram(senderless("mid.1", at))).await;
-    let unresolved = told(&lab, "sender.unresolved", 1).await.remove(0);
+    let unresolved = published(&lab, "sender.unresolved", 1).await.remove(0);
     assert!(unresolved.get("subject").is_none(), "nobody is known: {unresolved}");
     let methods: Vec<_> = unresolved["data"]["tried"]
         .as_array()
@@ -120,8 +120,8 @@ async fn what_was_withdrawn_does_not_come_back() {
     ];
     assert_eq!(methods, ladder);
     post(&lab, &instagram(text(IG, ANN, "mid.1", at - 900, "here I am"))).await;
-    let withdrawn = told(&lab, "fact.withdrawn", 1).await.remove(0);
-    let received = told(&lab, "message.received", 1).await.remove(0);
+    let withdrawn = published(&lab, "fact.withdrawn", 1).await.remove(0);
+    let received = published(&lab, "message.received", 1).await.remove(0);
     assert_eq!(
         (&withdrawn["data"]["event_id"], &withdrawn["data"]["reason"]),
         (&unresolved["id"], &json!("superseded"))

@@ -7,7 +7,7 @@ use tests::body::{IG, PAGE, body, echo, entry, instagram, now, senderless, text}
 use tests::{Lab, eventually};
 
 use super::graph::FakeGraph;
-use super::{ANN, BOB, done, kinds, lab, lab_apart, of_kind, post, read_again, rows, told};
+use super::{ANN, BOB, done, kinds, lab, lab_apart, of_kind, post, published, read_again, rows};
 
 const ALIAS: &str = "25500000000000101";
 /// Long enough that nothing is retried on schedule within a test.
@@ -17,7 +17,7 @@ fn party(id: &str, username: &str) -> Value {
     json!({"id": id, "username": username})
 }
 
-fn told_by_graph(mid: &str, from: Value, to: Value, text: &str) -> Value {
+fn returned_by_graph(mid: &str, from: Value, to: Value, text: &str) -> Value {
     json!({"id": mid, "created_time": "2026-11-21T10:00:00+0000", "from": from, "to": {"data": [to]}, "message": text})
 }
 
@@ -72,10 +72,10 @@ async fn the_other_host_is_asked_after_a_server_error() {
     graph.fails("instagram/mid.1", 500, 1);
     graph.says(
         "facebook/mid.1",
-        told_by_graph("mid.1", party(ANN, "ann"), party(IG, "shop"), "over there"),
+        returned_by_graph("mid.1", party(ANN, "ann"), party(IG, "shop"), "over there"),
     );
     post(&lab, &instagram(senderless("mid.1", now()))).await;
-    let received = told(&lab, "message.received", 1).await.remove(0);
+    let received = published(&lab, "message.received", 1).await.remove(0);
     assert_eq!(received["data"]["sender_resolution"]["method"], "graph_message_other_host");
     assert_eq!(
         (&received["data"]["account_id"], &received["data"]["contact_id"]),
@@ -84,7 +84,7 @@ async fn the_other_host_is_asked_after_a_server_error() {
     // A refusal is no server error: the other host is not asked.
     graph.fails("instagram/mid.2", 400, 9_000_001);
     post(&lab, &instagram(senderless("mid.2", now()))).await;
-    told(&lab, "sender.unresolved", 1).await;
+    published(&lab, "sender.unresolved", 1).await;
     assert_eq!(graph.asked("facebook/mid.2"), 0);
     done(&lab).await;
 }
@@ -96,19 +96,19 @@ async fn who_is_the_account_by_any_name_wrote_outbound_and_short_ids_are_nobody(
     let shop = || party(IG, "shop");
     graph.says(
         "instagram/mid.alias",
-        told_by_graph("mid.alias", party(ALIAS, "shop"), party(ANN, "ann"), "by us"),
+        returned_by_graph("mid.alias", party(ALIAS, "shop"), party(ANN, "ann"), "by us"),
     );
     graph.says(
         "instagram/mid.short",
-        told_by_graph("mid.short", party("12334", "short"), shop(), "by nobody"),
+        returned_by_graph("mid.short", party("12334", "short"), shop(), "by nobody"),
     );
     graph.says(
         "instagram/mid.word",
-        told_by_graph("mid.word", party("unknown_sender", "word"), shop(), "by nobody"),
+        returned_by_graph("mid.word", party("unknown_sender", "word"), shop(), "by nobody"),
     );
     graph.says(
         "instagram/mid.self",
-        told_by_graph("mid.self", party(IG, "shop"), party(ALIAS, "shop"), "by nobody"),
+        returned_by_graph("mid.self", party(IG, "shop"), party(ALIAS, "shop"), "by nobody"),
     );
     graph.says("instagram/me", json!({"id": IG, "username": "shop"}));
     // Half an emoji and NUL, as a cut text may hold.
@@ -120,7 +120,7 @@ async fn who_is_the_account_by_any_name_wrote_outbound_and_short_ids_are_nobody(
     for mid in ["mid.alias", "mid.short", "mid.word", "mid.self", "mid.broken"] {
         post(&lab, &instagram(senderless(mid, now()))).await;
     }
-    told(&lab, "sender.unresolved", 3).await;
+    published(&lab, "sender.unresolved", 3).await;
     shows(
         &lab,
         &[(ANN, "outbound", Some("by us")), (ANN, "inbound", Some("half \u{fffd} and \u{fffd}"))],
@@ -147,10 +147,10 @@ async fn the_only_conversation_is_recorded_and_never_used() {
     .await;
     let listed = json!({"data": [{"id": "t_only", "updated_time": "2026-11-21T10:00:00+0000",
         "participants": {"data": [party(IG, "shop"), party(ANN, "ann")]},
-        "messages": {"data": [told_by_graph("mid.known", party(ANN, "ann"), party(IG, "shop"), "the only one who ever wrote")]}}]});
+        "messages": {"data": [returned_by_graph("mid.known", party(ANN, "ann"), party(IG, "shop"), "the only one who ever wrote")]}}]});
     graph.says("instagram/me/conversations", listed.clone());
     post(&lab, &instagram(senderless("mid.1", now()))).await;
-    let unresolved = told(&lab, "sender.unresolved", 1).await.remove(0);
+    let unresolved = published(&lab, "sender.unresolved", 1).await.remove(0);
     assert!(unresolved["data"].get("contact_id").is_none(), "{unresolved}");
     let guesses: Value =
         sqlx::query_scalar("select guesses from worker.waiting where message_id = 'mid.1'")
@@ -160,14 +160,14 @@ async fn the_only_conversation_is_recorded_and_never_used() {
     assert_eq!(guesses, json!({"newest_conversation": "t_only", "only_conversation": true}));
     // Later the listing holds this very message.
     let mut listed = listed;
-    let found = told_by_graph("mid.1", party(ANN, "ann"), party(IG, "shop"), "found");
+    let found = returned_by_graph("mid.1", party(ANN, "ann"), party(IG, "shop"), "found");
     listed["data"][0]["messages"]["data"].as_array_mut().unwrap().insert(0, found);
     graph.says("instagram/me/conversations", listed);
-    let received = told(&lab, "message.received", 2).await;
+    let received = published(&lab, "message.received", 2).await;
     let resolution = &received[1]["data"]["sender_resolution"];
     assert_eq!(resolution["method"], "conversation_scan");
     assert_eq!(resolution["evidence"]["guesses_not_used"]["newest_conversation"], "t_only");
-    told(&lab, "fact.withdrawn", 1).await;
+    published(&lab, "fact.withdrawn", 1).await;
     done(&lab).await;
 }
 
@@ -180,9 +180,9 @@ async fn what_names_the_message_reveals_its_sender_in_either_order() {
     post(&lab, &read("mid.before", at)).await;
     post(&lab, &instagram(senderless("mid.before", at - 500))).await;
     post(&lab, &instagram(senderless("mid.after", at - 400))).await;
-    told(&lab, "sender.unresolved", 1).await;
+    published(&lab, "sender.unresolved", 1).await;
     post(&lab, &read("mid.after", at + 10)).await;
-    let sent = told(&lab, "message.sent", 2).await;
+    let sent = published(&lab, "message.sent", 2).await;
     for event in &sent {
         assert_eq!(event["data"]["contact_id"], ANN);
         assert_eq!(
@@ -190,14 +190,14 @@ async fn what_names_the_message_reveals_its_sender_in_either_order() {
             (&json!("known_message"), &json!(true))
         );
     }
-    told(&lab, "fact.withdrawn", 1).await;
-    // A reaction tells the conversation, not who wrote what it is on.
+    published(&lab, "fact.withdrawn", 1).await;
+    // A reaction names the conversation, not who wrote what it is on.
     post(&lab, &instagram(senderless("mid.third", at))).await;
-    told(&lab, "sender.unresolved", 2).await;
+    published(&lab, "sender.unresolved", 2).await;
     let reaction = json!({"sender": {"id": BOB}, "recipient": {"id": IG}, "timestamp": at,
                           "reaction": {"mid": "mid.third", "action": "react", "reaction": "love", "emoji": "❤"}});
     post(&lab, &instagram(reaction)).await;
-    let unresolved = told(&lab, "sender.unresolved", 3).await;
+    let unresolved = published(&lab, "sender.unresolved", 3).await;
     assert_eq!(
         (&unresolved[2]["id"], &unresolved[2]["data"]["origin"]["revision"]),
         (&unresolved[1]["id"], &json!(1))
@@ -208,12 +208,12 @@ async fn what_names_the_message_reveals_its_sender_in_either_order() {
     named["sender"] = json!({"id": BOB});
     named["recipient"] = json!({"id": IG});
     post(&lab, &instagram(named)).await;
-    let received = told(&lab, "message.received", 1).await.remove(0);
+    let received = published(&lab, "message.received", 1).await.remove(0);
     assert_eq!(
         (&received["data"]["contact_id"], &received["data"]["content_missing"]),
         (&json!(BOB), &json!(true))
     );
-    told(&lab, "fact.withdrawn", 2).await;
+    published(&lab, "fact.withdrawn", 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +223,7 @@ async fn a_real_edit_of_an_unknown_message_waits_and_looks_for_it() {
     open(&lab).await;
     graph.says(
         "instagram/mid.found",
-        told_by_graph("mid.found", party(ANN, "ann"), party(IG, "shop"), "second words"),
+        returned_by_graph("mid.found", party(ANN, "ann"), party(IG, "shop"), "second words"),
     );
     let at = now();
     post(&lab, &edit("mid.found", Some(ANN), 1, "second words", at)).await;
@@ -233,7 +233,7 @@ async fn a_real_edit_of_an_unknown_message_waits_and_looks_for_it() {
     assert!(lab.events().await.is_empty(), "nothing is published during the grace");
     // This one's message comes by itself, in time; the edit follows it.
     post(&lab, &instagram(echo(IG, ANN, "mid.late", at - 2_000, "ours"))).await;
-    let edited = told(&lab, "message.edited", 3).await;
+    let edited = published(&lab, "message.edited", 3).await;
     assert!(
         edited.iter().all(|event| event["data"]["origin"]["via"] == "webhook"
             && event["data"].get("sender_resolution").is_none()),
@@ -247,7 +247,7 @@ async fn a_real_edit_of_an_unknown_message_waits_and_looks_for_it() {
     assert_eq!(graph.asked("instagram/mid.late"), 0, "nothing was to be looked for");
     // The lost one comes at last: one row with the words of the edit.
     post(&lab, &instagram(text(IG, BOB, "mid.lost", at - 3_000, "the first words"))).await;
-    told(&lab, "message.received", 2).await;
+    published(&lab, "message.received", 2).await;
     eventually("nothing waits", Duration::from_secs(10), async || {
         let open: i64 =
             sqlx::query_scalar("select count(*) from worker.waiting where state <> 'resolved'")
@@ -267,7 +267,7 @@ async fn a_real_edit_of_an_unknown_message_waits_and_looks_for_it() {
     read_again(&mut lab).await;
     let count = done(&lab).await.len();
     post(&lab, &edit("mid.lost", Some(BOB), 2, "third words", at + 1_000)).await;
-    told(&lab, "message.edited", 4).await;
+    published(&lab, "message.edited", 4).await;
     let events = done(&lab).await;
     assert_eq!(events.len(), count + 1, "{:?}", kinds(&events));
     let rows = rows(&lab).await;
@@ -278,24 +278,24 @@ async fn a_real_edit_of_an_unknown_message_waits_and_looks_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_without_a_sender_is_told_by_its_message_or_waits_visibly() {
+async fn an_edit_without_a_sender_gets_that_of_its_message_or_waits_visibly() {
     let graph = FakeGraph::start().await;
     let lab = shop(&graph, &RARELY).await;
     let at = now();
     post(&lab, &instagram(text(IG, ANN, "mid.1", at - 2_000, "first words"))).await;
-    told(&lab, "message.received", 1).await;
+    published(&lab, "message.received", 1).await;
     post(&lab, &edit("mid.1", None, 1, "second words", at)).await;
-    let edited = told(&lab, "message.edited", 1).await.remove(0);
+    let edited = published(&lab, "message.edited", 1).await.remove(0);
     assert_eq!(edited["data"]["contact_id"], ANN);
     assert_eq!(edited["data"]["sender_resolution"]["method"], "known_message");
     post(&lab, &edit("mid.2", None, 1, "whose?", at)).await;
-    let unresolved = told(&lab, "sender.unresolved", 1).await.remove(0);
+    let unresolved = published(&lab, "sender.unresolved", 1).await.remove(0);
     assert_eq!(unresolved["data"]["edit_number"], 1);
     assert!(!unresolved.to_string().contains("whose?"));
     // The second edit of the same message names its author: so does that of the first.
     post(&lab, &edit("mid.2", Some(BOB), 2, "mine!", at + 500)).await;
-    told(&lab, "message.edited", 3).await;
-    told(&lab, "fact.withdrawn", 1).await;
+    published(&lab, "message.edited", 3).await;
+    published(&lab, "fact.withdrawn", 1).await;
     done(&lab).await;
 }
 
@@ -327,7 +327,7 @@ async fn a_slow_graph_of_one_account_holds_up_no_other() {
     .await
     .unwrap();
     assert_eq!(claimed, 0);
-    let found = told_by_graph("mid.quick", party(ANN, "ann"), party(IG, "shop"), "quick");
+    let found = returned_by_graph("mid.quick", party(ANN, "ann"), party(IG, "shop"), "quick");
     graph.says("instagram/mid.quick", found);
     graph.says(&format!("instagram/{ANN}"), json!({"name": "Ann Berg", "id": ANN}));
     post(&lab, &instagram(senderless("mid.quick", at))).await;

@@ -1,4 +1,4 @@
-//! What must be true when all is over: every command has ended and is told, and nobody saw anything twice.
+//! What must be true when all is over: every command has ended and is published, and nobody saw anything twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,8 +7,7 @@ use serde_json::Value;
 use tests::client::Api;
 use tests::{Lab, eventually};
 
-use super::ENDS_WITHIN;
-use super::talks::{Told, ended};
+use super::talks::{Answered, ENDS_WITHIN, ended};
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -22,8 +21,8 @@ pub(super) struct Tally {
 }
 
 /// Every command has ended, with an outcome in the stream; what was none is a dead letter, once.
-pub(super) async fn everything_is_told(lab: &Lab, rounds: usize) {
-    eventually("every command has ended and is told", ENDS_WITHIN, async || {
+pub(super) async fn everything_is_published(lab: &Lab, rounds: usize) {
+    eventually("every command has ended and is published", ENDS_WITHIN, async || {
         let open: Vec<(String, String)> = sqlx::query_as(
             "select identity, state from worker.commands where state = 'open' or not outcome_published",
         )
@@ -58,19 +57,19 @@ fn squeeze(text: &str) -> String {
 }
 
 /// What the person saw is what was wished and what the API says: each message once, in order, under its own id.
-pub(super) async fn check(api: &Api, told: &Told, tally: &mut Tally) {
-    let received = told.talk.person.received();
+pub(super) async fn check(api: &Api, answered: &Answered, tally: &mut Tally) {
+    let received = answered.talk.person.received();
     let by_mid: BTreeMap<&str, &str> =
         received.iter().map(|m| (m.mid.as_str(), m.text.as_deref().unwrap_or_default())).collect();
     let what = || {
         let seen: Vec<_> = received.iter().map(|m| (&m.mid, &m.text)).collect();
-        format!("{}: saw {seen:?}; replies {:?}", told.talk.person.name(), told.replies)
+        format!("{}: saw {seen:?}; replies {:?}", answered.talk.person.name(), answered.replies)
     };
     let mut named = Vec::new();
     let mut unknown = 0;
-    for (reply, (_, text)) in told.replies.iter().zip(&told.talk.wishes) {
+    for (reply, (_, text)) in answered.replies.iter().zip(&answered.talk.wishes) {
         tally.commands += 1;
-        // As it is now: a late echo may have told more than there was to know at its first end.
+        // As it is now: a late echo may have shown more than was known at its first end.
         let reply = ended(api, reply["reply_id"].as_str().unwrap()).await;
         let mids: Vec<String> = reply["parts"]
             .as_array()
@@ -86,7 +85,7 @@ pub(super) async fn check(api: &Api, told: &Told, tally: &mut Tally) {
                     .collect();
                 assert_eq!(squeeze(&said.join(" ")), squeeze(text), "{}", what());
             }
-            // Nobody could tell after three attempts. That is honest, and rare.
+            // Unknown after three attempts. That is honest, and rare.
             "unknown" => {
                 assert!(reply["attempts"].as_i64() >= Some(3), "{reply}: {}", what());
                 unknown += 1;
@@ -105,7 +104,7 @@ pub(super) async fn check(api: &Api, told: &Told, tally: &mut Tally) {
     if unknown == 0 {
         let order: Vec<&str> = received.iter().map(|m| m.mid.as_str()).collect();
         assert_eq!(order, named, "order: {}", what());
-        let shown = api.messages(&told.talk.conversation).await;
+        let shown = api.messages(&answered.talk.conversation).await;
         let shown = shown.iter().filter(|m| m["direction"] == "outbound").count();
         assert_eq!(shown, received.len(), "rows: {}", what());
     }

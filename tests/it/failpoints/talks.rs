@@ -9,7 +9,9 @@ use tests::Lab;
 use tests::client::Api;
 use tokio::task::JoinSet;
 
-use super::{ENDS_WITHIN, THANKS};
+/// How long a command may take to end: three attempts with a proof of absence after each, and deaths in between.
+pub(super) const ENDS_WITHIN: Duration = Duration::from_secs(300);
+pub(super) const THANKS: &str = "Thanks, we will answer soon.";
 
 /// Somebody who wrote, and what is answered: key and text, in order.
 pub(super) struct Talk {
@@ -19,7 +21,7 @@ pub(super) struct Talk {
 }
 
 /// A talk with how its replies ended.
-pub(super) struct Told {
+pub(super) struct Answered {
     pub(super) talk: Talk,
     pub(super) replies: Vec<Value>,
 }
@@ -102,7 +104,7 @@ async fn ask(api: &Api, request: impl Fn() -> reqwest::RequestBuilder) -> (u16, 
 }
 
 /// One person writes, is answered as wished, and every reply comes to its end.
-pub(super) async fn converse(api: Api, talk: Talk) -> Told {
+pub(super) async fn converse(api: Api, talk: Talk) -> Answered {
     talk.person.says("hello?");
     let conversation = format!("{}/v1/conversations/{}", api.url, talk.conversation);
     let deadline = Instant::now() + Duration::from_secs(90);
@@ -128,7 +130,7 @@ pub(super) async fn converse(api: Api, talk: Talk) -> Told {
     for id in ids {
         replies.push(ended(&api, &id).await);
     }
-    Told { talk, replies }
+    Answered { talk, replies }
 }
 
 /// The reply at its end.
@@ -153,7 +155,7 @@ pub(super) async fn round(
     lab: &Lab,
     cast: &Cast,
     name: &str,
-    talking: &mut JoinSet<Told>,
+    talking: &mut JoinSet<Answered>,
 ) -> Vec<Person> {
     let [instagram, page] = &cast.quiet;
     let long: String =
@@ -166,7 +168,7 @@ pub(super) async fn round(
         lab.simulator.fault(FaultRule::new(fault).on(CallKind::Send).of(account.id()).times(1));
     };
     let turn = name.bytes().map(usize::from).sum::<usize>();
-    // Fewer failures than sends: three attempts that all fail would end as unknown, which tells nothing here.
+    // Fewer failures than sends: three attempts that all fail would end as unknown, which shows nothing here.
     for (n, account) in cast.lossy.iter().enumerate() {
         fault(account, after[turn % after.len()]);
         match (turn + n) % 4 {

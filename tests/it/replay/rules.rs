@@ -27,7 +27,7 @@ async fn a_changed_rule_changes_exactly_what_it_is_about() {
         let read = json!({"sender": {"id": people[1]}, "recipient": {"id": IG}, "timestamp": at + n,
                           "read": {"mid": format!("mid.read.{n}")}});
         webhooks.push(instagram(read.clone()));
-        // Told twice, in other bytes.
+        // Reported twice, in other bytes.
         webhooks.push(body("instagram", &[entry(IG, at + 7, &[read])]));
     }
     deliver(&lab, &webhooks).await;
@@ -46,7 +46,7 @@ async fn a_changed_rule_changes_exactly_what_it_is_about() {
     }
     assert!(samples.len() >= 6 && !dry.to_string().to_lowercase().contains("lamp"), "{dry}");
     assert_eq!(lab.last_sequence("INBOX_EVENTS").await, head, "a dry run changes nothing");
-    // A slice that ends before the head withdraws nothing that another raw webhook may tell.
+    // A slice that ends before the head withdraws nothing that another raw webhook may report.
     let most = (lab.last_sequence("META_RAW").await - 1).to_string();
     let short = replay(&lab, &["--dry-run", "--seq", &format!("1..{most}")], CHANGED, 0).await;
     assert_eq!(sum(&short["plan"], "withdrawn"), 0, "{short}");

@@ -1,4 +1,4 @@
-//! The worker loses what it knew, and everything is told to it again.
+//! The worker loses what it knew, and everything is reported to it again.
 
 use std::time::Duration;
 
