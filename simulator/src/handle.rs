@@ -169,7 +169,7 @@ impl SimulatorHandle {
         self.shared.outbox().all().cloned().collect()
     }
 
-    /// Waits until every webhook told so far is accepted or given up; false when `within` passed first.
+    /// Waits until every webhook sent so far is accepted or given up; false when `within` passed first.
     pub async fn settled(&self, within: Duration) -> bool {
         self.shared.settled(within).await
     }

@@ -17,7 +17,7 @@ pub struct InstagramMid {
 }
 
 impl InstagramMid {
-    /// A message of `thread` created at `created_us` (microseconds since 1970); `noise` tells two of one microsecond apart.
+    /// A message of `thread` created at `created_us` (microseconds since 1970); `noise` keeps two of one microsecond apart.
     pub fn new(account: &str, thread: &str, created_us: u64, noise: u64) -> InstagramMid {
         let item = (u128::from(created_us) << 64) | u128::from(noise);
         InstagramMid { account: account.to_owned(), thread: thread.to_owned(), item }

@@ -60,7 +60,7 @@ pub use sign::{appsecret_proof, signature};
 pub use traffic::{Traffic, demo_accounts};
 pub use world::PersonSpec;
 
-/// The role: a simulator with the demo accounts and, when there is a webhook to tell, demo traffic, until `stop` ends.
+/// The role: a simulator with the demo accounts and, when there is a webhook to send to, demo traffic, until `stop` ends.
 ///
 /// # Errors
 /// When it cannot start.

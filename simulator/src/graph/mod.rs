@@ -35,7 +35,7 @@ pub(crate) struct Done {
     after: After,
 }
 
-/// What is told to the webhook because of it.
+/// The webhook it leads to.
 pub(crate) enum After {
     Nothing,
     Sent(Box<Message>),
@@ -133,12 +133,12 @@ pub(crate) async fn handle(
     respond(outcome)
 }
 
-/// In a task of its own: a caller that hangs up does not keep Meta from telling.
+/// In a task of its own: a caller that hangs up does not keep Meta from sending its webhook.
 async fn follow_up(shared: &Arc<Shared>, after: After, login: Login) {
     match after {
         After::Nothing => {}
         After::Commented(comment, verb) => {
-            crate::commenting::tell_of_comment(shared, &comment, login, verb);
+            crate::commenting::report_comment(shared, &comment, login, verb);
         }
         After::Sent(message) => {
             let (done, wait) = tokio::sync::oneshot::channel();
@@ -307,9 +307,9 @@ fn respond(outcome: Outcome) -> Response<Body> {
     };
     let headers = response.headers_mut();
     if outcome.token_refused {
-        let told =
+        let challenge =
             HeaderValue::from_static(r#"OAuth "Facebook Platform" "invalid_token" "simulated""#);
-        headers.insert(header::WWW_AUTHENTICATE, told);
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     let usage = outcome.usage.map(|(key, usage)| {
         let kind = if key.channel == Channel::Instagram { "instagram" } else { "messenger" };

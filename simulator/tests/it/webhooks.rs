@@ -100,8 +100,8 @@ async fn every_way_to_tell_of_a_message_in_both_envelopes() {
     let ann = stage.shop.person("Ann Berg");
     let lone = ann.senderless().says("lone");
     lone.accepted().await.expect("accepted");
-    let mut told = items(&stage.arrived_exactly(1).await);
-    let hint = told.remove(0);
+    let mut reported = items(&stage.arrived_exactly(1).await);
+    let hint = reported.remove(0);
     assert_eq!(hint["message_edit"], json!({"mid": lone.mid(), "num_edit": 0}));
     assert!(hint.get("sender").is_none() && hint.get("recipient").is_none());
 
@@ -139,15 +139,15 @@ async fn later_acts_name_the_message_they_are_about() {
     ann.taps("Get Started", "GET_STARTED");
     ann.follows_link("flyer");
     ann.unsends(&message);
-    let told = items(&stage.arrived_exactly(9).await);
+    let reported = items(&stage.arrived_exactly(9).await);
     assert_eq!(
-        told[2]["message_edit"],
+        reported[2]["message_edit"],
         json!({"mid": message.mid(), "text": "hello!", "num_edit": 2})
     );
-    assert_eq!(told[3]["reaction"]["reaction"], "other");
-    assert_eq!(told[5]["read"]["watermark"], told[0]["timestamp"]);
-    assert_eq!(told[6]["postback"]["payload"], "GET_STARTED");
-    assert_eq!(told[8]["message"], json!({"mid": message.mid(), "is_deleted": true}));
+    assert_eq!(reported[3]["reaction"]["reaction"], "other");
+    assert_eq!(reported[5]["read"]["watermark"], reported[0]["timestamp"]);
+    assert_eq!(reported[6]["postback"]["payload"], "GET_STARTED");
+    assert_eq!(reported[8]["message"], json!({"mid": message.mid(), "is_deleted": true}));
     assert!(ann.sees()[0].deleted);
 }
 
@@ -161,13 +161,13 @@ async fn comments_are_told_as_each_channel_tells_them() {
     let value = stage.arrived()[0].body["entry"][0]["changes"][0]["value"].clone();
     assert_eq!(value["from"], json!({"id": ann.id(), "username": "ann.berg"}));
     assert_eq!((&value["id"], &value["text"]), (&json!(comment.comment_id()), &json!("How much?")));
-    assert!(value.get("timestamp").is_none(), "Instagram tells no time");
+    assert!(value.get("timestamp").is_none(), "Instagram sends no time");
 
     let post = stage.page.media("We are open");
     let ben = stage.page.person("Ben");
     let comment = ben.comments(&post, "When?");
-    ben.edits_comment(&comment, "When exactly?").expect("a Page tells of edits");
-    ben.deletes_comment(&comment).expect("a Page tells of deletions");
+    ben.edits_comment(&comment, "When exactly?").expect("a Page reports edits");
+    ben.deletes_comment(&comment).expect("a Page reports deletions");
     let arrived = stage.arrived_exactly(4).await;
     let verbs: Vec<_> = arrived[1..]
         .iter()
@@ -215,10 +215,12 @@ async fn traffic_shows_the_important_things_first() {
         .expect("accounts are there");
     eventually("thirty webhooks", || 30 <= stage.arrived().len()).await;
     stage.meta.stop_traffic();
-    let told = items(&stage.arrived());
-    assert!(told.iter().any(|item| item["message"]["text"].is_string()));
+    let reported = items(&stage.arrived());
+    assert!(reported.iter().any(|item| item["message"]["text"].is_string()));
     assert!(
-        told.iter().any(|item| item.get("message_edit").is_some() && item.get("sender").is_none())
+        reported
+            .iter()
+            .any(|item| item.get("message_edit").is_some() && item.get("sender").is_none())
     );
     assert!(stage.arrived().iter().any(|one| one.body["entry"][0].get("changes").is_some()));
     assert!(stage.arrived().iter().all(|one| one.signed_by.is_some()));
