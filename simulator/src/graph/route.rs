@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::error::GraphError;
 use super::reads;
 use super::request::GraphRequest;
-use crate::calls::CallKind;
+use crate::call_kind::CallKind;
 use crate::config::AppSecrets;
 use crate::model::{Account, AccountKey, AccountSpec, Channel, Host, Login};
 use crate::sign;

@@ -26,7 +26,7 @@ async fn a_text_arrives_signed_and_addressed() {
     assert_eq!(arrived[0].body["entry"][0]["id"], INSTAGRAM);
     assert_eq!(item["sender"]["id"], ann.id());
     assert_eq!(item["message"], json!({"mid": act.mid(), "text": "Grüße 😊 https://x.example/a"}));
-    let opened = simulator::ids::InstagramMid::decode(act.mid()).expect("a structured mid");
+    let opened = simulator::InstagramMid::decode(act.mid()).expect("a structured mid");
     assert_eq!(Some(opened.created_us() / 1000), item["timestamp"].as_u64());
     assert_eq!(opened.conversation_id(), ann.conversation_id());
 
