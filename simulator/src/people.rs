@@ -93,13 +93,13 @@ impl Person {
     }
 
     /// New messages are reported like this.
-    pub fn told(&self, telling: Telling) -> Person {
+    pub fn reported(&self, telling: Telling) -> Person {
         Person { telling, ..self.clone() }
     }
 
     /// New messages are reported by a `message_edit` without sender only.
     pub fn senderless(&self) -> Person {
-        self.told(Telling::OnlyHint { sender: false })
+        self.reported(Telling::OnlyHint { sender: false })
     }
 
     /// Items stand in this part of their entry.

@@ -175,7 +175,7 @@ fn scene(random: &mut StdRng, account: &AccountHandle, people: usize) {
         10..18 => {
             let together = random.random_bool(0.5);
             let telling = Telling::Companion { sender: true, first: false, together };
-            person.told(telling).says(text);
+            person.reported(telling).says(text);
         }
         18..26 => react(random, &person, theirs.map(|message| message.mid.as_str())),
         26..38 => read(&person, theirs.map(|message| message.mid.as_str())),

@@ -104,7 +104,7 @@ impl Request {
             person = person.ago(ago);
         }
         if let Some(report) = self.reported {
-            person = person.told(match report {
+            person = person.reported(match report {
                 Report::Plain => Telling::Plain,
                 Report::Senderless => Telling::OnlyHint { sender: false },
                 Report::Hint => Telling::OnlyHint { sender: true },

@@ -106,8 +106,8 @@ async fn every_way_to_tell_of_a_message_in_both_envelopes() {
     assert!(hint.get("sender").is_none() && hint.get("recipient").is_none());
 
     let pair = |first, together| Telling::Companion { sender: true, first, together };
-    ann.told(pair(true, false)).says("before").accepted().await.expect("accepted");
-    ann.told(pair(false, true)).says("together").accepted().await.expect("accepted");
+    ann.reported(pair(true, false)).says("before").accepted().await.expect("accepted");
+    ann.reported(pair(false, true)).says("together").accepted().await.expect("accepted");
     let arrived = stage.arrived_exactly(4).await;
     let kinds: Vec<bool> =
         items(&arrived).iter().map(|item| item.get("message").is_some()).collect();
@@ -120,7 +120,7 @@ async fn every_way_to_tell_of_a_message_in_both_envelopes() {
     assert_eq!(entry["changes"][0]["value"]["message_edit"]["mid"], changed.mid());
     assert!(entry["time"].as_i64().is_some_and(|time| time < 100_000_000_000), "seconds");
 
-    let silent = ann.told(Telling::Silent).says("silent");
+    let silent = ann.reported(Telling::Silent).says("silent");
     silent.accepted().await.expect("nothing to accept");
     assert_eq!(stage.arrived_exactly(5).await.len(), 5);
     assert_eq!(ann.sees().len(), 5);
