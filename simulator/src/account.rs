@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 
 use crate::act::Act;
-use crate::calls::{Call, CallKind};
+use crate::call_kind::CallKind;
+use crate::calls::Call;
 use crate::echo;
 use crate::error::SimulatorError;
 use crate::model::{AccountKey, AccountSpec, Comment, Login, Side, Usage};

@@ -1,16 +1,16 @@
-//! What a person or account did, and what became of telling it.
+//! What a person or account did, and how its webhooks were answered.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::SimulatorError;
-use crate::outbox::{Attempt, Delivery, Told, Tracked};
+use crate::outbox::{Attempt, Delivery, ItemState, Tracked};
 use crate::shared::Shared;
 
 /// How long [`Act::accepted`] waits.
 pub const ACCEPTED_WITHIN: Duration = Duration::from_secs(30);
 
-/// One act: the message or comment it is about, and the items that tell of it.
+/// One act: the message or comment it is about, and the items that report it.
 #[derive(Clone)]
 pub struct Act {
     pub(crate) shared: Arc<Shared>,
@@ -31,17 +31,17 @@ impl Act {
         self.comment.as_deref().unwrap_or("")
     }
 
-    /// Sends what was held back ([`crate::Person::held`]); nothing happens when it was told already.
+    /// Sends what was held back ([`crate::Person::held`]); nothing happens when it was sent already.
     pub fn release(&self) -> &Act {
         for group in &self.groups {
-            if group.iter().all(|tracked| *tracked.told.borrow() == Told::Waiting) {
-                self.shared.tell(group.clone());
+            if group.iter().all(|tracked| *tracked.state.borrow() == ItemState::Waiting) {
+                self.shared.send_items(group.clone());
             }
         }
         self
     }
 
-    /// Waits until the webhook answered 200 to everything this act tells.
+    /// Waits until the webhook answered 200 to every item of this act.
     ///
     /// # Errors
     /// When retries ended, or nothing was accepted within [`ACCEPTED_WITHIN`].
@@ -56,11 +56,13 @@ impl Act {
     pub async fn accepted_within(&self, within: Duration) -> Result<&Act, SimulatorError> {
         let all = async {
             for tracked in self.items() {
-                let mut told = tracked.told.subscribe();
-                let end = told
-                    .wait_for(|told| matches!(told, Told::Accepted(_) | Told::GivenUp(_)))
+                let mut state = tracked.state.subscribe();
+                let end = state
+                    .wait_for(|state| {
+                        matches!(state, ItemState::Accepted(_) | ItemState::GivenUp(_))
+                    })
                     .await;
-                if !matches!(end.as_deref(), Ok(Told::Accepted(_))) {
+                if !matches!(end.as_deref(), Ok(ItemState::Accepted(_))) {
                     return false;
                 }
             }
@@ -76,7 +78,7 @@ impl Act {
         }
     }
 
-    /// The bodies that tell of this act, with their attempts; fewer than items when they share one.
+    /// The bodies that report this act, with their attempts; fewer than items when they share one.
     pub fn deliveries(&self) -> Vec<Delivery> {
         let outbox = self.shared.outbox();
         self.delivery_ids().into_iter().filter_map(|id| outbox.get(id).cloned()).collect()
@@ -115,9 +117,11 @@ impl Act {
     fn delivery_ids(&self) -> Vec<u64> {
         let mut ids: Vec<u64> = self
             .items()
-            .filter_map(|tracked| match *tracked.told.borrow() {
-                Told::Waiting => None,
-                Told::Posted(id) | Told::Accepted(id) | Told::GivenUp(id) => Some(id),
+            .filter_map(|tracked| match *tracked.state.borrow() {
+                ItemState::Waiting => None,
+                ItemState::Posted(id) | ItemState::Accepted(id) | ItemState::GivenUp(id) => {
+                    Some(id)
+                }
             })
             .collect();
         ids.dedup();

@@ -36,14 +36,14 @@ impl Person {
         self.comment_act(&comment, FeedVerb::Add)
     }
 
-    /// Edits a comment. Instagram tells nothing of it.
+    /// Edits a comment. Instagram sends no webhook for it.
     pub fn edits_comment(&self, comment: impl AsRef<str>, text: &str) -> Option<Act> {
         let changed =
             self.change_comment(comment.as_ref(), |known| known.text = text.to_owned())?;
         Some(self.comment_act(&changed, FeedVerb::Edited))
     }
 
-    /// Deletes a comment. Instagram tells nothing of it.
+    /// Deletes a comment. Instagram sends no webhook for it.
     pub fn deletes_comment(&self, comment: impl AsRef<str>) -> Option<Act> {
         let changed = self.change_comment(comment.as_ref(), |known| known.deleted = true)?;
         Some(self.comment_act(&changed, FeedVerb::Remove))
@@ -70,7 +70,7 @@ impl Person {
     }
 }
 
-/// The change that tells of this; none when Meta keeps silent.
+/// The change that reports this; none when Meta sends no webhook.
 fn comment_item(
     shared: &Shared,
     comment: &Comment,
@@ -91,8 +91,8 @@ fn comment_item(
     }
 }
 
-/// Tells of something the account did to a comment through Graph.
-pub(crate) fn tell_of_comment(
+/// Sends the webhook for what the account did to a comment through Graph.
+pub(crate) fn report_comment(
     shared: &Arc<Shared>,
     comment: &Comment,
     login: Login,
@@ -102,5 +102,5 @@ pub(crate) fn tell_of_comment(
     let account: AccountKey = comment.account.clone();
     let order = format!("{}/{}", account.id, comment.media);
     let item = Item { account, order, envelope: Envelope::Changes, field, node };
-    shared.tell(vec![Tracked::new(item, login)]);
+    shared.send_items(vec![Tracked::new(item, login)]);
 }

@@ -175,7 +175,7 @@ pub struct Policy {
     pub batch_linger: Duration,
     /// Share of accepted bodies that are delivered once more, 0 to 1.
     pub duplicate_rate: f64,
-    /// Share of messages told only by a `message_edit` without sender, 0 to 1 (docs/meta-platform.md 5.1).
+    /// Share of messages reported only by a `message_edit` without sender, 0 to 1 (docs/meta-platform.md 5.1).
     pub senderless_rate: f64,
     /// Share of messages that come with a companion `message_edit` of `num_edit` 0, 0 to 1.
     pub companion_rate: f64,

@@ -7,14 +7,16 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::config::Policy;
-use crate::outbox::{Attempt, DeliveryState, Lane, Outbox, Told, Tracked};
+use crate::outbox::{Attempt, DeliveryState, ItemState, Lane, Outbox, Tracked};
 use crate::payload::{self, Item};
 use crate::shared::Shared;
 use crate::sign;
 
 impl Shared {
-    /// Tells Meta's subscriber about these items, in one body unless company is to be waited for.
-    pub(crate) fn tell(self: &Arc<Self>, items: Vec<Arc<Tracked>>) {
+    /// Sends these items to the webhook in one body; when the policy batches, with others of their lane.
+    ///
+    /// Nothing is sent for an account without a subscription.
+    pub(crate) fn send_items(self: &Arc<Self>, items: Vec<Arc<Tracked>>) {
         let Some(first) = items.first() else { return };
         // Without a subscription of the account Meta keeps silent (docs/meta-platform.md 3.3).
         let account =
@@ -78,8 +80,8 @@ impl Shared {
             }
             let accepted = shared.deliver(id, &semaphore).await;
             for tracked in &items {
-                let told = if accepted { Told::Accepted(id) } else { Told::GivenUp(id) };
-                tracked.told.send_replace(told);
+                let state = if accepted { ItemState::Accepted(id) } else { ItemState::GivenUp(id) };
+                tracked.state.send_replace(state);
             }
         });
     }
@@ -91,7 +93,7 @@ impl Shared {
         let signature = sign::signature(self.secrets.of(lane.login), &body);
         let id = outbox.register(lane.path(), items.len(), body, Some(signature));
         for tracked in items {
-            tracked.told.send_replace(Told::Posted(id));
+            tracked.state.send_replace(ItemState::Posted(id));
         }
         id
     }
@@ -197,8 +199,8 @@ impl Shared {
             let state = if accepted { DeliveryState::Accepted } else { DeliveryState::GivenUp };
             self.finish(id, state);
             for tracked in of_lane {
-                let told = if accepted { Told::Accepted(id) } else { Told::GivenUp(id) };
-                tracked.told.send_replace(told);
+                let state = if accepted { ItemState::Accepted(id) } else { ItemState::GivenUp(id) };
+                tracked.state.send_replace(state);
             }
             outcomes.push((id, status));
         }

@@ -1,4 +1,4 @@
-//! What Meta tells after the account sent something: echo and receipts.
+//! The webhooks that follow a send of the account: echo and receipts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::model::{Channel, Login, Message};
-use crate::outbox::{Told, Tracked};
+use crate::outbox::{ItemState, Tracked};
 use crate::payload::{self, Content, Envelope, Item, Parties};
 use crate::shared::Shared;
 
@@ -16,7 +16,7 @@ const BEFORE_WAIT: Duration = Duration::from_secs(3);
 /// Page inbox: the app id of messages typed by a person (docs/meta-platform.md 0).
 pub(crate) const PAGE_INBOX_APP: u64 = 263_902_037_430_900;
 
-/// The echo of `message`, said to come from `app_id` where the channel tells.
+/// The echo of `message`, said to come from `app_id` where the channel names an app.
 pub(crate) fn echo_item(message: &Message, login: Login, app_id: u64) -> Arc<Tracked> {
     let account = &message.account;
     let parties = Parties { sender: &account.id, recipient: &message.person, at: message.at };
@@ -52,9 +52,10 @@ pub(crate) async fn follow_up(shared: &Arc<Shared>, message: &Message, login: Lo
     if shared.chance(policy.echo_before_rate)
         && let Some(echo) = later.take()
     {
-        shared.tell(vec![echo.clone()]);
-        let mut told = echo.told.subscribe();
-        let accepted = told.wait_for(|told| matches!(told, Told::Accepted(_) | Told::GivenUp(_)));
+        shared.send_items(vec![echo.clone()]);
+        let mut state = echo.state.subscribe();
+        let accepted =
+            state.wait_for(|state| matches!(state, ItemState::Accepted(_) | ItemState::GivenUp(_)));
         // Late is late: the answer does not wait for a webhook that is down.
         let _ = tokio::time::timeout(BEFORE_WAIT, accepted).await;
     }
@@ -63,11 +64,11 @@ pub(crate) async fn follow_up(shared: &Arc<Shared>, message: &Message, login: Lo
     shared.spawn(async move {
         tokio::time::sleep(policy.echo_delay).await;
         if let Some(echo) = later {
-            shared_later.tell(vec![echo]);
+            shared_later.send_items(vec![echo]);
         }
         for receipt in receipts {
             tokio::time::sleep(policy.receipt_delay).await;
-            shared_later.tell(vec![receipt]);
+            shared_later.send_items(vec![receipt]);
         }
     });
 }

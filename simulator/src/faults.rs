@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
-use crate::calls::CallKind;
+use crate::call_kind::CallKind;
 use crate::model::Host;
 
 /// What goes wrong with one Graph call.

@@ -4,53 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use url::Url;
 
 use crate::account::AccountHandle;
 use crate::act::Act;
-use crate::calls::{Call, CallKind};
-use crate::config::{Policy, SimulatorConfig};
+use crate::call_kind::CallKind;
+use crate::calls::Call;
+use crate::config::Policy;
 use crate::error::{Invalid, SimulatorError};
 use crate::faults::FaultRule;
 use crate::model::{AccountSpec, Login, Message, Side};
 use crate::outbox::{Attempt, Delivery};
 use crate::people::Person;
-use crate::server;
 use crate::shared::Shared;
 use crate::sign;
-
-/// Starts simulators.
-#[derive(Clone, Copy, Debug)]
-pub struct Simulator;
-
-impl Simulator {
-    /// Listens, and is ready when this returns.
-    ///
-    /// # Errors
-    /// When the policy is wrong, the port is taken, or the HTTP client cannot be built.
-    pub async fn start(config: SimulatorConfig) -> Result<SimulatorHandle, SimulatorError> {
-        config.policy.check()?;
-        // Ring is the one provider of this workspace; an error only says that somebody was first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(SimulatorError::Client)?;
-        let listening = async {
-            let listener = TcpListener::bind(config.listen).await?;
-            let address = listener.local_addr()?;
-            Ok((listener, address))
-        };
-        let (listener, address) = listening
-            .await
-            .map_err(|source| SimulatorError::Listen { address: config.listen, source })?;
-        let shared = Arc::new(Shared::new(config, format!("http://{address}"), http));
-        server::serve(&shared, listener);
-        Ok(SimulatorHandle { shared, address })
-    }
-}
 
 /// A running simulator; clones speak to the same one.
 #[derive(Clone)]
@@ -60,6 +27,10 @@ pub struct SimulatorHandle {
 }
 
 impl SimulatorHandle {
+    pub(crate) fn new(shared: Arc<Shared>, address: SocketAddr) -> SimulatorHandle {
+        SimulatorHandle { shared, address }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -169,7 +140,7 @@ impl SimulatorHandle {
         self.shared.outbox().all().cloned().collect()
     }
 
-    /// Waits until every webhook told so far is accepted or given up; false when `within` passed first.
+    /// Waits until every webhook sent so far is accepted or given up; false when `within` passed first.
     pub async fn settled(&self, within: Duration) -> bool {
         self.shared.settled(within).await
     }
@@ -234,19 +205,6 @@ impl SimulatorHandle {
             world.messages.values().filter(|m| m.from == Side::Account).cloned().collect();
         messages.sort_by(|a, b| (a.at, &a.mid).cmp(&(b.at, &b.mid)));
         messages
-    }
-
-    /// Starts demo traffic, in place of any that runs.
-    ///
-    /// # Errors
-    /// When people or rate are out of bounds.
-    pub fn start_traffic(&self, traffic: crate::Traffic) -> Result<(), SimulatorError> {
-        Ok(crate::traffic::start(self, traffic)?)
-    }
-
-    /// Ends demo traffic.
-    pub fn stop_traffic(&self) {
-        crate::traffic::stop(&self.shared);
     }
 
     /// Stops everything: the port, deliveries, traffic. What was not delivered is dropped.

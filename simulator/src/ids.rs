@@ -17,7 +17,7 @@ pub struct InstagramMid {
 }
 
 impl InstagramMid {
-    /// A message of `thread` created at `created_us` (microseconds since 1970); `noise` tells two of one microsecond apart.
+    /// A message of `thread` created at `created_us` (microseconds since 1970); `noise` keeps two of one microsecond apart.
     pub fn new(account: &str, thread: &str, created_us: u64, noise: u64) -> InstagramMid {
         let item = (u128::from(created_us) << 64) | u128::from(noise);
         InstagramMid { account: account.to_owned(), thread: thread.to_owned(), item }
@@ -53,7 +53,7 @@ impl InstagramMid {
 }
 
 /// The id of an Instagram conversation in Graph's listings.
-pub fn instagram_conversation_id(account: &str, thread: &str) -> String {
+pub(crate) fn instagram_conversation_id(account: &str, thread: &str) -> String {
     escape(&format!("ig_dm:1:IGMessageThread:{account}:{thread}"))
 }
 
@@ -79,17 +79,17 @@ fn unescape(escaped: &str) -> Option<String> {
 }
 
 /// The thread between one person and one Instagram account: 39 digits, close to 2^128.
-pub fn instagram_thread(seed: u64, account: &str, person: &str) -> String {
+pub(crate) fn instagram_thread(seed: u64, account: &str, person: &str) -> String {
     format!("340282366841710301244276{}", digits(seed, &["thread", account, person], 15))
 }
 
 /// The id of a Messenger thread.
-pub fn messenger_thread(seed: u64, account: &str, person: &str) -> String {
+pub(crate) fn messenger_thread(seed: u64, account: &str, person: &str) -> String {
     format!("t_{}", digits(seed, &["thread", account, person], 17))
 }
 
 /// A Messenger message id: `m_` and 86 characters without meaning.
-pub fn messenger_mid(
+pub(crate) fn messenger_mid(
     seed: u64,
     account: &str,
     person: &str,
@@ -101,7 +101,7 @@ pub fn messenger_mid(
 }
 
 /// A decimal number of exactly `length` digits derived from the seed and `parts`; never starts with 0.
-pub fn digits(seed: u64, parts: &[&str], length: usize) -> String {
+pub(crate) fn digits(seed: u64, parts: &[&str], length: usize) -> String {
     let mut text = String::with_capacity(length);
     let mut round = 0_u32;
     while text.len() < length {

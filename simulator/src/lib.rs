@@ -15,10 +15,11 @@
 //!
 //! Modules in the order to read them: `model` (accounts, people, messages), `world` (state), `ids` and `json` (how Meta
 //! writes), `payload` (webhook bodies), `people` and `commenting` (acts), `outbox` and `deliver` (order, signing, retry), `faults`,
-//! `graph` (answers), `echo` (what follows a send), `handle` and `account` (the front), `control` (the same over HTTP), `traffic`.
+//! `graph` (answers), `echo` (what follows a send), `start`, `handle` and `account` (the front), `control` (the same over HTTP), `traffic`.
 
 mod account;
 mod act;
+mod call_kind;
 mod calls;
 mod commenting;
 mod config;
@@ -29,7 +30,7 @@ mod error;
 mod faults;
 mod graph;
 mod handle;
-pub mod ids;
+mod ids;
 mod json;
 mod model;
 mod outbox;
@@ -38,6 +39,7 @@ mod people;
 mod server;
 mod shared;
 mod sign;
+mod start;
 #[cfg(test)]
 mod testing;
 mod traffic;
@@ -45,11 +47,13 @@ mod world;
 
 pub use account::AccountHandle;
 pub use act::{ACCEPTED_WITHIN, Act};
-pub use calls::{Call, CallKind};
+pub use call_kind::CallKind;
+pub use calls::Call;
 pub use config::{AppSecrets, Policy, SimulatorConfig};
 pub use error::{Invalid, SimulatorError};
 pub use faults::{Fault, FaultRule};
-pub use handle::{Simulator, SimulatorHandle};
+pub use handle::SimulatorHandle;
+pub use ids::InstagramMid;
 pub use model::{
     AccountSpec, Channel, Comment, Host, Login, Lookup, Message, ProfileAnswer, Side, Usage,
 };
@@ -57,10 +61,11 @@ pub use outbox::{Attempt, Delivery, DeliveryState};
 pub use payload::{Content, Envelope};
 pub use people::{Person, Telling};
 pub use sign::{appsecret_proof, signature};
+pub use start::Simulator;
 pub use traffic::{Traffic, demo_accounts};
 pub use world::PersonSpec;
 
-/// The role: a simulator with the demo accounts and, when there is a webhook to tell, demo traffic, until `stop` ends.
+/// The role: a simulator with the demo accounts and, when there is a webhook to send to, demo traffic, until `stop` ends.
 ///
 /// # Errors
 /// When it cannot start.

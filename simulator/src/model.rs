@@ -158,7 +158,7 @@ pub(crate) struct Account {
     pub expired: BTreeSet<String>,
     /// Subscribed webhook fields; empty means that nothing is delivered.
     pub subscribed: BTreeSet<String>,
-    /// Usage told in headers, and until when.
+    /// Usage returned in headers, and until when.
     pub usage: Option<(Usage, Option<DateTime<Utc>>)>,
 }
 

@@ -1,4 +1,4 @@
-//! What is to be told and what was: items, bodies, attempts, and the order of conversations.
+//! Webhooks to send and webhooks sent: items, bodies, attempts, and the order of conversations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::model::{Channel, Login};
 use crate::payload::Item;
 
-/// How far the telling of one item has come.
+/// How far the delivery of one item has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum ItemState {
     /// Not in a body yet.
     Waiting,
     /// In the body of this delivery.
@@ -29,12 +29,12 @@ pub(crate) enum Told {
 pub(crate) struct Tracked {
     pub(crate) item: Item,
     pub(crate) login: Login,
-    pub(crate) told: watch::Sender<Told>,
+    pub(crate) state: watch::Sender<ItemState>,
 }
 
 impl Tracked {
     pub(crate) fn new(item: Item, login: Login) -> Arc<Tracked> {
-        Arc::new(Tracked { item, login, told: watch::Sender::new(Told::Waiting) })
+        Arc::new(Tracked { item, login, state: watch::Sender::new(ItemState::Waiting) })
     }
 
     pub(crate) fn lane(&self) -> Lane {

@@ -20,7 +20,7 @@ pub enum Envelope {
     Flat,
 }
 
-/// One thing to tell.
+/// One item of a webhook.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Item {
     /// Whose webhook it is.
@@ -90,7 +90,7 @@ fn message_body(mid: &str, content: &Content) -> Node {
     content.extra.iter().fold(body, |body, (key, value)| body.with(key, value.clone()))
 }
 
-/// The echo of a message the account sent. Messenger tells app and metadata, Instagram does not (6.1, 7.1).
+/// The echo of a message the account sent. Messenger names app and metadata, Instagram does not (6.1, 7.1).
 pub(crate) fn echo(
     parties: Parties<'_>,
     mid: &str,
@@ -232,7 +232,7 @@ impl FeedVerb {
     }
 }
 
-/// The value of an Instagram `comments` change; creation is all Instagram tells (6.2).
+/// The value of an Instagram `comments` change; creation is all Instagram reports (6.2).
 pub(crate) fn instagram_comment(
     comment: &Comment,
     author: (&str, &str),

@@ -1,4 +1,4 @@
-//! People who write: every method is one act, told to the webhook as Meta would.
+//! People who write: every method is one act, reported to the webhook as Meta would.
 
 mod acts;
 
@@ -13,7 +13,7 @@ use crate::outbox::Tracked;
 use crate::payload::{Envelope, Item, Parties};
 use crate::shared::Shared;
 
-/// How Meta tells of a new message (docs/meta-platform.md 5.1).
+/// How Meta reports a new message (docs/meta-platform.md 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Telling {
     /// By the rates of the policy, else plainly.
@@ -40,7 +40,7 @@ pub enum Telling {
 }
 
 /// A person as one account knows them. Cheap to clone; the methods in the first block change how the next acts happen
-/// or are told and leave the original as it was: `ann.ago(TimeDelta::hours(25)).says("hi")`.
+/// or are reported and leave the original as it was: `ann.ago(TimeDelta::hours(25)).says("hi")`.
 #[derive(Clone)]
 pub struct Person {
     shared: Arc<Shared>,
@@ -92,14 +92,14 @@ impl Person {
         Person { moved: Some(Moved::At(at)), ..self.clone() }
     }
 
-    /// New messages are told like this.
-    pub fn told(&self, telling: Telling) -> Person {
+    /// New messages are reported like this.
+    pub fn reported(&self, telling: Telling) -> Person {
         Person { telling, ..self.clone() }
     }
 
-    /// New messages are told by a `message_edit` without sender only.
+    /// New messages are reported by a `message_edit` without sender only.
     pub fn senderless(&self) -> Person {
-        self.told(Telling::OnlyHint { sender: false })
+        self.reported(Telling::OnlyHint { sender: false })
     }
 
     /// Items stand in this part of their entry.
@@ -107,7 +107,7 @@ impl Person {
         Person { envelope, ..self.clone() }
     }
 
-    /// Acts happen but are not told before [`Act::release`] or [`crate::SimulatorHandle::deliver_together`].
+    /// Acts happen but are not reported before [`Act::release`] or [`crate::SimulatorHandle::deliver_together`].
     pub fn held(&self) -> Person {
         Person { held: true, ..self.clone() }
     }

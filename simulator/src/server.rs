@@ -14,19 +14,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
+use crate::control;
+use crate::graph::{self, Reset};
 use crate::model::Host;
 use crate::shared::Shared;
-use crate::{control, graph};
-
-/// In the extensions of an answer: do not send it, end the connection.
-#[derive(Clone, Copy)]
-pub(crate) struct Reset;
 
 #[derive(Debug, thiserror::Error)]
 #[error("a fault asked for this connection to end")]
 struct Ended;
 
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/facebook/{*path}", any(facebook))
         .route("/instagram/{*path}", any(instagram))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::AccountHandle;
-use crate::error::Invalid;
+use crate::error::{Invalid, SimulatorError};
 use crate::handle::SimulatorHandle;
 use crate::model::{AccountSpec, Channel, Login, Side};
 use crate::people::{Person, Telling};
@@ -69,7 +69,22 @@ pub fn demo_accounts() -> Vec<AccountSpec> {
     ]
 }
 
-pub(crate) fn start(simulator: &SimulatorHandle, traffic: Traffic) -> Result<(), Invalid> {
+impl SimulatorHandle {
+    /// Starts demo traffic, in place of any that runs.
+    ///
+    /// # Errors
+    /// When people or rate are out of bounds.
+    pub fn start_traffic(&self, traffic: Traffic) -> Result<(), SimulatorError> {
+        Ok(start(self, traffic)?)
+    }
+
+    /// Ends demo traffic.
+    pub fn stop_traffic(&self) {
+        stop(self.shared());
+    }
+}
+
+fn start(simulator: &SimulatorHandle, traffic: Traffic) -> Result<(), Invalid> {
     if !(1..=500).contains(&traffic.people) {
         return Err(Invalid::new("people", "must be 1 to 500"));
     }
@@ -94,7 +109,7 @@ pub(crate) fn start(simulator: &SimulatorHandle, traffic: Traffic) -> Result<(),
     Ok(())
 }
 
-pub(crate) fn stop(shared: &Shared) {
+fn stop(shared: &Shared) {
     if let Some(running) = locked(&shared.traffic).take() {
         running.cancel();
     }
@@ -160,7 +175,7 @@ fn scene(random: &mut StdRng, account: &AccountHandle, people: usize) {
         10..18 => {
             let together = random.random_bool(0.5);
             let telling = Telling::Companion { sender: true, first: false, together };
-            person.told(telling).says(text);
+            person.reported(telling).says(text);
         }
         18..26 => react(random, &person, theirs.map(|message| message.mid.as_str())),
         26..38 => read(&person, theirs.map(|message| message.mid.as_str())),

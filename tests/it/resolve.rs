@@ -204,7 +204,7 @@ async fn the_conversation_scan_finds_what_the_look_up_does_not() {
 async fn a_companion_with_sender_but_without_twin_becomes_a_message_of_that_sender() {
     let (lab, account) = lab().await;
     let ann = account.person("Ann Berg");
-    let hinted = ann.told(Telling::OnlyHint { sender: true }).in_envelope(Envelope::Changes);
+    let hinted = ann.reported(Telling::OnlyHint { sender: true }).in_envelope(Envelope::Changes);
     hinted.says("only announced").accepted().await.unwrap();
     becomes(&lab, &[(ann.id(), &[("inbound", Some("only announced"))])]).await;
 }

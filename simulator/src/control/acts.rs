@@ -43,7 +43,7 @@ enum Kind {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Told {
+enum Report {
     Plain,
     Senderless,
     Hint,
@@ -80,7 +80,7 @@ pub(super) struct Request {
     media_id: Option<String>,
     emoji: Option<String>,
     ago_ms: Option<i64>,
-    told: Option<Told>,
+    reported: Option<Report>,
     envelope: Option<Place>,
     lookup: Option<Lookup>,
     listed: Option<bool>,
@@ -103,21 +103,21 @@ impl Request {
                 .ok_or_else(|| Refusal::invalid("ago_ms", "is more than ten years"))?;
             person = person.ago(ago);
         }
-        if let Some(told) = self.told {
-            person = person.told(match told {
-                Told::Plain => Telling::Plain,
-                Told::Senderless => Telling::OnlyHint { sender: false },
-                Told::Hint => Telling::OnlyHint { sender: true },
-                Told::CompanionBefore => {
+        if let Some(report) = self.reported {
+            person = person.reported(match report {
+                Report::Plain => Telling::Plain,
+                Report::Senderless => Telling::OnlyHint { sender: false },
+                Report::Hint => Telling::OnlyHint { sender: true },
+                Report::CompanionBefore => {
                     Telling::Companion { sender: false, first: true, together: false }
                 }
-                Told::CompanionAfter => {
+                Report::CompanionAfter => {
                     Telling::Companion { sender: false, first: false, together: false }
                 }
-                Told::CompanionTogether => {
+                Report::CompanionTogether => {
                     Telling::Companion { sender: true, first: false, together: true }
                 }
-                Told::Silent => Telling::Silent,
+                Report::Silent => Telling::Silent,
             });
         }
         if let Some(place) = self.envelope {

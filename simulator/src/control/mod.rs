@@ -25,7 +25,7 @@
 //! `from_ad {text, ad_id, ref}`, `unsupported`, `edit {message_id, text}`, `unsend {message_id}`, `react {message_id, emoji}`,
 //! `unreact {message_id}`, `read {message_id}`, `postback {text, payload}`, `referral {ref}`, `comment {media_id, text}`,
 //! `comment_reply {comment_id, text}`, `comment_edit {comment_id, text}`, `comment_delete {comment_id}`,
-//! `typed_by_colleague {text}`. Every act takes `ago_ms`, `told` (`plain`, `senderless`, `hint`, `companion_before`,
+//! `typed_by_colleague {text}`. Every act takes `ago_ms`, `reported` (`plain`, `senderless`, `hint`, `companion_before`,
 //! `companion_after`, `companion_together`, `silent`), `envelope` (`messaging`, `standby`, `changes`, `flat`), `lookup`
 //! (`ok`, `server_error`, `server_error_on_instagram_host`, `deleted`, `no_capability`), `listed`, `wait_ms` (wait until accepted).
 //!

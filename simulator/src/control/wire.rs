@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::input::{Answer, Input, Params, Refusal};
-use crate::calls::CallKind;
+use crate::call_kind::CallKind;
 use crate::config::{Policy, webhook_url};
 use crate::faults::FaultRule;
 use crate::handle::SimulatorHandle;

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Ask;
+use super::ask::Ask;
 use super::error::GraphError;
 use super::fields;
 use super::request::GraphRequest;
-use crate::calls::CallKind;
+use crate::call_kind::CallKind;
 use crate::model::{Account, Channel, Host, Login};
 use crate::world::{INSTAGRAM_FIELDS, PAGE_FIELDS, World};
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::ask::{After, Ask, Done};
 use super::error::GraphError;
 use super::fields;
 use super::reads::page;
-use super::{After, Ask, Done};
 use crate::model::{Channel, Comment};
 use crate::payload::{FeedVerb, graph_time};
 

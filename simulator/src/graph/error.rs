@@ -12,7 +12,7 @@ pub(crate) struct GraphError {
     pub(crate) subcode: Option<i64>,
     pub(crate) transient: bool,
     pub(crate) user: Option<(&'static str, &'static str)>,
-    /// The token is the problem: told in `www-authenticate` too.
+    /// The token is the problem: `www-authenticate` says so too.
     pub(crate) token: bool,
 }
 

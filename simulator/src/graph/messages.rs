@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::ask::{After, Ask, Done};
 use super::error::GraphError;
-use super::{After, Ask, Done};
 use crate::echo::attachments_of;
 use crate::model::{
     Channel, HUMAN_AGENT_WINDOW, Message, PRIVATE_REPLY_WINDOW, Person, Side, WINDOW,

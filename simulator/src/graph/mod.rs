@@ -1,97 +1,40 @@
 //! The Graph API: who asks, what for, does it go wrong, what is the answer (docs/meta-platform.md 8, 9).
 
 mod account;
+mod ask;
 mod comments;
-pub(crate) mod error;
+mod error;
 mod fields;
 mod messages;
 mod reads;
+mod reply;
 mod request;
 mod route;
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Response};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::calls::{Call, CallKind};
+use crate::call_kind::CallKind;
+use crate::calls::Call;
 use crate::echo;
 use crate::faults::Fault;
-use crate::model::{AccountKey, Channel, Comment, Host, Login, Message, Usage};
-use crate::payload::FeedVerb;
-use crate::server::Reset;
+use crate::model::{AccountKey, Host, Login, Usage};
 use crate::shared::Shared;
 use crate::world::World;
+use ask::{After, Ask, Done};
 use error::GraphError;
+use reply::{Outcome, Reply, respond};
 use request::GraphRequest;
 
-/// What one call does and answers.
-pub(crate) struct Done {
-    answer: Result<Value, GraphError>,
-    created: Option<String>,
-    after: After,
-}
-
-/// What is told to the webhook because of it.
-pub(crate) enum After {
-    Nothing,
-    Sent(Box<Message>),
-    Commented(Box<Comment>, FeedVerb),
-}
-
-impl From<Result<Value, GraphError>> for Done {
-    fn from(answer: Result<Value, GraphError>) -> Done {
-        Done { answer, created: None, after: After::Nothing }
-    }
-}
-
-/// One call in the hands of the part that answers it.
-pub(crate) struct Ask<'a> {
-    world: &'a mut World,
-    request: &'a GraphRequest,
-    account: AccountKey,
-    now: DateTime<Utc>,
-    app_id: u64,
-}
-
-impl Ask<'_> {
-    fn instagram(&self) -> bool {
-        self.account.channel == Channel::Instagram
-    }
-
-    /// The path names the account itself: `me`, its id, page id or alias.
-    fn names_account(&self, id: &str) -> bool {
-        id == "me"
-            || self.world.spec(&self.account).is_some_and(|spec| {
-                spec.id == id
-                    || spec.page_id.as_deref() == Some(id)
-                    || spec.alias.as_deref() == Some(id)
-            })
-    }
-}
+pub(crate) use reply::Reset;
 
 /// What usage headers say when the whole app is held back.
 const THROTTLED: Usage = Usage { percent: 100, regain_minutes: 17, refuse: false };
-
-/// How the connection ends.
-enum Reply {
-    Json(u16, Value),
-    BadGateway,
-    Hold,
-    Reset,
-}
-
-struct Outcome {
-    reply: Reply,
-    after: After,
-    login: Login,
-    usage: Option<(AccountKey, Usage)>,
-    app_limited: bool,
-    token_refused: bool,
-}
 
 /// Answers one call.
 pub(crate) async fn handle(
@@ -133,12 +76,12 @@ pub(crate) async fn handle(
     respond(outcome)
 }
 
-/// In a task of its own: a caller that hangs up does not keep Meta from telling.
+/// In a task of its own: a caller that hangs up does not keep Meta from sending its webhook.
 async fn follow_up(shared: &Arc<Shared>, after: After, login: Login) {
     match after {
         After::Nothing => {}
         After::Commented(comment, verb) => {
-            crate::commenting::tell_of_comment(shared, &comment, login, verb);
+            crate::commenting::report_comment(shared, &comment, login, verb);
         }
         After::Sent(message) => {
             let (done, wait) = tokio::sync::oneshot::channel();
@@ -279,52 +222,4 @@ fn answer(ask: Ask<'_>, kind: CallKind) -> Done {
 fn trace_id(world: &World) -> String {
     let count = world.calls.count(None, None).to_string();
     format!("A{}", crate::ids::digits(world.seed, &["trace", &count], 22))
-}
-
-fn respond(outcome: Outcome) -> Response<Body> {
-    let mut response = match outcome.reply {
-        Reply::Json(status, body) => {
-            let mut response = Response::new(Body::from(body.to_string()));
-            *response.status_mut() =
-                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let json = HeaderValue::from_static("application/json; charset=UTF-8");
-            response.headers_mut().insert(header::CONTENT_TYPE, json);
-            response
-        }
-        Reply::BadGateway => {
-            let page = "<html><head><title>502 Bad Gateway</title></head></html>";
-            let mut response = Response::new(Body::from(page));
-            *response.status_mut() = StatusCode::BAD_GATEWAY;
-            let html = HeaderValue::from_static("text/html");
-            response.headers_mut().insert(header::CONTENT_TYPE, html);
-            response
-        }
-        Reply::Hold | Reply::Reset => {
-            let mut response = Response::new(Body::empty());
-            response.extensions_mut().insert(Reset);
-            return response;
-        }
-    };
-    let headers = response.headers_mut();
-    if outcome.token_refused {
-        let told =
-            HeaderValue::from_static(r#"OAuth "Facebook Platform" "invalid_token" "simulated""#);
-        headers.insert(header::WWW_AUTHENTICATE, told);
-    }
-    let usage = outcome.usage.map(|(key, usage)| {
-        let kind = if key.channel == Channel::Instagram { "instagram" } else { "messenger" };
-        json!({key.id: [{
-            "type": kind, "call_count": usage.percent, "total_cputime": 12, "total_time": 31,
-            "estimated_time_to_regain_access": usage.regain_minutes,
-        }]})
-    });
-    let app = outcome
-        .app_limited
-        .then(|| json!({"call_count": 100, "total_cputime": 12, "total_time": 31}));
-    for (name, value) in [("x-business-use-case-usage", usage), ("x-app-usage", app)] {
-        if let Some(value) = value.and_then(|v| HeaderValue::from_str(&v.to_string()).ok()) {
-            headers.insert(name, value);
-        }
-    }
-    response
 }

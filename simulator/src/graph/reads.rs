@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::Ask;
+use super::ask::Ask;
 use super::error::GraphError;
 use super::fields::{self, Field};
 use crate::ids::InstagramMid;
@@ -12,7 +12,7 @@ use crate::model::{Channel, Host, Lookup, Message, Person, ProfileAnswer, Side};
 use crate::payload::graph_time;
 use crate::world::World;
 
-/// Only the newest of a thread are told in detail.
+/// Only the newest of a thread are returned in detail.
 const DETAILS_MAX: usize = 20;
 const PAGE_DEFAULT: usize = 25;
 const PAGE_MAX: usize = 500;
@@ -101,12 +101,12 @@ fn party(channel: Channel, id: &str, username: &str, name: &str) -> Value {
     }
 }
 
-fn attachment(told: &Value) -> Value {
-    let url = told.pointer("/payload/url").cloned().unwrap_or(Value::Null);
-    match told.get("type").and_then(Value::as_str) {
+fn attachment(sent: &Value) -> Value {
+    let url = sent.pointer("/payload/url").cloned().unwrap_or(Value::Null);
+    match sent.get("type").and_then(Value::as_str) {
         Some("image") => json!({"mime_type": "image/jpeg", "image_data": {"url": url}}),
         Some("video") => json!({"mime_type": "video/mp4", "video_data": {"url": url}}),
-        Some("template") => json!({"generic_template": told.get("payload")}),
+        Some("template") => json!({"generic_template": sent.get("payload")}),
         _ => json!({"file_url": url}),
     }
 }

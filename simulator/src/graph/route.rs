@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::error::GraphError;
 use super::reads;
 use super::request::GraphRequest;
-use crate::calls::CallKind;
+use crate::call_kind::CallKind;
 use crate::config::AppSecrets;
 use crate::model::{Account, AccountKey, AccountSpec, Channel, Host, Login};
 use crate::sign;
@@ -99,14 +99,14 @@ pub(super) fn choose(
     let node = request.segment(0);
     let by_person = |id: &str| world.people.get(id).map(|person| &person.account);
     let by_comment = |id: &str| world.comments.get(id).map(|comment| &comment.account);
-    let told = inner("id")
+    let named = inner("id")
         .and_then(by_person)
         .or_else(|| inner("comment_id").and_then(by_comment))
         .or_else(|| by_person(node))
         .or_else(|| by_comment(node))
         .or_else(|| world.messages.get(node).map(|message| &message.account))
         .or_else(|| world.media.get(node).map(|media| &media.account));
-    if let Some(key) = told
+    if let Some(key) = named
         && owners.contains(key)
     {
         return Some(key.clone());

@@ -10,7 +10,7 @@ fn at(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms).expect("a time")
 }
 
-fn told(channel: Channel, node: Node, sent_ms: i64) -> Vec<u8> {
+fn body_of(channel: Channel, node: Node, sent_ms: i64) -> Vec<u8> {
     let id = if channel == Channel::Instagram { A } else { P };
     let item = Item {
         account: AccountKey { channel, id: id.to_owned() },
@@ -32,7 +32,7 @@ fn check(name: &str, channel: Channel, build: impl Fn(Parties<'_>, &Value) -> No
         recipient: item["recipient"]["id"].as_str().unwrap_or(""),
         at: at(item["timestamp"].as_i64().unwrap_or(0)),
     };
-    let bytes = told(channel, build(parties, item), entry["time"].as_i64().expect("a time"));
+    let bytes = body_of(channel, build(parties, item), entry["time"].as_i64().expect("a time"));
     let built: Value = serde_json::from_slice(&bytes).expect("JSON");
     assert_eq!(built, expected, "{name}");
     assert_eq!(bytes, Node::from_ordered(&fixture_bytes(name)).to_meta_bytes(), "{name}");
@@ -158,7 +158,7 @@ fn a_body_is_byte_for_byte_what_meta_signs() {
     let parties = Parties { sender: C1, recipient: A, at: at(1_795_001_100_000) };
     let node = message(parties, mid_of(&item["message"]), &text_of(&item["message"]));
     assert_eq!(
-        String::from_utf8(told(Channel::Instagram, node, 1_795_001_100_400)),
+        String::from_utf8(body_of(Channel::Instagram, node, 1_795_001_100_400)),
         String::from_utf8(raw)
     );
 }

@@ -132,7 +132,7 @@ impl Person {
             number = message.edits;
         }
         let node = payload::edit(self.parties(self.time()), mid, text, number);
-        self.tells(mid, self.item("message_edit", node))
+        self.act_on(mid, self.item("message_edit", node))
     }
 
     /// Unsends a message.
@@ -144,7 +144,7 @@ impl Person {
             message.attachments.clear();
         }
         let node = payload::deleted(self.parties(self.time()), mid);
-        self.tells(mid, self.item("messages", node))
+        self.act_on(mid, self.item("messages", node))
     }
 
     /// Reacts with an emoji.
@@ -155,7 +155,7 @@ impl Person {
         }
         let given = Some((reaction_name(emoji), emoji));
         let node = payload::reaction(self.parties(self.time()), mid, given);
-        self.tells(mid, self.item("message_reactions", node))
+        self.act_on(mid, self.item("message_reactions", node))
     }
 
     /// Takes the reaction back.
@@ -165,7 +165,7 @@ impl Person {
             message.reactions.remove(&self.id);
         }
         let node = payload::reaction(self.parties(self.time()), mid, None);
-        self.tells(mid, self.item("message_reactions", node))
+        self.act_on(mid, self.item("message_reactions", node))
     }
 
     /// Reads a message of the account (Messenger: everything up to it).
@@ -174,14 +174,14 @@ impl Person {
         let at = self.time();
         let watermark = self.shared.world().messages.get(mid).map_or(at, |message| message.at);
         let node = payload::read(self.parties(at), self.account.channel, mid, watermark);
-        self.tells(mid, self.item("messaging_seen", node))
+        self.act_on(mid, self.item("messaging_seen", node))
     }
 
     /// Taps a button, menu entry or ice breaker.
     pub fn taps(&self, title: &str, payload_text: &str) -> Act {
         let (mid, at) = self.write(|_, message| message.text = Some(title.to_owned()));
         let node = payload::postback(self.parties(at), &mid, title, payload_text);
-        self.tells(&mid, self.item("messaging_postbacks", node))
+        self.act_on(&mid, self.item("messaging_postbacks", node))
     }
 
     /// Opens a link of the account in the thread.
@@ -202,7 +202,7 @@ impl Person {
         self.act(None, None, vec![vec![self.item("messages", head.with(key, payload))]])
     }
 
-    fn tells(&self, mid: &str, item: Arc<Tracked>) -> Act {
+    fn act_on(&self, mid: &str, item: Arc<Tracked>) -> Act {
         self.act(Some(mid.to_owned()), None, vec![vec![item]])
     }
 }

@@ -17,7 +17,7 @@ async fn a_person_with_curl_can_play_a_conversation() {
     let (status, said) = act(r#"{"act": "say", "text": "hi", "wait_ms": 5000}"#).await;
     assert_eq!((status, &said["accepted"]), (200, &json!(true)), "{said}");
     let (_, hint) =
-        act(r#"{"act": "say", "text": "psst", "told": "senderless", "wait_ms": 5000}"#).await;
+        act(r#"{"act": "say", "text": "psst", "reported": "senderless", "wait_ms": 5000}"#).await;
     assert_eq!(hint["deliveries"][0]["state"], "accepted");
     stage.send(&stage.shop, &id, "hello").await;
     let (_, seen) = stage.control("GET", &format!("/people/{id}/seen"), "").await;
@@ -80,7 +80,7 @@ async fn bad_input_is_refused_by_name() {
         ("POST", &acts, r#"{"act": "dance"}"#, 422, "act"),
         ("POST", &acts, r#"{"act": "say", "txt": "x"}"#, 422, "txt"),
         ("POST", &acts, r#"{"act": "edit", "text": "x"}"#, 422, "message_id"),
-        ("POST", &acts, r#"{"act": "say", "text": "x", "told": "loudly"}"#, 422, "told"),
+        ("POST", &acts, r#"{"act": "say", "text": "x", "reported": "loudly"}"#, 422, "reported"),
         ("POST", &acts, "{", 422, "body"),
         ("POST", &acts, "", 422, "act"),
         ("POST", "/people/1/acts", r#"{"act": "say", "text": "x"}"#, 404, "person"),

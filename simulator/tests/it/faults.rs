@@ -71,7 +71,7 @@ async fn faults_reach_only_what_they_name() {
 }
 
 #[tokio::test]
-async fn usage_is_told_in_headers_and_may_refuse() {
+async fn usage_is_returned_in_headers_and_may_refuse() {
     let stage = Stage::start().await;
     let ann = stage.shop.person("Ann Berg");
     ann.says("hi");
@@ -80,9 +80,9 @@ async fn usage_is_told_in_headers_and_may_refuse() {
     stage.shop.set_usage(usage(95, false), None);
     let answer = stage.try_post(&stage.shop, "me/messages", body.clone()).await.expect("an answer");
     assert_eq!(answer.status(), 200);
-    let told = answer.headers()["x-business-use-case-usage"].to_str().expect("text").to_owned();
-    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
-    let row = &told[stage.shop.id()][0];
+    let reported = answer.headers()["x-business-use-case-usage"].to_str().expect("text").to_owned();
+    let reported: serde_json::Value = serde_json::from_str(&reported).expect("JSON");
+    let row = &reported[stage.shop.id()][0];
     assert_eq!((&row["type"], &row["call_count"]), (&json!("instagram"), &json!(95)));
     assert_eq!(row["estimated_time_to_regain_access"], 17);
 

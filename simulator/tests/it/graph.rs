@@ -328,7 +328,7 @@ async fn accounts_tell_who_they_are_and_what_they_get() {
     assert!(bad.1["error"]["message"].as_str().is_some_and(|m| m.contains("subscribed_fields[2]")));
     assert_eq!(stage.delete(&stage.shop, "me/subscribed_apps").await.1, json!({"success": true}));
     assert_eq!(stage.get(&stage.shop, "me/subscribed_apps").await.1, json!({"data": []}));
-    let unheard = stage.shop.person("Ann Berg").says("nobody is told");
+    let unheard = stage.shop.person("Ann Berg").says("no webhook is sent");
     assert!(unheard.accepted_within(Duration::from_millis(100)).await.is_err());
     stage.post(&stage.shop, &fields("messages"), json!({})).await;
     stage.shop.person("Ann Berg").says("now").accepted().await.expect("accepted");

@@ -26,7 +26,7 @@ async fn a_text_arrives_signed_and_addressed() {
     assert_eq!(arrived[0].body["entry"][0]["id"], INSTAGRAM);
     assert_eq!(item["sender"]["id"], ann.id());
     assert_eq!(item["message"], json!({"mid": act.mid(), "text": "Grüße 😊 https://x.example/a"}));
-    let opened = simulator::ids::InstagramMid::decode(act.mid()).expect("a structured mid");
+    let opened = simulator::InstagramMid::decode(act.mid()).expect("a structured mid");
     assert_eq!(Some(opened.created_us() / 1000), item["timestamp"].as_u64());
     assert_eq!(opened.conversation_id(), ann.conversation_id());
 
@@ -100,14 +100,14 @@ async fn every_way_to_tell_of_a_message_in_both_envelopes() {
     let ann = stage.shop.person("Ann Berg");
     let lone = ann.senderless().says("lone");
     lone.accepted().await.expect("accepted");
-    let mut told = items(&stage.arrived_exactly(1).await);
-    let hint = told.remove(0);
+    let mut reported = items(&stage.arrived_exactly(1).await);
+    let hint = reported.remove(0);
     assert_eq!(hint["message_edit"], json!({"mid": lone.mid(), "num_edit": 0}));
     assert!(hint.get("sender").is_none() && hint.get("recipient").is_none());
 
     let pair = |first, together| Telling::Companion { sender: true, first, together };
-    ann.told(pair(true, false)).says("before").accepted().await.expect("accepted");
-    ann.told(pair(false, true)).says("together").accepted().await.expect("accepted");
+    ann.reported(pair(true, false)).says("before").accepted().await.expect("accepted");
+    ann.reported(pair(false, true)).says("together").accepted().await.expect("accepted");
     let arrived = stage.arrived_exactly(4).await;
     let kinds: Vec<bool> =
         items(&arrived).iter().map(|item| item.get("message").is_some()).collect();
@@ -120,7 +120,7 @@ async fn every_way_to_tell_of_a_message_in_both_envelopes() {
     assert_eq!(entry["changes"][0]["value"]["message_edit"]["mid"], changed.mid());
     assert!(entry["time"].as_i64().is_some_and(|time| time < 100_000_000_000), "seconds");
 
-    let silent = ann.told(Telling::Silent).says("silent");
+    let silent = ann.reported(Telling::Silent).says("silent");
     silent.accepted().await.expect("nothing to accept");
     assert_eq!(stage.arrived_exactly(5).await.len(), 5);
     assert_eq!(ann.sees().len(), 5);
@@ -139,15 +139,15 @@ async fn later_acts_name_the_message_they_are_about() {
     ann.taps("Get Started", "GET_STARTED");
     ann.follows_link("flyer");
     ann.unsends(&message);
-    let told = items(&stage.arrived_exactly(9).await);
+    let reported = items(&stage.arrived_exactly(9).await);
     assert_eq!(
-        told[2]["message_edit"],
+        reported[2]["message_edit"],
         json!({"mid": message.mid(), "text": "hello!", "num_edit": 2})
     );
-    assert_eq!(told[3]["reaction"]["reaction"], "other");
-    assert_eq!(told[5]["read"]["watermark"], told[0]["timestamp"]);
-    assert_eq!(told[6]["postback"]["payload"], "GET_STARTED");
-    assert_eq!(told[8]["message"], json!({"mid": message.mid(), "is_deleted": true}));
+    assert_eq!(reported[3]["reaction"]["reaction"], "other");
+    assert_eq!(reported[5]["read"]["watermark"], reported[0]["timestamp"]);
+    assert_eq!(reported[6]["postback"]["payload"], "GET_STARTED");
+    assert_eq!(reported[8]["message"], json!({"mid": message.mid(), "is_deleted": true}));
     assert!(ann.sees()[0].deleted);
 }
 
@@ -161,13 +161,13 @@ async fn comments_are_told_as_each_channel_tells_them() {
     let value = stage.arrived()[0].body["entry"][0]["changes"][0]["value"].clone();
     assert_eq!(value["from"], json!({"id": ann.id(), "username": "ann.berg"}));
     assert_eq!((&value["id"], &value["text"]), (&json!(comment.comment_id()), &json!("How much?")));
-    assert!(value.get("timestamp").is_none(), "Instagram tells no time");
+    assert!(value.get("timestamp").is_none(), "Instagram sends no time");
 
     let post = stage.page.media("We are open");
     let ben = stage.page.person("Ben");
     let comment = ben.comments(&post, "When?");
-    ben.edits_comment(&comment, "When exactly?").expect("a Page tells of edits");
-    ben.deletes_comment(&comment).expect("a Page tells of deletions");
+    ben.edits_comment(&comment, "When exactly?").expect("a Page reports edits");
+    ben.deletes_comment(&comment).expect("a Page reports deletions");
     let arrived = stage.arrived_exactly(4).await;
     let verbs: Vec<_> = arrived[1..]
         .iter()
@@ -215,10 +215,12 @@ async fn traffic_shows_the_important_things_first() {
         .expect("accounts are there");
     eventually("thirty webhooks", || 30 <= stage.arrived().len()).await;
     stage.meta.stop_traffic();
-    let told = items(&stage.arrived());
-    assert!(told.iter().any(|item| item["message"]["text"].is_string()));
+    let reported = items(&stage.arrived());
+    assert!(reported.iter().any(|item| item["message"]["text"].is_string()));
     assert!(
-        told.iter().any(|item| item.get("message_edit").is_some() && item.get("sender").is_none())
+        reported
+            .iter()
+            .any(|item| item.get("message_edit").is_some() && item.get("sender").is_none())
     );
     assert!(stage.arrived().iter().any(|one| one.body["entry"][0].get("changes").is_some()));
     assert!(stage.arrived().iter().all(|one| one.signed_by.is_some()));

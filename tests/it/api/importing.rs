@@ -20,7 +20,7 @@ async fn with_sync_the_list_holds_what_no_webhook_reported() {
     lab.add_account("messenger", "facebook", PAGE, &page.token(), &answer).await;
     for account in [&instagram, &page] {
         let ann = account.person("Ann Berg");
-        let quiet = ann.told(Telling::Silent);
+        let quiet = ann.reported(Telling::Silent);
         quiet.says("never told");
         ann.says("told").accepted().await.unwrap();
         let id = conversation_of(&lab, account.id(), ann.id()).await;
@@ -71,7 +71,7 @@ async fn an_account_is_imported_as_a_whole_and_says_how_much() {
     lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
     for n in 0..30 {
         let person = instagram.person(&format!("Person {n}"));
-        person.told(Telling::Silent).says("old words");
+        person.reported(Telling::Silent).says("old words");
     }
     let path = format!("/v1/accounts/{IG}/sync?wait=20s");
     let (status, done) = api.post(&path, json!({})).await;

@@ -28,7 +28,7 @@ async fn automatic_replies_answer_new_messages_of_people_and_nothing_else() {
         assert!(answers.iter().all(|status| *status == Some(200)), "{answers:?}");
         quiet.push(unsent);
         let unseen = account.person("Imported Person");
-        let silent = unseen.told(simulator::Telling::Silent).says("nobody told you");
+        let silent = unseen.reported(simulator::Telling::Silent).says("nobody told you");
         drop(silent);
         quiet.push(unseen.clone());
         let (status, synced) = lab
