@@ -1,11 +1,13 @@
 //! The connection to NATS, what is known of its state, and its upkeep.
 
+mod failure;
 mod handle;
 mod identity;
 mod room;
 mod state;
 mod upkeep;
 
+pub use failure::PublishFailure;
 pub use handle::Broker;
 pub use identity::identify;
 pub use state::{BrokerState, Needs};

@@ -15,7 +15,7 @@ use super::upkeep::Upkeep;
 use crate::BoxFuture;
 use crate::config::NatsConfig;
 use crate::durability::Durability;
-use crate::publish::PublishFailure;
+use super::failure::PublishFailure;
 
 /// A shared handle on the broker.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::publish::PublishFailure;
+use super::failure::PublishFailure;
 
 /// How long a refusal for lack of room is reported. Only publishing shows that there is room again, so it must not be reported for ever.
 const FULL_FOR: Duration = Duration::from_secs(15);
