@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use super::evidence::{Handle, Item, Judgement, Look, judge};
 use facts::accounts::Connected;
-use graph::reads::text_of;
-use graph::{Class, FoundMessage, Graph, Lane, Party};
+use graph::{Class, FoundMessage, Graph, Lane, Party, text_of};
 
 /// Pages of the listing that are searched: the first, and some behind it.
 const PAGES_MAX: usize = 3;
