@@ -21,7 +21,7 @@ pub struct Config {
     pub graph: GraphConfig,
     /// `ENCRYPTION_KEY`
     pub seal: Seal,
-    /// Tells the commands of people from those of automation, by `ENCRYPTION_KEY`.
+    /// Distinguishes the commands of people from those of automation, by `ENCRYPTION_KEY`.
     pub vouch: Vouch,
     /// The waits that tests shorten.
     pub waits: Waits,

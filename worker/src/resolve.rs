@@ -1,13 +1,15 @@
-//! Messages told without their sender wait here until somebody tells: their own evidence, a later event, or Graph
-//! (docs/contract.md 5, "Sender-less items"; docs/meta-platform.md 5). Waiting never blocks anything.
+//! Queue of messages whose webhook named no sender; retried until evidence names one: their own, a later event's, or Graph's
+//! (docs/contract.md 5, "Sender-less items"; docs/meta-platform.md 5). Nothing else waits for them.
 //!
 //! [`facts::follow_up::waiting`] is the queue, [`evidence`] what is known about one item, [`ladder`] the decision, [`outcome`] the facts that
-//! follow, [`resolver`] the loop.
+//! follow, `publisher` publishes them, [`resolver`] is the loop.
 
+mod error;
 pub mod evidence;
+mod graph_lookup;
 pub mod ladder;
-mod lookups;
 pub mod outcome;
+mod publisher;
 pub mod resolver;
 mod rows;
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use runtime::config::Settings;
 use schemas::{AccountId, Channel};
 use worker::facts::accounts::AccountStore;
-use worker::graph::findings::Level;
-use worker::graph::{Graph, GraphConfig};
+use worker::graph::{Graph, GraphConfig, Level};
 
 use super::error::failure;
 use crate::exit::Exit;
@@ -29,7 +28,7 @@ pub(crate) async fn check(
     let mut rows = Vec::new();
     for (channel, id) in chosen {
         let Some(connected) = accounts.get(channel, &id).await.map_err(failure)? else { continue };
-        for finding in worker::graph::check::check(&graph, &connected).await {
+        for finding in worker::graph::check(&graph, &connected).await {
             worst = worst.max(finding.level);
             rows.push((format!("{channel}/{id}"), finding));
         }

@@ -17,7 +17,7 @@ type AccountKey = (Channel, String);
 
 /// Meters of apps and accounts.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     pauses: Pauses,
     meters: Mutex<Meters>,
 }
@@ -42,7 +42,7 @@ fn account_key(account: &Account) -> AccountKey {
 
 impl Budget {
     /// Pauses from `min` to `max` where Meta does not say for how long.
-    pub fn new(min: Duration, max: Duration) -> Self {
+    pub(crate) fn new(min: Duration, max: Duration) -> Self {
         let measured_for = max.min(Duration::from_secs(60));
         Self { pauses: Pauses { min, max, measured_for }, meters: Mutex::default() }
     }
@@ -55,7 +55,12 @@ impl Budget {
     ///
     /// # Errors
     /// [`Class::Limited`] with the time to wait.
-    pub fn allow(&self, account: &Account, lane: Lane, now: Timestamp) -> Result<(), GraphError> {
+    pub(crate) fn allow(
+        &self,
+        account: &Account,
+        lane: Lane,
+        now: Timestamp,
+    ) -> Result<(), GraphError> {
         self.with(|meters| {
             let app = meters
                 .apps
@@ -73,7 +78,7 @@ impl Budget {
     }
 
     /// How Meta refused this stored token before, if it did: then no call needs to find out again.
-    pub fn refused(&self, account: &Account, stored_token: &[u8]) -> Option<GraphError> {
+    pub(crate) fn refused(&self, account: &Account, stored_token: &[u8]) -> Option<GraphError> {
         self.with(|meters| {
             let (refused, how) = meters.refused.get(&account_key(account))?;
             (refused == stored_token).then(|| how.clone())
@@ -81,14 +86,14 @@ impl Budget {
     }
 
     /// Remembers that Meta refused this stored token; the next one is another.
-    pub fn refuse(&self, account: &Account, stored_token: &[u8], how: &GraphError) {
+    pub(crate) fn refuse(&self, account: &Account, stored_token: &[u8], how: &GraphError) {
         self.with(|meters| {
             meters.refused.insert(account_key(account), (stored_token.to_vec(), how.clone()))
         });
     }
 
-    /// Takes a slot of the Conversations API and tells how long to wait for it.
-    pub fn conversations_slot(&self, account: &Account, now: Timestamp) -> Duration {
+    /// Takes a slot of the Conversations API and returns how long to wait for it.
+    pub(crate) fn conversations_slot(&self, account: &Account, now: Timestamp) -> Duration {
         self.with(|meters| {
             meters
                 .conversations
@@ -98,8 +103,8 @@ impl Budget {
         })
     }
 
-    /// Learns from an answer; a refusal for a limit is told when to try again.
-    pub fn learn(
+    /// Learns from an answer; sets `retry_after` of a refusal for a limit.
+    pub(crate) fn learn(
         &self,
         account: &Account,
         usage: Usage,
@@ -134,7 +139,7 @@ impl Budget {
     }
 
     /// The account's app and until when its calls are closed, where they are.
-    pub fn app_closed_until(
+    pub(crate) fn app_closed_until(
         &self,
         account: &Account,
         now: Timestamp,
@@ -145,7 +150,7 @@ impl Budget {
     }
 
     /// Until when calls for the account are closed, where they are.
-    pub fn closed_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn closed_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
         self.with(|meters| {
             let app = meters.apps.get(&app_key(account)).and_then(|meter| meter.closed_until(now));
             app.max(

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::client::Graph;
+use super::error::{Class, GraphError};
 use super::findings::{self, Finding};
-use crate::reads::text_of;
-use crate::{Class, Graph, GraphError, Lane};
-use facts::accounts::store::Connected;
+use super::limits::Lane;
+use super::reads::text_of;
+use facts::accounts::Connected;
 
 /// Asks, and judges. Reads only; an account that is stopped is asked all the same.
 pub async fn check(graph: &Graph, connected: &Connected) -> Vec<Finding> {
@@ -24,10 +26,10 @@ pub async fn check(graph: &Graph, connected: &Connected) -> Vec<Finding> {
         }
     }
     match graph.debug_token(connected).await {
-        Ok(told) => {
-            let expires = told.get("expires_at").and_then(Value::as_i64).unwrap_or(0);
+        Ok(token) => {
+            let expires = token.get("expires_at").and_then(Value::as_i64).unwrap_or(0);
             all.extend(findings::expiry(expires, runtime::now()));
-            match told.get("scopes").and_then(Value::as_array) {
+            match token.get("scopes").and_then(Value::as_array) {
                 Some(scopes) => {
                     let scopes: Vec<String> =
                         scopes.iter().filter_map(|scope| text_of(Some(scope))).collect();
@@ -56,7 +58,7 @@ pub async fn check(graph: &Graph, connected: &Connected) -> Vec<Finding> {
 
 fn unreadable() -> Finding {
     let fix = "look at the permissions in Meta's dashboard";
-    Finding::warning("scopes", "Graph does not tell this token its own permissions", fix)
+    Finding::warning("scopes", "Graph does not show this token its own permissions", fix)
 }
 
 fn refused(check: &'static str, error: &GraphError) -> Finding {

@@ -1,152 +1,31 @@
 //! Making calls: the right host, node and token for an account; one try for writes, a few for reads.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use reqwest::{Method, Response};
-use runtime::config::{ConfigError, Settings};
+use reqwest::Method;
 use runtime::retry::Backoff;
-use schemas::{Channel, Timestamp};
+use schemas::Timestamp;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tracing::Instrument;
 use url::Url;
 
 use super::budget::Budget;
+use super::call::Call;
+use super::config::GraphConfig;
 use super::error::{Class, Failure, GraphError, Use};
+use super::host::Host;
 use super::limits::{Lane, Usage};
-use super::proof::{appsecret_proof, named_secrets};
+use super::proof::appsecret_proof;
+use super::response;
 use facts::accounts::Connected;
-use facts::accounts::directory::{Account, Login};
+use facts::accounts::directory::Account;
 
-/// Larger answers are refused: 50 conversations with 20 messages each stay far below.
-const ANSWER_MAX: usize = 8 << 20;
 /// Tries of a read.
 const READ_TRIES: usize = 3;
 /// Least pause before the second try.
 const READ_PAUSE: Duration = Duration::from_millis(200);
 const READ_PAUSE_MAX: Duration = Duration::from_secs(5);
-
-/// Where Graph is and how to speak to it.
-#[derive(Clone)]
-pub struct GraphConfig {
-    /// `GRAPH_FACEBOOK_URL`; may have a path, which is kept.
-    pub facebook_url: Url,
-    /// `GRAPH_INSTAGRAM_URL`; may have a path, which is kept.
-    pub instagram_url: Url,
-    /// `GRAPH_VERSION`, such as `v26.0`.
-    pub version: String,
-    /// `GRAPH_TIMEOUT`: one call, connect included.
-    pub timeout: Duration,
-    /// Named secrets of `META_APP_SECRETS`, by app: for `appsecret_proof`.
-    pub app_secrets: BTreeMap<String, String>,
-    /// `RETRY_MIN`: first pause after a rate limit that does not say for how long.
-    pub pause_min: Duration,
-    /// `RETRY_MAX`: longest such pause.
-    pub pause_max: Duration,
-}
-
-impl GraphConfig {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// Names the variable that is wrong.
-    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
-        let version = settings.parsed("GRAPH_VERSION", "v26.0", |text| {
-            let valid = text.strip_prefix('v').and_then(|rest| rest.split_once('.')).is_some_and(
-                |(major, minor)| {
-                    let digits = |part: &str| {
-                        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
-                    };
-                    digits(major) && digits(minor)
-                },
-            );
-            if valid {
-                Ok(text.to_owned())
-            } else {
-                Err("use a Graph version such as v26.0".to_owned())
-            }
-        })?;
-        let timeout = settings.duration("GRAPH_TIMEOUT", "8s")?;
-        if timeout.is_zero() {
-            return Err(settings.invalid("GRAPH_TIMEOUT", "use more than 0"));
-        }
-        Ok(Self {
-            facebook_url: settings.url("GRAPH_FACEBOOK_URL", "https://graph.facebook.com")?,
-            instagram_url: settings.url("GRAPH_INSTAGRAM_URL", "https://graph.instagram.com")?,
-            version,
-            timeout,
-            app_secrets: named_secrets(settings.get("META_APP_SECRETS").unwrap_or_default()),
-            pause_min: settings.duration("RETRY_MIN", "1s")?,
-            pause_max: settings.duration("RETRY_MAX", "10m")?,
-        })
-    }
-}
-
-/// One of Graph's two hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Host {
-    /// `GRAPH_FACEBOOK_URL`
-    Facebook,
-    /// `GRAPH_INSTAGRAM_URL`
-    Instagram,
-}
-
-impl Host {
-    /// The host an account's token is good for.
-    pub const fn of(account: &Account) -> Self {
-        match account.login {
-            Login::Instagram => Self::Instagram,
-            Login::Facebook => Self::Facebook,
-        }
-    }
-}
-
-/// The account as the first part of a path: `me` on the Instagram host, the Page (or the account itself) on the Facebook host
-/// (docs/meta-platform.md 8.1).
-pub fn node(account: &Account) -> &str {
-    match account.login {
-        Login::Instagram => "me",
-        Login::Facebook => account.page_id.as_deref().unwrap_or(account.id.as_str()),
-    }
-}
-
-/// What Graph calls the channel (`platform=`).
-pub const fn platform(channel: Channel) -> &'static str {
-    channel.as_str()
-}
-
-/// What a call is for.
-#[derive(Clone, Copy, Debug)]
-pub struct Call {
-    /// A word for metrics and spans: `send`, `message`, `conversations`, `profile`, `comment_reply`, …
-    pub kind: &'static str,
-    /// Whose share of the allowance it uses.
-    pub lane: Lane,
-    /// Shorter than `GRAPH_TIMEOUT` where the caller's own deadline is nearer.
-    pub timeout: Option<Duration>,
-    /// Takes a slot of the Conversations API: 2 per second and account (docs/meta-platform.md 10).
-    pub paced: bool,
-}
-
-impl Call {
-    /// A call with the usual time-out.
-    pub const fn new(kind: &'static str, lane: Lane) -> Self {
-        Self { kind, lane, timeout: None, paced: false }
-    }
-
-    /// At the pace of the Conversations API.
-    pub const fn paced(self) -> Self {
-        Self { paced: true, ..self }
-    }
-
-    /// With a shorter time-out.
-    pub const fn within(self, timeout: Duration) -> Self {
-        Self { timeout: Some(timeout), ..self }
-    }
-}
 
 /// The Graph client. Cheap to clone; clones share connections and budget.
 #[derive(Clone)]
@@ -161,7 +40,7 @@ struct Inner {
 }
 
 /// The body of a write.
-pub(super) enum Payload<'a> {
+enum Payload<'a> {
     None,
     Json(&'a Value),
 }
@@ -193,7 +72,7 @@ impl Graph {
         self.inner.budget.closed_until(account, now)
     }
 
-    /// The account's app and until when all of its calls are closed, where they are: the other workers are told.
+    /// The account's app and until when all of its calls are closed, where they are, so that the caller can publish it to the other workers.
     pub fn app_closed_until(
         &self,
         account: &Account,
@@ -213,7 +92,7 @@ impl Graph {
     /// `GET {path}` on the account's host, tried a few times: reads are safe to repeat. `path` holds the parts behind the version.
     ///
     /// # Errors
-    /// What the last try met.
+    /// That of the last try; its class says whether to call again.
     pub async fn get(
         &self,
         connected: &Connected,
@@ -236,7 +115,7 @@ impl Graph {
     /// `GET {path}`, tried once.
     ///
     /// # Errors
-    /// What it met.
+    /// Its class says whether to call again.
     pub async fn get_once(
         &self,
         connected: &Connected,
@@ -250,7 +129,7 @@ impl Graph {
     /// `POST {path}` with a JSON body, tried once.
     ///
     /// # Errors
-    /// [`Class::Unknown`] whenever it may have taken effect.
+    /// [`Class::Unknown`] whenever it may have taken effect: reconcile before another try.
     pub async fn post(
         &self,
         connected: &Connected,
@@ -265,7 +144,7 @@ impl Graph {
     /// `DELETE {path}`, tried once.
     ///
     /// # Errors
-    /// [`Class::Unknown`] whenever it may have taken effect.
+    /// [`Class::Unknown`] whenever it may have taken effect: reconcile before another try.
     pub async fn delete(
         &self,
         connected: &Connected,
@@ -362,10 +241,10 @@ impl Graph {
             request = request.json(body);
         }
         match request.send().await {
-            Err(error) => (Usage::default(), Err(failure(&error, purpose))),
-            Ok(response) => {
-                let usage = usage(response.headers());
-                (usage, answer(response, purpose).await)
+            Err(error) => (Usage::default(), Err(response::failure(&error, purpose))),
+            Ok(received) => {
+                let usage = response::usage(received.headers());
+                (usage, response::answer(received, purpose).await)
             }
         }
     }
@@ -383,49 +262,6 @@ impl Graph {
         }
         url
     }
-}
-
-fn usage(headers: &HeaderMap) -> Usage {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    Usage::parse(text("x-app-usage"), text("x-page-usage"), text("x-business-use-case-usage"))
-}
-
-/// The error of `reqwest` is not kept: it names the URL, and that may hold what a person wrote.
-fn failure(error: &reqwest::Error, purpose: Use) -> GraphError {
-    let failure = if error.is_connect() || error.is_builder() {
-        Failure::Connect
-    } else if error.is_timeout() {
-        Failure::Timeout
-    } else {
-        Failure::Broken
-    };
-    GraphError::without_answer(failure, purpose)
-}
-
-async fn answer(mut response: Response, purpose: Use) -> Result<Value, GraphError> {
-    let status = response.status().as_u16();
-    let with_status = |failure| GraphError {
-        status: Some(status),
-        ..GraphError::without_answer(failure, purpose)
-    };
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(None) => break,
-            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_MAX => {
-                body.extend_from_slice(&chunk)
-            }
-            Ok(Some(_)) => return Err(with_status(Failure::TooLarge)),
-            Err(error) => return Err(failure(&error, purpose)),
-        }
-    }
-    if let Some(error) = GraphError::of_answer(status, &body, purpose) {
-        return Err(error);
-    }
-    // Read like a webhook: half an emoji or NUL in what a person wrote spoils nothing, and no id is rounded.
-    let raw: &RawValue =
-        serde_json::from_slice(&body).map_err(|_| with_status(Failure::Unreadable))?;
-    Ok(schemas::meta::json::json(raw))
 }
 
 #[cfg(test)]

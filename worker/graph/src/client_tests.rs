@@ -1,5 +1,10 @@
+use runtime::config::Settings;
+use schemas::Channel;
+
 use super::*;
+use crate::host::node;
 use facts::accounts::Token;
+use facts::accounts::directory::Login;
 
 fn graph(url: &str) -> Graph {
     let settings = Settings::from_pairs([
@@ -24,6 +29,16 @@ fn connected(login: Login) -> Connected {
         stopped: false,
     };
     Connected::new(account, Token::new("T0KEN"))
+}
+
+async fn send(
+    graph: &Graph,
+    connected: &Connected,
+    body: &Value,
+    timeout: Duration,
+) -> Result<Value, GraphError> {
+    let call = Call::new("send", Lane::Reply).within(timeout);
+    graph.post(connected, call, &[node(&connected.account), "messages"], &[], body).await
 }
 
 #[test]
@@ -68,10 +83,8 @@ async fn a_send_that_found_no_connection_may_be_repeated() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let graph = graph(&format!("http://127.0.0.1:{port}"));
     let body = serde_json::json!({"recipient": {"id": "5200000000000011"}});
-    let error = graph
-        .send(&connected(Login::Facebook), "send", &body, Duration::from_secs(1))
-        .await
-        .unwrap_err();
+    let error =
+        send(&graph, &connected(Login::Facebook), &body, Duration::from_secs(1)).await.unwrap_err();
     assert_eq!((error.class, error.failure), (Class::Retry, Failure::Connect));
     assert!(!error.to_string().contains("127.0.0.1"), "{error}");
 }
@@ -95,8 +108,7 @@ async fn a_send_that_met_silence_or_a_broken_connection_is_unknown() {
         });
         let graph = graph(&format!("http://127.0.0.1:{port}"));
         let body = serde_json::json!({"recipient": {"id": "5200000000000011"}});
-        let error = graph
-            .send(&connected(Login::Instagram), "send", &body, Duration::from_secs(5))
+        let error = send(&graph, &connected(Login::Instagram), &body, Duration::from_secs(5))
             .await
             .unwrap_err();
         assert_eq!((error.class, error.failure), (Class::Unknown, expected));

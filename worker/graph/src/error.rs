@@ -152,20 +152,20 @@ struct Body {
 impl GraphError {
     /// Reads an answer that is an error: any status but 2xx, or a body with `error`. `None` for a good one.
     pub fn of_answer(status: u16, body: &[u8], purpose: Use) -> Option<Self> {
-        let told = serde_json::from_slice::<Envelope>(body).ok().map(|envelope| envelope.error);
-        if told.is_none() && (200..300).contains(&status) {
+        let reported = serde_json::from_slice::<Envelope>(body).ok().map(|envelope| envelope.error);
+        if reported.is_none() && (200..300).contains(&status) {
             return None;
         }
         let (code, subcode) =
-            told.as_ref().map_or((None, None), |error| (error.code, error.error_subcode));
-        let transient = told.as_ref().is_some_and(|error| error.is_transient);
+            reported.as_ref().map_or((None, None), |error| (error.code, error.error_subcode));
+        let transient = reported.as_ref().is_some_and(|error| error.is_transient);
         Some(Self {
             class: classify(code, subcode, transient, status, purpose),
             failure: Failure::Answer,
             code,
             subcode,
             status: Some(status),
-            fbtrace_id: told
+            fbtrace_id: reported
                 .and_then(|error| error.fbtrace_id)
                 .map(|id| id.chars().take(64).collect()),
             retry_after: None,
@@ -194,7 +194,7 @@ impl GraphError {
     }
 
     /// A call that is not made because Meta has refused this token already, and how it did.
-    pub fn refused_before(how: &Self) -> Self {
+    pub(crate) fn refused_before(how: &Self) -> Self {
         let error = Self::without_answer(Failure::Budget, Use::Read);
         Self { class: Class::Account, code: how.code, subcode: how.subcode, ..error }
     }
@@ -251,7 +251,7 @@ impl GraphError {
 }
 
 /// By (code, subcode), then `is_transient`, then HTTP status. For reads, whatever may be repeated is [`Class::Retry`].
-pub fn classify(
+pub(crate) fn classify(
     code: Option<i64>,
     subcode: Option<i64>,
     transient: bool,

@@ -75,7 +75,7 @@ const fn scopes_needed(account: &Account) -> (&'static [&'static str], &'static 
 }
 
 /// Webhook fields: without the first, messages stay away; without the others, part of what happens does.
-pub const fn fields_wanted(account: &Account) -> &'static [&'static str] {
+const fn fields_wanted(account: &Account) -> &'static [&'static str] {
     match (account.channel, account.login) {
         (Channel::Instagram, Login::Instagram) => &[
             "messages",
@@ -101,14 +101,14 @@ pub const fn fields_wanted(account: &Account) -> &'static [&'static str] {
 }
 
 /// Judges the ids the token's owner has.
-pub fn identity(account: &Account, told: &[String]) -> Finding {
-    if told.iter().any(|id| account.is_self(id)) {
+pub(crate) fn identity(account: &Account, ids: &[String]) -> Finding {
+    if ids.iter().any(|id| account.is_self(id)) {
         return Finding::good("identity", "the token belongs to this account");
     }
-    let told = told.join(", ");
+    let ids = ids.join(", ");
     Finding::problem(
         "identity",
-        format!("the token belongs to another account ({told})"),
+        format!("the token belongs to another account ({ids})"),
         format!(
             "store the token of `{}`, or, if these are its other ids, add them with `--alias`",
             account.id
@@ -117,7 +117,7 @@ pub fn identity(account: &Account, told: &[String]) -> Finding {
 }
 
 /// Judges the permissions of the token.
-pub fn scopes(account: &Account, granted: &[String]) -> Vec<Finding> {
+pub(crate) fn scopes(account: &Account, granted: &[String]) -> Vec<Finding> {
     let missing = |needed: &[&'static str]| {
         needed
             .iter()
@@ -149,7 +149,7 @@ pub fn scopes(account: &Account, granted: &[String]) -> Vec<Finding> {
 }
 
 /// Judges when the token ends. `expires_at` in seconds since 1970; 0: never.
-pub fn expiry(expires_at: i64, now: Timestamp) -> Option<Finding> {
+pub(crate) fn expiry(expires_at: i64, now: Timestamp) -> Option<Finding> {
     let end = Timestamp::from_meta_number(expires_at)?;
     let days = end.since(now).as_secs() / 86_400;
     let fix = "refresh it, or connect the account again, and store the new one with `hookline accounts add`";
@@ -161,7 +161,7 @@ pub fn expiry(expires_at: i64, now: Timestamp) -> Option<Finding> {
 }
 
 /// Judges the webhook fields the account is subscribed to.
-pub fn subscription(account: &Account, subscribed: &[String]) -> Finding {
+pub(crate) fn subscription(account: &Account, subscribed: &[String]) -> Finding {
     let missing: Vec<_> = fields_wanted(account)
         .iter()
         .filter(|field| !subscribed.iter().any(|have| have == *field))
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_ends_is_told_in_time() {
+    fn a_token_that_ends_is_reported_in_time() {
         let now = Timestamp::from_millis(1_795_000_000_000);
         let level =
             |seconds: i64| expiry(1_795_000_000 + seconds, now).map(|finding| finding.level);

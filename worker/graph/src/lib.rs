@@ -1,20 +1,27 @@
 //! The Graph client: both hosts, a token per account, time-outs, classed errors, a rate budget (docs/meta-platform.md 8–10).
 //!
-//! [`error`] says what a failure means, [`limits`] and [`budget`] when not to call, [`client`] makes the calls, [`reads`] and [`send`]
-//! know their shapes. Tokens travel in the `Authorization` header and are never part of a log line, an error or a span.
+//! `error` says what a failure means, `limits` and `budget` when not to call, `client` makes the calls, `reads` knows the shapes of
+//! answers. Tokens travel in the `Authorization` header and are never part of a log line, an error or a span.
 
-pub mod budget;
-pub mod check;
-pub mod client;
-pub mod error;
-pub mod findings;
-pub mod limits;
-pub mod proof;
-pub mod reads;
-pub mod send;
+mod budget;
+mod call;
+mod check;
+mod client;
+mod config;
+mod error;
+mod findings;
+mod host;
+mod limits;
+mod proof;
+mod reads;
+mod response;
 
-pub use client::{Call, Graph, GraphConfig, Host};
+pub use call::Call;
+pub use check::check;
+pub use client::Graph;
+pub use config::GraphConfig;
 pub use error::{Class, Failure, GraphError, Scope, Stage, Use};
+pub use findings::{Finding, Level};
+pub use host::{Host, node};
 pub use limits::Lane;
-pub use reads::{Conversation, ConversationPage, FoundMessage, MessagePage, Party};
-pub use send::SendAnswer;
+pub use reads::{Conversation, ConversationPage, FoundMessage, MESSAGES_SHOWN, Party, text_of};

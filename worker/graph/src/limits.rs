@@ -24,11 +24,12 @@ pub enum Lane {
 
 impl Lane {
     /// All, the most important first.
-    pub const ALL: [Self; 5] =
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 5] =
         [Self::Reply, Self::Resolve, Self::Moderate, Self::Enrich, Self::Sync];
 
     /// Up to which percentage of the allowance this kind of work goes on.
-    pub const fn percent_max(self) -> u32 {
+    pub(crate) const fn percent_max(self) -> u32 {
         match self {
             Self::Reply => 100,
             Self::Resolve => 90,
@@ -39,19 +40,19 @@ impl Lane {
     }
 }
 
-/// An allowance that is used up and does not tell for how long is left alone for this long, then for twice as long, …: Meta throttles
+/// An allowance that is used up for an unknown time is left alone for this long, then for twice as long, …: Meta throttles
 /// at 100 %, and calls made while throttled prolong the block.
-pub const USED_UP_PAUSE: Duration = Duration::from_secs(6);
+const USED_UP_PAUSE: Duration = Duration::from_secs(6);
 
 /// What the headers of one answer say, in percent of the allowance; throttled at 100.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// `X-App-Usage`
-    pub app: Option<u32>,
+    pub(crate) app: Option<u32>,
     /// The highest of `X-Business-Use-Case-Usage` and `X-Page-Usage`.
-    pub account: Option<u32>,
+    pub(crate) account: Option<u32>,
     /// The longest time until access is given again; absent when access was not lost.
-    pub regain: Option<Duration>,
+    pub(crate) regain: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -88,7 +89,7 @@ impl Counts {
 
 impl Usage {
     /// Reads the headers; a broken one is ignored.
-    pub fn parse(app: Option<&str>, page: Option<&str>, business: Option<&str>) -> Self {
+    pub(crate) fn parse(app: Option<&str>, page: Option<&str>, business: Option<&str>) -> Self {
         let counts =
             |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Counts>(text).ok());
         let mut usage = Self { app: counts(app).map(|counts| counts.percent()), ..Self::default() };
@@ -105,8 +106,8 @@ impl Usage {
 
 /// How one allowance (of an app, or of an account) stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Meter {
-    /// The last figure, and when it was told.
+pub(crate) struct Meter {
+    /// The last figure, and when it arrived.
     measured: Option<(u32, Timestamp)>,
     /// No call before.
     closed_until: Option<Timestamp>,
@@ -118,18 +119,18 @@ pub struct Meter {
 
 /// Delays of the budget.
 #[derive(Clone, Copy, Debug)]
-pub struct Pauses {
-    /// First pause after a refusal that does not tell for how long.
-    pub min: Duration,
+pub(crate) struct Pauses {
+    /// First pause after a refusal that does not say for how long.
+    pub(crate) min: Duration,
     /// Longest such pause.
-    pub max: Duration,
+    pub(crate) max: Duration,
     /// A figure older than this says nothing any more: the allowance moves on while nobody asks.
-    pub measured_for: Duration,
+    pub(crate) measured_for: Duration,
 }
 
 impl Meter {
     /// How long this kind of work must wait; `None`: it may go on.
-    pub fn wait(&self, lane: Lane, now: Timestamp, pauses: &Pauses) -> Option<Duration> {
+    pub(crate) fn wait(&self, lane: Lane, now: Timestamp, pauses: &Pauses) -> Option<Duration> {
         if let Some(until) = self.closed_until.filter(|until| now < *until) {
             return Some(until.since(now));
         }
@@ -140,7 +141,7 @@ impl Meter {
     }
 
     /// Takes in a figure. At 100 %, with a time to regain access, or with a refusal, the meter closes for everybody.
-    pub fn measure(
+    pub(crate) fn measure(
         &mut self,
         percent: u32,
         regain: Option<Duration>,
@@ -164,13 +165,13 @@ impl Meter {
     }
 
     /// Takes in a call that was not refused for the limit.
-    pub const fn pass(&mut self) {
+    pub(crate) const fn pass(&mut self) {
         self.refusals = 0;
     }
 
     /// Takes in a refusal for the limit. Calls made while throttled prolong the block, so every further one doubles the pause.
     /// Returns how long it is closed now.
-    pub fn refuse(
+    pub(crate) fn refuse(
         &mut self,
         regain: Option<Duration>,
         now: Timestamp,
@@ -191,20 +192,20 @@ impl Meter {
     }
 
     /// Until when no call may be made, where that is later than `now`.
-    pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.closed_until.filter(|until| now < *until)
     }
 }
 
 /// Spaces calls evenly: the Conversations API allows 2 per second and account (docs/meta-platform.md 10).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
+pub(crate) struct Pace {
     next: Option<Timestamp>,
 }
 
 impl Pace {
-    /// Takes the next slot and tells how long to wait for it.
-    pub fn take(&mut self, every: Duration, now: Timestamp) -> Duration {
+    /// Takes the next slot and returns how long to wait for it.
+    pub(crate) fn take(&mut self, every: Duration, now: Timestamp) -> Duration {
         let slot = self.next.map_or(now, |next| next.max(now));
         self.next = Some(slot.plus(every));
         slot.since(now)

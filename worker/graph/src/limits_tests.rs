@@ -70,7 +70,7 @@ fn an_allowance_that_is_used_up_closes_for_everybody_and_longer_each_time() {
     meter.measure(99, None, at(20), &PAUSES);
     meter.measure(100, None, at(30), &PAUSES);
     assert_eq!(closed(&meter, at(30)), Some(6));
-    // A refusal that comes with the figure is told the longer of both.
+    // A refusal that comes with the figure gets the longer of both.
     assert_eq!(meter.refuse(None, at(30), &PAUSES).as_secs(), 6);
 }
 

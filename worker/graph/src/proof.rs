@@ -6,16 +6,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// Lower-case hex of HMAC-SHA256 with the app secret as key over the token.
-pub fn appsecret_proof(secret: &str, token: &str) -> Option<String> {
+pub(crate) fn appsecret_proof(secret: &str, token: &str) -> Option<String> {
     // HMAC takes keys of every length.
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
     mac.update(token.as_bytes());
     Some(hex::encode(mac.finalize().into_bytes()))
 }
 
-/// The named secrets of `META_APP_SECRETS` (`[name=]secret,…`); those without a name cannot be told apart by app and are left out. Of a
+/// The named secrets of `META_APP_SECRETS` (`[name=]secret,…`); those without a name belong to no known app and are left out. Of a
 /// name given twice (a rotation under way) the first counts.
-pub fn named_secrets(text: &str) -> BTreeMap<String, String> {
+pub(crate) fn named_secrets(text: &str) -> BTreeMap<String, String> {
     let mut named = BTreeMap::new();
     for part in text.split(',').map(str::trim) {
         if let Some((name, secret)) = part.split_once('=')

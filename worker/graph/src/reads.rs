@@ -5,8 +5,10 @@ use schemas::facts::{Attachment, ReplyTo, Story};
 use schemas::{MessageId, Timestamp};
 use serde_json::{Map, Value};
 
-use super::client::{Call, Graph, node, platform};
+use super::call::Call;
+use super::client::Graph;
 use super::error::GraphError;
+use super::host::{node, platform};
 use super::limits::Lane;
 use facts::accounts::Connected;
 
@@ -14,12 +16,11 @@ const MESSAGE_FIELDS_INSTAGRAM: &str =
     "id,created_time,from,to,message,attachments,shares,story,reply_to,is_unsupported";
 const MESSAGE_FIELDS_MESSENGER: &str =
     "id,created_time,from,to,message,attachments,shares,reply_to";
-/// Messages of a thread that a listing shows at most: as many as Graph tells details of.
+/// Messages of a thread that a listing shows at most: as many as Graph gives details of.
 pub const MESSAGES_SHOWN: usize = 20;
 /// Asks for [`MESSAGES_SHOWN`].
 const CONVERSATION_FIELDS: &str =
     "id,updated_time,participants,messages.limit(20){id,created_time,from,to,message,attachments}";
-const THREAD_FIELDS: &str = "id,created_time,from,to,message,attachments";
 /// Of a person, on Instagram; the picture's link expires in days.
 const PROFILE_FIELDS_INSTAGRAM: &str = "name,username,profile_pic,follower_count,is_verified_user,is_user_follow_business,is_business_follow_user";
 /// Of a person, on Messenger. Locale, time zone and gender need a permission of their own and would fail the whole call.
@@ -34,7 +35,7 @@ pub struct Party {
     pub username: Option<String>,
 }
 
-/// A message as Graph tells it.
+/// A message as Graph returned it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FoundMessage {
     /// The mid.
@@ -53,7 +54,7 @@ pub struct FoundMessage {
     pub reply_to: Option<ReplyTo>,
     /// Meta does not show its content.
     pub unsupported: bool,
-    /// Details were told (Graph tells them for the newest 20 of a thread only).
+    /// Details were returned (Graph returns them for the newest 20 of a thread only).
     pub detailed: bool,
 }
 
@@ -77,15 +78,6 @@ pub struct Conversation {
 pub struct ConversationPage {
     /// Newest first; may be empty although more follow.
     pub conversations: Vec<Conversation>,
-    /// Cursor of the next page.
-    pub next: Option<String>,
-}
-
-/// One page of a thread.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct MessagePage {
-    /// Newest first.
-    pub messages: Vec<FoundMessage>,
     /// Cursor of the next page.
     pub next: Option<String>,
 }
@@ -165,7 +157,7 @@ fn reply_to(value: &Value) -> Option<ReplyTo> {
     (reply != ReplyTo::default()).then_some(reply)
 }
 
-/// Graph tells attachments in other words than webhooks do; the types are brought to those of webhooks.
+/// Graph names the types of attachments differently from webhooks; here they become those of webhooks.
 fn attachment(value: &Value) -> Attachment {
     let mime = value.get("mime_type").and_then(Value::as_str).unwrap_or_default();
     let of = |key: &str| text_of(value.get(key).and_then(|data| data.get("url")));
@@ -229,7 +221,7 @@ impl Graph {
     /// One message by its mid, on the account's own host. `lane`: who asks.
     ///
     /// # Errors
-    /// See [`GraphError::message_is_gone`] beside the usual.
+    /// Its class says whether to call again; never where [`GraphError::message_is_gone`].
     pub async fn message(
         &self,
         connected: &Connected,
@@ -250,7 +242,7 @@ impl Graph {
     /// calls per second and account (docs/meta-platform.md 10).
     ///
     /// # Errors
-    /// As met.
+    /// Its class says whether to call again.
     pub async fn conversations(
         &self,
         connected: &Connected,
@@ -273,33 +265,10 @@ impl Graph {
         Ok(ConversationPage::read(&answer))
     }
 
-    /// One page of a thread by its conversation id, newest first; details for the newest 20 only. Paced as
-    /// [`Graph::conversations`].
+    /// A person's profile, as Graph returns it: an empty object means not allowed. Tried once: its queue has its own schedule.
     ///
     /// # Errors
-    /// As met.
-    pub async fn thread_messages(
-        &self,
-        connected: &Connected,
-        conversation: &str,
-        after: Option<&str>,
-        lane: Lane,
-    ) -> Result<MessagePage, GraphError> {
-        let mut query = vec![("fields", THREAD_FIELDS), ("limit", "50")];
-        query.extend(after.map(|after| ("after", after)));
-        let answer = self
-            .get(connected, Call::new("thread", lane).paced(), &[conversation, "messages"], &query)
-            .await?;
-        Ok(MessagePage {
-            messages: list(answer.get("data")).map(FoundMessage::read).collect(),
-            next: next(&answer),
-        })
-    }
-
-    /// A person's profile, as Graph tells it: an empty object means not allowed. Tried once: its queue has its own schedule.
-    ///
-    /// # Errors
-    /// Each class has its own rule: see [`crate::enrich`].
+    /// Each class has its own schedule there.
     pub async fn profile(
         &self,
         connected: &Connected,
@@ -316,7 +285,7 @@ impl Graph {
     /// The account itself: `user_id` (Instagram Login: equals `entry.id`), `id`, `username`, `name`. Sometimes wrapped in `data[]`.
     ///
     /// # Errors
-    /// As met.
+    /// Its class says whether to call again.
     pub async fn me(&self, connected: &Connected, lane: Lane) -> Result<Value, GraphError> {
         use facts::accounts::directory::Login;
         let account = &connected.account;
@@ -332,10 +301,10 @@ impl Graph {
         Ok(answer.pointer("/data/0").cloned().unwrap_or(answer))
     }
 
-    /// What the token may do: `scopes`, `is_valid`, `expires_at` (seconds; 0: never), as far as Meta tells the token about itself.
+    /// What the token may do: `scopes`, `is_valid`, `expires_at` (seconds; 0: never), as far as Meta shows them to the token itself.
     ///
     /// # Errors
-    /// As met.
+    /// Its class says whether to call again.
     pub async fn debug_token(&self, connected: &Connected) -> Result<Value, GraphError> {
         let query = [("input_token", connected.token.expose())];
         let answer = self
@@ -344,10 +313,10 @@ impl Graph {
         Ok(answer.get("data").cloned().unwrap_or(answer))
     }
 
-    /// The webhook fields the account is subscribed to, over all apps told.
+    /// The webhook fields the account is subscribed to, over all apps that Graph names.
     ///
     /// # Errors
-    /// As met.
+    /// Its class says whether to call again.
     pub async fn subscribed_fields(
         &self,
         connected: &Connected,
@@ -357,31 +326,13 @@ impl Graph {
             self.get(connected, call, &[node(&connected.account), "subscribed_apps"], &[]).await?;
         Ok(subscribed(&answer))
     }
-
-    /// Subscribes the account to webhook fields; one unknown name refuses all of them (docs/meta-platform.md 3.3).
-    ///
-    /// # Errors
-    /// As met.
-    pub async fn subscribe(
-        &self,
-        connected: &Connected,
-        fields: &[&str],
-    ) -> Result<(), GraphError> {
-        let fields = fields.join(",");
-        let query = [("subscribed_fields", fields.as_str())];
-        let call = Call::new("subscription", Lane::Reply);
-        let body = Value::Object(Map::new());
-        self.post(connected, call, &[node(&connected.account), "subscribed_apps"], &query, &body)
-            .await
-            .map(drop)
-    }
 }
 
 fn subscribed(answer: &Value) -> Vec<String> {
     let mut fields: Vec<String> = list(answer.get("data"))
         .filter_map(|app| app.get("subscribed_fields").and_then(Value::as_array))
         .flatten()
-        // Fields are told as names, or as objects with a version.
+        // Fields are names, or as objects with a version.
         .filter_map(|field| text_of(Some(field)).or_else(|| text_of(field.get("name"))))
         .collect();
     fields.sort();

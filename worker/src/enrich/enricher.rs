@@ -75,9 +75,9 @@ impl Enricher {
             return Ok(queue::reschedule(self.facts.pool(), claimed, self.waits.retry_max).await?);
         };
         let asked_at = runtime::now();
-        let told = self.graph.profile(&connected, &claimed.contact_id).await;
+        let response = self.graph.profile(&connected, &claimed.contact_id).await;
         let now = runtime::now();
-        let (answer, profile) = match &told {
+        let (answer, profile) = match &response {
             Ok(body) => match profile::read(body) {
                 Some(profile) => (Answer::Profile, Some(profile)),
                 None => (Answer::Empty, None),
@@ -86,7 +86,7 @@ impl Enricher {
         };
         metrics::counter!("hookline_enrich_answers_total", "answer" => answer.as_str())
             .increment(1);
-        if let (Answer::Stopped, Err(error)) = (answer, &told) {
+        if let (Answer::Stopped, Err(error)) = (answer, &response) {
             self.accounts.stop(&connected, &error.brief()).await?;
         }
         // Answers of another kind in between start the count anew.

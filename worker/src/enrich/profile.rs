@@ -1,4 +1,4 @@
-//! ◆ Pure: a profile as Graph tells it, and the event it becomes (docs/meta-platform.md 8.2).
+//! ◆ Pure: a profile as Graph returns it, and the event it becomes (docs/meta-platform.md 8.2).
 
 use schemas::event::Origin;
 use schemas::facts::Profile;
@@ -7,10 +7,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use facts::{Draft, ids};
-use graph::Host;
-use graph::reads::text_of;
+use graph::{Host, text_of};
 
-/// Reads a profile; `None` when nothing about the person is told: not allowed.
+/// Reads a profile; `None` when Graph returned nothing about the person: not allowed.
 pub fn read(answer: &Value) -> Option<Profile> {
     let text = |key: &str| {
         text_of(answer.get(key)).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
@@ -47,20 +46,20 @@ pub fn digest(profile: &Profile) -> [u8; 32] {
     let mut plain = profile.clone();
     plain.avatar_url =
         plain.avatar_url.map(|url| url.split(['?', '#']).next().unwrap_or_default().to_owned());
-    // Serialising our own struct cannot fail; were it to, the debug form still tells profiles apart.
+    // Serialising our own struct cannot fail; were it to, the debug form still differs between profiles.
     let text = serde_json::to_string(&plain).unwrap_or_else(|_| format!("{plain:?}"));
     Sha256::digest(text).into()
 }
 
-/// Whether a profile is to be told: it says something new, or it has a picture. The link to that is signed anew with every read and good
-/// for some days only (docs/meta-platform.md 8.2), so each read, of which there is at most one a day, replaces the link told before.
-/// `before`: the digest of what was told last.
+/// Whether a profile is to be published: it says something new, or it has a picture. The link to that is signed anew with every read and good
+/// for some days only (docs/meta-platform.md 8.2), so each read, of which there is at most one a day, replaces the link published before.
+/// `before`: the digest of what was published last.
 pub fn is_news(before: Option<&[u8]>, profile: &Profile) -> bool {
     before != Some(&digest(profile)[..]) || profile.avatar_url.is_some()
 }
 
 /// `contact.enriched`. Its id is derived from the contact, what the profile says and the day of the read (UTC): a crash that repeats
-/// the read finds the same id, while a profile that changes and changes back gives a new fact. Meta tells no time for a profile, so
+/// the read finds the same id, while a profile that changes and changes back gives a new fact. Meta gives no time for a profile, so
 /// `time` is that of the read, by our clock.
 pub fn enriched(
     channel: Channel,

@@ -128,7 +128,7 @@ pub struct Item {
     pub traceparent: Option<String>,
     /// The person a later event named for this message.
     pub revealed_contact: Option<ContactId>,
-    /// Who wrote it, where that event told.
+    /// Who wrote it, where that event says so.
     pub revealed_direction: Option<Direction>,
     /// How the author was found of a message that was published without its content; author and direction stand as revealed.
     pub settled_by: Option<Method>,
@@ -136,7 +136,7 @@ pub struct Item {
     pub unresolved: bool,
     /// The person under whom it stands.
     pub unresolved_contact: Option<ContactId>,
-    /// Graph said that the message is gone, or too old to be told.
+    /// Graph said that the message is gone, or too old to be returned.
     pub gone: bool,
 }
 
@@ -150,7 +150,7 @@ pub struct Author {
 }
 
 impl Item {
-    /// Author, where evidence that names this message id tells both person and direction.
+    /// Author, where evidence that names this message id gives both person and direction.
     pub fn certain(&self) -> Option<(Author, Method)> {
         if let (Some(contact), Some(direction)) =
             (self.revealed_contact.clone(), self.revealed_direction)
@@ -171,7 +171,7 @@ pub enum Handle {
     /// Graph was not asked.
     #[default]
     NotAsked,
-    /// Graph was asked and did not tell.
+    /// Graph was asked and did not name it.
     Unknown,
     /// It is this.
     Known(String),
@@ -188,7 +188,7 @@ pub enum Judgement {
     Refused,
 }
 
-/// Judges who wrote a message that Graph told. `others`: the thread's participants, where `to` is missing.
+/// Judges who wrote a message that Graph returned. `others`: the thread's participants, where `to` is missing.
 pub fn judge(
     found: &FoundMessage,
     others: &[Party],

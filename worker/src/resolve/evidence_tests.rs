@@ -20,106 +20,93 @@ fn author(contact: &str, direction: Direction) -> Judgement {
     Judgement::Author(Author { contact: contact.into(), direction })
 }
 
-#[test]
-fn who_wrote_a_message_follows_from_ids_and_handles() {
-    let own = Handle::Known("Lumen.Fixture".to_owned());
-    let shop = party(SHOP, "lumen.fixture");
-    let scoped = party("99900000000000999", "lumen.fixture");
-    let person = party(PERSON, "customer.one");
-    let nameless = party(PERSON, "");
-    let short = party("12334", "");
-    let inbound = author(PERSON, Direction::Inbound);
-    let outbound = author(PERSON, Direction::Outbound);
-    let instagram = Channel::Instagram;
-    let table = [
-        (
-            "inbound by id",
-            instagram,
-            Some(&person),
-            vec![shop.clone()],
-            &Handle::NotAsked,
-            inbound.clone(),
-        ),
-        (
-            "outbound by id",
-            instagram,
-            Some(&shop),
-            vec![person.clone()],
-            &Handle::NotAsked,
-            outbound.clone(),
-        ),
-        (
-            "an alias is the account",
-            instagram,
-            Some(&party("25500000000000101", "")),
-            vec![person.clone()],
-            &Handle::NotAsked,
-            outbound.clone(),
-        ),
-        (
-            "scoped ids need the handle",
-            instagram,
-            Some(&person),
-            vec![scoped.clone()],
-            &Handle::NotAsked,
-            Judgement::NeedsHandle,
-        ),
-        (
-            "inbound by handle",
-            instagram,
-            Some(&person),
-            vec![scoped.clone()],
-            &own,
-            inbound.clone(),
-        ),
-        ("outbound by handle", instagram, Some(&scoped), vec![person.clone()], &own, outbound),
-        ("neither is recognised", instagram, Some(&nameless), vec![], &own, Judgement::Refused),
-        (
-            "no handle to compare",
-            instagram,
-            Some(&person),
-            vec![],
-            &Handle::Unknown,
-            Judgement::Refused,
-        ),
-        ("another handle than ours", instagram, Some(&person), vec![], &own, inbound.clone()),
-        (
-            "a placeholder id",
-            instagram,
-            Some(&short),
-            vec![shop.clone()],
-            &Handle::NotAsked,
-            Judgement::Refused,
-        ),
-        (
-            "to a placeholder id",
-            instagram,
-            Some(&shop),
-            vec![short.clone()],
-            &Handle::NotAsked,
-            Judgement::Refused,
-        ),
-        (
-            "nobody is named",
-            instagram,
-            None,
-            vec![shop.clone()],
-            &Handle::NotAsked,
-            Judgement::Refused,
-        ),
-        (
-            "a Page's ids are not scoped",
-            Channel::Messenger,
-            Some(&nameless),
-            vec![],
-            &Handle::NotAsked,
-            inbound,
-        ),
-    ];
-    for (name, channel, from, to, handle, expected) in table {
-        let judgement = judge(&found(from.cloned(), &to), &[], &account(channel), handle);
+struct Case<'a> {
+    name: &'a str,
+    channel: Channel,
+    from: Option<&'a Party>,
+    to: &'a [Party],
+    handle: &'a Handle,
+    expected: Judgement,
+}
+
+fn check<const N: usize>(cases: [Case<'_>; N]) {
+    for Case { name, channel, from, to, handle, expected } in cases {
+        let judgement = judge(&found(from.cloned(), to), &[], &account(channel), handle);
         assert_eq!(judgement, expected, "{name}");
     }
+}
+
+#[test]
+fn ids_say_who_wrote_a_message() {
+    let shop = [party(SHOP, "lumen.fixture")];
+    let person = [party(PERSON, "customer.one")];
+    let case = |name, from, to, expected| Case {
+        name,
+        channel: Channel::Instagram,
+        from: Some(from),
+        to,
+        handle: &Handle::NotAsked,
+        expected,
+    };
+    let alias = party("25500000000000101", "");
+    let nameless = party(PERSON, "");
+    let inbound = author(PERSON, Direction::Inbound);
+    let outbound = author(PERSON, Direction::Outbound);
+    check([
+        case("inbound by id", &person[0], &shop, inbound.clone()),
+        case("outbound by id", &shop[0], &person, outbound.clone()),
+        case("an alias is the account", &alias, &person, outbound),
+        Case {
+            channel: Channel::Messenger,
+            ..case("a Page's ids are not scoped", &nameless, &[], inbound)
+        },
+    ]);
+}
+
+#[test]
+fn handles_say_who_wrote_a_message_where_ids_are_scoped() {
+    let own = Handle::Known("Lumen.Fixture".to_owned());
+    let scoped = [party("99900000000000999", "lumen.fixture")];
+    let person = [party(PERSON, "customer.one")];
+    let nameless = party(PERSON, "");
+    let case = |name, from, to, handle, expected| Case {
+        name,
+        channel: Channel::Instagram,
+        from: Some(from),
+        to,
+        handle,
+        expected,
+    };
+    let inbound = author(PERSON, Direction::Inbound);
+    let outbound = author(PERSON, Direction::Outbound);
+    let not_asked = &Handle::NotAsked;
+    check([
+        case("scoped ids need the handle", &person[0], &scoped, not_asked, Judgement::NeedsHandle),
+        case("inbound by handle", &person[0], &scoped, &own, inbound.clone()),
+        case("outbound by handle", &scoped[0], &person, &own, outbound),
+        case("neither is recognised", &nameless, &[], &own, Judgement::Refused),
+        case("no handle to compare", &person[0], &[], &Handle::Unknown, Judgement::Refused),
+        case("another handle than ours", &person[0], &[], &own, inbound),
+    ]);
+}
+
+#[test]
+fn placeholders_and_nobody_are_no_authors() {
+    let shop = [party(SHOP, "lumen.fixture")];
+    let short = [party("12334", "")];
+    let refused = |name, from, to| Case {
+        name,
+        channel: Channel::Instagram,
+        from,
+        to,
+        handle: &Handle::NotAsked,
+        expected: Judgement::Refused,
+    };
+    check([
+        refused("a placeholder id", Some(&short[0]), &shop),
+        refused("to a placeholder id", Some(&shop[0]), &short),
+        refused("nobody is named", None, &shop),
+    ]);
 }
 
 #[test]
@@ -131,17 +118,17 @@ fn participants_stand_in_for_a_missing_recipient() {
 }
 
 #[test]
-fn a_later_event_tells_more_than_the_item() {
+fn a_later_event_names_more_than_the_item() {
     let mut waiting = item();
     assert_eq!(waiting.certain(), None);
     waiting.payload_contact = Some(PERSON.into());
     waiting.payload_outbound = true;
-    let (told, method) = waiting.certain().unwrap();
-    assert_eq!((told.direction, method), (Direction::Outbound, Method::Payload));
+    let (found, method) = waiting.certain().unwrap();
+    assert_eq!((found.direction, method), (Direction::Outbound, Method::Payload));
     // A reaction names the person, not the author.
     waiting.revealed_contact = Some(OTHER.into());
     assert_eq!(waiting.certain().unwrap().1, Method::Payload);
     waiting.revealed_direction = Some(Direction::Inbound);
-    let (told, method) = waiting.certain().unwrap();
-    assert_eq!((told.contact, method), (OTHER.into(), Method::KnownMessage));
+    let (found, method) = waiting.certain().unwrap();
+    assert_eq!((found.contact, method), (OTHER.into(), Method::KnownMessage));
 }

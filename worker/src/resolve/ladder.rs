@@ -89,7 +89,7 @@ pub fn next(item: &Item, evidence: &Evidence, now: Timestamp) -> Step {
         }
         for (look, found_by) in looks(evidence) {
             if let Some(Look::Found(author, content)) = look {
-                // Who the item itself names beats what Graph tells; Graph adds the content.
+                // Who the item itself names beats whom Graph names; Graph adds the content.
                 let (author, method) = certain.unwrap_or((author.clone(), found_by));
                 return settle(Settled { author, method, content: Some(content.clone()) });
             }
@@ -194,9 +194,9 @@ pub fn tried(item: &Item, evidence: &Evidence) -> Vec<TriedMethod> {
 
 /// Whether Graph said that the message is gone: it is not asked again.
 pub fn gone(item: &Item, evidence: &Evidence) -> bool {
-    let told =
+    let reported =
         |look: &Option<Look>| matches!(look, Some(Look::Failed(error)) if error.message_is_gone());
-    item.gone || told(&evidence.message) || told(&evidence.other_host)
+    item.gone || reported(&evidence.message) || reported(&evidence.other_host)
 }
 
 /// When to go over the ladder again after a pass that left something open; `None`: only when an event reveals more.
@@ -219,7 +219,7 @@ pub fn again(
     Some(now.plus(wait.max().map_or(delay, |wait| wait.max(delay))))
 }
 
-/// Whether content that is missing may still be told.
+/// Whether content that is missing may still be found.
 pub fn content_may_come(item: &Item, evidence: &Evidence) -> bool {
     !gone(item, evidence)
         && (!evidence.graph

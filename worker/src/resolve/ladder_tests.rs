@@ -29,7 +29,7 @@ fn asked() -> Evidence {
     Evidence { graph: true, ..Evidence::default() }
 }
 
-/// Goes over the ladder with these answers, and tells the methods asked and how it ended.
+/// Goes over the ladder with these answers, and returns the methods asked and how it ended.
 fn climb(
     item: &Item,
     mut evidence: Evidence,
@@ -244,8 +244,8 @@ proptest! {
         let evidence = Evidence { graph, other_login, thread, ..Evidence::default() };
         let (asked_for, end) = climb(&waiting, evidence, message.clone(), other.clone(), scan.clone());
         prop_assert!(graph || asked_for.is_empty());
-        let told = |name: &str, look: &Look| asked_for.contains(&name) && matches!(look, Look::Found(..));
-        let by_graph = told("message", &message) || told("other", &other) || told("scan", &scan);
+        let found = |name: &str, look: &Look| asked_for.contains(&name) && matches!(look, Look::Found(..));
+        let by_graph = found("message", &message) || found("other", &other) || found("scan", &scan);
         match end {
             Step::Settle(settled) => {
                 prop_assert!(named || by_graph);

@@ -14,14 +14,14 @@ use facts::{Direction, Draft, MessageFact, ids};
 /// A mid's own time is believed where it agrees with Graph's whole seconds.
 const SECOND_MS: i64 = 1000;
 
-/// When a message was made, and whether that is only an approximation. Graph tells whole seconds; the mid, where it agrees with
-/// them, tells the millisecond the webhook would have told. Without Graph the mid alone, else the time of the hint.
-pub fn message_time(item: &Item, told: Option<Timestamp>) -> (Timestamp, bool) {
-    match (told, item.created_time) {
-        (Some(told), Some(made)) if (made.as_millis() - told.as_millis()).abs() < SECOND_MS => {
+/// When a message was made, and whether that is only an approximation. Graph gives whole seconds; the mid, where it agrees with
+/// them, has the millisecond that the webhook would have had. Without Graph the mid alone, else the time of the hint.
+pub fn message_time(item: &Item, by_graph: Option<Timestamp>) -> (Timestamp, bool) {
+    match (by_graph, item.created_time) {
+        (Some(found), Some(made)) if (made.as_millis() - found.as_millis()).abs() < SECOND_MS => {
             (made, false)
         }
-        (Some(told), _) => (told, false),
+        (Some(found), _) => (found, false),
         (None, Some(made)) => (made, false),
         (None, None) => (item.time, true),
     }
@@ -36,7 +36,7 @@ fn origin(item: &Item) -> Origin {
     }
 }
 
-/// A real edit that named its author is told as its webhook told it; what it waited for was its message.
+/// A real edit that named its author is published as its webhook reported it; it only waited for its message.
 fn edited(item: &Item, contact: &ContactId, resolution: &SenderResolution) -> Draft {
     let by_webhook = item.payload_contact.is_some();
     let id = ids::edit(
@@ -79,7 +79,7 @@ fn message_id(item: &Item) -> EventId {
     ids::message(item.channel, &item.account_id, item.message_id.as_str())
 }
 
-/// How the sender was found, as events tell it: ids and outcomes, no content.
+/// How the sender was found, as events show it: ids and outcomes, no content.
 pub fn resolution(
     settled: &Settled,
     tried: &[TriedMethod],
@@ -92,14 +92,14 @@ pub fn resolution(
     SenderResolution { method: settled.method.as_str().to_owned(), evidence: Some(evidence) }
 }
 
-/// The facts of a settled item: the person, the message (unless its own item or webhook tells it), the edit, and the withdrawal of
+/// The facts of a settled item: the person, the message (unless its own item or webhook brings it), the edit, and the withdrawal of
 /// `sender.unresolved` where it stands.
 pub fn settled(item: &Item, settled: &Settled, resolution: &SenderResolution) -> Vec<Draft> {
     let contact = &settled.author.contact;
     let mut drafts = Vec::new();
-    let told = settled.content.as_ref().and_then(|content| content.created_time);
-    let time = message_time(item, told);
-    // An edit whose message we know, or whose message nobody tells us, adds the edit alone.
+    let by_graph = settled.content.as_ref().and_then(|content| content.created_time);
+    let time = message_time(item, by_graph);
+    // An edit whose message we know, or whose message nobody knows, adds the edit alone.
     if item.num_edit == 0 || settled.content.is_some() {
         drafts.push(ids::discovery(
             item.channel,
@@ -123,7 +123,7 @@ pub fn settled(item: &Item, settled: &Settled, resolution: &SenderResolution) ->
             thread_id: item.thread_id.clone(),
         }));
     }
-    // An edit that was published while its message was looked for is not said twice: its words are gone from here.
+    // An edit that was published while its message was looked for is not published twice: its words are gone from here.
     let said = item.num_edit > 0 && item.state == State::Content;
     if item.num_edit > 0 && !said {
         drafts.push(edited(item, contact, resolution));
@@ -164,8 +164,8 @@ pub fn content_missing(item: &Item, settled: &Settled, known: bool) -> bool {
     if item.num_edit > 0 {
         return !known && settled.content.is_none();
     }
-    let told = settled.content.as_ref().is_some_and(graph::FoundMessage::has_content);
-    item.text.is_none() && !told
+    let found = settled.content.as_ref().is_some_and(graph::FoundMessage::has_content);
+    item.text.is_none() && !found
 }
 
 /// The withdrawal of `sender.unresolved`, where it stands. It goes where that went, so that their order is kept.

@@ -30,7 +30,7 @@ pub fn normalized(body: &[u8], meta: &RawMeta, accounts: &Directory) -> Option<N
     catch_unwind(AssertUnwindSafe(|| normalize(body, meta, accounts))).ok()
 }
 
-/// Compares with facts recorded under the same ids, as `find` tells them.
+/// Compares with facts recorded under the same ids, as [`super::find`] returns them.
 pub fn compare(normalized: &Normalized, facts: &[Value], withdrawn: &[String]) -> Vec<Reading> {
     let readings = normalized.outputs.iter().map(|output| match output {
         Output::Fact(draft) => {

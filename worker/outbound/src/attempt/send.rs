@@ -14,7 +14,7 @@ use crate::decide::Answer;
 use crate::payload::{Payload, part_key};
 use crate::request::{Request, request};
 use crate::services::{LEDGER_WITHIN, Next, Services};
-use graph::{Call, GraphError, client};
+use graph::{Call, Failure, GraphError, Use, node};
 
 /// Makes the request of an attempt and settles its answer.
 ///
@@ -27,7 +27,7 @@ pub(super) async fn send(services: &Services, attempt: Attempt) -> anyhow::Resul
     failpoint!("send.before_call");
     let answered = match deadline::until(attempt.ends_at, work).await {
         Ok(answered) => answered,
-        Err(TooLate) => Err(GraphError::without_answer(graph::Failure::Timeout, graph::Use::Write)),
+        Err(TooLate) => Err(GraphError::without_answer(Failure::Timeout, Use::Write)),
     };
     failpoint!("send.after_call");
     let reading = answer::read(answered, runtime::now());
@@ -57,7 +57,7 @@ async fn ask(
     let graph = &services.graph;
     match request(&part.payload, command.channel, connected.account.login, contact, &key) {
         Request::Send(body) => {
-            let path = [client::node(&connected.account), "messages"];
+            let path = [node(&connected.account), "messages"];
             graph.post(connected, call, &path, &[], &body).await
         }
         Request::Post { path, params } => {

@@ -16,8 +16,7 @@ use crate::services::{LEDGER_WITHIN, Services};
 use crate::state::Hold;
 use facts::accounts::Connected;
 use facts::follow_up::content;
-use graph::reads::text_of;
-use graph::{Call, Class, GraphError, Lane};
+use graph::{Call, Class, GraphError, Lane, text_of};
 
 /// How long a read is postponed while the account is stopped; a new token wakes it earlier.
 pub(super) const STOPPED_PAUSE: Duration = Duration::from_secs(60);

@@ -5,8 +5,7 @@ use schemas::Timestamp;
 use crate::matching::{Item, SKEW};
 use facts::accounts::directory::Account;
 use facts::follow_up::content;
-use graph::Conversation;
-use graph::reads::MESSAGES_SHOWN;
+use graph::{Conversation, MESSAGES_SHOWN};
 
 /// The thread of one person. Graph has narrowed to them; checked again, for a wrong thread would prove a wrong absence.
 pub(super) fn of_contact<'a>(

@@ -9,25 +9,24 @@ use serde_json::{Value, json};
 
 use super::evidence::{Handle, Item, Judgement, Look, judge};
 use facts::accounts::Connected;
-use graph::reads::text_of;
-use graph::{Class, FoundMessage, Graph, Lane, Party};
+use graph::{Class, FoundMessage, Graph, Lane, Party, text_of};
 
 /// Pages of the listing that are searched: the first, and some behind it.
 const PAGES_MAX: usize = 3;
 /// Threads per page.
 const PAGE: u32 = 25;
 
-/// How long a handle is believed: accounts are renamed, and a stale handle would take the account for a person; and what Graph did not
-/// tell, it may tell after the account was connected anew.
+/// How long a handle is used before it is read again. Accounts are renamed, and a stale handle would take the account for a person;
+/// and a handle that Graph did not return may be returned once the account was connected anew.
 const HANDLE_FOR: Duration = Duration::from_secs(600);
 
 /// Asks Graph, and remembers the handles of accounts.
-pub(super) struct Lookups {
+pub(super) struct GraphLookup {
     graph: Graph,
     handles: Mutex<HashMap<(Channel, AccountId), (Handle, Instant)>>,
 }
 
-impl Lookups {
+impl GraphLookup {
     pub(super) fn new(graph: Graph) -> Self {
         Self { graph, handles: Mutex::default() }
     }

@@ -1,0 +1,35 @@
+//! ◆ Pure: what the client has to know of one call beside its request.
+
+use std::time::Duration;
+
+use super::limits::Lane;
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// A word for metrics and spans: `send`, `message`, `conversations`, `profile`, `comment_reply`, …
+    pub kind: &'static str,
+    /// Whose share of the allowance it uses.
+    pub lane: Lane,
+    /// Shorter than `GRAPH_TIMEOUT` where the caller's own deadline is nearer.
+    pub timeout: Option<Duration>,
+    /// Takes a slot of the Conversations API: 2 per second and account (docs/meta-platform.md 10).
+    pub paced: bool,
+}
+
+impl Call {
+    /// A call with the usual time-out.
+    pub const fn new(kind: &'static str, lane: Lane) -> Self {
+        Self { kind, lane, timeout: None, paced: false }
+    }
+
+    /// At the pace of the Conversations API.
+    pub const fn paced(self) -> Self {
+        Self { paced: true, ..self }
+    }
+
+    /// With a shorter time-out.
+    pub const fn within(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+}
