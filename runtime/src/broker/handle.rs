@@ -8,6 +8,7 @@ use async_nats::jetstream;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::failure::PublishFailure;
 use super::identity::{Trouble, identify};
 use super::room::Room;
 use super::state::{BrokerState, Needs};
@@ -15,7 +16,6 @@ use super::upkeep::Upkeep;
 use crate::BoxFuture;
 use crate::config::NatsConfig;
 use crate::durability::Durability;
-use super::failure::PublishFailure;
 
 /// A shared handle on the broker.
 #[derive(Clone)]
