@@ -1,4 +1,4 @@
-//! `GET /v1/comments`; answering, hiding, deleting and writing them is in [`write`].
+//! `GET /v1/comments`; answering, hiding, deleting and writing them is in `write`.
 
 use axum::Json;
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! The rules of the house that no compiler keeps, and the map of it. For developers only: no role depends on this crate.
 //!
-//! In the order to read them: [`tree`] reads files and manifests, [`house`] parses them into modules, [`resolve`] finds the file that a
-//! path leads to, [`imports`] lists who uses whom. On these stand the rules ([`rules`] has the list) and [`map`], so that what
-//! `make map` counts is what the rules refuse. [`exceptions`] is what a rule does not refuse yet.
+//! In the order to read them: [`tree`] reads files and manifests, [`house`] parses them into modules, `resolve` finds the file that a
+//! path leads to, `imports` lists who uses whom. On these stand the rules ([`rules`] has the list) and [`map`], so that what
+//! `make map` counts is what the rules refuse. `exceptions` is what a rule does not refuse yet.
 //!
 //! [`statements`] is the half of the statements check that needs no database: `tests/it/statements.rs` prepares what it finds.
 

@@ -1,7 +1,7 @@
 //! ◆ Pure. Every SQL statement of the product, found in its sources.
 //!
 //! A statement is a string literal, or a constant of one, given straight to sqlx: then it can be found here, and a test can prepare it
-//! against the migrated schema ([`judge`] compares). What cannot be read here is a finding.
+//! against the migrated schema (`judge` compares). What cannot be read here is a finding.
 
 mod by_hand;
 mod calls;

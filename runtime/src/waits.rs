@@ -4,7 +4,7 @@
 //! HOOKLINE_WAITS="lease=3s;reads_apart=2s"
 //! ```
 //!
-//! Like failpoints ([`crate::failpoint`]): the variable is not among those of the configuration, no file can set it, it is read when a
+//! Like failpoints ([`mod@crate::failpoint`]): the variable is not among those of the configuration, no file can set it, it is read when a
 //! process starts, and that it is set is said loudly. Each wait has one test at its real value.
 
 use std::sync::OnceLock;

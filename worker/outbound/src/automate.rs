@@ -1,5 +1,5 @@
 //! Automations: INBOX_EVENTS is followed, and an inbound message of an account with an automatic reply becomes a command
-//! `auto:<event id>`. Whether the command is sent is the policy's verdict later; [`rules`] decides which messages ask for one at all.
+//! `auto:<event id>`. Whether the command is sent is the policy's verdict later; `rules` decides which messages ask for one at all.
 //!
 //! A crash between publishing and moving the position publishes the same id again; the broker and the ledger both know it.
 
