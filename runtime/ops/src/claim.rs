@@ -63,7 +63,8 @@ impl Ops {
                     claimed_until = clock_timestamp() + make_interval(secs => $3)
               where id = $1 and state in ('running', 'paused')
                 and (claimed_until is null or claimed_until < clock_timestamp())
-             returning *, coalesce(claimed_until > clock_timestamp(), false) as held",
+             returning id, verb, arguments, reason, started_by, state, rate, progress, result, error, created_at, updated_at, finished_at, epoch,
+                       coalesce(claimed_until > clock_timestamp(), false) as held",
         )
         .bind(id)
         .bind(owner)

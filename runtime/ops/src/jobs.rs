@@ -16,7 +16,8 @@ impl Ops {
             "insert into ops.jobs (id, verb, fingerprint, arguments, reason, started_by, rate)
              values ($1, $2, $3, $4, $5, $6, $7)
              on conflict (fingerprint) where state in ('running', 'paused') do update set updated_at = clock_timestamp()
-             returning *, coalesce(claimed_until > clock_timestamp(), false) as held",
+             returning id, verb, arguments, reason, started_by, state, rate, progress, result, error, created_at, updated_at, finished_at,
+                       coalesce(claimed_until > clock_timestamp(), false) as held",
         )
         .bind(&id)
         .bind(new.verb)
@@ -37,7 +38,9 @@ impl Ops {
     /// `sqlx::Error`
     pub async fn job(&self, id: &str) -> sqlx::Result<Option<Job>> {
         sqlx::query_as(
-            "select *, coalesce(claimed_until > clock_timestamp(), false) as held from ops.jobs where id = $1",
+            "select id, verb, arguments, reason, started_by, state, rate, progress, result, error, created_at, updated_at, finished_at,
+                    coalesce(claimed_until > clock_timestamp(), false) as held
+               from ops.jobs where id = $1",
         )
         .bind(id)
         .fetch_optional(self.pool())
@@ -50,7 +53,8 @@ impl Ops {
     /// `sqlx::Error`
     pub async fn jobs(&self, limit: i64) -> sqlx::Result<Vec<Job>> {
         sqlx::query_as(
-            "select *, coalesce(claimed_until > clock_timestamp(), false) as held from ops.jobs
+            "select id, verb, arguments, reason, started_by, state, rate, progress, result, error, created_at, updated_at, finished_at,
+                    coalesce(claimed_until > clock_timestamp(), false) as held from ops.jobs
               order by created_at desc, id desc limit $1",
         )
         .bind(limit)
