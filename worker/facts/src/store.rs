@@ -1,4 +1,6 @@
-//! Plan, publish, record: in this order, and the last in a transaction.
+//! Plan, publish, record: in this order, and the last in a transaction. [`FactStore::begin`] is the only way to do it.
+//!
+//! Dead letters and commands are no facts: they have no revisions, so nothing can conflict, and their tables say what was published.
 
 use std::collections::HashMap;
 
@@ -14,7 +16,7 @@ use crate::recorded::{Place, RecordedFact};
 use crate::seal::Seal;
 use crate::{messages, publish, rows, secrets};
 
-/// Rounds of planning anew before a call gives up and its caller backs off.
+/// Rounds of planning, and of publishing and recording, before a call gives up and its caller backs off.
 const ROUNDS_MAX: u32 = 8;
 
 /// Publishes events and remembers them.
@@ -126,10 +128,7 @@ impl FactStore {
 
     /// Plans and publishes, and plans anew when another reading of a fact was published meanwhile. The result must be
     /// given to [`FactStore::record`].
-    ///
-    /// # Errors
-    /// [`FactError::Database`], [`FactError::Publish`], and [`FactError::Conflict`] when that happened in every round.
-    pub async fn publish(&self, drafts: &[Draft]) -> Result<Published, FactError> {
+    async fn publish(&self, drafts: &[Draft]) -> Result<Published, FactError> {
         let mut adopted = Vec::new();
         for _ in 0..ROUNDS_MAX {
             let plan = {
@@ -141,9 +140,7 @@ impl FactStore {
                 publish::Attempt::Found(found) => adopted = found,
             }
         }
-        let event_id =
-            drafts.first().map_or_else(|| EventId::from(""), |draft| draft.event.id.clone());
-        Err(FactError::Conflict { event_id })
+        Err(conflict(drafts))
     }
 
     /// Whether the newest event of a subject is published and not recorded yet: whoever published it has not come to its commit, or has
@@ -173,16 +170,9 @@ impl FactStore {
         rows::places(&self.pool, ids).await
     }
 
-    /// Records what was published: facts, withdrawals, the index of messages, sealed secrets. Belongs into the transaction of
-    /// whatever else must be true with it.
-    ///
-    /// # Errors
-    /// [`FactError::Conflict`] when another reading was recorded under the same revision: roll back and start over.
-    pub async fn record(
-        &self,
-        tx: &mut PgConnection,
-        published: &Published,
-    ) -> Result<(), FactError> {
+    /// Records what was published: facts, withdrawals, the index of messages, sealed secrets.
+    /// [`FactError::Conflict`]: another reading was recorded under the same revision; roll back and start over.
+    async fn record(&self, tx: &mut PgConnection, published: &Published) -> Result<(), FactError> {
         rows::record_facts(tx, &published.adopted).await?;
         rows::record_facts(tx, &published.placed).await?;
         rows::record_withdrawals(tx, &published.adopted).await?;
@@ -196,18 +186,38 @@ impl FactStore {
     /// Plans, publishes and records in a new transaction, which the caller fills further and commits.
     ///
     /// # Errors
-    /// As [`FactStore::publish`]; nothing is recorded then.
+    /// [`FactError::Database`], [`FactError::Publish`], [`FactError::Seal`], and [`FactError::Conflict`] when other readings of the same
+    /// facts came first in every round. Nothing is recorded then; repeat with the same drafts.
     pub async fn begin(&self, drafts: &[Draft]) -> Result<Emission, FactError> {
-        let mut round = 0;
-        loop {
-            round += 1;
+        self.begin_in(drafts, || self.pool.begin()).await
+    }
+
+    /// The same in a transaction that `open` begins, once per round, after publishing.
+    ///
+    /// # Errors
+    /// As [`FactStore::begin`].
+    pub async fn begin_in<F>(
+        &self,
+        drafts: &[Draft],
+        open: impl Fn() -> F,
+    ) -> Result<Emission, FactError>
+    where
+        F: Future<Output = sqlx::Result<Transaction<'static, Postgres>>>,
+    {
+        for _ in 0..ROUNDS_MAX {
             let published = self.publish(drafts).await?;
-            let mut tx = self.pool.begin().await?;
+            let mut tx = open().await?;
             match self.record(&mut tx, &published).await {
                 Ok(()) => return Ok(Emission { tx, published }),
-                Err(FactError::Conflict { .. }) if round < ROUNDS_MAX => tx.rollback().await?,
+                Err(FactError::Conflict { .. }) => tx.rollback().await?,
                 Err(error) => return Err(error),
             }
         }
+        Err(conflict(drafts))
     }
+}
+
+fn conflict(drafts: &[Draft]) -> FactError {
+    let first = drafts.first().map(|draft| draft.event.id.clone());
+    FactError::Conflict { event_id: first.unwrap_or_else(|| EventId::from("")) }
 }

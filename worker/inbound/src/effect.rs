@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
 use schemas::Event;
 
@@ -12,33 +12,30 @@ use facts::follow_up::conversation_state;
 use facts::follow_up::senderless::Senderless;
 use facts::follow_up::waiting::{self, MessageKey, Revealed};
 use facts::follow_up::wants::{self, Want};
-use facts::{Draft, FactError, FactStore, Published};
+use facts::{Draft, Emission, FactError, FactStore, Published};
 
-/// Records published events and everything that belongs to them in the caller's transaction.
+/// Notes what follows from published events, in the transaction that records them.
 ///
 /// # Errors
-/// [`FactError::Conflict`]: roll back and publish again. Others: roll back.
-pub(super) async fn record(
+/// `sqlx::Error`: roll back and do all of it again.
+pub(super) async fn follow_up(
     inbound: &Inbound,
-    tx: &mut PgConnection,
-    published: &Published,
+    emission: &mut Emission,
     hints: &[Senderless],
-) -> Result<(), FactError> {
-    record_with(&inbound.facts, inbound.twin_grace, tx, published, hints).await
+) -> sqlx::Result<()> {
+    follow_up_with(&inbound.facts, inbound.twin_grace, emission, hints).await
 }
 
 /// The same without the rest of a normaliser. In a replay only what it published itself has consequences: what was known has had them.
 ///
 /// # Errors
-/// As [`record`].
-pub(super) async fn record_with(
+/// As [`follow_up`].
+pub(super) async fn follow_up_with(
     facts: &FactStore,
     twin_grace: Duration,
-    tx: &mut PgConnection,
-    published: &Published,
+    Emission { tx, published }: &mut Emission,
     hints: &[Senderless],
-) -> Result<(), FactError> {
-    facts.record(tx, published).await?;
+) -> sqlx::Result<()> {
     let now = runtime::now();
     let events = match facts.replay() {
         Some(_) => published.events().cloned().collect(),
@@ -109,18 +106,10 @@ pub(super) async fn carry_out(
     let pool = inbound.facts.pool();
     let (drafts, hints) =
         hold_edits(pool, drafts.to_vec(), hints.to_vec(), &HashSet::new()).await?;
-    loop {
-        let published = inbound.facts.publish(&drafts).await?;
-        let mut tx = pool.begin().await?;
-        match record(inbound, &mut tx, &published, &hints).await {
-            Ok(()) => {
-                tx.commit().await?;
-                return Ok(());
-            }
-            Err(FactError::Conflict { .. }) => tx.rollback().await?,
-            Err(error) => return Err(error),
-        }
-    }
+    let mut emission = inbound.facts.begin(&drafts).await?;
+    follow_up(inbound, &mut emission, &hints).await?;
+    emission.commit().await?;
+    Ok(())
 }
 
 /// Every event of these raw webhooks, published now or before: what belongs to them is noted again after a crash in between.

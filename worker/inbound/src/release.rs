@@ -244,20 +244,12 @@ impl Release {
         let (drafts, hints) =
             effect::hold_edits(pool, sorted.drafts, sorted.hints, &HashSet::new()).await?;
         let behind = Parking::behind(sorted.behind);
-        loop {
-            let published = self.inbound.facts.publish(&drafts).await?;
-            let mut tx = pool.begin().await?;
-            match effect::record(&self.inbound, &mut tx, &published, &hints).await {
-                Ok(()) => {
-                    parked::park(&mut tx, row.shard, &behind, self.inbound.retry_min).await?;
-                    parked::released(&mut tx, row.id).await?;
-                    tx.commit().await?;
-                    return Ok(());
-                }
-                Err(FactError::Conflict { .. }) => tx.rollback().await?,
-                Err(error) => return Err(error),
-            }
-        }
+        let mut emission = self.inbound.facts.begin(&drafts).await?;
+        effect::follow_up(&self.inbound, &mut emission, &hints).await?;
+        parked::park(&mut emission.tx, row.shard, &behind, self.inbound.retry_min).await?;
+        parked::released(&mut emission.tx, row.id).await?;
+        emission.commit().await?;
+        Ok(())
     }
 
     async fn raw(&self, sequence: i64) -> anyhow::Result<Option<Received>> {

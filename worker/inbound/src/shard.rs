@@ -22,7 +22,7 @@ use crate::{effect, lanes};
 use facts::accounts::directory::Directory;
 use facts::accounts::refresh::refresh;
 use facts::follow_up::senderless::Senderless;
-use facts::{Draft, FactError, Published};
+use facts::{Draft, Emission, FactError, Published};
 
 /// Raw webhooks taken at once, when so many are there.
 const BATCH_MAX: usize = 200;
@@ -129,24 +129,18 @@ impl<'a> Shard<'a> {
         let (drafts, hints) =
             effect::hold_edits(pool, sorted.drafts, sorted.hints, &HashSet::new()).await?;
         let to = Position { seq: last.sequence, created };
-        let published = loop {
-            runtime::failpoint!("inbound.before_publish");
-            let published = self.inbound.facts.publish(&drafts).await?;
+        runtime::failpoint!("inbound.before_publish");
+        let leases = &self.inbound.leases;
+        let begin = || async {
             runtime::failpoint!("inbound.after_publish");
-            let mut tx = self.inbound.leases.begin().await?;
-            match effect::record(self.inbound, &mut tx, &published, &hints).await {
-                Ok(()) => {}
-                Err(FactError::Conflict { .. }) => {
-                    tx.rollback().await?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            }
-            if !self.finish(tx, &parking, to).await? {
-                return Ok(Taken::Lost);
-            }
-            break published;
+            leases.begin().await
         };
+        let mut emission = self.inbound.facts.begin_in(&drafts, begin).await?;
+        effect::follow_up(self.inbound, &mut emission, &hints).await?;
+        let Emission { tx, published } = emission;
+        if !self.finish(tx, &parking, to).await? {
+            return Ok(Taken::Lost);
+        }
         self.position = last.sequence;
         count(batch.len(), &published, began.elapsed());
         Ok(Taken::Yes)

@@ -19,7 +19,7 @@ use super::tally::{Tally, Verdict};
 use crate::normalizer::BATCH_BYTES_MAX;
 use crate::{effect, failure};
 use facts::accounts::directory::Directory;
-use facts::{Draft, FactError};
+use facts::{Draft, Emission, FactError};
 
 /// The live normaliser may be so many raw webhooks behind; beyond that a replay waits for it.
 const LIVE_LAG_MAX: u64 = 500;
@@ -264,51 +264,35 @@ impl Work<'_> {
         if self.options.all {
             progress.done.again += self.again(&decision.known).await?;
         }
-        loop {
-            runtime::failpoint!("replay.before_publish");
-            let published = facts.publish(&fresh).await?;
-            let mut tx = facts.pool().begin().await?;
-            match effect::record_with(
-                &facts,
-                self.replay.twin_grace,
-                &mut tx,
-                &published,
-                &reading.hints,
-            )
-            .await
-            {
-                Ok(()) => {}
-                Err(FactError::Conflict { .. }) => {
-                    tx.rollback().await?;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            }
-            match step {
-                Step::Withdraw(_, kinds) => {
-                    // What an interrupted attempt withdrew is not planned again.
-                    for kind in kinds.iter().take(published.placed.len()) {
-                        progress.done.count(kind, Verdict::Withdrawn);
-                    }
-                }
-                Step::Raws(_) => {
-                    for event in published.events() {
-                        let verdict =
-                            if event.revision() == 0 { Verdict::Added } else { Verdict::Changed };
-                        progress.done.count(event.kind().as_str(), verdict);
-                    }
+        runtime::failpoint!("replay.before_publish");
+        let mut emission = facts.begin(&fresh).await?;
+        let twin_grace = self.replay.twin_grace;
+        effect::follow_up_with(&facts, twin_grace, &mut emission, &reading.hints).await?;
+        let Emission { mut tx, published } = emission;
+        match step {
+            Step::Withdraw(_, kinds) => {
+                // What an interrupted attempt withdrew is not planned again.
+                for kind in kinds.iter().take(published.placed.len()) {
+                    progress.done.count(kind, Verdict::Withdrawn);
                 }
             }
-            if !self.claim.save(&mut tx, &serde_json::to_value(&progress)?).await? {
-                tx.rollback().await?;
-                return Ok(false);
+            Step::Raws(_) => {
+                for event in published.events() {
+                    let verdict =
+                        if event.revision() == 0 { Verdict::Added } else { Verdict::Changed };
+                    progress.done.count(event.kind().as_str(), verdict);
+                }
             }
-            runtime::failpoint!("replay.before_commit");
-            tx.commit().await?;
-            runtime::failpoint!("replay.after_commit");
-            self.progress = progress;
-            return Ok(true);
         }
+        if !self.claim.save(&mut tx, &serde_json::to_value(&progress)?).await? {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        runtime::failpoint!("replay.before_commit");
+        tx.commit().await?;
+        runtime::failpoint!("replay.after_commit");
+        self.progress = progress;
+        Ok(true)
     }
 
     async fn again(&mut self, drafts: &[Draft]) -> anyhow::Result<u64> {
