@@ -1,8 +1,7 @@
 //! Everything the api reads from the schema `worker`, which the worker alone writes. Tokens are never read.
 //!
-//! Published for readers (worker/migrations): the views `worker.replies`, `worker.command_outcomes` and `worker.account_health`. Not
-//! published: the tables `worker.accounts` and `worker.account_aliases`; there is no view of accounts with their aliases and their automatic
-//! reply yet, so a change of those tables has to look here.
+//! Published for readers (worker/migrations): the views `worker.account_list`, `worker.account_ids`, `worker.account_health`,
+//! `worker.replies` and `worker.command_outcomes`.
 
 use std::borrow::Cow;
 
@@ -64,9 +63,8 @@ pub(crate) async fn accounts(
 ) -> sqlx::Result<Vec<Account>> {
     sqlx::query_as(
         "select a.id, a.channel, a.login, a.name, a.app, a.page_id, a.auto_reply, a.state, a.state_reason, a.state_since, a.added_at,
-                array(select alias from worker.account_aliases s
-                      where s.channel = a.channel and s.account_id = a.id order by alias) as aliases
-         from worker.accounts a
+                a.aliases
+         from worker.account_list a
          where ($1::text is null or a.channel = $1)
            and (a.added_at, a.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
          order by a.added_at desc, a.id desc
@@ -87,7 +85,7 @@ pub(crate) async fn accounts(
 /// `sqlx::Error`; nothing is changed by reading, call again.
 pub(crate) async fn accounts_total(pool: &PgPool, channel: Option<Channel>) -> sqlx::Result<i64> {
     sqlx::query_scalar(
-        "select count(*) from worker.accounts a where ($1::text is null or a.channel = $1)",
+        "select count(*) from worker.account_list a where ($1::text is null or a.channel = $1)",
     )
     .bind(channel)
     .fetch_one(pool)
@@ -105,12 +103,9 @@ pub(crate) async fn accounts_called(
 ) -> sqlx::Result<Vec<Account>> {
     sqlx::query_as(
         "select a.id, a.channel, a.login, a.name, a.app, a.page_id, a.auto_reply, a.state, a.state_reason, a.state_since, a.added_at,
-                array(select alias from worker.account_aliases s
-                      where s.channel = a.channel and s.account_id = a.id order by alias) as aliases
-         from worker.accounts a
-         where (a.id = $1 or a.page_id = $1
-                or exists (select 1 from worker.account_aliases s
-                           where s.channel = a.channel and s.account_id = a.id and s.alias = $1))
+                a.aliases
+         from worker.account_list a
+         where (a.channel, a.id) in (select i.channel, i.account_id from worker.account_ids i where i.known_as = $1)
            and ($2::text is null or a.channel = $2)
          order by a.channel limit 10",
     )

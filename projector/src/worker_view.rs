@@ -1,6 +1,5 @@
-//! Reads of `worker.facts`, the worker's record of what it published. Nothing else in this crate names a table of another crate.
-//!
-//! worker: published
+//! Reads of `worker.event_positions`, the worker's view of what it published. Nothing else in this crate names a table or view of another
+//! crate.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +12,11 @@ struct Published {
     position: i64,
 }
 
-/// Whether the worker has its tables.
+/// Whether the worker has made its view.
 pub(crate) async fn worker_publishes(conn: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar("select to_regclass('worker.facts') is not null").fetch_one(conn).await
+    sqlx::query_scalar("select to_regclass('worker.event_positions') is not null")
+        .fetch_one(conn)
+        .await
 }
 
 /// The last position in INBOX_EVENTS of each of these events that the worker published.
@@ -25,7 +26,7 @@ pub(crate) async fn last_positions(
 ) -> sqlx::Result<BTreeMap<String, i64>> {
     let rows: Vec<Published> = sqlx::query_as(
         "select w.event_id, max(w.event_seq) as position
-           from unnest($1::text[]) as e(event_id) join worker.facts w using (event_id)
+           from unnest($1::text[]) as e(event_id) join worker.event_positions w using (event_id)
           group by 1",
     )
     .bind(events)
@@ -42,7 +43,7 @@ pub(crate) async fn positions(
 ) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar(
         "select distinct w.event_seq
-           from unnest($1::text[]) as e(event_id) join worker.facts w using (event_id)
+           from unnest($1::text[]) as e(event_id) join worker.event_positions w using (event_id)
           where w.event_seq <= $2",
     )
     .bind(events)

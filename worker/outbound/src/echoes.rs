@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use facts::follow_up::conversation_state;
+use facts::follow_up::conversations;
 use runtime::failpoint;
 use schemas::{Channel, ContactId};
 use sqlx::{PgConnection, PgPool};
 
 use crate::ledger::echoes::{self, Echo, EchoRow};
 use crate::ledger::parts::{self, EffectQuery};
-use crate::ledger::{self, commands, conversations, transitions};
+use crate::ledger::{self, commands, transitions};
 use crate::matching::{LATE, Owner, SKEW, Wanted, owner};
 use crate::payload::{parse_key, part_key};
 use crate::state::{EchoKind, PartState, SettledBy};

@@ -1,14 +1,13 @@
 //! The ledger: its rows, and all SQL over its tables, one file per table. Every change names the state it expects.
 //!
 //! `worker.commands`: [`commands`] (one command), [`queue`] (what is due), [`insert`] (new rows), [`parked`] and [`backlog`] (what people look for).
-//! `worker.parts`: [`parts`], [`part_states`]. `worker.echoes`: [`echoes`]. `worker.freezes`, `worker.pauses`: [`stops`]. `worker.conversations`:
-//! [`conversations`]. `worker.intake`, `worker.found_outcomes`: [`mark`]. What changes a part together with its command or its echo:
-//! [`transitions`].
+//! `worker.parts`: [`parts`], [`part_states`]. `worker.echoes`: [`echoes`]. `worker.freezes`, `worker.pauses`: [`stops`]. `worker.intake`,
+//! `worker.found_outcomes`: [`mark`]. What changes a part together with its command or its echo: [`transitions`]. What sending learns of
+//! conversations is written by [`facts::follow_up::conversations`].
 
 pub mod backlog;
 mod columns;
 pub(crate) mod commands;
-pub(crate) mod conversations;
 pub(crate) mod echoes;
 pub(crate) mod insert;
 pub(crate) mod mark;

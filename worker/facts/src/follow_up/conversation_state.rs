@@ -3,6 +3,7 @@
 use schemas::{Event, Timestamp};
 use sqlx::PgConnection;
 
+use super::conversations;
 use super::knowledge::{Echo, Knowledge};
 
 /// The channel by which a waiting sender is woken.
@@ -19,63 +20,11 @@ pub async fn note(conn: &mut PgConnection, events: &[Event], now: Timestamp) -> 
         return Ok(());
     }
     runtime::failpoint!("note.before");
-    note_conversations(conn, &knowledge).await?;
+    conversations::note(conn, &knowledge).await?;
     note_policies(conn, &knowledge).await?;
     let echoes: Vec<&Echo> = knowledge.echoes.values().collect();
     note_echoes(conn, &echoes).await?;
     runtime::failpoint!("note.after");
-    Ok(())
-}
-
-async fn note_conversations(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx::Result<()> {
-    // Sorted by id (a BTreeMap), so that two shards cannot wait for each other.
-    let rows: Vec<_> = knowledge
-        .conversations
-        .iter()
-        .filter_map(|(id, conversation)| {
-            conversation.key.as_ref().map(|key| (id, key, conversation))
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "insert into worker.conversations as c
-                (conversation_id, channel, account_id, contact_id, opened_at, opened_event, last_inbound_at, last_inbound_id,
-                 other_owns, owner_at, owner_event)
-         select id, channel, account, contact, opened_at, opened_event, inbound_at, inbound_id, coalesce(other, false), owner_at,
-                owner_event
-           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[], $8::text[],
-                       $9::boolean[], $10::timestamptz[], $11::text[])
-             as new (id, channel, account, contact, opened_at, opened_event, inbound_at, inbound_id, other, owner_at, owner_event)
-         on conflict (conversation_id) do update set
-            opened_event = case when c.opened_at is null or (excluded.opened_at, excluded.opened_event) > (c.opened_at, c.opened_event)
-                                then coalesce(excluded.opened_event, c.opened_event) else c.opened_event end,
-            opened_at = greatest(c.opened_at, excluded.opened_at),
-            last_inbound_id = case when c.last_inbound_at is null or excluded.last_inbound_at > c.last_inbound_at
-                                   then coalesce(excluded.last_inbound_id, c.last_inbound_id) else c.last_inbound_id end,
-            last_inbound_at = greatest(c.last_inbound_at, excluded.last_inbound_at),
-            other_owns = case when excluded.owner_at is not null
-                               and (c.owner_at is null or (excluded.owner_at, excluded.owner_event) > (c.owner_at, c.owner_event))
-                              then excluded.other_owns else c.other_owns end,
-            owner_event = case when excluded.owner_at is not null
-                                and (c.owner_at is null or (excluded.owner_at, excluded.owner_event) > (c.owner_at, c.owner_event))
-                               then excluded.owner_event else c.owner_event end,
-            owner_at = greatest(c.owner_at, excluded.owner_at)",
-    )
-    .bind(rows.iter().map(|(id, ..)| id.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, key, _)| key.0.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, key, _)| key.1.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(_, key, _)| key.2.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(.., one)| one.opened.as_ref().map(|(time, ..)| time.to_datetime())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(.., one)| one.opened.as_ref().map(|(_, event, ())| event.as_str())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(.., one)| one.inbound.as_ref().map(|(time, ..)| time.to_datetime())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(.., one)| one.inbound.as_ref().map(|(.., id)| id.as_str())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(.., one)| one.other_owns.as_ref().map(|(.., other)| *other)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(.., one)| one.other_owns.as_ref().map(|(time, ..)| time.to_datetime())).collect::<Vec<_>>())
-    .bind(rows.iter().map(|(.., one)| one.other_owns.as_ref().map(|(_, event, _)| event.as_str())).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
     Ok(())
 }
 

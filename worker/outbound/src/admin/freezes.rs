@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 pub use crate::ledger::stops::Freeze;
 
-use crate::ledger::{conversations, queue, stops};
+use crate::ledger::{commands, queue, stops};
 
 /// What a freeze covers.
 #[derive(Clone, Copy, Debug)]
@@ -82,5 +82,5 @@ pub async fn account_of(
     pool: &PgPool,
     conversation: &str,
 ) -> sqlx::Result<Option<(String, String)>> {
-    conversations::account_of(pool, conversation).await
+    commands::account_of(pool, conversation).await
 }

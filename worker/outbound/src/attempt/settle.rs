@@ -11,9 +11,10 @@ use sqlx::PgConnection;
 use super::claim::Attempt;
 use crate::answer::{Learnt, Reading};
 use crate::decide::{self, AfterAnswer};
-use crate::ledger::{self, CommandRow, commands, conversations, part_states, stops, transitions};
+use crate::ledger::{self, CommandRow, commands, part_states, stops, transitions};
 use crate::services::{LEDGER_WITHIN, Next, Services};
 use crate::state::SettledBy;
+use facts::follow_up::conversations;
 
 /// Tries to write an answer down; without it the send has to be reconciled.
 const TRIES_MAX: u32 = 8;

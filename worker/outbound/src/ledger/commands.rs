@@ -254,3 +254,19 @@ pub(crate) async fn unpublished(
     .fetch_all(pool)
     .await
 }
+
+/// Channel and account of a conversation, as far as the worker knows of it.
+pub(crate) async fn account_of(
+    pool: &PgPool,
+    conversation: &str,
+) -> sqlx::Result<Option<(String, String)>> {
+    sqlx::query_as(
+        "select channel, account_id from worker.conversations where conversation_id = $1
+         union all
+         (select channel, account_id from worker.commands where conversation_id = $1 limit 1)
+         limit 1",
+    )
+    .bind(conversation)
+    .fetch_optional(pool)
+    .await
+}
