@@ -1,7 +1,8 @@
 //! ◆ Pure. Every SQL statement of the product, found in its sources.
 //!
 //! A statement is a string literal, or a constant of one, given straight to sqlx: then it can be found here, and a test can prepare it
-//! against the migrated schema (`judge` compares). What cannot be read here is a finding.
+//! against the migrated schema (`judge` compares). Where Postgres takes no parameter, a function whose name ends in `_sql` makes the
+//! statement: the same test calls it and prepares what it returns. What is neither is a finding.
 
 mod by_hand;
 mod calls;
@@ -34,6 +35,15 @@ pub struct Statement {
     pub binds: Option<usize>,
     /// What its rows are read into.
     pub row: Row,
+}
+
+/// A call whose statement is made while the program runs.
+#[derive(Clone, Debug)]
+pub struct Composed {
+    /// The function that makes it; its name ends in `_sql`.
+    pub by: String,
+    /// Without its SQL.
+    pub statement: Statement,
 }
 
 /// What the rows of a statement are read into.
@@ -70,6 +80,8 @@ pub struct Field {
 pub struct Statements {
     /// Those that can be read.
     pub statements: Vec<Statement>,
+    /// Those that a function makes: the test has to know each of these functions.
+    pub composed: Vec<Composed>,
     /// Calls that nobody can prepare from outside: composed when the program runs, or read into a row that is not named.
     pub findings: Vec<Finding>,
     /// Columns read by hand.

@@ -8,6 +8,7 @@
 mod announce;
 mod apply;
 mod batch;
+pub mod composed;
 mod config;
 mod fold;
 mod follow;

@@ -19,8 +19,8 @@ mod place;
 mod swap;
 
 pub(crate) use build::Builder;
-pub(crate) use compare::Reader;
 pub use compare::{Comparison, Differing, Maker, Table};
+pub(crate) use compare::{Reader, composed};
 pub use error::RebuildError;
 pub(crate) use heartbeat::Heartbeat;
 pub use heartbeat::{Seen, Show};

@@ -27,4 +27,4 @@ mod testing;
 mod tests;
 
 pub use nats::{NatsOptions, NatsServer};
-pub use postgres::{PgOptions, Postgres};
+pub use postgres::{PgOptions, Postgres, create_database_sql};

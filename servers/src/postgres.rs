@@ -134,8 +134,8 @@ impl Postgres {
                     .await?;
             if !exists {
                 // The name was checked above, letter by letter.
-                let statement = format!("create database \"{name}\"");
-                sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
+                let create = AssertSqlSafe(create_database_sql(name));
+                sqlx::query(create).execute(&mut connection).await?;
             }
             connection.close().await
         };
@@ -266,6 +266,11 @@ impl Postgres {
             .ssl_mode(PgSslMode::Disable);
         options.connect().await
     }
+}
+
+/// What makes a database of this name, which is taken as it is. It cannot run in a transaction.
+pub fn create_database_sql(name: &str) -> String {
+    format!("create database \"{name}\"")
 }
 
 /// Stops a postmaster that still works on our data, and removes a lock file whose pid is somebody else's by now.

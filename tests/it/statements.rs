@@ -1,11 +1,13 @@
-//! Every SQL statement of the product fits the schema that the roles make: names, types, parameters, and the rows it is read into.
+//! Every SQL statement of the product fits the schema that the roles make: names, types, parameters, and the rows it is read into. Those that
+//! functions make are made here by the same functions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use house::statements::{self, Prepared, Statement, Treatment};
+use house::statements::{self, Composed, Prepared, Statement, Treatment};
 use house::tree::{self, Tree};
 use house::{House, Sources};
+use projector::SchemaName;
 use sqlx::{
     AssertSqlSafe, Column as _, Connection as _, Either, Executor as _, PgConnection,
     SqlSafeStr as _, Statement as _, TypeInfo as _,
@@ -14,8 +16,8 @@ use tests::Lab;
 
 /// Crates whose statements name no schema: they run over the model that serves, and leases also over that of the worker.
 const OVER_A_MODEL: [&str; 2] = ["projector", "runtime"];
-/// Crates of developers, and the private servers of `hookline up`, which have another database.
-const NOT_CHECKED: [&str; 4] = ["tests", "bench", "house", "servers"];
+/// Crates of developers.
+const NOT_CHECKED: [&str; 3] = ["tests", "bench", "house"];
 
 /// A database as the roles and the operator's verbs migrate it, and the schema of the model that serves.
 async fn migrated() -> (Lab, PgConnection, String) {
@@ -145,6 +147,50 @@ async fn sample(
     all_wrong(connection, model, &found.statements).await
 }
 
+/// What the functions make that make statements, by crate and name.
+async fn made(
+    connection: &mut PgConnection,
+    model: &str,
+) -> BTreeMap<(String, String), Vec<String>> {
+    let model = SchemaName::try_from(model.to_owned()).unwrap();
+    let mut made: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for one in projector::composed::composed(connection, &model, &model).await.unwrap() {
+        made.entry(("projector".to_owned(), one.by.to_owned())).or_default().push(one.sql);
+    }
+    made
+}
+
+/// The calls that send what functions make, each with everything that its function makes.
+fn filled(
+    calls: Vec<Composed>,
+    mut made: BTreeMap<(String, String), Vec<String>>,
+) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    let mut sent = BTreeSet::new();
+    for Composed { by, statement } in calls {
+        let key = (statement.crate_folder.clone(), by);
+        let texts = made.get(&key).unwrap_or_else(|| panic!("nobody checks what {key:?} makes"));
+        statements
+            .extend(texts.iter().map(|sql| Statement { sql: sql.clone(), ..statement.clone() }));
+        sent.insert(key);
+    }
+    made.retain(|key, _| !sent.contains(key));
+    assert!(made.is_empty(), "nobody sends these: {made:?}");
+    statements
+}
+
+/// `create database` runs in no transaction, so it is carried out for good, and the database is dropped.
+async fn create_database(connection: &mut PgConnection) {
+    let name: String = sqlx::query_scalar("select current_database() || '_made'")
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap();
+    let create = servers::create_database_sql(&name);
+    sqlx::query(AssertSqlSafe(create)).execute(&mut *connection).await.unwrap();
+    let drop = AssertSqlSafe(format!("drop database \"{name}\""));
+    sqlx::query(drop).execute(&mut *connection).await.unwrap();
+}
+
 #[tokio::test]
 async fn every_statement_fits_the_schema() {
     let (_lab, mut connection, model) = migrated().await;
@@ -159,8 +205,15 @@ async fn every_statement_fits_the_schema() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let sources = Sources::parse(Tree::read(root).unwrap(), tree::packages(root).unwrap()).unwrap();
     let not_checked = NOT_CHECKED.map(str::to_owned).into();
-    let found = statements::find(&House::new(&sources), &not_checked).statements;
+    let mut all = statements::find(&House::new(&sources), &not_checked);
+    assert!(all.findings.is_empty(), "{:?}", all.findings);
+    let found = all.statements;
     assert!(found.len() > 150, "only {} statements: is the way to find them blind?", found.len());
-    let wrong = all_wrong(&mut connection, &model, &found).await;
+    let mut wrong = all_wrong(&mut connection, &model, &found).await;
+    all.composed.retain(|one| one.by != "create_database_sql");
+    let made = filled(all.composed, made(&mut connection, &model).await);
+    assert!(made.len() > 30, "only {} statements are made", made.len());
+    wrong.extend(all_wrong(&mut connection, &model, &made).await);
+    create_database(&mut connection).await;
     assert!(wrong.is_empty(), "{} statements:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -8,7 +8,7 @@ use syn::spanned::Spanned as _;
 use super::calls::{self, Call, Kind};
 use super::rows::{self, Rows};
 use super::texts::{Constants, Function, Reader, Scope, Text};
-use super::{Row, Statement, Statements};
+use super::{Composed, Row, Statement, Statements};
 use crate::house::House;
 use crate::{Finding, tokens};
 
@@ -67,15 +67,13 @@ impl Finder<'_, '_> {
         match self.text(text) {
             Text::Known(texts) => {
                 for sql in texts {
-                    self.found.statements.push(Statement {
-                        crate_folder: self.house.package(self.module).folder.clone(),
-                        file: self.house.path(self.module).to_owned(),
-                        line,
-                        sql,
-                        binds,
-                        row: row.clone(),
-                    });
+                    let statement = self.statement_at(line, sql, binds, row.clone());
+                    self.found.statements.push(statement);
                 }
+            }
+            Text::Composed(by) => {
+                let statement = self.statement_at(line, String::new(), binds, row);
+                self.found.composed.push(Composed { by, statement });
             }
             Text::Parameter(parameter) => {
                 let Some(function) = self.functions.last() else { return };
@@ -88,9 +86,15 @@ impl Finder<'_, '_> {
             }
             Text::Unknown => self.finding(
                 line,
-                "no statement to be read here: hand sqlx a string literal or a constant of one",
+                "no statement to be read here: hand sqlx a string literal, a constant of one, or what a function `…_sql` returns",
             ),
         }
+    }
+
+    fn statement_at(&self, line: usize, sql: String, binds: Option<usize>, row: Row) -> Statement {
+        let crate_folder = self.house.package(self.module).folder.clone();
+        let file = self.house.path(self.module).to_owned();
+        Statement { crate_folder, file, line, sql, binds, row }
     }
 
     pub(super) fn package(&self) -> usize {

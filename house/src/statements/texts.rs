@@ -15,6 +15,8 @@ pub(super) enum Text {
     Known(Vec<String>),
     /// Parameter of the function around it, by its place; callers know it.
     Parameter(usize),
+    /// Made by the function of this name while the program runs.
+    Composed(String),
     Unknown,
 }
 
@@ -95,6 +97,11 @@ impl<'s> Constants<'s> {
     }
 }
 
+/// Functions whose names end so make statements. A test calls each of them and prepares what it returns.
+fn composed(function: &str) -> Text {
+    if function.ends_with("_sql") { Text::Composed(function.to_owned()) } else { Text::Unknown }
+}
+
 pub(super) fn type_name(of: &syn::Type) -> String {
     match of {
         syn::Type::Path(path) => {
@@ -132,6 +139,15 @@ impl Reader<'_, '_> {
             },
             Expr::Match(choice) => self.any_of(choice.arms.iter().map(|arm| &*arm.body)),
             Expr::Path(path) => self.path(&tokens::segments(&path.path)),
+            Expr::Call(call) => match &*call.func {
+                Expr::Path(function) => match tokens::segments(&function.path).last() {
+                    Some(name) if name == "AssertSqlSafe" => self.any_of(call.args.iter()),
+                    Some(name) => composed(name),
+                    None => Text::Unknown,
+                },
+                _ => Text::Unknown,
+            },
+            Expr::MethodCall(call) => composed(&tokens::plain(&call.method)),
             _ => Text::Unknown,
         }
     }

@@ -5,4 +5,4 @@ mod reader;
 mod statements;
 
 pub use found::{Comparison, Differing, Maker, Table};
-pub(crate) use reader::Reader;
+pub(crate) use reader::{Reader, composed};

@@ -7,7 +7,9 @@ use std::fmt;
 use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
-use sqlx::{AssertSqlSafe, Decode, PgConnection, PgPool, Postgres, SqlSafeStr as _, Type};
+use sqlx::{
+    AssertSqlSafe, Decode, PgConnection, PgExecutor, PgPool, Postgres, SqlSafeStr as _, Type,
+};
 use tokio_util::sync::CancellationToken;
 
 /// The schema that migrations and views are written for; a rebuild makes `inbox_v2` and so on beside it.
@@ -93,7 +95,7 @@ impl<'r> Decode<'r, Postgres> for SchemaName {
 }
 
 /// The public views over the tables of one schema: `views.sql` with its name.
-pub(super) fn views_over(schema: &SchemaName) -> String {
+pub(crate) fn views_sql(schema: &SchemaName) -> String {
     VIEWS.replace(FIRST, schema.as_str())
 }
 
@@ -129,22 +131,36 @@ fn migrations(schema: &SchemaName) -> Migrator {
 
 /// Drops a read model with everything in it.
 pub(crate) async fn drop_schema(conn: &mut PgConnection, schema: &SchemaName) -> sqlx::Result<()> {
-    let drop = format!("drop schema if exists {schema} cascade");
-    sqlx::raw_sql(AssertSqlSafe(drop)).execute(conn).await.map(|_| ())
+    sqlx::raw_sql(AssertSqlSafe(drop_sql(schema))).execute(conn).await.map(|_| ())
 }
 
 /// Collects statistics for a read model that was filled in one go: without them every reader would get plans for empty tables.
 pub(crate) async fn analyse(pool: &PgPool, schema: &SchemaName) -> sqlx::Result<()> {
-    let tables: Vec<String> = sqlx::query_scalar(
+    for table in tables_of(pool, schema).await? {
+        sqlx::raw_sql(AssertSqlSafe(analyze_sql(schema, &table))).execute(pool).await?;
+    }
+    Ok(())
+}
+
+/// The tables of a read model, quoted where they need to be.
+pub(crate) async fn tables_of(
+    executor: impl PgExecutor<'_>,
+    schema: &SchemaName,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
         "select quote_ident(relname) from pg_class where relnamespace = $1::regnamespace and relkind = 'r'",
     )
     .bind(schema.as_str())
-    .fetch_all(pool)
-    .await?;
-    for table in tables {
-        sqlx::raw_sql(AssertSqlSafe(format!("analyze {schema}.{table}"))).execute(pool).await?;
-    }
-    Ok(())
+    .fetch_all(executor)
+    .await
+}
+
+pub(crate) fn drop_sql(schema: &SchemaName) -> String {
+    format!("drop schema if exists {schema} cascade")
+}
+
+pub(crate) fn analyze_sql(schema: &SchemaName, table: &str) -> String {
+    format!("analyze {schema}.{table}")
 }
 
 /// All read models that exist or are being made or verified.

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, PgPool};
 
-use super::schema::{SchemaName, replace_views, views_over};
+use super::schema::{SchemaName, replace_views, views_sql};
 
 /// Key of the advisory lock under which views are replaced: `hookvie` in hex.
 const VIEWS_LOCK: i64 = 0x68_6f_6f_6b_76_69_65;
@@ -64,7 +64,7 @@ pub(super) async fn install_views(pool: &PgPool) -> sqlx::Result<SchemaName> {
         sqlx::query_as("select schema, views from inbox.serving").fetch_optional(&mut *tx).await?;
     let Serving { schema, views: digest } =
         stored.unwrap_or_else(|| Serving { schema: SchemaName::first(), views: String::new() });
-    let views = views_over(&schema);
+    let views = views_sql(&schema);
     let wanted = digest_of(&views);
     if wanted != digest {
         replace_views(&mut tx, views).await?;
@@ -87,7 +87,7 @@ pub(super) async fn install_views(pool: &PgPool) -> sqlx::Result<SchemaName> {
 /// `sqlx::Error`, of which [`held_up`](super::held_up) says whether a reader holds a view for longer than `lock_timeout`; roll back.
 pub(crate) async fn show(conn: &mut PgConnection, schema: &SchemaName) -> sqlx::Result<()> {
     lock_views(conn).await?;
-    let views = views_over(schema);
+    let views = views_sql(schema);
     let digest = digest_of(&views);
     replace_views(conn, views).await?;
     sqlx::query("update inbox.serving set schema = $1, views = $2")

@@ -4,6 +4,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::schema::SchemaName;
 
+/// The tables whose rows are copied, with the column of the conversation.
+pub(crate) const COPIED: [(&str, &str); 3] =
+    [("conversations", "id"), ("messages", "conversation_id"), ("receipts", "conversation_id")];
+
 /// Copies the rows of these conversations, and the facts that made them, from one model into another.
 pub(crate) async fn copy_conversations(
     conn: &mut PgConnection,
@@ -11,19 +15,11 @@ pub(crate) async fn copy_conversations(
     into: &SchemaName,
     conversations: &[String],
 ) -> sqlx::Result<()> {
-    for (table, column) in
-        [("conversations", "id"), ("messages", "conversation_id"), ("receipts", "conversation_id")]
-    {
-        let copy = format!(
-            "insert into {into}.{table} select * from {from}.{table} where {column} = any($1)"
-        );
+    for (table, column) in COPIED {
+        let copy = copy_rows_sql(from, into, table, column);
         sqlx::query(AssertSqlSafe(copy)).bind(conversations).execute(&mut *conn).await?;
     }
-    let facts = format!(
-        "insert into {into}.facts select f.* from {from}.facts f where f.entity = any(array(
-           select id from {into}.conversations union select id from {into}.messages union select id from {into}.receipts))"
-    );
-    sqlx::query(AssertSqlSafe(facts)).execute(conn).await.map(|_| ())
+    sqlx::query(AssertSqlSafe(copy_facts_sql(from, into))).execute(conn).await.map(|_| ())
 }
 
 /// Deletes from one model the facts of rows that the other one does not have.
@@ -32,11 +28,30 @@ pub(crate) async fn confine_facts(
     of: &SchemaName,
     to_rows_in: &SchemaName,
 ) -> sqlx::Result<()> {
-    let facts = format!(
+    sqlx::query(AssertSqlSafe(confine_facts_sql(of, to_rows_in))).execute(conn).await.map(|_| ())
+}
+
+pub(crate) fn copy_rows_sql(
+    from: &SchemaName,
+    into: &SchemaName,
+    table: &str,
+    column: &str,
+) -> String {
+    format!("insert into {into}.{table} select * from {from}.{table} where {column} = any($1)")
+}
+
+pub(crate) fn copy_facts_sql(from: &SchemaName, into: &SchemaName) -> String {
+    format!(
+        "insert into {into}.facts select f.* from {from}.facts f where f.entity = any(array(
+           select id from {into}.conversations union select id from {into}.messages union select id from {into}.receipts))"
+    )
+}
+
+pub(crate) fn confine_facts_sql(of: &SchemaName, to_rows_in: &SchemaName) -> String {
+    format!(
         "delete from {of}.facts f where not exists (select from (
            select id from {to_rows_in}.conversations union select id from {to_rows_in}.messages
            union select id from {to_rows_in}.receipts) k
           where k.id = f.entity)"
-    );
-    sqlx::query(AssertSqlSafe(facts)).execute(conn).await.map(|_| ())
+    )
 }

@@ -50,6 +50,22 @@ fn a_statement_is_a_literal_or_a_constant_of_one() {
 }
 
 #[test]
+fn a_function_that_makes_a_statement_is_listed() {
+    for code in [
+        "fn f() { sqlx::query(AssertSqlSafe(copy_sql(a))).bind(b).execute(x) }",
+        "fn f() { let a = self.copy_sql(a); sqlx::query(AssertSqlSafe(a)).bind(b).execute(x) }",
+        "fn g(t: String) { sqlx::query(AssertSqlSafe(t)).bind(b).execute(x) } fn f() { g(copy_sql(a)) }",
+    ] {
+        let found = found(code);
+        let composed: Vec<_> =
+            found.composed.iter().map(|one| (one.by.as_str(), one.statement.binds)).collect();
+        assert_eq!(composed, [("copy_sql", Some(1))], "{code}");
+        assert!(found.findings.is_empty() && found.statements.is_empty(), "{code}");
+    }
+    assert_eq!(red("fn f() { sqlx::query(AssertSqlSafe(copy(a))); }").len(), 1);
+}
+
+#[test]
 fn what_is_composed_when_the_program_runs_is_refused() {
     for code in [
         "fn f() {\n sqlx::query(AssertSqlSafe(format!(\"a {b}\"))); }",

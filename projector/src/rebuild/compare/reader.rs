@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use super::found::{Comparison, Differing, Maker, Table};
-use super::statements::{Columns, Shape, lost_facts, shapes};
+use super::statements::{Columns, Shape, lost_facts_sql, shapes};
 use crate::store::tables::{facts, parked};
 use crate::store::{SchemaName, scope};
 use crate::worker_view::{last_positions, worker_publishes};
@@ -72,8 +72,8 @@ impl Reader {
         should: &SchemaName,
     ) -> sqlx::Result<Comparison> {
         let mut found = Comparison::default();
-        let columns = self.columns(is).await?;
-        for shape in shapes(columns, &self.columns(should).await?) {
+        let is_columns = columns(&mut self.conn, is).await?;
+        for shape in shapes(is_columns, &columns(&mut self.conn, should).await?) {
             let (now, expected) =
                 (self.digest(is, &shape).await?, self.digest(should, &shape).await?);
             let mut table = Table {
@@ -101,27 +101,8 @@ impl Reader {
         Ok(found)
     }
 
-    /// The tables with content, without the bookkeeping of whoever writes them.
-    async fn columns(&mut self, schema: &SchemaName) -> sqlx::Result<BTreeMap<String, Columns>> {
-        let rows: Vec<TableColumns> = sqlx::query_as(
-            "select c.relname::text as name,
-                    array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality k(n, o)
-                            join pg_attribute a on a.attrelid = c.oid and a.attnum = k.n order by k.o) as key,
-                    array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
-                            and not a.attisdropped order by a.attnum) as columns
-               from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
-              where c.relnamespace = $1::regnamespace and c.relkind = 'r'
-                and c.relname not in ('leases', 'positions', '_sqlx_migrations') order by 1",
-        )
-        .bind(schema.as_str())
-        .fetch_all(&mut self.conn)
-        .await?;
-        let columns = |row: TableColumns| (row.name, Columns { key: row.key, all: row.columns });
-        Ok(rows.into_iter().map(columns).collect())
-    }
-
     async fn digest(&mut self, schema: &SchemaName, shape: &Shape) -> sqlx::Result<Digest> {
-        sqlx::query_as(AssertSqlSafe(shape.digest(schema))).fetch_one(&mut self.conn).await
+        sqlx::query_as(AssertSqlSafe(shape.digest_sql(schema))).fetch_one(&mut self.conn).await
     }
 
     async fn count(
@@ -131,7 +112,7 @@ impl Reader {
         shape: &Shape,
         table: &mut Table,
     ) -> sqlx::Result<()> {
-        let counts = AssertSqlSafe(shape.counts(is, should));
+        let counts = AssertSqlSafe(shape.counts_sql(is, should));
         let counts: Vec<Count> = sqlx::query_as(counts).fetch_all(&mut self.conn).await?;
         for Count { how, rows } in counts {
             match how.as_str() {
@@ -154,7 +135,7 @@ impl Reader {
             // Set aside before, and not any more.
             "parked" => Ok(0),
             "facts" if table.surplus > 0 => {
-                let lost = AssertSqlSafe(lost_facts(is, should));
+                let lost = AssertSqlSafe(lost_facts_sql(is, should));
                 sqlx::query_scalar(lost).fetch_one(&mut self.conn).await
             }
             _ => Ok(table.surplus),
@@ -167,7 +148,7 @@ impl Reader {
         should: &SchemaName,
         shape: &Shape,
     ) -> sqlx::Result<Vec<Differing>> {
-        let rows = AssertSqlSafe(shape.rows(is, should));
+        let rows = AssertSqlSafe(shape.rows_sql(is, should));
         let rows: Vec<DifferingRow> = sqlx::query_as(rows).fetch_all(&mut self.conn).await?;
         let table = &shape.table;
         Ok(rows
@@ -222,6 +203,47 @@ impl Reader {
         };
         Ok(events.into_iter().collect())
     }
+}
+
+/// The tables with content, without the bookkeeping of whoever writes them.
+async fn columns(
+    conn: &mut PgConnection,
+    schema: &SchemaName,
+) -> sqlx::Result<BTreeMap<String, Columns>> {
+    let rows: Vec<TableColumns> = sqlx::query_as(
+        "select c.relname::text as name,
+                array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality k(n, o)
+                        join pg_attribute a on a.attrelid = c.oid and a.attnum = k.n order by k.o) as key,
+                array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
+                        and not a.attisdropped order by a.attnum) as columns
+           from pg_class c join pg_index i on i.indrelid = c.oid and i.indisprimary
+          where c.relnamespace = $1::regnamespace and c.relkind = 'r'
+            and c.relname not in ('leases', 'positions', '_sqlx_migrations') order by 1",
+    )
+    .bind(schema.as_str())
+    .fetch_all(conn)
+    .await?;
+    let columns = |row: TableColumns| (row.name, Columns { key: row.key, all: row.columns });
+    Ok(rows.into_iter().map(columns).collect())
+}
+
+/// The statements of a comparison of these two models as they are, each with the function that makes it.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub(crate) async fn composed(
+    conn: &mut PgConnection,
+    is: &SchemaName,
+    should: &SchemaName,
+) -> sqlx::Result<Vec<(&'static str, String)>> {
+    let mut all = vec![("lost_facts_sql", lost_facts_sql(is, should))];
+    let is_columns = columns(conn, is).await?;
+    for shape in shapes(is_columns, &columns(conn, should).await?) {
+        all.push(("digest_sql", shape.digest_sql(is)));
+        all.push(("counts_sql", shape.counts_sql(is, should)));
+        all.push(("rows_sql", shape.rows_sql(is, should)));
+    }
+    Ok(all)
 }
 
 /// The first events by position; those without one come last.

@@ -53,7 +53,7 @@ pub(super) fn shapes(
 
 impl Shape {
     /// Number of rows, and the sum of their hashes: it does not depend on their order, and one pass makes it.
-    pub(super) fn digest(&self, schema: &SchemaName) -> String {
+    pub(super) fn digest_sql(&self, schema: &SchemaName) -> String {
         let (table, columns) = (&self.table, list(&self.columns, "t"));
         format!(
             "select count(*) as rows, coalesce(sum(('x' || substr(h, 1, 15))::bit(60)::bigint), 0)::text as digest
@@ -62,13 +62,13 @@ impl Shape {
     }
 
     /// How many rows differ, by how they do.
-    pub(super) fn counts(&self, is: &SchemaName, should: &SchemaName) -> String {
+    pub(super) fn counts_sql(&self, is: &SchemaName, should: &SchemaName) -> String {
         let (how, joined) = (self.how(), self.joined(is, should));
         format!("select {how} as how, count(*) as rows from {joined} group by 1")
     }
 
     /// The first rows that differ.
-    pub(super) fn rows(&self, is: &SchemaName, should: &SchemaName) -> String {
+    pub(super) fn rows_sql(&self, is: &SchemaName, should: &SchemaName) -> String {
         let (how, joined) = (self.how(), self.joined(is, should));
         let either = |column: &str| format!("coalesce(a.{column}, b.{column})::text");
         let key: Vec<String> = self.key.iter().map(|column| either(column)).collect();
@@ -106,7 +106,7 @@ impl Shape {
 }
 
 /// The facts of events that the other model keeps nothing of: an event may be about another row today, and is not lost then.
-pub(super) fn lost_facts(is: &SchemaName, should: &SchemaName) -> String {
+pub(super) fn lost_facts_sql(is: &SchemaName, should: &SchemaName) -> String {
     format!(
         "select count(*) from {is}.facts a where not exists (select 1 from {should}.facts b where b.event_id = a.event_id)"
     )
