@@ -68,7 +68,8 @@ pub(crate) async fn run(args: ReplayArgs, settings: &Settings) -> anyhow::Result
         None => replay.bounds(&wanted.slice).await?,
     };
     let mut bar = Progress::new("plan", "raw webhooks", Some(bounds.span()));
-    let planned = replay.plan(&bounds, wanted.rate, |at| bar.at(at, "")).await.map_err(away)?;
+    let planned =
+        replay.plan(&bounds, wanted.rate, &mut |at| bar.at(at, "")).await.map_err(away)?;
     bar.end();
     if args.common.output == Output::Table {
         print::plan(&planned.plan);
@@ -127,7 +128,7 @@ async fn apply(
     let span = progress.bounds.span();
     let mut bar = Progress::new("replay", "raw webhooks", Some(span));
     let worked =
-        replay.apply(&claim, progress, planned, &wanted.how, |at, why| bar.at(at, why)).await;
+        replay.apply(&claim, progress, planned, &wanted.how, &mut |at, why| bar.at(at, why)).await;
     bar.end();
     let (ended, tally) = worked.map_err(|error| {
         let id = &claim.job.id;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::BoxFuture;
 use schemas::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
@@ -87,8 +88,9 @@ impl Leases {
     ///
     /// # Errors
     /// `sqlx::Error`; ask again. If it was taken nevertheless, asking again finds it ours.
-    pub async fn acquire(&self, name: &str) -> sqlx::Result<Option<Lease>> {
-        let taken: Option<i64> = within(self.patience(), async {
+    pub fn acquire<'a>(&'a self, name: &'a str) -> BoxFuture<'a, sqlx::Result<Option<Lease>>> {
+        Box::pin(async move {
+            let taken: Option<i64> = within(self.patience(), async {
             let mut tx = self.begin().await?;
             let taken = sqlx::query_scalar(
                 "insert into leases as held (name, owner, epoch, expires_at)
@@ -109,39 +111,43 @@ impl Leases {
             Ok::<_, sqlx::Error>(taken)
         })
         .await?;
-        let lease = |epoch| Lease { name: name.to_owned(), owner: self.owner.clone(), epoch };
-        Ok(taken.map(lease))
+            let lease = |epoch| Lease { name: name.to_owned(), owner: self.owner.clone(), epoch };
+            Ok(taken.map(lease))
+        })
     }
 
     /// Holds on to the lease; `false`: it is lost.
     ///
     /// # Errors
     /// `sqlx::Error`: whether it is lost is unknown; ask again before `ttl` is over.
-    pub async fn renew(&self, lease: &Lease) -> sqlx::Result<bool> {
-        within(self.patience(), async {
-            let mut tx = self.begin().await?;
-            let done = sqlx::query(
-                "update leases set expires_at = clock_timestamp() + make_interval(secs => $4)
+    pub fn renew<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, sqlx::Result<bool>> {
+        Box::pin(async move {
+            within(self.patience(), async {
+                let mut tx = self.begin().await?;
+                let done = sqlx::query(
+                    "update leases set expires_at = clock_timestamp() + make_interval(secs => $4)
                   where name = $1 and owner = $2 and epoch = $3",
-            )
-            .bind(&lease.name)
-            .bind(&lease.owner)
-            .bind(lease.epoch)
-            .bind(self.seconds())
-            .execute(&mut *tx)
-            .await?;
-            tx.commit().await?;
-            Ok(done.rows_affected() == 1)
+                )
+                .bind(&lease.name)
+                .bind(&lease.owner)
+                .bind(lease.epoch)
+                .bind(self.seconds())
+                .execute(&mut *tx)
+                .await?;
+                tx.commit().await?;
+                Ok(done.rows_affected() == 1)
+            })
+            .await
         })
-        .await
     }
 
     /// Lets go at once, so that the next holder need not wait.
     ///
     /// # Errors
     /// `sqlx::Error`; the lease lapses by itself.
-    pub async fn release(&self, lease: &Lease) -> sqlx::Result<()> {
-        within(self.patience(), async {
+    pub fn release<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, sqlx::Result<()>> {
+        Box::pin(async move {
+            within(self.patience(), async {
             let mut tx = self.begin().await?;
             sqlx::query(
                 "update leases set expires_at = clock_timestamp() - interval '1 second', epoch = epoch + 1, owner = ''
@@ -155,28 +161,32 @@ impl Leases {
             tx.commit().await
         })
         .await
+        })
     }
 
     /// The stored position of a reader; zero before its first.
     ///
     /// # Errors
     /// `sqlx::Error`; ask again.
-    pub async fn position(&self, name: &str) -> sqlx::Result<Position> {
-        let stored: Option<StoredPosition> = within(self.patience(), async {
-            let mut tx = self.begin().await?;
-            let stored =
-                sqlx::query_as("select seq, stream_created from positions where name = $1")
-                    .bind(name)
-                    .fetch_optional(&mut *tx)
-                    .await?;
-            tx.commit().await?;
-            Ok::<_, sqlx::Error>(stored)
+    pub fn position<'a>(&'a self, name: &'a str) -> BoxFuture<'a, sqlx::Result<Position>> {
+        Box::pin(async move {
+            let stored: Option<StoredPosition> = within(self.patience(), async {
+                let mut tx = self.begin().await?;
+                let stored = sqlx::query_as::<_, StoredPosition>(
+                    "select seq, stream_created from positions where name = $1",
+                )
+                .bind(name)
+                .fetch_optional(&mut *tx)
+                .await?;
+                tx.commit().await?;
+                Ok::<_, sqlx::Error>(stored)
+            })
+            .await?;
+            Ok(stored.map_or(Position { seq: 0, created: None }, |stored| Position {
+                seq: u64::try_from(stored.seq).unwrap_or(0),
+                created: stored.stream_created,
+            }))
         })
-        .await?;
-        Ok(stored.map_or(Position { seq: 0, created: None }, |stored| Position {
-            seq: u64::try_from(stored.seq).unwrap_or(0),
-            created: stored.stream_created,
-        }))
     }
 
     /// Moves the position from `from` to `to` inside the caller's transaction, while the lease is ours. The transaction's `search_path` must
@@ -184,15 +194,16 @@ impl Leases {
     ///
     /// # Errors
     /// `sqlx::Error`; roll back.
-    pub async fn move_position(
-        &self,
-        connection: &mut PgConnection,
-        lease: &Lease,
-        stream: &str,
+    pub fn move_position<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        lease: &'a Lease,
+        stream: &'a str,
         from: u64,
         to: Position,
-    ) -> sqlx::Result<bool> {
-        let done = sqlx::query(
+    ) -> BoxFuture<'a, sqlx::Result<bool>> {
+        Box::pin(async move {
+            let done = sqlx::query(
             "insert into positions as stored (name, stream, stream_created, seq)
              select $1, $2, $3, $5 from leases
               where name = $1 and owner = $6 and epoch = $7 and expires_at > clock_timestamp()
@@ -208,7 +219,8 @@ impl Leases {
         .bind(lease.epoch)
         .execute(connection)
         .await?;
-        Ok(done.rows_affected() == 1)
+            Ok(done.rows_affected() == 1)
+        })
     }
 
     /// Runs `work` whenever and as long as this process holds the lease `name`, until `shutdown`. `work` gets the lease and a token that
@@ -245,20 +257,22 @@ impl Leases {
     }
 
     /// Renews until the lease is lost. On shutdown it goes on for a while, so that the work can finish its transaction.
-    async fn keep(&self, lease: &Lease, stop: &CancellationToken) {
-        let mut held_until = tokio::time::Instant::now() + self.ttl;
-        loop {
-            tokio::time::sleep(self.ttl / 3).await;
-            let asked = tokio::time::Instant::now();
-            match tokio::time::timeout(self.ttl / 3, self.renew(lease)).await {
-                Ok(Ok(true)) => held_until = asked + self.ttl,
-                Ok(Ok(false)) => break,
-                Ok(Err(_)) | Err(_) if asked < held_until => {}
-                Ok(Err(_)) | Err(_) => break,
+    fn keep<'a>(&'a self, lease: &'a Lease, stop: &'a CancellationToken) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let mut held_until = tokio::time::Instant::now() + self.ttl;
+            loop {
+                tokio::time::sleep(self.ttl / 3).await;
+                let asked = tokio::time::Instant::now();
+                match tokio::time::timeout(self.ttl / 3, self.renew(lease)).await {
+                    Ok(Ok(true)) => held_until = asked + self.ttl,
+                    Ok(Ok(false)) => break,
+                    Ok(Err(_)) | Err(_) if asked < held_until => {}
+                    Ok(Err(_)) | Err(_) => break,
+                }
             }
-        }
-        tracing::warn!(lease = %lease.name, "Lost the lease; somebody else goes on from the stored position");
-        stop.cancel();
-        // The work is dropped at its next await: whatever it had not committed is done again by the next holder.
+            tracing::warn!(lease = %lease.name, "Lost the lease; somebody else goes on from the stored position");
+            stop.cancel();
+            // The work is dropped at its next await: whatever it had not committed is done again by the next holder.
+        })
     }
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 pub use crate::broker::PublishFailure;
 
+use crate::BoxFuture;
 use crate::broker::Broker;
 
 /// Most messages in one atomic batch (contract: at most 500; the broker takes 1000).
@@ -65,30 +66,32 @@ impl Broker {
     ///
     /// # Errors
     /// [`PublishFailure`]; after [`PublishFailure::TimedOut`] the message may be stored.
-    pub async fn publish(
+    pub fn publish(
         &self,
         message: Outgoing,
         wait: Duration,
-    ) -> Result<Stored, PublishFailure> {
-        if !self.is_connected() {
-            return Err(PublishFailure::NotConnected);
-        }
-        let publish = PublishMessage::build()
-            .payload(message.payload)
-            .headers(message.headers)
-            .message_id(&message.id);
-        let send = async {
-            let ack = self.js().send_publish(message.subject, publish).await?;
-            ack.await
-        };
-        match tokio::time::timeout(wait, send).await {
-            Err(_) => Err(self.silent()),
-            Ok(Ok(ack)) => {
-                self.note_room(Ok(()));
-                Ok(Stored { sequence: ack.sequence, duplicate: ack.duplicate })
+    ) -> BoxFuture<'_, Result<Stored, PublishFailure>> {
+        Box::pin(async move {
+            if !self.is_connected() {
+                return Err(PublishFailure::NotConnected);
             }
-            Ok(Err(error)) => Err(self.failure(&error)),
-        }
+            let publish = PublishMessage::build()
+                .payload(message.payload)
+                .headers(message.headers)
+                .message_id(&message.id);
+            let send = async {
+                let ack = self.js().send_publish(message.subject, publish).await?;
+                ack.await
+            };
+            match tokio::time::timeout(wait, send).await {
+                Err(_) => Err(self.silent()),
+                Ok(Ok(ack)) => {
+                    self.note_room(Ok(()));
+                    Ok(Stored { sequence: ack.sequence, duplicate: ack.duplicate })
+                }
+                Ok(Err(error)) => Err(self.failure(&error)),
+            }
+        })
     }
 
     /// What went wrong; a stream without room is remembered for whoever operates.
@@ -109,69 +112,73 @@ impl Broker {
     ///
     /// # Errors
     /// [`PublishFailure`]; some or all may be stored nevertheless, so repeat with the same ids.
-    pub async fn publish_all(
+    pub fn publish_all(
         &self,
         messages: Vec<Outgoing>,
         wait: Duration,
-    ) -> Result<Vec<Stored>, PublishFailure> {
-        let mut stored = Vec::with_capacity(messages.len());
-        for batch in batches(messages) {
-            let [message] = batch.as_slice() else {
-                match self.publish_batch(&batch, wait).await {
-                    Ok(first) => {
-                        stored.extend(
-                            (first..)
-                                .take(batch.len())
-                                .map(|sequence| Stored { sequence, duplicate: false }),
-                        );
-                    }
-                    Err(BatchEnd::Singles) => {
-                        for message in batch {
-                            stored.push(self.publish(message, wait).await?);
+    ) -> BoxFuture<'_, Result<Vec<Stored>, PublishFailure>> {
+        Box::pin(async move {
+            let mut stored = Vec::with_capacity(messages.len());
+            for batch in batches(messages) {
+                let [message] = batch.as_slice() else {
+                    match self.publish_batch(&batch, wait).await {
+                        Ok(first) => {
+                            stored.extend(
+                                (first..)
+                                    .take(batch.len())
+                                    .map(|sequence| Stored { sequence, duplicate: false }),
+                            );
                         }
+                        Err(BatchEnd::Singles) => {
+                            for message in batch {
+                                stored.push(self.publish(message, wait).await?);
+                            }
+                        }
+                        Err(BatchEnd::Failed(failure)) => return Err(failure),
                     }
-                    Err(BatchEnd::Failed(failure)) => return Err(failure),
-                }
-                continue;
-            };
-            stored.push(self.publish(message.clone(), wait).await?);
-        }
-        Ok(stored)
+                    continue;
+                };
+                stored.push(self.publish(message.clone(), wait).await?);
+            }
+            Ok(stored)
+        })
     }
 
     /// Publishes messages as atomic batches like [`Broker::publish_all`], but returns how each message ended. Where a batch is refused,
     /// its messages are sent on their own, all at once and in order, so that one of them cannot hold up or spoil the others.
-    pub async fn publish_each(
+    pub fn publish_each(
         &self,
         messages: Vec<Outgoing>,
         wait: Duration,
-    ) -> Vec<Result<Stored, PublishFailure>> {
-        let mut ends = Vec::with_capacity(messages.len());
-        for batch in batches(messages) {
-            let stored = match batch.len() {
-                1 => Err(BatchEnd::Singles),
-                _ => self.publish_batch(&batch, wait).await,
-            };
-            match stored {
-                Ok(first) => ends.extend(
-                    (first..)
-                        .take(batch.len())
-                        .map(|sequence| Ok(Stored { sequence, duplicate: false })),
-                ),
-                // Nobody knows what became of it, or nothing can be stored now.
-                Err(BatchEnd::Failed(
-                    failure @ (PublishFailure::TimedOut
-                    | PublishFailure::NotConnected
-                    | PublishFailure::NoStream
-                    | PublishFailure::Full(_)),
-                )) => ends.extend(batch.iter().map(|_| Err(failure.clone()))),
-                Err(BatchEnd::Singles | BatchEnd::Failed(_)) => {
-                    let singles = batch.into_iter().map(|message| self.publish(message, wait));
-                    ends.extend(futures::future::join_all(singles).await);
+    ) -> BoxFuture<'_, Vec<Result<Stored, PublishFailure>>> {
+        Box::pin(async move {
+            let mut ends = Vec::with_capacity(messages.len());
+            for batch in batches(messages) {
+                let stored = match batch.len() {
+                    1 => Err(BatchEnd::Singles),
+                    _ => self.publish_batch(&batch, wait).await,
+                };
+                match stored {
+                    Ok(first) => ends.extend(
+                        (first..)
+                            .take(batch.len())
+                            .map(|sequence| Ok(Stored { sequence, duplicate: false })),
+                    ),
+                    // Nobody knows what became of it, or nothing can be stored now.
+                    Err(BatchEnd::Failed(
+                        failure @ (PublishFailure::TimedOut
+                        | PublishFailure::NotConnected
+                        | PublishFailure::NoStream
+                        | PublishFailure::Full(_)),
+                    )) => ends.extend(batch.iter().map(|_| Err(failure.clone()))),
+                    Err(BatchEnd::Singles | BatchEnd::Failed(_)) => {
+                        let singles = batch.into_iter().map(|message| self.publish(message, wait));
+                        ends.extend(futures::future::join_all(singles).await);
+                    }
                 }
             }
-        }
-        ends
+            ends
+        })
     }
 
     /// One atomic batch: all or nothing. Answers with the position of the first message.

@@ -132,27 +132,32 @@ impl Follower {
     ///
     /// # Errors
     /// [`StreamRecreated`]: stop and report it; an operator must restore the stream.
-    pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, StreamRecreated> {
-        while self.buffer.is_empty() {
-            if self.open.is_none() {
-                match self.try_open().await? {
-                    Some(open) => self.open = Some(open),
-                    None => {
-                        tokio::time::sleep(self.backoff.next(rand::random())).await;
-                        continue;
+    pub fn next_batch(
+        &mut self,
+        max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Received>, StreamRecreated>> {
+        Box::pin(async move {
+            while self.buffer.is_empty() {
+                if self.open.is_none() {
+                    match self.try_open().await? {
+                        Some(open) => self.open = Some(open),
+                        None => {
+                            tokio::time::sleep(self.backoff.next(rand::random())).await;
+                            continue;
+                        }
                     }
                 }
+                self.receive().await;
             }
-            self.receive().await;
-        }
-        self.drain_ready(max);
-        let count = max.min(self.buffer.len());
-        let batch: Vec<Received> = self.buffer.drain(..count).collect();
-        if let Some(last) = batch.last() {
-            self.position = last.sequence;
-            self.pending = last.pending.saturating_sub(self.buffer.len() as u64);
-        }
-        Ok(batch)
+            self.drain_ready(max);
+            let count = max.min(self.buffer.len());
+            let batch: Vec<Received> = self.buffer.drain(..count).collect();
+            if let Some(last) = batch.last() {
+                self.position = last.sequence;
+                self.pending = last.pending.saturating_sub(self.buffer.len() as u64);
+            }
+            Ok(batch)
+        })
     }
 
     /// Waits for one message and keeps it; closes the consumer on any trouble.

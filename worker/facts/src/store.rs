@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use runtime::BoxFuture;
 use runtime::broker::Broker;
 use schemas::EventId;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
@@ -128,19 +129,21 @@ impl FactStore {
 
     /// Plans and publishes, and plans anew when another reading of a fact was published meanwhile. The result must be
     /// given to [`FactStore::record`].
-    async fn publish(&self, drafts: &[Draft]) -> Result<Published, FactError> {
-        let mut adopted = Vec::new();
-        for _ in 0..ROUNDS_MAX {
-            let plan = {
-                let mut conn = self.pool.acquire().await?;
-                self.plan_with(&mut conn, drafts.to_vec(), adopted).await?
-            };
-            match publish::publish_plan(&self.broker, self.replay(), plan).await? {
-                publish::Attempt::Done(published) => return Ok(published),
-                publish::Attempt::Found(found) => adopted = found,
+    fn publish<'a>(&'a self, drafts: &'a [Draft]) -> BoxFuture<'a, Result<Published, FactError>> {
+        Box::pin(async move {
+            let mut adopted = Vec::new();
+            for _ in 0..ROUNDS_MAX {
+                let plan = {
+                    let mut conn = self.pool.acquire().await?;
+                    self.plan_with(&mut conn, drafts.to_vec(), adopted).await?
+                };
+                match publish::publish_plan(&self.broker, self.replay(), plan).await? {
+                    publish::Attempt::Done(published) => return Ok(published),
+                    publish::Attempt::Found(found) => adopted = found,
+                }
             }
-        }
-        Err(conflict(drafts))
+            Err(conflict(drafts))
+        })
     }
 
     /// Whether the newest event of a subject is published and not recorded yet: whoever published it has not come to its commit, or has
@@ -172,15 +175,21 @@ impl FactStore {
 
     /// Records what was published: facts, withdrawals, the index of messages, sealed secrets.
     /// [`FactError::Conflict`]: another reading was recorded under the same revision; roll back and start over.
-    async fn record(&self, tx: &mut PgConnection, published: &Published) -> Result<(), FactError> {
-        rows::record_facts(tx, &published.adopted).await?;
-        rows::record_facts(tx, &published.placed).await?;
-        rows::record_withdrawals(tx, &published.adopted).await?;
-        rows::record_withdrawals(tx, &published.placed).await?;
-        messages::record(tx, &published.placed, &published.known).await?;
-        secrets::record(tx, &self.seal, &published.placed, &published.known).await?;
-        runtime::failpoint!("facts.after_record");
-        Ok(())
+    fn record<'a>(
+        &'a self,
+        tx: &'a mut PgConnection,
+        published: &'a Published,
+    ) -> BoxFuture<'a, Result<(), FactError>> {
+        Box::pin(async move {
+            rows::record_facts(tx, &published.adopted).await?;
+            rows::record_facts(tx, &published.placed).await?;
+            rows::record_withdrawals(tx, &published.adopted).await?;
+            rows::record_withdrawals(tx, &published.placed).await?;
+            messages::record(tx, &published.placed, &published.known).await?;
+            secrets::record(tx, &self.seal, &published.placed, &published.known).await?;
+            runtime::failpoint!("facts.after_record");
+            Ok(())
+        })
     }
 
     /// Plans, publishes and records in a new transaction, which the caller fills further and commits.
@@ -188,8 +197,8 @@ impl FactStore {
     /// # Errors
     /// [`FactError::Database`], [`FactError::Publish`], [`FactError::Seal`], and [`FactError::Conflict`] when other readings of the same
     /// facts came first in every round. Nothing is recorded then; repeat with the same drafts.
-    pub async fn begin(&self, drafts: &[Draft]) -> Result<Emission, FactError> {
-        self.begin_in(drafts, || self.pool.begin()).await
+    pub fn begin<'a>(&'a self, drafts: &'a [Draft]) -> BoxFuture<'a, Result<Emission, FactError>> {
+        Box::pin(async move { self.begin_in(drafts, || self.pool.begin()).await })
     }
 
     /// The same in a transaction that `open` begins, once per round, after publishing.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runtime::BoxFuture;
 use runtime::lease::Lease;
 use schemas::subjects;
 use tokio_util::sync::CancellationToken;
@@ -15,30 +16,32 @@ const SEEK_EVERY: Duration = Duration::from_millis(500);
 
 impl Inbound {
     /// Works on this worker's share of the shards until `shutdown`; returns when all are released.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let shares = members::Shares::new();
-        let pool = self.facts.pool().clone();
-        let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(members::keep(
-            pool,
-            self.leases.owner().to_owned(),
-            self.leases.ttl(),
-            shares.clone(),
-            shutdown.clone(),
-        ));
-        for number in 0..subjects::SHARDS {
-            tasks.spawn(self.clone().seek(number, shares.clone(), shutdown.clone()));
-        }
-        tasks.spawn(Release::new(self.clone()).run(shutdown.clone()));
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                // A bug; the other shards go on, and this one's lease lapses for another worker to take.
-                tracing::error!(
-                    error = runtime::telemetry::task_end(&error),
-                    "A task of the normaliser failed"
-                );
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let shares = members::Shares::new();
+            let pool = self.facts.pool().clone();
+            let mut tasks = tokio::task::JoinSet::new();
+            tasks.spawn(members::keep(
+                pool,
+                self.leases.owner().to_owned(),
+                self.leases.ttl(),
+                shares.clone(),
+                shutdown.clone(),
+            ));
+            for number in 0..subjects::SHARDS {
+                tasks.spawn(self.clone().seek(number, shares.clone(), shutdown.clone()));
             }
-        }
+            tasks.spawn(Release::new(self.clone()).run(shutdown.clone()));
+            while let Some(ended) = tasks.join_next().await {
+                if let Err(error) = ended {
+                    // A bug; the other shards go on, and this one's lease lapses for another worker to take.
+                    tracing::error!(
+                        error = runtime::telemetry::task_end(&error),
+                        "A task of the normaliser failed"
+                    );
+                }
+            }
+        })
     }
 
     /// Seeks one shard and works on it while it is ours.

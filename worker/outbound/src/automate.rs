@@ -10,6 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
+use runtime::BoxFuture;
 use runtime::broker::Broker;
 use runtime::db::Patience;
 use runtime::failpoint;
@@ -47,30 +48,32 @@ pub struct Automate {
 
 impl Automate {
     /// Works whenever this worker holds the lease, until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let leases = self.leases.clone();
-        let source = Source {
-            stream: INBOX_EVENTS,
-            filter: FILTER.to_owned(),
-            messages_max: BATCH,
-            bytes_max: usize::MAX,
-            recreated_pause: RECREATED_PAUSE,
-        };
-        leases
-            .while_held(NAME, shutdown, |lease, stop| {
-                let mut answering = Batches {
-                    automate: self.clone(),
-                    lease,
-                    directory: Directory::new(-1, Vec::new()),
-                    patience: Patience::default(),
-                };
-                let source = &source;
-                async move {
-                    let broker = answering.automate.broker.clone();
-                    follow(&broker, source, &mut answering, &stop).await;
-                }
-            })
-            .await;
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let leases = self.leases.clone();
+            let source = Source {
+                stream: INBOX_EVENTS,
+                filter: FILTER.to_owned(),
+                messages_max: BATCH,
+                bytes_max: usize::MAX,
+                recreated_pause: RECREATED_PAUSE,
+            };
+            leases
+                .while_held(NAME, shutdown, |lease, stop| {
+                    let mut answering = Batches {
+                        automate: self.clone(),
+                        lease,
+                        directory: Directory::new(-1, Vec::new()),
+                        patience: Patience::default(),
+                    };
+                    let source = &source;
+                    async move {
+                        let broker = answering.automate.broker.clone();
+                        follow(&broker, source, &mut answering, &stop).await;
+                    }
+                })
+                .await;
+        })
     }
 
     /// The command that answers a message, if it asks for one.

@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use futures::FutureExt;
+use runtime::BoxFuture;
 use runtime::broker::Broker;
 use runtime::db::Patience;
 use runtime::failpoint;
@@ -51,31 +52,33 @@ pub struct Commands {
 
 impl Commands {
     /// Works whenever this worker holds the lease, until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let leases = self.leases.clone();
-        let source = Source {
-            stream: INBOX_COMMANDS,
-            filter: COMMAND_ALL.to_owned(),
-            messages_max: BATCH,
-            bytes_max: usize::MAX,
-            recreated_pause: RECREATED_PAUSE,
-        };
-        leases
-            .while_held(NAME, shutdown, |lease, stop| {
-                let mut intake = Batches {
-                    commands: self.clone(),
-                    lease,
-                    mark: Mark { seq: 0, created: None },
-                    patience: Patience::default(),
-                    broken: BTreeSet::new(),
-                };
-                let source = &source;
-                async move {
-                    let broker = intake.commands.broker.clone();
-                    follow(&broker, source, &mut intake, &stop).await;
-                }
-            })
-            .await;
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let leases = self.leases.clone();
+            let source = Source {
+                stream: INBOX_COMMANDS,
+                filter: COMMAND_ALL.to_owned(),
+                messages_max: BATCH,
+                bytes_max: usize::MAX,
+                recreated_pause: RECREATED_PAUSE,
+            };
+            leases
+                .while_held(NAME, shutdown, |lease, stop| {
+                    let mut intake = Batches {
+                        commands: self.clone(),
+                        lease,
+                        mark: Mark { seq: 0, created: None },
+                        patience: Patience::default(),
+                        broken: BTreeSet::new(),
+                    };
+                    let source = &source;
+                    async move {
+                        let broker = intake.commands.broker.clone();
+                        follow(&broker, source, &mut intake, &stop).await;
+                    }
+                })
+                .await;
+        })
     }
 
     /// What each message says; `None`: it cannot be read, or is one of `broken`.

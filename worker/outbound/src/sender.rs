@@ -13,6 +13,7 @@ use facts::FactStore;
 use facts::accounts::AccountStore;
 use facts::follow_up::conversation_state;
 use graph::Graph;
+use runtime::BoxFuture;
 use runtime::db::within;
 use runtime::notify::Listener;
 use sqlx::PgPool;
@@ -70,53 +71,56 @@ impl Sender {
     }
 
     /// Works until `shutdown`, then lets what is in flight end. Trouble with the database is waited out.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let services = self.services;
-        let mut in_flight = InFlight::default();
-        let listener = Listener::start(services.pool.clone(), conversation_state::WAKE);
-        let mut released = Released { accounts_version: -1, at: Instant::now() };
-        // Beside the loop: neither many outcomes at once, nor an echo whose command somebody holds, hold up a send.
-        let mut beside = JoinSet::new();
-        let examine_now = Arc::new(Notify::new());
-        beside.spawn(examine(services.clone(), Arc::clone(&examine_now), shutdown.clone()));
-        beside.spawn(sweep(services.clone(), POLL, shutdown.clone()));
-        while !shutdown.is_cancelled() {
-            // They end with the process; before, only by a bug, which is one of the whole worker.
-            if let Some(Err(broken)) = beside.try_join_next() {
-                std::panic::resume_unwind(broken.into_panic());
-            }
-            while let Some(done) = in_flight.tasks.try_join_next() {
-                in_flight.forget(done);
-            }
-            if let Err(error) = within(LEDGER_WITHIN, released.look(&services)).await {
-                tracing::debug!(%error, "Could not look for commands to release");
-            }
-            examine_now.notify_one();
-            let active: Vec<String> = in_flight.active.iter().cloned().collect();
-            let started = match within(LEDGER_WITHIN, queue::due(&services.pool, &active)).await {
-                Ok(due) => in_flight.start(&services, due),
-                Err(error) => {
-                    tracing::debug!(%error, "Could not look for due commands");
-                    0
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let services = self.services;
+            let mut in_flight = InFlight::default();
+            let listener = Listener::start(services.pool.clone(), conversation_state::WAKE);
+            let mut released = Released { accounts_version: -1, at: Instant::now() };
+            // Beside the loop: neither many outcomes at once, nor an echo whose command somebody holds, hold up a send.
+            let mut beside = JoinSet::new();
+            let examine_now = Arc::new(Notify::new());
+            beside.spawn(examine(services.clone(), Arc::clone(&examine_now), shutdown.clone()));
+            beside.spawn(sweep(services.clone(), POLL, shutdown.clone()));
+            while !shutdown.is_cancelled() {
+                // They end with the process; before, only by a bug, which is one of the whole worker.
+                if let Some(Err(broken)) = beside.try_join_next() {
+                    std::panic::resume_unwind(broken.into_panic());
                 }
+                while let Some(done) = in_flight.tasks.try_join_next() {
+                    in_flight.forget(done);
+                }
+                if let Err(error) = within(LEDGER_WITHIN, released.look(&services)).await {
+                    tracing::debug!(%error, "Could not look for commands to release");
+                }
+                examine_now.notify_one();
+                let active: Vec<String> = in_flight.active.iter().cloned().collect();
+                let started = match within(LEDGER_WITHIN, queue::due(&services.pool, &active)).await
+                {
+                    Ok(due) => in_flight.start(&services, due),
+                    Err(error) => {
+                        tracing::debug!(%error, "Could not look for due commands");
+                        0
+                    }
+                };
+                if started == 0 || IN_FLIGHT_MAX <= in_flight.tasks.len() {
+                    tokio::select! {
+                        () = shutdown.cancelled() => {}
+                        () = tokio::time::sleep(POLL) => {}
+                        () = listener.notified() => {}
+                        () = services.places.freed() => {}
+                        Some(done) = in_flight.tasks.join_next() => in_flight.forget(done),
+                    }
+                }
+            }
+            let drained = async {
+                while in_flight.tasks.join_next().await.is_some() {}
+                while beside.join_next().await.is_some() {}
             };
-            if started == 0 || IN_FLIGHT_MAX <= in_flight.tasks.len() {
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(POLL) => {}
-                    () = listener.notified() => {}
-                    () = services.places.freed() => {}
-                    Some(done) = in_flight.tasks.join_next() => in_flight.forget(done),
-                }
+            if tokio::time::timeout(DRAIN, drained).await.is_err() {
+                tracing::warn!("Sends still open at the end are reconciled by the next owner");
             }
-        }
-        let drained = async {
-            while in_flight.tasks.join_next().await.is_some() {}
-            while beside.join_next().await.is_some() {}
-        };
-        if tokio::time::timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!("Sends still open at the end are reconciled by the next owner");
-        }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the sending side must know of conversations, accounts and echoes: written in the transaction of the shard that read them.
 
+use runtime::BoxFuture;
 use schemas::{Event, Timestamp};
 use sqlx::PgConnection;
 
@@ -14,18 +15,24 @@ pub const WAKE: &str = "worker_send";
 ///
 /// # Errors
 /// `sqlx::Error`: roll back and do all of it again.
-pub async fn note(conn: &mut PgConnection, events: &[Event], now: Timestamp) -> sqlx::Result<()> {
-    let knowledge = Knowledge::of(events, now);
-    if knowledge.is_empty() {
-        return Ok(());
-    }
-    runtime::failpoint!("note.before");
-    conversations::note(conn, &knowledge).await?;
-    note_policies(conn, &knowledge).await?;
-    let echoes: Vec<&Echo> = knowledge.echoes.values().collect();
-    note_echoes(conn, &echoes).await?;
-    runtime::failpoint!("note.after");
-    Ok(())
+pub fn note<'a>(
+    conn: &'a mut PgConnection,
+    events: &'a [Event],
+    now: Timestamp,
+) -> BoxFuture<'a, sqlx::Result<()>> {
+    Box::pin(async move {
+        let knowledge = Knowledge::of(events, now);
+        if knowledge.is_empty() {
+            return Ok(());
+        }
+        runtime::failpoint!("note.before");
+        conversations::note(conn, &knowledge).await?;
+        note_policies(conn, &knowledge).await?;
+        let echoes: Vec<&Echo> = knowledge.echoes.values().collect();
+        note_echoes(conn, &echoes).await?;
+        runtime::failpoint!("note.after");
+        Ok(())
+    })
 }
 
 async fn note_policies(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx::Result<()> {

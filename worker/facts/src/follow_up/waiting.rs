@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use runtime::BoxFuture;
 use runtime::notify;
 use schemas::{AccountId, Channel, ContactId, Event, Fact, MessageId, Timestamp};
 use sqlx::{PgConnection, PgPool};
@@ -242,27 +243,31 @@ const fn better<'a>(one: &'a Senderless, other: &'a Senderless) -> &'a Senderles
 ///
 /// # Errors
 /// `sqlx::Error`: roll back and repeat what belongs to the transaction.
-pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Result<()> {
-    let mut rows = BTreeMap::new();
-    for one in revealed {
-        let key = (one.channel.as_str(), one.account_id.as_str(), one.message_id.as_str());
-        rows.entry(key)
-            .and_modify(|row: &mut &Revealed| {
-                if (row.whole, row.direction.is_some()) < (one.whole, one.direction.is_some()) {
-                    *row = one;
-                }
-            })
-            .or_insert(one);
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<&Revealed> = rows.into_values().collect();
-    let text = |get: fn(&Revealed) -> Option<&str>| {
-        rows.iter().map(|row| get(row).map(str::to_owned)).collect::<Vec<_>>()
-    };
-    // Rows are locked in one order first, so that two shards and a resolver cannot wait for each other in a circle.
-    let woken = sqlx::query(
+pub fn reveal<'a>(
+    conn: &'a mut PgConnection,
+    revealed: &'a [Revealed],
+) -> BoxFuture<'a, sqlx::Result<()>> {
+    Box::pin(async move {
+        let mut rows = BTreeMap::new();
+        for one in revealed {
+            let key = (one.channel.as_str(), one.account_id.as_str(), one.message_id.as_str());
+            rows.entry(key)
+                .and_modify(|row: &mut &Revealed| {
+                    if (row.whole, row.direction.is_some()) < (one.whole, one.direction.is_some()) {
+                        *row = one;
+                    }
+                })
+                .or_insert(one);
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<&Revealed> = rows.into_values().collect();
+        let text = |get: fn(&Revealed) -> Option<&str>| {
+            rows.iter().map(|row| get(row).map(str::to_owned)).collect::<Vec<_>>()
+        };
+        // Rows are locked in one order first, so that two shards and a resolver cannot wait for each other in a circle.
+        let woken = sqlx::query(
         "with revealed as (
              select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[])
                         as t (channel, account_id, message_id, contact_id, direction, whole)
@@ -298,10 +303,11 @@ pub async fn reveal(conn: &mut PgConnection, revealed: &[Revealed]) -> sqlx::Res
     .execute(&mut *conn)
     .await?
     .rows_affected();
-    if wake_threads(conn, &rows).await? + woken > 0 {
-        notify::notify(conn, CHANNEL).await?;
-    }
-    Ok(())
+        if wake_threads(conn, &rows).await? + woken > 0 {
+            notify::notify(conn, CHANNEL).await?;
+        }
+        Ok(())
+    })
 }
 
 /// Messages of a thread whose person is known now can be placed; those that wait for their twin still wait for it.

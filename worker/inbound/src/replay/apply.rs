@@ -1,12 +1,13 @@
 //! The second pass: publishes the difference, and remembers how far it is in the transaction of the facts.
 
+use futures::future::LocalBoxFuture;
 use ops::Claim;
 
 use super::outlet::Outlet;
 use super::plan::PlannedReplay;
 use super::reader::Replay;
 use super::tally::Tally;
-use super::work::Work;
+use super::work::{At, Work};
 
 pub use super::progress::{ApplyOptions, Ended, Progress};
 
@@ -16,26 +17,28 @@ impl Replay {
     ///
     /// # Errors
     /// When the broker or Postgres stays away; the job can be resumed.
-    pub async fn apply(
-        &self,
-        claim: &Claim,
+    pub fn apply<'a>(
+        &'a self,
+        claim: &'a Claim,
         progress: Progress,
-        planned: &PlannedReplay,
-        options: &ApplyOptions,
-        mut at: impl FnMut(u64, &str),
-    ) -> anyhow::Result<(Ended, Tally)> {
-        let job = claim.job.id.as_str();
-        // From here on there is no way to publish without saying that it is a replay.
-        let replay = Self {
-            broker: self.broker.clone(),
-            facts: self.facts.replaying(job),
-            twin_grace: self.twin_grace,
-            scope: self.scope.clone(),
-        };
-        let outlet = Outlet::new(&self.broker, options.target.clone(), job);
-        let directory = self.directory().await?;
-        let mut work = Work::new(&replay, claim, options, outlet, progress, directory);
-        let ended = work.run(planned, &mut at).await?;
-        Ok((ended, work.into_tally()))
+        planned: &'a PlannedReplay,
+        options: &'a ApplyOptions,
+        at: At<'a>,
+    ) -> LocalBoxFuture<'a, anyhow::Result<(Ended, Tally)>> {
+        Box::pin(async move {
+            let job = claim.job.id.as_str();
+            // From here on there is no way to publish without saying that it is a replay.
+            let replay = Self {
+                broker: self.broker.clone(),
+                facts: self.facts.replaying(job),
+                twin_grace: self.twin_grace,
+                scope: self.scope.clone(),
+            };
+            let outlet = Outlet::new(&self.broker, options.target.clone(), job);
+            let directory = self.directory().await?;
+            let mut work = Work::new(&replay, claim, options, outlet, progress, directory);
+            let ended = work.run(planned, at).await?;
+            Ok((ended, work.into_tally()))
+        })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use futures::future::LocalBoxFuture;
 use schemas::{Event, EventId, subjects};
 
 use super::bounds::Bounds;
@@ -25,40 +26,42 @@ impl Replay {
     ///
     /// # Errors
     /// When the broker or Postgres does not answer; nothing was changed, try again.
-    pub async fn plan(
-        &self,
-        bounds: &Bounds,
+    pub fn plan<'a>(
+        &'a self,
+        bounds: &'a Bounds,
         rate: Option<f64>,
-        mut at: impl FnMut(u64),
-    ) -> anyhow::Result<PlannedReplay> {
-        let began = Instant::now();
-        let directory = self.directory().await?;
-        let source = Source::open(&self.broker).await?;
-        let mut slice = source.slice(bounds.from, bounds.to);
-        let mut survey = Survey::default();
-        while let Some(batch) = slice.next(BATCH_MAX).await? {
-            let mut reading = self.read(&batch, bounds, &directory, survey.expected()).await?;
-            let drafts = survey.add_reading(&mut reading);
-            let mut conn = self.facts.pool().acquire().await?;
-            let decision = self.facts.plan_after(&mut conn, drafts, survey.planned()).await?;
-            drop(conn);
-            survey.add_decision(&decision);
-            at(batch.last().map_or(0, |raw| raw.sequence.saturating_sub(bounds.from) + 1));
-        }
-        let gone = survey.take_gone(bounds.to_head);
-        let mut found = survey.into_found();
-        self.name_fields(&mut found.samples, &found.changed).await?;
-        let looked = began.elapsed().as_secs_f64();
-        let plan = ReplayPlan {
-            slice: (bounds.from <= bounds.to).then_some((bounds.from, bounds.to)),
-            span: found.span,
-            expected_seconds: expected_seconds(looked, found.tally.raw_webhooks, rate),
-            tally: found.tally,
-            accounts: found.accounts,
-            conversations: found.conversations,
-            samples: found.samples,
-        };
-        Ok(PlannedReplay { plan, gone })
+        at: &'a mut dyn FnMut(u64),
+    ) -> LocalBoxFuture<'a, anyhow::Result<PlannedReplay>> {
+        Box::pin(async move {
+            let began = Instant::now();
+            let directory = self.directory().await?;
+            let source = Source::open(&self.broker).await?;
+            let mut slice = source.slice(bounds.from, bounds.to);
+            let mut survey = Survey::default();
+            while let Some(batch) = slice.next(BATCH_MAX).await? {
+                let mut reading = self.read(&batch, bounds, &directory, survey.expected()).await?;
+                let drafts = survey.add_reading(&mut reading);
+                let mut conn = self.facts.pool().acquire().await?;
+                let decision = self.facts.plan_after(&mut conn, drafts, survey.planned()).await?;
+                drop(conn);
+                survey.add_decision(&decision);
+                at(batch.last().map_or(0, |raw| raw.sequence.saturating_sub(bounds.from) + 1));
+            }
+            let gone = survey.take_gone(bounds.to_head);
+            let mut found = survey.into_found();
+            self.name_fields(&mut found.samples, &found.changed).await?;
+            let looked = began.elapsed().as_secs_f64();
+            let plan = ReplayPlan {
+                slice: (bounds.from <= bounds.to).then_some((bounds.from, bounds.to)),
+                span: found.span,
+                expected_seconds: expected_seconds(looked, found.tally.raw_webhooks, rate),
+                tally: found.tally,
+                accounts: found.accounts,
+                conversations: found.conversations,
+                samples: found.samples,
+            };
+            Ok(PlannedReplay { plan, gone })
+        })
     }
 
     /// Which fields of the changed examples differ from what is published.

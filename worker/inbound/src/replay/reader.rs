@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
 use runtime::follow::Received;
 use schemas::{AccountId, Channel, EventId, Timestamp, subjects};
@@ -62,27 +63,29 @@ impl Replay {
     ///
     /// # Errors
     /// When the broker or Postgres does not answer; nothing was changed, try again.
-    pub async fn bounds(&self, slice: &Slice) -> anyhow::Result<Bounds> {
-        let passed = rows::positions(self.facts.pool()).await?;
-        let source = Source::open(&self.broker).await?;
-        let (first, head) = source.ends().unwrap_or((1, 0));
-        let (mut from, mut to) = (first, head);
-        if let Some((one, last)) = slice.seq {
-            (from, to) = (from.max(one), to.min(last));
-        }
-        if let Some(since) = slice.since {
-            from = from.max(source.stored_from(since).await?);
-        }
-        if let Some(until) = slice.until {
-            to = to.min(source.stored_from(until.plus(STORED_WITHIN)).await?.saturating_sub(1));
-        }
-        Ok(Bounds {
-            from,
-            to,
-            since: slice.since.map(Timestamp::as_millis),
-            until: slice.until.map(Timestamp::as_millis),
-            to_head: to >= head && slice.until.is_none_or(|until| until > runtime::now()),
-            passed,
+    pub fn bounds<'a>(&'a self, slice: &'a Slice) -> BoxFuture<'a, anyhow::Result<Bounds>> {
+        Box::pin(async move {
+            let passed = rows::positions(self.facts.pool()).await?;
+            let source = Source::open(&self.broker).await?;
+            let (first, head) = source.ends().unwrap_or((1, 0));
+            let (mut from, mut to) = (first, head);
+            if let Some((one, last)) = slice.seq {
+                (from, to) = (from.max(one), to.min(last));
+            }
+            if let Some(since) = slice.since {
+                from = from.max(source.stored_from(since).await?);
+            }
+            if let Some(until) = slice.until {
+                to = to.min(source.stored_from(until.plus(STORED_WITHIN)).await?.saturating_sub(1));
+            }
+            Ok(Bounds {
+                from,
+                to,
+                since: slice.since.map(Timestamp::as_millis),
+                until: slice.until.map(Timestamp::as_millis),
+                to_head: to >= head && slice.until.is_none_or(|until| until > runtime::now()),
+                passed,
+            })
         })
     }
 

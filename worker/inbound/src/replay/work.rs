@@ -44,6 +44,9 @@ pub(super) struct Work<'a> {
     directory: Arc<Directory>,
 }
 
+/// Called with how many positions are done, and why the work waits.
+pub(super) type At<'a> = &'a mut dyn FnMut(u64, &str);
+
 /// What one transaction is about.
 #[derive(Clone, Copy)]
 enum Step<'a> {
@@ -85,7 +88,7 @@ impl Work<'_> {
     pub(super) async fn run(
         &mut self,
         planned: &PlannedReplay,
-        at: &mut impl FnMut(u64, &str),
+        at: At<'_>,
     ) -> anyhow::Result<Ended> {
         let source = Source::open(&self.replay.broker).await?;
         let bounds = self.progress.bounds.clone();
@@ -130,10 +133,7 @@ impl Work<'_> {
     }
 
     /// Renews the claim, reads wishes, and lets the live normaliser go first. Returns how many raw webhooks may be taken now.
-    async fn pulse(
-        &mut self,
-        at: &mut impl FnMut(u64, &str),
-    ) -> anyhow::Result<Result<usize, Ended>> {
+    async fn pulse(&mut self, at: At<'_>) -> anyhow::Result<Result<usize, Ended>> {
         loop {
             if self.beaten.is_none_or(|beaten| beaten.elapsed() >= ops::BEAT) {
                 match self.claim.beat().await {
@@ -168,7 +168,7 @@ impl Work<'_> {
         &mut self,
         count: usize,
         began: Instant,
-        at: &mut impl FnMut(u64, &str),
+        at: At<'_>,
     ) -> anyhow::Result<Option<Ended>> {
         loop {
             let Some(rate) = self.rate.filter(|rate| *rate > 0.0) else { return Ok(None) };
@@ -184,11 +184,7 @@ impl Work<'_> {
 
     /// Carries a step out, waiting for servers that are away. Where something of it can never be carried out, smaller parts are taken, and
     /// the raw webhook that it is about is counted and left out.
-    async fn patiently(
-        &mut self,
-        step: Step<'_>,
-        at: &mut impl FnMut(u64, &str),
-    ) -> anyhow::Result<Option<Ended>> {
+    async fn patiently(&mut self, step: Step<'_>, at: At<'_>) -> anyhow::Result<Option<Ended>> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         let began = Instant::now();
         loop {
