@@ -13,7 +13,7 @@ use crate::auth::Caller;
 use crate::commands::{CommandState, NewCommand};
 use crate::conversations::{self, rows::Figures};
 use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, wait_of};
-use crate::list::{Page, scope};
+use crate::list::{Page, Total, scope};
 use crate::problem::{Problem, only};
 use crate::time::{Time, millis};
 use crate::worker_views::{self, Account};
@@ -23,8 +23,8 @@ use crate::worker_views::{self, Account};
 pub(crate) struct Accounts {
     /// Newest first.
     pub accounts: Vec<Account>,
-    /// How many there are with these filters.
-    pub total: i64,
+    #[serde(flatten)]
+    pub total: Total,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
 }
@@ -55,10 +55,10 @@ pub(crate) async fn list(
 ) -> Result<Json<Accounts>, Problem> {
     let scope = scope("accounts", &[("channel", query.channel.map(Channel::as_str))]);
     let page = Page::read(&app.cursors, scope, query.cursor.as_deref(), query.limit)?;
-    let (rows, total) = tokio::try_join!(
-        worker_views::accounts(&app.pool, query.channel, &page),
-        worker_views::accounts_total(&app.pool, query.channel)
-    )?;
+    let total =
+        app.totals.get(page.scope(), worker_views::accounts_total(&app.pool, query.channel));
+    let (rows, total) =
+        tokio::try_join!(worker_views::accounts(&app.pool, query.channel, &page), total)?;
     let page = page.cut(&app.cursors, rows);
     Ok(Json(Accounts { accounts: page.rows, total, next_cursor: page.next_cursor }))
 }

@@ -8,7 +8,9 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Tokens;
+use crate::conversations::search::Searches;
 use crate::cursor::Cursors;
+use crate::list::Totals;
 use crate::live::source::Live;
 use crate::projected::Projected;
 
@@ -23,6 +25,10 @@ pub(crate) struct App {
     /// Who may call.
     pub tokens: Tokens,
     pub cursors: Cursors,
+    /// Lists that need not be counted again.
+    pub totals: Totals,
+    /// Whose search is next.
+    pub searches: Searches,
     /// Vouches for the commands of people.
     pub vouch: Vouch,
     /// Cancelled when the process is to stop: requests that wait are answered with what is known.

@@ -12,7 +12,7 @@ use crate::act::Act;
 use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::extract::{Body, IdempotencyKey, Query, check_text};
-use crate::list::Page;
+use crate::list::{Page, Total};
 use crate::problem::Problem;
 use crate::{accounts, contacts};
 
@@ -25,8 +25,8 @@ use rows::{Blocked, BlocklistQuery};
 pub(crate) struct Blocklist {
     /// Newest first.
     pub blocklist: Vec<Blocked>,
-    /// How many there are with these filters.
-    pub total: i64,
+    #[serde(flatten)]
+    pub total: Total,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
 }
@@ -42,8 +42,8 @@ pub(crate) async fn list(
     Query(query): Query<BlocklistQuery>,
 ) -> Result<Json<Blocklist>, Problem> {
     let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
-    let (rows, total) =
-        tokio::try_join!(rows::page(&app.pool, &query, &page), rows::total(&app.pool, &query))?;
+    let total = app.totals.get(page.scope(), rows::total(&app.pool, &query));
+    let (rows, total) = tokio::try_join!(rows::page(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);
     Ok(Json(Blocklist { blocklist: page.rows, total, next_cursor: page.next_cursor }))
 }

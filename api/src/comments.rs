@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::app::State;
 use crate::extract::Query;
-use crate::list::Page;
+use crate::list::{Page, Total};
 use crate::problem::Problem;
 
 mod rows;
@@ -19,8 +19,8 @@ use rows::{Comment, CommentsQuery};
 pub(crate) struct Comments {
     /// Newest first.
     pub comments: Vec<Comment>,
-    /// How many there are with these filters.
-    pub total: i64,
+    #[serde(flatten)]
+    pub total: Total,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
 }
@@ -38,8 +38,8 @@ pub(crate) async fn list(
     Query(query): Query<CommentsQuery>,
 ) -> Result<Json<Comments>, Problem> {
     let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
-    let (rows, total) =
-        tokio::try_join!(rows::page(&app.pool, &query, &page), rows::total(&app.pool, &query))?;
+    let total = app.totals.get(page.scope(), rows::total(&app.pool, &query));
+    let (rows, total) = tokio::try_join!(rows::page(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);
     Ok(Json(Comments { comments: page.rows, total, next_cursor: page.next_cursor }))
 }

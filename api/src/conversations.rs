@@ -9,13 +9,15 @@ use serde_json::Value;
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
-use crate::app::State;
+use crate::app::{App, State};
+use crate::auth::Caller;
 use crate::extract::{Id, Query};
-use crate::list::{Keyed, Page};
+use crate::list::{Keyed, Page, Total};
 use crate::problem::Problem;
 use crate::time::Time;
 
 pub(crate) mod rows;
+pub(crate) mod search;
 
 use rows::{ConversationRow, ConversationsQuery};
 
@@ -133,8 +135,8 @@ impl From<ConversationRow> for Conversation {
 pub(crate) struct Conversations {
     /// Those with the latest message first.
     pub conversations: Vec<Conversation>,
-    /// How many there are with these filters.
-    pub total: i64,
+    #[serde(flatten)]
+    pub total: Total,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
 }
@@ -149,16 +151,37 @@ pub(crate) struct Conversations {
     responses((status = 200, body = Conversations), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
+    caller: Caller,
     Query(query): Query<ConversationsQuery>,
 ) -> Result<Json<Conversations>, Problem> {
     if query.q.as_ref().is_some_and(|q| q.chars().count() > 200) {
         return Err(Problem::invalid("q", "at most 200 characters"));
     }
     let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
-    let (rows, total) =
-        tokio::try_join!(rows::page(&app.pool, &query, &page), rows::total(&app.pool, &query))?;
+    let (rows, total) = match query.search() {
+        Some(text) => {
+            search::page(&app.pool, &app.searches, &caller.name, &query, text, &page).await?
+        }
+        None => read(&app, &query, &page).await?,
+    };
     let page = page.cut(&app.cursors, rows.into_iter().map(Conversation::from).collect());
     Ok(Json(Conversations { conversations: page.rows, total, next_cursor: page.next_cursor }))
+}
+
+/// A page and the total of a list without `q`.
+async fn read(
+    app: &App,
+    query: &ConversationsQuery,
+    page: &Page,
+) -> sqlx::Result<(Vec<ConversationRow>, Total)> {
+    let rows = async {
+        if query.is_plain() {
+            rows::page_of_all(&app.pool, query.archived(), page).await
+        } else {
+            rows::page(&app.pool, query, page).await
+        }
+    };
+    tokio::try_join!(rows, app.totals.get(page.scope(), rows::total(&app.pool, query)))
 }
 
 /// Read one conversation

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
 use crate::extract::Query;
-use crate::list::{Keyed, Page, flag, scope};
+use crate::list::{COUNT_MAX, Keyed, Page, Total, flag, scope};
 use crate::problem::Problem;
 use crate::time::Time;
 
@@ -70,8 +70,8 @@ impl Keyed for Post {
 pub(crate) struct Feed {
     /// Newest first.
     pub posts: Vec<Post>,
-    /// How many there are with these filters.
-    pub total: i64,
+    #[serde(flatten)]
+    pub total: Total,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
 }
@@ -122,7 +122,8 @@ pub(crate) async fn list(
     Query(query): Query<FeedQuery>,
 ) -> Result<Json<Feed>, Problem> {
     let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
-    let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total(&app.pool, &query))?;
+    let total = app.totals.get(page.scope(), total(&app.pool, &query));
+    let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);
     Ok(Json(Feed { posts: page.rows, total, next_cursor: page.next_cursor }))
 }
@@ -156,14 +157,16 @@ async fn rows(pool: &PgPool, query: &FeedQuery, page: &Page) -> sqlx::Result<Vec
 async fn total(pool: &PgPool, query: &FeedQuery) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
-         from inbox.posts p
+         from (select from inbox.posts p
          where ($1::text is null or p.channel = $1)
            and ($2::text is null or p.account_id = $2)
-           and ($3::boolean or p.deleted_at is null)",
+           and ($3::boolean or p.deleted_at is null)
+         limit $4) counted",
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
     .bind(query.deleted())
+    .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(pool)
     .await

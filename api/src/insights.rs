@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
 use crate::extract::Query;
-use crate::list::{Keyed, Page, scope};
+use crate::list::{COUNT_MAX, Keyed, Page, Total, scope};
 use crate::problem::Problem;
 use crate::time::Time;
 
@@ -51,8 +51,8 @@ impl Keyed for Insight {
 pub(crate) struct Insights {
     /// Newest first.
     pub insights: Vec<Insight>,
-    /// How many there are with these filters.
-    pub total: i64,
+    #[serde(flatten)]
+    pub total: Total,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
 }
@@ -100,7 +100,8 @@ pub(crate) async fn list(
     Query(query): Query<InsightsQuery>,
 ) -> Result<Json<Insights>, Problem> {
     let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
-    let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total(&app.pool, &query))?;
+    let total = app.totals.get(page.scope(), total(&app.pool, &query));
+    let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);
     Ok(Json(Insights { insights: page.rows, total, next_cursor: page.next_cursor }))
 }
@@ -144,16 +145,18 @@ async fn rows(pool: &PgPool, query: &InsightsQuery, page: &Page) -> sqlx::Result
 async fn total(pool: &PgPool, query: &InsightsQuery) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
-         from inbox.insights i
+         from (select from inbox.insights i
          where ($1::text is null or i.channel = $1)
            and ($2::text is null or i.account_id = $2)
            and ($3::text is null or i.media_id = $3)
-           and ($4::text is null or i.metric = $4)",
+           and ($4::text is null or i.metric = $4)
+         limit $5) counted",
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
     .bind(query.media_id.as_deref())
     .bind(query.metric.as_deref())
+    .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(pool)
     .await

@@ -58,6 +58,8 @@ mod worker_views;
 
 use app::App;
 pub use config::Config;
+use conversations::search::Searches;
+use list::Totals;
 use live::source::Live;
 use projected::Projected;
 
@@ -120,6 +122,8 @@ impl Api {
             live,
             tokens: config.tokens,
             cursors: config.cursors,
+            totals: Totals::default(),
+            searches: Searches::default(),
             vouch: config.vouch,
             stopping: shutdown.clone(),
         });

@@ -13,6 +13,10 @@ use crate::cursor::{Cursors, Key};
 use crate::problem::Problem;
 use crate::time::Time;
 
+mod total;
+
+pub(crate) use total::{COUNT_MAX, TOTAL_MAX, Total, Totals};
+
 /// Rows of a page unless the caller gives `limit`.
 const LIMIT: u32 = 50;
 /// Most rows of a page.
@@ -96,6 +100,11 @@ impl Page {
     /// How many rows to fetch: one more than the page holds, which shows whether there is a next one.
     pub(crate) fn fetch(&self) -> i64 {
         i64::from(self.limit) + 1
+    }
+
+    /// The list with its filters.
+    pub(crate) fn scope(&self) -> &str {
+        &self.scope
     }
 
     /// Cuts what was fetched to the page.

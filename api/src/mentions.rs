@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
 use crate::extract::Query;
-use crate::list::{Keyed, Page, scope};
+use crate::list::{COUNT_MAX, Keyed, Page, Total, scope};
 use crate::problem::Problem;
 use crate::time::Time;
 
@@ -55,8 +55,8 @@ impl Keyed for Mention {
 pub(crate) struct Mentions {
     /// Newest first.
     pub mentions: Vec<Mention>,
-    /// How many there are with these filters.
-    pub total: i64,
+    #[serde(flatten)]
+    pub total: Total,
     /// For the next page; null at the end.
     pub next_cursor: Option<String>,
 }
@@ -98,7 +98,8 @@ pub(crate) async fn list(
     Query(query): Query<MentionsQuery>,
 ) -> Result<Json<Mentions>, Problem> {
     let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
-    let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total(&app.pool, &query))?;
+    let total = app.totals.get(page.scope(), total(&app.pool, &query));
+    let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);
     Ok(Json(Mentions { mentions: page.rows, total, next_cursor: page.next_cursor }))
 }
@@ -128,13 +129,15 @@ async fn rows(pool: &PgPool, query: &MentionsQuery, page: &Page) -> sqlx::Result
 async fn total(pool: &PgPool, query: &MentionsQuery) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
-         from inbox.mentions m
+         from (select from inbox.mentions m
          where m.deleted_at is null
            and ($1::text is null or m.channel = $1)
-           and ($2::text is null or m.account_id = $2)",
+           and ($2::text is null or m.account_id = $2)
+         limit $3) counted",
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
+    .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(pool)
     .await

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgPool};
 use utoipa::ToSchema;
 
-use crate::list::{Keyed, Page};
+use crate::list::{COUNT_MAX, Keyed, Page};
 use crate::status::{CommandStatus, ReplyStatus};
 use crate::time::Time;
 
@@ -85,9 +85,13 @@ pub(crate) async fn accounts(
 /// `sqlx::Error`; nothing is changed by reading, call again.
 pub(crate) async fn accounts_total(pool: &PgPool, channel: Option<Channel>) -> sqlx::Result<i64> {
     sqlx::query_scalar(
-        "select count(*) from worker.account_list a where ($1::text is null or a.channel = $1)",
+"select count(*)
+         from (select from worker.account_list a
+         where ($1::text is null or a.channel = $1)
+         limit $2) counted",
     )
     .bind(channel)
+    .bind(COUNT_MAX)
     .fetch_one(pool)
     .await
 }

@@ -14,6 +14,9 @@ use crate::retry::Backoff;
 /// How long an idle connection may take to say that it works.
 const PING_WITHIN: Duration = Duration::from_secs(1);
 
+/// A connection that has been idle for longer is tested before it is used.
+const IDLE_UNTESTED: Duration = Duration::from_secs(1);
+
 /// How long a new connection may take to be set up.
 const SET_WITHIN: Duration = Duration::from_secs(3);
 
@@ -52,10 +55,16 @@ pub fn pool(
                 }
             })
         })
-        // The pool's own test waits without limit, so that one forgotten connection after the other would cost a whole acquire.
+        // The pool's own test waits without limit, so that one forgotten connection after the other would cost a whole acquire. A connection
+        // was tested as it came back: one that has been idle only for a moment is not tested again.
         .test_before_acquire(false)
-        .before_acquire(|connection, _| {
-            Box::pin(async move { within(PING_WITHIN, connection.ping()).await.map(|()| true) })
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if IDLE_UNTESTED < meta.idle_for {
+                    within(PING_WITHIN, connection.ping()).await?;
+                }
+                Ok(true)
+            })
         })
         // The same for one that comes back in the middle of something: it would keep its place in the pool for ever.
         .after_release(|connection, _| {

@@ -16,6 +16,7 @@ mod live;
 mod outages;
 mod paging;
 mod replies;
+mod search;
 mod shapes;
 
 /// May read only.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::list::{Keyed, Page, scope};
+use crate::list::{COUNT_MAX, Keyed, Page, scope};
 use crate::time::Time;
 
 /// Which entries.
@@ -104,12 +104,14 @@ pub(crate) async fn page(
 pub(crate) async fn total(pool: &PgPool, query: &BlocklistQuery) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
-         from inbox.blocklist b
+         from (select from inbox.blocklist b
          where ($1::text is null or b.channel = $1)
-           and ($2::text is null or b.account_id = $2)",
+           and ($2::text is null or b.account_id = $2)
+         limit $3) counted",
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
+    .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(pool)
     .await

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::list::{Keyed, Page, flag, scope};
+use crate::list::{COUNT_MAX, Keyed, Page, flag, scope};
 use crate::time::Time;
 
 /// Which comments.
@@ -161,13 +161,14 @@ pub(crate) async fn page(
 pub(crate) async fn total(pool: &PgPool, query: &CommentsQuery) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
-         from inbox.comments c
+         from (select from inbox.comments c
          where ($1::text is null or c.channel = $1)
            and ($2::text is null or c.account_id = $2)
            and ($3::text is null or coalesce(c.media_id, c.post_id) = $3)
            and ($4::text is null or c.parent_id = $4)
            and ($5::boolean is null or c.hidden = $5)
-           and ($6::boolean or c.deleted_at is null)",
+           and ($6::boolean or c.deleted_at is null)
+         limit $7) counted",
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
@@ -175,6 +176,7 @@ pub(crate) async fn total(pool: &PgPool, query: &CommentsQuery) -> sqlx::Result<
     .bind(query.parent_id.as_deref())
     .bind(query.hidden)
     .bind(query.deleted())
+    .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(pool)
     .await

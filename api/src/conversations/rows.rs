@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgPool};
 use utoipa::IntoParams;
 
-use crate::list::{Page, flag, scope};
+use crate::list::{COUNT_MAX, Page, flag, scope};
 use crate::time::Time;
 
 /// Which conversations.
@@ -46,11 +46,21 @@ impl ConversationsQuery {
         scope("conversations", &filters)
     }
 
-    fn archived(&self) -> bool {
+    pub(crate) fn archived(&self) -> bool {
         self.archived.unwrap_or(false)
     }
 
-    fn search(&self) -> Option<&str> {
+    /// Nothing is filtered, but for archived ones.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.channel.is_none()
+            && self.account_id.is_none()
+            && self.unread.is_none()
+            && self.assigned_to.is_none()
+            && self.search().is_none()
+    }
+
+    /// What is searched for.
+    pub(crate) fn search(&self) -> Option<&str> {
         self.q.as_deref().map(str::trim).filter(|q| !q.is_empty())
     }
 }
@@ -80,7 +90,35 @@ pub(crate) struct ConversationRow {
     pub assigned_to: Option<String>,
 }
 
-/// One page of a list.
+/// One page of the list without filters, which is what most requests ask for. This statement is prepared once.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn page_of_all(
+    pool: &PgPool,
+    archived: bool,
+    page: &Page,
+) -> sqlx::Result<Vec<ConversationRow>> {
+    sqlx::query_as(
+        "select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
+                c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text,
+                c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count,
+                c.window_expires_at, c.archived, c.assigned_to
+         from inbox.conversations c
+         where not c.blocked and c.archived = $1
+           and (c.last_message_at, c.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
+         order by c.last_message_at desc, c.id desc
+         limit $4",
+    )
+    .bind(archived)
+    .bind(page.after_time())
+    .bind(page.after_id())
+    .bind(page.fetch())
+    .fetch_all(pool)
+    .await
+}
+
+/// One page of a list with filters.
 ///
 /// # Errors
 /// `sqlx::Error`; nothing is changed by reading, call again.
@@ -102,19 +140,15 @@ pub(crate) async fn page(
            and ($4::boolean is not true or c.unread_count > 0)
            and ($4::boolean is not false or c.unread_count = 0)
            and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and ($6::text is null or c.contact_name ilike $6 or c.contact_username ilike $6 or c.contact_id = $7
-                or exists (select 1 from inbox.messages m where m.conversation_id = c.id and m.text ilike $6))
-           and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
+           and (c.last_message_at, c.id) < (coalesce($6::timestamptz, 'infinity'), coalesce($7::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $10",
+         limit $8",
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
-    .bind(query.search().map(contains))
-    .bind(query.search())
     .bind(page.after_time())
     .bind(page.after_id())
     .bind(page.fetch())
@@ -123,14 +157,14 @@ pub(crate) async fn page(
     .await
 }
 
-/// How many conversations the filters let through.
+/// How many conversations the filters let through, counted up to [`COUNT_MAX`].
 ///
 /// # Errors
 /// `sqlx::Error`; nothing is changed by reading, call again.
 pub(crate) async fn total(pool: &PgPool, query: &ConversationsQuery) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
-         from inbox.conversations c
+         from (select from inbox.conversations c
          where not c.blocked
            and ($1::text is null or c.channel = $1)
            and ($2::text is null or c.account_id = $2)
@@ -138,16 +172,14 @@ pub(crate) async fn total(pool: &PgPool, query: &ConversationsQuery) -> sqlx::Re
            and ($4::boolean is not true or c.unread_count > 0)
            and ($4::boolean is not false or c.unread_count = 0)
            and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and ($6::text is null or c.contact_name ilike $6 or c.contact_username ilike $6 or c.contact_id = $7
-                or exists (select 1 from inbox.messages m where m.conversation_id = c.id and m.text ilike $6))",
+         limit $6) counted",
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
-    .bind(query.search().map(contains))
-    .bind(query.search())
+    .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(pool)
     .await
@@ -198,27 +230,4 @@ pub(crate) async fn figures(
     .bind(account_id)
     .fetch_one(pool)
     .await
-}
-
-/// A pattern for `ilike` that finds `text` anywhere, taking its `%`, `_` and `\` as they are.
-fn contains(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_take_text_as_it_is() {
-        assert_eq!(contains("50%_a\\"), "%50\\%\\_a\\\\%");
-    }
 }

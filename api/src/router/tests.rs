@@ -33,6 +33,8 @@ async fn lonely(tokens: &str) -> Router {
         live: Live::start(broker.clone(), projected.clone(), stopping.clone()),
         tokens: Tokens::parse(tokens).unwrap(),
         cursors: Cursors::new(b"secret"),
+        totals: crate::list::Totals::default(),
+        searches: crate::conversations::search::Searches::default(),
         vouch: runtime::vouch::Vouch::from_hex(&"0a".repeat(32)).unwrap(),
         pool,
         broker,

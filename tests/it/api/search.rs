@@ -1,0 +1,102 @@
+//! Searching in a large inbox: what is found does not depend on the way that leads to it, and the total has its limit.
+
+use serde_json::Value;
+use tests::body::IG;
+
+use super::lab;
+
+/// More than the search looks up before it walks conversations (`MATCHES_MAX` of the api).
+const CONVERSATIONS: i64 = 12_500;
+
+/// Two messages each. Every message says `common`, one conversation in a thousand also `rare`, one in three `third`.
+async fn fill(pool: &sqlx::PgPool) {
+    let conversations = "insert into inbox_v1.conversations (id, channel, account_id, contact_id, name, placeholder, enriched, archived,
+                blocked, known, last_message_id, last_message_at)
+         select 'cnv_' || lpad(n::text, 8, '0'), 'instagram', $1, (5200000000000000 + n)::text, 'Person ' || n, 'Person ' || n, false,
+                false, false, true, 'm' || n || '-2', timestamptz '2026-11-01' + make_interval(secs => n)
+           from generate_series(1, $2) n";
+    sqlx::query(conversations).bind(IG).bind(CONVERSATIONS).execute(pool).await.unwrap();
+    let messages = "insert into inbox_v1.messages (id, channel, account_id, contact_id, conversation_id, message_id, direction, hidden, text,
+                attachments, reactions, sent_at, time_approximate, standby, is_self, backfilled, unsupported, content_missing, counts_unread,
+                opens_window, event_id)
+         select 'm' || n || '-' || k, 'instagram', $1, (5200000000000000 + n)::text, 'cnv_' || lpad(n::text, 8, '0'), 'mid.' || n || '.' || k,
+                'inbound', false,
+                'a Common word' || case when n % 1000 = 0 then ', rare' else '' end || case when n % 3 = 0 then ', third' else '' end,
+                '[]', '[]', timestamptz '2026-11-01' + make_interval(secs => n), false, false, false, false, false, false, true, true, 'e' || n
+           from generate_series(1, $2) n cross join generate_series(1, 2) k";
+    sqlx::query(messages).bind(IG).bind(CONVERSATIONS).execute(pool).await.unwrap();
+}
+
+fn ids(page: &Value) -> Vec<String> {
+    let rows = page["conversations"].as_array().unwrap();
+    rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The `count` newest conversations whose number is a multiple of `step`, from `below` down.
+fn newest(step: i64, below: i64, count: usize) -> Vec<String> {
+    (1..below).rev().filter(|n| n % step == 0).take(count).map(|n| format!("cnv_{n:08}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rare_and_frequent_texts_are_found_newest_first() {
+    let lab = lab().await;
+    fill(lab.pool()).await;
+    let api = lab.api();
+    let get = async |query: &str| {
+        let (status, page) = api.get(&format!("/v1/conversations?limit=20&{query}")).await;
+        assert_eq!(status, 200, "{query}: {page}");
+        page
+    };
+    // No filter: more than are counted.
+    let page = get("").await;
+    assert_eq!(ids(&page), newest(1, CONVERSATIONS + 1, 20));
+    assert_eq!((&page["total"], &page["total_is_lower_bound"]), (&10_000.into(), &true.into()));
+
+    // Rare: looked up. Its total is exact.
+    let page = get("q=RARE").await;
+    assert_eq!(ids(&page), newest(1_000, CONVERSATIONS + 1, 20));
+    assert_eq!((&page["total"], &page["total_is_lower_bound"]), (&12.into(), &Value::Null));
+
+    // Frequent, in more conversations than are counted: walked.
+    let page = get("q=common%20WORD").await;
+    assert_eq!(ids(&page), newest(1, CONVERSATIONS + 1, 20));
+    assert_eq!((&page["total"], &page["total_is_lower_bound"]), (&10_000.into(), &true.into()));
+
+    // In between, and page by page.
+    let page = get("q=third").await;
+    assert_eq!(ids(&page), newest(3, CONVERSATIONS + 1, 20));
+    assert_eq!((&page["total"], &page["total_is_lower_bound"]), (&4_166.into(), &Value::Null));
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let next = get(&format!("q=third&cursor={cursor}")).await;
+    assert_eq!(ids(&next), newest(3, CONVERSATIONS + 1 - 60, 20));
+
+    // Of a person, together with other filters, and of nobody.
+    let page = get("q=person%2012345&unread=false").await;
+    assert_eq!(ids(&page), ["cnv_00012345"]);
+    let page = get("q=rare&unread=true").await;
+    assert_eq!((ids(&page).len(), &page["total"]), (0, &0.into()));
+    let page = get("q=nothing%20says%20this").await;
+    assert_eq!((ids(&page).len(), &page["total"]), (0, &0.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_searches_at_once_leave_connections_for_others() {
+    let lab = lab().await;
+    fill(lab.pool()).await;
+    let mut searches = tokio::task::JoinSet::new();
+    for n in 0..50 {
+        let api = lab.api();
+        let query = ["common", "third", "rare", "person"][n % 4];
+        searches.spawn(async move { api.get(&format!("/v1/conversations?q={query}")).await.0 });
+    }
+    let api = lab.api();
+    let mut others = 0;
+    while !searches.is_empty() {
+        assert_eq!(api.get("/v1/conversations?limit=1").await.0, 200);
+        others += 1;
+        while let Some(status) = searches.try_join_next() {
+            assert_eq!(status.unwrap(), 200);
+        }
+    }
+    assert!(others > 5, "the others waited for the searches: {others}");
+}
