@@ -5,7 +5,11 @@
 mod conversations;
 mod rows;
 mod set_aside;
+mod summary;
+mod touched;
 
-pub(crate) use conversations::{TouchedConversations, UnreadMoves};
+pub(crate) use conversations::{ConversationBefore, Existing, Summed, TouchedConversations};
 pub(crate) use rows::{Changed, FoldedRows, fold_rows};
 pub(crate) use set_aside::{FOLD_FAILED, Failed, sort};
+pub(crate) use summary::{Summary, Weight};
+pub(crate) use touched::TouchedRows;

@@ -10,16 +10,20 @@ use runtime::health::Health;
 use runtime::lease::{Lease, Position};
 use schemas::subjects;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::announce;
 use crate::apply::{CHECK, Sink, Unapplied, unavailable};
 use crate::meters;
-use crate::read::{Parked, read};
+use crate::read::{Incoming, Parked, read};
 use crate::store::{NAME, Store};
 
 /// Events per transaction at most.
 const BATCH_MAX: usize = 1000;
+
+/// Events that are taken from the stream at once, at most: while some are stored, the next ones are read.
+const AHEAD_MAX: usize = 4 * BATCH_MAX;
 
 /// Events of one batch that get a span each.
 const SPANS_MAX: usize = 32;
@@ -103,7 +107,7 @@ impl Projector {
         let source = Source {
             stream: subjects::INBOX_EVENTS,
             filter: subjects::EVENT_ALL.to_owned(),
-            messages_max: BATCH_MAX,
+            messages_max: AHEAD_MAX,
             bytes_max: usize::MAX,
             recreated_pause: RECREATED_PAUSE,
         };
@@ -139,27 +143,24 @@ impl Reader for Batches<'_> {
     }
 
     async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> sqlx::Result<Taken> {
-        let kinds = meters::kinds_of(batch);
-        let started = Instant::now();
-        // Live events carry their trace on to here; when catching up, a span each would cost more than it is worth.
-        let spans: Vec<tracing::Span> = batch.iter().take(SPANS_MAX).map(span_of).collect();
-        let incoming = batch
-            .iter()
-            .map(|message| read(message.sequence, &message.subject, &message.payload))
-            .collect();
-        let from = Position { seq: from, created: to.created };
-        match self.sink.store(from, to, incoming).await {
-            Ok(parked) => {
-                meters::stored(&kinds, started.elapsed());
-                self.report(&parked);
-            }
-            Err(end) => {
+        let mut chunks = batch.chunks(BATCH_MAX);
+        let mut at = Position { seq: from, created: to.created };
+        let mut ahead = chunks.next().map(|chunk| (chunk, reading(chunk)));
+        while let Some((chunk, reading)) = ahead.take() {
+            // Only a runtime that ends gives no answer.
+            let Ok(incoming) = reading.await else { return Ok(Taken::Lost) };
+            ahead = chunks.next().map(|chunk| (chunk, self::reading(chunk)));
+            let seq = chunk.last().map_or(to.seq, |last| last.sequence);
+            let end = Position { seq, created: to.created };
+            if let Err(end) = self.store(chunk, incoming, at, end).await {
                 self.end = end;
                 return Ok(Taken::Lost);
             }
+            at = end;
+            if ahead.is_some() && self.sink.stop.is_cancelled() {
+                return Ok(Taken::Lost);
+            }
         }
-        drop(spans);
-        meters::position(to.seq);
         Ok(Taken::Yes)
     }
 
@@ -187,6 +188,25 @@ impl Reader for Batches<'_> {
 }
 
 impl Batches<'_> {
+    /// Stores the events of one transaction.
+    async fn store(
+        &self,
+        chunk: &[Received],
+        incoming: Vec<Incoming>,
+        from: Position,
+        to: Position,
+    ) -> Result<(), Unapplied> {
+        let started = Instant::now();
+        // Live events carry their trace on to here; when catching up, a span each would cost more than it is worth.
+        let spans: Vec<tracing::Span> = chunk.iter().take(SPANS_MAX).map(span_of).collect();
+        let parked = self.sink.store(from, to, incoming).await?;
+        meters::stored(&meters::kinds_of(chunk), started.elapsed());
+        self.report(&parked);
+        drop(spans);
+        meters::position(to.seq);
+        Ok(())
+    }
+
     fn report(&self, parked: &[Parked]) {
         if !parked.is_empty() {
             self.parked.notify_one();
@@ -205,6 +225,17 @@ impl Batches<'_> {
             );
         }
     }
+}
+
+/// Reads events on a thread beside the one that stores.
+fn reading(chunk: &[Received]) -> JoinHandle<Vec<Incoming>> {
+    let chunk = chunk.to_vec();
+    tokio::task::spawn_blocking(move || {
+        chunk
+            .iter()
+            .map(|message| read(message.sequence, &message.subject, &message.payload))
+            .collect()
+    })
 }
 
 /// The end of an event's trace: from delivery to the commit of its rows.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod config;
+mod counts;
 mod crash;
 mod enrich;
 mod fixtures;
@@ -9,6 +10,7 @@ mod ingest;
 mod once;
 mod outage;
 mod parked;
+mod plans;
 mod refuse;
 mod reply;
 mod resolve;

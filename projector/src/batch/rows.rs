@@ -13,6 +13,9 @@ use crate::fold::reaction::{ReactionRow, reaction_row};
 use crate::fold::receipt::{ReceiptRow, receipt_row};
 use crate::fold::{Class, RowFact};
 
+use super::summary::Weight;
+use super::touched::TouchedRows;
+
 /// The rows of one table that a batch changes.
 #[derive(Debug)]
 pub(crate) struct Changed<R> {
@@ -29,6 +32,11 @@ impl<R> Default for Changed<R> {
 }
 
 impl<R> Changed<R> {
+    /// The ids of all of them; `id` finds that of a row.
+    pub(crate) fn ids<'a>(&'a self, id: impl Fn(&'a R) -> &'a str) -> Vec<&'a str> {
+        self.put.iter().map(id).chain(self.drop.iter().map(String::as_str)).collect()
+    }
+
     fn add(&mut self, entity: &str, row: Option<R>) {
         match row {
             Some(row) => self.put.push(row),
@@ -54,12 +62,6 @@ pub(crate) struct FoldedRows {
 }
 
 impl FoldedRows {
-    /// The conversations of all message rows, visible or not.
-    pub(crate) fn conversations(&self) -> BTreeSet<String> {
-        let ids = self.messages.put.iter().filter_map(|row| row.conversation_id.as_ref());
-        ids.map(ToString::to_string).collect()
-    }
-
     /// Whose the conversations with visible messages are.
     pub(crate) fn identities(&self) -> BTreeMap<String, Identity> {
         let shown = self.messages.put.iter().filter(|row| !row.hidden);
@@ -76,6 +78,19 @@ impl FoldedRows {
     }
 }
 
+impl From<&MessageRow> for Weight {
+    fn from(row: &MessageRow) -> Self {
+        Self {
+            id: row.id.clone(),
+            conversation_id: row.conversation_id.as_ref().map(ToString::to_string),
+            sent_at: row.sent_at,
+            hidden: row.hidden,
+            counts_unread: row.counts_unread,
+            opens_window: row.opens_window,
+        }
+    }
+}
+
 /// A row of any table, or its absence.
 enum Folded {
     Message(Option<MessageRow>, Vec<RowFact>),
@@ -89,18 +104,11 @@ enum Folded {
     Nothing,
 }
 
-/// Folds every touched entity from `facts`: all that are kept of them.
-pub(crate) fn fold_rows(touched: &BTreeSet<String>, facts: Vec<RowFact>) -> FoldedRows {
-    let mut by_entity: BTreeMap<&str, Vec<RowFact>> =
-        touched.iter().map(|entity| (entity.as_str(), Vec::new())).collect();
-    for fact in facts {
-        if let Some(list) = by_entity.get_mut(fact.entity.as_str()) {
-            list.push(fact);
-        }
-    }
+/// Folds every touched row from all its facts.
+pub(crate) fn fold_rows(touched: &TouchedRows) -> FoldedRows {
     let mut rows = FoldedRows::default();
-    for (entity, facts) in by_entity {
-        match catch_unwind(AssertUnwindSafe(|| fold_one(entity, &facts))) {
+    for (entity, facts) in touched.iter() {
+        match catch_unwind(AssertUnwindSafe(|| fold_one(entity, facts))) {
             Ok(folded) => rows.add(entity, folded),
             Err(_) => {
                 rows.failed.insert(entity.to_owned());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::EventId;
 
-use crate::fold::{Arrival, Changes, Known, Statement};
+use crate::fold::{Arrival, Changes, Known, RowFact, Statement};
 use crate::read::{Incoming, Parked};
 
 /// The cause of events whose rows could not be computed.
@@ -66,10 +66,18 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
-    /// Finds the events that concern `entities`: by what they state, or, as a withdrawal or another reading does, by what they stated
+    /// Finds the events that concern `entities`: by what they state in `facts`, or, as a withdrawal or another reading does, by what they stated
     /// before.
-    pub(crate) fn find(entities: BTreeSet<String>, known: &Known, changes: &Changes) -> Self {
-        let now = changes.facts.iter().filter(|fact| {
+    pub(crate) fn find<'a>(
+        entities: BTreeSet<String>,
+        known: &Known,
+        changes: &Changes,
+        facts: impl Iterator<Item = &'a RowFact>,
+    ) -> Self {
+        if entities.is_empty() {
+            return Self::default();
+        }
+        let now = facts.filter(|fact| {
             let conversation = fact.statement.as_ref().and_then(Statement::conversation_id);
             entities.contains(&fact.entity)
                 || conversation.is_some_and(|id| entities.contains(id.as_str()))
@@ -112,6 +120,9 @@ mod tests {
             ..Changes::default()
         };
         let failed = ["msg_1", "msg_2"].map(ToOwned::to_owned).into();
-        assert_eq!(Failed::find(failed, &known, &changes).events, [blanked, replaced].into());
+        assert_eq!(
+            Failed::find(failed, &known, &changes, [].iter()).events,
+            [blanked, replaced].into()
+        );
     }
 }

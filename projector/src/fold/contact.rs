@@ -2,14 +2,13 @@
 
 use schemas::facts::Profile;
 use schemas::{Channel, ContactId, Fact, Timestamp};
-use serde::Serialize;
 use serde_json::Value;
 
 use super::row_fact::{RowFact, latest};
 use super::slot::Slot;
 
 /// What is known of a contact: columns of `conversations`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Contact {
     /// What to call them: never empty.
     pub(crate) name: String,

@@ -3,14 +3,13 @@
 
 use schemas::facts::BlockMark;
 use schemas::{AccountId, Channel, ContactId, Fact, Kind, Timestamp};
-use serde::Serialize;
 
 use super::contact::{Contact, contact};
 use super::row_fact::{RowFact, Standing, Statement, latest};
 use super::slot::Slot;
 
 /// Whose conversation it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// The channel.
     pub(crate) channel: Channel,
@@ -32,15 +31,13 @@ impl Identity {
 }
 
 /// A row of `conversations`, without what follows from its messages.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ConversationRow {
     /// See [`schemas::ConversationId::of`].
     pub(crate) id: String,
     /// Whose it is.
-    #[serde(flatten)]
     pub(crate) identity: Identity,
     /// The person.
-    #[serde(flatten)]
     pub(crate) contact: Contact,
     /// The last act of archiving or taking out holds; a new message does not change it.
     pub(crate) archived: bool,

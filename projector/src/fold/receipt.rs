@@ -1,12 +1,11 @@
 //! ◆ Pure: one row per receipt with a watermark. It may come before the messages it covers, so it stays.
 
 use schemas::{ConversationId, Fact, Kind, Timestamp};
-use serde::Serialize;
 
 use super::row_fact::{RowFact, standing};
 
 /// A row of `receipts`: what was sent in a conversation up to `watermark` was delivered or read at `at`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ReceiptRow {
     /// The entity.
     pub(crate) id: String,

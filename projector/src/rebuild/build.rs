@@ -18,12 +18,12 @@ use super::log::holds_between;
 use super::place::Place;
 use crate::apply::Sink;
 use crate::read::{Incoming, read};
-use crate::store::schema::migrate;
-use crate::store::tables::leases;
+use crate::store::schema::{drop_readers_indexes, migrate};
+use crate::store::tables::{leases, positions};
 use crate::store::{NAME, SchemaName, Store, scope};
 
 /// Events per transaction at most: small enough that giving way to the projector takes effect soon.
-const BATCH_MAX: usize = 1000;
+const BATCH_MAX: usize = 4000;
 /// Longer than this no batch may take.
 const STORED_WITHIN: Duration = Duration::from_secs(180);
 /// Nothing came for this long: perhaps nothing is there.
@@ -56,6 +56,9 @@ impl Builder {
         let owner = format!("rebuild-{}-{:016x}", std::process::id(), rand::random::<u64>());
         let mut tx = scope::begin(&pool, schema).await?;
         let epoch = leases::seize(&mut tx, NAME, &owner).await?;
+        if positions::stored(&mut tx, NAME).await? == 0 {
+            drop_readers_indexes(&mut tx).await?;
+        }
         tx.commit().await?;
         let store = Store::aside(pool, schema, owner.clone());
         let lease = Lease { name: NAME.to_owned(), owner, epoch };

@@ -15,8 +15,8 @@ use super::meet::meet;
 use super::models::{begin, drop_left};
 use super::place::Place;
 use super::swap::Swap;
-use crate::store::schema::analyse;
-use crate::store::{SchemaName, held_up, models};
+use crate::store::schema::{analyse, complete_indexes};
+use crate::store::{SchemaName, held_up, models, scope};
 
 /// How long after readers stood in the way to try again.
 const SWAP_PAUSE: Duration = Duration::from_millis(500);
@@ -148,6 +148,7 @@ async fn build_and_swap(
              events. Look at `hookline verify`; `--accept-loss` swaps nevertheless"
         )));
     }
+    heart.during("making indexes", complete(place, &schema)).await?;
     heart.during("analysing", analyse(&place.pool, &schema)).await?;
     let served = live.schema.clone();
     let swap =
@@ -171,6 +172,14 @@ async fn schema_of(
         let reason = "no model is kept from a swap: there is nothing to go back to";
         RebuildError::Refused(reason.to_owned())
     })
+}
+
+/// Makes the indexes that readers need.
+async fn complete(place: &Place, schema: &SchemaName) -> sqlx::Result<()> {
+    let mut tx = scope::begin(&place.pool, schema).await?;
+    sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+    complete_indexes(&mut tx).await?;
+    tx.commit().await
 }
 
 /// Swaps as soon as no reader holds the views; returns the position. What came in since the comparison is folded by both with the same

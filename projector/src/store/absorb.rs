@@ -9,8 +9,9 @@ use super::tables::{
     comments, conversations, facts, insights, mentions, messages, posts, reactions, receipts,
     withdrawn,
 };
-use crate::batch::{Changed, Failed, FoldedRows, TouchedConversations, UnreadMoves, fold_rows};
-use crate::fold::message::MessageRow;
+use crate::batch::{
+    Changed, Failed, FoldedRows, TouchedConversations, TouchedRows, Weight, fold_rows,
+};
 use crate::fold::receipt::ReceiptRow;
 use crate::fold::{Arrival, Changes, Class, Known, absorb};
 
@@ -41,12 +42,12 @@ pub(super) async fn absorb_again(
     write_changes(conn, &known, changes, Unread::Counted).await
 }
 
-/// How unread messages come to their number.
+/// How a conversation comes to what it shows of its messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unread {
-    /// The number of before, moved by the difference that the batch makes. Counting them all would cost the more the longer nobody reads.
+    /// What it showed before, moved by the difference that the batch makes. Counting them all would cost the more the longer nobody reads.
     Moved,
-    /// All are counted.
+    /// All its messages are looked at.
     Counted,
 }
 
@@ -62,78 +63,75 @@ async fn read_known(conn: &mut PgConnection, arrivals: &[Arrival]) -> sqlx::Resu
 async fn write_changes(
     conn: &mut PgConnection,
     known: &Known,
-    changes: Changes,
+    mut changes: Changes,
     unread: Unread,
 ) -> sqlx::Result<Failed> {
-    keep(conn, &changes).await?;
     let (acted, others): (BTreeSet<String>, BTreeSet<String>) = changes
         .touched
         .iter()
         .cloned()
         .partition(|entity| Class::of(entity) == Some(Class::Conversation));
-    let mut rows = fold_rows(&others, facts::of_entities(conn, &others).await?);
-    facts::scrub(conn, &rows.scrubbed).await?;
-    let moved = write_receipts(conn, &rows.receipts).await?;
-    let mut with_messages = rows.conversations();
-    let (before, unread_moves) = write_messages(conn, &rows.messages).await?;
-    with_messages.extend(before);
-    let covering: Vec<&str> = rows.receipts.put.iter().map(|row| row.id.as_str()).collect();
-    messages::cover(conn, &covering).await?;
+    let kept = facts::of_entities(conn, &others).await?;
+    let mut touched = TouchedRows::new(kept, &mut changes);
+    let mut rows = fold_rows(&touched);
+    let scrubbed = touched.scrub(std::mem::take(&mut rows.scrubbed));
+    let before = messages_before(conn, &touched, &rows).await?;
+    let now = rows.messages.put.iter().map(Weight::from).collect();
+    let mut conversations = TouchedConversations::new(acted, before, now);
+    if !conversations.ids().is_empty() {
+        let existing = conversations::existing(conn, &conversations.ids()).await?;
+        conversations.exist(existing);
+    }
+
+    keep(conn, &changes, &touched).await?;
+    facts::scrub(conn, &scrubbed).await?;
+    let moved = write_receipts(conn, &touched, &rows.receipts).await?;
+    messages::drop(conn, &rows.messages.drop).await?;
+    messages::put(conn, &rows.messages.put).await?;
+    messages::cover(conn, &rows.receipts.put).await?;
     messages::uncover(conn, &moved).await?;
     write_others(conn, &rows).await?;
-    let touched = TouchedConversations::new(acted, with_messages);
-    let unread_moves = (unread == Unread::Moved).then_some(unread_moves);
-    let failed = write_conversations(conn, touched, &rows, &changes, unread_moves.as_ref()).await?;
+    let failed = write_conversations(conn, &conversations, &rows, &touched, unread).await?;
     rows.failed.extend(failed);
-    Ok(Failed::find(rows.failed, known, &changes))
+    Ok(Failed::find(rows.failed, known, &changes, touched.fresh()))
+}
+
+/// The messages that the batch changes, as they are before it.
+async fn messages_before(
+    conn: &mut PgConnection,
+    touched: &TouchedRows,
+    rows: &FoldedRows,
+) -> sqlx::Result<Vec<Weight>> {
+    let mut ids = rows.messages.ids(|row| &row.id);
+    ids.retain(|id| touched.is_known(id));
+    messages::weights(conn, &ids).await
 }
 
 /// Writes the facts themselves.
-async fn keep(conn: &mut PgConnection, changes: &Changes) -> sqlx::Result<()> {
+async fn keep(
+    conn: &mut PgConnection,
+    changes: &Changes,
+    touched: &TouchedRows,
+) -> sqlx::Result<()> {
     facts::drop_events(conn, &changes.replaced).await?;
     withdrawn::put(conn, &changes.withdrawn).await?;
     facts::blank(conn, &changes.blanked).await?;
-    facts::put(conn, &changes.facts).await
+    facts::put(conn, &touched.fresh().collect::<Vec<_>>()).await
 }
 
 /// Receipts go first, since a message's row looks them up. Returns those that changed or went as they were: they may have covered messages
 /// that they no longer cover.
 async fn write_receipts(
     conn: &mut PgConnection,
+    touched: &TouchedRows,
     rows: &Changed<ReceiptRow>,
 ) -> sqlx::Result<Vec<receipts::OldReceipt>> {
-    let ids: Vec<&str> =
-        rows.put.iter().map(|row| &row.id).chain(&rows.drop).map(String::as_str).collect();
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
+    let mut ids = rows.ids(|row| &row.id);
+    ids.retain(|id| touched.is_known(id));
     let old = receipts::existing(conn, &ids).await?;
     receipts::drop(conn, &rows.drop).await?;
     receipts::put(conn, &rows.put).await?;
     Ok(old)
-}
-
-/// Writes message rows. Returns the conversations they were in before, and how many more unread messages each conversation has by that.
-async fn write_messages(
-    conn: &mut PgConnection,
-    rows: &Changed<MessageRow>,
-) -> sqlx::Result<(Vec<String>, UnreadMoves)> {
-    let mut moves = UnreadMoves::new();
-    let ids: Vec<&str> =
-        rows.put.iter().map(|row| &row.id).chain(&rows.drop).map(String::as_str).collect();
-    if ids.is_empty() {
-        return Ok((Vec::new(), moves));
-    }
-    let before = messages::conversations_of(conn, &ids).await?;
-    for unread in messages::unread_among(conn, &ids).await? {
-        *moves.entry(unread.conversation_id).or_insert(0) -= unread.messages;
-    }
-    messages::drop(conn, &rows.drop).await?;
-    messages::put(conn, &rows.put).await?;
-    for unread in messages::unread_among(conn, &ids).await? {
-        *moves.entry(unread.conversation_id).or_insert(0) += unread.messages;
-    }
-    Ok((before, moves))
 }
 
 /// Writes the rows that nothing else depends on.
@@ -150,29 +148,21 @@ async fn write_others(conn: &mut PgConnection, rows: &FoldedRows) -> sqlx::Resul
     insights::put(conn, &rows.insights.put).await
 }
 
-/// Writes conversations: acts and contact from their own facts, the rest from the message rows. Returns those whose fold failed.
+/// Writes conversations: acts and contact from their own facts, the rest from what the batch changes in their messages. Returns those whose
+/// fold failed.
 async fn write_conversations(
     conn: &mut PgConnection,
-    mut touched: TouchedConversations,
+    touched: &TouchedConversations,
     rows: &FoldedRows,
-    changes: &Changes,
-    unread: Option<&UnreadMoves>,
+    facts: &TouchedRows,
+    unread: Unread,
 ) -> sqlx::Result<Vec<String>> {
-    if touched.ids().is_empty() {
-        return Ok(Vec::new());
-    }
-    let existing = conversations::existing(conn, &touched.ids()).await?;
-    touched.exist(existing);
-    let mut failed = Vec::new();
-    let anew = touched.anew();
-    if !anew.is_empty() {
-        let latest = facts::latest_of_conversations(conn, &anew).await?;
-        let made = touched.rows(&latest, &changes.facts, &rows.identities());
-        conversations::put(conn, &made.0).await?;
-        failed = made.1;
-    }
-    let ids = touched.ids();
-    conversations::aggregate(conn, &ids, &touched.moves(unread)).await?;
-    conversations::drop_empty(conn, &ids).await?;
-    Ok(failed)
+    let latest = facts::latest_of_conversations(conn, &touched.anew()).await?;
+    let count_all = unread == Unread::Counted;
+    let rows = touched.rows(&latest, facts.fresh(), &rows.identities(), count_all);
+    conversations::drop(conn, &rows.drop).await?;
+    conversations::put(conn, &rows.put).await?;
+    conversations::sum_up(conn, &rows.summed).await?;
+    conversations::recount(conn, &rows.recount).await?;
+    Ok(rows.failed)
 }

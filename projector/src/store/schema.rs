@@ -134,6 +134,39 @@ pub(crate) async fn drop_schema(conn: &mut PgConnection, schema: &SchemaName) ->
     sqlx::raw_sql(AssertSqlSafe(drop_sql(schema))).execute(conn).await.map(|_| ())
 }
 
+/// Drops the indexes of the model that a transaction has entered which only readers need: while it is filled, every row would pay for them.
+/// [`complete_indexes`] makes them again.
+pub(crate) async fn drop_readers_indexes(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql(
+        "do $$ declare name text; begin
+           for name in select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid
+             where c.relnamespace = current_schema()::regnamespace and not i.indisunique
+               and c.relname not in ('facts_of_rows', 'messages_listed', 'messages_undelivered', 'messages_unseen',
+                   'receipts_covering')
+           loop execute format('drop index %I.%I', current_schema(), name); end loop;
+         end $$",
+    )
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+/// Makes the indexes that the serving model has and the entered one has not.
+pub(crate) async fn complete_indexes(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql(
+        "do $$ declare definition text; begin
+           for definition in
+             select replace(i.indexdef, ' ON ' || s.schema || '.', ' ON ' || current_schema() || '.')
+               from inbox.serving s join pg_indexes i on i.schemaname = s.schema
+              where not exists (select from pg_indexes n where n.schemaname = current_schema() and n.indexname = i.indexname)
+           loop execute definition; end loop;
+         end $$",
+    )
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
 /// Collects statistics for a read model that was filled in one go: without them every reader would get plans for empty tables.
 pub(crate) async fn analyse(pool: &PgPool, schema: &SchemaName) -> sqlx::Result<()> {
     for table in tables_of(pool, schema).await? {

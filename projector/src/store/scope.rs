@@ -43,3 +43,26 @@ pub(crate) async fn lock(
     .await
     .map(|_| ())
 }
+
+/// The same for those who write batches: statements have one plan, and it looks rows up by index.
+///
+/// A plan that was made while a table was empty is kept until the first statistics; by then it has read a grown table from end to end, once
+/// per batch. So plans do not depend on what the tables hold: no scan of a whole table, no join that reads one, and the same plan for any
+/// parameters, made once.
+pub(crate) async fn lock_to_write(
+    conn: &mut PgConnection,
+    schema: &SchemaName,
+    name: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "select pg_advisory_xact_lock(hashtextextended($1, 0)), set_config('search_path', $2, true),
+                set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+                set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
+                set_config('plan_cache_mode', 'force_generic_plan', true)",
+    )
+    .bind(format!("{schema}/{name}"))
+    .bind(schema.as_str())
+    .execute(conn)
+    .await
+    .map(|_| ())
+}

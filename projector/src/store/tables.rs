@@ -13,3 +13,8 @@ pub(crate) mod posts;
 pub(crate) mod reactions;
 pub(crate) mod receipts;
 pub(crate) mod withdrawn;
+
+/// One column of rows, as a statement takes it.
+fn of<'a, R, T>(rows: &'a [R], column: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(column).collect()
+}

@@ -184,7 +184,7 @@ impl Store {
     /// up its renewal, and before the first batch there is no position to lock.
     async fn begin(&self, name: &str) -> Result<Transaction<'static, Postgres>, StoreError> {
         let mut tx = self.leases.begin().await?;
-        scope::lock(&mut tx, &self.schema, name).await?;
+        scope::lock_to_write(&mut tx, &self.schema, name).await?;
         match self.purpose {
             // A swap holds the same lock until it has committed: nothing is written to a model that serves no more.
             Purpose::Serving => {
@@ -194,12 +194,7 @@ impl Store {
                 }
             }
             Purpose::Aside => {
-                // A plan that was made for an empty table is kept until the first statistics.
-                sqlx::raw_sql(
-                    "set local synchronous_commit = off; set local plan_cache_mode = force_custom_plan",
-                )
-                .execute(&mut *tx)
-                .await?;
+                sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
             }
         }
         Ok(tx)

@@ -22,7 +22,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const DOUBT_AFTER: Duration = Duration::from_secs(8);
 /// How long a stream may end before what was read of it already: a replica that was just made leader has to catch up first.
 const CATCH_UP: Duration = Duration::from_secs(20);
-const PULL_BATCH: usize = 500;
+/// Messages that the broker may send ahead: as many as any reader takes at once, so that the next batch is here when it is asked for.
+const PULL_BATCH: usize = 4000;
 const PULL_BYTES: usize = 8 << 20;
 /// What the broker counts beside the body of a message: subject, headers.
 const HEADROOM: usize = 64 << 10;
@@ -218,7 +219,9 @@ impl Follower {
         use futures::FutureExt;
         while self.buffer.len() < max {
             let Some(open) = &mut self.open else { return };
-            match open.messages.next().now_or_never() {
+            // Tokio lets a task take some 128 messages and then reports that nothing is there, although it is: batches would end there.
+            let next = tokio::task::unconstrained(open.messages.next());
+            match next.now_or_never() {
                 Some(Some(Ok(message))) => self.keep(&message),
                 Some(Some(Err(_)) | None) => self.close(),
                 None => return,

@@ -6,8 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Which way a message went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// From the person.
     Inbound,
@@ -15,6 +14,17 @@ pub(crate) enum Direction {
     Outbound,
     /// The message is known to exist, its author is not.
     Unknown,
+}
+
+impl Direction {
+    /// The word for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// The present reaction of one side.
@@ -33,7 +43,7 @@ pub(crate) struct ReactionNow {
 }
 
 /// A row of `messages`, without `delivered_at` and `read_at`: these depend on rows of `receipts` too and are computed by the database.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MessageRow {
     /// See [`schemas::ids::message_row_id`].
     pub(crate) id: String,

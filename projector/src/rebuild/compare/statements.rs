@@ -56,8 +56,8 @@ impl Shape {
     pub(super) fn digest_sql(&self, schema: &SchemaName) -> String {
         let (table, columns) = (&self.table, list(&self.columns, "t"));
         format!(
-            "select count(*) as rows, coalesce(sum(('x' || substr(h, 1, 15))::bit(60)::bigint), 0)::text as digest
-               from (select md5(row({columns})::text) as h from {schema}.{table} t offset 0) hashed"
+            "select count(*) as rows, coalesce(sum(hash_record_extended(row({columns}), 0)), 0)::text as digest
+               from {schema}.{table} t"
         )
     }
 

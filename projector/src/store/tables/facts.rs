@@ -53,7 +53,10 @@ pub(crate) async fn held(
     events: &[&str],
 ) -> sqlx::Result<HashMap<EventId, Held>> {
     let rows: Vec<HeldRow> = sqlx::query_as(
-        "select event_id, entity, revision, rank, digest from facts where event_id = any($1)",
+        "select f.event_id, f.entity, f.revision, f.rank, f.digest
+           from unnest($1::text[]) e(event_id) cross join lateral (
+               select f.event_id, f.entity, f.revision, f.rank, f.digest from facts f
+                where f.event_id = e.event_id offset 0) f",
     )
     .bind(events)
     .fetch_all(conn)
@@ -78,7 +81,9 @@ pub(crate) async fn of_entities(
     let entities: Vec<&str> = entities.iter().map(String::as_str).collect();
     let rows: Vec<FactRow> = sqlx::query_as(
         "select f.event_id, f.entity, f.kind, f.time, f.revision, f.rank, f.digest, f.body
-           from facts f where f.entity = any($1)",
+           from unnest($1::text[]) e(entity) cross join lateral (
+               select f.event_id, f.entity, f.kind, f.time, f.revision, f.rank, f.digest, f.body from facts f
+                where f.entity = e.entity offset 0) f",
     )
     .bind(entities)
     .fetch_all(conn)
@@ -91,10 +96,15 @@ pub(crate) async fn latest_of_conversations(
     conn: &mut PgConnection,
     conversations: &[&str],
 ) -> sqlx::Result<Vec<RowFact>> {
+    if conversations.is_empty() {
+        return Ok(Vec::new());
+    }
     let slots: Vec<&str> = Slot::OF_CONVERSATION.iter().map(|slot| slot.as_str()).collect();
     let rows: Vec<FactRow> = sqlx::query_as(
         "select f.event_id, f.entity, f.kind, f.time, f.revision, f.rank, f.digest, f.body
-           from unnest($1::text[]) e(entity) cross join unnest($2::text[]) o(slot)
+           from unnest($1::text[]) e(entity)
+           cross join lateral (select from facts f where f.entity = e.entity limit 1) known
+           cross join unnest($2::text[]) o(slot)
            cross join lateral (
                select * from facts f where f.entity = e.entity and f.slot = o.slot and f.body is not null
                order by f.time desc, f.event_id desc limit 1) f",
@@ -131,7 +141,7 @@ pub(crate) async fn events(conn: &mut PgConnection) -> sqlx::Result<Vec<String>>
 }
 
 /// Adds facts. None of their events is kept at that time.
-pub(crate) async fn put(conn: &mut PgConnection, facts: &[RowFact]) -> sqlx::Result<()> {
+pub(crate) async fn put(conn: &mut PgConnection, facts: &[&RowFact]) -> sqlx::Result<()> {
     if facts.is_empty() {
         return Ok(());
     }
@@ -148,7 +158,7 @@ pub(crate) async fn put(conn: &mut PgConnection, facts: &[RowFact]) -> sqlx::Res
     .bind(facts.iter().map(|fact| fact.version.revision).collect::<Vec<_>>())
     .bind(facts.iter().map(|fact| fact.version.rank).collect::<Vec<_>>())
     .bind(facts.iter().map(|fact| fact.version.digest.as_str()).collect::<Vec<_>>())
-    .bind(bodies_of(facts)?)
+    .bind(bodies_of(facts.iter().copied())?)
     .execute(conn)
     .await
     .map(|_| ())
@@ -206,7 +216,7 @@ pub(crate) async fn scrub(conn: &mut PgConnection, facts: &[RowFact]) -> sqlx::R
     sqlx::query(
         "update facts f set body = n.body
            from unnest($1::text[], $2::text[], $3::jsonb[]) as n(event_id, entity, body)
-          where f.event_id = n.event_id and f.entity = n.entity",
+          where f.event_id = any(array[n.event_id]) and f.entity = any(array[n.entity])",
     )
     .bind(facts.iter().map(|fact| fact.event_id.as_str()).collect::<Vec<_>>())
     .bind(facts.iter().map(|fact| fact.entity.as_str()).collect::<Vec<_>>())
@@ -216,9 +226,9 @@ pub(crate) async fn scrub(conn: &mut PgConnection, facts: &[RowFact]) -> sqlx::R
     .map(|_| ())
 }
 
-fn bodies_of(facts: &[RowFact]) -> sqlx::Result<Vec<Option<Value>>> {
+fn bodies_of<'a>(facts: impl IntoIterator<Item = &'a RowFact>) -> sqlx::Result<Vec<Option<Value>>> {
     facts
-        .iter()
+        .into_iter()
         .map(|fact| fact.statement.as_ref().map(Statement::to_body).transpose())
         .collect::<Result<_, _>>()
         .map_err(|error| sqlx::Error::Encode(Box::new(error)))

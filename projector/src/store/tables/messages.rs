@@ -1,47 +1,48 @@
 //! Table `messages`. Receipts with a watermark show in its rows as `delivered_at` and `read_at`.
 
+use schemas::{ContactId, ConversationId, Timestamp};
 use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::of;
 use super::receipts::OldReceipt;
+use crate::batch::Weight;
 use crate::fold::message::MessageRow;
+use crate::fold::receipt::ReceiptRow;
 
-/// Unread messages of one conversation.
 #[derive(sqlx::FromRow)]
-pub(crate) struct Unread {
-    pub(crate) conversation_id: String,
-    pub(crate) messages: i64,
+struct WeightRow {
+    id: String,
+    conversation_id: Option<String>,
+    sent_at: Timestamp,
+    hidden: bool,
+    counts_unread: bool,
+    opens_window: bool,
 }
 
-/// The conversations that these messages belong to.
-pub(crate) async fn conversations_of(
-    conn: &mut PgConnection,
-    ids: &[&str],
-) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
-        "select distinct conversation_id from messages where id = any($1) and conversation_id is not null",
+impl From<WeightRow> for Weight {
+    fn from(row: WeightRow) -> Self {
+        let WeightRow { id, conversation_id, sent_at, hidden, counts_unread, opens_window } = row;
+        Self { id, conversation_id, sent_at, hidden, counts_unread, opens_window }
+    }
+}
+
+/// Those of these messages that there are, as far as conversations depend on them.
+pub(crate) async fn weights(conn: &mut PgConnection, ids: &[&str]) -> sqlx::Result<Vec<Weight>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<WeightRow> = sqlx::query_as(
+        "select m.id, m.conversation_id, m.sent_at, m.hidden, m.counts_unread, m.opens_window
+           from unnest($1::text[]) e(id) cross join lateral (
+               select m.id, m.conversation_id, m.sent_at, m.hidden, m.counts_unread, m.opens_window from messages m
+                where m.id = e.id offset 0) m",
     )
     .bind(ids)
     .fetch_all(conn)
-    .await
-}
-
-/// How many of these messages are unread, by conversation.
-pub(crate) async fn unread_among(
-    conn: &mut PgConnection,
-    ids: &[&str],
-) -> sqlx::Result<Vec<Unread>> {
-    sqlx::query_as(
-        "select m.conversation_id, count(*) as messages
-           from messages m join conversations b on b.id = m.conversation_id
-          where m.id = any($1) and m.counts_unread
-            and m.sent_at > coalesce(b.read_until, '-infinity'::timestamptz)
-          group by 1",
-    )
-    .bind(ids)
-    .fetch_all(conn)
-    .await
+    .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 /// Inserts or replaces rows. Receipts that cover them must be written before.
@@ -67,7 +68,15 @@ pub(crate) async fn put(conn: &mut PgConnection, rows: &[MessageRow]) -> sqlx::R
             least(m.read_by_id, (select min(r.at) from receipts r
               where m.direction = 'outbound' and r.conversation_id = m.conversation_id
                 and r.kind = 'read' and r.watermark >= m.sent_at))
-         from json_populate_recordset(null::messages, $1::json) m order by m.id
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bool[],
+                $9::text[], $10::jsonb[], $11::jsonb[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[],
+                $16::timestamptz[], $17::bool[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[],
+                $21::timestamptz[], $22::text[], $23::text[], $24::bool[], $25::bool[], $26::bool[], $27::bool[],
+                $28::bool[], $29::text[], $30::bool[], $31::bool[], $32::text[])
+              as m(id, channel, account_id, contact_id, conversation_id, message_id, direction, hidden, text, attachments,
+                quick_reply, postback, reply_to, reactions, referral, sent_at, time_approximate, edited_at, deleted_at,
+                delivered_by_id, read_by_id, reply_id, app_id, standby, is_self, backfilled, unsupported, content_missing,
+                sender_resolution, counts_unread, opens_window, event_id)
          on conflict (id) do update set
             channel = excluded.channel, account_id = excluded.account_id, contact_id = excluded.contact_id,
             conversation_id = excluded.conversation_id, message_id = excluded.message_id,
@@ -83,7 +92,38 @@ pub(crate) async fn put(conn: &mut PgConnection, rows: &[MessageRow]) -> sqlx::R
             opens_window = excluded.opens_window, event_id = excluded.event_id, delivered_at = excluded.delivered_at,
             read_at = excluded.read_at",
     )
-    .bind(Json(rows))
+    .bind(of(rows, |row| row.id.as_str()))
+    .bind(of(rows, |row| row.channel.as_str()))
+    .bind(of(rows, |row| row.account_id.as_str()))
+    .bind(of(rows, |row| row.contact_id.as_ref().map(ContactId::as_str)))
+    .bind(of(rows, |row| row.conversation_id.as_ref().map(ConversationId::as_str)))
+    .bind(of(rows, |row| row.message_id.as_str()))
+    .bind(of(rows, |row| row.direction.as_str()))
+    .bind(of(rows, |row| row.hidden))
+    .bind(of(rows, |row| row.text.as_deref()))
+    .bind(of(rows, |row| Json(&row.attachments)))
+    .bind(of(rows, |row| row.quick_reply.as_ref()))
+    .bind(of(rows, |row| row.postback.as_ref()))
+    .bind(of(rows, |row| row.reply_to.as_ref()))
+    .bind(of(rows, |row| Json(&row.reactions)))
+    .bind(of(rows, |row| row.referral.as_ref()))
+    .bind(of(rows, |row| row.sent_at))
+    .bind(of(rows, |row| row.time_approximate))
+    .bind(of(rows, |row| row.edited_at))
+    .bind(of(rows, |row| row.deleted_at))
+    .bind(of(rows, |row| row.delivered_by_id))
+    .bind(of(rows, |row| row.read_by_id))
+    .bind(of(rows, |row| row.reply_id.as_deref()))
+    .bind(of(rows, |row| row.app_id.as_deref()))
+    .bind(of(rows, |row| row.standby))
+    .bind(of(rows, |row| row.is_self))
+    .bind(of(rows, |row| row.backfilled))
+    .bind(of(rows, |row| row.unsupported))
+    .bind(of(rows, |row| row.content_missing))
+    .bind(of(rows, |row| row.sender_resolution.as_deref()))
+    .bind(of(rows, |row| row.counts_unread))
+    .bind(of(rows, |row| row.opens_window))
+    .bind(of(rows, |row| row.event_id.as_str()))
     .execute(conn)
     .await
     .map(|_| ())
@@ -101,37 +141,48 @@ pub(crate) async fn drop(conn: &mut PgConnection, ids: &[String]) -> sqlx::Resul
 ///
 /// What a receipt covers is found receipt by receipt, by index: joined as a whole, every receipt of a batch would be held against every
 /// message of a long conversation.
-pub(crate) async fn cover(conn: &mut PgConnection, receipts: &[&str]) -> sqlx::Result<()> {
-    if receipts.is_empty() {
-        return Ok(());
+pub(crate) async fn cover(conn: &mut PgConnection, receipts: &[ReceiptRow]) -> sqlx::Result<()> {
+    let of_kind = |kind| receipts.iter().filter(|row| row.kind == kind).collect::<Vec<_>>();
+    let (delivered, read) = (of_kind("delivered"), of_kind("read"));
+    if !delivered.is_empty() {
+        sqlx::query(
+            "update messages m set delivered_at = least(m.delivered_at, found.at) from (
+                select covered.id, min(r.at) as at
+                  from unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) r(conversation_id, watermark, at)
+                 cross join lateral (
+                    select m.id from messages m
+                     where m.conversation_id = r.conversation_id and m.direction = 'outbound'
+                       and coalesce(m.delivered_at, 'infinity'::timestamptz) > r.at and m.sent_at <= r.watermark
+                    offset 0) covered
+                 group by covered.id) found
+              where m.id = any(array[found.id])",
+        )
+        .bind(of(&delivered, |row| row.conversation_id.as_str()))
+        .bind(of(&delivered, |row| row.watermark))
+        .bind(of(&delivered, |row| row.at))
+        .execute(&mut *conn)
+        .await?;
     }
-    sqlx::query(
-        "update messages m set delivered_at = least(m.delivered_at, found.at) from (
-            select covered.id, min(r.at) as at from receipts r cross join lateral (
-                select m.id from messages m
-                 where m.conversation_id = r.conversation_id and m.direction = 'outbound'
-                   and coalesce(m.delivered_at, 'infinity'::timestamptz) > r.at and m.sent_at <= r.watermark
-                offset 0) covered
-             where r.id = any($1) and r.kind = 'delivered' group by covered.id) found
-          where found.id = m.id",
-    )
-    .bind(receipts)
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query(
-        "update messages m set read_at = least(m.read_at, found.at) from (
-            select covered.id, min(r.at) as at from receipts r cross join lateral (
-                select m.id from messages m
-                 where m.conversation_id = r.conversation_id and m.direction = 'outbound'
-                   and coalesce(m.read_at, 'infinity'::timestamptz) > r.at and m.sent_at <= r.watermark
-                offset 0) covered
-             where r.id = any($1) and r.kind = 'read' group by covered.id) found
-          where found.id = m.id",
-    )
-    .bind(receipts)
-    .execute(conn)
-    .await
-    .map(|_| ())
+    if !read.is_empty() {
+        sqlx::query(
+            "update messages m set read_at = least(m.read_at, found.at) from (
+                select covered.id, min(r.at) as at
+                  from unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) r(conversation_id, watermark, at)
+                 cross join lateral (
+                    select m.id from messages m
+                     where m.conversation_id = r.conversation_id and m.direction = 'outbound'
+                       and coalesce(m.read_at, 'infinity'::timestamptz) > r.at and m.sent_at <= r.watermark
+                    offset 0) covered
+                 group by covered.id) found
+              where m.id = any(array[found.id])",
+        )
+        .bind(of(&read, |row| row.conversation_id.as_str()))
+        .bind(of(&read, |row| row.watermark))
+        .bind(of(&read, |row| row.at))
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Computes the times anew of those messages that may have theirs from a receipt that changed or went.
@@ -147,10 +198,17 @@ pub(crate) async fn uncover(conn: &mut PgConnection, old: &[OldReceipt]) -> sqlx
         "update messages m set delivered_at = least(m.delivered_by_id, (select min(r.at) from receipts r
                 where m.direction = 'outbound' and r.conversation_id = m.conversation_id
                   and r.kind = 'delivered' and r.watermark >= m.sent_at))
-           from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
-                as old(conversation_id, kind, watermark, at)
-          where old.kind = 'delivered' and m.conversation_id = old.conversation_id and m.direction = 'outbound'
-            and coalesce(m.delivered_at, 'infinity'::timestamptz) = old.at and m.sent_at <= old.watermark",
+           from (
+            select distinct covered.id
+              from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+                   as old(conversation_id, kind, watermark, at)
+             cross join lateral (
+                select m.id from messages m
+                 where m.conversation_id = old.conversation_id and m.direction = 'outbound'
+                   and coalesce(m.delivered_at, 'infinity'::timestamptz) = old.at and m.sent_at <= old.watermark
+                offset 0) covered
+             where old.kind = 'delivered') found
+          where m.id = any(array[found.id])",
     )
     .bind(&conversations)
     .bind(&kinds)
@@ -162,10 +220,17 @@ pub(crate) async fn uncover(conn: &mut PgConnection, old: &[OldReceipt]) -> sqlx
         "update messages m set read_at = least(m.read_by_id, (select min(r.at) from receipts r
                 where m.direction = 'outbound' and r.conversation_id = m.conversation_id
                   and r.kind = 'read' and r.watermark >= m.sent_at))
-           from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
-                as old(conversation_id, kind, watermark, at)
-          where old.kind = 'read' and m.conversation_id = old.conversation_id and m.direction = 'outbound'
-            and coalesce(m.read_at, 'infinity'::timestamptz) = old.at and m.sent_at <= old.watermark",
+           from (
+            select distinct covered.id
+              from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+                   as old(conversation_id, kind, watermark, at)
+             cross join lateral (
+                select m.id from messages m
+                 where m.conversation_id = old.conversation_id and m.direction = 'outbound'
+                   and coalesce(m.read_at, 'infinity'::timestamptz) = old.at and m.sent_at <= old.watermark
+                offset 0) covered
+             where old.kind = 'read') found
+          where m.id = any(array[found.id])",
     )
     .bind(&conversations)
     .bind(&kinds)

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use sqlx::types::Json;
 
+use super::of;
 use crate::fold::receipt::ReceiptRow;
 
 /// A receipt as it was before the batch.
@@ -20,6 +20,9 @@ pub(crate) async fn existing(
     conn: &mut PgConnection,
     ids: &[&str],
 ) -> sqlx::Result<Vec<OldReceipt>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     sqlx::query_as("select conversation_id, kind, watermark, at from receipts where id = any($1)")
         .bind(ids)
         .fetch_all(conn)
@@ -36,12 +39,17 @@ pub(crate) async fn put(conn: &mut PgConnection, rows: &[ReceiptRow]) -> sqlx::R
             id, conversation_id, kind, watermark, at)
          select
             id, conversation_id, kind, watermark, at
-         from json_populate_recordset(null::receipts, $1::json) order by id
+         from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
+              as n(id, conversation_id, kind, watermark, at)
          on conflict (id) do update set
             conversation_id = excluded.conversation_id, kind = excluded.kind, watermark = excluded.watermark,
             at = excluded.at",
     )
-    .bind(Json(rows))
+    .bind(of(rows, |row| row.id.as_str()))
+    .bind(of(rows, |row| row.conversation_id.as_str()))
+    .bind(of(rows, |row| row.kind))
+    .bind(of(rows, |row| row.watermark))
+    .bind(of(rows, |row| row.at))
     .execute(conn)
     .await
     .map(|_| ())

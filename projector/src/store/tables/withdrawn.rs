@@ -10,11 +10,13 @@ pub(crate) async fn among(
     conn: &mut PgConnection,
     events: &[&str],
 ) -> sqlx::Result<BTreeSet<EventId>> {
-    let found: Vec<EventId> =
-        sqlx::query_scalar("select event_id from withdrawn where event_id = any($1)")
-            .bind(events)
-            .fetch_all(conn)
-            .await?;
+    let found: Vec<EventId> = sqlx::query_scalar(
+        "select w.event_id from unnest($1::text[]) e(event_id) cross join lateral (
+                select w.event_id from withdrawn w where w.event_id = e.event_id offset 0) w",
+    )
+    .bind(events)
+    .fetch_all(conn)
+    .await?;
     Ok(found.into_iter().collect())
 }
 
