@@ -51,10 +51,11 @@ struct Cluster {
 }
 
 /// The streams that must be durable.
-const OURS: [&str; 3] = [
+const OURS: [&str; 4] = [
     schemas::subjects::META_RAW,
     schemas::subjects::INBOX_EVENTS,
     schemas::subjects::INBOX_COMMANDS,
+    schemas::subjects::INBOX_ATTEMPTS,
 ];
 
 /// What one server reports: whether it syncs, and how many replicas each of our streams has that it holds.
@@ -160,13 +161,14 @@ mod tests {
     #[test]
     fn a_server_that_cannot_be_read_may_not_sync_but_takes_no_replicas_away() {
         let dead = || Err("cannot read".to_owned());
-        let two = [reading(true, &[3, 3, 3]), reading(true, &[3, 3, 3]), dead()];
+        let all = || reading(true, &[3, 3, 3, 3]);
+        let two = [all(), all(), dead()];
         assert_eq!(judge(&two), Durability::Replicated);
         for not_durable in [
             vec![dead()],
-            vec![reading(true, &[1, 1, 1]), dead()],
+            vec![reading(true, &[1, 1, 1, 1]), dead()],
             // The dead one may hold the rest alone.
-            vec![reading(true, &[3, 3]), dead()],
+            vec![reading(true, &[3, 3, 3]), dead()],
             vec![reading(true, &[]), dead()],
         ] {
             assert_eq!(judge(&not_durable), Durability::NotDurable("cannot read".to_owned()));

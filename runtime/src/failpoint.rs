@@ -68,6 +68,8 @@ pub const POINTS: &[Point] = &[
     point("send.after_wait_commit", "worker"),
     point("send.before_refusal_commit", "worker"),
     point("send.after_refusal_commit", "worker"),
+    point("send.before_log", "worker"),
+    point("send.after_log", "worker"),
     point("send.before_begin_commit", "worker"),
     point("send.after_begin_commit", "worker"),
     point("send.before_call", "worker"),

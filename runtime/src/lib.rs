@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod append;
 pub mod broker;
 pub mod claim;
 pub mod config;

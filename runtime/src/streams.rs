@@ -9,7 +9,7 @@ use schemas::subjects;
 
 use crate::config::NatsConfig;
 
-/// One of the four streams.
+/// One of the five streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamName {
     /// META_RAW
@@ -20,11 +20,14 @@ pub enum StreamName {
     Commands,
     /// INBOX_DEAD
     Dead,
+    /// INBOX_ATTEMPTS
+    Attempts,
 }
 
 impl StreamName {
-    /// All four.
-    pub const ALL: [Self; 4] = [Self::Raw, Self::Events, Self::Commands, Self::Dead];
+    /// All five.
+    pub const ALL: [Self; 5] =
+        [Self::Raw, Self::Events, Self::Commands, Self::Dead, Self::Attempts];
 
     /// Its name in the broker.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +36,7 @@ impl StreamName {
             Self::Events => subjects::INBOX_EVENTS,
             Self::Commands => subjects::INBOX_COMMANDS,
             Self::Dead => subjects::INBOX_DEAD,
+            Self::Attempts => subjects::INBOX_ATTEMPTS,
         }
     }
 }
@@ -47,6 +51,8 @@ pub fn desired(name: StreamName, config: &NatsConfig) -> stream::Config {
         StreamName::Events => (subjects::EVENT_ALL, config.events_max_age, 60 * MINUTE),
         StreamName::Commands => (subjects::COMMAND_ALL, 30 * DAY, 60 * MINUTE),
         StreamName::Dead => (subjects::DEAD_ALL, 30 * DAY, 60 * MINUTE),
+        // As long as commands: what is older cannot be asked for again.
+        StreamName::Attempts => (subjects::ATTEMPT_ALL, 30 * DAY, 60 * MINUTE),
     };
     stream::Config {
         name: name.as_str().to_owned(),

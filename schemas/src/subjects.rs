@@ -16,6 +16,8 @@ pub const INBOX_EVENTS: &str = "INBOX_EVENTS";
 pub const INBOX_COMMANDS: &str = "INBOX_COMMANDS";
 /// Stream of the published copies of what is parked.
 pub const INBOX_DEAD: &str = "INBOX_DEAD";
+/// Stream of the attempts to send: what is known of them outside Postgres.
+pub const INBOX_ATTEMPTS: &str = "INBOX_ATTEMPTS";
 
 /// All subjects of META_RAW.
 pub const RAW_ALL: &str = "meta.v1.raw.>";
@@ -25,8 +27,10 @@ pub const EVENT_ALL: &str = "inbox.v1.event.>";
 pub const COMMAND_ALL: &str = "inbox.v1.command.>";
 /// All subjects of INBOX_DEAD.
 pub const DEAD_ALL: &str = "inbox.v1.dead.>";
+/// All subjects of INBOX_ATTEMPTS.
+pub const ATTEMPT_ALL: &str = "inbox.v1.attempt.>";
 
-/// Number of shards of META_RAW.
+/// Number of shards of META_RAW, and of INBOX_ATTEMPTS.
 pub const SHARDS: u32 = 8;
 /// Number of partitions of INBOX_EVENTS and INBOX_COMMANDS.
 pub const PARTITIONS: u32 = 64;
@@ -118,6 +122,16 @@ pub fn dead(stage: &str, channel: Option<Channel>, account: &str) -> String {
     )
 }
 
+/// The shard, 0–7, of the attempts of an account.
+pub fn attempt_shard(channel: Channel, account: &AccountId) -> u32 {
+    fnv1a(format!("{channel}/{account}").as_bytes()) % SHARDS
+}
+
+/// `inbox.v1.attempt.<shard>`
+pub fn attempt(shard: u32) -> String {
+    format!("inbox.v1.attempt.{shard:02}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +168,8 @@ mod tests {
         );
         assert_eq!(raw(RawPath::Any, 3), "meta.v1.raw.any.03");
         assert_eq!(dead("projector", None, ""), "inbox.v1.dead.projector._._");
+        let shard = attempt_shard(Channel::Instagram, &account);
+        assert_eq!(shard, fnv1a(b"instagram/17841400000000101") % 8);
+        assert_eq!(attempt(3), "inbox.v1.attempt.03");
     }
 }

@@ -12,11 +12,12 @@ use crate::{NatsOptions, NatsServer};
 const USERS: &str = include_str!("../../deploy/nats-users.conf");
 const ROLES: [&str; 7] =
     ["ingest", "worker", "replay", "projector", "api", "operator", "subscriber"];
-const STREAMS: [(&str, &str); 4] = [
+const STREAMS: [(&str, &str); 5] = [
     ("META_RAW", "meta.v1.raw.>"),
     ("INBOX_EVENTS", "inbox.v1.event.>"),
     ("INBOX_COMMANDS", "inbox.v1.command.>"),
     ("INBOX_DEAD", "inbox.v1.dead.>"),
+    ("INBOX_ATTEMPTS", "inbox.v1.attempt.>"),
 ];
 const RAW: &str = "meta.v1.raw.instagram.00";
 const EVENT: &str = "inbox.v1.event.07.instagram.17841400000000001.message-received";
@@ -24,6 +25,7 @@ const OTHER_EVENT: &str = "inbox.v1.event.07.instagram.17841400000000002.message
 const ACT: &str = "inbox.v1.event.07.instagram.17841400000000001.conversation-read";
 const COMMAND: &str = "inbox.v1.command.07.instagram.17841400000000001.reply";
 const DEAD: &str = "inbox.v1.dead.normalize.instagram.17841400000000001";
+const ATTEMPT: &str = "inbox.v1.attempt.03";
 const SET_ASIDE: &str = "inbox.v1.dead.projector.instagram.17841400000000001";
 
 /// A server with the deployed users; their passwords are their names.
@@ -96,7 +98,7 @@ async fn every_role_can_do_its_work_and_no_more() {
     }
     assert!(worker.delete_stream("META_RAW").await.is_err());
     assert!(!publishes(&worker, RAW).await, "only ingest says what Meta said");
-    for subject in [EVENT, OTHER_EVENT, COMMAND, DEAD] {
+    for subject in [EVENT, OTHER_EVENT, COMMAND, DEAD, ATTEMPT] {
         assert!(publishes(&worker, subject).await, "{subject}");
     }
 
@@ -109,6 +111,12 @@ async fn every_role_can_do_its_work_and_no_more() {
     assert!(reads(&worker, "META_RAW", None, "meta.v1.raw.*.00").await);
     assert!(reads(&worker, "INBOX_EVENTS", None, "inbox.v1.event.>").await);
     assert!(reads(&worker, "INBOX_COMMANDS", None, "inbox.v1.command.>").await);
+    assert!(reads(&worker, "INBOX_ATTEMPTS", None, ATTEMPT).await);
+    for (stream, filter) in [("INBOX_ATTEMPTS", ATTEMPT), ("INBOX_COMMANDS", "inbox.v1.command.>")]
+    {
+        let stream = worker.get_stream(stream).await.expect("stream");
+        stream.get_last_raw_message_by_subject(filter).await.expect("the last of a subject");
+    }
     let first = worker.get_stream("META_RAW").await.expect("stream").direct_get(1).await;
     assert_eq!(first.expect("by sequence").payload.as_ref(), b"{}");
 
@@ -122,6 +130,9 @@ async fn every_role_can_do_its_work_and_no_more() {
     assert!(publishes(&replay, EVENT).await);
     assert!(!publishes(&replay, COMMAND).await, "a replay can send nothing");
     assert!(!publishes(&replay, RAW).await && !publishes(&replay, DEAD).await);
+    for js in [&ingest, &replay] {
+        assert!(!publishes(js, ATTEMPT).await, "only the worker attempts to send");
+    }
 
     let projector = context(&nats, "projector").await;
     assert!(projector.get_stream("INBOX_EVENTS").await.is_ok());
@@ -135,6 +146,7 @@ async fn every_role_can_do_its_work_and_no_more() {
     assert!(!publishes(&api, EVENT).await, "the api never says what a contact said");
     assert!(reads(&api, "INBOX_EVENTS", None, "inbox.v1.event.>").await);
     assert!(!reads(&api, "INBOX_COMMANDS", None, "inbox.v1.command.>").await);
+    assert!(!publishes(&api, ATTEMPT).await && !publishes(&projector, ATTEMPT).await);
 
     let operator = context(&nats, "operator").await;
     let raw = operator.get_stream("META_RAW").await.expect("stream");

@@ -15,6 +15,8 @@ enum State {
     Cut,
     /// Connections stay open and nothing passes.
     Frozen,
+    /// What the client says passes, what it is answered does not.
+    Deaf,
 }
 
 /// Forwards a port to another until cut.
@@ -83,6 +85,11 @@ impl Cable {
         self.state.send_replace(State::Frozen);
     }
 
+    /// Lets pass what the client says, and nothing of what it is answered, while connections seem open.
+    pub fn deafen(&self) {
+        self.state.send_replace(State::Deaf);
+    }
+
     /// What is connected now seems open for ever and passes nothing, as when a middle box forgot it; new connections pass.
     pub fn strand(&self) {
         self.stranded.send_modify(|count| *count += 1);
@@ -121,6 +128,14 @@ async fn forward(
         if is_stranded {
             stop.cancelled().await;
             return;
+        }
+        if *state.borrow() == State::Deaf {
+            let (_answers, mut says) = server.split();
+            tokio::select! {
+                _ = tokio::io::copy(&mut client, &mut says) => {}
+                _ = state.wait_for(|state| *state != State::Deaf) => {}
+                () = stop.cancelled() => return,
+            }
         }
         // Frozen: both ends stay open until it is cut or mended; a mended cable is a new one.
         if *state.borrow() == State::Frozen {

@@ -1,6 +1,7 @@
 //! Sending under faults and load: one id, at most one effect, always an outcome. The oracle is what the simulator's people saw.
 
 mod lost;
+mod restored;
 
 use std::time::{Duration, Instant};
 

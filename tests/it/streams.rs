@@ -97,7 +97,7 @@ async fn a_plan_names_what_differs_and_apply_does_only_what_loses_nothing() {
         (&json!("streams apply"), &json!("test")),
         "{acts:?}"
     );
-    assert_eq!(acts.iter().filter(|act| act["result"]["created"] == true).count(), 4, "{acts:?}");
+    assert_eq!(acts.iter().filter(|act| act["result"]["created"] == true).count(), 5, "{acts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,10 +26,7 @@ pub use config::Config;
 pub use {facts, graph, inbound, outbound};
 
 /// The streams the worker reads and writes.
-pub const NEEDS: Needs = Needs {
-    streams: &[StreamName::Raw, StreamName::Events, StreamName::Commands, StreamName::Dead],
-    best_effort: false,
-};
+pub const NEEDS: Needs = Needs { streams: &StreamName::ALL, best_effort: false };
 const CONNECTIONS_MAX: u32 = 40;
 
 /// Runs the role with its own admin listener until `shutdown`.
@@ -136,15 +133,15 @@ async fn migrate_and_work(
     };
     tasks.spawn(commands.run(shutdown.clone()));
     let automate = outbound::automate::Automate {
-        broker,
+        broker: broker.clone(),
         pool: pool.clone(),
         leases,
         max_age: waits.auto_reply_max_age,
     };
     tasks.spawn(automate.run(shutdown.clone()));
     tasks.spawn(
-        outbound::Sender::new(pool, graph, accounts, facts, owner, waits.outbound())
-            .run(shutdown.clone()),
+        outbound::Sender::new(pool, broker, graph, accounts, facts, owner, waits.outbound())
+            .run(health, shutdown.clone()),
     );
 
     while let Some(ended) = tasks.join_next().await {

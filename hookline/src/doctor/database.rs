@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use runtime::config::Settings;
 use worker::facts::accounts::overview;
+use worker::outbound::admin;
 
 use super::findings::Findings;
 use crate::connect;
@@ -49,6 +50,16 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> bool 
                 "missing",
                 format!("start `hookline {role}`: it migrates its own schema"),
             );
+        }
+    }
+    if let Ok(behind) = admin::behind_log(&pool).await {
+        match behind {
+            None => findings.ok("ledger", "knows every attempt that is in the log"),
+            Some(behind) => findings.problem(
+                "ledger",
+                format!("frozen: ledger behind the log since {}", behind.since),
+                "wait: workers settle what it does not know, and go on by themselves (deploy/runbooks/postgres-restored.md)",
+            ),
         }
     }
     match overview::count(&pool).await {

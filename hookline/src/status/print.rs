@@ -62,6 +62,12 @@ fn print_sending(sending: &Sending, unknown: i64) {
         say(format!("held commands   {}", held.join(", ")));
     }
     say(format!("window refusals {} in the last day", sending.window_refusals));
+    if let Some(behind) = &sending.behind_log {
+        say(format!(
+            "frozen: {} since {} ({} sends are being settled)",
+            behind.frozen, behind.since, behind.attempts
+        ));
+    }
     for freeze in &sending.freezes {
         say(format!("frozen          {} since {} by {}", freeze.scope, freeze.since, freeze.by));
     }

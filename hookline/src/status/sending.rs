@@ -22,12 +22,25 @@ pub(crate) struct Sending {
     pub(crate) oldest_unknown_seconds: Option<u64>,
     /// Replies refused within a day because the window was closed.
     pub(crate) window_refusals: i64,
+    /// Since when the ledger is behind the log of attempts, so that nothing is sent.
+    pub(crate) behind_log: Option<BehindLog>,
     /// Freezes in force.
     pub(crate) freezes: Vec<Freeze>,
     /// Accounts whose token or right Meta refused: their queues wait.
     pub(crate) accounts_stopped: Vec<Stopped>,
     /// Accounts whose messages Meta blocks for a breach of policy.
     pub(crate) accounts_blocked: Vec<String>,
+}
+
+/// Postgres was put back: what it does not know is being settled, and nothing is sent meanwhile.
+#[derive(Debug, Serialize)]
+pub(crate) struct BehindLog {
+    /// `ledger behind the log`
+    pub(crate) frozen: &'static str,
+    /// Since when.
+    pub(crate) since: Timestamp,
+    /// Sends that the ledger did not know of.
+    pub(crate) attempts: i64,
 }
 
 /// A freeze.
@@ -65,11 +78,17 @@ pub(crate) async fn read(
 ) -> sqlx::Result<Sending> {
     let held = absent_is_empty(backlog::held(pool).await)?;
     let freezes = absent_is_empty(admin::freezes(pool).await)?;
+    let behind_log = absent_is_empty(admin::behind_log(pool).await)?.map(|behind| BehindLog {
+        frozen: "ledger behind the log",
+        since: behind.since,
+        attempts: behind.attempts,
+    });
     let blocked = absent_is_empty(blocked_accounts(pool).await)?;
     Ok(Sending {
         held: held.into_iter().map(|held| (held.reason, held.count)).collect(),
         oldest_unknown_seconds: age(backlog.oldest_unknown, now),
         window_refusals: backlog.window_refusals,
+        behind_log,
         freezes: freezes
             .into_iter()
             .map(|freeze| Freeze { scope: freeze.scope, by: freeze.by, since: freeze.since })

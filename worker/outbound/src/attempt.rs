@@ -28,6 +28,10 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
     }
     match claimed {
         Claimed::Nothing(next) => Ok(next),
+        Claimed::Behind => {
+            services.log.catch_up().await?;
+            Ok(Next::Again)
+        }
         Claimed::AskForNews(_) => Ok(Next::Idle),
         Claimed::Send(attempt) => {
             let command = &attempt.command;

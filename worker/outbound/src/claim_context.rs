@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemas::Timestamp;
 use sqlx::PgConnection;
 
+use crate::decide::LoggedAttempt;
 use crate::ledger::{CommandRow, PartRow};
 use crate::payload::Payload;
 use crate::policy::{SendKind, Situation};
@@ -16,7 +17,7 @@ pub(crate) struct ClaimContext {
     pub(crate) now: Timestamp,
     /// `None`: no such account.
     pub(crate) account_stopped: Option<bool>,
-    /// Frozen: everything, the account, or the conversation.
+    /// Frozen: everything, the account, or the conversation; or the ledger is behind the log.
     pub(crate) frozen: bool,
     /// A limit was met.
     pub(crate) paused_until: Option<Timestamp>,
@@ -32,13 +33,17 @@ pub(crate) struct ClaimContext {
     blocked: bool,
     unreachable: bool,
     own_comment: bool,
+    logged_attempt: Option<i32>,
+    logged_first_at: Option<Timestamp>,
+    logged_started_at: Option<Timestamp>,
+    logged_deadline: Option<Timestamp>,
 }
 
-/// Reads it; `comment` is the comment that the open part is about.
+/// Reads it; `part` is the open part, by its number, and the comment that it is about.
 pub(crate) async fn read(
     conn: &mut PgConnection,
     command: &CommandRow,
-    comment: Option<&str>,
+    (part, comment): (Option<i32>, Option<&str>),
 ) -> sqlx::Result<ClaimContext> {
     sqlx::query_as(
         "select clock_timestamp() as now, a.state = 'stopped' as account_stopped, v.opened_at,
@@ -54,7 +59,8 @@ pub(crate) async fn read(
                          where y.channel = $1 and y.account_id = $2 and y.blocked) as blocked,
                 coalesce(v.unreachable_at > coalesce(v.opened_at, '-infinity'), false) as unreachable,
                 exists (select from worker.freezes f
-                         where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3)) as frozen,
+                         where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3))
+                    or exists (select from worker.behind_log) as frozen,
                 (select max(p.until) from worker.pauses p
                   where p.scope in ('account:' || $1 || '/' || $2, 'app:' || coalesce(a.app, 'login:' || a.login)) and p.until > clock_timestamp()) as paused_until,
                 exists (select from worker.commands u where u.lane = $5 and u.state = 'unknown') as parked,
@@ -65,10 +71,13 @@ pub(crate) async fn read(
                 exists (select from worker.facts f
                           join worker.facts d on d.channel = f.channel and d.account_id = f.account_id
                                              and d.message_id = f.message_id and d.kind = 'message.deleted'
-                         where f.event_id = $7) as cause_deleted
+                         where f.event_id = $7) as cause_deleted,
+                g.attempt as logged_attempt, g.first_at as logged_first_at, g.started_at as logged_started_at,
+                g.deadline as logged_deadline
            from (select) one
            left join worker.accounts a on a.channel = $1 and a.id = $2
-           left join worker.conversations v on v.conversation_id = $3",
+           left join worker.conversations v on v.conversation_id = $3
+           left join worker.logged_attempts g on g.identity = $8 and g.n = $9",
     )
     .bind(command.channel)
     .bind(&command.account_id)
@@ -77,11 +86,23 @@ pub(crate) async fn read(
     .bind(&command.lane)
     .bind(comment)
     .bind(&command.caused_by)
+    .bind(&command.identity)
+    .bind(part)
     .fetch_one(conn)
     .await
 }
 
 impl ClaimContext {
+    /// What the log has of the open part and the ledger may not know.
+    pub(crate) fn logged(&self) -> Option<LoggedAttempt> {
+        Some(LoggedAttempt {
+            attempt: u32::try_from(self.logged_attempt?).ok()?,
+            first_at: self.logged_first_at?,
+            started_at: self.logged_started_at?,
+            deadline: self.logged_deadline?,
+        })
+    }
+
     /// What the policy judges for one part of the command.
     pub(crate) fn situation<'a>(
         &self,

@@ -9,6 +9,7 @@ mod answer;
 mod journal;
 mod look;
 mod next_step;
+mod recall;
 
 pub(crate) use answer::{AfterAnswer, Answer, after_answer};
 #[cfg(test)]
@@ -18,3 +19,4 @@ pub(crate) use journal::{Journal, Repeat, RetryWaits};
 pub(crate) use look::OUTAGE_MAX;
 pub(crate) use look::{AfterLook, Look, after_look, read_again};
 pub(crate) use next_step::{Step, next_step};
+pub(crate) use recall::{LoggedAttempt, is_recalled};

@@ -5,10 +5,8 @@
 //! no channel, or meets a bug of ours, becomes a dead letter.
 
 mod digest;
-mod ended;
 mod past;
 mod read;
-mod scan;
 mod store;
 
 use std::collections::BTreeSet;

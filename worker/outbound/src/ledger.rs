@@ -2,14 +2,18 @@
 //!
 //! `worker.commands`: [`commands`] (one command), [`queue`] (what is due), [`insert`] (new rows), [`parked`] and [`backlog`] (what people look for).
 //! `worker.parts`: [`parts`], [`part_states`]. `worker.echoes`: [`echoes`]. `worker.freezes`, `worker.pauses`: [`stops`]. `worker.intake`,
-//! `worker.found_outcomes`: [`mark`]. What changes a part together with its command or its echo: [`transitions`]. What sending learns of
-//! conversations is written by [`facts::follow_up::conversations`].
+//! `worker.found_outcomes`: [`mark`]. `worker.attempt_log`: [`attempt_log`]. `worker.logged_attempts`: [`logged`]. `worker.behind_log`:
+//! [`behind`]. What changes a part together with its command or its echo: [`transitions`]. What sending learns of conversations is
+//! written by [`facts::follow_up::conversations`].
 
+pub(crate) mod attempt_log;
 pub mod backlog;
+pub(crate) mod behind;
 mod columns;
 pub(crate) mod commands;
 pub(crate) mod echoes;
 pub(crate) mod insert;
+pub(crate) mod logged;
 pub(crate) mod mark;
 pub(crate) mod parked;
 pub(crate) mod part_states;

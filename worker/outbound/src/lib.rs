@@ -2,13 +2,14 @@
 //!
 //! Read in this order. Pure: `plan` and `payload` (a command as parts), `policy` (what Meta's rules allow), `decide` (what happens
 //! next), `matching` (whose effect a message is), `request` and `answer` (what is asked, what the answer means), `split`,
-//! `concurrency`, `state` (the words of the ledger). Around it: `intake` (commands from the stream), `ledger` (the rows and their
-//! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `reconcile` (reading back), `echoes`, `outcome` (events),
+//! `concurrency`, `ended` (ends as outcomes report them), `state` (the words of the ledger). Around it: `intake` (commands from the stream), `ledger` (the rows and their
+//! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `attempt_log` (attempts as they are known outside Postgres), `reconcile` (reading back), `echoes`, `outcome` (events), `scan` (outcomes in the stream),
 //! `import` (conversations read from Graph), [`automate`] (automatic replies), [`admin`] (what people decide).
 
 pub mod admin;
 mod answer;
 mod attempt;
+mod attempt_log;
 pub mod automate;
 mod claim_context;
 mod concurrency;
@@ -16,6 +17,7 @@ mod config;
 mod deadline;
 mod decide;
 mod echoes;
+mod ended;
 mod import;
 pub mod intake;
 mod ledger;
@@ -29,6 +31,7 @@ mod plan;
 mod policy;
 mod reconcile;
 mod request;
+mod scan;
 mod sender;
 mod services;
 mod split;

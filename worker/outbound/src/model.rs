@@ -1,10 +1,13 @@
 //! A model of Meta and of crashing workers around the pure decision: whatever happens, one part has at most one effect and an end.
 
+mod restored;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
 use schemas::Timestamp;
 
+use crate::attempt_log::Entry;
 use crate::decide::{
     ATTEMPTS_MAX, AfterAnswer, AfterLook, Answer, Journal, Look, OUTAGE_MAX, Repeat, RetryWaits,
     Step, after_answer, after_look, next_step, read_again,
@@ -86,7 +89,14 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
+/// What Postgres has at one moment; the last is how much of the log it knows.
+type Saved = (Journal, Option<Timestamp>, bool, usize);
+
 struct World {
+    /// Every attempt, as the log has it.
+    log: Vec<Entry>,
+    /// What Postgres had before every step.
+    saved: Vec<Saved>,
     now: Timestamp,
     journal: Journal,
     first_at: Option<Timestamp>,
@@ -113,6 +123,8 @@ impl World {
             planned_at: now,
         };
         Self {
+            log: Vec::new(),
+            saved: Vec::new(),
             now,
             journal,
             first_at: None,
@@ -156,6 +168,7 @@ impl World {
         (journal.lost, journal.not_before, journal.looks, journal.absent_at) =
             (false, None, 0, None);
         self.first_at = self.first_at.or(Some(self.now));
+        self.log.push(restored::entry(journal.attempt, self.now));
         if matches!(fate, Fate::CrashBefore) {
             return;
         }
@@ -224,6 +237,7 @@ impl World {
     fn run(&mut self, fates: &[Fate], reads: &[Read]) {
         let (mut fates, mut reads) = (fates.iter().copied(), reads.iter().copied());
         for _ in 0..500 {
+            self.saved.push((self.journal.clone(), self.first_at, self.uncertain, self.log.len()));
             match next_step(&self.journal, &ALLOWED, None, &WAITS, self.now) {
                 Step::Send { .. } => self.send(fates.next().unwrap_or(Fate::Answered)),
                 Step::WaitUntil(until) => {

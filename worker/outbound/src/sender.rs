@@ -14,7 +14,9 @@ use facts::accounts::AccountStore;
 use facts::follow_up::conversation_state;
 use graph::Graph;
 use runtime::BoxFuture;
+use runtime::broker::Broker;
 use runtime::db::within;
+use runtime::health::Health;
 use runtime::notify::Listener;
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -22,10 +24,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::attempt_log::AttemptLog;
 use crate::ledger::queue::{self, DueRow};
 use crate::places::{Place, PlaceKey, Places};
 use crate::services::{LEDGER_WITHIN, Next, Services};
-use crate::{Waits, attempt, echoes};
+use crate::{Waits, attempt, attempt_log, echoes};
 use outcomes::{report, sweep};
 
 /// Commands one worker drives at once.
@@ -60,6 +63,7 @@ impl Sender {
     /// A sender of this worker; `worker` names the process, uniquely.
     pub fn new(
         pool: PgPool,
+        broker: Broker,
         graph: Graph,
         accounts: AccountStore,
         facts: FactStore,
@@ -67,11 +71,13 @@ impl Sender {
         waits: Waits,
     ) -> Self {
         let places = Places::default();
-        Self { services: Services { pool, graph, accounts, facts, worker, waits, places } }
+        let log = AttemptLog::new(broker, pool.clone(), &worker);
+        Self { services: Services { pool, graph, accounts, facts, worker, waits, places, log } }
     }
 
-    /// Works until `shutdown`, then lets what is in flight end. Trouble with the database is waited out.
-    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+    /// Works until `shutdown`, then lets what is in flight end. Trouble with the database is waited out. The check `sending` of `health`
+    /// says whether the ledger is behind the log of attempts.
+    pub fn run(self, health: Health, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let services = self.services;
             let mut in_flight = InFlight::default();
@@ -82,6 +88,7 @@ impl Sender {
             let examine_now = Arc::new(Notify::new());
             beside.spawn(examine(services.clone(), Arc::clone(&examine_now), shutdown.clone()));
             beside.spawn(sweep(services.clone(), POLL, shutdown.clone()));
+            beside.spawn(attempt_log::watch(services.log.clone(), health, shutdown.clone()));
             while !shutdown.is_cancelled() {
                 // They end with the process; before, only by a bug, which is one of the whole worker.
                 if let Some(Err(broken)) = beside.try_join_next() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use crate::Waits;
+use crate::attempt_log::AttemptLog;
 use crate::decide::RetryWaits;
 use crate::places::Places;
 use facts::FactStore;
@@ -28,6 +29,8 @@ pub(crate) struct Services {
     pub(crate) worker: String,
     pub(crate) waits: Waits,
     pub(crate) places: Places,
+    /// Attempts as they are known outside the ledger.
+    pub(crate) log: AttemptLog,
 }
 
 impl Services {

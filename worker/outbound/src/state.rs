@@ -97,10 +97,12 @@ pub(crate) enum SettledBy {
     Read,
     /// A person's word.
     Person,
+    /// Its outcome, which INBOX_EVENTS had before this ledger.
+    Log,
 }
 
 schemas::words! {
-    SettledBy, "proof of a send": Answer = "answer", Echo = "echo", Read = "read", Person = "person",
+    SettledBy, "proof of a send": Answer = "answer", Echo = "echo", Read = "read", Person = "person", Log = "log",
 }
 
 /// What Meta reported: `worker.echoes.kind`.

@@ -8,7 +8,9 @@ use schemas::facts::OutcomeError;
 use sqlx::{Postgres, Transaction};
 
 use super::claim_step::{ClaimStep, News, Read, claim_step, open_part};
+use crate::attempt_log::{Behind, Entry, shard_of};
 use crate::claim_context;
+use crate::decide::LoggedAttempt;
 use crate::ledger::commands::{self, End};
 use crate::ledger::{CommandRow, PartRow, part_states, parts, transitions};
 use crate::payload::Payload;
@@ -27,6 +29,8 @@ const BUDGET_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// What was claimed.
 pub(super) enum Claimed {
     Nothing(Next),
+    /// The ledger is behind the log of attempts: nothing was changed. Catch up, and claim again.
+    Behind,
     /// The window looks closed: ask the broker for news, with no transaction open, and claim again.
     AskForNews(Box<CommandRow>),
     Send(Box<Attempt>),
@@ -67,6 +71,13 @@ pub(super) async fn claim(
     identity: &str,
     news: News,
 ) -> anyhow::Result<Claimed> {
+    match try_claim(services, identity, news).await {
+        Err(error) if error.is::<Behind>() => Ok(Claimed::Behind),
+        claimed => claimed,
+    }
+}
+
+async fn try_claim(services: &Services, identity: &str, news: News) -> anyhow::Result<Claimed> {
     // Taken before the database's clock is read, so that what is counted from it ends earlier.
     let begun = Instant::now();
     failpoint!("send.before_claim");
@@ -75,8 +86,9 @@ pub(super) async fn claim(
         return Ok(Claimed::Nothing(Next::Idle));
     };
     let parts = parts::of(&mut tx, identity).await?;
-    let comment = open_part(&parts).and_then(|part| part.payload.comment_id());
-    let context = claim_context::read(&mut tx, &command, comment).await?;
+    let open = open_part(&parts);
+    let about = (open.map(|part| part.n), open.and_then(|part| part.payload.comment_id()));
+    let context = claim_context::read(&mut tx, &command, about).await?;
     let read = Read { command: &command, parts: &parts, context: &context };
     let step = claim_step(read, news, &services.waits, &services.retry_waits());
     let locked = Locked { tx, command, now: context.now };
@@ -86,8 +98,9 @@ pub(super) async fn claim(
         ClaimStep::Conclude => locked.conclude(None).await,
         ClaimStep::Refuse(error) => locked.refuse(error).await,
         ClaimStep::Wait { until, held } => locked.wait(until, held).await,
-        ClaimStep::Fail { n, error, rule } => locked.fail(n, &error, rule).await,
-        ClaimStep::Park { n, error } => locked.park(n, &error).await,
+        ClaimStep::Fail { n, error, rule } => locked.fail(services, n, &error, rule).await,
+        ClaimStep::Park { n, error } => locked.park(services, n, &error).await,
+        ClaimStep::Recall { part, logged } => locked.recall(services, &part, logged).await,
         ClaimStep::Look(part) => locked.look(services, *part).await,
         ClaimStep::Send { part, rule } => locked.begin(services, *part, rule, begun).await,
         ClaimStep::Import => locked.import().await,
@@ -103,17 +116,48 @@ impl Locked {
         Ok(Claimed::Nothing(Next::Idle))
     }
 
+    /// What the log knows of the part counts more than what its row says.
+    async fn recall(
+        mut self,
+        services: &Services,
+        part: &PartRow,
+        logged: LoggedAttempt,
+    ) -> anyhow::Result<Claimed> {
+        let after = services.waits.reconcile_after;
+        transitions::recall(&mut self.tx, &self.command, part, logged, after).await?;
+        self.tx.commit().await?;
+        tracing::warn!(
+            command.id = %self.command.command_id, attempt = logged.attempt,
+            "Command `{}` may have been sent by attempt {}, which this ledger did not know", self.command.command_id, logged.attempt
+        );
+        Ok(Claimed::Nothing(Next::Idle))
+    }
+
+    /// A verdict of a ledger that is behind could be about something that was sent.
+    async fn verify(&mut self, services: &Services) -> anyhow::Result<()> {
+        let shard = shard_of(self.command.channel, &self.command.account_id);
+        services.log.verify(&mut self.tx, shard).await
+    }
+
     async fn fail(
         mut self,
+        services: &Services,
         n: i32,
         error: &OutcomeError,
         rule: Option<&str>,
     ) -> anyhow::Result<Claimed> {
+        self.verify(services).await?;
         part_states::set_failed(&mut self.tx, &self.command.identity, n, error).await?;
         self.conclude(rule).await
     }
 
-    async fn park(mut self, n: i32, error: &OutcomeError) -> anyhow::Result<Claimed> {
+    async fn park(
+        mut self,
+        services: &Services,
+        n: i32,
+        error: &OutcomeError,
+    ) -> anyhow::Result<Claimed> {
+        self.verify(services).await?;
         part_states::set_unknown(&mut self.tx, &self.command.identity, n, error).await?;
         self.conclude(None).await
     }
@@ -172,11 +216,28 @@ impl Locked {
         let part =
             transitions::begin_attempt(tx, command, part, &services.worker, now, deadline, rule)
                 .await?;
+        failpoint!("send.before_log");
+        let entry = entry(command, &part, now, deadline);
+        let shard = shard_of(command.channel, &command.account_id);
+        let logged = services.log.append(tx, vec![(shard, vec![entry])]).await?;
+        failpoint!("send.after_log");
         failpoint!("send.before_begin_commit");
         self.tx.commit().await?;
         failpoint!("send.after_begin_commit");
+        logged.is_made();
         let ends_at = begun + usable(services.waits.send_lease);
         Ok(Claimed::Send(Box::new(Attempt { command: self.command, part, connected, ends_at })))
+    }
+}
+
+/// The attempt as the log has it.
+fn entry(command: &CommandRow, part: &PartRow, now: Timestamp, deadline: Timestamp) -> Entry {
+    Entry {
+        identity: command.identity.clone(),
+        n: part.n,
+        attempt: part.attempt,
+        started_at: now,
+        deadline,
     }
 }
 

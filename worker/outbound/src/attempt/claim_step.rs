@@ -8,7 +8,7 @@ use schemas::facts::OutcomeError;
 
 use crate::Waits;
 use crate::claim_context::ClaimContext;
-use crate::decide::{self, Repeat, RetryWaits, Step};
+use crate::decide::{self, LoggedAttempt, Repeat, RetryWaits, Step};
 use crate::ledger::{CommandRow, PartRow};
 use crate::policy::{self, Verdict};
 use crate::state::{Hold, PartState};
@@ -56,6 +56,8 @@ pub(super) enum ClaimStep {
     Wait { until: Timestamp, held: Option<Hold> },
     /// Read back what Meta has of the part.
     Look(Box<PartRow>),
+    /// The log has attempts of the part that its row does not know: it may have been sent.
+    Recall { part: Box<PartRow>, logged: LoggedAttempt },
     /// Attempt the part.
     Send { part: Box<PartRow>, rule: &'static str },
     /// Import a page of conversations.
@@ -84,6 +86,12 @@ pub(super) fn claim_step(
 ) -> ClaimStep {
     let Read { command, parts, context } = read;
     let Some(part) = open_part(parts) else { return without_open_part(parts, context) };
+    let logged = context.logged();
+    if let Some(logged) =
+        logged.filter(|logged| decide::is_recalled(part.state, part.attempt, logged.attempt))
+    {
+        return ClaimStep::Recall { part: Box::new(part.clone()), logged };
+    }
     if context.account_stopped.is_none() && part.state != PartState::Sending {
         return ClaimStep::Fail { n: part.n, error: account_unknown(), rule: None };
     }

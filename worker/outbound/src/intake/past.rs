@@ -10,12 +10,13 @@ use async_nats::jetstream::stream::RawMessageErrorKind;
 use runtime::broker::Broker;
 use schemas::command::UncheckedCommand;
 use schemas::subjects::{INBOX_COMMANDS, INBOX_EVENTS};
-use schemas::{Event, Timestamp};
+use schemas::{Event, EventId, Timestamp};
 use sqlx::{PgConnection, PgPool};
 
-use super::ended::{Ended, ended, outcome_ids};
-use super::scan;
+use crate::ended::{Ended, ended, outcome_ids};
 use crate::ledger::mark::{self, Mark};
+use crate::scan;
+use crate::state::CommandState;
 
 /// Outcomes stored by one statement.
 const OUTCOMES_BATCH: usize = 10_000;
@@ -43,7 +44,7 @@ pub(super) async fn mark(pool: &PgPool, broker: &Broker) -> anyhow::Result<Mark>
         broker.js().get_stream(INBOX_COMMANDS).await.context("reading INBOX_COMMANDS")?;
     let info = commands.cached_info();
     let created = Timestamp::from_nanos(info.created.unix_timestamp_nanos());
-    let found = scan::find_outcomes(broker).await?;
+    let found = scan::find_outcomes(broker, None).await?;
     // Outcomes that nobody here has published: an earlier ledger is lost. Without any, this is a beginning, and commands wait for it.
     let seq = if found.is_empty() { 0 } else { info.state.last_sequence };
     if !found.is_empty() {
@@ -74,7 +75,7 @@ pub(super) async fn known(
 ) -> sqlx::Result<HashMap<String, u64>> {
     let ids: Vec<String> = commands
         .iter()
-        .flat_map(|command| outcome_ids(command))
+        .flat_map(|command| ids_of(command))
         .map(|(id, _)| id.into_string())
         .collect();
     let outcomes = mark::outcomes(conn, &ids).await?;
@@ -91,7 +92,7 @@ pub(super) async fn of(
     known: &HashMap<String, u64>,
     covered: bool,
 ) -> anyhow::Result<Past> {
-    let ids = outcome_ids(command);
+    let ids = ids_of(command);
     let found = ids.iter().find_map(|(id, state)| Some((known.get(id.as_str()).copied()?, *state)));
     let Some((seq, state)) = found else {
         return Ok(if covered { Past::Lost } else { Past::New });
@@ -109,4 +110,8 @@ pub(super) async fn of(
     // Erased meanwhile, or written by a newer release: its kind is known all the same.
     let end = reported.unwrap_or_else(|| Ended::bare(state, command.requested_at));
     Ok(Past::Ended(Box::new(end)))
+}
+
+fn ids_of(command: &UncheckedCommand) -> [(EventId, CommandState); 3] {
+    outcome_ids(command.channel, &command.account_id, &command.name, command.id.as_str())
 }

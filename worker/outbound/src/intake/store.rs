@@ -5,10 +5,10 @@ use schemas::facts::OutcomeError;
 use sqlx::PgConnection;
 
 use super::digest::body_digest;
-use super::ended::{Ended, EndedPart};
 use super::past::Past;
 use super::read::Intake;
 use crate::decide::Repeat;
+use crate::ended::{Ended, EndedPart};
 use crate::ledger::echoes;
 use crate::ledger::insert::{self, NewCommand};
 use crate::ledger::parts::{self, NewPart};

@@ -8,6 +8,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
+use crate::ended::Ended;
 use crate::state::{CommandState, Hold};
 
 /// A command, as `worker.commands` has it.
@@ -218,6 +219,57 @@ pub(crate) async fn finish(
     .execute(&mut *conn)
     .await?;
     conversation_state::wake(conn).await
+}
+
+/// A command whose end is not known, by what its outcome would be named.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct OpenRow {
+    pub(crate) identity: String,
+    pub(crate) command_id: CommandId,
+    pub(crate) channel: Channel,
+    pub(crate) account_id: AccountId,
+    pub(crate) command: String,
+}
+
+/// Commands that are open or unknown, by identity, behind `after`. Those refused at the door have outcomes of their own.
+pub(crate) async fn not_settled(
+    conn: &mut PgConnection,
+    after: &str,
+    max: i64,
+) -> sqlx::Result<Vec<OpenRow>> {
+    sqlx::query_as(
+        "select identity, command_id, channel, account_id, command from worker.commands
+          where state in ('open', 'unknown') and identity > $1 and position('#' in identity) = 0
+            and channel in ('instagram', 'messenger')
+          order by identity limit $2",
+    )
+    .bind(after)
+    .bind(max)
+    .fetch_all(conn)
+    .await
+}
+
+/// Ends a command as its outcome reports, which is published already.
+pub(crate) async fn finish_as_reported(
+    conn: &mut PgConnection,
+    identity: &str,
+    end: &Ended,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.commands
+            set state = $2, rule = coalesce($3, rule), error = $4, result = coalesce($5, result), held = null,
+                finished_at = $6, version = version + 1, outcome_published = true
+          where identity = $1",
+    )
+    .bind(identity)
+    .bind(end.state)
+    .bind(end.rule.as_deref())
+    .bind(end.error.as_ref().map(Json))
+    .bind(end.result.as_ref())
+    .bind(end.at)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// The outcome of this version is published. Only what was read is marked: a change meanwhile has an outcome of its own.

@@ -6,7 +6,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::state::SettledBy;
+use crate::decide::LoggedAttempt;
+use crate::state::{PartState, SettledBy};
 
 /// An attempt begins; the index `parts_one_in_flight` refuses a second one in the lane.
 ///
@@ -37,6 +38,49 @@ pub(crate) async fn begin(
     if begun == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
+/// The log has an attempt that this row does not know: it may have been sent.
+pub(crate) async fn recall(
+    conn: &mut PgConnection,
+    identity: &str,
+    n: i32,
+    logged: LoggedAttempt,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.parts
+            set state = 'sending', attempt = $3, worker = coalesce(worker, 'log'), first_at = least(first_at, $4), started_at = $5,
+                deadline = $6, lost = true, uncertain = true, not_before = null, looks = 0, absent_at = null, error = null
+          where identity = $1 and n = $2 and state in ('planned', 'refused', 'sending') and attempt < $3",
+    )
+    .bind(identity)
+    .bind(n)
+    .bind(i32::try_from(logged.attempt).unwrap_or(i32::MAX))
+    .bind(logged.first_at)
+    .bind(logged.started_at)
+    .bind(logged.deadline)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The part ended so, as an outcome reports that an earlier state of this ledger has published. Not for `sent`.
+pub(crate) async fn end_as_reported(
+    conn: &mut PgConnection,
+    identity: &str,
+    n: i32,
+    state: PartState,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.parts set state = $3, uncertain = uncertain or $3 = 'unknown', lost = false
+          where identity = $1 and n = $2 and state <> 'sent'",
+    )
+    .bind(identity)
+    .bind(n)
+    .bind(state)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Keeps Meta's answer to an attempt. `false`: it is not the current attempt any more.
 pub(crate) async fn keep_answer(
     conn: &mut PgConnection,
@@ -60,7 +104,7 @@ pub(crate) async fn keep_answer(
     Ok(done.rows_affected() == 1)
 }
 
-/// The part is sent. `false`: it was, or its state forbids it.
+/// The part is sent. `false`: it was.
 pub(crate) async fn set_sent(
     conn: &mut PgConnection,
     identity: &str,
@@ -72,7 +116,7 @@ pub(crate) async fn set_sent(
     let done = sqlx::query(
         "update worker.parts
             set state = 'sent', message_id = $3, sent_at = $4, settled_by = $5, error = null, lost = false
-          where identity = $1 and n = $2 and state in ('sending', 'refused', 'failed', 'unknown')",
+          where identity = $1 and n = $2 and state <> 'sent'",
     )
     .bind(identity)
     .bind(n)

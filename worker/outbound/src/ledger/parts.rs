@@ -82,6 +82,37 @@ pub(crate) async fn of(conn: &mut PgConnection, identity: &str) -> sqlx::Result<
     .await
 }
 
+/// A part as far as it is compared with the log of attempts.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct StandingRow {
+    pub(crate) identity: String,
+    pub(crate) n: i32,
+    pub(crate) state: PartState,
+    #[sqlx(try_from = "i32")]
+    pub(crate) attempt: u32,
+    /// When the ledger accepted the command.
+    pub(crate) accepted_at: Timestamp,
+}
+
+/// These parts, as far as they are here.
+pub(crate) async fn standing(
+    conn: &mut PgConnection,
+    keys: &[(String, i32)],
+) -> sqlx::Result<Vec<StandingRow>> {
+    let (identities, ns): (Vec<&str>, Vec<i32>) =
+        keys.iter().map(|(identity, n)| (identity.as_str(), *n)).unzip();
+    sqlx::query_as(
+        "select p.identity, p.n, p.state, p.attempt, c.created_at as accepted_at
+           from unnest($1::text[], $2::int[]) as t (identity, n)
+           join worker.parts p on p.identity = t.identity and p.n = t.n
+           join worker.commands c on c.identity = t.identity",
+    )
+    .bind(identities)
+    .bind(ns)
+    .fetch_all(conn)
+    .await
+}
+
 /// Whether the account has this part.
 pub(crate) async fn exists(
     conn: &mut PgConnection,

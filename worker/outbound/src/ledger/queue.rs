@@ -64,7 +64,7 @@ pub(crate) async fn release(conn: &mut PgConnection) -> sqlx::Result<()> {
                 select c.identity from worker.commands c join worker.accounts a on a.channel = c.channel and a.id = c.account_id
                  where c.state = 'open' and c.held in ('account_stopped', 'frozen')
                    and ((c.held = 'account_stopped' and a.state = 'active')
-                        or (c.held = 'frozen'
+                        or (c.held = 'frozen' and not exists (select from worker.behind_log)
                             and not exists (select from worker.freezes f
                                              where f.scope in ('*', 'account:' || c.channel || '/' || c.account_id,
                                                                'conversation:' || coalesce(c.conversation_id, '')))))

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use super::commands::{self, CommandRow, End};
 use super::parts::{self, PartRow};
 use super::{echoes, part_states};
+use crate::decide::LoggedAttempt;
 use crate::payload::part_key;
 use crate::state::{CommandState, PartState, SettledBy};
 
@@ -63,7 +64,21 @@ pub(crate) async fn lose(
     commands::wait(conn, &command.identity, deadline.plus(after), None).await
 }
 
-/// The part is sent; precedence sent > failed > unknown, so this holds from every state but `skipped` and `planned`. Claims the echo,
+/// The log has attempts of the part that its row does not know: it stays `sending` until it is known whether they took effect. Their
+/// echoes are compared at once, the thread is read `after` the deadline.
+pub(crate) async fn recall(
+    conn: &mut PgConnection,
+    command: &CommandRow,
+    part: &PartRow,
+    logged: LoggedAttempt,
+    after: Duration,
+) -> sqlx::Result<()> {
+    part_states::recall(conn, &command.identity, part.n, logged).await?;
+    echoes::reopen(conn, command, &part.peer).await?;
+    commands::wait(conn, &command.identity, logged.deadline.plus(after), None).await
+}
+
+/// The part is sent; precedence sent > failed > unknown, so this holds from every state. Claims the echo,
 /// if it is there. `false`: it was sent already.
 pub(crate) async fn mark_sent(
     conn: &mut PgConnection,

@@ -1,4 +1,4 @@
-//! Outcomes in INBOX_EVENTS: read through once, when the ledger is new.
+//! Outcomes in INBOX_EVENTS: read through when the ledger is new, and from a time on when it was put back.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use anyhow::Context;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use futures::StreamExt;
 use runtime::broker::Broker;
+use schemas::Timestamp;
 use schemas::subjects::INBOX_EVENTS;
 
 use crate::ledger::mark::PlacedOutcome;
@@ -20,14 +21,23 @@ const OUTCOMES: [&str; 6] = [
     "inbox.v1.event.*.*.*.command-unknown",
 ];
 
-/// Every outcome in INBOX_EVENTS.
+/// Every outcome that INBOX_EVENTS stored from `from` on; `None`: all.
 ///
 /// # Errors
 /// The broker did not answer: call again.
-pub(super) async fn find_outcomes(broker: &Broker) -> anyhow::Result<Vec<PlacedOutcome>> {
+pub(crate) async fn find_outcomes(
+    broker: &Broker,
+    from: Option<Timestamp>,
+) -> anyhow::Result<Vec<PlacedOutcome>> {
+    // The client's type of a time is that of a crate which is not used here.
+    let since = |from: Timestamp| serde_json::json!({"deliver_policy": "by_start_time", "opt_start_time": from});
+    let deliver_policy = match from {
+        Some(from) => serde_json::from_value::<DeliverPolicy>(since(from))?,
+        None => DeliverPolicy::All,
+    };
     let stream = broker.js().get_stream(INBOX_EVENTS).await.context("reading INBOX_EVENTS")?;
     let config = pull::Config {
-        deliver_policy: DeliverPolicy::All,
+        deliver_policy,
         ack_policy: AckPolicy::None,
         max_deliver: 1,
         filter_subjects: OUTCOMES.map(str::to_owned).to_vec(),

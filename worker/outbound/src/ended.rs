@@ -1,8 +1,7 @@
 //! ◆ Pure: the end of a command as its outcome event reported it.
 
-use schemas::command::UncheckedCommand;
 use schemas::facts::{CommandOutcome, OutcomeError, PartState as ReportedState, Reply};
-use schemas::{Event, EventId, Fact, Timestamp};
+use schemas::{AccountId, Channel, Event, EventId, Fact, Timestamp};
 
 use crate::state::{CommandState, PartState};
 
@@ -14,34 +13,34 @@ const STATES: [CommandState; 3] = [CommandState::Sent, CommandState::Failed, Com
 
 /// The end of a command.
 #[derive(Clone, Debug)]
-pub(super) struct Ended {
-    pub(super) state: CommandState,
-    pub(super) at: Timestamp,
+pub(crate) struct Ended {
+    pub(crate) state: CommandState,
+    pub(crate) at: Timestamp,
     /// The rule of the policy that decided.
-    pub(super) rule: Option<String>,
+    pub(crate) rule: Option<String>,
     /// Why it failed.
-    pub(super) error: Option<OutcomeError>,
+    pub(crate) error: Option<OutcomeError>,
     /// What Meta answered.
-    pub(super) result: Option<serde_json::Value>,
-    pub(super) parts: Vec<EndedPart>,
+    pub(crate) result: Option<serde_json::Value>,
+    pub(crate) parts: Vec<EndedPart>,
 }
 
 /// The end of one part.
 #[derive(Clone, Debug)]
-pub(super) struct EndedPart {
-    pub(super) state: PartState,
-    pub(super) message_id: Option<String>,
-    pub(super) sent_at: Option<Timestamp>,
+pub(crate) struct EndedPart {
+    pub(crate) state: PartState,
+    pub(crate) message_id: Option<String>,
+    pub(crate) sent_at: Option<Timestamp>,
 }
 
 impl Ended {
     /// An end of which only the kind of its outcome is known.
-    pub(super) const fn bare(state: CommandState, at: Timestamp) -> Self {
+    pub(crate) const fn bare(state: CommandState, at: Timestamp) -> Self {
         Self { state, at, rule: None, error: None, result: None, parts: Vec::new() }
     }
 
     /// The end of part `n`. Only what is sent has a time.
-    pub(super) fn part(&self, n: usize) -> EndedPart {
+    pub(crate) fn part(&self, n: usize) -> EndedPart {
         let mut part = self.parts.get(n).cloned().unwrap_or(EndedPart {
             state: match self.state {
                 CommandState::Sent => PartState::Sent,
@@ -58,12 +57,15 @@ impl Ended {
     }
 }
 
-/// The ids an outcome of `command` would have and the state each stands for, the one that counts most first.
-pub(super) fn outcome_ids(command: &UncheckedCommand) -> [(EventId, CommandState); 3] {
-    let id = command.id.as_str();
-    let derive =
-        |kind: &str, key: &[&str]| EventId::derive(command.channel, &command.account_id, kind, key);
-    let ids = if command.name == "reply" {
+/// The ids an outcome of the command `id`, named `name`, would have and the state each stands for, the one that counts most first.
+pub(crate) fn outcome_ids(
+    channel: Channel,
+    account: &AccountId,
+    name: &str,
+    id: &str,
+) -> [(EventId, CommandState); 3] {
+    let derive = |kind: &str, key: &[&str]| EventId::derive(channel, account, kind, key);
+    let ids = if name == "reply" {
         REPLY_KINDS.map(|kind| derive(kind, &[id]))
     } else {
         OTHER_KINDS.map(|kind| derive(kind, &[id, ""]))
@@ -73,7 +75,7 @@ pub(super) fn outcome_ids(command: &UncheckedCommand) -> [(EventId, CommandState
 }
 
 /// The end that an outcome event reports; `None` for any other event.
-pub(super) fn ended(event: &Event) -> Option<Ended> {
+pub(crate) fn ended(event: &Event) -> Option<Ended> {
     let reply = |state, body: &Reply| Ended {
         state,
         at: event.time,
@@ -127,21 +129,10 @@ mod tests {
 
     #[test]
     fn the_ids_are_those_that_outcomes_are_published_under() {
-        let command = |name: &str, data: serde_json::Value| -> UncheckedCommand {
-            serde_json::from_value(serde_json::json!({
-                "id": "r1", "channel": "instagram", "account_id": "17841400000000101", "contact_id": "5200000000000011",
-                "command": name, "requested_by": {"kind": "person", "name": "anna"},
-                "requested_at": "2026-11-21T10:00:00.000Z", "data": data
-            }))
-            .unwrap()
-        };
-        let reply = outcome_ids(&command("reply", serde_json::json!({"text": "hi"})));
-        let derive = |kind, key: &[&str]| {
-            EventId::derive(schemas::Channel::Instagram, &"17841400000000101".into(), kind, key)
-        };
-        assert_eq!(reply[0].0, derive("reply.sent", &["r1"]));
-        let typing =
-            outcome_ids(&command("sender_action", serde_json::json!({"action": "typing_on"})));
-        assert_eq!(typing[1].0, derive("command.failed", &["r1", ""]));
+        let account = "17841400000000101".into();
+        let ids = |name: &str| outcome_ids(Channel::Instagram, &account, name, "r1");
+        let derive = |kind, key: &[&str]| EventId::derive(Channel::Instagram, &account, kind, key);
+        assert_eq!(ids("reply")[0].0, derive("reply.sent", &["r1"]));
+        assert_eq!(ids("sender_action")[1].0, derive("command.failed", &["r1", ""]));
     }
 }

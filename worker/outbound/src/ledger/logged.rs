@@ -1,0 +1,110 @@
+//! `worker.logged_attempts`: attempts that the log has and the ledger did not.
+
+use sqlx::PgConnection;
+
+use crate::decide::LoggedAttempt;
+
+/// A part and what the log has of it.
+type Logged<'a> = (&'a (String, i32), &'a LoggedAttempt);
+
+/// As columns of one statement.
+struct Columns<'a> {
+    identities: Vec<&'a str>,
+    ns: Vec<i32>,
+    attempts: Vec<i32>,
+    first: Vec<schemas::Timestamp>,
+    started: Vec<schemas::Timestamp>,
+    deadlines: Vec<schemas::Timestamp>,
+}
+
+fn columns<'a>(rows: &[Logged<'a>]) -> Columns<'a> {
+    Columns {
+        identities: rows.iter().map(|((identity, _), _)| identity.as_str()).collect(),
+        ns: rows.iter().map(|((_, n), _)| *n).collect(),
+        attempts: rows
+            .iter()
+            .map(|(_, one)| i32::try_from(one.attempt).unwrap_or(i32::MAX))
+            .collect(),
+        first: rows.iter().map(|(_, one)| one.first_at).collect(),
+        started: rows.iter().map(|(_, one)| one.started_at).collect(),
+        deadlines: rows.iter().map(|(_, one)| one.deadline).collect(),
+    }
+}
+
+/// Keeps them until their parts are claimed, which is at once for those that are here.
+pub(crate) async fn keep(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx::Result<()> {
+    let columns = columns(rows);
+    sqlx::query(
+        "with kept as (
+            insert into worker.logged_attempts as l (identity, n, attempt, first_at, started_at, deadline)
+            select * from unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+            on conflict (identity, n) do update
+               set attempt = greatest(l.attempt, excluded.attempt), first_at = least(l.first_at, excluded.first_at),
+                   started_at = greatest(l.started_at, excluded.started_at), deadline = greatest(l.deadline, excluded.deadline)
+            returning identity)
+         update worker.commands c set due_at = clock_timestamp()
+           from kept where c.identity = kept.identity and c.state = 'open' and c.due_at > clock_timestamp()",
+    )
+    .bind(columns.identities)
+    .bind(columns.ns)
+    .bind(columns.attempts)
+    .bind(columns.first)
+    .bind(columns.started)
+    .bind(columns.deadlines)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Parts that ended without this attempt: an echo of it may still show that they were sent.
+pub(crate) async fn doubt(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx::Result<()> {
+    let columns = columns(rows);
+    sqlx::query(
+        "update worker.parts p
+            set uncertain = true, attempt = greatest(p.attempt, t.attempt), first_at = least(p.first_at, t.first_at),
+                started_at = coalesce(p.started_at, t.first_at), deadline = greatest(p.deadline, t.deadline)
+           from unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+                as t (identity, n, attempt, first_at, started_at, deadline)
+          where p.identity = t.identity and p.n = t.n and p.state <> 'sent'",
+    )
+    .bind(columns.identities)
+    .bind(columns.ns)
+    .bind(columns.attempts)
+    .bind(columns.first)
+    .bind(columns.started)
+    .bind(columns.deadlines)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// How many are still to be settled: looked for, or next in their lane and not looked for yet. One whose account is stopped waits for a
+/// person, and holds up nobody else.
+pub(crate) async fn unsettled(conn: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*) from worker.logged_attempts l
+           join worker.parts p on p.identity = l.identity and p.n = l.n
+           join worker.commands c on c.identity = l.identity
+          where c.state = 'open' and c.held is distinct from 'account_stopped'
+            and (p.state = 'sending'
+                 or (p.state in ('planned', 'refused') and p.attempt < l.attempt
+                     and not exists (select from worker.parts e where e.identity = p.identity and e.n < p.n and e.state <> 'sent')
+                     and not exists (select from worker.commands e
+                                      where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq)))",
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Forgets those whose part has ended, and those of commands that never came although their stream forgets them after 30 days.
+pub(crate) async fn forget_settled(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from worker.logged_attempts l
+          where exists (select from worker.parts p
+                         where p.identity = l.identity and p.n = l.n and p.state in ('sent', 'failed', 'unknown', 'skipped'))
+             or l.logged_at < now() - interval '60 days'",
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
