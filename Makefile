@@ -19,10 +19,10 @@ build: setup
 run: build ## everything in one process, with a simulated Meta; data in .hookline
 	@exec $(TARGET)/debug/hookline up --simulate
 
-# Tests start the real binary, so it is built first. Most of them wait: two for each core.
+# Tests start the real binary, so it is built first. Most of them wait: three for each core.
 test: build ## all tests, against real servers
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  threads=$$(( $$(getconf _NPROCESSORS_ONLN) * 2 )); code=0; \
+	  threads=$$(( $$(getconf _NPROCESSORS_ONLN) * 3 )); code=0; \
 	  (set -x; cargo nextest run --workspace --test-threads $$threads) || code=$$?; \
 	  echo 'The slowest tests, in seconds:'; \
 	  sed -n 's/.*<testcase name="\([^"]*\)" classname="\([^"]*\)".* time="\([0-9.]*\)".*/  \3  \2 \1/p' $(TARGET)/nextest/default/junit.xml | sort -rn | head -n 10; \

@@ -22,6 +22,17 @@ pub fn hookline_binary() -> PathBuf {
     BINARY.get_or_init(find_binary).clone()
 }
 
+/// A command of the binary that knows no variable but `PATH`, and of the certificates of this machine nothing: every process would spend
+/// its first milliseconds on reading them, and Meta is on loopback here. (`up::Folder` starts it as users do.)
+pub(crate) fn hookline_command() -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(hookline_binary());
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("SSL_CERT_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/one-root.pem"));
+    command
+}
+
 fn find_binary() -> PathBuf {
     let release = if folder().ends_with("release") { " --release" } else { "" };
     let build = format!("cargo build --workspace --bin hookline{release}");

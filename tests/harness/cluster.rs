@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use servers::{NatsOptions, NatsServer, ports};
 
-use crate::client::eventually;
+use crate::client::{eventually, http};
 use crate::lab::Lab;
 
 /// Ports found free may be taken by somebody else before the servers have them.
@@ -22,7 +22,6 @@ pub struct Cluster {
 impl Cluster {
     /// Starts three servers below `folder`, of which those named in `synced` sync before they ack, and waits until they have a leader.
     pub async fn start(folder: &Path, synced: [bool; 3]) -> Self {
-        runtime::tls::install();
         let mut tries = 1;
         let servers = loop {
             match Self::launch(&folder.join(format!("cluster-{tries}")), synced).await {
@@ -31,8 +30,8 @@ impl Cluster {
             }
             tries += 1;
         };
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2));
-        let mut cluster = Self { servers, names: Vec::new(), http: http.build().unwrap() };
+        let http = http(Duration::from_secs(2));
+        let mut cluster = Self { servers, names: Vec::new(), http };
         for n in 0..3 {
             let reported = cluster.ask(n, "varz").await.unwrap();
             cluster.names.push(reported["server_name"].as_str().unwrap().to_owned());

@@ -14,6 +14,8 @@ use crate::lab::Lab;
 
 /// Requests to the API at once.
 const POSTS_MAX: usize = 16;
+/// Accounts that are connected at once, by a verb each.
+const OPENED_AT_ONCE: usize = 5;
 /// How long the API may say 503.
 const ASKED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -120,10 +122,8 @@ impl Shop {
 
 /// Shops number `from` to `to`, with as many people each.
 pub async fn open(lab: &Lab, numbers: std::ops::Range<usize>, people: usize) -> Vec<Shop> {
-    let mut shops = Vec::new();
-    for n in numbers {
-        shops.push(Shop::open(lab, n, &[]).await);
-    }
+    let opening = futures::stream::iter(numbers.map(|n| Shop::open(lab, n, &[])));
+    let mut shops: Vec<Shop> = opening.buffered(OPENED_AT_ONCE).collect().await;
     for shop in &mut shops {
         shop.meets(people).await;
     }

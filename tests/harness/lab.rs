@@ -16,6 +16,7 @@ use sqlx::PgPool;
 pub use crate::binary::hookline_binary;
 use crate::client::{Api, Meta};
 use crate::servers::{self, Broker, Database};
+use crate::shared::files;
 pub use process::Role;
 use process::Running;
 pub use roles::signal;
@@ -58,6 +59,7 @@ pub struct Lab {
     together: Option<Running>,
     ports: BTreeMap<(Role, u32), SocketAddr>,
     folder: PathBuf,
+    data: PathBuf,
     pool: PgPool,
 }
 
@@ -74,9 +76,16 @@ impl Lab {
 
     /// The same with servers as wished.
     pub async fn start_with(options: LabOptions) -> Self {
-        let name = format!("hookline-lab-{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let folder = std::env::temp_dir().join(name);
+        let name =
+            format!("{}{}-{:08x}", files::LAB_PREFIX, std::process::id(), rand::random::<u32>());
+        let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(&folder).unwrap();
+        // What has to be durable is on a disk.
+        let memory = match options.durable {
+            Some(true) => None,
+            _ => files::memory(name.as_ref()),
+        };
+        let data = memory.unwrap_or_else(|| folder.clone());
         let config = SimulatorConfig {
             secrets: simulator::AppSecrets::same(SECRET),
             policy: simulator::Policy::for_tests(),
@@ -84,7 +93,7 @@ impl Lab {
         };
         let servers = async {
             match options.own {
-                true => servers::own(&folder, options.durable).await,
+                true => servers::own(&data, options.durable).await,
                 false => servers::shared(options.empty).await,
             }
         };
@@ -104,6 +113,7 @@ impl Lab {
             together: None,
             ports: BTreeMap::new(),
             folder,
+            data,
             pool,
         }
     }
@@ -133,6 +143,11 @@ impl Lab {
 
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// For the data of servers: in memory where there is room, unless the lab is durable.
+    pub fn data_folder(&self) -> &Path {
+        &self.data
     }
 
     /// The webhook door.
@@ -185,8 +200,25 @@ impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("logs are kept in {}", self.folder.display());
-            return;
+            keep_logs(&self.data, &self.folder);
+        } else {
+            let _ = std::fs::remove_dir_all(&self.folder);
         }
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if self.data != self.folder {
+            let _ = std::fs::remove_dir_all(&self.data);
+        }
+    }
+}
+
+/// What servers in memory logged is kept with the rest.
+fn keep_logs(data: &Path, folder: &Path) {
+    for server in std::fs::read_dir(data).into_iter().flatten().flatten() {
+        let to = folder.join(server.file_name());
+        for file in std::fs::read_dir(server.path()).into_iter().flatten().flatten() {
+            if file.path().extension().is_some_and(|end| end == "log") {
+                let _ = std::fs::create_dir_all(&to);
+                let _ = std::fs::copy(file.path(), to.join(file.file_name()));
+            }
+        }
     }
 }

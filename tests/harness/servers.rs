@@ -117,6 +117,7 @@ pub async fn another_broker() -> Broker {
 /// Starts servers for one lab alone. `durable` as in `LabOptions`.
 pub(crate) async fn own(folder: &Path, durable: Option<bool>) -> (Broker, Database) {
     let mut pg = PgOptions::new(folder.join("postgres"));
+    pg.settings = vec![("jit".to_owned(), "off".to_owned())];
     pg.fsync = durable == Some(true);
     pg.template_dir = Some(binary::folder().join("postgres-template"));
     let mut nats = NatsOptions::new(folder.join("nats"));

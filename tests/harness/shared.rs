@@ -83,7 +83,7 @@ impl Share {
         let name = format!("{}_{name}", self.place.database());
         let template = if migrated { TEMPLATE } else { "template0" };
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
-        let create = format!("create database \"{name}\" template {template}");
+        let create = format!("create database \"{name}\" template {template} strategy file_copy");
         sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }

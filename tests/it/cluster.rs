@@ -14,7 +14,7 @@ const PER_SECOND: usize = 40;
 
 async fn clustered(synced: [bool; 3]) -> (Lab, Cluster) {
     let mut lab = Lab::start().await;
-    let cluster = Cluster::start(lab.folder(), synced).await;
+    let cluster = Cluster::start(lab.data_folder(), synced).await;
     cluster.serve(&mut lab);
     lab.run_apart().await;
     (lab, cluster)

@@ -175,22 +175,50 @@ fn every_failpoint_is_marked() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_dies_wherever_nobody_gets_it_twice_and_nothing_is_lost() {
+/// Tests that share the deaths out among them, so that they run side by side.
+const SHARES: usize = 3;
+
+/// The deaths of one test, at the first time each place is reached.
+fn shared_out(share: usize) -> Vec<Death> {
     let points = on_the_way();
-    assert!(points.len() >= 30);
     // Not in their order along the path: a row of deaths at its beginning would let nothing through to its end.
     let stride = (5..).find(|stride| !points.len().is_multiple_of(*stride)).unwrap();
-    let deaths: Vec<Death> = (0..points.len())
-        .map(|n| Death { point: points[n * stride % points.len()], at: 1 })
-        .collect();
+    let order = (0..points.len()).map(|n| points[n * stride % points.len()]);
+    order.skip(share).step_by(SHARES).map(|point| Death { point, at: 1 }).collect()
+}
+
+#[test]
+fn every_failpoint_is_in_a_share() {
+    let points = on_the_way();
+    assert!(points.len() >= 30);
+    let deaths: Vec<Death> = (0..SHARES).flat_map(shared_out).collect();
     let distinct: BTreeSet<&str> = deaths.iter().map(|death| death.point.name).collect();
-    assert_eq!(distinct.len(), points.len());
+    assert_eq!((deaths.len(), distinct.len()), (points.len(), points.len()));
+    assert!(points.iter().all(|point| distinct.contains(point.name)));
+}
+
+async fn nobody_gets_it_twice_and_nothing_is_lost(share: usize) {
+    let deaths = shared_out(share);
     let tally = play(&deaths).await;
     eprintln!("{tally:?}");
-    assert_eq!(tally.deaths, points.len());
+    assert_eq!(tally.deaths, deaths.len());
     // A command may see three deaths in the middle of its call. Nobody can know the outcome then, and more than a few would be a fault.
     assert!(tally.unknown * 20 <= tally.commands, "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_dies_wherever_nobody_gets_it_twice_and_nothing_is_lost_first_share() {
+    nobody_gets_it_twice_and_nothing_is_lost(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_dies_wherever_nobody_gets_it_twice_and_nothing_is_lost_second_share() {
+    nobody_gets_it_twice_and_nothing_is_lost(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_dies_wherever_nobody_gets_it_twice_and_nothing_is_lost_third_share() {
+    nobody_gets_it_twice_and_nothing_is_lost(2).await;
 }
 
 /// A worker dies after it has published a message and before its own database has it. Whoever answers what they see must not be

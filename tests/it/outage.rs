@@ -151,7 +151,7 @@ async fn a_stream_that_was_made_anew_is_reported_and_followed_again_when_it_is_r
         assert_eq!(meta.post("/webhooks/instagram", &body).await, 200);
     }
     shows(&lab, 5).await;
-    let (data, aside) = (lab.folder().join("nats/store"), lab.folder().join("aside"));
+    let (data, aside) = (lab.data_folder().join("nats/store"), lab.data_folder().join("aside"));
     lab.nats.own().stop().await.unwrap();
     std::fs::rename(&data, &aside).unwrap();
     lab.nats.own().restart().await.unwrap();

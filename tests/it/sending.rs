@@ -223,7 +223,7 @@ async fn a_throttled_account_is_left_alone_and_the_others_go_on() {
     for shop in &shops[..2] {
         let calls = sends(shop);
         // What was under way when the first answer came could not know.
-        let known = calls[0] + TimeDelta::milliseconds(250);
+        let known = calls[0] + TimeDelta::seconds(1);
         let during = calls.iter().filter(|at| known < **at && **at < over).count();
         let under_way = calls.iter().filter(|at| **at <= known).count();
         println!("{}: {under_way} calls before it was known, {during} after", shop.account.id());
@@ -233,7 +233,7 @@ async fn a_throttled_account_is_left_alone_and_the_others_go_on() {
     for shop in &shops[2..] {
         let during = sends(shop).iter().filter(|at| **at < over).count();
         println!("{}: {during} calls meanwhile", shop.account.id());
-        assert!(during > 20, "{:?} sent {during} while others were throttled", shop.account);
+        assert!(during >= 10, "{:?} sent {during} while others were throttled", shop.account);
     }
     println!("resumed {} after the end", resumed.unwrap() - over);
     let tally = audit(&lab, &asked).await;
@@ -244,18 +244,6 @@ async fn a_throttled_account_is_left_alone_and_the_others_go_on() {
 async fn an_expired_token_costs_one_call_and_no_command() {
     let lab = Lab::with_roles_apart().await;
     let shops = crowd::open(&lab, 0..3, 20).await;
-    // The window of some people closes while the queue waits; sends stop two minutes early.
-    let late: Vec<_> = shops
-        .iter()
-        .flat_map(|shop| (0..4).map(move |n| (shop, shop.account.person(&format!("Late {n}")))))
-        .collect();
-    let closes_in = Duration::from_secs(25);
-    let closing = Utc::now() + TimeDelta::from_std(closes_in).unwrap();
-    for (_, person) in &late {
-        let wrote = person.ago(TimeDelta::hours(24) - TimeDelta::seconds(120 + 25)).says("hello?");
-        wrote.accepted().await.unwrap();
-    }
-    lab.settled().await;
     // Calls have gone well, as on any day; not so many in a row that more than two may be in flight.
     let mut wishes = Vec::new();
     for shop in &shops {
@@ -266,6 +254,27 @@ async fn an_expired_token_costs_one_call_and_no_command() {
     let before = wishes.len();
     let mut asked = ask(&lab, wishes).await;
     all_ended(&lab, before, Duration::from_secs(30)).await;
+    // The window of some people closes while the queue waits; sends stop two minutes early.
+    let late: Vec<_> = shops
+        .iter()
+        .flat_map(|shop| (0..4).map(move |n| (shop, shop.account.person(&format!("Late {n}")))))
+        .collect();
+    let closes_in = TimeDelta::seconds(12);
+    let closing = Utc::now() + closes_in;
+    for (_, person) in &late {
+        let wrote = person.ago(TimeDelta::hours(24) - TimeDelta::seconds(120) - closes_in);
+        wrote.says("hello?").accepted().await.unwrap();
+    }
+    // No read of a name may be under way when the tokens expire.
+    eventually("their names are read", Duration::from_secs(10), async || {
+        let named = "select count(*) from inbox.contacts where enriched_at is not null";
+        let named: i64 = sqlx::query_scalar(named)
+            .fetch_one(lab.pool())
+            .await
+            .map_err(|error| error.to_string())?;
+        tests::client::holds(named == 3 * 24, || format!("{named}"))
+    })
+    .await;
     for shop in &shops {
         shop.account.expire_token();
     }
@@ -274,6 +283,8 @@ async fn an_expired_token_costs_one_call_and_no_command() {
         .map(|(shop, person)| (*shop, person, "too late".to_owned(), "late".to_owned()))
         .collect();
     let queued = 500 - wishes.len();
+    asked.extend(ask(&lab, std::mem::take(&mut wishes)).await);
+    assert!(Utc::now() < closing, "too slow to ask before the window closes");
     for n in 0..queued {
         let shop = &shops[n % shops.len()];
         let person = &shop.people[n / shops.len() % 20];

@@ -99,11 +99,13 @@ async fn a_missing_server_is_exit_code_4_and_one_line_and_wrong_words_are_2() {
     let all = cases
         .iter()
         .map(|(words, variables, code, named)| fails(lab, words, variables, *code, named));
-    futures::stream::iter(all).buffer_unordered(6).collect::<Vec<()>>().await;
-    for missing in [NO_BROKER, NO_POSTGRES] {
+    // They wait for somebody who does not answer: side by side.
+    futures::stream::iter(all).buffer_unordered(16).collect::<Vec<()>>().await;
+    let doctors = [NO_BROKER, NO_POSTGRES].map(async |missing| {
         let (code, out, _) = lab.hookline_with(&["doctor"], &[missing]).await;
         assert!(code == 4 && out.contains(missing.0), "{code} {out}");
-    }
+    });
+    futures::future::join_all(doctors).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,8 +21,6 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A folder this old without a keeper is left from a run whose keeper was killed.
 const STALE_AFTER: Duration = Duration::from_secs(3600);
-/// The log may live in memory where there is so much room: a sync costs nothing there, and no test of a shared server is about power cuts.
-const MEMORY_MIN: u64 = 1 << 30;
 const USER: &str = "hookline";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
@@ -38,21 +36,29 @@ async fn main() -> anyhow::Result<()> {
     if lock.try_lock().is_err() {
         return Ok(());
     }
-    let log = log_folder(&folder);
-    let result = keep(&folder, &log, Path::new(&binaries), &run).await;
-    let _ = std::fs::remove_dir_all(&log);
+    let parent = folder.parent().context("the folder of a run is in another")?;
+    files::free_memory(parent);
+    // No test of a shared server is about power cuts.
+    let data = files::memory(folder.file_name().unwrap_or_default());
+    let data = data.unwrap_or_else(|| folder.clone());
+    let result = keep(&folder, &data, Path::new(&binaries), &run).await;
+    let _ = std::fs::remove_dir_all(&data);
+    files::free_memory(parent);
     match result {
         // The folder stays, with the log in it.
         Err(error) => Err(error),
-        Ok(()) => Ok(std::fs::remove_dir_all(&folder)?),
+        Ok(()) => match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        },
     }
 }
 
-async fn keep(folder: &Path, log: &Path, binaries: &Path, run: &Run) -> anyhow::Result<()> {
+async fn keep(folder: &Path, data: &Path, binaries: &Path, run: &Run) -> anyhow::Result<()> {
     remove_stale(folder);
     let password = hex::encode(rand::rng().random::<[u8; 16]>());
     let (nats, postgres) =
-        tokio::try_join!(start_nats(log, &password), start_postgres(folder, binaries))?;
+        tokio::try_join!(start_nats(data, &password), start_postgres(data, binaries))?;
     let (mut nats, mut postgres) = (nats, postgres);
     let servers = Servers {
         nats_port: nats.port(),
@@ -107,8 +113,16 @@ async fn start_postgres(folder: &Path, binaries: &Path) -> anyhow::Result<Postgr
         ("max_connections", "500".to_owned()),
         ("full_page_writes", "off".to_owned()),
         // Making and dropping databases need not write everybody's pages.
-        ("max_wal_size", "8GB".to_owned()),
+        ("max_wal_size", "1GB".to_owned()),
         ("checkpoint_timeout", "1h".to_owned()),
+        ("bgwriter_lru_maxpages", "0".to_owned()),
+        ("synchronous_commit", "off".to_owned()),
+        ("wal_level", "minimal".to_owned()),
+        ("max_wal_senders", "0".to_owned()),
+        ("wal_init_zero", "off".to_owned()),
+        // A database lives for seconds.
+        ("autovacuum", "off".to_owned()),
+        ("jit", "off".to_owned()),
     ];
     options.settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Postgres::start(options).await
@@ -146,34 +160,21 @@ async fn clean(place: Place, servers: &Servers) -> anyhow::Result<()> {
     place.clean()
 }
 
-/// Where nats-server keeps its streams: in memory if there is enough of it, else beside the rest.
-fn log_folder(folder: &Path) -> PathBuf {
-    let memory = Path::new("/dev/shm");
-    let room = rustix::fs::statvfs(memory).map_or(0, |free| free.f_bavail * free.f_frsize);
-    let name = folder.file_name().unwrap_or_default();
-    match room {
-        MEMORY_MIN.. if std::fs::create_dir_all(memory.join(name)).is_ok() => memory.join(name),
-        _ => folder.to_owned(),
-    }
-}
-
 /// Folders of runs whose keeper was killed.
 fn remove_stale(folder: &Path) {
     let Some(parent) = folder.parent() else { return };
-    for place in [parent, Path::new("/dev/shm")] {
-        let Ok(entries) = std::fs::read_dir(place) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let lock = files::keeper_lock(&parent.join(&name));
-            let held =
-                lock.exists() && files::lock_file(&lock).is_ok_and(|lock| lock.try_lock().is_err());
-            let old = entry
-                .metadata()
-                .and_then(|meta| meta.modified())
-                .is_ok_and(|changed| changed.elapsed().is_ok_and(|age| STALE_AFTER < age));
-            if name.to_string_lossy().starts_with(files::PREFIX) && old && !held {
-                let _ = std::fs::remove_dir_all(entry.path());
-            }
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let lock = files::keeper_lock(&entry.path());
+        let held =
+            lock.exists() && files::lock_file(&lock).is_ok_and(|lock| lock.try_lock().is_err());
+        let old = entry
+            .metadata()
+            .and_then(|meta| meta.modified())
+            .is_ok_and(|changed| changed.elapsed().is_ok_and(|age| STALE_AFTER < age));
+        if name.to_string_lossy().starts_with(files::PREFIX) && old && !held {
+            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }

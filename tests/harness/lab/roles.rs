@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::process::{Role, Running};
 use super::{Lab, free_address};
-use crate::binary::hookline_binary;
+use crate::binary::hookline_command;
 use crate::client::eventually;
 
 const TOGETHER: &str = "the roles of this lab share a process: start them with `run_apart`";
@@ -75,11 +75,9 @@ impl Lab {
         let folder = if verb == "up" { self.folder.join("up") } else { self.folder.clone() };
         let log = self.folder.join(format!("{log}.log"));
         let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
-        Command::new(hookline_binary())
+        hookline_command()
             .arg(verb)
             .current_dir(folder)
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(&self.settings)
             .envs(listens.iter().map(|(name, address)| (name, address.to_string())))
             .stdin(Stdio::null())

@@ -2,10 +2,8 @@
 
 use std::process::Stdio;
 
-use tokio::process::Command;
-
 use super::Lab;
-use crate::binary::hookline_binary;
+use crate::binary::hookline_command;
 
 impl Lab {
     /// Runs a verb of the binary; exit code, standard output, standard error.
@@ -18,11 +16,9 @@ impl Lab {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> (i32, String, String) {
-        let output = Command::new(hookline_binary())
+        let output = hookline_command()
             .args(arguments)
             .current_dir(&self.folder)
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(&self.settings)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())

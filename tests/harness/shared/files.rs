@@ -48,6 +48,44 @@ pub fn servers(folder: &Path) -> Option<Servers> {
     serde_json::from_str(&text).ok()
 }
 
+/// Data of servers may live in memory where there is so much room.
+const MEMORY: &str = "/dev/shm";
+const MEMORY_MIN: u64 = 4 << 30;
+/// How the folders of labs begin; the process id of the test follows.
+pub const LAB_PREFIX: &str = "hookline-lab-";
+
+/// A folder of this name in memory if there is enough of it: a sync costs nothing there, and making and dropping a database little.
+/// `None`: there is not.
+pub fn memory(name: &std::ffi::OsStr) -> Option<PathBuf> {
+    let free = rustix::fs::statvfs(MEMORY).ok()?;
+    let folder = Path::new(MEMORY).join(name);
+    let room = free.f_bavail * free.f_frsize >= MEMORY_MIN;
+    (room && fs::create_dir_all(&folder).is_ok()).then_some(folder)
+}
+
+/// Removes from memory what tests that were killed have left there: of runs without a keeper, and of labs without a process.
+pub fn free_memory(folders: &Path) {
+    let Ok(entries) = fs::read_dir(MEMORY) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let left = match name.to_str() {
+            Some(name) if name.starts_with(PREFIX) => {
+                // `Postgres` may be on its way out of a run that ends.
+                let lock = keeper_lock(&folders.join(name));
+                !lock.exists() || lock_file(&lock).is_ok_and(|lock| lock.try_lock().is_ok())
+            }
+            Some(name) => name
+                .strip_prefix(LAB_PREFIX)
+                .and_then(|rest| rest.split('-').next()?.parse().ok())
+                .is_some_and(|pid| started(pid).is_none()),
+            None => false,
+        };
+        if left {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Opens a file to lock it.
 pub fn lock_file(path: &Path) -> anyhow::Result<File> {
     OpenOptions::new()
