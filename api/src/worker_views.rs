@@ -85,7 +85,7 @@ pub(crate) async fn accounts(
 /// `sqlx::Error`; nothing is changed by reading, call again.
 pub(crate) async fn accounts_total(pool: &PgPool, channel: Option<Channel>) -> sqlx::Result<i64> {
     sqlx::query_scalar(
-"select count(*)
+        "select count(*)
          from (select from worker.account_list a
          where ($1::text is null or a.channel = $1)
          limit $2) counted",

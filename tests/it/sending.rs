@@ -223,7 +223,7 @@ async fn a_throttled_account_is_left_alone_and_the_others_go_on() {
     for shop in &shops[..2] {
         let calls = sends(shop);
         // What was under way when the first answer came could not know.
-        let known = calls[0] + TimeDelta::seconds(1);
+        let known = calls[0] + TimeDelta::milliseconds(250);
         let during = calls.iter().filter(|at| known < **at && **at < over).count();
         let under_way = calls.iter().filter(|at| **at <= known).count();
         println!("{}: {under_way} calls before it was known, {during} after", shop.account.id());
@@ -233,7 +233,7 @@ async fn a_throttled_account_is_left_alone_and_the_others_go_on() {
     for shop in &shops[2..] {
         let during = sends(shop).iter().filter(|at| **at < over).count();
         println!("{}: {during} calls meanwhile", shop.account.id());
-        assert!(during >= 10, "{:?} sent {during} while others were throttled", shop.account);
+        assert!(during > 20, "{:?} sent {during} while others were throttled", shop.account);
     }
     println!("resumed {} after the end", resumed.unwrap() - over);
     let tally = audit(&lab, &asked).await;

@@ -120,8 +120,6 @@ async fn start_postgres(folder: &Path, binaries: &Path) -> anyhow::Result<Postgr
         ("wal_level", "minimal".to_owned()),
         ("max_wal_senders", "0".to_owned()),
         ("wal_init_zero", "off".to_owned()),
-        // A database lives for seconds.
-        ("autovacuum", "off".to_owned()),
         ("jit", "off".to_owned()),
     ];
     options.settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
