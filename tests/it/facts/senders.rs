@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::body::{IG, PAGE, body, echo, entry, instagram, now, senderless, text};
+use tests::client::holds;
 use tests::{Lab, eventually};
 
 use super::graph::FakeGraph;
@@ -296,6 +297,24 @@ async fn an_edit_without_a_sender_gets_that_of_its_message_or_waits_visibly() {
     post(&lab, &edit("mid.2", Some(BOB), 2, "mine!", at + 500)).await;
     published(&lab, "message.edited", 3).await;
     published(&lab, "fact.withdrawn", 1).await;
+    done(&lab).await;
+}
+
+/// What names the author while a look-up is under way is not lost: the look-up ends without it, and the item is looked at again at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_author_named_during_a_look_up_is_used_after_it() {
+    let graph = FakeGraph::start().await;
+    let lab = shop(&graph, &RARELY).await;
+    graph.hangs("instagram/mid.2");
+    let at = now();
+    post(&lab, &edit("mid.2", None, 1, "whose?", at)).await;
+    eventually("the look-up is under way", Duration::from_secs(20), async || {
+        holds(graph.asked_below("instagram/mid.2") > 0, || "not asked".to_owned())
+    })
+    .await;
+    post(&lab, &edit("mid.2", Some(BOB), 2, "mine!", at + 500)).await;
+    let edited = published(&lab, "message.edited", 2).await;
+    assert!(edited.iter().all(|edit| edit["data"]["contact_id"] == BOB), "{edited:?}");
     done(&lab).await;
 }
 

@@ -184,7 +184,8 @@ async fn reveal_to_siblings(conn: &mut PgConnection, rows: &[&Senderless]) -> sq
          update worker.waiting w
             set revealed_contact = coalesce(w.revealed_contact, l.contact_id),
                 revealed_direction = coalesce(w.revealed_direction, l.direction),
-                due_at = case when w.state = 'waiting' then w.due_at else clock_timestamp() end
+                -- Before the grace is over nothing is published. Later the time changes, which whoever works on the item notices.
+                due_at = case when w.state = 'waiting' and clock_timestamp() < w.due_at then w.due_at else clock_timestamp() end
            from locked l
           where (w.channel, w.account_id, w.message_id, w.num_edit) = (l.channel, l.account_id, l.message_id, l.num_edit)",
     )
@@ -288,8 +289,8 @@ pub fn reveal<'a>(
                 text = case when l.done then null else w.text end,
                 resolved_at = case when l.done then clock_timestamp() else w.resolved_at end,
                 due_at = case when l.done then null
-                              -- Nothing is published before the grace is over.
-                              when w.state = 'waiting' and w.num_edit = 0 then w.due_at
+                              -- Nothing is published before the grace is over. Later the time changes: whoever works on it notices.
+                              when w.state = 'waiting' and w.num_edit = 0 and clock_timestamp() < w.due_at then w.due_at
                               else clock_timestamp() end
            from locked l
           where (w.channel, w.account_id, w.message_id, w.num_edit) = (l.channel, l.account_id, l.message_id, l.num_edit)",
