@@ -19,11 +19,11 @@ use crate::meters;
 use crate::read::{Incoming, Parked, read};
 use crate::store::{NAME, Store};
 
-/// Events per transaction at most.
-const BATCH_MAX: usize = 1000;
+/// Events per transaction at most: a commit waits for the disk, and a conversation's row is written once for all of them.
+const BATCH_MAX: usize = 2000;
 
 /// Events that are taken from the stream at once, at most: while some are stored, the next ones are read.
-const AHEAD_MAX: usize = 4 * BATCH_MAX;
+const AHEAD_MAX: usize = 2 * BATCH_MAX;
 
 /// Events of one batch that get a span each.
 const SPANS_MAX: usize = 32;

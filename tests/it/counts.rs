@@ -84,7 +84,7 @@ async fn a_batch_has_as_many_statements_however_many_events_it_has() {
     if statements {
         sqlx::query("create extension pg_stat_statements").execute(&observer).await.unwrap();
     } else {
-        println!("notice: pg_stat_statements is not installed here; only commits are counted");
+        eprintln!("notice: pg_stat_statements is not installed here; only commits are counted");
     }
     let pool =
         PgPoolOptions::new().max_connections(1).connect(&server.url("counted")).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_batch_has_as_many_statements_however_many_events_it_has() {
             let (calls, commits) = (after.0 - before.0, after.1 - before.1);
             // Without the module the count has that of looking, and others of the moment.
             let commits_most = if statements { 1 } else { 5 };
-            println!("{size} events: {calls} statements, {commits} commits");
+            eprintln!("{size} events: {calls} statements, {commits} commits");
             assert!(calls <= most, "{size} events take {calls} statements, not at most {most}");
             assert!(commits <= commits_most, "{size} events take {commits} commits");
         }

@@ -62,17 +62,14 @@ pub(crate) async fn put(conn: &mut PgConnection, rows: &[MessageRow]) -> sqlx::R
             m.time_approximate, m.edited_at, m.deleted_at, m.delivered_by_id, m.read_by_id, m.reply_id, m.app_id,
             m.standby, m.is_self, m.backfilled, m.unsupported, m.content_missing, m.sender_resolution,
             m.counts_unread, m.opens_window, m.event_id,
-            least(m.delivered_by_id, (select min(r.at) from receipts r
-              where m.direction = 'outbound' and r.conversation_id = m.conversation_id
-                and r.kind = 'delivered' and r.watermark >= m.sent_at)),
-            least(m.read_by_id, (select min(r.at) from receipts r
-              where m.direction = 'outbound' and r.conversation_id = m.conversation_id
-                and r.kind = 'read' and r.watermark >= m.sent_at))
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bool[],
-                $9::text[], $10::jsonb[], $11::jsonb[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[],
-                $16::timestamptz[], $17::bool[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[],
-                $21::timestamptz[], $22::text[], $23::text[], $24::bool[], $25::bool[], $26::bool[], $27::bool[],
-                $28::bool[], $29::text[], $30::bool[], $31::bool[], $32::text[])
+            least(m.delivered_by_id, (select min(r.at) from receipts r where m.direction = 'outbound'
+                and r.conversation_id = m.conversation_id and r.kind = 'delivered' and r.watermark >= m.sent_at)),
+            least(m.read_by_id, (select min(r.at) from receipts r where m.direction = 'outbound'
+                and r.conversation_id = m.conversation_id and r.kind = 'read' and r.watermark >= m.sent_at))
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bool[], $9::text[],
+                $10::jsonb[], $11::jsonb[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::timestamptz[], $17::bool[],
+                $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::text[], $23::text[], $24::bool[],
+                $25::bool[], $26::bool[], $27::bool[], $28::bool[], $29::text[], $30::bool[], $31::bool[], $32::text[])
               as m(id, channel, account_id, contact_id, conversation_id, message_id, direction, hidden, text, attachments,
                 quick_reply, postback, reply_to, reactions, referral, sent_at, time_approximate, edited_at, deleted_at,
                 delivered_by_id, read_by_id, reply_id, app_id, standby, is_self, backfilled, unsupported, content_missing,
