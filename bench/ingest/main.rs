@@ -14,7 +14,8 @@ mod webhook;
 use std::time::Duration;
 
 use candidate::{Candidate, Kind};
-use load::{Figures, Load, Pace};
+use load::{Load, Pace};
+use report::Course;
 
 const KIB: usize = 1 << 10;
 
@@ -26,13 +27,6 @@ const LOADS: [Load; 6] = [
     Load { name: "4 KiB, default sync", sync: false, body: 4 * KIB, pace: Pace::Closed(64) },
     Load { name: "64 KiB, default sync", sync: false, body: 64 * KIB, pace: Pace::Closed(64) },
 ];
-
-/// One candidate under one load, round by round.
-struct Course {
-    kind: Kind,
-    load: Load,
-    rounds: Vec<Figures>,
-}
 
 fn setting(name: &str, default: u32) -> u32 {
     std::env::var(name).map_or(default, |value| {

@@ -2,9 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::Course;
 use crate::candidate::Kind;
-use crate::load::{Figures, Pace};
+use crate::load::{Figures, Load, Pace};
+
+/// One candidate under one load, round by round.
+pub(crate) struct Course {
+    pub(crate) kind: Kind,
+    pub(crate) load: Load,
+    pub(crate) rounds: Vec<Figures>,
+}
 
 /// Markdown: a line per load and candidate, medians with the lowest and the highest round, and the ratio to the plain handler of the same
 /// round.

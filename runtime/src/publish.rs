@@ -2,51 +2,22 @@
 
 mod answer;
 mod batch;
+mod message;
 mod order;
 
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
-use bytes::Bytes;
 use tokio::time::Instant;
 
+pub use self::message::{BATCH_BYTES_MAX, BATCH_FROM, BATCH_MAX, Outgoing, Stored};
 pub use crate::broker::PublishFailure;
 
 use self::batch::BatchEnd;
 use crate::BoxFuture;
 use crate::broker::Broker;
-
-/// Most messages in one atomic batch (contract: at most 500; the broker takes 1000).
-pub const BATCH_MAX: usize = 500;
-/// Most bytes in one atomic batch.
-pub const BATCH_BYTES_MAX: usize = 16 << 20;
-/// From so many messages on an atomic batch, which costs several syncs whatever its size, is cheaper than a sync for each message.
-pub const BATCH_FROM: usize = 16;
-
-/// A message to publish.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// The subject.
-    pub subject: String,
-    /// `Nats-Msg-Id`: derived, so that a repeat is recognised.
-    pub id: String,
-    /// Further headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub payload: Bytes,
-}
-
-/// Where a message is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Its position in the stream.
-    pub sequence: u64,
-    /// It was there before: this is the position of the first.
-    pub duplicate: bool,
-}
 
 /// What became of one message.
 type End = Result<Stored, PublishFailure>;

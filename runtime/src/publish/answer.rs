@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 
-use super::PublishFailure;
-use crate::broker::Broker;
+use crate::broker::{Broker, PublishFailure};
 
 pub(super) const ALREADY_STORED: u64 = 10071;
 /// A limit of the stream, of the server's disk (`max_file_store`), or of the account is reached.

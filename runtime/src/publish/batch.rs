@@ -10,8 +10,8 @@ use async_nats::header::{
 use async_nats::jetstream::message::PublishMessage;
 
 use super::answer::{self, code};
-use super::{Outgoing, PublishFailure};
-use crate::broker::Broker;
+use super::message::Outgoing;
+use crate::broker::{Broker, PublishFailure};
 
 const BATCH_KNOWN_ID: u64 = 10201;
 const BATCH_INCOMPLETE: u64 = 10176;

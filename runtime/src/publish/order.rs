@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{BATCH_BYTES_MAX, BATCH_FROM, BATCH_MAX, Outgoing};
+use super::message::{BATCH_BYTES_MAX, BATCH_FROM, BATCH_MAX, Outgoing};
 
 /// What decides the order of a message: its subject without the last token. Of events and commands that is partition, channel and account,
 /// so messages of one conversation have the same.
