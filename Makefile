@@ -60,9 +60,10 @@ lint: setup ## formatting, clippy, docs, dependencies, scripts
 bless: setup ## write the generated files (JSON Schemas, AsyncAPI) anew
 	BLESS=1 cargo test -p schemas
 
-bench: setup ## measure, with optimisations
-	cargo build --release --workspace --bin hookline
-	cargo bench -p bench
+# `make bench BENCH=ingest` runs one of them.
+bench: setup ## measure, with all optimisations
+	cargo build --profile dist --workspace --bin hookline
+	cargo bench --profile dist -p bench $(if $(BENCH),--bench $(BENCH))
 
 soak: build ## the tests that take long
 	cargo test -p tests --test long -- --include-ignored

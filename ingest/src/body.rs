@@ -18,6 +18,8 @@ const BUDGET_BYTES: usize = 32 << 20;
 /// The first bytes of a body count nothing: an ordinary webhook is that small, so bodies that hold the whole budget and do not end
 /// cannot keep it out. Their sum is bounded by the number of connections.
 const FREE_BYTES: usize = 8 << 10;
+/// Memory that is taken at once for a body in several pieces.
+const RESERVE_MAX_BYTES: usize = 64 << 10;
 /// How long, and how many bytes, we go on reading after the answer is given: a client that is cut off while it writes may not see it.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
@@ -65,6 +67,9 @@ impl Reader {
     }
 
     async fn collect(&self, body: &mut Body) -> Result<Whole, Refused> {
+        // What is announced, so that it is copied once; but nobody gets much for an announcement.
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(RESERVE_MAX_BYTES);
+        let reserve = announced.min(RESERVE_MAX_BYTES);
         let mut first: Option<Bytes> = None;
         let mut more = BytesMut::new();
         let mut share: Option<OwnedSemaphorePermit> = None;
@@ -94,6 +99,7 @@ impl Reader {
                 None if more.is_empty() => first = Some(data),
                 None => more.extend_from_slice(&data),
                 Some(piece) => {
+                    more.reserve(reserve.max(length));
                     more.extend_from_slice(&piece);
                     more.extend_from_slice(&data);
                 }

@@ -12,9 +12,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use metrics::{counter, gauge, histogram};
-use runtime::publish::Outgoing;
-use schemas::raw::{RawPath, header as raw_header};
+use metrics::counter;
+use runtime::telemetry;
+use schemas::raw::RawPath;
 use schemas::subjects;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
@@ -23,9 +23,11 @@ use crate::body::{Reader, linger};
 use crate::config::Config;
 use crate::error::Refused;
 use crate::log_limit::LogLimit;
+use crate::meters::{self, Meters};
 use crate::queue::Key;
 use crate::signature::{self, Rejection, Signature};
 use crate::store::{STORE_WITHIN, Store};
+use crate::webhook::Webhook;
 use crate::{handshake, scan};
 
 /// Larger bodies are hashed where they hold up nobody.
@@ -36,14 +38,15 @@ pub(crate) struct Door {
     config: Config,
     reader: Reader,
     store: Store,
+    meters: Arc<Meters>,
     rejections: Mutex<LogLimit>,
 }
 
 impl Door {
     /// A door in front of `store`.
-    pub(crate) fn new(config: Config, store: Store) -> Arc<Self> {
+    pub(crate) fn new(config: Config, store: Store, meters: Arc<Meters>) -> Arc<Self> {
         let reader = Reader::new(config.max_body);
-        Arc::new(Self { config, reader, store, rejections: Mutex::default() })
+        Arc::new(Self { config, reader, store, meters, rejections: Mutex::default() })
     }
 
     /// The three paths; everything else is refused.
@@ -61,7 +64,7 @@ impl Door {
     }
 
     async fn answer(self: Arc<Self>, path: RawPath, request: Request) -> Response {
-        let _in_flight = InFlight::enter();
+        let _in_flight = InFlight::enter(&self.meters);
         let started = Instant::now();
         let outcome = match *request.method() {
             Method::GET => self.answer_handshake(request.uri()),
@@ -76,7 +79,7 @@ impl Door {
         };
         let response = outcome.unwrap_or_else(IntoResponse::into_response);
         let status = response.status().as_u16();
-        count(status, path.as_str());
+        self.meters.answered(status, path);
         tracing::debug!(
             path = path.as_str(),
             status,
@@ -114,42 +117,43 @@ impl Door {
         let whole = self.reader.read(&parts.headers, body).await?;
         let (deadline, received_at) = (Instant::now() + STORE_WITHIN, runtime::now());
         #[allow(clippy::cast_precision_loss)] // at most 60 MiB
-        histogram!("hookline_ingest_body_bytes").record(whole.bytes.len() as f64);
+        self.meters.body_bytes.record(whole.bytes.len() as f64);
         let (secret, key) = self
             .examine(whole.bytes.clone(), signature)
             .await
             .map_err(|rejection| self.rejected(rejection, scan::object_class(&whole.bytes)))?;
-        counter!("hookline_ingest_signature_total", "result" => "right").increment(1);
+        self.meters.signature_right.increment(1);
 
         let shard = subjects::shard(&scan::first_entry_id(&whole.bytes).unwrap_or_default());
+        let webhook = |traceparent| Webhook {
+            key,
+            path,
+            shard,
+            received_at,
+            secret: secret.clone(),
+            traceparent,
+            body: whole.bytes.clone(),
+        };
+        if !telemetry::wants_spans() {
+            return self.keep(webhook(telemetry::new_traceparent()), deadline).await;
+        }
         // A new trace: nobody outside may choose ours.
         let span = tracing::info_span!(parent: None, "receive webhook", path = path.as_str(), shard, secret, bytes = whole.bytes.len());
-        async {
-            let mut headers = async_nats::HeaderMap::new();
-            headers.insert(raw_header::RECEIVED_AT, received_at.to_string());
-            headers.insert(raw_header::SECRET, secret.as_str());
-            headers.insert(raw_header::PATH, path.http_path());
-            runtime::telemetry::inject(&mut headers);
-            if headers.get(raw_header::TRACEPARENT).is_none() {
-                headers.insert(raw_header::TRACEPARENT, random_traceparent());
-            }
-            let message = Outgoing {
-                subject: subjects::raw(path, shard),
-                id: hex::encode(key),
-                headers,
-                payload: whole.bytes.clone(),
-            };
-            let stored = self.store.store(key, message, deadline).await?;
-            tracing::debug!(
-                sequence = stored.sequence,
-                duplicate = stored.duplicate,
-                shard,
-                "Stored a webhook"
-            );
-            Ok(())
-        }
-        .instrument(span.clone())
-        .await
+        let traced = span.in_scope(telemetry::traceparent);
+        let webhook = webhook(traced.unwrap_or_else(telemetry::new_traceparent));
+        self.keep(webhook, deadline).instrument(span).await
+    }
+
+    async fn keep(&self, webhook: Webhook, deadline: Instant) -> Result<(), Refused> {
+        let shard = webhook.shard;
+        let stored = self.store.store(webhook, deadline).await?;
+        tracing::debug!(
+            sequence = stored.sequence,
+            duplicate = stored.duplicate,
+            shard,
+            "Stored a webhook"
+        );
+        Ok(())
     }
 
     /// The name of the secret that signed the body, and the body's key.
@@ -192,13 +196,8 @@ impl Door {
 async fn nothing_here(request: Request<Body>) -> Refused {
     let (parts, body) = request.into_parts();
     linger(&parts.headers, body);
-    count(Refused::Path.status().as_u16(), "other");
+    meters::requests(Refused::Path.status().as_u16().to_string(), "other").increment(1);
     Refused::Path
-}
-
-fn count(status: u16, path: &'static str) {
-    counter!("hookline_ingest_requests_total", "status" => status.to_string(), "path" => path)
-        .increment(1);
 }
 
 fn read_signature(headers: &HeaderMap, accept_sha1: bool) -> Result<Signature, Rejection> {
@@ -206,25 +205,18 @@ fn read_signature(headers: &HeaderMap, accept_sha1: bool) -> Result<Signature, R
     signature::read(values(signature::SHA256_HEADER), values(signature::SHA1_HEADER), accept_sha1)
 }
 
-/// A trace of our own where telemetry makes none.
-fn random_traceparent() -> String {
-    let (trace, span) =
-        (uuid::Uuid::new_v4().simple().to_string(), uuid::Uuid::new_v4().simple().to_string());
-    format!("00-{trace}-{}-01", &span[..16])
-}
-
 /// Counts the requests inside, also those whose client goes away.
-struct InFlight;
+struct InFlight(metrics::Gauge);
 
 impl InFlight {
-    fn enter() -> Self {
-        gauge!("hookline_ingest_inflight").increment(1);
-        Self
+    fn enter(meters: &Meters) -> Self {
+        meters.inflight.increment(1);
+        Self(meters.inflight.clone())
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        gauge!("hookline_ingest_inflight").decrement(1);
+        self.0.decrement(1);
     }
 }

@@ -1,7 +1,7 @@
 //! Meta's door: verify, store, say 200. Nothing else happens here.
 //!
 //! Read in this order: `config`, `http` (what is asked and answered), `handshake`, `signature`, `scan` and `body` (what it is
-//! made of), `store` and `queue` (how a webhook becomes durable), `error`, `log_limit`.
+//! made of), `webhook`, `store`, `queue` and `detach` (how a webhook becomes durable), `error`, `meters`, `log_limit`.
 //!
 //! Invariants: no 200 without a durable ack; no body is parsed in order to decide anything; an unsigned request is not stored, and its answer
 //! says nothing about the broker; memory is bounded whatever clients do.
@@ -10,16 +10,20 @@
 
 mod body;
 mod config;
+mod detach;
 mod error;
 mod handshake;
 mod http;
 mod log_limit;
+mod meters;
 mod queue;
 mod scan;
 mod signature;
 mod store;
+mod webhook;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
@@ -33,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 
 use crate::http::Door;
+use crate::meters::Meters;
 use crate::store::Store;
 
 /// Many more than the 2,000 slow clients that must not keep others out. Each may hold some 10 KiB before its signature is checked.
@@ -95,10 +100,10 @@ impl Ingest {
         health::watch_broker(&health, &broker, closed.clone());
         watch_max_payload(&health, &broker, config.max_body, closed);
 
-        let store = Store::new(broker, config.max_body);
-        let router = Door::new(config, store)
-            .router()
-            .merge(health.router(runtime::telemetry::metrics_handle()));
+        let rendered = runtime::telemetry::metrics_handle();
+        let meters = Arc::new(Meters::new());
+        let store = Store::new(broker, config.max_body, meters.clone());
+        let router = Door::new(config, store, meters).router().merge(health.router(rendered));
         let files = runtime::process::raise_open_files().saturating_sub(FILES_SPARE);
         let connections_max = usize::try_from(files.clamp(64, CONNECTIONS_MAX))?;
         tracing::info!(connections_max, "Listening for webhooks at {address}");

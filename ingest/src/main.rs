@@ -6,6 +6,9 @@ use clap::Parser;
 use runtime::config::Settings;
 use runtime::{shutdown, telemetry};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Takes Meta's webhooks, verifies and stores them. Configured by environment variables.
 #[derive(Parser)]
 #[command(version)]

@@ -1,7 +1,7 @@
 //! ◆ Pure: which webhooks wait for the broker, and which of them go out together.
 //!
-//! One sync costs the same for one message as for five hundred. So a lone webhook goes at once, and what comes in while it is under way
-//! goes out together afterwards. Bodies with the same bytes share one message and its ack.
+//! Where the broker syncs, a message on its own costs a sync, and an atomic batch several whatever its size. So few go out on their own,
+//! without waiting for each other, and many together. Where it does not sync, all go out on their own. Same bytes share one message.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
@@ -9,9 +9,11 @@ use std::time::Instant;
 /// Names a body: its sha256.
 pub(crate) type Key = [u8; 32];
 
-/// Most publishes under way at once: one that the broker syncs, one that travels meanwhile.
-const IN_FLIGHT_MAX: usize = 2;
-/// A second publish is worth its sync only when it carries many.
+/// Most messages under way on their own, where each costs a sync: as many as one batch costs. Those behind them wait for a batch.
+const SINGLES_MAX: usize = 4;
+/// Most batches under way at once: one that the broker syncs, one that travels meanwhile.
+const BATCHES_MAX: usize = 2;
+/// A batch beside something else that is under way is worth its syncs only when it carries many.
 const SECOND_FROM_MESSAGES: usize = 32;
 
 /// Bounds of memory, and of one atomic batch.
@@ -21,6 +23,8 @@ pub(crate) struct Limits {
     pub(crate) messages_max: usize,
     /// Most bytes of theirs.
     pub(crate) bytes_max: usize,
+    /// From so many waiting messages on they go out as a batch.
+    pub(crate) batch_from: usize,
     /// Most messages of a batch.
     pub(crate) batch_messages_max: usize,
     /// Most bytes of a batch.
@@ -57,7 +61,10 @@ pub(crate) struct Queue<M, W> {
     waiters: HashMap<Key, Vec<W>>,
     messages: usize,
     bytes: usize,
-    in_flight: usize,
+    /// Messages that are under way on their own.
+    singles: usize,
+    /// Batches under way.
+    batches: usize,
     /// The last publish got no answer: one message at a time finds out whether it is over.
     troubled: bool,
 }
@@ -70,7 +77,8 @@ impl<M, W> Queue<M, W> {
             waiters: HashMap::new(),
             messages: 0,
             bytes: 0,
-            in_flight: 0,
+            singles: 0,
+            batches: 0,
             troubled: false,
         }
     }
@@ -110,18 +118,28 @@ impl<M, W> Queue<M, W> {
         Ok(())
     }
 
-    /// The batch to publish now, if any. Messages whose deadline has passed are dropped.
-    pub(crate) fn next_batch(&mut self, now: Instant) -> Option<Batch<M>> {
+    /// What to publish now, if anything: one message on its own, or a batch. Messages whose deadline has passed are dropped. `syncs`: each
+    /// message on its own costs the broker a sync.
+    pub(crate) fn next_batch(&mut self, now: Instant, syncs: bool) -> Option<Batch<M>> {
         self.drop_late(now);
-        let go = match self.in_flight {
-            0 => true,
-            IN_FLIGHT_MAX.. => false,
-            _ => !self.troubled && SECOND_FROM_MESSAGES <= self.waiting.len(),
+        let waiting = self.waiting.len();
+        let (go, messages_max) = if self.troubled {
+            (self.singles + self.batches == 0, 1)
+        } else if !syncs {
+            (true, 1)
+        } else if waiting < self.limits.batch_from {
+            (self.batches == 0 && self.singles < SINGLES_MAX, 1)
+        } else {
+            let go = match (self.batches, self.singles) {
+                (0, 0) => true,
+                (BATCHES_MAX.., _) => false,
+                _ => SECOND_FROM_MESSAGES <= waiting,
+            };
+            (go, self.limits.batch_messages_max)
         };
         if !go {
             return None;
         }
-        let messages_max = if self.troubled { 1 } else { self.limits.batch_messages_max };
         let mut batch: Option<Batch<M>> = None;
         while let Some(next) = self.waiting.front() {
             let full = batch.as_ref().is_some_and(|batch| {
@@ -143,16 +161,20 @@ impl<M, W> Queue<M, W> {
             batch.keys.push(next.key);
             batch.messages.push(next.message);
         }
-        if let Some(batch) = &batch {
-            self.in_flight += 1;
-            debug_assert!(!batch.keys.is_empty());
+        match batch.as_ref().map(Batch::is_single) {
+            Some(true) => self.singles += 1,
+            Some(false) => self.batches += 1,
+            None => {}
         }
         batch
     }
 
     /// A batch has ended; returns who waited for each of its messages. `answered`: the broker answered, even if it refused.
     pub(crate) fn finish(&mut self, keys: &[Key], bytes: usize, answered: bool) -> Vec<Vec<W>> {
-        self.in_flight -= 1;
+        match keys {
+            [_] => self.singles -= 1,
+            _ => self.batches -= 1,
+        }
         self.troubled = !answered;
         self.messages -= keys.len();
         self.bytes -= bytes;
@@ -189,6 +211,11 @@ impl<M, W> Queue<M, W> {
 }
 
 impl<M> Batch<M> {
+    /// Whether it is one message on its own.
+    pub(crate) const fn is_single(&self) -> bool {
+        self.keys.len() == 1
+    }
+
     /// Bytes of its messages, as they were offered.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
@@ -201,8 +228,13 @@ mod tests {
     use proptest::prelude::*;
     use std::time::Duration;
 
-    const LIMITS: Limits =
-        Limits { messages_max: 100, bytes_max: 1000, batch_messages_max: 50, batch_bytes_max: 400 };
+    const LIMITS: Limits = Limits {
+        messages_max: 100,
+        bytes_max: 1000,
+        batch_from: 4,
+        batch_messages_max: 50,
+        batch_bytes_max: 400,
+    };
 
     fn key(n: u32) -> Key {
         let mut key = [0; 32];
@@ -221,38 +253,68 @@ mod tests {
         }
     }
 
+    /// Takes out what may go now, as the numbers of messages.
+    fn sizes(queue: &mut Queue<u32, u32>, now: Instant, syncs: bool) -> Vec<usize> {
+        std::iter::from_fn(|| queue.next_batch(now, syncs).map(|batch| batch.keys.len())).collect()
+    }
+
     #[test]
-    fn a_lone_one_goes_at_once_and_the_others_together() {
+    fn few_go_at_once_on_their_own() {
         let (mut queue, now, deadline) = queue();
-        offer(&mut queue, 0..1, deadline);
-        let first = queue.next_batch(now).unwrap();
+        offer(&mut queue, 0..3, deadline);
+        let first = queue.next_batch(now, true).unwrap();
         assert_eq!(first.messages, [0]);
-        offer(&mut queue, 1..31, deadline);
-        assert!(queue.next_batch(now).is_none(), "few wait for the one under way");
+        assert_eq!(sizes(&mut queue, now, true), [1, 1]);
+        offer(&mut queue, 3..6, deadline);
+        assert_eq!(sizes(&mut queue, now, true), [1], "enough are under way");
         assert_eq!(queue.finish(&first.keys, first.bytes(), true), [vec![0]]);
-        assert_eq!(queue.next_batch(now).unwrap().messages, (1..31).collect::<Vec<_>>());
-        offer(&mut queue, 31..90, deadline);
-        assert_eq!(queue.next_batch(now).unwrap().messages.len(), 50, "many do not wait");
-        offer(&mut queue, 90..101, deadline);
-        assert!(queue.next_batch(now).is_none(), "two are under way");
-        assert_eq!(queue.offer(key(101), 101, 1, deadline, 101), Err(Overloaded));
+        assert_eq!(queue.next_batch(now, true).unwrap().messages, [4]);
+        assert!(queue.next_batch(now, true).is_none());
+    }
+
+    #[test]
+    fn many_go_together() {
+        let (mut queue, now, deadline) = queue();
+        offer(&mut queue, 0..20, deadline);
+        let batch = queue.next_batch(now, true).unwrap();
+        assert_eq!(batch.messages, (0..20).collect::<Vec<_>>());
+        offer(&mut queue, 20..22, deadline);
+        assert!(queue.next_batch(now, true).is_none(), "few wait for the batch under way");
+        offer(&mut queue, 22..51, deadline);
+        assert!(queue.next_batch(now, true).is_none(), "a second batch costs as much as the first");
+        offer(&mut queue, 51..80, deadline);
+        assert_eq!(sizes(&mut queue, now, true), [50], "many do not wait");
+        offer(&mut queue, 80..90, deadline);
+        assert!(queue.next_batch(now, true).is_none(), "two are under way");
+        assert_eq!(queue.finish(&batch.keys, batch.bytes(), true).len(), 20);
+        offer(&mut queue, 90..110, deadline);
+        assert_eq!(sizes(&mut queue, now, true), [40]);
+        offer(&mut queue, 110..120, deadline);
+        assert_eq!(queue.offer(key(120), 120, 1, deadline, 120), Err(Overloaded));
+    }
+
+    #[test]
+    fn where_nothing_is_synced_all_go_on_their_own() {
+        let (mut queue, now, deadline) = queue();
+        offer(&mut queue, 0..90, deadline);
+        assert_eq!(sizes(&mut queue, now, false), [1; 90]);
     }
 
     #[test]
     fn bytes_are_bounded() {
         let (mut queue, now, deadline) = queue();
-        for n in 0..3 {
-            queue.offer(key(n), n, 300, deadline, n).unwrap();
+        for n in 0..5 {
+            queue.offer(key(n), n, 190, deadline, n).unwrap();
         }
-        assert_eq!(queue.offer(key(3), 3, 300, deadline, 3), Err(Overloaded));
-        let batch = queue.next_batch(now).unwrap();
-        assert_eq!((batch.messages.as_slice(), batch.bytes()), (&[0][..], 300));
+        assert_eq!(queue.offer(key(5), 5, 190, deadline, 5), Err(Overloaded));
+        let batch = queue.next_batch(now, true).unwrap();
+        assert_eq!((batch.messages.as_slice(), batch.bytes()), (&[0, 1][..], 380));
         queue.finish(&batch.keys, batch.bytes(), true);
-        queue.offer(key(3), 3, 300, deadline, 3).unwrap();
+        queue.offer(key(5), 5, 190, deadline, 5).unwrap();
         let mut alone = Queue::new(LIMITS);
         alone.offer(key(0), 0, 999, deadline, 0).unwrap();
         assert_eq!(
-            alone.next_batch(now).unwrap().messages,
+            alone.next_batch(now, true).unwrap().messages,
             [0],
             "one above a batch's bytes goes alone"
         );
@@ -263,7 +325,7 @@ mod tests {
         let (mut queue, now, deadline) = queue();
         queue.offer(key(7), 7, 1, deadline, 1).unwrap();
         queue.offer(key(7), 7, 1, deadline, 2).unwrap();
-        let batch = queue.next_batch(now).unwrap();
+        let batch = queue.next_batch(now, true).unwrap();
         assert_eq!(batch.messages, [7]);
         queue.offer(key(7), 7, 1, deadline, 3).unwrap();
         assert_eq!(queue.finish(&batch.keys, batch.bytes(), true), [vec![1, 2, 3]]);
@@ -275,7 +337,7 @@ mod tests {
         let (mut queue, now, deadline) = queue();
         offer(&mut queue, 0..2, now + Duration::from_secs(1));
         queue.offer(key(1), 1, 1, deadline, 11).unwrap();
-        let batch = queue.next_batch(now + Duration::from_secs(2)).unwrap();
+        let batch = queue.next_batch(now + Duration::from_secs(2), true).unwrap();
         assert_eq!((batch.messages.as_slice(), batch.deadline), (&[1][..], deadline));
         assert_eq!(queue.messages, 1);
         assert_eq!(queue.finish(&batch.keys, batch.bytes(), true), [vec![1, 11]]);
@@ -285,14 +347,14 @@ mod tests {
     fn a_silent_broker_is_asked_by_one_message_at_a_time() {
         let (mut queue, now, deadline) = queue();
         offer(&mut queue, 0..1, deadline);
-        let batch = queue.next_batch(now).unwrap();
+        let batch = queue.next_batch(now, true).unwrap();
         offer(&mut queue, 1..80, deadline);
         queue.finish(&batch.keys, batch.bytes(), false);
-        let probe = queue.next_batch(now).unwrap();
+        let probe = queue.next_batch(now, true).unwrap();
         assert_eq!(probe.messages.len(), 1);
-        assert!(queue.next_batch(now).is_none());
+        assert!(queue.next_batch(now, true).is_none());
         queue.finish(&probe.keys, probe.bytes(), true);
-        assert_eq!(queue.next_batch(now).unwrap().messages.len(), 50);
+        assert_eq!(queue.next_batch(now, true).unwrap().messages.len(), 50);
         assert_eq!(queue.give_up().len(), 28);
         assert_eq!(queue.messages, 50);
     }
@@ -300,7 +362,7 @@ mod tests {
     proptest! {
         /// Whatever happens in whatever order: everybody is answered exactly once or too late, and the books are even in the end.
         #[test]
-        fn nobody_is_forgotten(acts in prop::collection::vec((0..4_u8, 0..40_u32, 0..50_usize, any::<bool>()), 0..200)) {
+        fn nobody_is_forgotten(syncs: bool, acts in prop::collection::vec((0..4_u8, 0..40_u32, 0..50_usize, any::<bool>()), 0..200)) {
             let start = Instant::now();
             let mut queue: Queue<u32, usize> = Queue::new(LIMITS);
             let (mut now, mut taken, mut answered) = (start, Vec::new(), Vec::new());
@@ -313,7 +375,7 @@ mod tests {
                             taken.push((waiter, deadline));
                         }
                     }
-                    2 => out.extend(queue.next_batch(now)),
+                    2 => out.extend(queue.next_batch(now, syncs)),
                     _ => {
                         now += Duration::from_millis(u64::from(n));
                         if let Some(batch) = out.pop_front() {
@@ -321,13 +383,13 @@ mod tests {
                         }
                     }
                 }
-                prop_assert!(queue.bytes <= LIMITS.bytes_max && out.len() <= IN_FLIGHT_MAX);
+                prop_assert!(queue.bytes <= LIMITS.bytes_max && out.iter().filter(|batch| !batch.is_single()).count() <= BATCHES_MAX);
             }
             for batch in out {
                 answered.extend(queue.finish(&batch.keys, batch.bytes(), true).into_iter().flatten());
             }
             answered.extend(queue.give_up());
-            prop_assert_eq!((queue.messages, queue.bytes, queue.in_flight, queue.waiters.len()), (0, 0, 0, 0));
+            prop_assert_eq!((queue.messages, queue.bytes, queue.singles + queue.batches, queue.waiters.len()), (0, 0, 0, 0));
             answered.sort_unstable();
             prop_assert!(answered.is_sorted_by(|a, b| a < b), "answered twice");
             for (waiter, deadline) in taken {

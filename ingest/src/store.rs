@@ -1,19 +1,23 @@
-//! Makes webhooks durable: in small batches, one sync each, with a deadline for everybody who waits.
+//! Makes webhooks durable: on their own while they are few, in batches that share their syncs when they are many, with a deadline for
+//! everybody who waits.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use metrics::{counter, histogram};
+use metrics::counter;
 use runtime::broker::Broker;
-use runtime::publish::{BATCH_BYTES_MAX, BATCH_MAX, Outgoing, PublishFailure, Stored};
-use tokio::sync::oneshot;
+use runtime::publish::{BATCH_BYTES_MAX, BATCH_FROM, PublishFailure, Stored};
+use tokio::sync::{Notify, oneshot};
 
 use crate::config;
+use crate::detach::Detach;
 use crate::error::Refused;
 use crate::log_limit::LogLimit;
-use crate::queue::{Batch, Key, Limits, Queue};
+use crate::meters::Meters;
+use crate::queue::{Batch, Limits, Queue};
+use crate::webhook::Webhook;
 
 /// How long a webhook may take from the end of its body to its durable ack (docs/contract.md 3).
 pub(crate) const STORE_WITHIN: Duration = Duration::from_secs(3);
@@ -23,7 +27,9 @@ const MESSAGES_MAX: usize = 4096;
 const BYTES_MAX: usize = 64 << 20;
 /// Subject and headers of a message, roughly.
 const OVERHEAD_BYTES: usize = 1024;
-/// How often a publish under way looks whether its connection is still there.
+/// Most messages of a batch. Larger ones save little more, and all of one wait for its last message.
+const BATCH_MESSAGES_MAX: usize = 256;
+/// How often is looked whether the connection is still the same.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 type End = Result<Stored, Refused>;
@@ -35,20 +41,27 @@ pub(crate) struct Store(Arc<Inner>);
 struct Inner {
     broker: Broker,
     max_body: usize,
-    queue: Mutex<Queue<Outgoing, oneshot::Sender<End>>>,
+    meters: Arc<Meters>,
+    queue: Mutex<Queue<Webhook, oneshot::Sender<End>>>,
+    /// Notified when the connection may be another one.
+    changed: Notify,
     complaint: Mutex<LogLimit>,
 }
 
 impl Store {
-    pub(crate) fn new(broker: Broker, max_body: usize) -> Self {
+    pub(crate) fn new(broker: Broker, max_body: usize, meters: Arc<Meters>) -> Self {
         let limits = Limits {
             messages_max: MESSAGES_MAX,
             bytes_max: BYTES_MAX.max(4 * (max_body + OVERHEAD_BYTES)),
-            batch_messages_max: BATCH_MAX,
+            batch_from: BATCH_FROM,
+            batch_messages_max: BATCH_MESSAGES_MAX,
             batch_bytes_max: BATCH_BYTES_MAX,
         };
         let queue = Mutex::new(Queue::new(limits));
-        Self(Arc::new(Inner { broker, max_body, queue, complaint: Mutex::default() }))
+        let (changed, complaint) = (Notify::new(), Mutex::default());
+        let inner = Arc::new(Inner { broker, max_body, meters, queue, changed, complaint });
+        tokio::spawn(watch_connection(Arc::downgrade(&inner)));
+        Self(inner)
     }
 
     /// Whether the broker takes webhooks right now.
@@ -57,7 +70,7 @@ impl Store {
     /// The reason, with what to do.
     pub(crate) fn accepts(&self) -> Result<(), String> {
         self.0.broker.accepts()?;
-        config::fits(self.0.max_body, self.0.broker.state().max_payload)
+        config::fits(self.0.max_body, self.0.broker.max_payload())
     }
 
     /// Waits for the durable ack of a message, at most until `deadline`. After that the message may still be stored; a repeat is recognised
@@ -65,37 +78,48 @@ impl Store {
     ///
     /// # Errors
     /// [`Refused::NotStored`] or [`Refused::Overloaded`].
-    pub(crate) async fn store(&self, key: Key, message: Outgoing, deadline: Instant) -> End {
+    pub(crate) async fn store(&self, webhook: Webhook, deadline: Instant) -> End {
         let started = Instant::now();
         self.accepts().map_err(Refused::NotStored)?;
         let (sender, end) = oneshot::channel();
-        let bytes = message.payload.len() + OVERHEAD_BYTES;
+        let (key, bytes) = (webhook.key, webhook.body.len() + OVERHEAD_BYTES);
         self.queue()
-            .offer(key, message, bytes, deadline, sender)
+            .offer(key, webhook, bytes, deadline, sender)
             .map_err(|_| Refused::Overloaded)?;
-        self.send_ready();
+        // Most often it may go at once, on its own. Others may wait for it too, so it goes on when the client goes away.
+        if let Some(batch) = self.send_ready() {
+            Detach::new(self.clone().send(batch)).await;
+        }
         let late = || Refused::NotStored("the broker did not answer in time".to_owned());
         // A sender that is dropped belongs to a message that came too late to be sent.
         let end = tokio::time::timeout_at(deadline.into(), end)
             .await
             .map_or_else(|_| Err(late()), |end| end.unwrap_or_else(|_| Err(late())));
-        histogram!("hookline_ingest_store_seconds").record(started.elapsed().as_secs_f64());
+        self.0.meters.store_seconds.record(started.elapsed().as_secs_f64());
         end
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue<Outgoing, oneshot::Sender<End>>> {
+    fn queue(&self) -> MutexGuard<'_, Queue<Webhook, oneshot::Sender<End>>> {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends what may go now.
-    fn send_ready(&self) {
+    /// Sends what may go now, except for a message on its own: the caller sends that.
+    fn send_ready(&self) -> Option<Batch<Webhook>> {
+        let (now, syncs) = (Instant::now(), self.0.broker.syncs_each());
         loop {
-            let Some(batch) = self.queue().next_batch(Instant::now()) else { return };
-            tokio::spawn(self.clone().send(batch));
+            let batch = self.queue().next_batch(now, syncs)?;
+            if batch.is_single() {
+                return Some(batch);
+            }
+            self.send_apart(batch);
         }
     }
 
-    async fn send(self, batch: Batch<Outgoing>) {
+    fn send_apart(&self, batch: Batch<Webhook>) {
+        tokio::spawn(self.clone().send(batch));
+    }
+
+    async fn send(self, batch: Batch<Webhook>) {
         let (keys, bytes) = (batch.keys.clone(), batch.bytes());
         let ends = match self.accepts() {
             Ok(()) => {
@@ -118,19 +142,22 @@ impl Store {
                 let _ = waiter.send(end.clone());
             }
         }
-        self.send_ready();
+        while let Some(single) = self.send_ready() {
+            self.send_apart(single);
+        }
     }
 
-    async fn publish(&self, batch: Batch<Outgoing>) -> Vec<End> {
-        let broker = &self.0.broker;
+    async fn publish(&self, batch: Batch<Webhook>) -> Vec<End> {
+        let Inner { broker, meters, .. } = &*self.0;
         let connects = broker.connects();
         let count = batch.messages.len();
-        #[allow(clippy::cast_precision_loss)] // at most 500
-        histogram!("hookline_ingest_batch_messages").record(count as f64);
+        #[allow(clippy::cast_precision_loss)] // at most 256
+        meters.batch_messages.record(count as f64);
         let wait = batch.deadline.saturating_duration_since(Instant::now());
         runtime::failpoint!("ingest.before_publish");
         let ends = tokio::select! {
-            ends = broker.publish_each(batch.messages, wait) => ends,
+            biased;
+            ends = self.publish_now(batch.messages, wait) => ends,
             // The acks were lost with the connection.
             () = self.lost(connects) => vec![Err(PublishFailure::NotConnected); count],
         };
@@ -151,8 +178,27 @@ impl Store {
 
     /// Returns when the connection is not the one it was.
     async fn lost(&self, connects: u64) {
-        while self.0.broker.is_connected() && self.0.broker.connects() == connects {
-            tokio::time::sleep(LOOK_EVERY).await;
+        loop {
+            let changed = self.0.changed.notified();
+            if !self.0.broker.is_connected() || self.0.broker.connects() != connects {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    async fn publish_now(
+        &self,
+        mut webhooks: Vec<Webhook>,
+        wait: Duration,
+    ) -> Vec<Result<Stored, PublishFailure>> {
+        match (webhooks.pop(), webhooks.is_empty()) {
+            (None, _) => Vec::new(),
+            (Some(alone), true) => vec![self.0.broker.publish(alone.into(), wait).await],
+            (Some(last), false) => {
+                webhooks.push(last);
+                self.0.broker.publish_together(webhooks, wait).await
+            }
         }
     }
 
@@ -170,6 +216,20 @@ impl Store {
             self.0.complaint.lock().unwrap_or_else(PoisonError::into_inner).allow(Instant::now());
         if let Some(kept_back) = say {
             tracing::warn!(%failure, kept_back, "Webhooks are not stored and answered 503; Meta will deliver them again");
+        }
+    }
+}
+
+/// Notices when the connection is not the one it was: what is under way then is lost with it.
+async fn watch_connection(store: Weak<Inner>) {
+    let mut seen = None;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(store) = store.upgrade() else { return };
+        let now = store.broker.is_connected().then(|| store.broker.connects());
+        if seen != now {
+            seen = now;
+            store.changed.notify_waiters();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Appending to a subject under the condition that nobody else has meanwhile: the subject's last position must be the one that is known.
 
 use std::error::Error as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
@@ -41,6 +41,7 @@ impl Broker {
         if !self.is_connected() {
             return Err(PublishFailure::NotConnected.into());
         }
+        let begun = Instant::now();
         let publish = PublishMessage::build().payload(payload).expected_last_subject_sequence(last);
         let send = async { self.js().send_publish(subject, publish).await?.await };
         let end = match tokio::time::timeout(wait, send).await {
@@ -49,8 +50,8 @@ impl Broker {
             Ok(Err(error)) => Err(failure(&error)),
         };
         match &end {
-            Ok(_) => self.note_room(Ok(())),
-            Err(AppendFailure::Failed(failure)) => self.note_room(Err(failure)),
+            Ok(_) => self.note_room(Ok(()), begun),
+            Err(AppendFailure::Failed(failure)) => self.note_room(Err(failure), begun),
             Err(AppendFailure::Moved) => {}
         }
         end

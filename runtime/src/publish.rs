@@ -1,65 +1,26 @@
-//! Publishing so that success means durable: single messages, and atomic batches with derived ids.
+//! Publishing so that success means durable: single messages, pipelined where nothing speaks against it, and atomic batches. Ids are derived.
+
+mod answer;
+mod batch;
+mod message;
+mod order;
 
 use std::time::Duration;
 
-use async_nats::HeaderMap;
-use async_nats::PublishErrorKind as ClientErrorKind;
-use async_nats::header::{
-    NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE, NATS_MESSAGE_ID,
-};
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::message::PublishMessage;
-use bytes::Bytes;
+use async_nats::jetstream::publish::PublishAck;
+use tokio::time::Instant;
 
+pub use self::message::{BATCH_BYTES_MAX, BATCH_FROM, BATCH_MAX, Outgoing, Stored};
 pub use crate::broker::PublishFailure;
 
+use self::batch::BatchEnd;
 use crate::BoxFuture;
 use crate::broker::Broker;
 
-/// Most messages in one atomic batch (contract: at most 500; the broker takes 1000).
-pub const BATCH_MAX: usize = 500;
-/// Most bytes in one atomic batch.
-pub const BATCH_BYTES_MAX: usize = 16 << 20;
-
-/// A message to publish.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// The subject.
-    pub subject: String,
-    /// `Nats-Msg-Id`: derived, so that a repeat is recognised.
-    pub id: String,
-    /// Further headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub payload: Bytes,
-}
-
-/// Where a message is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Its position in the stream.
-    pub sequence: u64,
-    /// It was there before: this is the position of the first.
-    pub duplicate: bool,
-}
-
-const ALREADY_STORED: u64 = 10071;
-/// A limit of the stream, of the server's disk (`max_file_store`), or of the account is reached.
-const NO_ROOM: [u64; 4] = [10077, 10023, 10047, 10002];
-/// The message is larger than its stream allows.
-const OVER_STREAM_LIMIT: u64 = 10054;
-const BATCH_KNOWN_ID: u64 = 10201;
-const BATCH_INCOMPLETE: u64 = 10176;
-const BATCH_TOO_MANY: u64 = 10210;
-const BATCH_DISABLED: u64 = 10174;
-
-/// How a batch ended that was not stored.
-enum BatchEnd {
-    /// Publish each message on its own.
-    Singles,
-    /// Give up.
-    Failed(PublishFailure),
-}
+/// What became of one message.
+type End = Result<Stored, PublishFailure>;
 
 impl Broker {
     /// Publishes one message and waits, at most `wait`, for the durable ack.
@@ -75,77 +36,60 @@ impl Broker {
             if !self.is_connected() {
                 return Err(PublishFailure::NotConnected);
             }
-            let publish = PublishMessage::build()
-                .payload(message.payload)
-                .headers(message.headers)
-                .message_id(&message.id);
-            let send = async {
-                let ack = self.js().send_publish(message.subject, publish).await?;
-                ack.await
-            };
-            match tokio::time::timeout(wait, send).await {
-                Err(_) => Err(self.silent()),
-                Ok(Ok(ack)) => {
-                    self.note_room(Ok(()));
-                    Ok(Stored { sequence: ack.sequence, duplicate: ack.duplicate })
-                }
-                Ok(Err(error)) => Err(self.failure(&error)),
-            }
+            let begun = Instant::now();
+            let (subject, message) = single(message);
+            let send = async { self.js().send_publish(subject, message).await?.await };
+            self.ended(tokio::time::timeout(wait, send).await.ok(), begun)
         })
     }
 
-    /// What went wrong; a stream without room is remembered for whoever operates.
-    fn failure(&self, error: &async_nats::jetstream::context::PublishError) -> PublishFailure {
-        let failure = failure(error);
-        self.note_room(Err(&failure));
-        failure
-    }
-
-    /// No answer in time: remembered for whoever operates, as long as the connection stands.
-    fn silent(&self) -> PublishFailure {
-        self.note_room(Err(&PublishFailure::TimedOut));
-        PublishFailure::TimedOut
-    }
-
-    /// Publishes messages in order: as one atomic batch where there are several (one sync for all), each on its own where the broker
-    /// knows one of the ids already. Answers in the order of the messages.
+    /// Publishes messages so that those of one lane (a subject without its last token, so one conversation) are stored in their order,
+    /// also where this fails in part and is repeated. Few go out in runs, each pipelined and with a lane only once; many as one atomic
+    /// batch, and in runs where the broker knows one of the ids already. Answers in the order of the messages.
     ///
     /// # Errors
-    /// [`PublishFailure`]; some or all may be stored nevertheless, so repeat with the same ids.
+    /// [`PublishFailure`]; some or all may be stored nevertheless, so repeat all of them with the same ids.
     pub fn publish_all(
         &self,
         messages: Vec<Outgoing>,
         wait: Duration,
     ) -> BoxFuture<'_, Result<Vec<Stored>, PublishFailure>> {
         Box::pin(async move {
+            if order::runs_are_quicker(&messages, self.syncs_each()) {
+                return self.publish_runs(messages, wait).await;
+            }
             let mut stored = Vec::with_capacity(messages.len());
-            for batch in batches(messages) {
-                let [message] = batch.as_slice() else {
-                    match self.publish_batch(&batch, wait).await {
-                        Ok(first) => {
-                            stored.extend(
-                                (first..)
-                                    .take(batch.len())
-                                    .map(|sequence| Stored { sequence, duplicate: false }),
-                            );
-                        }
-                        Err(BatchEnd::Singles) => {
-                            for message in batch {
-                                stored.push(self.publish(message, wait).await?);
-                            }
-                        }
-                        Err(BatchEnd::Failed(failure)) => return Err(failure),
-                    }
-                    continue;
+            for batch in order::batches(messages) {
+                let first = match batch.len() {
+                    1 => Err(BatchEnd::Singles),
+                    _ => self.publish_batch(&batch, wait).await,
                 };
-                stored.push(self.publish(message.clone(), wait).await?);
+                match first {
+                    Ok(first) => stored.extend(positions(first, batch.len())),
+                    Err(BatchEnd::Singles) => stored.extend(self.publish_runs(batch, wait).await?),
+                    Err(BatchEnd::Failed(failure)) => return Err(failure),
+                }
             }
             Ok(stored)
         })
     }
 
-    /// Publishes messages as atomic batches like [`Broker::publish_all`], but returns how each message ended. Where a batch is refused,
-    /// its messages are sent on their own, all at once and in order, so that one of them cannot hold up or spoil the others.
+    async fn publish_runs(
+        &self,
+        messages: Vec<Outgoing>,
+        wait: Duration,
+    ) -> Result<Vec<Stored>, PublishFailure> {
+        let mut stored = Vec::with_capacity(messages.len());
+        for run in order::runs(messages) {
+            for end in self.publish_pipelined(run, wait).await {
+                stored.push(end?);
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Publishes messages that do not depend on each other and returns how each ended: few, and all of them where the broker does not
+    /// sync for each, pipelined; many as atomic batches ([`Broker::publish_together`]).
     pub fn publish_each(
         &self,
         messages: Vec<Outgoing>,
@@ -153,144 +97,100 @@ impl Broker {
     ) -> BoxFuture<'_, Vec<Result<Stored, PublishFailure>>> {
         Box::pin(async move {
             let mut ends = Vec::with_capacity(messages.len());
-            for batch in batches(messages) {
-                let stored = match batch.len() {
-                    1 => Err(BatchEnd::Singles),
-                    _ => self.publish_batch(&batch, wait).await,
-                };
-                match stored {
-                    Ok(first) => ends.extend(
-                        (first..)
-                            .take(batch.len())
-                            .map(|sequence| Ok(Stored { sequence, duplicate: false })),
-                    ),
-                    // Nobody knows what became of it, or nothing can be stored now.
-                    Err(BatchEnd::Failed(
-                        failure @ (PublishFailure::TimedOut
-                        | PublishFailure::NotConnected
-                        | PublishFailure::NoStream
-                        | PublishFailure::Full(_)),
-                    )) => ends.extend(batch.iter().map(|_| Err(failure.clone()))),
-                    Err(BatchEnd::Singles | BatchEnd::Failed(_)) => {
-                        let singles = batch.into_iter().map(|message| self.publish(message, wait));
-                        ends.extend(futures::future::join_all(singles).await);
-                    }
+            for batch in order::batches(messages) {
+                if batch.len() < BATCH_FROM || !self.syncs_each() {
+                    ends.extend(self.publish_pipelined(batch, wait).await);
+                } else {
+                    ends.extend(self.publish_together(batch, wait).await);
                 }
             }
             ends
         })
     }
 
-    /// One atomic batch: all or nothing. Answers with the position of the first message.
-    async fn publish_batch(&self, batch: &[Outgoing], wait: Duration) -> Result<u64, BatchEnd> {
-        if !self.is_connected() {
-            return Err(BatchEnd::Failed(PublishFailure::NotConnected));
-        }
-        let batch_id = uuid::Uuid::new_v4().simple().to_string();
-        let send = async {
-            let Some((last, others)) = batch.split_last() else { return Ok(None) };
-            for (index, message) in others.iter().enumerate() {
-                let mut headers = message.headers.clone();
-                headers.insert(NATS_MESSAGE_ID, message.id.as_str());
-                headers.insert(NATS_BATCH_ID, batch_id.as_str());
-                headers.insert(NATS_BATCH_SEQUENCE, (index + 1).to_string().as_str());
-                self.client()
-                    .publish_with_headers(message.subject.clone(), headers, message.payload.clone())
-                    .await
-                    .map_err(|error| {
-                        BatchEnd::Failed(match error.kind() {
-                            // Said by the client, before anything is sent: no other try helps.
-                            ClientErrorKind::MaxPayloadExceeded => PublishFailure::TooLarge,
-                            _ => PublishFailure::Refused(error.to_string()),
-                        })
-                    })?;
-            }
-            let publish = PublishMessage::build()
-                .payload(last.payload.clone())
-                .headers(last.headers.clone())
-                .message_id(&last.id)
-                .header(NATS_BATCH_ID, batch_id.as_str())
-                .header(NATS_BATCH_SEQUENCE, batch.len().to_string().as_str())
-                .header(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
-            let ack = async { self.js().send_publish(last.subject.clone(), publish).await?.await };
-            ack.await.map(Some).map_err(|error| match code(&error) {
-                Some(
-                    BATCH_KNOWN_ID | BATCH_INCOMPLETE | BATCH_TOO_MANY | BATCH_DISABLED
-                    | ALREADY_STORED,
-                ) => BatchEnd::Singles,
-                _ => BatchEnd::Failed(self.failure(&error)),
-            })
-        };
-        match tokio::time::timeout(wait, send).await {
-            Err(_) => Err(BatchEnd::Failed(self.silent())),
-            Ok(Err(end)) => Err(end),
-            Ok(Ok(None)) => Ok(0),
-            Ok(Ok(Some(ack))) if ack.duplicate => Err(BatchEnd::Singles),
-            Ok(Ok(Some(ack))) => {
-                self.note_room(Ok(()));
-                Ok((ack.sequence + 1).saturating_sub(batch.len() as u64))
+    /// Publishes messages that do not depend on each other as one atomic batch and returns how each ended. Where the batch is refused, they
+    /// are sent on their own, so that one of them cannot hold up or spoil the others. The caller keeps to [`BATCH_MAX`] and
+    /// [`BATCH_BYTES_MAX`].
+    pub async fn publish_together<M: Clone + Into<Outgoing>>(
+        &self,
+        batch: Vec<M>,
+        wait: Duration,
+    ) -> Vec<Result<Stored, PublishFailure>> {
+        match self.publish_batch(&batch, wait).await {
+            Ok(first) => positions(first, batch.len()).map(Ok).collect(),
+            // Nobody knows what became of it, or nothing can be stored now.
+            Err(BatchEnd::Failed(
+                failure @ (PublishFailure::TimedOut
+                | PublishFailure::NotConnected
+                | PublishFailure::NoStream
+                | PublishFailure::Full(_)),
+            )) => vec![Err(failure); batch.len()],
+            Err(BatchEnd::Singles | BatchEnd::Failed(_)) => {
+                self.publish_pipelined(batch, wait).await
             }
         }
     }
-}
 
-/// Cuts messages into batches of at most [`BATCH_MAX`] and [`BATCH_BYTES_MAX`], in order; no id twice in one batch.
-fn batches(messages: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
-    let mut batches: Vec<Vec<Outgoing>> = Vec::new();
-    let mut bytes = 0;
-    let mut ids = std::collections::HashSet::new();
-    for message in messages {
-        let size = message.payload.len() + message.subject.len() + 512;
-        let full = batches.last().is_none_or(|batch| {
-            batch.len() >= BATCH_MAX || bytes + size > BATCH_BYTES_MAX || ids.contains(&message.id)
-        });
-        if full {
-            batches.push(Vec::new());
-            bytes = 0;
-            ids.clear();
-        }
-        bytes += size;
-        ids.insert(message.id.clone());
-        if let Some(batch) = batches.last_mut() {
-            batch.push(message);
-        }
-    }
-    batches
-}
-
-fn jetstream_error(
-    error: &async_nats::jetstream::context::PublishError,
-) -> Option<async_nats::jetstream::Error> {
-    use std::error::Error;
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(error) = cause.downcast_ref::<async_nats::jetstream::Error>() {
-            return Some(error.clone());
-        }
-        source = cause.source();
-    }
-    None
-}
-
-fn code(error: &async_nats::jetstream::context::PublishError) -> Option<u64> {
-    jetstream_error(error).map(|error| error.error_code().0)
-}
-
-fn failure(error: &async_nats::jetstream::context::PublishError) -> PublishFailure {
-    match error.kind() {
-        PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => PublishFailure::TimedOut,
-        // Without a responder the stream is missing or between two leaders.
-        PublishErrorKind::StreamNotFound => PublishFailure::NoStream,
-        PublishErrorKind::MaxPayloadExceeded => PublishFailure::TooLarge,
-        _ => match jetstream_error(error) {
-            Some(cause) if NO_ROOM.contains(&cause.error_code().0) => {
-                PublishFailure::Full(cause.to_string())
+    /// Sends messages in their order without waiting in between, and then waits for all acks. Each has an end of its own.
+    async fn publish_pipelined<M: Into<Outgoing>>(
+        &self,
+        messages: Vec<M>,
+        wait: Duration,
+    ) -> Vec<End> {
+        let begun = Instant::now();
+        let deadline = begun + wait;
+        let mut acks = Vec::with_capacity(messages.len());
+        for message in messages {
+            if !self.is_connected() {
+                acks.push(Err(PublishFailure::NotConnected));
+                continue;
             }
-            Some(cause) if cause.error_code().0 == OVER_STREAM_LIMIT => PublishFailure::TooLarge,
-            Some(cause) => PublishFailure::Refused(cause.to_string()),
-            None => PublishFailure::Refused(error.to_string()),
-        },
+            let (subject, message) = single(message.into());
+            let send = self.js().send_publish(subject, message);
+            acks.push(match tokio::time::timeout_at(deadline, send).await {
+                Ok(Ok(ack)) => Ok(ack),
+                Ok(Err(error)) => Err(self.failure(&error, begun.into_std())),
+                Err(_) => Err(self.silent(begun.into_std())),
+            });
+        }
+        let mut ends = Vec::with_capacity(acks.len());
+        // One after the other: the broker answers in the order in which it was asked.
+        for ack in acks {
+            ends.push(match ack {
+                Ok(ack) => {
+                    let end = tokio::time::timeout_at(deadline, ack.into_future()).await;
+                    self.ended(end.ok(), begun)
+                }
+                Err(failure) => Err(failure),
+            });
+        }
+        ends
     }
+
+    /// How a publish ended; `None`: not in time.
+    fn ended(&self, end: Option<Result<PublishAck, PublishError>>, begun: Instant) -> End {
+        let begun = begun.into_std();
+        match end {
+            None => Err(self.silent(begun)),
+            Some(Ok(ack)) => {
+                self.note_room(Ok(()), begun);
+                Ok(Stored { sequence: ack.sequence, duplicate: ack.duplicate })
+            }
+            Some(Err(error)) => Err(self.failure(&error, begun)),
+        }
+    }
+}
+
+/// A message on its own as the client takes it, and its subject.
+fn single(message: Outgoing) -> (String, PublishMessage) {
+    let Outgoing { subject, id, mut headers, payload } = message;
+    headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
+    (subject, PublishMessage::build().payload(payload).headers(headers))
+}
+
+/// The positions of a batch that was stored.
+fn positions(first: u64, count: usize) -> impl Iterator<Item = Stored> {
+    (first..).take(count).map(|sequence| Stored { sequence, duplicate: false })
 }
 
 #[cfg(test)]
@@ -309,27 +209,5 @@ mod tests {
             PublishFailure::Refused(said()),
         ];
         assert!(!goes_on.iter().any(PublishFailure::is_away));
-    }
-
-    fn message(id: &str, bytes: usize) -> Outgoing {
-        Outgoing {
-            subject: "a".into(),
-            id: id.into(),
-            headers: HeaderMap::new(),
-            payload: vec![0; bytes].into(),
-        }
-    }
-
-    #[test]
-    fn batches_keep_order_and_limits() {
-        let many: Vec<_> = (0..1_201).map(|n| message(&n.to_string(), 1)).collect();
-        let cut = batches(many);
-        assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [500, 500, 201]);
-        assert_eq!(cut[1][0].id, "500");
-        let large = batches(vec![message("a", 9 << 20), message("b", 9 << 20), message("c", 1)]);
-        assert_eq!(large.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
-        let twice = batches(vec![message("a", 1), message("a", 1), message("b", 1)]);
-        assert_eq!(twice.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
-        assert!(batches(Vec::new()).is_empty());
     }
 }

@@ -32,6 +32,8 @@ const QUIET: [&str; 7] = [
     "sqlx::postgres::notice=warn",
     "async_nats=off",
 ];
+/// Whether traces go anywhere.
+static EXPORTS: AtomicBool = AtomicBool::new(false);
 /// How long the last traces may take at the end of the process, which has up to ten seconds for everything.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -73,6 +75,7 @@ pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let resource = Resource::builder().with_service_name(format!("hookline-{service}")).build();
     let mut provider = SdkTracerProvider::builder().with_resource(resource);
+    EXPORTS.store(endpoint.is_some(), Ordering::Relaxed);
     if let Some(endpoint) = endpoint {
         use opentelemetry_otlp::WithExportConfig;
         let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -83,7 +86,8 @@ pub fn init(service: &str, settings: &Settings) -> anyhow::Result<Telemetry> {
         provider = provider
             .with_batch_exporter(ReportingExporter { exporter, failing: AtomicBool::new(false) });
     }
-    // Without an exporter spans are still made, so that every message carries a trace id that logs and `trace` can name.
+    // Without an exporter spans are still made, so that every message carries a trace id that logs and `trace` can name. Ingest makes the id
+    // alone ([`wants_spans`]).
     let provider = provider.build();
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("hookline"))
@@ -259,6 +263,18 @@ impl Extractor for Carrier<'_> {
     fn keys(&self) -> Vec<&str> {
         vec!["traceparent"]
     }
+}
+
+/// Whether spans are of use: traces go somewhere, or logs name what happens in a request. Where they are not, [`new_traceparent`] is cheaper.
+pub fn wants_spans() -> bool {
+    EXPORTS.load(Ordering::Relaxed) || tracing::enabled!(tracing::Level::DEBUG)
+}
+
+/// A `traceparent` of a new trace, for a message that no span stands behind.
+pub fn new_traceparent() -> String {
+    // Zero means "none" in both places.
+    let (trace, span) = (rand::random::<u128>().max(1), rand::random::<u64>().max(1));
+    format!("00-{trace:032x}-{span:016x}-01")
 }
 
 /// Writes the current span's trace context into the headers of a message.

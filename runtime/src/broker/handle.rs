@@ -1,7 +1,7 @@
 //! The shared handle: connecting, and questions about the connection.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use async_nats::jetstream;
@@ -151,39 +151,49 @@ impl Broker {
         self.client.statistics().connects.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// Whether each message that is published on its own costs the broker a sync. Assumed where nobody knows.
+    pub fn syncs_each(&self) -> bool {
+        matches!(self.state.borrow().durability, None | Some(Durability::Synced))
+    }
+
+    /// The server's largest message, bytes; 0 until connected.
+    pub fn max_payload(&self) -> usize {
+        self.state.borrow().max_payload
+    }
+
     /// Whether messages may be accepted: connected, streams there, and durable where that is required.
     ///
     /// # Errors
     /// The reason, with what to do.
     pub fn accepts(&self) -> Result<(), String> {
-        let state = self.state();
-        if !state.connected {
+        if !self.is_connected() {
             return Err(match self.trouble.get() {
                 Some(reason) => format!("the broker is not reachable: {reason}"),
                 None => "the broker is not reachable".to_owned(),
             });
         }
+        let state = self.state.borrow();
         // What was read before the latest reconnect was read from another server.
         if state.checked_connects != self.connects() {
             return Err("the broker was just reached; its durability is not checked yet".to_owned());
         }
-        match state.streams {
+        match &state.streams {
             None => {
                 return Err(
                     "the broker was just reached; its streams are not checked yet".to_owned()
                 );
             }
-            Some(Err(reason)) => return Err(reason),
+            Some(Err(reason)) => return Err(reason.clone()),
             Some(Ok(())) => {}
         }
         if !self.config.require_sync {
             return Ok(());
         }
-        match state.durability {
+        match &state.durability {
             None => {
                 Err("the broker was just reached; its durability is not checked yet".to_owned())
             }
-            Some(Durability::NotDurable(reason)) => Err(reason),
+            Some(Durability::NotDurable(reason)) => Err(reason.clone()),
             Some(Durability::Synced | Durability::Replicated) => Ok(()),
         }
     }
@@ -193,9 +203,9 @@ impl Broker {
         self.room.trouble()
     }
 
-    /// Remembers how a publish ended that the broker was asked for.
-    pub(crate) fn note_room(&self, end: Result<(), &PublishFailure>) {
-        self.room.note(end, self.is_connected());
+    /// Remembers how a publish ended that the broker was asked for at `begun`.
+    pub(crate) fn note_room(&self, end: Result<(), &PublishFailure>, begun: Instant) {
+        self.room.note(end, begun, self.is_connected());
     }
 
     /// Waits until the broker is connected and the needed streams are there.

@@ -17,6 +17,8 @@ pub(super) struct Room(Arc<Mutex<Ends>>);
 #[derive(Debug, Default)]
 struct Ends {
     unanswered: u32,
+    /// When the latest silence was noticed.
+    silent_at: Option<Instant>,
     trouble: Option<(Instant, String)>,
 }
 
@@ -28,11 +30,16 @@ impl Room {
         (at.elapsed() < FULL_FOR).then(|| reason.clone())
     }
 
-    /// Remembers how a publish ended. Silence counts only while the client is connected.
-    pub(super) fn note(&self, end: Result<(), &PublishFailure>, connected: bool) {
+    /// Remembers how a publish ended that began at `begun`. Silence counts only while the client is connected, and once for all publishes
+    /// that were under way together.
+    pub(super) fn note(&self, end: Result<(), &PublishFailure>, begun: Instant, connected: bool) {
         let mut ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match end {
-            Ok(()) => *ends = Ends::default(),
+            Ok(()) => {
+                if ends.unanswered > 0 || ends.trouble.is_some() {
+                    *ends = Ends::default();
+                }
+            }
             Err(PublishFailure::Full(reason)) => {
                 ends.trouble = Some((
                     Instant::now(),
@@ -41,8 +48,11 @@ impl Room {
                     ),
                 ));
             }
-            Err(PublishFailure::TimedOut) if connected => {
+            Err(PublishFailure::TimedOut)
+                if connected && ends.silent_at.is_none_or(|at| at <= begun) =>
+            {
                 ends.unanswered += 1;
+                ends.silent_at = Some(Instant::now());
                 if ends.unanswered >= UNANSWERED_MAX {
                     ends.trouble = Some((
                         Instant::now(),
@@ -66,16 +76,22 @@ mod tests {
     fn silence_is_trouble_after_the_third_time_and_only_while_connected() {
         let room = Room::default();
         for _ in 0..3 {
-            room.note(Err(&PublishFailure::TimedOut), false);
+            room.note(Err(&PublishFailure::TimedOut), Instant::now(), false);
         }
         assert_eq!(room.trouble(), None);
-        for _ in 0..3 {
-            room.note(Err(&PublishFailure::TimedOut), true);
+        let begun = Instant::now();
+        for _ in 0..9 {
+            room.note(Err(&PublishFailure::TimedOut), begun, true);
+        }
+        assert_eq!(room.trouble(), None, "they were under way together");
+        for _ in 0..2 {
+            room.note(Err(&PublishFailure::TimedOut), Instant::now(), true);
         }
         assert!(room.trouble().is_some_and(|reason| reason.contains("the last 3 publishes")));
-        room.note(Ok(()), true);
+        room.note(Ok(()), Instant::now(), true);
         assert_eq!(room.trouble(), None);
-        room.note(Err(&PublishFailure::Full("maximum bytes exceeded".to_owned())), true);
+        let full = PublishFailure::Full("maximum bytes exceeded".to_owned());
+        room.note(Err(&full), Instant::now(), true);
         assert!(room.trouble().is_some_and(|reason| reason.contains("maximum bytes exceeded")));
     }
 }

@@ -57,7 +57,7 @@ async fn known_ones_among_new_ones_spoil_nothing() {
     door.stop().await;
 }
 
-async fn broker(door: &Door) -> (Broker, CancellationToken) {
+pub(crate) async fn broker(door: &Door) -> (Broker, CancellationToken) {
     let pairs = [("NATS_URL", door.nats.url()), ("NATS_MONITOR_URL", door.nats.monitor_url())];
     let config = NatsConfig::from_settings(&Settings::from_pairs(pairs)).unwrap();
     let needs = Needs { streams: &[StreamName::Raw], best_effort: false };
@@ -83,22 +83,27 @@ async fn a_batch_with_a_known_id_falls_back_to_singles() {
     let (broker, shutdown) = broker(&door).await;
     let wait = Duration::from_secs(3);
     broker.publish(message(1), wait).await.unwrap();
-    let all = broker.publish_all((0..3).map(message).collect(), wait).await.unwrap();
+    let all = broker.publish_all((0..20).map(message).collect(), wait).await.unwrap();
+    let expected: Vec<_> =
+        [(2, false), (1, true)].into_iter().chain((3..21).map(|at| (at, false))).collect();
     assert_eq!(
         all.iter().map(|stored| (stored.sequence, stored.duplicate)).collect::<Vec<_>>(),
-        [(2, false), (1, true), (3, false)]
+        expected
     );
-    let each = broker.publish_each((2..5).map(message).collect(), wait).await;
+    let each = broker.publish_each((18..38).map(message).collect(), wait).await;
     let each: Vec<_> = each
         .into_iter()
         .map(|end| end.map(|stored| (stored.sequence, stored.duplicate)).unwrap())
         .collect();
-    assert_eq!(each, [(3, true), (4, false), (5, false)]);
+    let expected: Vec<_> = (19..39).map(|at| (at, at < 21)).collect();
+    assert_eq!(each, expected);
     assert!(payloads(&door).await.iter().all(|(_, batched)| !batched));
-    let fresh = broker.publish_each((5..8).map(message).collect(), wait).await;
+    let fresh = broker.publish_each((38..58).map(message).collect(), wait).await;
     let fresh: Vec<_> = fresh.into_iter().map(|end| end.unwrap().sequence).collect();
-    assert_eq!(fresh, [6, 7, 8]);
-    assert_eq!(payloads(&door).await.iter().filter(|(_, batched)| *batched).count(), 3);
+    assert_eq!(fresh, (39..59).collect::<Vec<_>>());
+    let fresh = broker.publish_all((58..78).map(message).collect(), wait).await.unwrap();
+    assert_eq!(fresh.last().map(|stored| stored.sequence), Some(78));
+    assert_eq!(payloads(&door).await.iter().filter(|(_, batched)| *batched).count(), 40);
     shutdown.cancel();
     door.stop().await;
 }
@@ -112,11 +117,17 @@ async fn a_refused_message_fails_alone() {
     let mut config = raw.get_info().await.unwrap().config;
     config.max_message_size = 2000;
     door.js().await.update_stream(&config).await.unwrap();
-    let mut messages: Vec<_> = (0..3).map(message).collect();
-    messages[1].payload = vec![b'x'; 3000].into();
-    let ends = broker.publish_each(messages, Duration::from_secs(3)).await;
-    assert_eq!(ends.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true], "{ends:?}");
-    assert_eq!(door.stored().await, 2);
+    let mut total = 0;
+    // Pipelined, and as a batch that is refused.
+    for count in [3, 20] {
+        let mut messages: Vec<_> = (100 * count..101 * count).map(message).collect();
+        messages[1].payload = vec![b'x'; 3000].into();
+        let ends = broker.publish_each(messages, Duration::from_secs(3)).await;
+        let expected: Vec<_> = (0..count).map(|n| n != 1).collect();
+        assert_eq!(ends.iter().map(Result::is_ok).collect::<Vec<_>>(), expected, "{ends:?}");
+        total += count as u64 - 1;
+        assert_eq!(door.stored().await, total);
+    }
     shutdown.cancel();
     door.stop().await;
 }
