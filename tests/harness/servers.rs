@@ -118,8 +118,11 @@ pub async fn another_broker() -> Broker {
 ///
 /// # Errors
 /// Postgres did not come up: it is to count, and has no module for that.
-pub(crate) async fn own(folder: &Path, options: LabOptions) -> anyhow::Result<(Broker, Database)> {
-    let durable = options.durable;
+pub(crate) async fn own(
+    folder: &Path,
+    durable: Option<bool>,
+    counted: bool,
+) -> anyhow::Result<(Broker, Database)> {
     let mut pg = PgOptions::new(folder.join("postgres"));
     pg.settings = vec![("jit".to_owned(), "off".to_owned())];
     pg.fsync = durable == Some(true);

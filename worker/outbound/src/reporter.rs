@@ -9,6 +9,8 @@ use facts::FactStore;
 
 /// Outcomes published together.
 const BATCH: usize = 64;
+/// Commands that wait for it at most; the sweep has the rest.
+const QUEUE: usize = 4_096;
 
 /// Takes commands that have ended; clones share the queue.
 #[derive(Clone)]
@@ -24,14 +26,15 @@ pub(crate) struct Reporting {
 
 /// Both ends of a queue of commands that have ended.
 pub(crate) fn reporter(facts: FactStore) -> (Reporter, Reporting) {
-    let (sender, ended) = mpsc::channel(4 * BATCH);
+    let (sender, ended) = mpsc::channel(QUEUE);
     (Reporter { ended: sender }, Reporting { ended, facts })
 }
 
 impl Reporter {
-    /// The outcome of this command is to be published. Where that fails, the sweep does it later.
-    pub(crate) async fn report(&self, identity: String) {
-        let _ = self.ended.send(identity).await;
+    /// The outcome of this command is to be published. Waits for nothing: a send must not wait for the broker to take the outcome of
+    /// another. Where it fails, or too many wait, the sweep does it later.
+    pub(crate) fn report(&self, identity: String) {
+        let _ = self.ended.try_send(identity);
     }
 }
 
@@ -42,13 +45,8 @@ impl Reporting {
         while self.ended.recv_many(&mut ended, BATCH).await > 0 {
             let published = within(WITHIN, outcome::publish_all(&self.facts, &ended)).await;
             if let Err(error) = published {
-                tracing::debug!(error = %format!("{error:#}"), "Outcomes are published one by one");
-                for identity in &ended {
-                    let published = within(WITHIN, outcome::publish(&self.facts, identity));
-                    if let Err(error) = published.await {
-                        tracing::debug!(error = %format!("{error:#}"), "The outcome of a command is published later");
-                    }
-                }
+                // One of them may be at fault itself: the sweep publishes each on its own.
+                tracing::debug!(error = %format!("{error:#}"), "Outcomes are published later");
             }
             ended.clear();
         }

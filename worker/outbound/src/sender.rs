@@ -182,7 +182,7 @@ async fn examine(services: Services, now: Arc<Notify>, shutdown: CancellationTok
         match shutdown.run_until_cancelled(compared).await {
             Some(Ok(ended)) => {
                 for identity in ended {
-                    services.reporter.report(identity).await;
+                    services.reporter.report(identity);
                 }
             }
             Some(Err(error)) => {

@@ -183,7 +183,7 @@ async fn go_on(services: &Services, identity: &str, mut next: anyhow::Result<Nex
             Ok(Next::Idle) => return,
             Ok(Next::Again) => next = attempt::step(services, identity).await,
             Ok(Next::Ended) => {
-                services.reporter.report(identity.to_owned()).await;
+                services.reporter.report(identity.to_owned());
                 return;
             }
             Err(error) => {
