@@ -50,6 +50,25 @@ struct StoredPosition {
     stream_created: Option<Timestamp>,
 }
 
+/// Ends every lease of a schema in the caller's transaction, which it leaves with that schema as its `search_path`: for a database that was
+/// put back to an earlier state. Whoever holds one notices when it is to be renewed, and goes on from the stored position, which a reader
+/// without work would not look at.
+///
+/// # Errors
+/// `sqlx::Error`; roll back.
+pub async fn end_all(connection: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
+    sqlx::query("select set_config('search_path', $1, true)")
+        .bind(schema)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "update leases set expires_at = clock_timestamp() - interval '1 second', epoch = epoch + 1, owner = ''",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 impl Leases {
     /// Leases in `schema`, held as `owner` (unique per process), lost `ttl` after the last renewal.
     pub fn new(pool: PgPool, schema: &str, owner: String, ttl: Duration) -> Self {

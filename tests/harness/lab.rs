@@ -39,13 +39,15 @@ pub struct LabOptions {
     pub durable: Option<bool>,
     /// Its database has no schema yet.
     pub empty: bool,
+    /// Its own Postgres counts statements (`pg_stat_statements`), where the module is installed.
+    pub counted: bool,
 }
 
 impl LabOptions {
     /// Servers that nobody else uses: to be stopped, killed, frozen, filled, reconfigured, or looked at as a whole.
-    pub const OWN: Self = Self { own: true, durable: None, empty: true };
+    pub const OWN: Self = Self { own: true, durable: None, empty: true, counted: false };
     /// As before the first start of a role.
-    pub const EMPTY: Self = Self { own: false, durable: None, empty: true };
+    pub const EMPTY: Self = Self { own: false, durable: None, empty: true, counted: false };
 }
 
 /// Everything a test needs, gone with it.
@@ -76,6 +78,14 @@ impl Lab {
 
     /// The same with servers as wished.
     pub async fn start_with(options: LabOptions) -> Self {
+        Self::try_start_with(options).await.unwrap()
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// Servers of its own did not come up, such as a Postgres that is to count and cannot.
+    pub async fn try_start_with(options: LabOptions) -> anyhow::Result<Self> {
         let name =
             format!("{}{}-{:08x}", files::LAB_PREFIX, std::process::id(), rand::random::<u32>());
         let folder = std::env::temp_dir().join(&name);
@@ -93,18 +103,18 @@ impl Lab {
         };
         let servers = async {
             match options.own {
-                true => servers::own(&data, options.durable).await,
-                false => servers::shared(options.empty).await,
+                true => servers::own(&data, options.durable, options.counted).await,
+                false => Ok(servers::shared(options.empty).await),
             }
         };
-        let ((nats, postgres), simulator) =
-            tokio::join!(servers, simulator::Simulator::start(config));
+        let (servers, simulator) = tokio::join!(servers, simulator::Simulator::start(config));
+        let (nats, postgres) = servers?;
         let simulator = simulator.unwrap();
         let url = postgres.url("hookline");
         let pool =
             sqlx::postgres::PgPoolOptions::new().max_connections(4).connect_lazy(&url).unwrap();
         let settings = settings(&nats, url, &simulator);
-        Self {
+        Ok(Self {
             nats,
             postgres,
             simulator,
@@ -115,7 +125,7 @@ impl Lab {
             folder,
             data,
             pool,
-        }
+        })
     }
 
     /// Servers, Meta and all four roles in one process, ready.

@@ -114,18 +114,29 @@ pub async fn another_broker() -> Broker {
     Broker::Shared(Arc::new(Share::take().await))
 }
 
-/// Starts servers for one lab alone. `durable` as in `LabOptions`.
-pub(crate) async fn own(folder: &Path, durable: Option<bool>) -> (Broker, Database) {
+/// Starts servers for one lab alone. `durable` and `counted` as in `LabOptions`.
+///
+/// # Errors
+/// Postgres did not come up: it is to count, and has no module for that.
+pub(crate) async fn own(
+    folder: &Path,
+    durable: Option<bool>,
+    counted: bool,
+) -> anyhow::Result<(Broker, Database)> {
     let mut pg = PgOptions::new(folder.join("postgres"));
     pg.settings = vec![("jit".to_owned(), "off".to_owned())];
     pg.fsync = durable == Some(true);
+    if counted {
+        let module = ("shared_preload_libraries".to_owned(), "pg_stat_statements".to_owned());
+        pg.settings.push(module);
+    }
     pg.template_dir = Some(binary::folder().join("postgres-template"));
     let mut nats = NatsOptions::new(folder.join("nats"));
     nats.sync_always = durable != Some(false);
     let (nats, postgres) = tokio::join!(NatsServer::start(nats), Postgres::start(pg));
-    let postgres = postgres.unwrap();
-    postgres.create_database("hookline").await.unwrap();
-    (Broker::Own(nats.unwrap()), Database::Own(postgres))
+    let postgres = postgres?;
+    postgres.create_database("hookline").await?;
+    Ok((Broker::Own(nats?), Database::Own(postgres)))
 }
 
 /// A part of the shared servers, with a database that is migrated unless it is to be `empty`.

@@ -45,7 +45,8 @@ impl Lab {
         self.point_meta_at_ingest();
     }
 
-    fn point_meta_at_ingest(&self) {
+    /// Meta delivers to the webhook door of this lab.
+    pub fn point_meta_at_ingest(&self) {
         let door = url::Url::parse(&self.url(Role::Ingest)).unwrap();
         self.simulator.set_webhook_url(door);
     }

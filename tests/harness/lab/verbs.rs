@@ -29,6 +29,13 @@ impl Lab {
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
     }
 
+    /// Runs a verb of the binary, which must succeed; its standard output.
+    pub async fn hookline_ok(&self, arguments: &[&str]) -> String {
+        let (code, out, err) = self.hookline(arguments).await;
+        assert_eq!(code, 0, "{arguments:?}: {out}{err}");
+        out
+    }
+
     /// `hookline accounts add`, which must succeed.
     pub async fn add_account(
         &self,

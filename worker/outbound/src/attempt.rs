@@ -1,6 +1,8 @@
-//! One step of one command: claim it, write down what is about to happen, do it, write down what came of it.
+//! One step of one command: claim it, write down what is about to happen, do it, write down what came of it. What is simply to be sent is
+//! claimed together ([`claim_all`]), and simple successes are written down together ([`crate::settler`]).
 
 mod claim;
+mod claim_all;
 mod claim_step;
 mod news;
 mod send;
@@ -12,7 +14,9 @@ use tracing::{Instrument, Span};
 use crate::ledger::CommandRow;
 use crate::services::{LEDGER_WITHIN, Next, Services};
 use crate::{import, reconcile};
+pub(crate) use claim::Attempt;
 use claim::{Claimed, claim};
+pub(crate) use claim_all::{ClaimedAll, claim_all};
 use claim_step::News;
 
 /// Does what is next for a command, if it is due and nobody else has it.
@@ -33,12 +37,7 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
             Ok(Next::Again)
         }
         Claimed::AskForNews(_) => Ok(Next::Idle),
-        Claimed::Send(attempt) => {
-            let command = &attempt.command;
-            let span = tracing::info_span!("send", command.id = %command.command_id, attempt = attempt.part.attempt);
-            let span = in_trace(span, command);
-            send::send(services, *attempt).instrument(span).await
-        }
+        Claimed::Send(attempt) => carry_out(services, *attempt).await,
         Claimed::Look(found) => {
             let (command, part) = *found;
             let span = tracing::info_span!("reconcile", command.id = %command.command_id);
@@ -47,6 +46,17 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
         }
         Claimed::Import(command) => import::run(services, &command).await,
     }
+}
+
+/// Makes an attempt that is claimed, and writes down what came of it.
+///
+/// # Errors
+/// The answer could not be written down: the attempt is reconciled later.
+pub(crate) async fn carry_out(services: &Services, attempt: Attempt) -> anyhow::Result<Next> {
+    let command = &attempt.command;
+    let span = tracing::info_span!("send", command.id = %command.command_id, attempt = attempt.part.attempt);
+    let span = in_trace(span, command);
+    send::send(services, attempt).instrument(span).await
 }
 
 /// The work goes on in the trace that asked for it, however long that is ago.

@@ -63,7 +63,7 @@ impl AttemptLog {
     }
 
     /// Logs attempts that `tx` has written down, of one shard each, and moves the marks. Meta may be asked once `tx` is committed and
-    /// [`Logged::is_made`] was called.
+    /// [`Logged::made`] was called.
     ///
     /// # Errors
     /// [`Behind`], or the broker or the database failed: roll back.
@@ -125,7 +125,7 @@ pub(crate) struct Logged {
 
 impl Logged {
     /// Its transaction is committed: from now on its attempts are made.
-    pub(crate) fn is_made(mut self) {
+    pub(crate) fn made(mut self) {
         self.batch.clear();
     }
 }

@@ -1,8 +1,8 @@
-//! What policy and queue must know about one command, read in one statement.
+//! What policy and queue must know about one command, read in one statement for many.
 
 use std::time::Duration;
 
-use schemas::Timestamp;
+use schemas::{ContactId, EventId, Timestamp};
 use sqlx::PgConnection;
 
 use crate::decide::LoggedAttempt;
@@ -39,56 +39,82 @@ pub(crate) struct ClaimContext {
     logged_deadline: Option<Timestamp>,
 }
 
-/// Reads it; `part` is the open part, by its number, and the comment that it is about.
+/// A command and its open part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Around<'a> {
+    pub(crate) command: &'a CommandRow,
+    pub(crate) part: Option<&'a PartRow>,
+}
+
+/// Reads what is around one command.
 pub(crate) async fn read(
     conn: &mut PgConnection,
-    command: &CommandRow,
-    (part, comment): (Option<i32>, Option<&str>),
+    around: Around<'_>,
 ) -> sqlx::Result<ClaimContext> {
+    read_all(conn, &[around]).await?.pop().ok_or(sqlx::Error::RowNotFound)
+}
+
+/// Reads what is around these commands, in their order.
+pub(crate) async fn read_all(
+    conn: &mut PgConnection,
+    around: &[Around<'_>],
+) -> sqlx::Result<Vec<ClaimContext>> {
+    let of = |text: fn(&CommandRow) -> &str| -> Vec<&str> {
+        around.iter().map(|one| text(one.command)).collect()
+    };
+    let or_none = |text: fn(&CommandRow) -> Option<&str>| -> Vec<Option<&str>> {
+        around.iter().map(|one| text(one.command)).collect()
+    };
+    let comments: Vec<Option<&str>> =
+        around.iter().map(|one| one.part?.payload.comment_id()).collect();
+    let ns: Vec<Option<i32>> = around.iter().map(|one| Some(one.part?.n)).collect();
     sqlx::query_as(
         "select clock_timestamp() as now, a.state = 'stopped' as account_stopped, v.opened_at,
                 coalesce(v.other_owns, false) as other_owns,
-                coalesce(a.id = $4 or a.page_id = $4, false)
+                coalesce(a.id = t.contact_id or a.page_id = t.contact_id, false)
                     or exists (select from worker.account_aliases l
-                                where l.channel = $1 and l.account_id = $2 and l.alias = $4) as to_itself,
+                                where l.channel = t.channel and l.account_id = t.account_id and l.alias = t.contact_id) as to_itself,
                 greatest(v.others_replied_at,
                          (select max(p.requested_at) from worker.commands p
-                           where p.conversation_id = $3 and p.requester = 'person' and p.command = 'reply' and p.state <> 'failed'
-                             and p.requested_at > now() - interval '1 hour')) as others_replied_at,
+                           where p.conversation_id = t.conversation_id and p.requester = 'person' and p.command = 'reply'
+                             and p.state <> 'failed' and p.requested_at > now() - interval '1 hour')) as others_replied_at,
                 exists (select from worker.account_policy y
-                         where y.channel = $1 and y.account_id = $2 and y.blocked) as blocked,
+                         where y.channel = t.channel and y.account_id = t.account_id and y.blocked) as blocked,
                 coalesce(v.unreachable_at > coalesce(v.opened_at, '-infinity'), false) as unreachable,
                 exists (select from worker.freezes f
-                         where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3))
+                         where f.scope in ('*', 'account:' || t.channel || '/' || t.account_id, 'conversation:' || t.conversation_id))
                     or exists (select from worker.behind_log) as frozen,
                 (select max(p.until) from worker.pauses p
-                  where p.scope in ('account:' || $1 || '/' || $2, 'app:' || coalesce(a.app, 'login:' || a.login)) and p.until > clock_timestamp()) as paused_until,
-                exists (select from worker.commands u where u.lane = $5 and u.state = 'unknown') as parked,
+                  where p.scope in ('account:' || t.channel || '/' || t.account_id, 'app:' || coalesce(a.app, 'login:' || a.login))
+                    and p.until > clock_timestamp()) as paused_until,
+                exists (select from worker.commands u where u.lane = t.lane and u.state = 'unknown') as parked,
                 exists (select from worker.echoes e
-                         where e.channel = $1 and e.account_id = $2 and e.item_id = $6 and e.kind = 'comment')
-                    or exists (select from worker.parts q where q.message_id = $6) as own_comment,
-                ($7::text is null or exists (select from worker.facts f where f.event_id = $7)) as cause_known,
+                         where e.channel = t.channel and e.account_id = t.account_id and e.item_id = t.comment and e.kind = 'comment')
+                    or exists (select from worker.parts q where q.message_id = t.comment) as own_comment,
+                (t.caused_by is null or exists (select from worker.facts f where f.event_id = t.caused_by)) as cause_known,
                 exists (select from worker.facts f
                           join worker.facts d on d.channel = f.channel and d.account_id = f.account_id
                                              and d.message_id = f.message_id and d.kind = 'message.deleted'
-                         where f.event_id = $7) as cause_deleted,
+                         where f.event_id = t.caused_by) as cause_deleted,
                 g.attempt as logged_attempt, g.first_at as logged_first_at, g.started_at as logged_started_at,
                 g.deadline as logged_deadline
-           from (select) one
-           left join worker.accounts a on a.channel = $1 and a.id = $2
-           left join worker.conversations v on v.conversation_id = $3
-           left join worker.logged_attempts g on g.identity = $8 and g.n = $9",
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[])
+                with ordinality as t (channel, account_id, conversation_id, contact_id, lane, comment, caused_by, identity, n, place)
+           left join worker.accounts a on a.channel = t.channel and a.id = t.account_id
+           left join worker.conversations v on v.conversation_id = t.conversation_id
+           left join worker.logged_attempts g on g.identity = t.identity and g.n = t.n
+          order by t.place",
     )
-    .bind(command.channel)
-    .bind(&command.account_id)
-    .bind(command.conversation_id.as_ref().map_or("", |id| id.as_str()))
-    .bind(&command.contact_id)
-    .bind(&command.lane)
-    .bind(comment)
-    .bind(&command.caused_by)
-    .bind(&command.identity)
-    .bind(part)
-    .fetch_one(conn)
+    .bind(of(|command| command.channel.as_str()))
+    .bind(of(|command| command.account_id.as_str()))
+    .bind(of(|command| command.conversation_id.as_ref().map_or("", |id| id.as_str())))
+    .bind(or_none(|command| command.contact_id.as_ref().map(ContactId::as_str)))
+    .bind(of(|command| &command.lane))
+    .bind(comments)
+    .bind(or_none(|command| command.caused_by.as_ref().map(EventId::as_str)))
+    .bind(of(|command| &command.identity))
+    .bind(ns)
+    .fetch_all(conn)
     .await
 }
 

@@ -8,6 +8,7 @@ mod digest;
 mod past;
 mod read;
 mod store;
+mod store_all;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,8 +28,9 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::mark::{self, Mark};
+use past::Past;
 use read::{Intake, read};
-use store::store;
+use store::{Accepted, store};
 
 /// The lease and position of the intake.
 pub const NAME: &str = "commands";
@@ -190,30 +192,51 @@ impl Batches {
         let intakes = commands.read_all(batch, broken);
         let present: Vec<_> = intakes.iter().flatten().map(|intake| &intake.command).collect();
         let known = past::known(&mut tx, &present).await?;
-        for (message, intake) in batch.iter().zip(intakes) {
-            match intake {
-                Some(intake) => {
-                    let traceparent = message.header("traceparent");
-                    let at = Position { seq: message.sequence, created: to.created };
-                    let stored = async {
-                        let covered = mark.covers(at);
-                        let past =
-                            past::of(&commands.broker, &intake.command, &known, covered).await?;
-                        anyhow::Ok(store(&mut tx, &intake, traceparent, &past).await?)
-                    };
-                    let Ok(stored) = AssertUnwindSafe(stored).catch_unwind().await else {
-                        // What it has written goes with the transaction: once more, without it.
-                        panicked(message.sequence);
-                        broken.insert(message.sequence);
-                        anyhow::bail!("command {} broke down", message.sequence);
-                    };
-                    let outcome = stored?.as_str();
-                    metrics::counter!("hookline_commands_total", "outcome" => outcome).increment(1);
-                }
+        let mut pasts = Vec::with_capacity(batch.len());
+        for (message, intake) in batch.iter().zip(&intakes) {
+            let at = Position { seq: message.sequence, created: to.created };
+            pasts.push(match intake {
+                Some(intake) => Some(
+                    past::of(&commands.broker, &intake.command, &known, mark.covers(at)).await?,
+                ),
+                None => None,
+            });
+        }
+        let mut plain = Vec::with_capacity(batch.len());
+        for ((message, intake), past) in batch.iter().zip(&intakes).zip(&pasts) {
+            let (Some(intake), Some(Past::New)) = (intake, past) else { continue };
+            let traceparent = message.header("traceparent");
+            let read = AssertUnwindSafe(|| store_all::plain(intake, traceparent));
+            let Ok(one) = catch_unwind(read) else {
+                panicked(message.sequence);
+                broken.insert(message.sequence);
+                anyhow::bail!("command {} broke down", message.sequence);
+            };
+            plain.extend(one);
+        }
+        // Of two with one id in a batch the first counts, whatever it is: in their order then.
+        store_all::keep_single(&mut plain, intakes.iter().flatten());
+        let written = store_all::store_all(&mut tx, &plain).await?;
+        for ((message, intake), past) in batch.iter().zip(&intakes).zip(&pasts) {
+            let (Some(intake), Some(past)) = (intake, past) else {
                 // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
                 // people look.
-                None => commands.dead_letter(message).await?,
+                commands.dead_letter(message).await?;
+                continue;
+            };
+            if written.contains(&message.sequence) {
+                count(Accepted::Planned);
+                continue;
             }
+            let stored =
+                AssertUnwindSafe(store(&mut tx, intake, message.header("traceparent"), past));
+            let Ok(stored) = stored.catch_unwind().await else {
+                // What it has written goes with the transaction: once more, without it.
+                panicked(message.sequence);
+                broken.insert(message.sequence);
+                anyhow::bail!("command {} broke down", message.sequence);
+            };
+            count(stored?);
         }
         failpoint!("commands.before_position");
         if !commands.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
@@ -226,6 +249,10 @@ impl Batches {
         failpoint!("commands.after_commit");
         Ok(Taken::Yes)
     }
+}
+
+fn count(accepted: Accepted) {
+    metrics::counter!("hookline_commands_total", "outcome" => accepted.as_str()).increment(1);
 }
 
 fn panicked(sequence: u64) {

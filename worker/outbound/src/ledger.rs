@@ -1,6 +1,6 @@
 //! The ledger: its rows, and all SQL over its tables, one file per table. Every change names the state it expects.
 //!
-//! `worker.commands`: [`commands`] (one command), [`queue`] (what is due), [`insert`] (new rows), [`parked`] and [`backlog`] (what people look for).
+//! `worker.commands`: [`commands`] (one command), [`command_sets`] (many), [`queue`] (what is due), [`insert`] (new rows), [`parked`] and [`backlog`] (what people look for).
 //! `worker.parts`: [`parts`], [`part_states`]. `worker.echoes`: [`echoes`]. `worker.freezes`, `worker.pauses`: [`stops`]. `worker.intake`,
 //! `worker.found_outcomes`: [`mark`]. `worker.attempt_log`: [`attempt_log`]. `worker.logged_attempts`: [`logged`]. `worker.behind_log`:
 //! [`behind`]. What changes a part together with its command or its echo: [`transitions`]. What sending learns of conversations is
@@ -10,6 +10,7 @@ pub(crate) mod attempt_log;
 pub mod backlog;
 pub(crate) mod behind;
 mod columns;
+pub(crate) mod command_sets;
 pub(crate) mod commands;
 pub(crate) mod echoes;
 pub(crate) mod insert;
@@ -21,6 +22,9 @@ pub(crate) mod parts;
 pub(crate) mod queue;
 pub(crate) mod stops;
 pub(crate) mod transitions;
+
+/// How long one piece of work with the ledger may take: a connection that something in between forgot never answers.
+pub(crate) const WITHIN: std::time::Duration = std::time::Duration::from_secs(15);
 
 pub(crate) use commands::{CommandRow, now};
 pub(crate) use parts::PartRow;

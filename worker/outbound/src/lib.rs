@@ -30,12 +30,15 @@ mod places;
 mod plan;
 mod policy;
 mod reconcile;
+mod reporter;
 mod request;
 mod scan;
 mod sender;
 mod services;
+mod settler;
 mod split;
 mod state;
+mod tokens;
 
 pub use config::Waits;
 pub use intake::Commands;

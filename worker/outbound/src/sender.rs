@@ -3,9 +3,9 @@
 //! Several workers may run it: the ledger decides who does what. A command is claimed by locking its row and writing down what is about
 //! to happen ([`crate::attempt`]); that transaction commits before Meta is asked.
 
+mod in_flight;
 mod outcomes;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,42 +20,41 @@ use runtime::health::Health;
 use runtime::notify::Listener;
 use sqlx::PgPool;
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt_log::AttemptLog;
-use crate::ledger::queue::{self, DueRow};
-use crate::places::{Place, PlaceKey, Places};
-use crate::services::{LEDGER_WITHIN, Next, Services};
-use crate::{Waits, attempt, attempt_log, echoes};
-use outcomes::{report, sweep};
+use crate::ledger::queue;
+use crate::places::Places;
+use crate::reporter::{Reporting, reporter};
+use crate::services::{LEDGER_WITHIN, Services};
+use crate::settler::{Settling, settler};
+use crate::tokens::Tokens;
+use crate::{Waits, attempt_log, echoes};
+use in_flight::InFlight;
+use outcomes::sweep;
 
-/// Commands one worker drives at once.
-const IN_FLIGHT_MAX: usize = 64;
 /// How often the ledger is looked at without being woken.
 const POLL: Duration = Duration::from_millis(250);
 /// How often commands are let go whose freeze or stop has ended unseen.
 const RELEASE: Duration = Duration::from_secs(1);
+/// Between two comparisons of echoes: what comes meanwhile is compared together.
+const EXAMINE_PAUSE: Duration = Duration::from_millis(50);
 /// How long open work may take to end when the process stops; then it is left for the next owner.
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// Sends, reconciles and reports.
-#[derive(Clone)]
 pub struct Sender {
     services: Services,
-}
-
-/// Commands in flight, each in a task of its own that returns its identity.
-#[derive(Default)]
-struct InFlight {
-    tasks: JoinSet<String>,
-    active: HashSet<String>,
+    settling: Settling,
+    reporting: Reporting,
 }
 
 /// When commands were last let go, and what was known of the accounts then.
 struct Released {
     accounts_version: i64,
+    looked: Instant,
     at: Instant,
 }
 
@@ -72,152 +71,118 @@ impl Sender {
     ) -> Self {
         let places = Places::default();
         let log = AttemptLog::new(broker, pool.clone(), &worker);
-        Self { services: Services { pool, graph, accounts, facts, worker, waits, places, log } }
+        let tokens = Tokens::new(accounts.clone());
+        let (settler, settling) = settler(pool.clone(), &worker);
+        let (reporter, reporting) = reporter(facts.clone());
+        let services = Services {
+            pool,
+            graph,
+            accounts,
+            facts,
+            worker,
+            waits,
+            places,
+            log,
+            tokens,
+            settler,
+            reporter,
+        };
+        Self { services, settling, reporting }
     }
 
     /// Works until `shutdown`, then lets what is in flight end. Trouble with the database is waited out. The check `sending` of `health`
     /// says whether the ledger is behind the log of attempts.
     pub fn run(self, health: Health, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
-        Box::pin(async move {
-            let services = self.services;
-            let mut in_flight = InFlight::default();
-            let listener = Listener::start(services.pool.clone(), conversation_state::WAKE);
-            let mut released = Released { accounts_version: -1, at: Instant::now() };
-            // Beside the loop: neither many outcomes at once, nor an echo whose command somebody holds, hold up a send.
-            let mut beside = JoinSet::new();
-            let examine_now = Arc::new(Notify::new());
-            beside.spawn(examine(services.clone(), Arc::clone(&examine_now), shutdown.clone()));
-            beside.spawn(sweep(services.clone(), POLL, shutdown.clone()));
-            beside.spawn(attempt_log::watch(services.log.clone(), health, shutdown.clone()));
-            while !shutdown.is_cancelled() {
-                // They end with the process; before, only by a bug, which is one of the whole worker.
-                if let Some(Err(broken)) = beside.try_join_next() {
+        Box::pin(self.work(health, shutdown))
+    }
+
+    async fn work(self, health: Health, shutdown: CancellationToken) {
+        let Self { services, settling, reporting } = self;
+        let mut in_flight = InFlight::default();
+        // They write down what the others hand them, and end with them.
+        let mut behind = JoinSet::new();
+        behind.spawn(settling.run());
+        behind.spawn(reporting.run());
+        // Beside the loop: neither many outcomes at once, nor an echo whose command somebody holds, hold up a send.
+        let mut beside = JoinSet::new();
+        let examine_now = Arc::new(Notify::new());
+        beside.spawn(examine(services.clone(), Arc::clone(&examine_now), shutdown.clone()));
+        beside.spawn(sweep(services.clone(), POLL, shutdown.clone()));
+        beside.spawn(attempt_log::watch(services.log.clone(), health, shutdown.clone()));
+        let listener = Listener::start(services.pool.clone(), conversation_state::WAKE);
+        let mut released = Released::never();
+        while !shutdown.is_cancelled() {
+            // They end with the process; before, only by a bug, which is one of the whole worker.
+            for tasks in [&mut beside, &mut behind] {
+                if let Some(Err(broken)) = tasks.try_join_next() {
                     std::panic::resume_unwind(broken.into_panic());
                 }
-                while let Some(done) = in_flight.tasks.try_join_next() {
-                    in_flight.forget(done);
-                }
-                if let Err(error) = within(LEDGER_WITHIN, released.look(&services)).await {
-                    tracing::debug!(%error, "Could not look for commands to release");
-                }
-                examine_now.notify_one();
-                let active: Vec<String> = in_flight.active.iter().cloned().collect();
-                let started = match within(LEDGER_WITHIN, queue::due(&services.pool, &active)).await
-                {
-                    Ok(due) => in_flight.start(&services, due),
-                    Err(error) => {
-                        tracing::debug!(%error, "Could not look for due commands");
-                        0
-                    }
-                };
-                if started == 0 || IN_FLIGHT_MAX <= in_flight.tasks.len() {
-                    tokio::select! {
-                        () = shutdown.cancelled() => {}
-                        () = tokio::time::sleep(POLL) => {}
-                        () = listener.notified() => {}
-                        () = services.places.freed() => {}
-                        Some(done) = in_flight.tasks.join_next() => in_flight.forget(done),
-                    }
-                }
             }
-            let drained = async {
-                while in_flight.tasks.join_next().await.is_some() {}
-                while beside.join_next().await.is_some() {}
-            };
-            if tokio::time::timeout(DRAIN, drained).await.is_err() {
-                tracing::warn!("Sends still open at the end are reconciled by the next owner");
+            in_flight.reap();
+            if let Err(error) = within(LEDGER_WITHIN, released.look(&services)).await {
+                tracing::debug!(%error, "Could not look for commands to release");
             }
-        })
-    }
-}
-
-impl InFlight {
-    /// Starts as many of the due commands as there are places. Returns how many.
-    fn start(&mut self, services: &Services, due: Vec<DueRow>) -> usize {
-        let mut started = 0;
-        for DueRow { identity, channel, account_id, reading } in due {
-            let Ok(channel) = channel.parse() else { continue };
-            if IN_FLIGHT_MAX <= self.tasks.len() {
-                continue;
-            }
-            let key = PlaceKey { channel, account_id, reading };
-            if let Some(place) = services.places.take(key) {
-                self.active.insert(identity.clone());
-                self.tasks.spawn(drive(services.clone(), identity, place));
-                started += 1;
+            examine_now.notify_one();
+            let looked = in_flight.look(&services).await;
+            // What comes meanwhile is notified. A place that is given back matters to those who wait for one.
+            let waits = looked.starved || in_flight.is_full();
+            if looked.started == 0 || !waits || in_flight.is_full() {
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = tokio::time::sleep(POLL) => {}
+                    () = listener.notified() => {}
+                    () = services.places.freed(), if waits => {}
+                    () = in_flight.ended(), if waits => {}
+                }
             }
         }
-        started
-    }
-
-    fn forget(&mut self, done: Result<String, JoinError>) {
-        match done {
-            Ok(identity) => {
-                self.active.remove(&identity);
-            }
-            Err(error) => {
-                // A bug; which command it was is not known, so all may be looked at again: the ledger keeps them apart.
-                tracing::error!(
-                    error = runtime::telemetry::task_end(&error),
-                    "A send failed inside"
-                );
-                self.active.clear();
-            }
+        let drained = async {
+            in_flight.drain().await;
+            while beside.join_next().await.is_some() {}
+            drop(services);
+            while behind.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("Sends still open at the end are reconciled by the next owner");
         }
     }
 }
 
 impl Released {
+    fn never() -> Self {
+        let now = Instant::now();
+        Self { accounts_version: -1, looked: now.checked_sub(POLL).unwrap_or(now), at: now }
+    }
+
     /// Commands whose reason to wait has gone are due at once: when accounts have changed, and else every [`RELEASE`], for one that was
     /// being claimed when its freeze or stop ended.
     async fn look(&mut self, services: &Services) -> sqlx::Result<()> {
+        if self.looked.elapsed() < POLL {
+            return Ok(());
+        }
         let mut conn = services.pool.acquire().await?;
         let version = facts::accounts::store::version(&mut conn).await?;
+        self.looked = Instant::now();
         if version != self.accounts_version || RELEASE <= self.at.elapsed() {
             queue::release(&mut conn).await?;
-            *self = Self { accounts_version: version, at: Instant::now() };
+            (self.accounts_version, self.at) = (version, Instant::now());
         }
         Ok(())
     }
 }
 
-/// Drives one command as far as it goes now.
-async fn drive(services: Services, identity: String, _place: Place) -> String {
-    loop {
-        match attempt::step(&services, &identity).await {
-            Ok(Next::Idle) => break,
-            Ok(Next::Again) => {}
-            Ok(Next::Ended) => {
-                report(&services, &identity).await;
-                break;
-            }
-            Err(error) => {
-                tracing::warn!(command.identity = %identity, error = %format!("{error:#}"), "A step of a command failed; it is tried again");
-                let pause = services.waits.retry_min;
-                let reschedule = queue::reschedule(&services.pool, &identity, pause);
-                if let Err(error) = within(LEDGER_WITHIN, reschedule).await {
-                    tracing::debug!(command.identity = %identity, %error, "A failing command is due at once");
-                }
-                break;
-            }
-        }
-    }
-    identity
-}
-
-/// Compares echoes with the ledger whenever the loop has come round, until `shutdown`; then lets open reports end.
+/// Compares echoes with the ledger when the loop has come round, but not all the time, until `shutdown`.
 async fn examine(services: Services, now: Arc<Notify>, shutdown: CancellationToken) {
-    let mut reports = JoinSet::new();
     loop {
         let compared = async {
             now.notified().await;
+            tokio::time::sleep(EXAMINE_PAUSE).await;
             within(LEDGER_WITHIN, echoes::examine(&services.pool)).await
         };
         match shutdown.run_until_cancelled(compared).await {
             Some(Ok(ended)) => {
                 for identity in ended {
-                    let services = services.clone();
-                    reports.spawn(async move { report(&services, &identity).await });
+                    services.reporter.report(identity);
                 }
             }
             Some(Err(error)) => {
@@ -225,7 +190,5 @@ async fn examine(services: Services, now: Arc<Notify>, shutdown: CancellationTok
             }
             None => break,
         }
-        while reports.try_join_next().is_some() {}
     }
-    while reports.join_next().await.is_some() {}
 }

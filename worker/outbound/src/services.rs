@@ -1,19 +1,19 @@
 //! What every step of a command works with, and what a step returns.
 
-use std::time::Duration;
-
 use sqlx::PgPool;
 
 use crate::Waits;
 use crate::attempt_log::AttemptLog;
 use crate::decide::RetryWaits;
 use crate::places::Places;
+use crate::reporter::Reporter;
+use crate::settler::Settler;
+use crate::tokens::Tokens;
 use facts::FactStore;
 use facts::accounts::AccountStore;
 use graph::Graph;
 
-/// How long one piece of work with the ledger may take: a connection that something in between forgot never answers.
-pub(crate) const LEDGER_WITHIN: Duration = Duration::from_secs(15);
+pub(crate) use crate::ledger::WITHIN as LEDGER_WITHIN;
 
 /// Clients, stores and waits of one worker's sending side.
 #[derive(Clone)]
@@ -31,6 +31,12 @@ pub(crate) struct Services {
     pub(crate) places: Places,
     /// Attempts as they are known outside the ledger.
     pub(crate) log: AttemptLog,
+    /// Accounts with their tokens, as long as they are the same.
+    pub(crate) tokens: Tokens,
+    /// Writes plain successes down together.
+    pub(crate) settler: Settler,
+    /// Publishes outcomes together.
+    pub(crate) reporter: Reporter,
 }
 
 impl Services {

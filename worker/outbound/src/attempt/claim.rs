@@ -9,7 +9,7 @@ use sqlx::{Postgres, Transaction};
 
 use super::claim_step::{ClaimStep, News, Read, claim_step, open_part};
 use crate::attempt_log::{Behind, Entry, shard_of};
-use crate::claim_context;
+use crate::claim_context::{self, Around};
 use crate::decide::LoggedAttempt;
 use crate::ledger::commands::{self, End};
 use crate::ledger::{CommandRow, PartRow, part_states, parts, transitions};
@@ -39,8 +39,8 @@ pub(super) enum Claimed {
 }
 
 /// An attempt that is written down.
-pub(super) struct Attempt {
-    pub(super) command: CommandRow,
+pub(crate) struct Attempt {
+    pub(crate) command: CommandRow,
     pub(super) part: PartRow,
     pub(super) connected: Connected,
     /// By this machine's monotonic clock, well before the deadline in the ledger.
@@ -86,9 +86,8 @@ async fn try_claim(services: &Services, identity: &str, news: News) -> anyhow::R
         return Ok(Claimed::Nothing(Next::Idle));
     };
     let parts = parts::of(&mut tx, identity).await?;
-    let open = open_part(&parts);
-    let about = (open.map(|part| part.n), open.and_then(|part| part.payload.comment_id()));
-    let context = claim_context::read(&mut tx, &command, about).await?;
+    let around = Around { command: &command, part: open_part(&parts) };
+    let context = claim_context::read(&mut tx, around).await?;
     let read = Read { command: &command, parts: &parts, context: &context };
     let step = claim_step(read, news, &services.waits, &services.retry_waits());
     let locked = Locked { tx, command, now: context.now };
@@ -224,14 +223,19 @@ impl Locked {
         failpoint!("send.before_begin_commit");
         self.tx.commit().await?;
         failpoint!("send.after_begin_commit");
-        logged.is_made();
+        logged.made();
         let ends_at = begun + usable(services.waits.send_lease);
         Ok(Claimed::Send(Box::new(Attempt { command: self.command, part, connected, ends_at })))
     }
 }
 
 /// The attempt as the log has it.
-fn entry(command: &CommandRow, part: &PartRow, now: Timestamp, deadline: Timestamp) -> Entry {
+pub(super) fn entry(
+    command: &CommandRow,
+    part: &PartRow,
+    now: Timestamp,
+    deadline: Timestamp,
+) -> Entry {
     Entry {
         identity: command.identity.clone(),
         n: part.n,
@@ -242,11 +246,11 @@ fn entry(command: &CommandRow, part: &PartRow, now: Timestamp, deadline: Timesta
 }
 
 /// The part of a lease that an attempt may use: the rest is for writing down what came of it, and for clocks.
-fn usable(lease: Duration) -> Duration {
+pub(super) fn usable(lease: Duration) -> Duration {
     lease - (lease / 5).min(Duration::from_secs(2))
 }
 
-const fn lane(payload: &Payload) -> Lane {
+pub(super) const fn lane(payload: &Payload) -> Lane {
     match payload {
         Payload::CommentHide { .. } | Payload::CommentDelete { .. } => Lane::Moderate,
         _ => Lane::Reply,

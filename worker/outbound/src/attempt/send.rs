@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::claim::Attempt;
 use super::settle;
-use crate::answer;
+use crate::answer::{self, Reading};
 use crate::deadline::{self, TooLate};
 use crate::decide::Answer;
 use crate::payload::{Payload, part_key};
 use crate::request::{Request, request};
 use crate::services::{LEDGER_WITHIN, Next, Services};
+use crate::settler::Success;
 use graph::{Call, Failure, GraphError, Use, node};
 
 /// Makes the request of an attempt and settles its answer.
@@ -42,7 +43,27 @@ pub(super) async fn send(services: &Services, attempt: Attempt) -> anyhow::Resul
     }
     metrics::histogram!("hookline_send_seconds", "command" => command.command.clone())
         .record(runtime::now().since(command.requested_at).as_secs_f64());
+    if let Some(success) = plain_success(services, &attempt, &reading)
+        && let Some(has_ended) = services.settler.settle(success).await
+    {
+        return Ok(if has_ended { Next::Ended } else { Next::Again });
+    }
     settle::settle(services, &attempt, reading).await
+}
+
+/// An answer that says nothing but the message: no limit, no refused token, nothing about the person.
+fn plain_success(services: &Services, attempt: &Attempt, reading: &Reading) -> Option<Success> {
+    let Answer::Sent { item_id: Some(item_id) } = &reading.answer else { return None };
+    let account = &attempt.connected.account;
+    let closed = services.graph.closed_until(account, runtime::now()).is_some();
+    let plain = !closed && !reading.limited && reading.stop.is_none() && reading.learnt.is_none();
+    (plain && attempt.command.command == "reply").then(|| Success {
+        identity: attempt.command.identity.clone(),
+        n: attempt.part.n,
+        attempt: attempt.part.attempt,
+        item_id: item_id.clone(),
+        kept: reading.kept.clone(),
+    })
 }
 
 async fn ask(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use runtime::lease;
 use schemas::Timestamp;
 use schemas::subjects::SHARDS;
 use sqlx::PgConnection;
@@ -109,6 +110,8 @@ impl AttemptLog {
         if learnt.put_back {
             let attempts = i64::try_from(learnt.recalled.len()).unwrap_or(i64::MAX);
             behind::begin(&mut tx, attempts, commands.created, commands.last, from).await?;
+            // Positions went back too, and a reader that has nothing to do would not look.
+            lease::end_all(&mut tx, "worker").await?;
         }
         let moved: Vec<(i16, u64)> =
             differences.iter().map(|one| (small(one.shard), one.last)).collect();

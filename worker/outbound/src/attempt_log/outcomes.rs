@@ -8,8 +8,8 @@ use sqlx::PgConnection;
 
 use super::AttemptLog;
 use crate::ended::{Ended, EndedPart, ended, outcome_ids};
-use crate::ledger::commands::{self, CommandRow, OpenRow};
-use crate::ledger::{PartRow, mark, part_states, parts, transitions};
+use crate::ledger::command_sets::{self, OpenRow};
+use crate::ledger::{CommandRow, PartRow, commands, mark, part_states, parts, transitions};
 use crate::scan;
 use crate::state::{CommandState, PartState, SettledBy};
 
@@ -39,7 +39,7 @@ impl AttemptLog {
         let mut after = String::new();
         loop {
             let mut conn = self.pool.acquire().await?;
-            let rows = commands::not_settled(&mut conn, &after, COMMANDS_BATCH).await?;
+            let rows = command_sets::not_settled(&mut conn, &after, COMMANDS_BATCH).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             after.clone_from(&last.identity);
             let ids: Vec<String> = rows.iter().flat_map(ids_of).collect();

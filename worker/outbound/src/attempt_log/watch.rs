@@ -9,14 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::AttemptLog;
 use crate::ledger::behind::{self, BehindLog};
-use crate::ledger::{logged, queue};
+use crate::ledger::{WITHIN, logged, queue};
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Looks between two times of tidying up.
 const TIDY_EVERY: u32 = 60;
-/// How long one statement may take.
-const LEDGER_WITHIN: Duration = Duration::from_secs(15);
 /// The check of `/readyz`.
 const CHECK: &str = "sending";
 
@@ -39,10 +37,10 @@ pub(crate) async fn watch(log: AttemptLog, health: Health, shutdown: Cancellatio
 
 impl AttemptLog {
     async fn look(&self, health: &Health, tidy: bool) -> anyhow::Result<()> {
-        if within(LEDGER_WITHIN, self.differs()).await? {
+        if within(WITHIN, self.differs()).await? {
             self.catch_up().await?;
         }
-        let behind = within(LEDGER_WITHIN, behind::read(&self.pool)).await?;
+        let behind = within(WITHIN, behind::read(&self.pool)).await?;
         metrics::gauge!("hookline_attempt_log_behind").set(if behind.is_some() {
             1.0
         } else {
@@ -52,12 +50,12 @@ impl AttemptLog {
             health.set(CHECK, Ok(()));
             if tidy {
                 let mut conn = self.pool.acquire().await?;
-                within(LEDGER_WITHIN, logged::forget_settled(&mut conn)).await?;
+                within(WITHIN, logged::forget_settled(&mut conn)).await?;
             }
             return Ok(());
         };
         health.set(CHECK, Err(reason(&behind)));
-        if let Some(from) = within(LEDGER_WITHIN, behind::outcomes_wanted(&self.pool)).await? {
+        if let Some(from) = within(WITHIN, behind::outcomes_wanted(&self.pool)).await? {
             self.seek_outcomes(from).await?;
             behind::outcomes_sought(&mut *self.pool.acquire().await?, from).await?;
         }
@@ -66,10 +64,13 @@ impl AttemptLog {
 
     /// Sending goes on once every attempt that was learnt is settled and the commands of that time are here again.
     async fn end_when_settled(&self, since: schemas::Timestamp) -> anyhow::Result<()> {
-        let Some(now) = within(LEDGER_WITHIN, behind::read(&self.pool)).await? else {
+        let Some(now) = within(WITHIN, behind::read(&self.pool)).await? else {
             return Ok(());
         };
         if !now.outcomes_sought || !now.commands_read {
+            return Ok(());
+        }
+        if logged::unsettled(&mut *self.pool.acquire().await?).await? > 0 {
             return Ok(());
         }
         // What the intake had begun to accept before the outcomes were kept.

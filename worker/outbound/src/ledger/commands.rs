@@ -1,5 +1,7 @@
 //! `worker.commands`: one command.
 
+use std::time::Duration;
+
 use facts::follow_up::conversation_state;
 use schemas::command::{Action, Requester};
 use schemas::facts::OutcomeError;
@@ -221,34 +223,6 @@ pub(crate) async fn finish(
     conversation_state::wake(conn).await
 }
 
-/// A command whose end is not known, by what its outcome would be named.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub(crate) struct OpenRow {
-    pub(crate) identity: String,
-    pub(crate) command_id: CommandId,
-    pub(crate) channel: Channel,
-    pub(crate) account_id: AccountId,
-    pub(crate) command: String,
-}
-
-/// Commands that are open or unknown, by identity, behind `after`. Those refused at the door have outcomes of their own.
-pub(crate) async fn not_settled(
-    conn: &mut PgConnection,
-    after: &str,
-    max: i64,
-) -> sqlx::Result<Vec<OpenRow>> {
-    sqlx::query_as(
-        "select identity, command_id, channel, account_id, command from worker.commands
-          where state in ('open', 'unknown') and identity > $1 and position('#' in identity) = 0
-            and channel in ('instagram', 'messenger')
-          order by identity limit $2",
-    )
-    .bind(after)
-    .bind(max)
-    .fetch_all(conn)
-    .await
-}
-
 /// Ends a command as its outcome reports, which is published already.
 pub(crate) async fn finish_as_reported(
     conn: &mut PgConnection,
@@ -288,20 +262,20 @@ pub(crate) async fn mark_published(
     Ok(())
 }
 
-/// The commands whose outcome is still to be published, oldest first: those that ended before `before`, whose own task has not got to
+/// The commands whose outcome is still to be published, oldest first: those that ended `grace` ago, whose own task has not got to
 /// it, and those that were refused at the door and have no task.
 pub(crate) async fn unpublished(
     pool: &PgPool,
-    before: Timestamp,
+    grace: Duration,
     max: i64,
 ) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select identity from worker.commands
           where state <> 'open' and not outcome_published
-            and (finished_at <= $1 or not exists (select from worker.parts p where p.identity = commands.identity))
+            and (finished_at <= clock_timestamp() - make_interval(secs => $1) or not exists (select from worker.parts p where p.identity = commands.identity))
           order by finished_at limit $2",
     )
-    .bind(before)
+    .bind(grace.as_secs_f64())
     .bind(max)
     .fetch_all(pool)
     .await

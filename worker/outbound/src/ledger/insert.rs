@@ -31,10 +31,7 @@ pub(crate) struct NewCommand<'a> {
 /// Adds a command. `false`: one of this identity is there.
 pub(crate) async fn command(conn: &mut PgConnection, new: &NewCommand<'_>) -> sqlx::Result<bool> {
     let command = new.command;
-    let conversation = command
-        .contact_id
-        .as_ref()
-        .map(|contact| ConversationId::of(command.channel, &command.account_id, contact));
+    let conversation = conversation(command);
     let inserted = sqlx::query(
         "insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data,
                 body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq, state, error, rule, result,
@@ -56,7 +53,7 @@ pub(crate) async fn command(conn: &mut PgConnection, new: &NewCommand<'_>) -> sq
     .bind(command.requested_by.kind)
     .bind(&command.requested_by.name)
     .bind(command.requested_at)
-    .bind(command.data.get("caused_by").and_then(Value::as_str))
+    .bind(caused_by(command))
     .bind(new.traceparent)
     .bind(i64::try_from(new.stream_seq).unwrap_or(i64::MAX))
     .bind(new.state)
@@ -67,6 +64,64 @@ pub(crate) async fn command(conn: &mut PgConnection, new: &NewCommand<'_>) -> sq
     .execute(conn)
     .await?;
     Ok(inserted.rows_affected() == 1)
+}
+
+/// Adds open commands. Returns identity and position of those that were added; of the others one of their identity is there.
+pub(crate) async fn commands(
+    conn: &mut PgConnection,
+    new: &[NewCommand<'_>],
+) -> sqlx::Result<Vec<(String, i64)>> {
+    let text = |of: fn(&UncheckedCommand) -> &str| -> Vec<&str> {
+        new.iter().map(|new| of(new.command)).collect()
+    };
+    let contacts: Vec<Option<&str>> = new
+        .iter()
+        .map(|new| new.command.contact_id.as_ref().map(|contact| contact.as_str()))
+        .collect();
+    let conversations: Vec<Option<String>> =
+        new.iter().map(|new| conversation(new.command).map(ConversationId::into_string)).collect();
+    let data: Vec<&Value> = new.iter().map(|new| &new.command.data).collect();
+    let digests: Vec<&[u8]> = new.iter().map(|new| new.body_digest).collect();
+    let requested: Vec<Timestamp> = new.iter().map(|new| new.command.requested_at).collect();
+    let caused: Vec<Option<&str>> = new.iter().map(|new| caused_by(new.command)).collect();
+    let traces: Vec<Option<&str>> = new.iter().map(|new| new.traceparent).collect();
+    let seqs: Vec<i64> =
+        new.iter().map(|new| i64::try_from(new.stream_seq).unwrap_or(i64::MAX)).collect();
+    sqlx::query_as(
+        "insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data,
+                body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[],
+                $10::bytea[], $11::text[], $12::text[], $13::timestamptz[], $14::text[], $15::text[], $16::bigint[])
+         on conflict (identity) do nothing
+         returning identity, stream_seq",
+    )
+    .bind(new.iter().map(|new| new.identity).collect::<Vec<_>>())
+    .bind(text(|command| command.id.as_str()))
+    .bind(text(|command| command.channel.as_str()))
+    .bind(text(|command| command.account_id.as_str()))
+    .bind(contacts)
+    .bind(conversations)
+    .bind(new.iter().map(|new| new.lane).collect::<Vec<_>>())
+    .bind(text(|command| &command.name))
+    .bind(data)
+    .bind(digests)
+    .bind(text(|command| command.requested_by.kind.as_str()))
+    .bind(text(|command| &command.requested_by.name))
+    .bind(requested)
+    .bind(caused)
+    .bind(traces)
+    .bind(seqs)
+    .fetch_all(conn)
+    .await
+}
+
+fn conversation(command: &UncheckedCommand) -> Option<ConversationId> {
+    let contact = command.contact_id.as_ref()?;
+    Some(ConversationId::of(command.channel, &command.account_id, contact))
+}
+
+fn caused_by(command: &UncheckedCommand) -> Option<&str> {
+    command.data.get("caused_by").and_then(Value::as_str)
 }
 
 /// What the command of this identity asks for, as a digest.

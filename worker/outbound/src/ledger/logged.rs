@@ -41,9 +41,11 @@ pub(crate) async fn keep(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx::
             on conflict (identity, n) do update
                set attempt = greatest(l.attempt, excluded.attempt), first_at = least(l.first_at, excluded.first_at),
                    started_at = greatest(l.started_at, excluded.started_at), deadline = greatest(l.deadline, excluded.deadline)
-            returning identity)
-         update worker.commands c set due_at = clock_timestamp()
-           from kept where c.identity = kept.identity and c.state = 'open' and c.due_at > clock_timestamp()",
+            returning identity),
+         later as (
+            select c.identity from worker.commands c join kept on kept.identity = c.identity
+             where c.state = 'open' and c.due_at > clock_timestamp() for update of c skip locked)
+         update worker.commands c set due_at = clock_timestamp() from later where c.identity = later.identity",
     )
     .bind(columns.identities)
     .bind(columns.ns)

@@ -13,6 +13,8 @@ use crate::state::{EchoKind, PartState};
 /// A part, as `worker.parts` has it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct PartRow {
+    /// Of its command.
+    pub(crate) identity: String,
     /// From 0.
     pub(crate) n: i32,
     pub(crate) state: PartState,
@@ -73,11 +75,26 @@ impl PartRow {
 /// The parts of a command, in order.
 pub(crate) async fn of(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Vec<PartRow>> {
     sqlx::query_as(
-        "select n, state, payload, content, peer, attempt, refusals, first_at, started_at, deadline, lost, not_before, looks, absent_at,
+        "select identity, n, state, payload, content, peer, attempt, refusals, first_at, started_at, deadline, lost, not_before, looks, absent_at,
                 message_id, sent_at, error
            from worker.parts where identity = $1 order by n",
     )
     .bind(identity)
+    .fetch_all(conn)
+    .await
+}
+
+/// The parts of these commands, in order.
+pub(crate) async fn of_all(
+    conn: &mut PgConnection,
+    identities: &[&str],
+) -> sqlx::Result<Vec<PartRow>> {
+    sqlx::query_as(
+        "select identity, n, state, payload, content, peer, attempt, refusals, first_at, started_at, deadline, lost, not_before, looks,
+                absent_at, message_id, sent_at, error
+           from worker.parts where identity = any($1) order by identity, n",
+    )
+    .bind(identities)
     .fetch_all(conn)
     .await
 }
@@ -240,6 +257,37 @@ pub(crate) async fn insert(
     .bind(part.sent_at)
     .bind(part.uncertain_since.is_some())
     .bind(part.uncertain_since)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A part of a command that begins open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlannedPart<'a> {
+    pub(crate) identity: &'a str,
+    pub(crate) n: i32,
+    pub(crate) lane: &'a str,
+    pub(crate) payload: &'a Payload,
+    pub(crate) content: &'a Content,
+    pub(crate) peer: &'a str,
+}
+
+/// Adds parts to new commands.
+pub(crate) async fn insert_planned(
+    conn: &mut PgConnection,
+    parts: &[PlannedPart<'_>],
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into worker.parts (identity, n, lane, payload, content, peer)
+         select * from unnest($1::text[], $2::int[], $3::text[], $4::jsonb[], $5::bytea[], $6::text[])",
+    )
+    .bind(parts.iter().map(|part| part.identity).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.n).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.lane).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| Json(part.payload)).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.content.as_slice()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.peer).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

@@ -43,13 +43,17 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
     .await
 }
 
-/// A claim that was rolled back leaves its command due: it would fail again at once, and again.
-pub(crate) async fn reschedule(pool: &PgPool, identity: &str, pause: Duration) -> sqlx::Result<()> {
+/// A claim that was rolled back leaves its commands due: it would fail again at once, and again.
+pub(crate) async fn reschedule(
+    pool: &PgPool,
+    identities: &[String],
+    pause: Duration,
+) -> sqlx::Result<()> {
     sqlx::query(
         "update worker.commands set due_at = clock_timestamp() + make_interval(secs => $2)
-          where identity = $1 and state = 'open' and due_at <= clock_timestamp()",
+          where identity = any($1) and state = 'open' and due_at <= clock_timestamp()",
     )
-    .bind(identity)
+    .bind(identities)
     .bind(pause.as_secs_f64())
     .execute(pool)
     .await?;

@@ -6,7 +6,7 @@ use runtime::db::within;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::{self, commands, queue};
+use crate::ledger::{commands, queue};
 use crate::outcome;
 use crate::services::{LEDGER_WITHIN, Services};
 
@@ -16,14 +16,6 @@ const GRACE: Duration = Duration::from_secs(1);
 const BATCH: i64 = 100;
 /// Outcomes that fail before the rest waits for the next sweep.
 const FAILURES_MAX: usize = 3;
-
-/// Publishes the outcome of a command that has ended; if that fails, a sweep does it later.
-pub(super) async fn report(services: &Services, identity: &str) {
-    let published = within(LEDGER_WITHIN, outcome::publish(&services.facts, identity));
-    if let Err(error) = published.await {
-        tracing::debug!(error = %format!("{error:#}"), "The outcome of a command is published later");
-    }
-}
 
 /// Publishes outcomes whose own task did not get to it, and counts the queue, every `period` until `shutdown`.
 pub(super) async fn sweep(services: Services, period: Duration, shutdown: CancellationToken) {
@@ -40,10 +32,7 @@ pub(super) async fn sweep(services: Services, period: Duration, shutdown: Cancel
 }
 
 async fn publish_left(services: &Services) {
-    let unpublished = async {
-        let now = ledger::now(&mut *services.pool.acquire().await?).await?;
-        commands::unpublished(&services.pool, now.minus(GRACE), BATCH).await
-    };
+    let unpublished = async { commands::unpublished(&services.pool, GRACE, BATCH).await };
     let Ok(left) = within(LEDGER_WITHIN, unpublished).await else { return };
     let mut failed = 0;
     for identity in left {

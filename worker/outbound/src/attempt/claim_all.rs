@@ -1,0 +1,140 @@
+//! Claims many commands at once: what is to be sent is written down and logged together; everything else is left to [`super::step`].
+
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
+
+use runtime::failpoint;
+use schemas::Timestamp;
+
+use super::claim::{Attempt, entry, lane, usable};
+use super::claim_step::{ClaimStep, News, Read, claim_step, open_part};
+use crate::attempt_log::{Behind, Entry, shard_of};
+use crate::claim_context::{self, Around};
+use crate::ledger::transitions::{self, Begin};
+use crate::ledger::{CommandRow, PartRow, command_sets, parts};
+use crate::services::Services;
+use facts::accounts::Connected;
+
+/// What came of it.
+pub(crate) struct ClaimedAll {
+    /// Written down, logged and committed: Meta may be asked.
+    pub(crate) attempts: Vec<Attempt>,
+    /// Not to be sent as they stand, or somebody else's.
+    pub(crate) rest: Vec<String>,
+}
+
+/// A command that is to be sent.
+struct Chosen {
+    command: CommandRow,
+    part: PartRow,
+    rule: &'static str,
+    connected: Connected,
+}
+
+/// Claims those of these commands that are open, due, nobody else's, and to be sent now; at most one of a lane. `None`: the ledger is
+/// behind the log, and nothing was claimed.
+///
+/// # Errors
+/// Database, broker or the store of tokens failed; whether the claim was committed is unknown. If it was, others look at the commands
+/// again when it lapses.
+pub(crate) async fn claim_all(
+    services: &Services,
+    identities: &[String],
+) -> anyhow::Result<Option<ClaimedAll>> {
+    match try_claim_all(services, identities).await {
+        Err(error) if error.is::<Behind>() => Ok(None),
+        claimed => claimed.map(Some),
+    }
+}
+
+async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Result<ClaimedAll> {
+    // Taken before the database's clock is read, so that what is counted from it ends earlier.
+    let begun = Instant::now();
+    failpoint!("send.before_claim");
+    let mut tx = services.pool.begin().await?;
+    let commands = command_sets::lock_all_due(&mut tx, identities).await?;
+    let locked: Vec<&str> = commands.iter().map(|command| command.identity.as_str()).collect();
+    let mut parts: HashMap<String, Vec<PartRow>> = HashMap::new();
+    for part in parts::of_all(&mut tx, &locked).await? {
+        parts.entry(part.identity.clone()).or_default().push(part);
+    }
+    let none = Vec::new();
+    let around: Vec<Around<'_>> = commands
+        .iter()
+        .map(|command| {
+            let part = open_part(parts.get(&command.identity).unwrap_or(&none));
+            Around { command, part }
+        })
+        .collect();
+    let contexts = claim_context::read_all(&mut tx, &around).await?;
+    let Some(now) = contexts.first().map(|context| context.now) else {
+        return Ok(ClaimedAll { attempts: Vec::new(), rest: identities.to_vec() });
+    };
+    let mut sends = Vec::new();
+    let mut lanes = HashSet::new();
+    for (command, context) in commands.iter().zip(&contexts) {
+        let parts = parts.get(&command.identity).unwrap_or(&none);
+        let read = Read { command, parts, context };
+        let step = claim_step(read, News::NotAsked, &services.waits, &services.retry_waits());
+        if let ClaimStep::Send { part, rule } = step
+            && lanes.insert(command.lane.as_str())
+        {
+            sends.push((command, *part, rule));
+        }
+    }
+    let mut chosen = Vec::with_capacity(sends.len());
+    let tokens = services.tokens.of(&mut tx, sends.iter().map(|(command, ..)| *command));
+    let tokens = tokens.await?;
+    for (command, part, rule) in sends {
+        let key = (command.channel, command.account_id.clone());
+        let Some(connected) = tokens.get(&key).cloned() else { continue };
+        // Asked before the attempt is written down: a call that is kept back is no attempt.
+        if services.graph.allow(&connected.account, lane(&part.payload), now).is_ok() {
+            chosen.push(Chosen { command: command.clone(), part, rule, connected });
+        }
+    }
+    let sent: HashSet<&str> =
+        chosen.iter().map(|chosen| chosen.command.identity.as_str()).collect();
+    let rest =
+        identities.iter().filter(|identity| !sent.contains(identity.as_str())).cloned().collect();
+    if chosen.is_empty() {
+        return Ok(ClaimedAll { attempts: Vec::new(), rest });
+    }
+    let attempts = begin(services, tx, chosen, now, begun).await?;
+    Ok(ClaimedAll { attempts, rest })
+}
+
+/// Writes the attempts down, logs them, and commits.
+async fn begin(
+    services: &Services,
+    mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
+    chosen: Vec<Chosen>,
+    now: Timestamp,
+    begun: Instant,
+) -> anyhow::Result<Vec<Attempt>> {
+    let deadline = now.plus(services.waits.send_lease);
+    let ends_at = begun + usable(services.waits.send_lease);
+    let begins: Vec<Begin<'_>> = chosen
+        .iter()
+        .map(|one| Begin { identity: &one.command.identity, n: one.part.n, rule: one.rule })
+        .collect();
+    transitions::begin_attempts(&mut tx, &begins, &services.worker, now, deadline).await?;
+    let mut shards: HashMap<u32, Vec<Entry>> = HashMap::new();
+    let attempts: Vec<Attempt> = chosen
+        .into_iter()
+        .map(|Chosen { command, part, connected, .. }| {
+            let part = transitions::begun(part, now, deadline);
+            let shard = shard_of(command.channel, &command.account_id);
+            shards.entry(shard).or_default().push(entry(&command, &part, now, deadline));
+            Attempt { command, part, connected, ends_at }
+        })
+        .collect();
+    failpoint!("send.before_log");
+    let logged = services.log.append(&mut tx, shards.into_iter().collect()).await?;
+    failpoint!("send.after_log");
+    failpoint!("send.before_begin_commit");
+    tx.commit().await?;
+    failpoint!("send.after_begin_commit");
+    logged.made();
+    Ok(attempts)
+}

@@ -1,0 +1,86 @@
+//! Writes commands that are new and can be carried out together; whatever is anything else is left to [`super::store`].
+
+use std::collections::{HashMap, HashSet};
+
+use schemas::facts::OutcomeError;
+use sqlx::PgConnection;
+
+use super::digest::body_digest;
+use super::read::Intake;
+use crate::ledger::insert::{self, NewCommand};
+use crate::ledger::parts::{self, PlannedPart};
+use crate::plan::CommandPlan;
+use crate::state::CommandState;
+
+/// A command that is new, as far as the past shows.
+pub(super) struct Plain<'a> {
+    intake: &'a Intake,
+    plan: &'a CommandPlan,
+    traceparent: Option<&'a str>,
+    identity: String,
+    digest: [u8; 32],
+}
+
+/// Reads a command as one that may be written together with others; `None`: it never will be carried out.
+pub(super) fn plain<'a>(intake: &'a Intake, traceparent: Option<&'a str>) -> Option<Plain<'a>> {
+    let plan: &Result<CommandPlan, OutcomeError> = &intake.plan;
+    let plan = plan.as_ref().ok().filter(|_| !intake.malformed)?;
+    let (identity, digest) = (intake.command.identity(), body_digest(&intake.command));
+    Some(Plain { intake, plan, traceparent, identity, digest })
+}
+
+/// Leaves out those whose id another command of the batch `all` has too.
+pub(super) fn keep_single<'a>(plain: &mut Vec<Plain<'_>>, all: impl Iterator<Item = &'a Intake>) {
+    let mut counts: HashMap<String, u32> = HashMap::new();
+    for intake in all {
+        *counts.entry(intake.command.identity()).or_default() += 1;
+    }
+    plain.retain(|one| counts.get(&one.identity) == Some(&1));
+}
+
+/// Writes rows and parts. Returns the positions of those that were written: of the others one with their id is there.
+///
+/// # Errors
+/// `sqlx::Error`: roll the transaction back and accept the batch again.
+pub(super) async fn store_all(
+    conn: &mut PgConnection,
+    plain: &[Plain<'_>],
+) -> sqlx::Result<HashSet<u64>> {
+    if plain.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<NewCommand<'_>> = plain
+        .iter()
+        .map(|one| NewCommand {
+            identity: &one.identity,
+            command: &one.intake.command,
+            lane: &one.plan.lane,
+            body_digest: &one.digest,
+            traceparent: one.traceparent,
+            stream_seq: one.intake.stream_seq,
+            state: CommandState::Open,
+            error: None,
+            rule: None,
+            result: None,
+            reported_at: None,
+        })
+        .collect();
+    let added = insert::commands(conn, &rows).await?;
+    let added: HashSet<u64> =
+        added.into_iter().filter_map(|(_, seq)| u64::try_from(seq).ok()).collect();
+    let written = plain.iter().filter(|one| added.contains(&one.intake.stream_seq));
+    let parts: Vec<PlannedPart<'_>> = written
+        .flat_map(|one| {
+            one.plan.parts.iter().enumerate().map(|(n, part)| PlannedPart {
+                identity: &one.identity,
+                n: i32::try_from(n).unwrap_or(i32::MAX),
+                lane: &one.plan.lane,
+                payload: &part.payload,
+                content: &part.content,
+                peer: &part.peer,
+            })
+        })
+        .collect();
+    parts::insert_planned(conn, &parts).await?;
+    Ok(added)
+}

@@ -1,0 +1,141 @@
+//! `worker.commands`: many commands at once. Each statement has the conditions of its counterpart in [`super::commands`].
+
+use schemas::{AccountId, Channel, CommandId, Timestamp};
+use sqlx::PgConnection;
+
+use super::commands::CommandRow;
+
+/// A command whose end is not known, by what its outcome would be named.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct OpenRow {
+    pub(crate) identity: String,
+    pub(crate) command_id: CommandId,
+    pub(crate) channel: Channel,
+    pub(crate) account_id: AccountId,
+    pub(crate) command: String,
+}
+
+/// Locks those of these commands that are open and due, and that nobody else has. The longest due come first.
+pub(crate) async fn lock_all_due(
+    conn: &mut PgConnection,
+    identities: &[String],
+) -> sqlx::Result<Vec<CommandRow>> {
+    sqlx::query_as(
+        "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
+                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
+           from worker.commands
+          where identity = any($1) and state = 'open' and due_at <= clock_timestamp()
+          order by due_at, stream_seq for update skip locked",
+    )
+    .bind(identities)
+    .fetch_all(conn)
+    .await
+}
+
+/// Locks those of these commands that nobody else has.
+pub(crate) async fn try_lock_all(
+    conn: &mut PgConnection,
+    identities: &[&str],
+) -> sqlx::Result<Vec<CommandRow>> {
+    sqlx::query_as(
+        "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
+                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
+           from worker.commands where identity = any($1) for update skip locked",
+    )
+    .bind(identities)
+    .fetch_all(conn)
+    .await
+}
+
+/// The claims of commands whose attempts begin: others look at them again after `deadline`.
+pub(crate) async fn claim_all_until(
+    conn: &mut PgConnection,
+    identities: &[&str],
+    rules: &[&str],
+    deadline: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.commands c set due_at = $3, held = null, rule = t.rule
+           from unnest($1::text[], $2::text[]) as t (identity, rule) where c.identity = t.identity",
+    )
+    .bind(identities)
+    .bind(rules)
+    .bind(deadline)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Of open commands of which a part was sent just now: ends those whose parts are all sent, and makes the next part of the others due.
+/// Returns those, and whether they have ended. One with a part that ended otherwise is left out.
+pub(crate) async fn end_or_go_on(
+    conn: &mut PgConnection,
+    identities: &[&str],
+) -> sqlx::Result<Vec<(String, bool)>> {
+    sqlx::query_as(
+        "with part as (
+            select p.identity, bool_and(p.state = 'sent') as all_sent, bool_or(p.state in ('failed', 'unknown', 'skipped')) as mixed
+              from worker.parts p where p.identity = any($1) group by p.identity)
+         update worker.commands c
+            set state = case when part.all_sent then 'sent' else c.state end, held = null, error = null,
+                finished_at = case when part.all_sent then clock_timestamp() end,
+                version = c.version + case when part.all_sent then 1 else 0 end,
+                due_at = case when part.all_sent then c.due_at else clock_timestamp() end, outcome_published = false
+           from part where c.identity = part.identity and c.state = 'open' and not part.mixed
+         returning c.identity, part.all_sent",
+    )
+    .bind(identities)
+    .fetch_all(conn)
+    .await
+}
+
+/// Of these commands, those that have ended and whose outcome is not published. Locks nothing.
+pub(crate) async fn all_ended_unpublished(
+    conn: &mut PgConnection,
+    identities: &[String],
+) -> sqlx::Result<Vec<CommandRow>> {
+    sqlx::query_as(
+        "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
+                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
+           from worker.commands where identity = any($1) and state <> 'open' and not outcome_published order by finished_at, identity",
+    )
+    .bind(identities)
+    .fetch_all(conn)
+    .await
+}
+
+/// As [`super::commands::mark_published`], for many.
+pub(crate) async fn mark_all_published(
+    conn: &mut PgConnection,
+    identities: &[&str],
+    versions: &[i64],
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.commands c set outcome_published = true
+           from unnest($1::text[], $2::bigint[]) as t (identity, version)
+          where c.identity = t.identity and c.version = t.version",
+    )
+    .bind(identities)
+    .bind(versions)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Commands that are open or unknown, by identity, behind `after`. Those refused at the door have outcomes of their own.
+pub(crate) async fn not_settled(
+    conn: &mut PgConnection,
+    after: &str,
+    max: i64,
+) -> sqlx::Result<Vec<OpenRow>> {
+    sqlx::query_as(
+        "select identity, command_id, channel, account_id, command from worker.commands
+          where state in ('open', 'unknown') and identity > $1 and position('#' in identity) = 0
+            and channel in ('instagram', 'messenger')
+          order by identity limit $2",
+    )
+    .bind(after)
+    .bind(max)
+    .fetch_all(conn)
+    .await
+}
