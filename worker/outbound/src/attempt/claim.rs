@@ -133,9 +133,11 @@ impl Locked {
     }
 
     /// A verdict of a ledger that is behind could be about something that was sent.
-    async fn verify(&mut self, services: &Services) -> anyhow::Result<()> {
-        let shard = shard_of(self.command.channel, &self.command.account_id);
-        services.log.verify(&mut self.tx, shard).await
+    async fn verify(&mut self, services: &Services, n: i32) -> anyhow::Result<()> {
+        let Self { tx, command, .. } = self;
+        let shard = shard_of(command.channel, &command.account_id);
+        let attempt = part_states::attempts(tx, &command.identity, n).await?;
+        services.log.verify(tx, shard, (&command.identity, n, attempt + 1)).await
     }
 
     async fn fail(
@@ -145,7 +147,7 @@ impl Locked {
         error: &OutcomeError,
         rule: Option<&str>,
     ) -> anyhow::Result<Claimed> {
-        self.verify(services).await?;
+        self.verify(services, n).await?;
         part_states::set_failed(&mut self.tx, &self.command.identity, n, error).await?;
         self.conclude(rule).await
     }
@@ -156,7 +158,7 @@ impl Locked {
         n: i32,
         error: &OutcomeError,
     ) -> anyhow::Result<Claimed> {
-        self.verify(services).await?;
+        self.verify(services, n).await?;
         part_states::set_unknown(&mut self.tx, &self.command.identity, n, error).await?;
         self.conclude(None).await
     }

@@ -149,13 +149,13 @@ mod tests {
         let one = placed(1, "w-1", &[("a", 1, 10)]);
         let two = placed(1, "w-2", &[("a", 2, 40)]);
         let ledger = [("a", known(PartState::Planned, 0, 5))];
-        assert!(!learnt(&[one.clone()], &ledger).put_back);
+        assert!(!learnt(std::slice::from_ref(&one), &ledger).put_back);
         assert!(!learnt(&[one.clone(), placed(2, "w-1", &[("a", 1, 10)])], &ledger).put_back);
         let several = learnt(&[one.clone(), two], &ledger);
         assert!(several.put_back);
         let logged = &several.recalled[&("a".to_owned(), 0)];
         assert_eq!((logged.attempt, logged.first_at, logged.deadline), (2, at(10), at(60)));
-        assert!(learnt(&[one.clone()], &[]).put_back, "the command is not here");
+        assert!(learnt(std::slice::from_ref(&one), &[]).put_back, "the command is not here");
         let younger = [("a", known(PartState::Planned, 0, 11))];
         assert!(learnt(&[one], &younger).put_back, "attempted before it was accepted");
     }

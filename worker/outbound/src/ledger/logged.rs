@@ -80,6 +80,26 @@ pub(crate) async fn doubt(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx:
     Ok(())
 }
 
+/// Whether these attempts, `(identity, part, number)` each, must not be made: the log has one of them that the claim did not know, or the
+/// ledger was found to be behind. To be asked with the marks locked, after they are.
+pub(crate) async fn forbid(
+    conn: &mut PgConnection,
+    attempts: &[(&str, i32, u32)],
+) -> sqlx::Result<bool> {
+    let number = |attempt: u32| i32::try_from(attempt).unwrap_or(i32::MAX);
+    sqlx::query_scalar(
+        "select exists (select from worker.behind_log)
+             or exists (select from unnest($1::text[], $2::int[], $3::int[]) as t (identity, n, attempt)
+                          join worker.logged_attempts l on l.identity = t.identity and l.n = t.n
+                         where t.attempt <= l.attempt)",
+    )
+    .bind(attempts.iter().map(|(identity, ..)| *identity).collect::<Vec<_>>())
+    .bind(attempts.iter().map(|(_, n, _)| *n).collect::<Vec<_>>())
+    .bind(attempts.iter().map(|(.., attempt)| number(*attempt)).collect::<Vec<_>>())
+    .fetch_one(conn)
+    .await
+}
+
 /// How many are still to be settled: looked for, or next in their lane and not looked for yet. One whose account is stopped waits for a
 /// person, and holds up nobody else.
 pub(crate) async fn unsettled(conn: &mut PgConnection) -> sqlx::Result<i64> {

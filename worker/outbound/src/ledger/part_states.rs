@@ -140,6 +140,17 @@ pub(crate) async fn end_as_reported(
     Ok(())
 }
 
+/// How often the part was attempted, as far as its row knows.
+pub(crate) async fn attempts(conn: &mut PgConnection, identity: &str, n: i32) -> sqlx::Result<u32> {
+    let attempt: i32 =
+        sqlx::query_scalar("select attempt from worker.parts where identity = $1 and n = $2")
+            .bind(identity)
+            .bind(n)
+            .fetch_one(conn)
+            .await?;
+    Ok(u32::try_from(attempt).unwrap_or(0))
+}
+
 /// Keeps Meta's answer to an attempt. `false`: it is not the current attempt any more.
 pub(crate) async fn keep_answer(
     conn: &mut PgConnection,
