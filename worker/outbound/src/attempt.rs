@@ -1,5 +1,5 @@
 //! One step of one command: claim it, write down what is about to happen, do it, write down what came of it. What is simply to be sent is
-//! claimed together ([`claim_all`]), and simple successes are written down together ([`crate::settler`]).
+//! claimed together ([`mod@claim_all`]), and simple successes are written down together ([`crate::settler`]).
 
 mod claim;
 mod claim_all;

@@ -1,4 +1,4 @@
-//! Writes commands that are new and can be carried out together; whatever is anything else is left to [`super::store`].
+//! Writes commands that are new and can be carried out together; whatever is anything else is left to [`mod@super::store`].
 
 use std::collections::{HashMap, HashSet};
 
