@@ -178,6 +178,19 @@ pub async fn ask(lab: &Lab, wishes: Vec<(&Shop, &Person, String, String)>) -> Ve
     asked.into_iter().flatten().collect()
 }
 
+/// Waits until the names of `count` people were read from Graph: from then on it is asked for sends only.
+pub async fn named(lab: &Lab, count: i64) {
+    eventually("their names are read", Duration::from_secs(30), async || {
+        let named = "select count(*) from inbox.contacts where enriched_at is not null";
+        let named: i64 = sqlx::query_scalar(named)
+            .fetch_one(lab.pool())
+            .await
+            .map_err(|error| error.to_string())?;
+        crate::client::holds(count <= named, || format!("{named} of {count}"))
+    })
+    .await;
+}
+
 /// Waits until every command has ended and its outcome is published. Gives how long it took.
 pub async fn all_ended(lab: &Lab, count: usize, within: Duration) -> Duration {
     let began = Instant::now();

@@ -267,15 +267,7 @@ async fn an_expired_token_costs_one_call_and_no_command() {
         wrote.says("hello?").accepted().await.unwrap();
     }
     // No read of a name may be under way when the tokens expire.
-    eventually("their names are read", Duration::from_secs(10), async || {
-        let named = "select count(*) from inbox.contacts where enriched_at is not null";
-        let named: i64 = sqlx::query_scalar(named)
-            .fetch_one(lab.pool())
-            .await
-            .map_err(|error| error.to_string())?;
-        tests::client::holds(named == 3 * 24, || format!("{named}"))
-    })
-    .await;
+    crowd::named(&lab, 3 * 24).await;
     for shop in &shops {
         shop.account.expire_token();
     }

@@ -115,6 +115,7 @@ fn wishes<'a>(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_costs_few_statements_and_in_a_backlog_very_few() {
     let Some((lab, shops)) = stage().await else { return };
+    crowd::named(&lab, 10 * 50).await;
     // Accounts go faster after some successes.
     let warm = ask(&lab, wishes(&shops, "warm", 200)).await.len();
     all_ended(&lab, warm, Duration::from_secs(60)).await;
