@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +27,8 @@ pub struct Cable {
     state: Arc<watch::Sender<State>>,
     /// Counted up to strand what is connected.
     stranded: Arc<watch::Sender<u32>>,
+    /// Connections that pass everything in both directions.
+    whole: Arc<AtomicUsize>,
     stop: CancellationToken,
 }
 
@@ -37,6 +41,8 @@ impl Cable {
         let state = Arc::new(state);
         let stranded = Arc::new(watch::channel(0).0);
         let stop = CancellationToken::new();
+        let whole = Arc::new(AtomicUsize::new(0));
+        let counted = whole.clone();
         let (states, strandings, stopped) = (state.clone(), stranded.clone(), stop.clone());
         tokio::spawn(async move {
             loop {
@@ -50,12 +56,13 @@ impl Cable {
                         target,
                         states.subscribe(),
                         strandings.subscribe(),
+                        counted.clone(),
                         stopped.clone(),
                     ));
                 }
             }
         });
-        Self { address, state, stranded, stop }
+        Self { address, state, stranded, whole, stop }
     }
 
     /// A cable to a port of this machine.
@@ -85,9 +92,12 @@ impl Cable {
         self.state.send_replace(State::Frozen);
     }
 
-    /// Lets pass what the client says, and nothing of what it is answered, while connections seem open.
-    pub fn deafen(&self) {
+    /// Lets pass what the client says, and nothing of what it is answered, while connections seem open. Returns once that holds.
+    pub async fn deafen(&self) {
         self.state.send_replace(State::Deaf);
+        while self.whole.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// What is connected now seems open for ever and passes nothing, as when a middle box forgot it; new connections pass.
@@ -112,6 +122,7 @@ async fn forward(
     target: SocketAddr,
     mut state: watch::Receiver<State>,
     mut stranded: watch::Receiver<u32>,
+    whole: Arc<AtomicUsize>,
     stop: CancellationToken,
 ) {
     stranded.mark_unchanged();
@@ -119,12 +130,15 @@ async fn forward(
     if now == State::Whole {
         let Ok(mut server) = TcpStream::connect(target).await else { return };
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        whole.fetch_add(1, Ordering::SeqCst);
         let is_stranded = tokio::select! {
-            _ = copy_bidirectional(&mut client, &mut server) => return,
-            () = stop.cancelled() => return,
-            _ = state.wait_for(|state| *state != State::Whole) => false,
-            _ = stranded.changed() => true,
+            _ = copy_bidirectional(&mut client, &mut server) => None,
+            () = stop.cancelled() => None,
+            _ = state.wait_for(|state| *state != State::Whole) => Some(false),
+            _ = stranded.changed() => Some(true),
         };
+        whole.fetch_sub(1, Ordering::SeqCst);
+        let Some(is_stranded) = is_stranded else { return };
         if is_stranded {
             stop.cancelled().await;
             return;

@@ -226,9 +226,7 @@ async fn a_lost_ack_of_the_log_costs_no_second_send() {
         tests::client::holds(stopped, || stat)
     })
     .await;
-    cable.deafen();
-    // Until the cable has noticed.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    cable.deafen().await;
     signal(pid, rustix::process::Signal::CONT);
     eventually("the attempt is in the log", WITHIN, async || {
         let now = lab.last_sequence("INBOX_ATTEMPTS").await;
