@@ -18,27 +18,75 @@ pub(crate) struct DueRow {
 
 /// Commands that are due, first in their lane, with nothing else of the lane in flight. People pass automations that wait for a
 /// parked outcome. A share for every account, for sending and for reading back, so that a long queue of one holds up no other.
+///
+/// Of what is to be sent, the oldest 64 of an account are looked at. Only where fewer than 4 of these are first in their lane, because one
+/// long lane fills the window, are all of them. `offset 0` keeps a look-up by key apart from what is around it: a plan made while the
+/// tables were empty would read a whole index for each command instead.
 pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<DueRow>> {
     sqlx::query_as(
         "select due.identity, due.channel, due.account_id, due.reading
-           from (select distinct channel, account_id from worker.commands
-                  where state = 'open' and due_at <= clock_timestamp()) a
-          cross join (values (true), (false)) k (reading)
-          cross join lateral (
-                select c.identity, c.channel, c.account_id, c.due_at, k.reading from worker.commands c
-                 where c.channel = a.channel and c.account_id = a.account_id
-                   and c.state = 'open' and c.due_at <= clock_timestamp() and c.identity <> all($1)
-                   and k.reading = (c.command = 'sync' or exists (select from worker.parts r
-                                                                   where r.identity = c.identity and r.state = 'sending'))
-                   and not exists (select from worker.commands e
-                                    where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
-                                      and not (e.held is not distinct from 'parked' and c.requester = 'person'))
-                   and not exists (select from worker.parts p
-                                    where p.lane = c.lane and p.state = 'sending' and p.identity <> c.identity)
-                 order by c.due_at, c.stream_seq limit 32) due
+           from (
+             select s.identity, s.channel, s.account_id, false as reading, s.due_at
+               from (select distinct channel, account_id from worker.commands
+                      where state = 'open' and due_at <= statement_timestamp()) a
+              cross join lateral (
+                    with first as materialized (
+                       select c.identity, c.channel, c.account_id, c.due_at
+                         from (select c.identity, c.channel, c.account_id, c.due_at, c.stream_seq, c.lane, c.requester
+                                 from worker.commands c
+                                where c.channel = a.channel and c.account_id = a.account_id
+                                  and c.state = 'open' and c.due_at <= statement_timestamp()
+                                  and c.identity <> all($1) and c.command <> 'sync'
+                          and not exists (select from (select r.state from worker.parts r where r.identity = c.identity offset 0) own
+                                           where own.state = 'sending')
+                                order by c.due_at, c.stream_seq limit 64) c
+                        where not exists (select from (select e.held from worker.commands e
+                                                        where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
+                                                       offset 0) earlier
+                                           where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
+                          and not exists (select from (select p.identity from worker.parts p
+                                                        where p.lane = c.lane and p.state = 'sending' offset 0) in_flight
+                                           where in_flight.identity <> c.identity)
+                        order by c.due_at, c.stream_seq limit 32)
+                    select identity, channel, account_id, due_at from first where 4 <= (select count(*) from first)
+                     union all
+                    (select c.identity, c.channel, c.account_id, c.due_at from worker.commands c
+                      where (select count(*) from first) < 4
+                        and c.channel = a.channel and c.account_id = a.account_id
+                        and c.state = 'open' and c.due_at <= statement_timestamp()
+                        and c.identity <> all($1) and c.command <> 'sync'
+                          and not exists (select from (select r.state from worker.parts r where r.identity = c.identity offset 0) own
+                                           where own.state = 'sending')
+                        and not exists (select from (select e.held from worker.commands e
+                                                        where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
+                                                       offset 0) earlier
+                                           where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
+                          and not exists (select from (select p.identity from worker.parts p
+                                                        where p.lane = c.lane and p.state = 'sending' offset 0) in_flight
+                                           where in_flight.identity <> c.identity)
+                      order by c.due_at, c.stream_seq limit 32)) s
+              union all
+             select k.identity, k.channel, k.account_id, true, k.due_at
+               from (select c.identity, c.channel, c.account_id, c.due_at,
+                            row_number() over (partition by c.channel, c.account_id order by c.due_at, c.stream_seq) as place
+                       from (select r.identity from worker.parts r where r.state = 'sending'
+                              union all
+                             select y.identity from worker.commands y where y.command = 'sync' and y.state = 'open') r
+                      cross join lateral (select * from worker.commands one where one.identity = r.identity offset 0) c
+                      where c.state = 'open' and c.due_at <= statement_timestamp() and c.identity <> all($1)
+                        and not exists (select from (select e.held from worker.commands e
+                                                        where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
+                                                       offset 0) earlier
+                                           where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
+                          and not exists (select from (select p.identity from worker.parts p
+                                                        where p.lane = c.lane and p.state = 'sending' offset 0) in_flight
+                                           where in_flight.identity <> c.identity)) k
+              where k.place <= 32) due
           order by due.due_at limit 512",
     )
     .bind(active)
+    // Planned for the tables as they are now: between an empty queue and a long one the right plan differs, and a kept one is of the empty.
+    .persistent(false)
     .fetch_all(pool)
     .await
 }
