@@ -197,9 +197,26 @@ impl Lab {
     }
 }
 
-/// Sends a signal to a process that may be gone already.
+/// Sends a signal to a process that may be gone already. Of a stop it waits until every thread stands: one that still runs for a moment
+/// would do what a test says is not done.
 pub fn signal(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, signal);
     }
+    if signal == rustix::process::Signal::STOP {
+        let deadline = std::time::Instant::now() + Duration::from_secs(2);
+        while runs(pid) && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Whether a thread of a process is not stopped; `false` where the system does not say.
+fn runs(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().any(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+        state.is_some_and(|state| !matches!(state, 'T' | 't' | 'Z' | 'X'))
+    })
 }
