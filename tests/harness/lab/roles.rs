@@ -199,6 +199,10 @@ impl Lab {
 
 /// Sends a signal to a process that may be gone already. Of a stop it waits until every thread stands: one that still runs for a moment
 /// would do what a test says is not done.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "some milliseconds, in a test that waits for nothing else"
+)]
 pub fn signal(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, signal);
