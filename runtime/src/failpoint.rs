@@ -251,13 +251,43 @@ pub fn reach(index: usize) {
             };
             // No thread of this process runs on past a SIGKILL; nothing is flushed, closed or logged.
             let _ = kill_process(getpid(), signal);
+            if armed.act == Act::Stop {
+                stand();
+            }
         }
     }
+}
+
+/// Returns after a SIGSTOP has taken effect and somebody has sent SIGCONT. Any thread may be the one that takes the signal; until it
+/// runs, this one would go on past its place.
+#[allow(clippy::disallowed_methods, reason = "only in a process that a test stops")]
+fn stand() {
+    let status = || std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    while stop_is_pending(&status()) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+/// Whether a process's `/proc/<pid>/status` shows a SIGSTOP that no thread has taken yet.
+fn stop_is_pending(status: &str) -> bool {
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    pending.is_some_and(|mask| mask & (1 << (Signal::STOP.as_raw() - 1)) != 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stop_is_pending_until_a_thread_has_taken_it() {
+        let status =
+            |mask: &str| format!("SigPnd:\t0000000000040000\nShdPnd:\t{mask}\nSigBlk:\t0\n");
+        assert!(stop_is_pending(&status("0000000000040000")));
+        assert!(!stop_is_pending(&status("0000000000000000")));
+        assert!(!stop_is_pending(&status("0000000000020000")));
+        assert!(!stop_is_pending(""));
+    }
 
     #[test]
     fn names_are_unique_and_of_a_role() {
