@@ -1,6 +1,6 @@
 //! ◆ Pure: what the client has to know of one call beside its request.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::limits::Lane;
 
@@ -13,6 +13,8 @@ pub struct Call {
     pub lane: Lane,
     /// Shorter than `GRAPH_TIMEOUT` where the caller's own deadline is nearer.
     pub timeout: Option<Duration>,
+    /// A request with a body leaves before this or not at all, also where the process was frozen.
+    pub deadline: Option<Instant>,
     /// Takes a slot of the Conversations API: 2 per second and account (docs/meta-platform.md 10).
     pub paced: bool,
 }
@@ -20,12 +22,17 @@ pub struct Call {
 impl Call {
     /// A call with the usual time-out.
     pub const fn new(kind: &'static str, lane: Lane) -> Self {
-        Self { kind, lane, timeout: None, paced: false }
+        Self { kind, lane, timeout: None, deadline: None, paced: false }
     }
 
     /// At the pace of the Conversations API.
     pub const fn paced(self) -> Self {
         Self { paced: true, ..self }
+    }
+
+    /// Leaving before `deadline` or not at all.
+    pub const fn before(self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self }
     }
 
     /// With a shorter time-out.

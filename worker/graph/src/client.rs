@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Body, Method};
 use runtime::retry::Backoff;
 use schemas::Timestamp;
 use serde_json::Value;
@@ -18,6 +19,7 @@ use super::host::Host;
 use super::limits::{Lane, Usage};
 use super::proof::appsecret_proof;
 use super::response;
+use super::timely::Timely;
 use facts::accounts::Connected;
 use facts::accounts::directory::Account;
 
@@ -238,7 +240,12 @@ impl Graph {
             request = request.timeout(timeout.min(config.timeout));
         }
         if let Payload::Json(body) = payload {
-            request = request.json(body);
+            request = match call.deadline {
+                None => request.json(body),
+                Some(deadline) => request
+                    .header(CONTENT_TYPE, "application/json")
+                    .body(Body::wrap(Timely::new(body.to_string().into(), deadline))),
+            };
         }
         match request.send().await {
             Err(error) => (Usage::default(), Err(response::failure(&error, purpose))),

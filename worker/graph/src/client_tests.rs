@@ -120,3 +120,25 @@ async fn a_send_that_met_silence_or_a_broken_connection_is_unknown() {
         assert!(request.to_lowercase().contains("authorization: bearer t0ken"), "{request}");
     }
 }
+
+/// The request reaches the connection's own task, and its time is over before that task runs: as in a process that was frozen in between.
+#[tokio::test]
+async fn a_send_whose_time_is_over_writes_nothing() {
+    use tokio::io::AsyncReadExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(2), socket.read_to_end(&mut seen)).await;
+        seen.len()
+    });
+    let graph = graph(&format!("http://127.0.0.1:{port}"));
+    let account = connected(Login::Facebook);
+    let body = serde_json::json!({"recipient": {"id": "5200000000000011"}});
+    let call = Call::new("send", Lane::Reply).before(std::time::Instant::now());
+    let path = [node(&account.account), "messages"];
+    let error = graph.post(&account, call, &path, &[], &body).await.unwrap_err();
+    assert_eq!(error.class, Class::Unknown);
+    assert_eq!(server.await.unwrap(), 0, "bytes were written");
+}

@@ -15,6 +15,7 @@ mod limits;
 mod proof;
 mod reads;
 mod response;
+mod timely;
 
 pub use call::Call;
 pub use check::check;

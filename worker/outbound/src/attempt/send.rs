@@ -74,7 +74,8 @@ async fn ask(
     let (command, part, connected) = (&attempt.command, &attempt.part, &attempt.connected);
     let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str());
     let key = part_key(&command.identity, part.n);
-    let call = Call::new(call_name(&part.payload), attempt.lane()).within(within);
+    let call =
+        Call::new(call_name(&part.payload), attempt.lane()).within(within).before(attempt.ends_at);
     let graph = &services.graph;
     match request(&part.payload, command.channel, connected.account.login, contact, &key) {
         Request::Send(body) => {
