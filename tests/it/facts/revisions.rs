@@ -1,7 +1,15 @@
 //! One fact, several readings: which is published, and what never comes back.
 
+use runtime::broker::Broker;
+use runtime::config::{NatsConfig, Settings};
+use schemas::Event;
 use serde_json::json;
+use tests::Lab;
 use tests::body::{IG, PAGE, body, change, entry, instagram, now, senderless, text};
+
+use tokio_util::sync::CancellationToken;
+use worker::facts::seal::Seal;
+use worker::facts::{Draft, FactStore};
 
 use super::graph::FakeGraph;
 use super::{ANN, done, kinds, lab_apart, of_kind, plain, post, published, read_again, rows};
@@ -138,4 +146,51 @@ async fn what_was_withdrawn_does_not_come_back() {
     read_again(&mut lab).await;
     let events = done(&lab).await;
     assert_eq!(kinds(&events), ["sender.unresolved", "message.received", "fact.withdrawn"]);
+}
+
+/// What the worker publishes with, without a worker.
+async fn fact_store(lab: &Lab) -> FactStore {
+    let settings = Settings::from_pairs(
+        lab.settings.iter().map(|(name, value)| (name.as_str(), value.clone())),
+    );
+    let nats = NatsConfig::from_settings(&settings).unwrap();
+    let broker =
+        Broker::connect("test", nats, worker::NEEDS, CancellationToken::new()).await.unwrap();
+    let seal = Seal::from_hex(settings.require("ENCRYPTION_KEY").unwrap()).unwrap();
+    tests::eventually("the broker is there", std::time::Duration::from_secs(20), async || {
+        tests::client::holds(broker.is_connected(), || "not connected".to_owned())
+    })
+    .await;
+    FactStore::new(broker, lab.pool().clone(), seal)
+}
+
+/// A reading of Graph is published and whoever did it has not come to its commit: the webhook that says the same is a better source, and
+/// becomes the next revision all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_better_source_that_meets_an_unrecorded_reading_is_published() {
+    let graph = FakeGraph::start().await;
+    let lab = lab_apart(&graph, &[]).await;
+    lab.add_account("instagram", "instagram", IG, "t", &[]).await;
+    post(&lab, &instagram(text(IG, ANN, "mid.1", now() / 1000 * 1000, "hello"))).await;
+    let mut event = published(&lab, "message.received", 1).await.remove(0);
+    let id = "evt_00000000000000000000000000000000000000aa";
+    event["id"] = json!(id);
+    event["data"]["message_id"] = json!("mid.2");
+    let by = |via: &str| {
+        let mut event = event.clone();
+        event["data"]["origin"]["via"] = json!(via);
+        Draft::of(serde_json::from_value::<Event>(event).unwrap())
+    };
+    let store = fact_store(&lab).await;
+    drop(store.begin(&[by("reconcile")]).await.unwrap());
+    store.begin(&[by("webhook")]).await.unwrap().commit().await.unwrap();
+    let readings: Vec<_> = lab
+        .events()
+        .await
+        .into_iter()
+        .filter(|event| event["id"] == id)
+        .map(|event| event["data"]["origin"].clone())
+        .map(|origin| (origin["via"].clone(), origin["revision"].clone()))
+        .collect();
+    assert_eq!(readings, [(json!("reconcile"), json!(0)), (json!("webhook"), json!(1))]);
 }

@@ -51,12 +51,11 @@ pub(super) async fn publish_plan(
     let mut placed = Vec::with_capacity(stored.len());
     let mut found = Vec::new();
     for (planned, stored) in decision.publish.into_iter().zip(stored) {
-        // Published before: by us, before a crash, or by somebody else who read the fact at the same moment. A time of delivery
-        // is not in the digest, but decides which of two is kept.
+        // Published before: by us, before a crash, or by somebody else who read the fact at the same moment.
         if stored.duplicate
             && let Some(event) = read_back(broker, stored.sequence).await?
             && event.id == planned.draft.event.id
-            && (digest(&event) != planned.digest || event.time != planned.draft.event.time)
+            && differs(&event, &planned)
         {
             let planned = Planned { digest: digest(&event), draft: Draft::of(event) };
             found.push(Placed { planned, event_seq: stored.sequence });
@@ -70,6 +69,15 @@ pub(super) async fn publish_plan(
     }
     adopted.append(&mut found);
     Ok(Attempt::Found(adopted))
+}
+
+/// Whether a stored reading is another one than was planned. A time of delivery and the source are not in the digest, but decide which of
+/// two readings is kept.
+fn differs(stored: &Event, planned: &Planned) -> bool {
+    let event = &planned.draft.event;
+    digest(stored) != planned.digest
+        || stored.time != event.time
+        || stored.data.origin.via.rank() != event.data.origin.via.rank()
 }
 
 /// The newest event of a subject.
