@@ -6,7 +6,7 @@ use std::time::Duration;
 use tests::body::{IG, PAGE, body, entry, now, text};
 use tests::{Lab, Meta, Role, eventually};
 
-const WEBHOOKS: usize = 2_000;
+const WEBHOOKS: usize = 4_000;
 const PEOPLE: usize = 100;
 
 /// Like Meta: each webhook until it is accepted, and now and then once more.
