@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod cpu;
+mod stages;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -107,8 +108,10 @@ async fn main() {
     }
     let (mut durable, mut other) = (Vec::new(), Vec::new());
     for n in 0..rounds {
+        let since = Utc::now();
         let samples = round(&synced.0, &synced.1, &format!("Ann {n}"), seconds, PER_SECOND).await;
         println!("round {n}: durable {samples}");
+        stages::print(&synced.0, since).await;
         durable.push(samples);
         let samples = round(&loose.0, &loose.1, &format!("Bob {n}"), seconds, PER_SECOND).await;
         println!("round {n}: not durable {samples}");
@@ -125,8 +128,10 @@ async fn main() {
         );
     }
     let (mut lab, mut shops) = synced;
+    let since = Utc::now();
     let fast = round(&lab, &shops, "Cid", seconds, FAST_PER_SECOND).await;
     println!("durable, {FAST_PER_SECOND} a second: {fast}");
+    stages::print(&lab, since).await;
     let many = usize::try_from(setting("BACKLOG", 2_000)).unwrap();
     for shop in &mut shops {
         shop.meets(PEOPLE).await;

@@ -64,6 +64,29 @@ fn each(from: Counts, to: Counts, replies: usize) -> Each {
     }
 }
 
+/// Forgets the statements counted so far by [`print_statements`].
+async fn forget_statements(lab: &Lab) {
+    sqlx::query("select pg_stat_statements_reset()").execute(lab.pool()).await.unwrap();
+}
+
+/// Prints which statements the worker has made, and how often for a reply: where a count grew.
+async fn print_statements(lab: &Lab, replies: usize) {
+    let rows: Vec<(i64, f64, String)> = sqlx::query_as(
+        "select s.calls, s.total_exec_time + s.total_plan_time, left(regexp_replace(s.query, '\\s+', ' ', 'g'), 110)
+           from pg_stat_statements s join pg_roles r on r.oid = s.userid where r.rolname = 'counted' and s.calls * 20 >= $1
+          order by s.calls desc, s.query",
+    )
+    .bind(i64::try_from(replies).unwrap())
+    .fetch_all(lab.pool())
+    .await
+    .unwrap();
+    for (calls, took, statement) in rows {
+        #[allow(clippy::cast_precision_loss)] // counts of a test
+        let (each, took) = (calls as f64 / replies as f64, took / replies as f64);
+        println!("  {each:6.2} calls {took:6.3} ms  {statement}");
+    }
+}
+
 /// A lab whose worker is a user of its own in Postgres; `None`, with a notice, where Postgres cannot count.
 async fn stage() -> Option<(Lab, Vec<Shop>)> {
     let mut lab = match Lab::try_start_with(LabOptions { counted: true, ..LabOptions::OWN }).await {
@@ -120,6 +143,7 @@ async fn a_reply_costs_few_statements_and_in_a_backlog_very_few() {
     let warm = ask(&lab, wishes(&shops, "warm", 200)).await.len();
     all_ended(&lab, warm, Duration::from_secs(60)).await;
 
+    forget_statements(&lab).await;
     let before = Counts::now(&lab).await;
     let mut clock = tokio::time::interval(Duration::from_millis(20));
     for wish in wishes(&shops, "trickle", 200) {
@@ -129,14 +153,17 @@ async fn a_reply_costs_few_statements_and_in_a_backlog_very_few() {
     all_ended(&lab, warm + 200, Duration::from_secs(60)).await;
     let trickle = each(before, Counts::now(&lab).await, 200);
     println!("trickle: {trickle:?}");
+    print_statements(&lab, 200).await;
 
     lab.hookline_ok(&["send", "freeze"]).await;
     ask(&lab, wishes(&shops, "backlog", 500)).await;
+    forget_statements(&lab).await;
     let before = Counts::now(&lab).await;
     lab.hookline_ok(&["send", "thaw"]).await;
     all_ended(&lab, warm + 700, Duration::from_secs(120)).await;
     let backlog = each(before, Counts::now(&lab).await, 500);
     println!("backlog: {backlog:?}");
+    print_statements(&lab, 500).await;
     assert_eq!(lab.simulator.count(CallKind::Send), (warm + 700) as u64);
 
     assert!(trickle.statements <= TRICKLE_MAX, "{trickle:?}");
