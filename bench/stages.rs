@@ -10,6 +10,9 @@ use serde_json::Value;
 use simulator::CallKind;
 use tests::Lab;
 
+/// From when to when a stage took.
+type Ends = fn(&Reached) -> (DateTime<Utc>, DateTime<Utc>);
+
 /// When each stage of one reply was reached.
 struct Reached {
     raw: DateTime<Utc>,
@@ -20,10 +23,10 @@ struct Reached {
 }
 
 /// Prints what each stage took, over all replies that were asked for since `since`.
-pub async fn print(lab: &Lab, since: DateTime<Utc>) {
+pub(crate) async fn print(lab: &Lab, since: DateTime<Utc>) {
     let reached = reached(lab).await;
     let since_then: Vec<_> = reached.iter().filter(|reply| reply.raw >= since).collect();
-    let stages: [(&str, fn(&Reached) -> (DateTime<Utc>, DateTime<Utc>)); 4] = [
+    let stages: [(&str, Ends); 4] = [
         ("webhook stored -> event stored", |reply| (reply.raw, reply.event)),
         ("event stored -> command stored", |reply| (reply.event, reply.command)),
         ("command stored -> attempt stored", |reply| (reply.command, reply.attempt)),
@@ -44,7 +47,9 @@ pub async fn print(lab: &Lab, since: DateTime<Utc>) {
 /// When a message was stored, by the broker's clock.
 fn stored(message: &Message) -> DateTime<Utc> {
     let published = message.info().expect("a message of a stream").published;
-    DateTime::from_timestamp_nanos(i64::try_from(published.unix_timestamp_nanos()).expect("this century"))
+    DateTime::from_timestamp_nanos(
+        i64::try_from(published.unix_timestamp_nanos()).expect("this century"),
+    )
 }
 
 fn body(message: &Message) -> Value {
@@ -53,7 +58,9 @@ fn body(message: &Message) -> Value {
 
 async fn reached(lab: &Lab) -> Vec<Reached> {
     let raw: HashMap<u64, DateTime<Utc>> = (lab.messages("META_RAW").await.iter())
-        .map(|message| (message.info().expect("a message of a stream").stream_sequence, stored(message)))
+        .map(|message| {
+            (message.info().expect("a message of a stream").stream_sequence, stored(message))
+        })
         .collect();
     let commands: HashMap<String, (DateTime<Utc>, String)> =
         (lab.messages("INBOX_COMMANDS").await.iter())

@@ -125,11 +125,13 @@ async fn migrate_and_work(
         enrich::Enricher::new(facts.clone(), accounts.clone(), graph.clone(), waits, owner.clone());
     let stop = shutdown.clone();
     tasks.spawn(async move { enricher.run(stop).await });
+    let (handover, handed_over) = outbound::handover();
     let commands = outbound::Commands {
         broker: broker.clone(),
         pool: pool.clone(),
         leases: leases.clone(),
         vouch: config.vouch.clone(),
+        handover,
     };
     tasks.spawn(commands.run(shutdown.clone()));
     let automate = outbound::automate::Automate {
@@ -140,8 +142,11 @@ async fn migrate_and_work(
     };
     tasks.spawn(automate.run(shutdown.clone()));
     tasks.spawn(
-        outbound::Sender::new(pool, broker, graph, accounts, facts, owner, waits.outbound())
-            .run(health, shutdown.clone()),
+        outbound::Sender::new(pool, broker, graph, accounts, facts, owner, waits.outbound()).run(
+            handed_over,
+            health,
+            shutdown.clone(),
+        ),
     );
 
     while let Some(ended) = tasks.join_next().await {

@@ -15,7 +15,7 @@ mod outcomes;
 mod read;
 mod watch;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -62,32 +62,50 @@ impl AttemptLog {
         }
     }
 
-    /// Logs attempts that `tx` has written down, of one shard each, and moves the marks. Meta may be asked once `tx` is committed and
-    /// [`Logged::made`] was called.
+    /// Locks the marks of these shards until `tx` ends. What is read of the log and its attempts behind it is as new as the marks.
+    ///
+    /// # Errors
+    /// The database failed: roll back.
+    pub(crate) async fn lock(tx: &mut PgConnection, shards: &BTreeSet<u32>) -> sqlx::Result<Marks> {
+        let shards: Vec<i16> = shards.iter().copied().map(small).collect();
+        Ok(Marks { rows: marks::lock(tx, &shards).await? })
+    }
+
+    /// Logs one attempt that `tx` has written down before it locked any mark. Otherwise as [`Self::append`].
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub(crate) async fn append_one(
+        &self,
+        tx: &mut PgConnection,
+        shard: u32,
+        entry: Entry,
+    ) -> anyhow::Result<Logged> {
+        let marks = Self::lock(tx, &BTreeSet::from([shard])).await?;
+        // What the claim has read is from before the lock. Whoever held the marks meanwhile may have learnt of this very attempt, and
+        // moved the marks past it.
+        if logged::forbid(tx, &[(&entry.identity, entry.n, entry.attempt)]).await? {
+            return Err(Behind.into());
+        }
+        self.append(tx, &marks, vec![(shard, vec![entry])]).await
+    }
+
+    /// Logs attempts that `tx` has written down, of one shard each, and moves their marks. The claim has read what the ledger knows of the log
+    /// after it had locked the marks. Meta may be asked once `tx` is committed and [`Logged::made`] was called.
     ///
     /// # Errors
     /// [`Behind`], or the broker or the database failed: roll back.
     pub(crate) async fn append(
         &self,
         tx: &mut PgConnection,
+        marks: &Marks,
         attempts: Vec<(u32, Vec<Entry>)>,
     ) -> anyhow::Result<Logged> {
-        let shards: Vec<i16> = attempts.iter().map(|(shard, _)| small(*shard)).collect();
-        let marks = marks::lock(tx, &shards).await?;
-        // What the claim has read is from before the lock. Whoever held the marks meanwhile may have learnt of these very attempts, and
-        // moved the marks past them.
-        let entries = attempts.iter().flat_map(|(_, entries)| entries);
-        let wanted: Vec<_> =
-            entries.map(|one| (one.identity.as_str(), one.n, one.attempt)).collect();
-        if logged::forbid(tx, &wanted).await? {
-            return Err(Behind.into());
-        }
         let number = self.batches.fetch_add(1, Ordering::Relaxed);
         // From here on it may be in the log. Dropped without having been made, it counts as given up.
         let logged = Logged { log: self.clone(), batch: format!("{}-{number}", self.worker) };
         let publishes = attempts.into_iter().map(|(shard, attempts)| {
-            let known = marks.iter().find(|mark| mark.shard == small(shard));
-            let last = known.map_or(0, |mark| mark.seq);
+            let last = marks.of(shard);
             let batch = Batch::new(&self.worker, &logged.batch, attempts);
             async move {
                 let payload = serde_json::to_vec(&batch)?.into();
@@ -130,6 +148,18 @@ impl AttemptLog {
 
     fn given_up(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Marks that are locked.
+pub(crate) struct Marks {
+    rows: Vec<marks::MarkRow>,
+}
+
+impl Marks {
+    /// The position of a shard that the ledger knows last; 0 before the first.
+    fn of(&self, shard: u32) -> u64 {
+        self.rows.iter().find(|mark| mark.shard == small(shard)).map_or(0, |mark| mark.seq)
     }
 }
 

@@ -15,6 +15,8 @@ use crate::policy::{SendKind, Situation};
 pub(crate) struct ClaimContext {
     /// The database's clock.
     pub(crate) now: Timestamp,
+    /// Of all accounts: what is kept of them holds as long as it is the same.
+    pub(crate) accounts_version: i64,
     /// `None`: no such account.
     pub(crate) account_stopped: Option<bool>,
     /// Frozen: everything, the account, or the conversation; or the ledger is behind the log.
@@ -69,7 +71,7 @@ pub(crate) async fn read_all(
         around.iter().map(|one| one.part?.payload.comment_id()).collect();
     let ns: Vec<Option<i32>> = around.iter().map(|one| Some(one.part?.n)).collect();
     sqlx::query_as(
-        "select clock_timestamp() as now, a.state = 'stopped' as account_stopped, v.opened_at,
+        "select clock_timestamp() as now, (select version from worker.accounts_version) as accounts_version, a.state = 'stopped' as account_stopped, v.opened_at,
                 coalesce(v.other_owns, false) as other_owns,
                 coalesce(a.id = t.contact_id or a.page_id = t.contact_id, false)
                     or exists (select from worker.account_aliases l

@@ -10,7 +10,7 @@ mod read;
 mod store;
 mod store_all;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
 use runtime::vouch::{self, Vouch};
 use schemas::subjects::{self, COMMAND_ALL, INBOX_COMMANDS};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
+use crate::handover::Handover;
 use crate::ledger::mark::{self, Mark};
-use past::Past;
 use read::{Intake, read};
 use store::{Accepted, store};
 
@@ -48,6 +48,8 @@ pub struct Commands {
     pub leases: Leases,
     /// Knows the commands of people from those of automation.
     pub vouch: Vouch,
+    /// To the sender of this process.
+    pub handover: Handover,
 }
 
 impl Commands {
@@ -101,6 +103,35 @@ impl Commands {
             .collect()
     }
 
+    /// Writes commands one by one: with their past, or as ones that have failed. What cannot be read becomes a dead letter.
+    async fn store_left(
+        &self,
+        tx: &mut PgConnection,
+        left: &[Left<'_>],
+        broken: &mut BTreeSet<u64>,
+    ) -> anyhow::Result<()> {
+        let readable: Vec<_> = left.iter().filter_map(|one| Some(&one.intake?.command)).collect();
+        let known = past::known(tx, &readable).await?;
+        for Left { message, intake, covered } in left {
+            let Some(intake) = intake else {
+                // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
+                // people look.
+                self.dead_letter(message).await?;
+                continue;
+            };
+            let past = past::of(&self.broker, &intake.command, &known, *covered).await?;
+            let stored = AssertUnwindSafe(store(tx, intake, message.header("traceparent"), &past));
+            let Ok(stored) = stored.catch_unwind().await else {
+                // What it has written goes with the transaction: once more, without it.
+                panicked(message.sequence);
+                broken.insert(message.sequence);
+                anyhow::bail!("command {} broke down", message.sequence);
+            };
+            count(stored?);
+        }
+        Ok(())
+    }
+
     async fn dead_letter(&self, message: &Received) -> anyhow::Result<()> {
         metrics::counter!("hookline_commands_total", "outcome" => "dead").increment(1);
         tracing::warn!(
@@ -132,6 +163,14 @@ impl Commands {
         failpoint!("commands.after_dead");
         Ok(())
     }
+}
+
+/// A message that was not written together with others.
+struct Left<'a> {
+    message: &'a Received,
+    intake: Option<&'a Intake>,
+    /// It was accepted before.
+    covered: bool,
 }
 
 /// Commands accepted while the lease is held.
@@ -190,21 +229,12 @@ impl Batches {
         let mut tx = commands.leases.begin().await?;
         failpoint!("commands.before_store");
         let intakes = commands.read_all(batch, broken);
-        let present: Vec<_> = intakes.iter().flatten().map(|intake| &intake.command).collect();
-        let known = past::known(&mut tx, &present).await?;
-        let mut pasts = Vec::with_capacity(batch.len());
-        for (message, intake) in batch.iter().zip(&intakes) {
-            let at = Position { seq: message.sequence, created: to.created };
-            pasts.push(match intake {
-                Some(intake) => Some(
-                    past::of(&commands.broker, &intake.command, &known, mark.covers(at)).await?,
-                ),
-                None => None,
-            });
-        }
+        let at = |message: &Received| Position { seq: message.sequence, created: to.created };
         let mut plain = Vec::with_capacity(batch.len());
-        for ((message, intake), past) in batch.iter().zip(&intakes).zip(&pasts) {
-            let (Some(intake), Some(Past::New)) = (intake, past) else { continue };
+        for (message, intake) in batch.iter().zip(&intakes) {
+            let Some(intake) = intake.as_ref().filter(|_| !mark.covers(at(message))) else {
+                continue;
+            };
             let traceparent = message.header("traceparent");
             let read = AssertUnwindSafe(|| store_all::plain(intake, traceparent));
             let Ok(one) = catch_unwind(read) else {
@@ -216,37 +246,36 @@ impl Batches {
         }
         // Of two with one id in a batch the first counts, whatever it is: in their order then.
         store_all::keep_single(&mut plain, intakes.iter().flatten());
-        let written = store_all::store_all(&mut tx, &plain).await?;
-        for ((message, intake), past) in batch.iter().zip(&intakes).zip(&pasts) {
-            let (Some(intake), Some(past)) = (intake, past) else {
-                // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
-                // people look.
-                commands.dead_letter(message).await?;
-                continue;
-            };
-            if written.contains(&message.sequence) {
-                count(Accepted::Planned);
-                continue;
-            }
-            let stored =
-                AssertUnwindSafe(store(&mut tx, intake, message.header("traceparent"), past));
-            let Ok(stored) = stored.catch_unwind().await else {
-                // What it has written goes with the transaction: once more, without it.
-                panicked(message.sequence);
-                broken.insert(message.sequence);
-                anyhow::bail!("command {} broke down", message.sequence);
-            };
-            count(stored?);
-        }
+        let added = store_all::store_all(&mut tx, &plain).await?;
+        let written: HashSet<u64> = added.iter().map(|added| added.stream_seq).collect();
+        written.iter().for_each(|_| count(Accepted::Planned));
+        let left = (batch.iter().zip(&intakes))
+            .filter(|(message, _)| !written.contains(&message.sequence))
+            .map(|(message, intake)| Left {
+                message,
+                intake: intake.as_ref(),
+                covered: mark.covers(at(message)),
+            })
+            .collect::<Vec<_>>();
+        commands.store_left(&mut tx, &left, broken).await?;
         failpoint!("commands.before_position");
         if !commands.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
             return Ok(Taken::Lost);
         }
         mark::advance(&mut tx, to).await?;
-        facts::follow_up::conversation_state::wake(&mut tx).await?;
+        // A command that is stored on its own may be before another of its lane.
+        let all_plain = written.len() == batch.len();
+        let first = if all_plain { store_all::first_in_lanes(&plain, &added) } else { Vec::new() };
+        let room = commands.handover.room().filter(|_| !first.is_empty());
+        if room.is_none() || first.len() < batch.len() {
+            facts::follow_up::conversation_state::wake(&mut tx).await?;
+        }
         failpoint!("commands.before_commit");
         tx.commit().await?;
         failpoint!("commands.after_commit");
+        if let Some(room) = room {
+            room.hand_over(first);
+        }
         Ok(Taken::Yes)
     }
 }

@@ -1,7 +1,7 @@
 //! The ledger: its rows, and all SQL over its tables, one file per table. Every change names the state it expects.
 //!
 //! `worker.commands`: [`commands`] (one command), [`command_sets`] (many), [`queue`] (what is due), [`insert`] (new rows), [`parked`] and [`backlog`] (what people look for).
-//! `worker.parts`: [`parts`], [`part_states`]. `worker.echoes`: [`echoes`]. `worker.freezes`, `worker.pauses`: [`stops`]. `worker.intake`,
+//! `worker.parts`: [`parts`], [`part_states`] (one part), [`part_sets`] (many). `worker.echoes`: [`echoes`]. `worker.freezes`, `worker.pauses`: [`stops`]. `worker.intake`,
 //! `worker.found_outcomes`: [`mark`]. `worker.attempt_log`: [`attempt_log`]. `worker.logged_attempts`: [`logged`]. `worker.behind_log`:
 //! [`behind`]. What changes a part together with its command or its echo: [`transitions`]. What sending learns of conversations is
 //! written by [`facts::follow_up::conversations`].
@@ -17,6 +17,7 @@ pub(crate) mod insert;
 pub(crate) mod logged;
 pub(crate) mod mark;
 pub(crate) mod parked;
+pub(crate) mod part_sets;
 pub(crate) mod part_states;
 pub(crate) mod parts;
 pub(crate) mod queue;

@@ -18,6 +18,7 @@ mod deadline;
 mod decide;
 mod echoes;
 mod ended;
+mod handover;
 mod import;
 pub mod intake;
 mod ledger;
@@ -41,6 +42,7 @@ mod state;
 mod tokens;
 
 pub use config::Waits;
+pub use handover::{HandedOver, Handover, handover};
 pub use intake::Commands;
 pub use ledger::backlog;
 pub use payload::part_key;

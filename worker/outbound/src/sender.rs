@@ -25,7 +25,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt_log::AttemptLog;
-use crate::ledger::queue;
+use crate::handover::HandedOver;
+use crate::ledger::queue::{self, DueRow};
 use crate::places::Places;
 use crate::reporter::{Reporting, reporter};
 use crate::services::{LEDGER_WITHIN, Services};
@@ -49,6 +50,14 @@ pub struct Sender {
     services: Services,
     settling: Settling,
     reporting: Reporting,
+}
+
+/// What the loop does next.
+enum Next {
+    /// Look at the ledger.
+    Look,
+    /// Start what the intake handed over.
+    Start(Vec<DueRow>),
 }
 
 /// When commands were last let go, and what was known of the accounts then.
@@ -92,11 +101,16 @@ impl Sender {
 
     /// Works until `shutdown`, then lets what is in flight end. Trouble with the database is waited out. The check `sending` of `health`
     /// says whether the ledger is behind the log of attempts.
-    pub fn run(self, health: Health, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
-        Box::pin(self.work(health, shutdown))
+    pub fn run(
+        self,
+        handed_over: HandedOver,
+        health: Health,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(self.work(handed_over, health, shutdown))
     }
 
-    async fn work(self, health: Health, shutdown: CancellationToken) {
+    async fn work(self, mut handed_over: HandedOver, health: Health, shutdown: CancellationToken) {
         let Self { services, settling, reporting } = self;
         let mut in_flight = InFlight::default();
         // They write down what the others hand them, and end with them.
@@ -111,6 +125,7 @@ impl Sender {
         beside.spawn(attempt_log::watch(services.log.clone(), health, shutdown.clone()));
         let listener = Listener::start(services.pool.clone(), conversation_state::WAKE);
         let mut released = Released::never();
+        let (mut next, mut look_at) = (Next::Look, Instant::now());
         while !shutdown.is_cancelled() {
             // They end with the process; before, only by a bug, which is one of the whole worker.
             for tasks in [&mut beside, &mut behind] {
@@ -119,17 +134,27 @@ impl Sender {
                 }
             }
             in_flight.reap();
-            if let Err(error) = within(LEDGER_WITHIN, released.look(&services)).await {
-                tracing::debug!(%error, "Could not look for commands to release");
-            }
-            examine_now.notify_one();
-            let looked = in_flight.look(&services).await;
+            let looked = match std::mem::replace(&mut next, Next::Look) {
+                Next::Start(commands) if Instant::now() < look_at => {
+                    in_flight.start(&services, commands).await
+                }
+                // What was handed over is found here, too.
+                _ => {
+                    if let Err(error) = within(LEDGER_WITHIN, released.look(&services)).await {
+                        tracing::debug!(%error, "Could not look for commands to release");
+                    }
+                    examine_now.notify_one();
+                    look_at = Instant::now() + POLL;
+                    in_flight.look(&services).await
+                }
+            };
             // What comes meanwhile is notified. A place that is given back matters to those who wait for one.
             let waits = looked.starved || in_flight.is_full();
             if looked.started == 0 || !waits || in_flight.is_full() {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(POLL) => {}
+                    () = tokio::time::sleep_until(look_at) => {}
+                    commands = handed_over.next() => next = Next::Start(commands),
                     () = listener.notified() => {}
                     () = services.places.freed(), if waits => {}
                     () = in_flight.ended(), if waits => {}

@@ -1,13 +1,15 @@
 //! Writes down plain successes together: while one transaction is under way, the next answers gather.
 
+use facts::follow_up::conversation_state;
 use runtime::db::within;
 use runtime::failpoint;
+use schemas::{AccountId, Channel};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ledger::WITHIN;
-use crate::ledger::transitions::{self, SentPart};
+use crate::ledger::part_sets::{self, Answered};
 
 /// Answers written down by one transaction.
 const BATCH: usize = 128;
@@ -17,6 +19,8 @@ pub(crate) struct Success {
     pub(crate) identity: String,
     pub(crate) n: i32,
     pub(crate) attempt: u32,
+    pub(crate) channel: Channel,
+    pub(crate) account_id: AccountId,
     /// Meta's id of the message.
     pub(crate) item_id: String,
     /// What the ledger keeps of the answer.
@@ -73,21 +77,26 @@ impl Settling {
     }
 
     async fn settle(&self, jobs: &[Job]) -> sqlx::Result<Vec<Option<bool>>> {
-        let parts: Vec<SentPart<'_>> = jobs
+        let parts: Vec<Answered<'_>> = jobs
             .iter()
-            .map(|Job { success, .. }| SentPart {
+            .map(|Job { success, .. }| Answered {
                 identity: &success.identity,
                 n: success.n,
                 attempt: success.attempt,
+                channel: success.channel,
+                account_id: &success.account_id,
                 item_id: &success.item_id,
                 kept: &success.kept,
             })
             .collect();
-        let mut tx = self.pool.begin().await?;
-        let settled = transitions::mark_all_sent(&mut tx, &parts, &self.worker).await?;
         failpoint!("send.before_settle_commit");
-        tx.commit().await?;
+        let sent =
+            part_sets::settle_sent(&self.pool, &parts, &self.worker, conversation_state::WAKE)
+                .await?;
         failpoint!("send.after_settle_commit");
-        Ok(settled)
+        let row = |part: &Answered<'_>| {
+            sent.iter().find(|row| row.identity == part.identity && row.n == part.n)
+        };
+        Ok(parts.iter().map(|part| row(part).map(|row| row.has_ended)).collect())
     }
 }

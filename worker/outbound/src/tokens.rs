@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use facts::accounts::{self, AccountStore, Connected};
+use facts::accounts::{AccountStore, Connected};
 use schemas::{AccountId, Channel};
 use sqlx::PgConnection;
 
@@ -30,13 +30,14 @@ impl Tokens {
         Self { store, kept: Arc::default() }
     }
 
-    /// The accounts of these commands, as they are stored now.
+    /// The accounts of these commands, as they are stored at `version` of all accounts or later.
     ///
     /// # Errors
     /// The database failed, or a token cannot be opened.
     pub(crate) async fn of(
         &self,
         conn: &mut PgConnection,
+        version: i64,
         commands: impl Iterator<Item = &CommandRow>,
     ) -> anyhow::Result<HashMap<Key, Connected>> {
         let mut wanted: Vec<Key> =
@@ -46,8 +47,7 @@ impl Tokens {
         if wanted.is_empty() {
             return Ok(HashMap::new());
         }
-        // Before the accounts are read: what changes in between is read again at the next version.
-        let version = accounts::store::version(conn).await?;
+        // The version was read before the accounts are: what changes in between is read again at the next version.
         let mut found = self.kept(version, &wanted);
         for key in wanted {
             if !found.contains_key(&key)

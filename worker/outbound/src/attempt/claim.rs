@@ -220,7 +220,7 @@ impl Locked {
         failpoint!("send.before_log");
         let entry = entry(command, &part, now, deadline);
         let shard = shard_of(command.channel, &command.account_id);
-        let logged = services.log.append(tx, vec![(shard, vec![entry])]).await?;
+        let logged = services.log.append_one(tx, shard, entry).await?;
         failpoint!("send.after_log");
         failpoint!("send.before_begin_commit");
         self.tx.commit().await?;

@@ -1,6 +1,6 @@
 //! Claims many commands at once: what is to be sent is written down and logged together; everything else is left to [`super::step`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
 use runtime::failpoint;
@@ -8,7 +8,7 @@ use schemas::Timestamp;
 
 use super::claim::{Attempt, entry, lane, usable};
 use super::claim_step::{ClaimStep, News, Read, claim_step, open_part};
-use crate::attempt_log::{Behind, Entry, shard_of};
+use crate::attempt_log::{AttemptLog, Behind, Entry, Marks, shard_of};
 use crate::claim_context::{self, Around};
 use crate::ledger::transitions::{self, Begin};
 use crate::ledger::{CommandRow, PartRow, command_sets, parts};
@@ -53,6 +53,10 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
     failpoint!("send.before_claim");
     let mut tx = services.pool.begin().await?;
     let commands = command_sets::lock_all_due(&mut tx, identities).await?;
+    let shards: BTreeSet<u32> =
+        commands.iter().map(|command| shard_of(command.channel, &command.account_id)).collect();
+    // Before the contexts are read: whether the ledger is behind the log is part of them.
+    let marks = AttemptLog::lock(&mut tx, &shards).await?;
     let locked: Vec<&str> = commands.iter().map(|command| command.identity.as_str()).collect();
     let mut parts: HashMap<String, Vec<PartRow>> = HashMap::new();
     for part in parts::of_all(&mut tx, &locked).await? {
@@ -67,9 +71,10 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
         })
         .collect();
     let contexts = claim_context::read_all(&mut tx, &around).await?;
-    let Some(now) = contexts.first().map(|context| context.now) else {
+    let Some(first) = contexts.first() else {
         return Ok(ClaimedAll { attempts: Vec::new(), rest: identities.to_vec() });
     };
+    let (now, accounts_version) = (first.now, first.accounts_version);
     let mut sends = Vec::new();
     let mut lanes = HashSet::new();
     for (command, context) in commands.iter().zip(&contexts) {
@@ -83,8 +88,8 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
         }
     }
     let mut chosen = Vec::with_capacity(sends.len());
-    let tokens = services.tokens.of(&mut tx, sends.iter().map(|(command, ..)| *command));
-    let tokens = tokens.await?;
+    let senders = sends.iter().map(|(command, ..)| *command);
+    let tokens = services.tokens.of(&mut tx, accounts_version, senders).await?;
     for (command, part, rule) in sends {
         let key = (command.channel, command.account_id.clone());
         let Some(connected) = tokens.get(&key).cloned() else { continue };
@@ -100,7 +105,7 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
     if chosen.is_empty() {
         return Ok(ClaimedAll { attempts: Vec::new(), rest });
     }
-    let attempts = begin(services, tx, chosen, now, begun).await?;
+    let attempts = begin(services, tx, &marks, chosen, (now, begun)).await?;
     Ok(ClaimedAll { attempts, rest })
 }
 
@@ -108,9 +113,9 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
 async fn begin(
     services: &Services,
     mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
+    marks: &Marks,
     chosen: Vec<Chosen>,
-    now: Timestamp,
-    begun: Instant,
+    (now, begun): (Timestamp, Instant),
 ) -> anyhow::Result<Vec<Attempt>> {
     let deadline = now.plus(services.waits.send_lease);
     let ends_at = begun + usable(services.waits.send_lease);
@@ -130,7 +135,7 @@ async fn begin(
         })
         .collect();
     failpoint!("send.before_log");
-    let logged = services.log.append(&mut tx, shards.into_iter().collect()).await?;
+    let logged = services.log.append(&mut tx, marks, shards.into_iter().collect()).await?;
     failpoint!("send.after_log");
     failpoint!("send.before_begin_commit");
     tx.commit().await?;

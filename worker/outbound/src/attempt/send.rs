@@ -61,6 +61,8 @@ fn plain_success(services: &Services, attempt: &Attempt, reading: &Reading) -> O
         identity: attempt.command.identity.clone(),
         n: attempt.part.n,
         attempt: attempt.part.attempt,
+        channel: attempt.command.channel,
+        account_id: attempt.command.account_id.clone(),
         item_id: item_id.clone(),
         kept: reading.kept.clone(),
     })

@@ -73,6 +73,9 @@ pub(super) async fn known(
     conn: &mut PgConnection,
     commands: &[&UncheckedCommand],
 ) -> sqlx::Result<HashMap<String, u64>> {
+    if commands.is_empty() {
+        return Ok(HashMap::new());
+    }
     let ids: Vec<String> = commands
         .iter()
         .flat_map(|command| ids_of(command))
@@ -110,6 +113,11 @@ pub(super) async fn of(
     // Erased meanwhile, or written by a newer release: its kind is known all the same.
     let end = reported.unwrap_or_else(|| Ended::bare(state, command.requested_at));
     Ok(Past::Ended(Box::new(end)))
+}
+
+/// The ids that the outcome of a command may have.
+pub(super) fn ids(command: &UncheckedCommand) -> [EventId; 3] {
+    ids_of(command).map(|(id, _)| id)
 }
 
 fn ids_of(command: &UncheckedCommand) -> [(EventId, CommandState); 3] {

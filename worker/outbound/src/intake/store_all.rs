@@ -2,17 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 
+use schemas::EventId;
 use schemas::facts::OutcomeError;
 use sqlx::PgConnection;
 
 use super::digest::body_digest;
+use super::past;
 use super::read::Intake;
-use crate::ledger::insert::{self, NewCommand};
-use crate::ledger::parts::{self, PlannedPart};
+use crate::ledger::insert::{self, Added, NewCommand};
+use crate::ledger::parts::PlannedPart;
+use crate::ledger::queue::DueRow;
 use crate::plan::CommandPlan;
 use crate::state::CommandState;
 
-/// A command that is new, as far as the past shows.
+/// A command that is new, as far as the mark shows.
 pub(super) struct Plain<'a> {
     intake: &'a Intake,
     plan: &'a CommandPlan,
@@ -38,16 +41,16 @@ pub(super) fn keep_single<'a>(plain: &mut Vec<Plain<'_>>, all: impl Iterator<Ite
     plain.retain(|one| counts.get(&one.identity) == Some(&1));
 }
 
-/// Writes rows and parts. Returns the positions of those that were written: of the others one with their id is there.
+/// Writes rows and parts. Returns those that were written: of the others one with their id is there, or their outcome is known.
 ///
 /// # Errors
 /// `sqlx::Error`: roll the transaction back and accept the batch again.
 pub(super) async fn store_all(
     conn: &mut PgConnection,
     plain: &[Plain<'_>],
-) -> sqlx::Result<HashSet<u64>> {
+) -> sqlx::Result<Vec<Added>> {
     if plain.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(Vec::new());
     }
     let rows: Vec<NewCommand<'_>> = plain
         .iter()
@@ -65,11 +68,8 @@ pub(super) async fn store_all(
             reported_at: None,
         })
         .collect();
-    let added = insert::commands(conn, &rows).await?;
-    let added: HashSet<u64> =
-        added.into_iter().filter_map(|(_, seq)| u64::try_from(seq).ok()).collect();
-    let written = plain.iter().filter(|one| added.contains(&one.intake.stream_seq));
-    let parts: Vec<PlannedPart<'_>> = written
+    let parts: Vec<PlannedPart<'_>> = plain
+        .iter()
         .flat_map(|one| {
             one.plan.parts.iter().enumerate().map(|(n, part)| PlannedPart {
                 identity: &one.identity,
@@ -81,6 +81,25 @@ pub(super) async fn store_all(
             })
         })
         .collect();
-    parts::insert_planned(conn, &parts).await?;
-    Ok(added)
+    let outcomes: Vec<[EventId; 3]> =
+        plain.iter().map(|one| past::ids(&one.intake.command)).collect();
+    insert::commands(conn, &rows, &outcomes, &parts).await
+}
+
+/// Those of the added commands that are first in their lanes and have something to send. `plain` in the order of the stream.
+pub(super) fn first_in_lanes(plain: &[Plain<'_>], added: &[Added]) -> Vec<DueRow> {
+    let first: HashSet<u64> =
+        added.iter().filter(|added| added.is_first).map(|added| added.stream_seq).collect();
+    let mut lanes = HashSet::new();
+    plain
+        .iter()
+        .filter(|one| first.contains(&one.intake.stream_seq) && lanes.insert(&one.plan.lane))
+        .filter(|one| !one.plan.parts.is_empty())
+        .map(|one| DueRow {
+            identity: one.identity.clone(),
+            channel: one.intake.command.channel.as_str().to_owned(),
+            account_id: one.intake.command.account_id.clone(),
+            reading: false,
+        })
+        .collect()
 }

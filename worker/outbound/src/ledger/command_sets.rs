@@ -1,6 +1,6 @@
 //! `worker.commands`: many commands at once. Each statement has the conditions of its counterpart in [`super::commands`].
 
-use schemas::{AccountId, Channel, CommandId, Timestamp};
+use schemas::{AccountId, Channel, CommandId};
 use sqlx::PgConnection;
 
 use super::commands::CommandRow;
@@ -26,63 +26,6 @@ pub(crate) async fn lock_all_due(
            from worker.commands
           where identity = any($1) and state = 'open' and due_at <= clock_timestamp()
           order by due_at, stream_seq for update skip locked",
-    )
-    .bind(identities)
-    .fetch_all(conn)
-    .await
-}
-
-/// Locks those of these commands that nobody else has.
-pub(crate) async fn try_lock_all(
-    conn: &mut PgConnection,
-    identities: &[&str],
-) -> sqlx::Result<Vec<CommandRow>> {
-    sqlx::query_as(
-        "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
-                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
-           from worker.commands where identity = any($1) for update skip locked",
-    )
-    .bind(identities)
-    .fetch_all(conn)
-    .await
-}
-
-/// The claims of commands whose attempts begin: others look at them again after `deadline`.
-pub(crate) async fn claim_all_until(
-    conn: &mut PgConnection,
-    identities: &[&str],
-    rules: &[&str],
-    deadline: Timestamp,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "update worker.commands c set due_at = $3, held = null, rule = t.rule
-           from unnest($1::text[], $2::text[]) as t (identity, rule) where c.identity = t.identity",
-    )
-    .bind(identities)
-    .bind(rules)
-    .bind(deadline)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Of open commands of which a part was sent just now: ends those whose parts are all sent, and makes the next part of the others due.
-/// Returns those, and whether they have ended. One with a part that ended otherwise is left out.
-pub(crate) async fn end_or_go_on(
-    conn: &mut PgConnection,
-    identities: &[&str],
-) -> sqlx::Result<Vec<(String, bool)>> {
-    sqlx::query_as(
-        "with part as (
-            select p.identity, bool_and(p.state = 'sent') as all_sent, bool_or(p.state in ('failed', 'unknown', 'skipped')) as mixed
-              from worker.parts p where p.identity = any($1) group by p.identity)
-         update worker.commands c
-            set state = case when part.all_sent then 'sent' else c.state end, held = null, error = null,
-                finished_at = case when part.all_sent then clock_timestamp() end,
-                version = c.version + case when part.all_sent then 1 else 0 end,
-                due_at = case when part.all_sent then c.due_at else clock_timestamp() end, outcome_published = false
-           from part where c.identity = part.identity and c.state = 'open' and not part.mixed
-         returning c.identity, part.all_sent",
     )
     .bind(identities)
     .fetch_all(conn)

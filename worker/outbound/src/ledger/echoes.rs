@@ -143,29 +143,6 @@ pub(crate) async fn claim(
     Ok(done.rows_affected() == 1)
 }
 
-/// Claims echoes for parts, by the keys of these, where they are there and no other part has them.
-pub(crate) async fn claim_all(
-    conn: &mut PgConnection,
-    channels: &[&str],
-    accounts: &[&str],
-    items: &[&str],
-    keys: &[String],
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "update worker.echoes e set claimed_by = t.key, examined = true
-           from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as t (channel, account_id, item_id, key)
-          where e.channel = t.channel and e.account_id = t.account_id and e.item_id = t.item_id
-            and (e.claimed_by is null or e.claimed_by = t.key)",
-    )
-    .bind(channels)
-    .bind(accounts)
-    .bind(items)
-    .bind(keys)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// What a read found, to be kept as an echo.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FoundItem<'a> {

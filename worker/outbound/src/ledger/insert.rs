@@ -2,11 +2,12 @@
 
 use schemas::command::UncheckedCommand;
 use schemas::facts::OutcomeError;
-use schemas::{ConversationId, Timestamp};
+use schemas::{ConversationId, EventId, Timestamp};
 use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::parts::PlannedPart;
 use crate::state::CommandState;
 
 /// What a new row says.
@@ -66,11 +67,23 @@ pub(crate) async fn command(conn: &mut PgConnection, new: &NewCommand<'_>) -> sq
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Adds open commands. Returns identity and position of those that were added; of the others one of their identity is there.
+/// An open command that was added.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct Added {
+    #[sqlx(try_from = "i64")]
+    pub(crate) stream_seq: u64,
+    /// Nothing that came before is open in its lane.
+    pub(crate) is_first: bool,
+}
+
+/// Adds open commands and those of the parts that belong to them. Returns those that were added; of the others one of their identity is
+/// there, or one of the three events that may be its outcome is recorded.
 pub(crate) async fn commands(
     conn: &mut PgConnection,
     new: &[NewCommand<'_>],
-) -> sqlx::Result<Vec<(String, i64)>> {
+    outcomes: &[[EventId; 3]],
+    parts: &[PlannedPart<'_>],
+) -> sqlx::Result<Vec<Added>> {
     let text = |of: fn(&UncheckedCommand) -> &str| -> Vec<&str> {
         new.iter().map(|new| of(new.command)).collect()
     };
@@ -88,12 +101,29 @@ pub(crate) async fn commands(
     let seqs: Vec<i64> =
         new.iter().map(|new| i64::try_from(new.stream_seq).unwrap_or(i64::MAX)).collect();
     sqlx::query_as(
-        "insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data,
-                body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[],
-                $10::bytea[], $11::text[], $12::text[], $13::timestamptz[], $14::text[], $15::text[], $16::bigint[])
-         on conflict (identity) do nothing
-         returning identity, stream_seq",
+        "with added as (
+            insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data,
+                   body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq)
+            select t.identity, t.command_id, t.channel, t.account_id, t.contact_id, t.conversation_id, t.lane, t.command, t.data,
+                   t.body_digest, t.requester, t.requester_name, t.requested_at, t.caused_by, t.traceparent, t.stream_seq
+              from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[],
+                          $10::bytea[], $11::text[], $12::text[], $13::timestamptz[], $14::text[], $15::text[], $16::bigint[],
+                          $23::text[], $24::text[], $25::text[])
+                   as t (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, body_digest,
+                         requester, requester_name, requested_at, caused_by, traceparent, stream_seq, sent, failed, unknown)
+             where not exists (select from worker.facts f where f.event_id in (t.sent, t.failed, t.unknown))
+               and not exists (select from worker.found_outcomes o where o.event_id in (t.sent, t.failed, t.unknown))
+            on conflict (identity) do nothing
+            returning identity, lane, stream_seq),
+         planned as (
+            insert into worker.parts (identity, n, lane, payload, content, peer)
+            select t.* from unnest($17::text[], $18::int[], $19::text[], $20::jsonb[], $21::bytea[], $22::text[])
+                            as t (identity, n, lane, payload, content, peer)
+             where t.identity in (select added.identity from added))
+         select added.stream_seq,
+                not exists (select from worker.commands e where e.lane = added.lane and e.state = 'open' and e.stream_seq < added.stream_seq)
+                    as is_first
+           from added",
     )
     .bind(new.iter().map(|new| new.identity).collect::<Vec<_>>())
     .bind(text(|command| command.id.as_str()))
@@ -111,6 +141,15 @@ pub(crate) async fn commands(
     .bind(caused)
     .bind(traces)
     .bind(seqs)
+    .bind(parts.iter().map(|part| part.identity).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.n).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.lane).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| Json(part.payload)).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.content.as_slice()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.peer).collect::<Vec<_>>())
+    .bind(outcomes.iter().map(|[sent, ..]| sent.as_str()).collect::<Vec<_>>())
+    .bind(outcomes.iter().map(|[_, failed, _]| failed.as_str()).collect::<Vec<_>>())
+    .bind(outcomes.iter().map(|[.., unknown]| unknown.as_str()).collect::<Vec<_>>())
     .fetch_all(conn)
     .await
 }

@@ -38,65 +38,6 @@ pub(crate) async fn begin(
     if begun == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
-/// As [`begin`], for one part of each of these commands.
-///
-/// # Errors
-/// `RowNotFound` when one of them may not be attempted; roll back.
-pub(crate) async fn begin_all(
-    conn: &mut PgConnection,
-    identities: &[&str],
-    ns: &[i32],
-    worker: &str,
-    now: Timestamp,
-    deadline: Timestamp,
-) -> sqlx::Result<()> {
-    let begun = sqlx::query(
-        "update worker.parts p
-            set state = 'sending', attempt = p.attempt + 1, worker = $3, first_at = coalesce(p.first_at, $4), started_at = $4,
-                deadline = $5, lost = false, not_before = null, looks = 0, absent_at = null, error = null
-           from unnest($1::text[], $2::int[]) as t (identity, n)
-          where p.identity = t.identity and p.n = t.n and p.state in ('planned', 'refused')",
-    )
-    .bind(identities)
-    .bind(ns)
-    .bind(worker)
-    .bind(now)
-    .bind(deadline)
-    .execute(conn)
-    .await?
-    .rows_affected();
-    if begun == identities.len() as u64 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
-}
-
-/// The parts are sent as these messages, by the answers to their current attempts. Returns which: others were settled meanwhile, or are
-/// attempted anew.
-pub(crate) async fn set_all_sent(
-    conn: &mut PgConnection,
-    identities: &[&str],
-    ns: &[i32],
-    attempts: &[i32],
-    items: &[&str],
-    answers: &[&Value],
-    worker: &str,
-) -> sqlx::Result<Vec<(String, i32)>> {
-    sqlx::query_as(
-        "update worker.parts p
-            set state = 'sent', message_id = t.item_id, sent_at = clock_timestamp(), settled_by = 'answer', error = null, lost = false,
-                answer = t.answer
-           from unnest($1::text[], $2::int[], $3::int[], $4::text[], $5::jsonb[]) as t (identity, n, attempt, item_id, answer)
-          where p.identity = t.identity and p.n = t.n and p.state = 'sending' and p.attempt = t.attempt and p.worker = $6
-         returning p.identity, p.n",
-    )
-    .bind(identities)
-    .bind(ns)
-    .bind(attempts)
-    .bind(items)
-    .bind(answers)
-    .bind(worker)
-    .fetch_all(conn)
-    .await
-}
-
 /// The log has an attempt that this row does not know: it may have been sent.
 pub(crate) async fn recall(
     conn: &mut PgConnection,

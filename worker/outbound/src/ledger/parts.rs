@@ -273,26 +273,6 @@ pub(crate) struct PlannedPart<'a> {
     pub(crate) peer: &'a str,
 }
 
-/// Adds parts to new commands.
-pub(crate) async fn insert_planned(
-    conn: &mut PgConnection,
-    parts: &[PlannedPart<'_>],
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into worker.parts (identity, n, lane, payload, content, peer)
-         select * from unnest($1::text[], $2::int[], $3::text[], $4::jsonb[], $5::bytea[], $6::text[])",
-    )
-    .bind(parts.iter().map(|part| part.identity).collect::<Vec<_>>())
-    .bind(parts.iter().map(|part| part.n).collect::<Vec<_>>())
-    .bind(parts.iter().map(|part| part.lane).collect::<Vec<_>>())
-    .bind(parts.iter().map(|part| Json(part.payload)).collect::<Vec<_>>())
-    .bind(parts.iter().map(|part| part.content.as_slice()).collect::<Vec<_>>())
-    .bind(parts.iter().map(|part| part.peer).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// The command of the account that has this message, by its id, or the key of the part that claims the echo.
 pub(crate) async fn owner_of_message(
     conn: &mut PgConnection,

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use facts::follow_up::conversation_state;
 use schemas::Timestamp;
 use schemas::facts::OutcomeError;
-use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::commands::{self, CommandRow, End};
 use super::parts::{self, PartRow};
-use super::{command_sets, echoes, part_states};
+use super::{echoes, part_sets, part_states};
 use crate::decide::LoggedAttempt;
 use crate::payload::part_key;
 use crate::state::{CommandState, PartState, SettledBy};
@@ -65,70 +63,7 @@ pub(crate) async fn begin_attempts(
     let identities: Vec<&str> = begins.iter().map(|begin| begin.identity).collect();
     let ns: Vec<i32> = begins.iter().map(|begin| begin.n).collect();
     let rules: Vec<&str> = begins.iter().map(|begin| begin.rule).collect();
-    part_states::begin_all(conn, &identities, &ns, worker, now, deadline).await?;
-    command_sets::claim_all_until(conn, &identities, &rules, deadline).await
-}
-
-/// A part that is sent by the answer to its attempt.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SentPart<'a> {
-    pub(crate) identity: &'a str,
-    pub(crate) n: i32,
-    pub(crate) attempt: u32,
-    /// Meta's id of the message.
-    pub(crate) item_id: &'a str,
-    /// What the ledger keeps of the answer.
-    pub(crate) kept: &'a Value,
-}
-
-/// The parts are sent, claims their echoes and ends their commands, as far as that is all: for each whether its command has ended.
-/// `None`: nothing was changed about it, settle it on its own. Locks the commands, those that nobody else has.
-pub(crate) async fn mark_all_sent(
-    conn: &mut PgConnection,
-    parts: &[SentPart<'_>],
-    worker: &str,
-) -> sqlx::Result<Vec<Option<bool>>> {
-    let wanted: Vec<&str> = parts.iter().map(|part| part.identity).collect();
-    let locked = command_sets::try_lock_all(conn, &wanted).await?;
-    let command = |identity: &str| locked.iter().find(|command| command.identity == identity);
-    let mine: Vec<&SentPart<'_>> =
-        parts.iter().filter(|part| command(part.identity).is_some()).collect();
-    let identities: Vec<&str> = mine.iter().map(|part| part.identity).collect();
-    let ns: Vec<i32> = mine.iter().map(|part| part.n).collect();
-    let attempts: Vec<i32> =
-        mine.iter().map(|part| i32::try_from(part.attempt).unwrap_or(i32::MAX)).collect();
-    let items: Vec<&str> = mine.iter().map(|part| part.item_id).collect();
-    let kept: Vec<&Value> = mine.iter().map(|part| part.kept).collect();
-    let sent =
-        part_states::set_all_sent(conn, &identities, &ns, &attempts, &items, &kept, worker).await?;
-    let is_sent = |part: &SentPart<'_>| {
-        sent.iter().any(|(identity, n)| identity == part.identity && *n == part.n)
-    };
-    let (mut channels, mut accounts, mut items, mut keys) = (vec![], vec![], vec![], vec![]);
-    for part in mine.iter().filter(|part| is_sent(part)) {
-        let Some(command) = command(part.identity) else { continue };
-        channels.push(command.channel.as_str());
-        accounts.push(command.account_id.as_str());
-        items.push(part.item_id);
-        keys.push(part_key(part.identity, part.n));
-    }
-    echoes::claim_all(conn, &channels, &accounts, &items, &keys).await?;
-    let identities: Vec<&str> = sent.iter().map(|(identity, _)| identity.as_str()).collect();
-    let ends = command_sets::end_or_go_on(conn, &identities).await?;
-    let mut settled = Vec::with_capacity(parts.len());
-    for part in parts {
-        let (true, Some(command)) = (is_sent(part), command(part.identity)) else {
-            settled.push(None);
-            continue;
-        };
-        let end = ends.iter().find(|(identity, _)| identity == part.identity);
-        settled.push(Some(match end {
-            Some((_, ended)) => *ended,
-            None => conclude(conn, command, None).await?,
-        }));
-    }
-    conversation_state::wake(conn).await?;
-    Ok(settled)
+    part_sets::begin_all(conn, (&identities, &ns, &rules), worker, now, deadline).await
 }
 
 /// Not executed: again later.

@@ -44,7 +44,7 @@ impl InFlight {
     }
 
     /// Starts as many of the due commands as there are places.
-    async fn start(&mut self, services: &Services, due: Vec<DueRow>) -> Looked {
+    pub(super) async fn start(&mut self, services: &Services, due: Vec<DueRow>) -> Looked {
         let found = due.len();
         let mut sends: HashMap<String, Place> = HashMap::new();
         let mut order = Vec::new();
