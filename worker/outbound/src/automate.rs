@@ -6,10 +6,9 @@
 mod context;
 mod rules;
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use futures::FutureExt;
 use runtime::BoxFuture;
 use runtime::broker::Broker;
 use runtime::db::Patience;
@@ -22,7 +21,6 @@ use schemas::{Event, Timestamp};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger;
 use facts::accounts;
 use facts::accounts::directory::Directory;
 
@@ -76,44 +74,79 @@ impl Automate {
         })
     }
 
-    /// The command that answers a message, if it asks for one.
-    async fn consider(
+    /// The commands that answer messages, of those that ask for it.
+    async fn answers(
         &self,
-        message: &Received,
+        batch: &[Received],
         directory: &Directory,
         now: Timestamp,
-    ) -> anyhow::Result<Option<Outgoing>> {
+    ) -> anyhow::Result<Vec<Outgoing>> {
+        let asked: Vec<Asked<'_>> = batch
+            .iter()
+            .filter_map(|message| {
+                let look = AssertUnwindSafe(|| self.first_look(message, directory, now));
+                catch_unwind(look).unwrap_or_else(|_| {
+                    count("panicked");
+                    tracing::error!(
+                        sequence = message.sequence,
+                        "Considering an answer to event {} broke down: a bug; it gets none, the others go on",
+                        message.sequence
+                    );
+                    None
+                })
+            })
+            .collect();
+        let events: Vec<&Event> = asked.iter().map(|asked| &asked.event).collect();
+        let known = context::read_all(&self.pool, &events).await?;
+        let mut answers = Vec::with_capacity(asked.len());
+        for (Asked { event, text }, known) in asked.iter().zip(&known) {
+            if let Err(reason) = rules::second_look(known, now) {
+                count(reason.as_str());
+                continue;
+            }
+            count("asked");
+            let command = rules::command(event, text, now);
+            let mut headers = async_nats::HeaderMap::new();
+            if let Some(traceparent) = event.traceparent.as_deref() {
+                headers.insert("traceparent", traceparent);
+            }
+            answers.push(Outgoing {
+                subject: command.nats_subject(),
+                id: command.identity(),
+                headers,
+                payload: serde_json::to_vec(&command)?.into(),
+            });
+        }
+        Ok(answers)
+    }
+
+    /// What message and account alone decide.
+    fn first_look<'a>(
+        &self,
+        message: &Received,
+        directory: &'a Directory,
+        now: Timestamp,
+    ) -> Option<Asked<'a>> {
         // Every event is ours and valid; one that a newer release wrote is not for this one to answer.
-        let Ok(event) = serde_json::from_slice::<Event>(&message.payload) else { return Ok(None) };
+        let event = serde_json::from_slice::<Event>(&message.payload).ok()?;
         let replayed = message.header(schemas::raw::header::REPLAY).is_some();
         let account = directory.find(event.data.channel, event.data.account_id.as_str());
-        let text = match rules::first_look(&event, account, replayed, self.max_age, now) {
-            Ok(text) => text,
+        match rules::first_look(&event, account, replayed, self.max_age, now) {
+            Ok(text) => Some(Asked { event, text }),
             Err(reason) => {
                 if reason != rules::Silence::NotAsked {
                     count(reason.as_str());
                 }
-                return Ok(None);
+                None
             }
-        };
-        let known = context::read(&self.pool, &event).await?;
-        if let Err(reason) = rules::second_look(&known, now) {
-            count(reason.as_str());
-            return Ok(None);
         }
-        count("asked");
-        let command = rules::command(&event, text, now);
-        let mut headers = async_nats::HeaderMap::new();
-        if let Some(traceparent) = event.traceparent.as_deref() {
-            headers.insert("traceparent", traceparent);
-        }
-        Ok(Some(Outgoing {
-            subject: command.nats_subject(),
-            id: command.identity(),
-            headers,
-            payload: serde_json::to_vec(&command)?.into(),
-        }))
     }
+}
+
+/// A message that asks for an answer, and the text of it.
+struct Asked<'a> {
+    event: Event,
+    text: &'a str,
 }
 
 /// Messages considered while the lease is held.
@@ -161,27 +194,12 @@ impl Batches {
     ) -> anyhow::Result<Taken> {
         let Self { automate, lease, directory, .. } = self;
         let mut conn = automate.pool.acquire().await?;
-        let version = accounts::store::version(&mut conn).await?;
-        let now = ledger::now(&mut conn).await?;
+        let (version, now) = accounts::store::version_and_clock(&mut conn).await?;
         drop(conn);
         if version != directory.version() {
             *directory = accounts::store::directory(&automate.pool).await?;
         }
-        let mut commands = Vec::new();
-        for message in batch {
-            let considered = AssertUnwindSafe(automate.consider(message, directory, now));
-            match considered.catch_unwind().await {
-                Ok(command) => commands.extend(command?),
-                Err(_) => {
-                    count("panicked");
-                    tracing::error!(
-                        sequence = message.sequence,
-                        "Considering an answer to event {} broke down: a bug; it gets none, the others go on",
-                        message.sequence
-                    );
-                }
-            }
-        }
+        let commands = automate.answers(batch, directory, now).await?;
         if !commands.is_empty() {
             failpoint!("automate.before_publish");
             automate.broker.publish_all(commands, ACK_WAIT).await?;

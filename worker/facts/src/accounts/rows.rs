@@ -77,6 +77,13 @@ pub(super) async fn version(conn: &mut PgConnection) -> sqlx::Result<i64> {
     sqlx::query_scalar("select version from worker.accounts_version").fetch_one(conn).await
 }
 
+/// The version of the accounts, and the database's clock.
+pub(super) async fn version_and_clock(conn: &mut PgConnection) -> sqlx::Result<(i64, Timestamp)> {
+    sqlx::query_as("select version, clock_timestamp() from worker.accounts_version")
+        .fetch_one(conn)
+        .await
+}
+
 /// Makes additions wait for each other: two at once must see each other's ids.
 pub(super) async fn lock(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query("select 1 from worker.accounts_version for update").execute(conn).await.map(|_| ())

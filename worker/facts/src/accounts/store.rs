@@ -198,6 +198,14 @@ pub async fn version(conn: &mut PgConnection) -> sqlx::Result<i64> {
     rows::version(conn).await
 }
 
+/// The same, with the database's clock, which all workers share.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn version_and_clock(conn: &mut PgConnection) -> sqlx::Result<(i64, Timestamp)> {
+    rows::version_and_clock(conn).await
+}
+
 async fn refuse_taken(conn: &mut PgConnection, new: &NewAccount) -> Result<(), AccountError> {
     let mut ids = new.aliases.clone();
     ids.push(new.id.to_string());

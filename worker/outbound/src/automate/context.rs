@@ -1,4 +1,4 @@
-//! What the database knows around a message that may be answered, read in one statement.
+//! What the database knows around messages that may be answered, read in one statement.
 
 use schemas::Event;
 use sqlx::PgPool;
@@ -14,31 +14,42 @@ struct KnownRow {
     deleted: bool,
 }
 
-/// Reads it.
-pub(super) async fn read(pool: &PgPool, event: &Event) -> sqlx::Result<Known> {
-    let row: KnownRow = sqlx::query_as(
-        "select coalesce(v.other_owns and v.owner_at >= $5, false) as other_owns,
+/// Reads it for each of these messages, in their order.
+pub(super) async fn read_all(pool: &PgPool, events: &[&Event]) -> sqlx::Result<Vec<Known>> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of =
+        |text: fn(&Event) -> &str| -> Vec<&str> { events.iter().map(|one| text(one)).collect() };
+    let rows: Vec<KnownRow> = sqlx::query_as(
+        "select coalesce(v.other_owns and v.owner_at >= t.time, false) as other_owns,
                 greatest(v.others_replied_at,
                          (select max(p.requested_at) from worker.commands p
-                           where p.conversation_id = $3 and p.requester = 'person' and p.command = 'reply'
+                           where p.conversation_id = t.conversation_id and p.requester = 'person' and p.command = 'reply'
                              and p.state <> 'failed' and p.requested_at > now() - interval '1 hour')) as others_replied_at,
                 exists (select from worker.freezes f
-                         where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3)) as frozen,
+                         where f.scope in ('*', 'account:' || t.channel || '/' || t.account_id, 'conversation:' || t.conversation_id))
+                    as frozen,
                 exists (select from worker.facts d
-                         where d.channel = $1 and d.account_id = $2 and d.message_id = $4 and d.kind = 'message.deleted') as deleted
-           from (select) one left join worker.conversations v on v.conversation_id = $3",
+                         where d.channel = t.channel and d.account_id = t.account_id and d.message_id = t.message_id
+                           and d.kind = 'message.deleted') as deleted
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+                with ordinality as t (channel, account_id, conversation_id, message_id, time, place)
+           left join worker.conversations v on v.conversation_id = t.conversation_id
+          order by t.place",
     )
-    .bind(event.data.channel)
-    .bind(&event.data.account_id)
-    .bind(event.data.conversation_id.as_ref().map_or("", |id| id.as_str()))
-    .bind(facts::draft::message_of(&event.data.fact).unwrap_or_default())
-    .bind(event.time)
-    .fetch_one(pool)
+    .bind(of(|event| event.data.channel.as_str()))
+    .bind(of(|event| event.data.account_id.as_str()))
+    .bind(of(|event| event.data.conversation_id.as_ref().map_or("", |id| id.as_str())))
+    .bind(of(|event| facts::draft::message_of(&event.data.fact).unwrap_or_default()))
+    .bind(events.iter().map(|event| event.time).collect::<Vec<_>>())
+    .fetch_all(pool)
     .await?;
-    Ok(Known {
+    let known = |row: KnownRow| Known {
         other_owns: row.other_owns,
         others_replied_at: row.others_replied_at,
         frozen: row.frozen,
         deleted: row.deleted,
-    })
+    };
+    Ok(rows.into_iter().map(known).collect())
 }
