@@ -25,12 +25,15 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger;
 use facts::accounts;
 use facts::accounts::directory::Directory;
+use rules::Before;
 
 /// The lease and position of the automations.
 pub const NAME: &str = "automate";
 /// Only what people wrote.
 pub const FILTER: &str = "inbox.v1.event.*.*.*.message-received";
 const BATCH: usize = 200;
+/// A reading is published before it is recorded: so long it is waited for.
+const RECORDED_WITHIN: Duration = Duration::from_secs(10);
 const ACK_WAIT: Duration = Duration::from_secs(5);
 
 /// Answers automatically.
@@ -97,6 +100,9 @@ impl Automate {
             }
         };
         let known = context::read(&self.pool, &event).await?;
+        if known.before == Before::Unrecorded && now.since(message.stored_at) < RECORDED_WITHIN {
+            anyhow::bail!("an earlier reading of event {} is not recorded yet", event.id);
+        }
         if let Err(reason) = rules::second_look(&known, now) {
             count(reason.as_str());
             return Ok(None);
