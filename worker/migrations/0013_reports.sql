@@ -12,11 +12,11 @@ create table worker.reports (
 );
 create index reports_by_raw on worker.reports (raw_seq);
 
--- `merged`: this reading is what several reports say together, and no report by itself. `via`: the word of its source; unknown of readings
--- that an earlier release published.
+-- `merged`: this reading is what several reports say together, and no report by itself. `silent`: it came from an import, or in standby: nobody
+-- was asked for an automatic reply. Of readings of an earlier release that is not known: they count as considered.
 alter table worker.facts
     add column merged boolean not null default false,
-    add column via    text;
+    add column silent boolean not null default false;
 
 -- Ids that Graph was seen to use for an account. `accounts add` replaces what somebody named, and keeps what was learnt.
 alter table worker.account_aliases add column learnt boolean not null default false;

@@ -153,6 +153,36 @@ async fn an_odd_member_of_an_error_does_not_hide_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_copy_for_another_app_came_first_is_ours_and_answered_once() {
+    let graph = FakeGraph::start().await;
+    graph.says("instagram/me/messages", json!({"recipient_id": ANN, "message_id": "mid.out"}));
+    let lab = lab(&graph, &[]).await;
+    lab.add_account("instagram", "instagram", IG, "t", &["--auto-reply", "Thanks!"]).await;
+    let at = now();
+    let item = text(IG, ANN, "mid.1", at, "open today?");
+    let copy = json!({"id": IG, "time": at, "standby": [item]});
+    let whole = instagram(item.clone());
+    post(&lab, &body("instagram", &[copy.clone()])).await;
+    published(&lab, "message.received", 1).await;
+    lab.settled().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(graph.asked("instagram/me/messages"), 0, "another app owns the thread");
+    post(&lab, &whole).await;
+    published(&lab, "reply.sent", 1).await;
+    let again = json!({"id": IG, "time": at + 1, "standby": [item]});
+    post(&lab, &body("instagram", &[again])).await;
+    done(&lab).await;
+    let other_owns: bool = sqlx::query_scalar("select other_owns from worker.conversations")
+        .fetch_one(lab.pool())
+        .await
+        .unwrap();
+    assert!(!other_owns);
+    let received = published(&lab, "message.received", 2).await;
+    assert_eq!(received[1]["data"].get("standby"), None);
+    assert_eq!(graph.asked("instagram/me/messages"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_live_message_that_an_import_saw_first_is_answered_once_when_it_comes() {
     let graph = FakeGraph::start().await;
     graph.says("instagram/me/messages", json!({"recipient_id": ANN, "message_id": "mid.out"}));

@@ -204,10 +204,10 @@ pub(super) async fn record_facts(
         |get: fn(&Placed) -> Option<String>| placed.iter().map(|one| get(one)).collect::<Vec<_>>();
     let inserted = sqlx::query(
         "insert into worker.facts (event_id, revision, kind, channel, account_id, contact_id, message_id, digest, rank, time,
-                                   time_approximate, raw_seq, raw_index, event_seq, merged, via)
+                                   time_approximate, raw_seq, raw_index, event_seq, merged, silent)
          select * from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
                               $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::int[], $14::bigint[],
-                              $15::boolean[], $16::text[])
+                              $15::boolean[], $16::boolean[])
          on conflict (event_id, revision) do nothing",
     )
     .bind(column(|one| Some(event(one).id.to_string())))
@@ -225,11 +225,16 @@ pub(super) async fn record_facts(
     .bind(placed.iter().map(|one| event(one).data.origin.index.and_then(|n| i32::try_from(n).ok())).collect::<Vec<_>>())
     .bind(placed.iter().map(|one| number(one.event_seq)).collect::<Vec<_>>())
     .bind(placed.iter().map(|one| one.planned.merged).collect::<Vec<_>>())
-    .bind(column(|one| Some(event(one).data.origin.via.as_str().to_owned())))
+    .bind(placed.iter().map(|one| is_silent(event(one))).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?
     .rows_affected();
     if inserted == placed.len() as u64 { Ok(()) } else { compare(conn, &placed).await }
+}
+
+/// Whether nobody is asked for an automatic reply to this reading: it comes from an import, or another app owns the thread.
+fn is_silent(event: &schemas::Event) -> bool {
+    event.data.origin.via == Via::Backfill || event.data.standby
 }
 
 /// Some revisions were there already: fine when they say the same.

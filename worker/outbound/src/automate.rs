@@ -101,7 +101,7 @@ impl Automate {
         };
         let known = context::read(&self.pool, &event).await?;
         if known.before == Before::Unrecorded && now.since(message.stored_at) < RECORDED_WITHIN {
-            anyhow::bail!("an earlier reading of event {} is not recorded yet", event.id);
+            anyhow::bail!("event {} is not recorded yet", event.id);
         }
         if let Err(reason) = rules::second_look(&known, now) {
             count(reason.as_str());

@@ -19,7 +19,7 @@ use crate::services::{Next, Services};
 use crate::state::{CommandState, Hold};
 use facts::Draft;
 use facts::accounts::Connected;
-use facts::follow_up::{conversation_state, waiting};
+use facts::follow_up::FollowUp;
 use graph::{Class, ConversationPage, GraphError, Lane};
 use progress::Progress;
 
@@ -80,9 +80,9 @@ async fn store(
     progress.tries = 0;
     let mut emission = services.facts.begin(&drafts).await?;
     let events: Vec<Event> = emission.published.events().cloned().collect();
-    conversation_state::note(&mut emission.tx, &events, runtime::now()).await?;
-    let revealed: Vec<_> = events.iter().filter_map(waiting::Revealed::by).collect();
-    waiting::reveal(&mut emission.tx, &revealed).await?;
+    // No profile is read for an import.
+    let follow_up = FollowUp { reveals: true, profiles: false };
+    follow_up.note(&mut emission.tx, &events, runtime::now()).await?;
     let done = progress.cursor.is_none();
     let result = serde_json::to_value(&progress)?;
     if done {

@@ -12,17 +12,19 @@ struct KnownRow {
     others_replied_at: Option<schemas::Timestamp>,
     frozen: bool,
     deleted: bool,
-    readings: i64,
-    imported: i64,
+    recorded: i64,
+    considered: i64,
 }
 
 impl KnownRow {
-    /// Readings of an earlier release do not say where they came from: they count as live.
+    /// A first reading waits for nothing. A later one may stand beside what its own transaction has not brought yet, such as who owns the thread.
     fn before(&self, revision: u32) -> Before {
-        match i64::from(revision) {
-            earlier if self.readings < earlier => Before::Unrecorded,
-            _ if self.imported < self.readings => Before::Live,
-            _ => Before::Imported,
+        if revision > 0 && self.recorded <= i64::from(revision) {
+            Before::Unrecorded
+        } else if self.considered > 0 {
+            Before::Considered
+        } else {
+            Before::Silent
         }
     }
 }
@@ -39,8 +41,8 @@ pub(super) async fn read(pool: &PgPool, event: &Event) -> sqlx::Result<Known> {
                          where f.scope in ('*', 'account:' || $1 || '/' || $2, 'conversation:' || $3)) as frozen,
                 exists (select from worker.facts d
                          where d.channel = $1 and d.account_id = $2 and d.message_id = $4 and d.kind = 'message.deleted') as deleted,
-                (select count(*) from worker.facts e where e.event_id = $6 and e.revision < $7) as readings,
-                (select count(*) from worker.facts e where e.event_id = $6 and e.revision < $7 and e.via = 'backfill') as imported
+                (select count(*) from worker.facts e where e.event_id = $6 and e.revision <= $7) as recorded,
+                (select count(*) from worker.facts e where e.event_id = $6 and e.revision < $7 and not e.silent) as considered
            from (select) one left join worker.conversations v on v.conversation_id = $3",
     )
     .bind(event.data.channel)

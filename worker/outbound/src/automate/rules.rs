@@ -75,12 +75,12 @@ pub(super) struct Known {
 /// The readings of a message before this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Before {
-    /// None: it is the first, or all earlier ones came from an import. Nobody was asked yet whether to answer.
+    /// None, or only some of imports and in standby: nobody was asked yet whether to answer.
     #[default]
-    Imported,
-    /// A live one, which was answered, or not.
-    Live,
-    /// Some are published and not recorded yet.
+    Silent,
+    /// One that was answered, or not.
+    Considered,
+    /// Not known yet: some, or this one, are published and not recorded.
     Unrecorded,
 }
 
@@ -132,7 +132,7 @@ pub(super) fn first_look<'a>(
 /// # Errors
 /// Why there is to be no answer.
 pub(super) fn second_look(known: &Known, now: Timestamp) -> Result<(), Silence> {
-    if known.before != Before::Imported {
+    if known.before != Before::Silent {
         return Err(Silence::Revision);
     }
     if known.frozen {
@@ -273,8 +273,8 @@ mod tests {
     fn a_message_is_considered_once_and_an_import_considers_none() {
         check(|event| event.data.origin.revision = 1, false, 1, Ok("Thanks!"));
         for (before, expected) in [
-            (Before::Imported, Ok(())),
-            (Before::Live, Err(Silence::Revision)),
+            (Before::Silent, Ok(())),
+            (Before::Considered, Err(Silence::Revision)),
             (Before::Unrecorded, Err(Silence::Revision)),
         ] {
             assert_eq!(second_look(&Known { before, ..Known::default() }, at(1)), expected);
