@@ -67,6 +67,7 @@ bench: setup ## measure, with all optimisations
 
 soak: build ## the tests that take long
 	cargo test -p tests --test long -- --include-ignored
+	cargo test -p facts --release --lib -- --ignored
 
 map: ## draw the house: crates, arrows, circles, what is longest, figures
 	@cargo run --quiet -p house -- map

@@ -139,7 +139,8 @@ select
          from (select reaction, count(*) as people from inbox_v1.reactions
                where target = 'comment' and target_id = c.comment_id and channel = c.channel and account_id = c.account_id
                group by reaction) r),
-        '{}'::jsonb) as reactions
+        '{}'::jsonb) as reactions,
+    c.attachment
 from inbox_v1.comments c
 where not c.stub;
 

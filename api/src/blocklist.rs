@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use schemas::facts::BlockMark;
+use schemas::ids::may_be_contact;
 use schemas::{AccountId, Channel, ContactId, Fact};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +15,7 @@ use crate::auth::Caller;
 use crate::extract::{Body, IdempotencyKey, Query, check_text};
 use crate::list::{Page, Total};
 use crate::problem::Problem;
-use crate::{accounts, contacts};
+use crate::{accounts, contacts, worker_views};
 
 mod rows;
 
@@ -101,12 +102,18 @@ pub(crate) async fn block(
             check_text(field, text, 500)?;
         }
     }
+    if let Some(id) = &body.contact_id
+        && !may_be_contact(id)
+    {
+        return Err(Problem::invalid("contact_id", "an id of a person has 10 to 32 digits"));
+    }
     let fact = BlockMark {
         name: body.name.clone(),
         reason: body.reason.clone(),
         by: Some(caller.name.clone()),
     };
     let whom = whom(&app, &body).await?;
+    refuse_own(&app, &whom).await?;
     set(&app, &caller, key, whom, Fact::ContactBlocked(fact)).await
 }
 
@@ -135,6 +142,15 @@ pub(crate) async fn unblock(
     let fact = BlockMark { by: Some(caller.name.clone()), ..BlockMark::default() };
     let whom = whom(&app, &body).await?;
     set(&app, &caller, key, whom, Fact::ContactUnblocked(fact)).await
+}
+
+/// An account is no contact of its own, under whichever of its ids.
+async fn refuse_own(app: &App, (channel, account, contact): &Whom) -> Result<(), Problem> {
+    let called = worker_views::accounts_called(&app.pool, contact.as_str(), Some(*channel)).await?;
+    if called.iter().any(|own| own.id == account.as_str()) {
+        return Err(Problem::invalid("contact_id", "this is the account itself"));
+    }
+    Ok(())
 }
 
 type Whom = (Channel, AccountId, ContactId);

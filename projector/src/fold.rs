@@ -11,6 +11,7 @@ pub(crate) mod comment;
 mod contact;
 pub(crate) mod conversation;
 pub(crate) mod insight;
+pub(crate) mod kept;
 pub(crate) mod mention;
 pub(crate) mod message;
 pub(crate) mod post;

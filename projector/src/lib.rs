@@ -12,6 +12,7 @@ pub mod composed;
 mod config;
 mod fold;
 mod follow;
+pub mod in_memory;
 mod meters;
 pub mod parked;
 mod read;

@@ -142,6 +142,15 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Digest::of_bytes(bytes))
 }
 
+/// How many digits an id of a person has: Meta's have 15 to 17 today.
+const CONTACT_DIGITS: std::ops::RangeInclusive<usize> = 10..=32;
+
+/// Whether Meta can mean a person by this id: 10 to 32 digits and nothing else. Placeholder words and shorter ids are none
+/// (docs/meta-platform.md 3.4, 5.3). The account's own ids are to be excluded as well.
+pub fn may_be_contact(id: &str) -> bool {
+    CONTACT_DIGITS.contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The digits a placeholder name shows: the last `n` characters of an id.
 pub fn tail(id: &str, n: usize) -> Cow<'_, str> {
     let skip = id.chars().count().saturating_sub(n);
@@ -169,6 +178,26 @@ mod tests {
             EventId::derive(Channel::Instagram, &account, "message.received", &["ab", "c"])
         );
         assert_eq!(one.as_str().len(), 44);
+    }
+
+    #[test]
+    fn a_contact_is_10_to_32_digits() {
+        let long = "1".repeat(5_000);
+        let refused = [
+            "12334",
+            "232323232",
+            "unknown_sender",
+            "",
+            "0",
+            "undefined",
+            "javascript:0123456789",
+            "520000000000001\u{661}",
+            &long,
+        ];
+        for id in refused {
+            assert!(!may_be_contact(id), "{id}");
+        }
+        assert!(may_be_contact("5200000000000011") && may_be_contact("2502200000000004"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod accounts;
 mod graph;
 mod hostile;
 mod kinds;
+mod names;
 mod profiles;
 mod revisions;
 mod senders;

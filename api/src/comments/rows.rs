@@ -91,6 +91,9 @@ pub(crate) struct Comment {
     pub author: Author,
     /// Its text; null once deleted.
     pub text: Option<String>,
+    /// The picture, sticker or film, as `{type, url}`; its link expires. Null once deleted.
+    #[schema(value_type = Option<Object>)]
+    pub attachment: Option<Value>,
     /// During a live video.
     pub live: bool,
     /// The ad it is on.
@@ -127,7 +130,7 @@ pub(crate) async fn page(
 ) -> sqlx::Result<Vec<Comment>> {
     sqlx::query_as(
         "select c.id, c.channel, c.account_id, c.comment_id, c.parent_id, c.media_id, c.post_id, c.author_id, c.author_username,
-                c.author_self, c.text, c.live, c.ad, c.reactions, c.hidden, c.created_at, c.edited_at, c.deleted_at
+                c.author_self, c.text, c.attachment, c.live, c.ad, c.reactions, c.hidden, c.created_at, c.edited_at, c.deleted_at
          from inbox.comments c
          where ($1::text is null or c.channel = $1)
            and ($2::text is null or c.account_id = $2)

@@ -28,7 +28,7 @@ pub(crate) async fn check(
     let mut rows = Vec::new();
     for (channel, id) in chosen {
         let Some(connected) = accounts.get(channel, &id).await.map_err(failure)? else { continue };
-        for finding in worker::graph::check(&graph, &connected).await {
+        for finding in worker::graph::check(&graph, accounts, &connected).await {
             worst = worst.max(finding.level);
             rows.push((format!("{channel}/{id}"), finding));
         }

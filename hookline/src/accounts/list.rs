@@ -15,7 +15,7 @@ pub(crate) async fn list(accounts: &AccountStore, output: Output) -> anyhow::Res
                 let account = &row.account;
                 serde_json::json!({
                     "channel": account.channel, "id": account.id, "login": account.login.as_str(), "name": account.name,
-                    "app": account.app, "page_id": account.page_id, "aliases": account.aliases,
+                    "app": account.app, "page_id": account.page_id, "aliases": account.aliases, "handle": account.handle,
                     "auto_reply": account.auto_reply, "state": if account.stopped { "stopped" } else { "active" },
                     "state_reason": row.state_reason, "state_since": row.state_since, "added_at": row.added_at,
                 })

@@ -1,6 +1,6 @@
 //! ◆ Pure: one row per comment (docs/contract.md 8).
 
-use schemas::facts::Comment;
+use schemas::facts::{Attachment, Comment};
 use schemas::{AccountId, Channel, Fact, Kind, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -34,6 +34,8 @@ pub(crate) struct CommentRow {
     pub(crate) text: Option<String>,
     /// The picture.
     pub(crate) photo: Option<String>,
+    /// The picture, sticker or film, with its link.
+    pub(crate) attachment: Option<Value>,
     /// Written during a live video.
     pub(crate) live: bool,
     /// The ad it stands under.
@@ -91,6 +93,10 @@ pub(crate) fn comment_row(id: &str, facts: &[RowFact]) -> Option<CommentRow> {
         .max_by_key(|(fact, ..)| fact.moment())
         .or(created)
         .and_then(|(.., comment)| comment.text.clone());
+    // The latest edit that has a file; before any, the creation. Links expire.
+    let mut by_age: Vec<&(&RowFact, &Statement, &Comment)> = edits().collect();
+    by_age.sort_by_key(|(fact, ..)| std::cmp::Reverse(fact.moment()));
+    by_age.extend(&ranked);
     let hiding = all
         .iter()
         .filter(|(fact, ..)| matches!(fact.kind, Kind::CommentHidden | Kind::CommentUnhidden))
@@ -109,7 +115,9 @@ pub(crate) fn comment_row(id: &str, facts: &[RowFact]) -> Option<CommentRow> {
         author_username: find(|comment| comment.author.username.clone()),
         author_self: ranked.iter().any(|(.., comment)| comment.author.is_self == Some(true)),
         text: if erased { None } else { text },
-        photo: if erased { None } else { find(|comment| comment.photo.clone()) },
+        photo: if erased { None } else { first_of(&by_age, |comment| comment.photo.clone()) },
+        attachment: if erased { None } else { first_of(&by_age, attachment) }
+            .and_then(|file| serde_json::to_value(file).ok()),
         live: ranked.iter().any(|(.., comment)| comment.live == Some(true)),
         ad: ranked
             .iter()
@@ -130,6 +138,22 @@ pub(crate) fn comment_row(id: &str, facts: &[RowFact]) -> Option<CommentRow> {
     })
 }
 
+/// What the first of some facts has that has it.
+fn first_of<T>(
+    facts: &[&(&RowFact, &Statement, &Comment)],
+    find: impl Fn(&Comment) -> Option<T>,
+) -> Option<T> {
+    facts.iter().find_map(|(.., comment)| find(comment))
+}
+
+/// Events of earlier releases name a picture only by its link.
+fn attachment(comment: &Comment) -> Option<Attachment> {
+    comment.attachment.clone().or_else(|| {
+        let url = comment.photo.clone()?;
+        Some(Attachment { kind: "image".to_owned(), url: Some(url), ..Attachment::default() })
+    })
+}
+
 /// The facts of a removed comment that still have content, without it.
 pub(crate) fn scrubbed(facts: &[RowFact]) -> Vec<RowFact> {
     if !is_erased(facts) {
@@ -140,11 +164,12 @@ pub(crate) fn scrubbed(facts: &[RowFact]) -> Vec<RowFact> {
         .filter_map(|fact| {
             let mut statement = fact.statement.clone()?;
             let comment = body_mut(&mut statement.fact)?;
-            if comment.text.is_none() && comment.photo.is_none() {
+            if comment.text.is_none() && comment.photo.is_none() && comment.attachment.is_none() {
                 return None;
             }
             comment.text = None;
             comment.photo = None;
+            comment.attachment = None;
             Some(RowFact { statement: Some(statement), ..fact.clone() })
         })
         .collect()

@@ -1,70 +1,21 @@
 //! Any order, duplication, replay or batching of the same set of events ends in the same rows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use schemas::{AccountId, Channel, Event, EventId, Fact};
+use schemas::{AccountId, Channel, Event, Fact};
 
 use super::conversation::{Identity, conversation_row};
 use super::fixture::*;
 use super::history::history;
-use super::message::{self, message_row};
-use super::{
-    Arrival, Class, Held, Known, RowFact, absorb, comment, insight, mention, post, reaction, split,
-};
-
-/// What is kept, by event: the tables `facts` and `withdrawn` as a value. Decides nothing.
-#[derive(Clone, Default)]
-pub(super) struct Kept {
-    by_event: BTreeMap<EventId, Vec<RowFact>>,
-    withdrawn: BTreeSet<EventId>,
-}
+use super::kept::Kept;
+use super::message::message_row;
+use super::{Class, RowFact, comment, insight, mention, post, reaction};
 
 impl Kept {
-    pub(super) fn take(&mut self, batch: impl IntoIterator<Item = Event>) {
-        let arrivals: Vec<Arrival> = batch.into_iter().map(split).collect();
-        let mut known = Known { held: HashMap::new(), withdrawn: self.withdrawn.clone() };
-        for id in arrivals.iter().map(Arrival::event_id) {
-            if let Some(facts) = self.by_event.get(id).filter(|facts| !facts.is_empty()) {
-                let held = Held {
-                    version: facts[0].version.clone(),
-                    entities: facts.iter().map(|fact| fact.entity.clone()).collect(),
-                };
-                known.held.insert(id.clone(), held);
-            }
-        }
-        let changes = absorb(&known, arrivals);
-        for id in &changes.replaced {
-            self.by_event.remove(id);
-        }
-        for id in &changes.blanked {
-            for fact in self.by_event.get_mut(id).into_iter().flatten() {
-                fact.statement = None;
-            }
-        }
-        self.withdrawn.extend(changes.withdrawn.into_keys());
-        for fact in changes.facts {
-            self.by_event.entry(fact.event_id.clone()).or_default().push(fact);
-        }
-        for entity in changes.touched {
-            let facts = self.of(&entity);
-            for scrubbed in message::scrubbed(&facts).into_iter().chain(comment::scrubbed(&facts)) {
-                let kept = self.by_event.get_mut(&scrubbed.event_id).unwrap();
-                let place = kept.iter_mut().find(|fact| fact.entity == scrubbed.entity).unwrap();
-                *place = scrubbed;
-            }
-        }
-    }
-
-    /// Facts in the order the database may give them: none in particular.
-    pub(super) fn of(&self, entity: &str) -> Vec<RowFact> {
-        self.by_event.values().flatten().filter(|fact| fact.entity == entity).cloned().collect()
-    }
-
     /// Every row, as text that can be compared and read.
     pub(super) fn rows(&self) -> BTreeMap<String, String> {
-        let entities: BTreeSet<&str> =
-            self.by_event.values().flatten().map(|fact| fact.entity.as_str()).collect();
+        let entities: BTreeSet<&str> = self.entities().collect();
         entities
             .into_iter()
             .filter_map(|entity| Some((entity.to_owned(), self.row(entity)?)))

@@ -3,8 +3,8 @@
 use schemas::facts::{By, PartState};
 use schemas::{AccountId, Channel, Event, Fact, Timestamp, Via};
 
-use super::convergence::Kept;
 use super::fixture::*;
+use super::kept::Kept;
 use super::message::{Direction, MessageRow, message_row};
 
 fn row_of(mid: &str, events: impl IntoIterator<Item = Event>) -> Option<MessageRow> {
@@ -178,12 +178,15 @@ fn an_import_is_not_unread_but_opens_the_window() {
 }
 
 #[test]
-fn a_postback_is_a_message_by_its_mid_or_its_event() {
-    let found = row([postback(Some("m"), "Get started", 1)]);
-    assert_eq!((found.text.as_deref(), found.opens_window), (Some("Get started"), true));
-    let event = postback(None, "Menu", 1);
-    let found = row_of(event.id.as_str(), [event.clone()]).expect("a row");
-    assert_eq!(found.message_id, event.id.as_str());
+fn a_postback_is_a_message_by_its_event_whatever_mid_it_names() {
+    for mid in [None, Some("m")] {
+        let event = postback(mid, "Get started", 1);
+        let template = echo("m", "", 0);
+        let found = row_of(event.id.as_str(), [event.clone(), template.clone()]).expect("a row");
+        assert_eq!(found.message_id, event.id.as_str());
+        assert_eq!((found.text.as_deref(), found.opens_window), (Some("Get started"), true));
+        assert_eq!(row([event, template.clone()]), row([template]));
+    }
 }
 
 #[test]

@@ -94,9 +94,8 @@ fn entities_of(event: &Event) -> Vec<String> {
             message(body.message_id.as_str())
         }
         Fact::SenderUnresolved(body) => message(body.message_id.as_str()),
-        Fact::PostbackReceived(body) => {
-            message(body.message_id.as_ref().map_or(event.id.as_str(), |mid| mid.as_str()))
-        }
+        // The mid may be that of the template whose button was tapped, which has a row of its own.
+        Fact::PostbackReceived(_) => message(event.id.as_str()),
         Fact::MessageDelivered(body) | Fact::MessageRead(body) => receipt_entities(event, body),
         Fact::ContactDiscovered(_)
         | Fact::ContactEnriched(_)

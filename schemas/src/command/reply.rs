@@ -30,6 +30,9 @@ pub struct ReplyData {
     pub text: Option<String>,
 }
 
+/// Longest address of a file.
+const URL_BYTES_MAX: usize = 8 << 10;
+
 /// A file to send.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +56,18 @@ pub struct OutboundQuickReply {
     pub payload: Option<String>,
     /// At most 20 characters.
     pub title: String,
+}
+
+/// Whether Meta can fetch this: an absolute `http` or `https` URL with a host. The parser drops line ends and tabs and trims blanks, and
+/// Meta gets the text as it is: so none may stand in it.
+fn is_web_address(text: &str) -> bool {
+    !text.contains(|c: char| c.is_control() || c.is_whitespace())
+        && text.len() <= URL_BYTES_MAX
+        && url::Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.host_str().is_some_and(|host| !host.is_empty())
+                && text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://"))
+        })
 }
 
 impl ReplyData {
@@ -105,7 +120,7 @@ impl ReplyData {
                 ));
             }
             match (&attachment.url, &attachment.attachment_id) {
-                (Some(url), None) if url.starts_with("https://") || url.starts_with("http://") => {}
+                (Some(url), None) if is_web_address(url) => {}
                 (Some(_), None) => {
                     return Err(CommandError::invalid("data.attachment.url", "not an http(s) URL"));
                 }
@@ -142,5 +157,43 @@ impl ReplyData {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_a_file_is_parsed() {
+        for good in [
+            "https://x/y.png",
+            "HTTPS://Example.com/a?b=c#d",
+            "http://[::1]:8080/a",
+            "https://example.com/%0D%0A/ä",
+        ] {
+            assert!(is_web_address(good), "{good}");
+        }
+        let bad = [
+            "https://x/\r\nX: y",
+            "https://x/\ny",
+            "https://x/a b",
+            " https://x/",
+            "https://",
+            "http:///",
+            "https:x\t/y",
+            "ftp://x/y",
+            "javascript:alert(1)",
+            "file:///etc/passwd",
+            "//x/y",
+            "x/y",
+            "https:x/y",
+            "https:\\\\x/y",
+            "",
+            "https://x/\u{85}y",
+        ];
+        for bad in bad {
+            assert!(!is_web_address(bad), "{bad:?}");
+        }
     }
 }

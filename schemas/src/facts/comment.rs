@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use super::message::Attachment;
 use crate::Timestamp;
 
 /// A comment, as far as the webhook tells.
@@ -31,6 +32,8 @@ pub struct Comment {
     pub media_product_type: Option<String>,
     /// Facebook: the picture or sticker of the comment.
     pub photo: Option<String>,
+    /// Facebook: the picture, sticker or film of the comment.
+    pub attachment: Option<Attachment>,
     /// When it was written, where the item tells apart from the event's own time (edits).
     pub created_at: Option<Timestamp>,
 }

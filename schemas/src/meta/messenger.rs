@@ -184,6 +184,8 @@ pub struct FeedChange {
     pub photos: Vec<String>,
     /// A picture or sticker of a comment.
     pub photo: Option<String>,
+    /// The film of a comment, as a link.
+    pub video: Option<String>,
     /// A video.
     pub video_id: Option<String>,
     /// Whether the post is published.
@@ -212,6 +214,7 @@ impl FeedChange {
             link: node.text("link"),
             photos: node.list("photos").into_iter().filter_map(photo_link).collect(),
             photo: node.text("photo"),
+            video: node.text("video"),
             video_id: node.id("video_id"),
             published: node.optional_flag("published"),
             hash: node.hash(),

@@ -174,3 +174,37 @@ async fn a_contact_that_two_accounts_know_must_be_named_more_closely() {
     let left: Vec<_> = api.conversations().await.iter().map(|c| c["id"].clone()).collect();
     assert_eq!(left, [json!(conversation_of(&lab, IG, &person(5)).await)]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_blocked_who_cannot_be_a_contact() {
+    let lab = lab().await;
+    let api = lab.api();
+    let long = "5".repeat(5_000);
+    let refused = [
+        IG,
+        "12",
+        "javascript:alert(1)",
+        "javascript:0123456789",
+        "5200000000000011\r\n",
+        "",
+        &long,
+    ];
+    for id in refused {
+        let body = json!({"contact_id": id, "channel": "instagram", "account_id": IG});
+        is_problem(&api.post("/v1/blocklist", body).await, 422, "invalid");
+    }
+    let body = json!({"contact_id": person(7), "channel": "instagram", "account_id": IG});
+    assert_eq!(api.post("/v1/blocklist", body).await.0, 200);
+    assert_eq!(api.get("/v1/blocklist").await.1["total"], 1);
+    // Addresses of files are parsed, and go out as they were given.
+    let id = written(&lab, IG, 1, "one").await;
+    let path = format!("/v1/conversations/{id}/messages");
+    for url in ["https://x/\r\nX: y", "https://x/a b", "ftp://x/y", "https://", "https:x"] {
+        let body = json!({"attachment": {"type": "image", "url": url}});
+        let (status, problem) = api.post_once(&path, "bad", body).await;
+        let field = problem["field"].as_str().unwrap_or_default();
+        assert!(status == 422 && field.contains("attachment"), "{url:?}: {problem}");
+    }
+    let body = json!({"attachment": {"type": "image", "url": "HTTPS://example.com/a.png"}});
+    assert_eq!(api.post_once(&path, "good", body).await.0, 202);
+}

@@ -12,5 +12,5 @@ mod token;
 
 pub use error::AccountError;
 pub use new_account::{InvalidOption, NewAccount};
-pub use store::{AccountRow, AccountStore, Connected};
+pub use store::{AccountRow, AccountStore, Connected, Learnt};
 pub use token::Token;

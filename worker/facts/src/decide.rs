@@ -7,6 +7,7 @@ use schemas::{Event, EventId, Fact, Kind, Timestamp};
 
 use super::digest::{Digest, digest};
 use super::draft::Draft;
+use super::merge::{Report, Reports, Source, is_merged};
 
 /// One published reading of a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,22 +22,31 @@ pub struct Stored {
     pub time: Timestamp,
     /// Whether that is only the time of a delivery.
     pub time_approximate: bool,
+    /// The item it was read from; of a merged reading the one that completed it.
+    pub source: Source,
+    /// It is what several reports say together, and no report by itself.
+    pub merged: bool,
+    /// Its position in INBOX_EVENTS; 0 while it is not published.
+    pub event_seq: u64,
 }
 
 impl Stored {
-    /// What `worker.facts` keeps of a published event.
+    /// What `worker.facts` keeps of a published event, as far as the event shows it.
     pub fn of(event: &Event) -> Self {
-        Self::with(event, digest(event))
+        Self::with(event, digest(event), false)
     }
 
     /// The same, where its digest is known.
-    fn with(event: &Event, digest: Digest) -> Self {
+    fn with(event: &Event, digest: Digest, merged: bool) -> Self {
         Self {
             revision: event.revision(),
             digest,
             rank: event.data.origin.via.rank(),
             time: event.time,
             time_approximate: event.data.time_approximate,
+            source: Source::of(event),
+            merged,
+            event_seq: 0,
         }
     }
 }
@@ -48,15 +58,48 @@ pub struct Known {
     pub facts: HashMap<EventId, Vec<Stored>>,
     /// Facts that no longer hold and must not return.
     pub withdrawn: HashSet<EventId>,
+    /// The reports of the best rank, of facts that a draft says something else of. One without an entry cannot be read any more.
+    pub reports: HashMap<EventId, Reports>,
+}
+
+impl Known {
+    /// The reading of a fact that was published last.
+    pub(crate) fn latest(&self, id: &EventId) -> Option<&Stored> {
+        self.facts.get(id)?.iter().max_by_key(|stored| stored.revision)
+    }
+
+    /// Takes note of a reading that was published and is not recorded. It counts as one report: what it was merged from is not known here.
+    pub(crate) fn learn(&mut self, event: &Event) {
+        let stored = self.facts.entry(event.id.clone()).or_default();
+        if stored.iter().any(|stored| stored.revision == event.revision()) {
+            return;
+        }
+        let (new, first) = (Stored::of(event), stored.is_empty());
+        let better = new.rank > best_rank(stored);
+        stored.push(new);
+        if !is_merged(event.kind()) {
+            return;
+        }
+        let (source, report) = (Source::of(event), Report::of(event));
+        match self.reports.get_mut(&event.id) {
+            Some(reports) if !better => reports.add(source, report),
+            None if !better && !first => {}
+            _ => {
+                self.reports.insert(event.id.clone(), Reports::one(source, report));
+            }
+        }
+    }
 }
 
 /// A draft that is to be published.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
-    /// The draft, with its revision.
+    /// The draft, with its revision, as the reading that is published.
     pub draft: Draft,
     /// What it says.
     pub digest: Digest,
+    /// It is what several reports say together.
+    pub merged: bool,
 }
 
 /// What becomes of a call's drafts.
@@ -68,10 +111,21 @@ pub struct Decision {
     pub known: Vec<Draft>,
     /// Withdrawn earlier: nothing to publish and nothing to keep.
     pub refused: Vec<Draft>,
+    /// The reports of facts that have several, to be kept beside the readings.
+    pub reports: HashMap<EventId, Reports>,
+}
+
+impl Decision {
+    /// The drafts that change something: those to publish, and known ones whose report is to be kept.
+    pub fn into_changes(self) -> Vec<Draft> {
+        let kept =
+            self.known.into_iter().filter(|draft| self.reports.contains_key(&draft.event.id));
+        self.publish.into_iter().map(|planned| planned.draft).chain(kept).collect()
+    }
 }
 
 enum Verdict {
-    Publish { revision: u32, time: Timestamp },
+    Publish { event: Box<Event>, digest: Digest, merged: bool },
     Known,
     Refused,
 }
@@ -79,6 +133,11 @@ enum Verdict {
 /// Decides about drafts one after the other, each knowing what became of those before it: one call with many drafts gives the
 /// same as many calls with one each.
 pub fn decide(drafts: Vec<Draft>, mut known: Known) -> Decision {
+    decide_next(drafts, &mut known)
+}
+
+/// The same, where more is decided afterwards: `known` then holds what was decided now.
+pub fn decide_next(drafts: Vec<Draft>, known: &mut Known) -> Decision {
     let mut decision = Decision::default();
     for mut draft in drafts {
         let digest = digest(&draft.event);
@@ -90,16 +149,16 @@ pub fn decide(drafts: Vec<Draft>, mut known: Known) -> Decision {
             decision.known.push(draft);
             continue;
         }
-        match verdict(&draft.event, &digest, &known) {
-            Verdict::Publish { revision, time } => {
-                draft.event.data.origin.revision = revision;
-                draft.event.time = time;
-                known
-                    .facts
-                    .entry(draft.event.id.clone())
-                    .or_default()
-                    .push(Stored::with(&draft.event, digest));
-                decision.publish.push(Planned { draft, digest });
+        let verdict = verdict(&draft.event, digest, known, &mut decision.reports);
+        match verdict {
+            Verdict::Publish { event, digest, merged } => {
+                draft.set_reading(*event);
+                known.facts.entry(draft.event.id.clone()).or_default().push(Stored::with(
+                    &draft.event,
+                    digest,
+                    merged,
+                ));
+                decision.publish.push(Planned { draft, digest, merged });
             }
             Verdict::Known => decision.known.push(draft),
             Verdict::Refused => decision.refused.push(draft),
@@ -108,50 +167,176 @@ pub fn decide(drafts: Vec<Draft>, mut known: Known) -> Decision {
     decision
 }
 
-fn verdict(event: &Event, digest: &Digest, known: &Known) -> Verdict {
+fn verdict(
+    event: &Event,
+    digest: Digest,
+    known: &mut Known,
+    keep: &mut HashMap<EventId, Reports>,
+) -> Verdict {
     if known.withdrawn.contains(&event.id) {
         return Verdict::Refused;
     }
     let stored = known.facts.get(&event.id).map_or(&[][..], Vec::as_slice);
     let Some(latest) = stored.iter().max_by_key(|stored| stored.revision) else {
-        return Verdict::Publish { revision: 0, time: event.time };
+        remember(event, digest, &mut known.reports);
+        return publish(event.clone(), digest, 0, event.time);
     };
     let revision = latest.revision.saturating_add(1);
     let rank = event.data.origin.via.rank();
-    let best_rank = stored.iter().map(|stored| stored.rank).max().unwrap_or(rank);
+    // A person is discovered once: which of their acts came first is nothing to correct.
+    if event.kind() == Kind::ContactDiscovered || rank < best_rank(stored) {
+        return Verdict::Known;
+    }
     let earliest =
         stored.iter().filter(|stored| stored.time_approximate).map(|stored| stored.time).min();
-    let approximate = event.data.time_approximate;
-
-    // A person is discovered once: which of their acts came first is nothing to correct.
-    if event.kind() == Kind::ContactDiscovered || rank < best_rank {
-        return Verdict::Known;
-    }
     let time = match earliest {
-        Some(earliest) if approximate => event.time.min(earliest),
+        Some(earliest) if event.data.time_approximate => event.time.min(earliest),
         _ => event.time,
     };
-    if stored.iter().any(|stored| stored.digest == *digest) {
+    if rank > best_rank(stored) {
         // A better source that says the same counts from now on: what was only read back has now really come, and no worse source may
         // replace it.
-        if rank > best_rank {
-            return Verdict::Publish { revision, time };
+        if says_less(&event.data.fact) && stored.iter().all(|stored| stored.digest != digest) {
+            return Verdict::Known;
         }
-        // Of several times of delivery the earliest wins.
-        let earlier = approximate
-            && latest.digest == *digest
-            && earliest.is_some_and(|earliest| event.time < earliest);
-        return if earlier {
-            Verdict::Publish { revision, time: event.time }
-        } else {
-            Verdict::Known
-        };
+        remember(event, digest, &mut known.reports);
+        return publish(event.clone(), digest, revision, time);
     }
-    let exact_stored = stored.iter().any(|stored| !stored.time_approximate && stored.rank >= rank);
-    if (approximate && exact_stored) || says_less(&event.data.fact) {
+    if says_nothing_new(event, &digest, stored) {
         return Verdict::Known;
     }
-    Verdict::Publish { revision, time }
+    if !is_merged(event.kind()) {
+        return publish(event.clone(), digest, revision, time);
+    }
+    let latest = latest.clone();
+    merge(event, digest, &latest, earliest, known, keep)
+}
+
+/// Merges a report into those that are known, and compares what they then say with what was published last.
+fn merge(
+    event: &Event,
+    digest: Digest,
+    latest: &Stored,
+    earliest: Option<Timestamp>,
+    known: &mut Known,
+    keep: &mut HashMap<EventId, Reports>,
+) -> Verdict {
+    let by_webhook = event.data.origin.via.rank() == WEBHOOK;
+    let source = if by_webhook { Source::of(event) } else { Source::NEWEST };
+    let mut reports = match known.reports.get(&event.id) {
+        Some(reports) => reports.clone(),
+        // The item was read anew by a better normaliser: what it said before is replaced.
+        None if by_webhook && !latest.merged && latest.source == source => Reports::default(),
+        // Merged without what was said before, facts would lose it.
+        None => return Verdict::Known,
+    };
+    let changed = match reports.said_by(&digest) {
+        // Of several times of delivery the earliest wins.
+        Some(first) if first <= source => reports.lower_time(first, event.time),
+        _ => {
+            reports.add(source, Report { event: event.clone(), digest });
+            true
+        }
+    };
+    let Some(mut reading) = reports.merged().filter(|_| changed) else { return Verdict::Known };
+    if reading.data.time_approximate {
+        reading.time = earliest.map_or(reading.time, |earliest| earliest.min(reading.time));
+    }
+    if reports.len() > 1 {
+        // Its trace and its place are those of the report that completes it.
+        reading.traceparent = event.traceparent.clone();
+        reading.data.origin = event.data.origin.clone();
+    }
+    let merged = by_webhook && reports.len() > 1;
+    if merged {
+        keep.insert(event.id.clone(), reports.clone());
+    }
+    let digest = super::digest::digest(&reading);
+    // Of what Graph returned only the whole counts from here on: the next read is later than all of it.
+    let reports = if by_webhook {
+        reports
+    } else {
+        Reports::one(Source::default(), Report { event: reading.clone(), digest })
+    };
+    known.reports.insert(event.id.clone(), reports);
+    let earlier = reading.data.time_approximate && reading.time < latest.time;
+    if digest == latest.digest && !earlier {
+        return Verdict::Known;
+    }
+    let (revision, time) = (latest.revision.saturating_add(1), reading.time);
+    match publish(reading, digest, revision, time) {
+        Verdict::Publish { event, digest, .. } => Verdict::Publish { event, digest, merged },
+        other => other,
+    }
+}
+
+/// The rank of webhooks: only they are reports with a place of their own.
+const WEBHOOK: i16 = schemas::Via::Webhook.rank();
+
+fn publish(mut event: Event, digest: Digest, revision: u32, time: Timestamp) -> Verdict {
+    event.data.origin.revision = revision;
+    event.time = time;
+    Verdict::Publish { event: Box::new(event), digest, merged: false }
+}
+
+/// From here on the fact has this report alone.
+fn remember(event: &Event, digest: Digest, reports: &mut HashMap<EventId, Reports>) {
+    if is_merged(event.kind()) {
+        let report = Report { event: event.clone(), digest };
+        reports.insert(event.id.clone(), Reports::one(Source::of(event), report));
+    }
+}
+
+fn best_rank(stored: &[Stored]) -> i16 {
+    stored.iter().map(|stored| stored.rank).max().unwrap_or(i16::MIN)
+}
+
+/// Whether a draft of the best rank repeats what is known. A report that was published by itself is known by its digest; of Graph, which is
+/// asked again and again, only what it said last.
+fn says_nothing_new(event: &Event, digest: &Digest, stored: &[Stored]) -> bool {
+    let rank = event.data.origin.via.rank();
+    let mut same = stored.iter().filter(|stored| stored.digest == *digest);
+    let latest = stored.iter().max_by_key(|stored| stored.revision);
+    let is_latest = latest.is_some_and(|latest| latest.digest == *digest);
+    let approximate = event.data.time_approximate;
+    let earlier = approximate
+        && is_latest
+        && stored
+            .iter()
+            .filter(|stored| stored.time_approximate)
+            .map(|stored| stored.time)
+            .min()
+            .is_some_and(|earliest| event.time < earliest);
+    let known = if !is_merged(event.kind()) {
+        let exact = stored.iter().any(|stored| !stored.time_approximate && stored.rank >= rank);
+        same.next().is_some() || approximate && exact
+    } else if rank == WEBHOOK {
+        same.any(|stored| {
+            stored.rank == rank && !stored.merged && stored.source <= Source::of(event)
+        })
+    } else {
+        is_latest
+    };
+    known && !earlier
+}
+
+/// Facts of these drafts whose reports are needed to decide: they are known, and something else is said of them.
+pub(crate) fn contended(drafts: &[Draft], known: &Known) -> Vec<EventId> {
+    let mut ids: Vec<EventId> = drafts
+        .iter()
+        .filter(|draft| {
+            let event = &draft.event;
+            let Some(stored) = known.facts.get(&event.id) else { return false };
+            is_merged(event.kind())
+                && !known.withdrawn.contains(&event.id)
+                && event.data.origin.via.rank() == best_rank(stored)
+                && !says_nothing_new(event, &digest(event), stored)
+        })
+        .map(|draft| draft.event.id.clone())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// A message whose content could not be read adds nothing to a fact that is known.
@@ -163,171 +348,5 @@ const fn says_less(fact: &Fact) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use schemas::event::Origin;
-    use schemas::facts::{ContactDiscovered, Message};
-    use schemas::{Channel, Via};
-
-    use super::*;
-
-    fn message(text: &str, time: i64, via: Via) -> Draft {
-        let fact = Fact::MessageReceived(Message {
-            message_id: "m1".into(),
-            text: Some(text.to_owned()),
-            ..Message::default()
-        });
-        Draft::of(Event::new(
-            EventId::from("evt_1"),
-            Timestamp::from_millis(time),
-            Channel::Instagram,
-            "1".into(),
-            Some("5200000000000011".into()),
-            Origin::of(via),
-            fact,
-        ))
-    }
-
-    fn approximate(mut draft: Draft) -> Draft {
-        draft.event.data.time_approximate = true;
-        draft
-    }
-
-    /// Revision and time of what is published for a sequence of drafts of one fact.
-    fn published(drafts: Vec<Draft>) -> Vec<(u32, i64)> {
-        decide(drafts, Known::default())
-            .publish
-            .iter()
-            .map(|planned| (planned.draft.event.revision(), planned.draft.event.time.as_millis()))
-            .collect()
-    }
-
-    #[test]
-    fn the_same_reading_is_published_once() {
-        let drafts = vec![message("a", 10, Via::Webhook), message("a", 10, Via::Webhook)];
-        assert_eq!(published(drafts), [(0, 10)]);
-    }
-
-    #[test]
-    fn another_reading_is_a_revision_and_never_comes_back() {
-        let drafts = ["a", "b", "a", "b"].map(|text| message(text, 10, Via::Webhook)).to_vec();
-        assert_eq!(published(drafts), [(0, 10), (1, 10)]);
-    }
-
-    #[test]
-    fn a_better_source_replaces_a_worse_one_but_not_the_other_way_round() {
-        let drafts = vec![
-            message("a", 10, Via::Reconcile),
-            message("a", 11, Via::Webhook),
-            message("a", 12, Via::Backfill),
-        ];
-        assert_eq!(published(drafts), [(0, 10), (1, 11)]);
-    }
-
-    #[test]
-    fn a_better_source_that_says_the_same_keeps_worse_ones_away() {
-        let drafts = vec![
-            message("a", 10, Via::Backfill),
-            message("a", 10, Via::Webhook),
-            message("a", 10, Via::Webhook),
-            message("b", 10, Via::Reconcile),
-        ];
-        assert_eq!(published(drafts), [(0, 10), (1, 10)]);
-    }
-
-    #[test]
-    fn of_two_times_of_delivery_the_earlier_wins() {
-        let late = approximate(message("a", 20, Via::Webhook));
-        let early = approximate(message("a", 10, Via::Webhook));
-        assert_eq!(published(vec![late.clone(), early.clone(), late.clone()]), [(0, 20), (1, 10)]);
-        assert_eq!(published(vec![early, late]), [(0, 10)]);
-    }
-
-    #[test]
-    fn an_exact_time_replaces_a_time_of_delivery_for_good() {
-        let delivery = approximate(message("a", 20, Via::Webhook));
-        let exact = message("a", 15, Via::Webhook);
-        assert_eq!(
-            published(vec![delivery.clone(), exact.clone(), delivery.clone()]),
-            [(0, 20), (1, 15)]
-        );
-        assert_eq!(published(vec![exact, delivery]), [(0, 15)]);
-    }
-
-    #[test]
-    fn a_message_without_content_never_replaces_one_with() {
-        let mut missing = message("a", 10, Via::Webhook);
-        if let Fact::MessageReceived(message) = &mut missing.event.data.fact {
-            message.text = None;
-            message.content_missing = Some(true);
-        }
-        let full = message("a", 10, Via::Webhook);
-        assert_eq!(published(vec![full.clone(), missing.clone()]), [(0, 10)]);
-        assert_eq!(published(vec![missing, full]), [(0, 10), (1, 10)]);
-    }
-
-    #[test]
-    fn what_was_withdrawn_does_not_return() {
-        let fact = message("a", 10, Via::Webhook);
-        let withdrawal = Draft::withdrawal(
-            Channel::Instagram,
-            "1".into(),
-            None,
-            fact.event.id.clone(),
-            WithdrawReason::Superseded,
-            None,
-            None,
-            Timestamp::from_millis(30),
-            Via::Reconcile,
-        );
-        let decision = decide(vec![withdrawal.clone(), fact, withdrawal], Known::default());
-        assert_eq!(decision.publish.len(), 1);
-        assert_eq!((decision.refused.len(), decision.known.len()), (1, 1));
-        // Another reason for the same withdrawal says nothing new, unless it is the erasure.
-        let stored: Vec<Stored> =
-            decision.publish.iter().map(|planned| Stored::of(&planned.draft.event)).collect();
-        let again = |reason: WithdrawReason| {
-            let mut draft = decision.publish[0].draft.clone();
-            let Fact::FactWithdrawn(body) = &mut draft.event.data.fact else { panic!("{draft:?}") };
-            (body.reason, body.superseded_by) = (reason, Some(EventId::from("evt_2")));
-            let withdrawn = HashSet::from([body.event_id.clone()]);
-            let facts = HashMap::from([(draft.event.id.clone(), stored.clone())]);
-            decide(vec![draft], Known { facts, withdrawn }).publish.len()
-        };
-        assert_eq!((again(WithdrawReason::Superseded), again(WithdrawReason::Erased)), (0, 1));
-    }
-
-    #[test]
-    fn a_contact_is_discovered_once() {
-        let discovered = |time| {
-            let fact = Fact::ContactDiscovered(ContactDiscovered {
-                placeholder: "IG User 0011".to_owned(),
-                username: None,
-                last_interaction_at: None,
-            });
-            let mut draft = message("", time, Via::Webhook);
-            draft.event.data.fact = fact;
-            approximate(draft)
-        };
-        assert_eq!(published(vec![discovered(20), discovered(10)]), [(0, 20)]);
-    }
-
-    #[test]
-    fn one_call_gives_what_many_give() {
-        let drafts = vec![
-            message("a", 10, Via::Reconcile),
-            message("b", 10, Via::Webhook),
-            approximate(message("c", 5, Via::Webhook)),
-            message("c", 10, Via::Webhook),
-        ];
-        let mut known = Known::default();
-        let mut single = Vec::new();
-        for draft in drafts.clone() {
-            for planned in decide(vec![draft], known.clone()).publish {
-                let event = &planned.draft.event;
-                known.facts.entry(event.id.clone()).or_default().push(Stored::of(event));
-                single.push((event.revision(), event.time.as_millis()));
-            }
-        }
-        assert_eq!(published(drafts), single);
-    }
-}
+#[path = "decide_tests.rs"]
+mod tests;

@@ -117,6 +117,20 @@ impl Draft {
         self
     }
 
+    /// Puts a reading that was merged from several reports in place of this one. The message it makes known is the one that it then is.
+    pub(crate) fn set_reading(&mut self, event: Event) {
+        let direction = match &event.data.fact {
+            Fact::MessageReceived(body) => Some((&body.message_id, Direction::Inbound)),
+            Fact::MessageSent(body) => Some((&body.message_id, Direction::Outbound)),
+            _ => None,
+        };
+        if let Some((mid, direction)) = direction {
+            let own = self.messages.iter_mut().filter(|message| message.message_id == *mid);
+            own.for_each(|message| message.direction = direction);
+        }
+        self.event = event;
+    }
+
     /// The withdrawal of `event_id`; its own id follows from that one.
     #[allow(clippy::too_many_arguments)] // one call per fact of a withdrawal
     pub fn withdrawal(

@@ -49,12 +49,6 @@ pub fn placeholder(channel: Channel, contact: &ContactId) -> String {
     }
 }
 
-/// Whether Meta can mean a person by this id: placeholder words and ids of fewer than 10 digits are none
-/// (docs/meta-platform.md 3.4, 5.3). The account's own ids are to be excluded as well.
-pub fn may_be_contact(id: &str) -> bool {
-    id.bytes().filter(u8::is_ascii_digit).count() >= 10
-}
-
 /// `contact.discovered`; published at most once per contact, whatever comes later.
 #[allow(clippy::too_many_arguments)] // the parts of an event
 pub fn discovery(
@@ -84,14 +78,6 @@ mod tests {
     fn placeholders_show_the_last_digits() {
         assert_eq!(placeholder(Channel::Messenger, &"7300000000790621".into()), "User 790621");
         assert_eq!(placeholder(Channel::Instagram, &"5200000000000909".into()), "IG User 0909");
-    }
-
-    #[test]
-    fn placeholder_words_and_short_ids_are_no_contacts() {
-        for id in ["12334", "232323232", "unknown_sender", "", "0", "undefined"] {
-            assert!(!may_be_contact(id), "{id}");
-        }
-        assert!(may_be_contact("5200000000000011"));
     }
 
     #[test]

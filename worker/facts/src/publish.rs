@@ -57,15 +57,16 @@ pub(super) async fn publish_plan(
             && event.id == planned.draft.event.id
             && differs(&event, &planned)
         {
-            let planned = Planned { digest: digest(&event), draft: Draft::of(event) };
+            let planned =
+                Planned { digest: digest(&event), draft: Draft::of(event), merged: false };
             found.push(Placed { planned, event_seq: stored.sequence });
             continue;
         }
         placed.push(Placed { planned, event_seq: stored.sequence });
     }
     if found.is_empty() {
-        let (known, refused) = (decision.known, decision.refused);
-        return Ok(Attempt::Done(Published { placed, known, refused, adopted }));
+        let (known, refused, reports) = (decision.known, decision.refused, decision.reports);
+        return Ok(Attempt::Done(Published { placed, known, refused, reports, adopted }));
     }
     adopted.append(&mut found);
     Ok(Attempt::Found(adopted))
@@ -87,7 +88,10 @@ pub(super) async fn newest(broker: &Broker, subject: &str) -> Result<Option<Even
 }
 
 /// The event at a position; `None` when it was erased meanwhile or is no event.
-async fn read_back(broker: &Broker, sequence: u64) -> Result<Option<Event>, PublishError> {
+pub(super) async fn read_back(
+    broker: &Broker,
+    sequence: u64,
+) -> Result<Option<Event>, PublishError> {
     event_of(events(broker, sequence).await?.get_raw_message(sequence).await, sequence)
 }
 

@@ -1,9 +1,12 @@
 //! ◆ Pure: what a call publishes, and where it then stands in INBOX_EVENTS.
 
-use schemas::Event;
+use std::collections::HashMap;
+
+use schemas::{Event, EventId};
 
 use crate::decide::{Decision, Planned};
 use crate::draft::Draft;
+use crate::merge::Reports;
 
 /// What is to be published.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,8 @@ pub struct Published {
     pub known: Vec<Draft>,
     /// Withdrawn earlier: not published.
     pub refused: Vec<Draft>,
+    /// Reports to keep, of facts that have several.
+    pub(crate) reports: HashMap<EventId, Reports>,
     pub(crate) adopted: Vec<Placed>,
 }
 

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use schemas::facts::WithdrawReason;
-use schemas::{AccountId, Channel, ContactId, EventId, Fact, MessageId, Timestamp};
+use schemas::{AccountId, Channel, ContactId, EventId, Fact, MessageId, Timestamp, Via};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use crate::decide::{Known, Stored};
 use crate::digest::Digest;
 use crate::draft::{Draft, message_of};
 use crate::error::FactError;
+use crate::merge::Source;
 use crate::published::Placed;
 use crate::recorded::{Place, RecordedFact};
 
@@ -22,6 +23,30 @@ struct Reading {
     rank: i16,
     time: Timestamp,
     time_approximate: bool,
+    merged: bool,
+    raw_seq: Option<i64>,
+    raw_index: Option<i32>,
+    event_seq: i64,
+}
+
+impl From<Reading> for Stored {
+    fn from(row: Reading) -> Self {
+        let source = Source {
+            raw_seq: row.raw_seq.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0),
+            index: row.raw_index.and_then(|index| u32::try_from(index).ok()).unwrap_or(0),
+        };
+        Self {
+            revision: u32::try_from(row.revision).unwrap_or(0),
+            digest: digest_of(&row.digest),
+            rank: row.rank,
+            time: row.time,
+            time_approximate: row.time_approximate,
+            // Only items of webhooks are sources.
+            source: if row.rank == Via::Webhook.rank() { source } else { Source::default() },
+            merged: row.merged,
+            event_seq: u64::try_from(row.event_seq).unwrap_or(0),
+        }
+    }
 }
 
 #[derive(FromRow)]
@@ -41,19 +66,14 @@ pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<K
         return Ok(known);
     }
     let rows: Vec<Reading> = sqlx::query_as(
-        "select event_id, revision, digest, rank, time, time_approximate from worker.facts where event_id = any($1)",
+        "select event_id, revision, digest, rank, time, time_approximate, merged, raw_seq, raw_index, event_seq
+           from worker.facts where event_id = any($1)",
     )
     .bind(&ids)
     .fetch_all(&mut *conn)
     .await?;
     for row in rows {
-        known.facts.entry(row.event_id).or_default().push(Stored {
-            revision: u32::try_from(row.revision).unwrap_or(0),
-            digest: digest_of(&row.digest),
-            rank: row.rank,
-            time: row.time,
-            time_approximate: row.time_approximate,
-        });
+        known.facts.entry(row.event_id.clone()).or_default().push(row.into());
     }
     ids.extend(drafts.iter().filter_map(|draft| match &draft.event.data.fact {
         Fact::FactWithdrawn(body) => Some(body.event_id.as_str()),
@@ -166,7 +186,7 @@ pub(super) async fn places(pool: &PgPool, ids: &[&str]) -> sqlx::Result<HashMap<
 }
 
 /// A digest of another length equals none.
-fn digest_of(bytes: &[u8]) -> Digest {
+pub(super) fn digest_of(bytes: &[u8]) -> Digest {
     bytes.try_into().unwrap_or([0; 32])
 }
 
@@ -184,9 +204,10 @@ pub(super) async fn record_facts(
         |get: fn(&Placed) -> Option<String>| placed.iter().map(|one| get(one)).collect::<Vec<_>>();
     let inserted = sqlx::query(
         "insert into worker.facts (event_id, revision, kind, channel, account_id, contact_id, message_id, digest, rank, time,
-                                   time_approximate, raw_seq, raw_index, event_seq)
+                                   time_approximate, raw_seq, raw_index, event_seq, merged, silent)
          select * from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-                              $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::int[], $14::bigint[])
+                              $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::int[], $14::bigint[],
+                              $15::boolean[], $16::boolean[])
          on conflict (event_id, revision) do nothing",
     )
     .bind(column(|one| Some(event(one).id.to_string())))
@@ -203,10 +224,17 @@ pub(super) async fn record_facts(
     .bind(placed.iter().map(|one| event(one).data.origin.raw_stream_sequence.map(number)).collect::<Vec<_>>())
     .bind(placed.iter().map(|one| event(one).data.origin.index.and_then(|n| i32::try_from(n).ok())).collect::<Vec<_>>())
     .bind(placed.iter().map(|one| number(one.event_seq)).collect::<Vec<_>>())
+    .bind(placed.iter().map(|one| one.planned.merged).collect::<Vec<_>>())
+    .bind(placed.iter().map(|one| is_silent(event(one))).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?
     .rows_affected();
     if inserted == placed.len() as u64 { Ok(()) } else { compare(conn, &placed).await }
+}
+
+/// Whether nobody is asked for an automatic reply to this reading: it comes from an import, or another app owns the thread.
+fn is_silent(event: &schemas::Event) -> bool {
+    event.data.origin.via == Via::Backfill || event.data.standby
 }
 
 /// Some revisions were there already: fine when they say the same.
@@ -277,6 +305,6 @@ fn revision(placed: &Placed) -> i32 {
 }
 
 /// A position of a stream as a `bigint`; none comes near its end.
-fn number(position: u64) -> i64 {
+pub(super) fn number(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }

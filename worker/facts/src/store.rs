@@ -9,13 +9,14 @@ use runtime::broker::Broker;
 use schemas::EventId;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use crate::decide::{self, Decision, Known, Stored};
+use crate::decide::{self, Decision, Known};
 use crate::draft::Draft;
 use crate::error::FactError;
+use crate::merge::{Report, Reports};
 use crate::published::{Placed, PublishPlan, Published};
 use crate::recorded::{Place, RecordedFact};
 use crate::seal::Seal;
-use crate::{messages, publish, rows, secrets};
+use crate::{messages, publish, reports, rows, secrets};
 
 /// Rounds of planning, and of publishing and recording, before a call gives up and its caller backs off.
 const ROUNDS_MAX: u32 = 8;
@@ -97,17 +98,40 @@ impl FactStore {
         drafts: Vec<Draft>,
         before: &Known,
     ) -> Result<Decision, FactError> {
-        let mut known = rows::known(conn, &drafts).await?;
+        let mut known = self.known(conn, &drafts).await?;
         for draft in &drafts {
-            if let Some(planned) = before.facts.get(&draft.event.id) {
-                known
-                    .facts
-                    .entry(draft.event.id.clone())
-                    .or_default()
-                    .extend(planned.iter().cloned());
+            let id = &draft.event.id;
+            if let Some(planned) = before.facts.get(id) {
+                known.facts.entry(id.clone()).or_default().extend(planned.iter().cloned());
+                match before.reports.get(id) {
+                    Some(reports) => known.reports.insert(id.clone(), reports.clone()),
+                    None => known.reports.remove(id),
+                };
             }
         }
         Ok(decide::decide(drafts, known))
+    }
+
+    /// What is known about drafts, with the reports that are needed to decide about them.
+    async fn known(&self, conn: &mut PgConnection, drafts: &[Draft]) -> Result<Known, FactError> {
+        let mut known = rows::known(conn, drafts).await?;
+        let contended = decide::contended(drafts, &known);
+        if contended.is_empty() {
+            return Ok(known);
+        }
+        known.reports = reports::read(conn, &contended).await?;
+        for id in contended {
+            // Published once: the report is the event itself.
+            if !known.reports.contains_key(&id)
+                && let Some(latest) = known.latest(&id)
+                && let Some(event) = publish::read_back(&self.broker, latest.event_seq).await?
+                && event.id == id
+            {
+                let report = Report { digest: latest.digest, event };
+                known.reports.insert(id, Reports::one(latest.source, report));
+            }
+        }
+        Ok(known)
     }
 
     async fn plan_with(
@@ -116,13 +140,9 @@ impl FactStore {
         drafts: Vec<Draft>,
         adopted: Vec<Placed>,
     ) -> Result<PublishPlan, FactError> {
-        let mut known = rows::known(conn, &drafts).await?;
+        let mut known = self.known(conn, &drafts).await?;
         for placed in &adopted {
-            let event = &placed.planned.draft.event;
-            let stored = known.facts.entry(event.id.clone()).or_default();
-            if !stored.iter().any(|stored| stored.revision == event.revision()) {
-                stored.push(Stored::of(event));
-            }
+            known.learn(&placed.planned.draft.event);
         }
         Ok(PublishPlan { decision: decide::decide(drafts, known), adopted })
     }
@@ -185,6 +205,7 @@ impl FactStore {
             rows::record_facts(tx, &published.placed).await?;
             rows::record_withdrawals(tx, &published.adopted).await?;
             rows::record_withdrawals(tx, &published.placed).await?;
+            reports::record(tx, &published.reports).await?;
             messages::record(tx, &published.placed, &published.known).await?;
             secrets::record(tx, &self.seal, &published.placed, &published.known).await?;
             runtime::failpoint!("facts.after_record");

@@ -4,20 +4,20 @@ use serde_json::Value;
 
 use super::client::Graph;
 use super::error::{Class, GraphError};
-use super::findings::{self, Finding};
+use super::findings::{self, Finding, Level};
+use super::identity::Identity;
 use super::limits::Lane;
 use super::reads::text_of;
-use facts::accounts::Connected;
+use facts::accounts::{AccountStore, Connected};
 
-/// Asks, and judges. Reads only; an account that is stopped is asked all the same.
-pub async fn check(graph: &Graph, connected: &Connected) -> Vec<Finding> {
+/// Asks, and judges. Of Graph it reads only; the ids and the handle that Graph uses for the account are stored. An account that is stopped is
+/// asked all the same.
+pub async fn check(graph: &Graph, accounts: &AccountStore, connected: &Connected) -> Vec<Finding> {
     let mut all = Vec::new();
     match graph.me(connected, Lane::Reply).await {
         Ok(me) => {
             all.push(Finding::good("token", "Graph accepts the token"));
-            let ids: Vec<String> =
-                ["user_id", "id"].iter().filter_map(|key| text_of(me.get(*key))).collect();
-            all.push(findings::identity(&connected.account, &ids));
+            all.extend(identity(accounts, connected, &me).await);
         }
         Err(error) => {
             all.push(refused("token", &error));
@@ -52,6 +52,24 @@ pub async fn check(graph: &Graph, connected: &Connected) -> Vec<Finding> {
             "the account is stopped: nothing is sent or looked up for it",
             fix,
         ));
+    }
+    all
+}
+
+/// Judges the ids of the token's owner, and stores those that are new.
+async fn identity(accounts: &AccountStore, connected: &Connected, me: &Value) -> Vec<Finding> {
+    let account = &connected.account;
+    let Identity { ids, handle } = Identity::read(me, account.channel);
+    let mut all = vec![findings::identity(account, &ids, handle.as_deref())];
+    if all[0].level == Level::Good {
+        match accounts.learn(account, &ids, handle.as_deref()).await {
+            Ok(learnt) => all.extend(findings::refused_ids(&learnt.refused)),
+            Err(error) => {
+                let fix = "look at DATABASE_URL and run the check again";
+                let text = format!("the ids that Graph uses could not be stored: {error}");
+                all.push(Finding::warning("identity", text, fix));
+            }
+        }
     }
     all
 }

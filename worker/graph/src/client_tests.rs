@@ -23,6 +23,7 @@ fn connected(login: Login) -> Connected {
         login,
         app: Some("main".to_owned()),
         page_id: Some("103000000000301".to_owned()),
+        handle: None,
         aliases: Vec::new(),
         name: None,
         auto_reply: None,

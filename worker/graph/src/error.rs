@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemas::meta::Node;
+use serde_json::value::RawValue;
 
 /// What is to be done about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,30 +135,43 @@ impl fmt::Display for Class {
     }
 }
 
-/// `{"error": {…}}` as Graph writes it; unknown members are ignored.
-#[derive(Debug, Deserialize)]
-struct Envelope {
-    error: Body,
-}
-
-#[derive(Debug, Deserialize)]
-struct Body {
+/// The member `error` of an answer. Each of its own members is read by itself: an odd one costs nothing but itself.
+#[derive(Debug, Default)]
+struct Reported {
     code: Option<i64>,
-    error_subcode: Option<i64>,
-    #[serde(default)]
+    subcode: Option<i64>,
     is_transient: bool,
     fbtrace_id: Option<String>,
+}
+
+impl Reported {
+    /// What an answer reports; `None` where it has no error, or one that is `null` or `false`.
+    fn read(body: &[u8]) -> Option<Self> {
+        let answer: &RawValue = serde_json::from_slice(body).ok()?;
+        let error = Node::parse(answer)?.raw("error")?;
+        if error.get() == "false" {
+            return None;
+        }
+        // Whatever else stands there, it says that something went wrong.
+        let error = Node::parse(error).unwrap_or_default();
+        Some(Self {
+            code: error.integer("code"),
+            subcode: error.integer("error_subcode"),
+            is_transient: error.flag("is_transient"),
+            fbtrace_id: error.text("fbtrace_id").filter(|id| !id.is_empty()),
+        })
+    }
 }
 
 impl GraphError {
     /// Reads an answer that is an error: any status but 2xx, or a body with `error`. `None` for a good one.
     pub fn of_answer(status: u16, body: &[u8], purpose: Use) -> Option<Self> {
-        let reported = serde_json::from_slice::<Envelope>(body).ok().map(|envelope| envelope.error);
+        let reported = Reported::read(body);
         if reported.is_none() && (200..300).contains(&status) {
             return None;
         }
         let (code, subcode) =
-            reported.as_ref().map_or((None, None), |error| (error.code, error.error_subcode));
+            reported.as_ref().map_or((None, None), |error| (error.code, error.subcode));
         let transient = reported.as_ref().is_some_and(|error| error.is_transient);
         Some(Self {
             class: classify(code, subcode, transient, status, purpose),

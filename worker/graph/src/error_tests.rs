@@ -172,3 +172,37 @@ fn an_error_never_quotes_what_meta_wrote() {
     assert!(GraphError::of_answer(200, br#"{"error":{"code":190}}"#, Use::Read).is_some());
     assert!(GraphError::of_answer(200, b"{}", Use::Read).is_none());
 }
+
+#[test]
+fn each_member_of_an_error_is_read_by_itself() {
+    let limited = Class::Limited(Scope::Account);
+    let cases = [
+        (400, r#"{"error":{"code":613,"is_transient":null}}"#, limited),
+        (400, r#"{"error":{"code":"613","error_subcode":"","fbtrace_id":7}}"#, limited),
+        (
+            400,
+            r#"{"error":{"message":["\ud83d"],"code":613,"error_subcode":{},"fbtrace_id":null}}"#,
+            limited,
+        ),
+        (400, r#"{"error":{"code":"190","is_transient":"no"}}"#, Class::Account),
+        (400, r#"{"error":{"code":100,"error_subcode":"33"}}"#, Class::Recipient),
+        // An error is one under any status.
+        (200, r#"{"error":{"code":613,"is_transient":null}}"#, limited),
+        (200, r#"{"error":{"code":"190"},"success":true}"#, Class::Account),
+        (200, r#"{"error":{}}"#, Class::Unknown),
+        (200, r#"{"error":"something went wrong"}"#, Class::Unknown),
+        (400, r#"{"error":"something went wrong"}"#, Class::Invalid),
+        (500, r#"{"error":[]}"#, Class::Unknown),
+        (400, r#"{"error":{"is_transient":"true"}}"#, Class::Unknown),
+    ];
+    for (status, body, class) in cases {
+        let error = GraphError::of_answer(status, body.as_bytes(), Use::Write).expect(body);
+        assert_eq!(error.class, class, "{body}");
+    }
+    let trace =
+        GraphError::of_answer(400, br#"{"error":{"code":1,"fbtrace_id":7}}"#, Use::Write).unwrap();
+    assert_eq!(trace.fbtrace_id.as_deref(), Some("7"));
+    for good in [r#"{"error":null,"id":"1"}"#, r#"{"error":false}"#, r#"{"id":"1"}"#, "[]", ""] {
+        assert_eq!(GraphError::of_answer(200, good.as_bytes(), Use::Write), None, "{good}");
+    }
+}

@@ -101,9 +101,21 @@ const fn fields_wanted(account: &Account) -> &'static [&'static str] {
 }
 
 /// Judges the ids the token's owner has.
-pub(crate) fn identity(account: &Account, ids: &[String]) -> Finding {
+pub(crate) fn identity(account: &Account, ids: &[String], handle: Option<&str>) -> Finding {
     if ids.iter().any(|id| account.is_self(id)) {
-        return Finding::good("identity", "the token belongs to this account");
+        let mut names: Vec<String> =
+            ids.iter().filter(|id| account.id.as_str() != id.as_str()).cloned().collect();
+        names.extend(handle.map(|handle| format!("@{handle}")));
+        let text = match names.as_slice() {
+            [] => "the token belongs to this account".to_owned(),
+            names => {
+                format!(
+                    "the token belongs to this account, which Graph also names {}",
+                    names.join(", ")
+                )
+            }
+        };
+        return Finding::good("identity", text);
     }
     let ids = ids.join(", ");
     Finding::problem(
@@ -114,6 +126,17 @@ pub(crate) fn identity(account: &Account, ids: &[String]) -> Finding {
             account.id
         ),
     )
+}
+
+/// Ids that Graph uses for the account and that cannot be its aliases.
+pub(crate) fn refused_ids(ids: &[String]) -> Option<Finding> {
+    (!ids.is_empty()).then(|| {
+        Finding::warning(
+            "identity",
+            format!("Graph also names this account {}, which has events of its own here or belongs to another account", ids.join(", ")),
+            "remove the other account, or leave it: webhooks that name this id are not counted to this account",
+        )
+    })
 }
 
 /// Judges the permissions of the token.
@@ -195,6 +218,7 @@ mod tests {
             login,
             app: None,
             page_id: None,
+            handle: None,
             aliases: vec!["25500000000000101".to_owned()],
             name: None,
             auto_reply: None,
@@ -209,8 +233,8 @@ mod tests {
     #[test]
     fn a_token_of_another_account_is_a_problem() {
         let shop = account(Login::Instagram, Channel::Instagram);
-        assert_eq!(identity(&shop, &texts(&["1", "25500000000000101"])).level, Level::Good);
-        let wrong = identity(&shop, &texts(&["99"]));
+        assert_eq!(identity(&shop, &texts(&["1", "25500000000000101"]), None).level, Level::Good);
+        let wrong = identity(&shop, &texts(&["99"]), Some("shop"));
         assert_eq!(wrong.level, Level::Problem);
         assert!(wrong.fix.contains("--alias"));
     }

@@ -15,7 +15,6 @@ use schemas::{EventId, Fact};
 use crate::context::Context;
 use crate::messaging_act::MessagingAct;
 use crate::output::Output;
-use facts::{Direction, MessageFact};
 
 /// Reads every payload that is neither a message nor about one.
 pub(super) fn read(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
@@ -33,7 +32,7 @@ pub(super) fn read(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output>
         "optin" => optin(context, act),
         "account_linking" => {
             let Some(status) = payload.text("status") else { return invalid(context, act) };
-            let outputs = of_person(context, act, Fact::AccountLinkChanged(AccountLink { status }));
+            let outputs = account_link(context, act, status);
             with_secret(outputs, "authorization_code", payload.text("authorization_code"))
         }
         "pass_thread_control" | "take_thread_control" | "request_thread_control" => {
@@ -98,6 +97,20 @@ fn of_person(context: &Context<'_>, act: &MessagingAct<'_>, fact: Fact) -> Vec<O
     context.fact(natural_id(context, act), act.when, act.contact.clone(), fact)
 }
 
+/// Linking may come again and again, often without a time of its own: then the time of delivery is part of its id.
+fn account_link(context: &Context<'_>, act: &MessagingAct<'_>, status: String) -> Vec<Output> {
+    let mut outputs = of_person(context, act, Fact::AccountLinkChanged(AccountLink { status }));
+    if act.stamp.is_empty()
+        && let Some(Output::Fact(draft)) = outputs.first_mut()
+        && matches!(draft.event.data.fact, Fact::AccountLinkChanged(_))
+    {
+        let delivered = context.delivery_stamp();
+        let key = [act.who(), "delivered", &delivered, &act.payload.hash()];
+        draft.event.id = context.id(&act.item.key, &key);
+    }
+    outputs
+}
+
 /// Something that concerns the account as a whole.
 fn of_account(
     context: &Context<'_>,
@@ -127,27 +140,23 @@ fn postback(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {
         return context.unrecognized("refused_contact", "postback");
     }
     let (title, button) = (payload.text("title"), payload.text("payload"));
+    // Taps on one template share its mid, and the copy for another app has no payload: neither distinguishes taps.
+    let said = title.as_deref().unwrap_or_default();
     let id = match &mid {
-        Some(mid) => context.id("postback", &["mid", mid]),
-        None => {
-            let (title, button) =
-                (title.as_deref().unwrap_or_default(), button.as_deref().unwrap_or_default());
-            context.id("postback", &[act.who(), &act.stamp, button, title])
-        }
+        Some(mid) if act.stamp.is_empty() => context.id("postback", &["tap", mid, "", said]),
+        Some(mid) => context.id("postback", &["tap", mid, &act.stamp]),
+        None => context.id("postback", &[act.who(), &act.stamp, said]),
     };
     let from = payload.node("referral");
     let fact = Fact::PostbackReceived(Postback {
-        message_id: mid.clone().map(Into::into),
+        message_id: mid.map(Into::into),
         title: title.unwrap_or_default(),
         payload: button,
         referral: from.as_ref().or(act.item.referral.as_ref()).map(referral),
         user_ref,
     });
-    let mut draft = context.draft(id, act.when, act.contact.clone(), fact);
-    if let Some(mid) = mid {
-        draft = draft.with_message(MessageFact::of(mid.into(), Direction::Inbound));
-    }
-    vec![Output::Fact(draft)]
+    // The mid may be that of the template: nothing is known of that message by a tap.
+    context.fact(id, act.when, act.contact.clone(), fact)
 }
 
 fn optin(context: &Context<'_>, act: &MessagingAct<'_>) -> Vec<Output> {

@@ -10,7 +10,6 @@ use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, Timestamp, Vi
 use super::output::Output;
 use facts::Draft;
 use facts::accounts::directory::Account;
-use facts::ids::may_be_contact;
 
 /// Names of keys that are reported of an unknown item.
 const KEYS_MAX: usize = 32;
@@ -104,6 +103,11 @@ pub(super) struct Context<'a> {
     pub(super) account: &'a Account,
 }
 
+/// A time as part of a natural key; empty where there is none.
+pub(super) fn stamp(time: Option<Timestamp>) -> String {
+    time.map(|time| time.as_millis().to_string()).unwrap_or_default()
+}
+
 /// When something happened.
 #[derive(Clone, Copy)]
 pub(super) struct When {
@@ -131,13 +135,19 @@ impl Context<'_> {
         }
     }
 
+    /// The time of the delivery, as part of the id of acts that may come again and have no time of their own (docs/contract.md 5). Empty
+    /// where the entry has none: the time of the reception would make a redelivery another fact.
+    pub(super) fn delivery_stamp(&self) -> String {
+        stamp(self.item.entry_time)
+    }
+
     pub(super) fn standby(&self) -> bool {
         self.item.place == Place::Standby || self.item.place == Place::Change("standby".to_owned())
     }
 
     /// A person, unless the id is the account's own or one that cannot be a person's.
     pub(super) fn contact(&self, id: Option<&str>) -> Option<ContactId> {
-        id.filter(|id| may_be_contact(id) && !self.account.is_self(id)).map(ContactId::from)
+        id.and_then(|id| self.account.contact(id))
     }
 
     pub(super) fn draft(

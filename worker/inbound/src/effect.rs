@@ -8,10 +8,9 @@ use sqlx::PgPool;
 use schemas::Event;
 
 use crate::normalizer::Inbound;
-use facts::follow_up::conversation_state;
+use facts::follow_up::FollowUp;
 use facts::follow_up::senderless::Senderless;
-use facts::follow_up::waiting::{self, MessageKey, Revealed};
-use facts::follow_up::wants::{self, Want};
+use facts::follow_up::waiting::{self, MessageKey};
 use facts::{Draft, Emission, FactError, FactStore, Published};
 
 /// Notes what follows from published events, in the transaction that records them.
@@ -42,12 +41,7 @@ pub(super) async fn follow_up_with(
         None => read_events(published),
     };
     waiting::admit(tx, hints, now, twin_grace, facts.replay()).await?;
-    let revealed: Vec<Revealed> = events.iter().filter_map(Revealed::by).collect();
-    waiting::reveal(tx, &revealed).await?;
-    let wanted: Vec<Want> = events.iter().filter_map(Want::of).collect();
-    wants::note(tx, &wanted).await?;
-    conversation_state::note(tx, &events, now).await?;
-    Ok(())
+    FollowUp::WHOLE.note(tx, &events, now).await
 }
 
 /// Moves edits of unknown messages to the hints: they wait in the same way (docs/contract.md 5). An edit that was

@@ -1,14 +1,15 @@
 //! ◆ Pure: changes of object=page: comments, reactions, posts, mentions, ratings, templates (docs/meta-platform.md 7.2).
 
+use schemas::Fact;
 use schemas::facts::{
-    Author, Comment, CommentReaction, Mention, PostChanged, PostReacted, Rating, TemplateStatus,
+    Attachment, Author, Comment, CommentReaction, Mention, PostChanged, PostReacted, Rating,
+    TemplateStatus,
 };
 use schemas::meta::Node;
 use schemas::meta::messenger::FeedChange;
-use schemas::{Fact, Timestamp};
 
-use super::context::Context;
-use super::instagram::{change_id, created_id};
+use super::context::{Context, stamp};
+use super::instagram::{again_id, change_id, created_id};
 use super::output::Output;
 
 /// A `feed` change.
@@ -32,10 +33,6 @@ fn author(context: &Context<'_>, change: &FeedChange) -> Author {
     }
 }
 
-fn stamp(time: Option<Timestamp>) -> String {
-    time.map(|time| time.as_millis().to_string()).unwrap_or_default()
-}
-
 /// One fact, marked when the account itself acted.
 fn own(mut outputs: Vec<Output>, by_account: bool) -> Vec<Output> {
     for output in &mut outputs {
@@ -44,6 +41,18 @@ fn own(mut outputs: Vec<Output>, by_account: bool) -> Vec<Output> {
         }
     }
     outputs
+}
+
+/// The picture, sticker or film of a comment.
+fn attachment(change: &FeedChange) -> Option<Attachment> {
+    let of = |kind: &str, url: &Option<String>| {
+        url.clone().map(|url| Attachment {
+            kind: kind.to_owned(),
+            url: Some(url),
+            ..Attachment::default()
+        })
+    };
+    of("image", &change.photo).or_else(|| of("video", &change.video))
 }
 
 fn comment(context: &Context<'_>, change: FeedChange) -> Vec<Output> {
@@ -62,6 +71,7 @@ fn comment(context: &Context<'_>, change: FeedChange) -> Vec<Output> {
         author,
         text: change.message.clone(),
         photo: change.photo.clone(),
+        attachment: attachment(&change),
         ..Comment::default()
     };
     let later = |verb: &str| {
@@ -75,11 +85,21 @@ fn comment(context: &Context<'_>, change: FeedChange) -> Vec<Output> {
         "add" => (created_id(context, &comment_id), created, Fact::CommentCreated(comment)),
         "edit" | "edited" => {
             comment.created_at = change.created_time;
-            (later("edited"), context.when(change.edited_time), Fact::CommentEdited(comment))
+            let id = match change.edited_time {
+                Some(_) => later("edited"),
+                None => again_id(context, &comment_id, "edited", &change.hash),
+            };
+            (id, context.when(change.edited_time), Fact::CommentEdited(comment))
         }
         "remove" | "delete" => (later("remove"), delivered, Fact::CommentDeleted(comment)),
-        "hide" => (later("hide"), delivered, Fact::CommentHidden(comment)),
-        "unhide" => (later("unhide"), delivered, Fact::CommentUnhidden(comment)),
+        "hide" => {
+            (again_id(context, &comment_id, "hide", ""), delivered, Fact::CommentHidden(comment))
+        }
+        "unhide" => (
+            again_id(context, &comment_id, "unhide", ""),
+            delivered,
+            Fact::CommentUnhidden(comment),
+        ),
         _ => return context.unrecognized("unknown_item", "feed.comment.verb"),
     };
     own(context.fact(id, when, None, fact), by_account)

@@ -5,7 +5,7 @@ use schemas::meta::Node;
 use schemas::meta::instagram::InstagramComment;
 use schemas::{EventId, Fact};
 
-use super::context::Context;
+use super::context::{Context, stamp};
 use super::output::Output;
 
 /// A comment. Meta documents creation only; verbs are taken where they come.
@@ -19,11 +19,13 @@ pub(super) fn comment(context: &Context<'_>, node: &Node<'_>, field: &str) -> Ve
         ad_title: raw.ad_title,
         original_media_id: raw.original_media_id,
     };
+    // A comment on a boosted post belongs to the post, whichever of the two Meta names first.
+    let media_id = ad.original_media_id.clone().or(raw.media_id);
     let live = field == "live_comments" || raw.media_product_type.as_deref() == Some("LIVE");
     let comment = Comment {
         comment_id: comment_id.clone(),
         parent_id: raw.parent_id,
-        media_id: raw.media_id,
+        media_id,
         author: Author {
             id: raw.from_id,
             username: raw.from_username,
@@ -35,17 +37,26 @@ pub(super) fn comment(context: &Context<'_>, node: &Node<'_>, field: &str) -> Ve
         media_product_type: raw.media_product_type,
         ..Comment::default()
     };
-    let stamp = raw.time.map(|time| time.as_millis().to_string()).unwrap_or_default();
-    let change = |verb: &str| change_id(context, &comment_id, verb, &stamp, &raw.hash);
-    let (id, fact) = match raw.verb.as_deref() {
-        None | Some("add") => (created_id(context, &comment_id), Fact::CommentCreated(comment)),
-        Some("edit" | "edited") => (change("edited"), Fact::CommentEdited(comment)),
-        Some("delete" | "deleted" | "remove") => (change("remove"), Fact::CommentDeleted(comment)),
-        Some("hide") => (change("hide"), Fact::CommentHidden(comment)),
-        Some("unhide") => (change("unhide"), Fact::CommentUnhidden(comment)),
+    let stated = context.when(raw.time);
+    // Meta's time is that of the comment, which does not change with what is done to it.
+    let delivered = context.when(None);
+    let again = |verb: &str, hash: &str| again_id(context, &comment_id, verb, hash);
+    let (id, when, fact) = match raw.verb.as_deref() {
+        None | Some("add") => {
+            (created_id(context, &comment_id), stated, Fact::CommentCreated(comment))
+        }
+        Some("edit" | "edited") => {
+            (again("edited", &raw.hash), delivered, Fact::CommentEdited(comment))
+        }
+        Some("delete" | "deleted" | "remove") => {
+            let id = change_id(context, &comment_id, "remove", &stamp(raw.time), &raw.hash);
+            (id, stated, Fact::CommentDeleted(comment))
+        }
+        Some("hide") => (again("hide", ""), delivered, Fact::CommentHidden(comment)),
+        Some("unhide") => (again("unhide", ""), delivered, Fact::CommentUnhidden(comment)),
         Some(_) => return context.unrecognized("unknown_item", &format!("{field}.verb")),
     };
-    let mut draft = context.draft(id, context.when(raw.time), None, fact);
+    let mut draft = context.draft(id, when, None, fact);
     draft.event.data.is_self = by_account;
     vec![Output::Fact(draft)]
 }
@@ -64,6 +75,12 @@ pub(super) fn change_id(
     hash: &str,
 ) -> EventId {
     context.id("comment.change", &[comment_id, verb, stamp, hash])
+}
+
+/// What may happen to a comment again and again, without a time of its own: hidden, shown, hidden are three facts.
+pub(super) fn again_id(context: &Context<'_>, comment_id: &str, verb: &str, hash: &str) -> EventId {
+    let delivered = context.delivery_stamp();
+    context.id("comment.change", &[comment_id, verb, "delivered", &delivered, hash])
 }
 
 /// Somebody mentioned the account; ids only.

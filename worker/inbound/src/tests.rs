@@ -28,6 +28,7 @@ fn account(channel: Channel, id: &str) -> Account {
         login: Login::Facebook,
         app: None,
         page_id: None,
+        handle: None,
         aliases: Vec::new(),
         name: None,
         auto_reply: None,

@@ -23,12 +23,15 @@ use tokio_util::sync::CancellationToken;
 
 use facts::accounts;
 use facts::accounts::directory::Directory;
+use rules::Before;
 
 /// The lease and position of the automations.
 pub const NAME: &str = "automate";
 /// Only what people wrote.
 pub const FILTER: &str = "inbox.v1.event.*.*.*.message-received";
 const BATCH: usize = 200;
+/// A reading is published before it is recorded: so long it is waited for.
+const RECORDED_WITHIN: Duration = Duration::from_secs(10);
 const ACK_WAIT: Duration = Duration::from_secs(5);
 
 /// Answers automatically.
@@ -99,7 +102,10 @@ impl Automate {
         let events: Vec<&Event> = asked.iter().map(|asked| &asked.event).collect();
         let known = context::read_all(&self.pool, &events).await?;
         let mut answers = Vec::with_capacity(asked.len());
-        for (Asked { event, text }, known) in asked.iter().zip(&known) {
+        for (Asked { event, text, stored_at }, known) in asked.iter().zip(&known) {
+            if known.before == Before::Unrecorded && now.since(*stored_at) < RECORDED_WITHIN {
+                anyhow::bail!("event {} is not recorded yet", event.id);
+            }
             if let Err(reason) = rules::second_look(known, now) {
                 count(reason.as_str());
                 continue;
@@ -132,7 +138,7 @@ impl Automate {
         let replayed = message.header(schemas::raw::header::REPLAY).is_some();
         let account = directory.find(event.data.channel, event.data.account_id.as_str());
         match rules::first_look(&event, account, replayed, self.max_age, now) {
-            Ok(text) => Some(Asked { event, text }),
+            Ok(text) => Some(Asked { event, text, stored_at: message.stored_at }),
             Err(reason) => {
                 if reason != rules::Silence::NotAsked {
                     count(reason.as_str());
@@ -147,6 +153,8 @@ impl Automate {
 struct Asked<'a> {
     event: Event,
     text: &'a str,
+    /// When the broker stored the event.
+    stored_at: Timestamp,
 }
 
 /// Messages considered while the lease is held.

@@ -19,7 +19,7 @@ use crate::services::{Next, Services};
 use crate::state::{CommandState, Hold};
 use facts::Draft;
 use facts::accounts::Connected;
-use facts::follow_up::{conversation_state, waiting};
+use facts::follow_up::FollowUp;
 use graph::{Class, ConversationPage, GraphError, Lane};
 use progress::Progress;
 
@@ -36,7 +36,7 @@ const FAILURES_MAX: u32 = 10;
 /// Database, broker or the store of tokens failed; the page is imported again when the claim lapses.
 pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Result<Next> {
     let connected = services.accounts.get(command.channel, &command.account_id).await?;
-    let Some(connected) = connected else { return Ok(Next::Idle) };
+    let Some(mut connected) = connected else { return Ok(Next::Idle) };
     let progress: Progress = command
         .result
         .clone()
@@ -48,6 +48,10 @@ pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Re
     };
     let contact = contact.as_ref().map(|contact| contact.as_str());
     let cursor = progress.cursor.as_deref();
+    if cursor.is_none() {
+        // Threads may name the account by an id or a handle that nobody has named yet.
+        graph::learn(&services.graph, &services.accounts, &mut connected, Lane::Sync).await;
+    }
     match services.graph.conversations(&connected, contact, cursor, PAGE, Lane::Sync).await {
         Ok(page) => store(services, command, &connected, progress, page).await,
         Err(error) => failed(services, command, &connected, progress, &error).await,
@@ -76,9 +80,9 @@ async fn store(
     progress.tries = 0;
     let mut emission = services.facts.begin(&drafts).await?;
     let events: Vec<Event> = emission.published.events().cloned().collect();
-    conversation_state::note(&mut emission.tx, &events, runtime::now()).await?;
-    let revealed: Vec<_> = events.iter().filter_map(waiting::Revealed::by).collect();
-    waiting::reveal(&mut emission.tx, &revealed).await?;
+    // No profile is read for an import.
+    let follow_up = FollowUp { reveals: true, profiles: false };
+    follow_up.note(&mut emission.tx, &events, runtime::now()).await?;
     let done = progress.cursor.is_none();
     let result = serde_json::to_value(&progress)?;
     if done {

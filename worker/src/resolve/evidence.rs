@@ -4,7 +4,6 @@ use schemas::{AccountId, Channel, ContactId, MessageId, Timestamp};
 
 use facts::Direction;
 use facts::accounts::directory::Account;
-use facts::ids::may_be_contact;
 use graph::{Class, FoundMessage, GraphError, Party};
 
 /// A step of the ladder (docs/contract.md 5), in its order.
@@ -198,12 +197,9 @@ pub fn judge(
     let Some(from) = &found.from else { return Judgement::Refused };
     let to: Vec<&Party> = found.to.iter().chain(others).filter(|party| *party != from).collect();
     let author = |party: Option<&Party>, direction| {
-        let contact = party
-            .and_then(|party| party.id.as_deref())
-            .filter(|id| may_be_contact(id) && !account.is_self(id));
-        contact.map_or(Judgement::Refused, |id| {
-            Judgement::Author(Author { contact: id.into(), direction })
-        })
+        let contact = party.and_then(|party| account.contact(party.id.as_deref()?));
+        contact
+            .map_or(Judgement::Refused, |contact| Judgement::Author(Author { contact, direction }))
     };
     let is_account = |party: &Party| {
         party.id.as_deref().is_some_and(|id| account.is_self(id))

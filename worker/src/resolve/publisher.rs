@@ -8,8 +8,7 @@ use super::ladder::{self, Evidence, Settled};
 use super::outcome;
 use super::rows::{self, Claimed, Pass, Resolution};
 use crate::config::Waits;
-use facts::follow_up::waiting::{self, Revealed};
-use facts::follow_up::wants::{self, Want};
+use facts::follow_up::{FollowUp, waiting};
 use facts::seal::Seal;
 use facts::{Draft, FactStore, ids};
 
@@ -94,7 +93,6 @@ impl Publisher {
         let drafts = outcome::settled(item, settled, &resolution);
         let mut emission = self.facts_of(claimed).begin(&drafts).await?;
         let events: Vec<Event> = emission.published.events().cloned().collect();
-        let wants: Vec<Want> = events.iter().filter_map(Want::of).collect();
         let message = ids::message(item.channel, &item.account_id, item.message_id.as_str());
         if let Some(draft) = drafts.iter().find(|draft| draft.event.id == message) {
             let context = resolution_context(item);
@@ -113,17 +111,9 @@ impl Publisher {
         } else {
             rows::resolved(&mut emission.tx, claimed, settled.method.as_str()).await?;
         }
-        // Edits of the same message, and others of the same thread, can go on now.
-        let revealed: Vec<Revealed> = events
-            .iter()
-            .filter_map(Revealed::by)
-            // This item has just been written; it must not be woken by itself.
-            .filter(|_| item.num_edit > 0 || !keep_looking)
-            .collect();
-        waiting::reveal(&mut emission.tx, &revealed).await?;
-        // In the order of the shards, so that neither waits for the other in a circle.
-        wants::note(&mut emission.tx, &wants).await?;
-        facts::follow_up::conversation_state::note(&mut emission.tx, &events, now).await?;
+        // Edits of the same message, and others of the same thread, can go on now. Not this item, which has just been written.
+        let reveals = item.num_edit > 0 || !keep_looking;
+        FollowUp { reveals, profiles: true }.note(&mut emission.tx, &events, now).await?;
         emission.commit().await?;
         metrics::counter!("hookline_resolve_resolved_total", "method" => settled.method.as_str())
             .increment(1);

@@ -49,6 +49,7 @@ pub(super) fn account(channel: Channel) -> Account {
         login: Login::Facebook,
         app: None,
         page_id: Some("103000000000301".to_owned()),
+        handle: None,
         aliases: vec!["25500000000000101".to_owned()],
         name: None,
         auto_reply: None,

@@ -53,7 +53,7 @@ pub(super) const fn reply_of(fact: &Fact) -> Option<&Reply> {
     }
 }
 
-/// The mid; of a postback without one the id of its event.
+/// The mid; of a postback the id of its event, for taps share the mid of their template.
 pub(super) fn mid_of(fact: &RowFact, statement: &Statement) -> String {
     let mid = match &statement.fact {
         Fact::MessageReceived(body) | Fact::MessageSent(body) => Some(&body.message_id),
@@ -62,7 +62,6 @@ pub(super) fn mid_of(fact: &RowFact, statement: &Statement) -> String {
         Fact::MessageReacted(body) | Fact::MessageUnreacted(body) => Some(&body.message_id),
         Fact::SenderUnresolved(body) => Some(&body.message_id),
         Fact::MessageDelivered(body) | Fact::MessageRead(body) => body.message_id.as_ref(),
-        Fact::PostbackReceived(body) => body.message_id.as_ref(),
         Fact::ReplySent(body) | Fact::ReplyFailed(body) | Fact::ReplyUnknown(body) => {
             body.parts.first().and_then(|part| part.message_id.as_ref())
         }

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Which way a message went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Direction {
     /// From the person.
     Inbound,
@@ -43,7 +44,7 @@ pub(crate) struct ReactionNow {
 }
 
 /// A row of `messages`, without `delivered_at` and `read_at`: these depend on rows of `receipts` too and are computed by the database.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct MessageRow {
     /// See [`schemas::ids::message_row_id`].
     pub(crate) id: String,

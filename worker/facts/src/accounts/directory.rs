@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use schemas::{AccountId, Channel};
+use schemas::ids::may_be_contact;
+use schemas::{AccountId, Channel, ContactId};
 
 /// How an account is connected (docs/meta-platform.md 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,8 +57,10 @@ pub struct Account {
     pub app: Option<String>,
     /// The linked Page.
     pub page_id: Option<String>,
-    /// Other ids of the same account.
+    /// Other ids of the same account: named by somebody, or seen to be used by Graph.
     pub aliases: Vec<String>,
+    /// Its handle on Instagram, as Graph last reported it.
+    pub handle: Option<String>,
     /// A name for people.
     pub name: Option<String>,
     /// The text of the automatic reply; none when absent.
@@ -72,6 +75,23 @@ impl Account {
         self.id.as_str() == id
             || self.page_id.as_deref() == Some(id)
             || self.aliases.iter().any(|alias| alias == id)
+    }
+
+    /// Whether a party of a thread or the author of a comment, as Graph names them, is this account: by one of its ids, or on Instagram by
+    /// its handle, for ids may be app-scoped there and handles are not (docs/meta-platform.md 5.3).
+    pub fn is_party(&self, id: Option<&str>, username: Option<&str>) -> bool {
+        let by_handle = || match (&self.handle, username) {
+            (Some(own), Some(name)) => {
+                self.channel == Channel::Instagram && own.eq_ignore_ascii_case(name)
+            }
+            _ => false,
+        };
+        id.is_some_and(|id| self.is_self(id)) || by_handle()
+    }
+
+    /// The person whom Meta means by this id: none where it cannot be a person's or is the account's own.
+    pub fn contact(&self, id: &str) -> Option<ContactId> {
+        (may_be_contact(id) && !self.is_self(id)).then(|| ContactId::from(id))
     }
 
     /// Whether webhooks verified by the secret of this name may speak for the account. So they may where either has no name.
@@ -139,6 +159,7 @@ mod tests {
             login: Login::Facebook,
             app: None,
             page_id: None,
+            handle: None,
             aliases: Vec::new(),
             name: None,
             auto_reply: None,

@@ -17,6 +17,7 @@ struct AccountColumns {
     auto_reply: Option<String>,
     stopped: bool,
     aliases: Vec<String>,
+    handle: Option<String>,
 }
 
 impl From<AccountColumns> for Account {
@@ -28,6 +29,7 @@ impl From<AccountColumns> for Account {
             app: row.app,
             page_id: row.page_id,
             aliases: row.aliases,
+            handle: row.handle,
             name: row.name,
             auto_reply: row.auto_reply,
             stopped: row.stopped,
@@ -92,7 +94,7 @@ pub(super) async fn lock(conn: &mut PgConnection) -> sqlx::Result<()> {
 /// All accounts, by channel and id.
 pub(super) async fn list(conn: impl PgExecutor<'_>) -> sqlx::Result<Vec<Listed>> {
     sqlx::query_as(
-        "select a.channel, a.id, a.login, a.name, a.app, a.page_id, a.auto_reply, a.state <> 'active' as stopped,
+        "select a.channel, a.id, a.login, a.name, a.app, a.page_id, a.auto_reply, a.handle, a.state <> 'active' as stopped,
                 coalesce((select array_agg(alias order by alias) from worker.account_aliases x
                            where x.channel = a.channel and x.account_id = a.id), '{}') as aliases,
                 a.state_reason, a.state_since, a.added_at
@@ -110,7 +112,7 @@ pub(super) async fn find(
     id: &AccountId,
 ) -> sqlx::Result<Option<(Account, Vec<u8>)>> {
     let row: Option<Sealed> = sqlx::query_as(
-        "select a.channel, a.id, a.login, a.name, a.app, a.page_id, a.auto_reply, a.state <> 'active' as stopped,
+        "select a.channel, a.id, a.login, a.name, a.app, a.page_id, a.auto_reply, a.handle, a.state <> 'active' as stopped,
                 coalesce((select array_agg(alias order by alias) from worker.account_aliases x
                            where x.channel = a.channel and x.account_id = a.id), '{}') as aliases,
                 a.token
@@ -131,7 +133,7 @@ pub(super) async fn find_other_login(
     ids: &[String],
 ) -> sqlx::Result<Option<(Account, Vec<u8>)>> {
     let row: Option<Sealed> = sqlx::query_as(
-        "select a.channel, a.id, a.login, a.name, a.app, a.page_id, a.auto_reply, a.state <> 'active' as stopped,
+        "select a.channel, a.id, a.login, a.name, a.app, a.page_id, a.auto_reply, a.handle, a.state <> 'active' as stopped,
                 coalesce((select array_agg(alias order by alias) from worker.account_aliases x
                            where x.channel = a.channel and x.account_id = a.id), '{}') as aliases,
                 a.token
@@ -170,7 +172,7 @@ pub(super) async fn taken(
     .await
 }
 
-/// Stores an account with its sealed token and makes it active; its aliases are those of `new` afterwards. `true`: it was new.
+/// Stores an account with its sealed token and makes it active; its aliases are those of `new` and those learnt afterwards. `true`: it was new.
 pub(super) async fn store(
     conn: &mut PgConnection,
     new: &NewAccount,
@@ -195,14 +197,17 @@ pub(super) async fn store(
     .bind(&new.auto_reply)
     .fetch_one(&mut *conn)
     .await?;
-    sqlx::query("delete from worker.account_aliases where channel = $1 and account_id = $2")
-        .bind(new.channel)
-        .bind(&new.id)
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "delete from worker.account_aliases where channel = $1 and account_id = $2 and not learnt",
+    )
+    .bind(new.channel)
+    .bind(&new.id)
+    .execute(&mut *conn)
+    .await?;
     sqlx::query(
         "insert into worker.account_aliases (channel, alias, account_id)
-         select $1, alias, $2 from unnest($3::text[]) as t (alias) group by alias",
+         select $1, alias, $2 from unnest($3::text[]) as t (alias) group by alias
+         on conflict (channel, alias) do update set learnt = false",
     )
     .bind(new.channel)
     .bind(&new.id)
@@ -240,4 +245,39 @@ pub(super) async fn stop(
     .execute(pool)
     .await?;
     Ok(stopped.rows_affected() == 1)
+}
+
+/// Adds an id that Graph uses for an account. An id that belongs to another one stays there.
+pub(super) async fn add_learnt_alias(
+    conn: &mut PgConnection,
+    account: &Account,
+    alias: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into worker.account_aliases (channel, alias, account_id, learnt) values ($1, $2, $3, true)
+         on conflict (channel, alias) do nothing",
+    )
+    .bind(account.channel)
+    .bind(alias)
+    .bind(&account.id)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Stores the handle of an account.
+pub(super) async fn set_handle(
+    conn: &mut PgConnection,
+    account: &Account,
+    handle: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.accounts set handle = $3, updated_at = now() where channel = $1 and id = $2",
+    )
+    .bind(account.channel)
+    .bind(&account.id)
+    .bind(handle)
+    .execute(conn)
+    .await?;
+    Ok(())
 }

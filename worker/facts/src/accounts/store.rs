@@ -175,6 +175,55 @@ impl AccountStore {
     }
 }
 
+impl AccountStore {
+    /// Stores the ids and the handle that Graph uses for an account, where they are new, and returns the account with them. An id of another
+    /// account, or one with events of its own, is left out and named.
+    ///
+    /// # Errors
+    /// [`AccountError::Database`]; nothing is stored.
+    pub async fn learn(
+        &self,
+        account: &Account,
+        ids: &[String],
+        handle: Option<&str>,
+    ) -> Result<Learnt, AccountError> {
+        let new: Vec<&String> = ids.iter().filter(|id| !account.is_self(id)).collect();
+        let handle = handle.filter(|handle| account.handle.as_deref() != Some(*handle));
+        if new.is_empty() && handle.is_none() {
+            return Ok(Learnt { account: account.clone(), refused: Vec::new() });
+        }
+        let mut refused = Vec::new();
+        let mut tx = self.pool.begin().await?;
+        rows::lock(&mut tx).await?;
+        for id in new {
+            let one = std::slice::from_ref(id);
+            let taken = rows::taken(&mut tx, account.channel, &account.id, one).await?.is_some();
+            let own = crate::rows::account_with_events(&mut tx, account.channel, &[id]).await?;
+            if taken || own.is_some() {
+                refused.push(id.clone());
+            } else {
+                rows::add_learnt_alias(&mut tx, account, id).await?;
+            }
+        }
+        if let Some(handle) = handle {
+            rows::set_handle(&mut tx, account, handle).await?;
+        }
+        let found = rows::find(&mut *tx, account.channel, &account.id).await?;
+        tx.commit().await?;
+        let account = found.map_or_else(|| account.clone(), |(account, _)| account);
+        Ok(Learnt { account, refused })
+    }
+}
+
+/// What became of the ids that Graph uses for an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learnt {
+    /// The account, with them.
+    pub account: Account,
+    /// Ids that were left out: of another account, or with events of their own.
+    pub refused: Vec<String>,
+}
+
 /// The accounts as webhooks need them, with the version they were read at; needs no key.
 ///
 /// # Errors

@@ -36,7 +36,9 @@ pub(super) async fn note(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx
             last_inbound_at = greatest(c.last_inbound_at, excluded.last_inbound_at),
             other_owns = case when excluded.owner_at is not null
                                and (c.owner_at is null or (excluded.owner_at, excluded.owner_event) > (c.owner_at, c.owner_event))
-                              then excluded.other_owns else c.other_owns end,
+                              then excluded.other_owns
+                              when (excluded.owner_at, excluded.owner_event) = (c.owner_at, c.owner_event)
+                              then c.other_owns and excluded.other_owns else c.other_owns end,
             owner_event = case when excluded.owner_at is not null
                                 and (c.owner_at is null or (excluded.owner_at, excluded.owner_event) > (c.owner_at, c.owner_event))
                                then excluded.owner_event else c.owner_event end,

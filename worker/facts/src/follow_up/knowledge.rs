@@ -18,6 +18,14 @@ fn keep<T>(slot: &mut Latest<T>, time: Timestamp, event: &Event, value: T) {
     }
 }
 
+/// The same of who owns a thread. Reports of one event may differ: whoever got it outside standby is the owner, whichever came first.
+fn keep_owner(slot: &mut Latest<bool>, time: Timestamp, event: &Event, other: bool) {
+    match slot {
+        Some((known, id, owned)) if *known == time && *id == event.id.as_str() => *owned &= other,
+        _ => keep(slot, time, event, other),
+    }
+}
+
 /// What some events say about one conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Conversation {
@@ -110,12 +118,12 @@ impl Knowledge {
                 }
                 keep(&mut conversation.opened, time, event, ());
                 keep(&mut conversation.inbound, time, event, message.message_id.to_string());
-                keep(&mut conversation.other_owns, time, event, data.standby);
+                keep_owner(&mut conversation.other_owns, time, event, data.standby);
             }
             Fact::PostbackReceived(_) if !data.is_self => {
                 let Some(conversation) = self.conversation(event) else { return };
                 keep(&mut conversation.opened, time, event, ());
-                keep(&mut conversation.other_owns, time, event, data.standby);
+                keep_owner(&mut conversation.other_owns, time, event, data.standby);
             }
             // `take` names the app that lost the thread, `pass` the one that got it (docs/meta-platform.md 7.1).
             Fact::ThreadControlChanged(control) => {
@@ -125,7 +133,7 @@ impl Knowledge {
                     _ => return,
                 };
                 if let Some(conversation) = self.conversation(event) {
-                    keep(&mut conversation.other_owns, time, event, other);
+                    keep_owner(&mut conversation.other_owns, time, event, other);
                 }
             }
             Fact::MessageSent(message) if !data.is_self => {
@@ -257,6 +265,20 @@ mod tests {
         assert_eq!(conversation.other_owns.as_ref().map(|(.., other)| *other), Some(false));
         assert_eq!(expected.echoes.len(), 1);
         assert_eq!(expected.policies.len(), 1);
+    }
+
+    #[test]
+    fn a_message_that_came_outside_standby_too_is_ours_in_both_orders() {
+        let ours = event("a", 10, Fact::MessageReceived(message("m1")));
+        let mut copy = ours.clone();
+        copy.data.standby = true;
+        let owned = |events: &[Event]| {
+            let knowledge = Knowledge::of(events, Timestamp::from_millis(1_000));
+            one(&knowledge).other_owns.as_ref().map(|(.., other)| *other)
+        };
+        assert_eq!(owned(&[ours.clone(), copy.clone()]), Some(false));
+        assert_eq!(owned(&[copy.clone(), ours]), Some(false));
+        assert_eq!(owned(&[copy.clone(), copy]), Some(true));
     }
 
     #[test]

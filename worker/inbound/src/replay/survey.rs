@@ -10,10 +10,15 @@ use super::reader::{Reading, key};
 use super::tally::{Sample, Samples, Tally, Verdict};
 use crate::effect::message_keys;
 use facts::follow_up::waiting::MessageKey;
+use facts::merge::{Report, Reports, Source};
 use facts::{Decision, Draft, Known, Stored};
 
 /// Changed events whose fields may be shown as examples.
 const CHANGED_MAX: usize = 200;
+
+/// Planned events whose content is kept, to merge what else is said of them: reports of one fact stand close together. What is said of one that
+/// is not kept any more counts as unchanged in the plan; carrying it out decides with what is stored.
+const REPORTS_MAX: usize = 20_000;
 
 /// Everything found in the batches of a slice. Sets hold hashes: a slice may be large.
 #[derive(Default)]
@@ -86,6 +91,16 @@ impl Survey {
             self.accounts.insert(hash(&(event.data.channel, &event.data.account_id)));
             self.conversations.extend(event.data.conversation_id.as_ref().map(hash));
             self.planned.facts.entry(event.id.clone()).or_default().push(Stored::of(event));
+            if self.planned.reports.len() >= REPORTS_MAX {
+                self.planned.reports.clear();
+            }
+            if planned.merged {
+                let reports = decision.reports.get(&event.id).cloned();
+                self.planned.reports.insert(event.id.clone(), reports.unwrap_or_default());
+            } else {
+                let reports = Reports::one(Source::of(event), Report::of(event));
+                self.planned.reports.insert(event.id.clone(), reports);
+            }
             self.expected.extend(message_keys(&planned.draft));
         }
         count_rest(&mut self.tally, &decision.known, &decision.refused);

@@ -254,12 +254,12 @@ impl Work<'_> {
             let mut conn = facts.pool().acquire().await?;
             facts.plan(&mut conn, drafts).await?.decision
         };
-        let fresh: Vec<Draft> = decision.publish.into_iter().map(|planned| planned.draft).collect();
         count_rest(&mut progress.done, &decision.known, &decision.refused);
         progress.done.waiting += reading.hints.len() as u64;
         if self.options.all {
             progress.done.again += self.again(&decision.known).await?;
         }
+        let fresh = decision.into_changes();
         runtime::failpoint!("replay.before_publish");
         let mut emission = facts.begin(&fresh).await?;
         let twin_grace = self.replay.twin_grace;

@@ -138,7 +138,7 @@ fn instagram_changes() {
     check(
         "ig-comment-reply-ad",
         &[
-            r#"comment.created - 1794994920000~ {"ad":{"ad_id":"120200000000000001","ad_title":"Autumn lamps","original_media_id":"18000000000000701"},"author":{"id":"5200000000000022","username":"second.shopper"},"comment_id":"17900000000000503","media_id":"18000000000000711","media_product_type":"AD","parent_id":"17900000000000501","text":"same question"}"#,
+            r#"comment.created - 1794994920000~ {"ad":{"ad_id":"120200000000000001","ad_title":"Autumn lamps","original_media_id":"18000000000000701"},"author":{"id":"5200000000000022","username":"second.shopper"},"comment_id":"17900000000000503","media_id":"18000000000000701","media_product_type":"AD","parent_id":"17900000000000501","text":"same question"}"#,
         ],
     );
     check(

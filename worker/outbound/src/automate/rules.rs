@@ -68,6 +68,20 @@ pub(super) struct Known {
     pub(super) frozen: bool,
     /// The message was unsent.
     pub(super) deleted: bool,
+    /// What came before this reading of the message.
+    pub(super) before: Before,
+}
+
+/// The readings of a message before this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Before {
+    /// None, or only some of imports and in standby: nobody was asked yet whether to answer.
+    #[default]
+    Silent,
+    /// One that was answered, or not.
+    Considered,
+    /// Not known yet: some, or this one, are published and not recorded.
+    Unrecorded,
 }
 
 /// What event and account alone decide: the text to answer with.
@@ -96,9 +110,6 @@ pub(super) fn first_look<'a>(
     if event.data.origin.via == Via::Backfill {
         return Err(Silence::Backfilled);
     }
-    if event.data.origin.revision > 0 {
-        return Err(Silence::Revision);
-    }
     if event.data.is_self {
         return Err(Silence::OwnMessage);
     }
@@ -121,6 +132,9 @@ pub(super) fn first_look<'a>(
 /// # Errors
 /// Why there is to be no answer.
 pub(super) fn second_look(known: &Known, now: Timestamp) -> Result<(), Silence> {
+    if known.before != Before::Silent {
+        return Err(Silence::Revision);
+    }
     if known.frozen {
         return Err(Silence::Frozen);
     }
@@ -175,6 +189,7 @@ mod tests {
             login: Login::Instagram,
             app: None,
             page_id: None,
+            handle: None,
             aliases: Vec::new(),
             name: None,
             auto_reply: Some("Thanks!".to_owned()),
@@ -226,7 +241,6 @@ mod tests {
         check(|_| (), true, 1, Err(Silence::Replayed));
         check(|_| (), false, 601, Err(Silence::Stale));
         check(|event| event.data.origin.via = Via::Backfill, false, 1, Err(Silence::Backfilled));
-        check(|event| event.data.origin.revision = 1, false, 1, Err(Silence::Revision));
         check(|event| event.data.standby = true, false, 1, Err(Silence::Standby));
         check(|event| event.data.is_self = true, false, 1, Err(Silence::OwnMessage));
         check(resolved("thread_id"), false, 1, Err(Silence::Guessed));
@@ -253,6 +267,18 @@ mod tests {
         check(Known { frozen: true, ..Known::default() }, Err(Silence::Frozen));
         check(Known { deleted: true, ..Known::default() }, Err(Silence::Deleted));
         check(Known { other_owns: true, ..Known::default() }, Err(Silence::Standby));
+    }
+
+    #[test]
+    fn a_message_is_considered_once_and_an_import_considers_none() {
+        check(|event| event.data.origin.revision = 1, false, 1, Ok("Thanks!"));
+        for (before, expected) in [
+            (Before::Silent, Ok(())),
+            (Before::Considered, Err(Silence::Revision)),
+            (Before::Unrecorded, Err(Silence::Revision)),
+        ] {
+            assert_eq!(second_look(&Known { before, ..Known::default() }, at(1)), expected);
+        }
     }
 
     #[test]

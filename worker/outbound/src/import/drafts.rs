@@ -16,13 +16,12 @@ pub(super) fn drafts(
     account: &Account,
     conversation: &Conversation,
 ) -> Result<Vec<Draft>, &'static str> {
-    let mut others = conversation.participants.iter().filter(|party| {
-        party.id.as_deref().is_some_and(|id| !account.is_self(id) && ids::may_be_contact(id))
+    let mut others = conversation.participants.iter().filter_map(|party| {
+        let own = account.is_party(party.id.as_deref(), party.username.as_deref());
+        let contact = account.contact(party.id.as_deref()?).filter(|_| !own)?;
+        Some((party, contact))
     });
-    let (Some(person), None) = (others.next(), others.next()) else {
-        return Err("no_single_person");
-    };
-    let Some(contact) = person.id.as_deref().map(ContactId::new) else {
+    let (Some((person, contact)), None) = (others.next(), others.next()) else {
         return Err("no_single_person");
     };
     let mut messages: Vec<&FoundMessage> = conversation
@@ -107,6 +106,7 @@ mod tests {
             login: Login::Facebook,
             app: None,
             page_id: None,
+            handle: None,
             aliases: Vec::new(),
             name: None,
             auto_reply: None,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use schemas::Timestamp;
 use schemas::command::Requester;
+use schemas::ids::may_be_contact;
 use schemas::window::{self, HUMAN_AGENT};
 
 use super::situation::{Refusal, SendKind, Situation, Verdict};
-use facts::ids;
 
 /// Sends stop this long before a window ends: whether Meta compares with the time of sending or of arrival is unknown.
 pub(super) const WINDOW_MARGIN: Duration = Duration::from_secs(120);
@@ -65,7 +65,7 @@ pub(crate) fn judge(situation: &Situation<'_>, now: Timestamp) -> Verdict {
             "recipient_invalid",
             "recipient",
             "recipient.id",
-            "the contact is no person: the account itself, or an id of fewer than 10 digits",
+            "the contact is no person: the account itself, or an id that is not 10 to 32 digits",
         ),
         SendKind::SenderAction if SENDER_ACTION_MAX_AGE < now.since(situation.requested_at) => {
             refuse(
@@ -81,7 +81,7 @@ pub(crate) fn judge(situation: &Situation<'_>, now: Timestamp) -> Verdict {
 }
 
 fn is_contact(situation: &Situation<'_>) -> bool {
-    !situation.to_itself && ids::may_be_contact(situation.contact)
+    !situation.to_itself && may_be_contact(situation.contact)
 }
 
 fn message(

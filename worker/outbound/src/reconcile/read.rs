@@ -15,6 +15,7 @@ use crate::payload::Payload;
 use crate::services::{LEDGER_WITHIN, Services};
 use crate::state::Hold;
 use facts::accounts::Connected;
+use facts::accounts::directory::Account;
 use facts::follow_up::content;
 use graph::{Call, Class, GraphError, Lane, text_of};
 
@@ -130,29 +131,43 @@ impl Target<'_> {
             (Channel::Instagram, false) => ("comments", "id,text,timestamp,from,username"),
             (Channel::Messenger, _) => ("comments", "id,message,created_time,from"),
         };
+        let account = self.named().await;
         let call = Call::new("comments", Lane::Moderate);
         let query = [("fields", fields), ("limit", "50")];
         let answer = self.services.graph.get(self.connected, call, &[under, edge], &query).await?;
         let comments = answer["data"].as_array().into_iter().flatten();
         let mut items: Vec<Item> =
-            comments.filter_map(|comment| self.own_comment(comment)).collect();
+            comments.filter_map(|comment| self.own_comment(&account, comment)).collect();
         let mark = evidence::mark_claimed(&self.services.pool, self.command, &wanted, &mut items);
         within(LEDGER_WITHIN, mark).await?;
         // The absence of a comment is never proven.
         Ok(wanted.look(&items, false))
     }
 
+    /// The account with the names that Graph gives it: authors of comments may be named by an app-scoped id or by the handle alone.
+    async fn named(self) -> Account {
+        let mut connected = self.connected.clone();
+        let account = &connected.account;
+        if account.channel == Channel::Instagram && account.handle.is_none() {
+            let (graph, accounts) = (&self.services.graph, &self.services.accounts);
+            graph::learn(graph, accounts, &mut connected, Lane::Moderate).await;
+        }
+        connected.account
+    }
+
     /// Only the account's own; where Graph names no author, the text alone would take somebody else's for ours.
-    fn own_comment(self, comment: &Value) -> Option<Item> {
+    fn own_comment(self, account: &Account, comment: &Value) -> Option<Item> {
         let first =
             |names: [&str; 2]| names.into_iter().find_map(|name| text_of(comment.get(name)));
         let id = text_of(comment.get("id"))?;
         let time = ["timestamp", "created_time"].into_iter().find_map(|name| {
             text_of(comment.get(name)).as_deref().and_then(Timestamp::parse_meta)
         })?;
-        let author = text_of(comment.pointer("/from/id"))?;
+        let author = text_of(comment.pointer("/from/id"));
+        let name =
+            text_of(comment.pointer("/from/username")).or_else(|| text_of(comment.get("username")));
         let text = first(["text", "message"])?;
-        self.connected.account.is_self(&author).then(|| Item {
+        account.is_party(author.as_deref(), name.as_deref()).then(|| Item {
             id,
             content: content::of_text(&text),
             peer: self.part.peer.clone(),

@@ -80,6 +80,7 @@ mod tests {
             login: Login::Instagram,
             app: None,
             page_id: None,
+            handle: None,
             aliases: Vec::new(),
             name: None,
             auto_reply: None,
