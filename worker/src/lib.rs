@@ -67,6 +67,14 @@ pub async fn migrate(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Res
     db::migrate(pool, "worker", sqlx::migrate!("./migrations"), shutdown).await
 }
 
+/// Whether schema `worker` is there: a verb that only reads makes none.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn is_there(pool: &PgPool) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select to_regclass('worker.commands') is not null").fetch_one(pool).await
+}
+
 /// Migrates and works until `shutdown`, for processes that run several roles on one broker and listener.
 ///
 /// # Errors
