@@ -114,6 +114,7 @@ async fn migrate_and_work(
         broker: broker.clone(),
         facts: facts.clone(),
         leases: leases.clone(),
+        health: health.clone(),
         twin_grace: waits.twin_grace,
         retry_min: waits.retry_min,
         retry_max: waits.retry_max,
@@ -137,6 +138,7 @@ async fn migrate_and_work(
         broker: broker.clone(),
         pool: pool.clone(),
         leases: leases.clone(),
+        health: health.clone(),
         vouch: config.vouch.clone(),
     };
     tasks.spawn(commands.run(shutdown.clone()));
@@ -144,6 +146,7 @@ async fn migrate_and_work(
         broker: broker.clone(),
         pool: pool.clone(),
         leases,
+        health: health.clone(),
         max_age: waits.auto_reply_max_age,
     };
     tasks.spawn(automate.run(shutdown.clone()));

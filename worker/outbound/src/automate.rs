@@ -12,11 +12,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use runtime::BoxFuture;
 use runtime::broker::Broker;
-use runtime::db::Patience;
+use runtime::db::{self, Fault, Patience, fault};
 use runtime::failpoint;
 use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::health::Health;
 use runtime::lease::{Lease, Leases, Position};
-use runtime::publish::Outgoing;
+use runtime::publish::{Outgoing, PublishFailure};
 use schemas::subjects::INBOX_EVENTS;
 use schemas::{Event, Timestamp};
 use sqlx::PgPool;
@@ -28,6 +29,8 @@ use facts::accounts::directory::Directory;
 
 /// The lease and position of the automations.
 pub const NAME: &str = "automate";
+/// The check of `/readyz` that says whether messages can be answered.
+const CHECK: &str = "automate";
 /// Only what people wrote.
 pub const FILTER: &str = "inbox.v1.event.*.*.*.message-received";
 const BATCH: usize = 200;
@@ -42,6 +45,8 @@ pub struct Automate {
     pub pool: PgPool,
     /// The leases of schema `worker`.
     pub leases: Leases,
+    /// Where it is reported that somebody must act.
+    pub health: Health,
     /// `AUTO_REPLY_MAX_AGE`
     pub max_age: Duration,
 }
@@ -83,7 +88,12 @@ impl Automate {
         directory: &Directory,
         now: Timestamp,
     ) -> anyhow::Result<Option<Outgoing>> {
-        // Every event is ours and valid; one that a newer release wrote is not for this one to answer.
+        // Not written by a worker: whether it is replayed, for one, nobody knows.
+        if message.flaw.is_some() {
+            count("unreadable");
+            return Ok(None);
+        }
+        // One that a newer release wrote is not for this one to answer.
         let Ok(event) = serde_json::from_slice::<Event>(&message.payload) else { return Ok(None) };
         let replayed = message.header(schemas::raw::header::REPLAY).is_some();
         let account = directory.find(event.data.channel, event.data.account_id.as_str());
@@ -116,6 +126,30 @@ impl Automate {
     }
 }
 
+impl Automate {
+    /// Publishes commands; one that can never be stored holds up no other.
+    async fn publish(&self, commands: Vec<Outgoing>) -> Result<(), PublishFailure> {
+        for end in self.broker.publish_each(commands, ACK_WAIT).await {
+            match end {
+                Ok(_) => {}
+                Err(failure) if failure.is_away() || matches!(failure, PublishFailure::Full(_)) => {
+                    return Err(failure);
+                }
+                Err(failure) => {
+                    count("refused");
+                    tracing::error!(error = %failure, "INBOX_COMMANDS does not take an automatic reply; the others go on");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an error is about what a message holds, and will come again.
+fn is_of_the_message(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<sqlx::Error>().is_some_and(|error| fault(error) == Fault::Data)
+}
+
 /// Messages considered while the lease is held.
 struct Batches {
     automate: Automate,
@@ -138,8 +172,15 @@ impl Reader for Batches {
         taken
     }
 
-    fn failed(&mut self, error: &anyhow::Error, _: u32) {
+    fn failed(&mut self, error: &anyhow::Error, failures: u32) {
         tracing::warn!(error = %format!("{error:#}"), "Could not answer automatically; trying again");
+        if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+            db::report(&self.automate.health, CHECK, error, failures);
+        }
+    }
+
+    fn recovered(&mut self) {
+        self.automate.health.set(CHECK, Ok(()));
     }
 
     fn lag(&mut self, messages: u64) {
@@ -171,7 +212,16 @@ impl Batches {
         for message in batch {
             let considered = AssertUnwindSafe(automate.consider(message, directory, now));
             match considered.catch_unwind().await {
-                Ok(command) => commands.extend(command?),
+                Ok(Ok(command)) => commands.extend(command),
+                Ok(Err(error)) if is_of_the_message(&error) => {
+                    count("refused");
+                    tracing::error!(
+                        sequence = message.sequence,
+                        "Postgres refuses what event {} holds; it gets no answer, the others go on",
+                        message.sequence
+                    );
+                }
+                Ok(Err(error)) => return Err(error),
                 Err(_) => {
                     count("panicked");
                     tracing::error!(
@@ -184,7 +234,7 @@ impl Batches {
         }
         if !commands.is_empty() {
             failpoint!("automate.before_publish");
-            automate.broker.publish_all(commands, ACK_WAIT).await?;
+            automate.publish(commands).await?;
             failpoint!("automate.after_publish");
         }
         let mut tx = automate.leases.begin().await?;

@@ -10,16 +10,17 @@ mod read;
 mod store;
 mod store_all;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use futures::FutureExt;
 use runtime::BoxFuture;
 use runtime::broker::Broker;
-use runtime::db::Patience;
+use runtime::db::{self, Fault, Patience, describe, fault};
 use runtime::failpoint;
 use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::health::Health;
 use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
 use runtime::vouch::{self, Vouch};
@@ -29,11 +30,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ledger::mark::{self, Mark};
 use past::Past;
-use read::{Intake, read};
+use read::{Envelope, Intake, read};
 use store::{Accepted, store};
 
 /// The lease and position of the intake.
 pub const NAME: &str = "commands";
+/// The check of `/readyz` that says whether commands can be accepted.
+const CHECK: &str = "commands";
 /// Commands accepted in one transaction.
 const BATCH: usize = 200;
 
@@ -46,6 +49,8 @@ pub struct Commands {
     pub pool: PgPool,
     /// The leases of schema `worker`.
     pub leases: Leases,
+    /// Where it is reported that somebody must act.
+    pub health: Health,
     /// Knows the commands of people from those of automation.
     pub vouch: Vouch,
 }
@@ -69,7 +74,8 @@ impl Commands {
                         lease,
                         mark: Mark { seq: 0, created: None },
                         patience: Patience::default(),
-                        broken: BTreeSet::new(),
+                        broken: BTreeMap::new(),
+                        position: 0,
                     };
                     let source = &source;
                     async move {
@@ -82,17 +88,24 @@ impl Commands {
     }
 
     /// What each message says; `None`: it cannot be read, or is one of `broken`.
-    fn read_all(&self, batch: &[Received], broken: &BTreeSet<u64>) -> Vec<Option<Intake>> {
+    fn read_all(&self, batch: &[Received], broken: &BTreeMap<u64, Broken>) -> Vec<Option<Intake>> {
         batch
             .iter()
             .map(|message| {
-                let (sequence, stored_at) = (message.sequence, message.stored_at);
-                if broken.contains(&sequence) {
-                    return None;
-                }
-                let vouched = self.vouch.holds(&message.payload, message.header(vouch::HEADER));
-                let read =
-                    || read(&message.payload, &message.subject, sequence, stored_at, vouched);
+                let sequence = message.sequence;
+                let flaw = match broken.get(&sequence) {
+                    Some(Broken::Buried) => return None,
+                    Some(Broken::Refused) => Some("Postgres refuses what it holds"),
+                    None => message.flaw,
+                };
+                let around = Envelope {
+                    subject: &message.subject,
+                    stream_seq: sequence,
+                    stored_at: message.stored_at,
+                    vouched: self.vouch.holds(&message.payload, message.header(vouch::HEADER)),
+                    flaw,
+                };
+                let read = || read(&message.payload, around);
                 catch_unwind(read).unwrap_or_else(|_| {
                     panicked(sequence);
                     None
@@ -134,6 +147,15 @@ impl Commands {
     }
 }
 
+/// What is left to do with a command that cannot be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Broken {
+    /// It fails, with an outcome, under what can be kept of it.
+    Refused,
+    /// It becomes a dead letter.
+    Buried,
+}
+
 /// Commands accepted while the lease is held.
 struct Batches {
     commands: Commands,
@@ -141,8 +163,10 @@ struct Batches {
     /// Read with the position.
     mark: Mark,
     patience: Patience,
-    /// Positions of commands whose intake panicked: not tried again.
-    broken: BTreeSet<u64>,
+    /// Positions of commands whose intake panicked, or that Postgres refuses: not tried again as they are.
+    broken: BTreeMap<u64, Broken>,
+    /// Everything up to here is accepted.
+    position: u64,
 }
 
 impl Reader for Batches {
@@ -151,21 +175,51 @@ impl Reader for Batches {
     async fn position(&mut self) -> anyhow::Result<Position> {
         let Commands { pool, broker, leases, .. } = &self.commands;
         self.mark = past::mark(pool, broker).await?;
-        Ok(leases.position(NAME).await?)
+        let position = leases.position(NAME).await?;
+        self.position = position.seq;
+        Ok(position)
     }
 
-    async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> anyhow::Result<Taken> {
-        let mut patience = self.patience;
-        let taken = patience.within(self.accept(batch, from, to)).await;
-        self.patience = patience;
-        if let Ok(Taken::Yes) = taken {
-            self.broken.clear();
+    async fn take(&mut self, batch: &[Received], _: u64, to: Position) -> anyhow::Result<Taken> {
+        // Parts of a batch that was halved may have been accepted: they are skipped when the batch comes again.
+        let done = batch.partition_point(|message| message.sequence <= self.position);
+        let mut parts = vec![&batch[done..]];
+        while let Some(part) = parts.pop() {
+            let Some(last) = part.last() else { continue };
+            let to = Position { seq: last.sequence, created: to.created };
+            let mut patience = self.patience;
+            let taken = patience.within(self.accept(part, self.position, to)).await;
+            self.patience = patience;
+            match (taken, part) {
+                (Ok(Taken::Yes), _) => self.position = to.seq,
+                (Ok(Taken::Lost), _) => return Ok(Taken::Lost),
+                (Err(error), _) if !narrows(&error) => return Err(error),
+                (Err(error), [one]) => {
+                    if fault_of(&error) != Some(Fault::Data) || !self.give_up(one.sequence) {
+                        return Err(error);
+                    }
+                    refused(one.sequence, &error);
+                    parts.push(part);
+                }
+                (Err(_), part) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+            }
         }
-        taken
+        self.broken.clear();
+        Ok(Taken::Yes)
     }
 
-    fn failed(&mut self, error: &anyhow::Error, _: u32) {
+    fn failed(&mut self, error: &anyhow::Error, failures: u32) {
         tracing::warn!(error = %format!("{error:#}"), "Could not accept commands; trying again");
+        if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+            db::report(&self.commands.health, CHECK, error, failures);
+        }
+    }
+
+    fn recovered(&mut self) {
+        self.commands.health.set(CHECK, Ok(()));
     }
 
     fn lag(&mut self, messages: u64) {
@@ -179,6 +233,17 @@ impl Reader for Batches {
 }
 
 impl Batches {
+    /// Less is tried of a command that Postgres refuses. `false`: nothing less is left, so it is not the command's fault.
+    fn give_up(&mut self, sequence: u64) -> bool {
+        let less = match self.broken.get(&sequence) {
+            None => Broken::Refused,
+            Some(Broken::Refused) => Broken::Buried,
+            Some(Broken::Buried) => return false,
+        };
+        self.broken.insert(sequence, less);
+        true
+    }
+
     /// Accepts a batch, or nothing of it. Whatever breaks down is added to `broken`.
     async fn accept(
         &mut self,
@@ -205,11 +270,10 @@ impl Batches {
         let mut plain = Vec::with_capacity(batch.len());
         for ((message, intake), past) in batch.iter().zip(&intakes).zip(&pasts) {
             let (Some(intake), Some(Past::New)) = (intake, past) else { continue };
-            let traceparent = message.header("traceparent");
-            let read = AssertUnwindSafe(|| store_all::plain(intake, traceparent));
+            let read = AssertUnwindSafe(|| store_all::plain(intake, message.traceparent()));
             let Ok(one) = catch_unwind(read) else {
                 panicked(message.sequence);
-                broken.insert(message.sequence);
+                broken.insert(message.sequence, Broken::Buried);
                 anyhow::bail!("command {} broke down", message.sequence);
             };
             plain.extend(one);
@@ -228,12 +292,11 @@ impl Batches {
                 count(Accepted::Planned);
                 continue;
             }
-            let stored =
-                AssertUnwindSafe(store(&mut tx, intake, message.header("traceparent"), past));
+            let stored = AssertUnwindSafe(store(&mut tx, intake, message.traceparent(), past));
             let Ok(stored) = stored.catch_unwind().await else {
                 // What it has written goes with the transaction: once more, without it.
                 panicked(message.sequence);
-                broken.insert(message.sequence);
+                broken.insert(message.sequence, Broken::Buried);
                 anyhow::bail!("command {} broke down", message.sequence);
             };
             count(stored?);
@@ -249,6 +312,20 @@ impl Batches {
         failpoint!("commands.after_commit");
         Ok(Taken::Yes)
     }
+}
+
+/// Whether less at a time may pass, because it is about what a command holds or how much it is.
+fn narrows(error: &anyhow::Error) -> bool {
+    matches!(fault_of(error), Some(Fault::Data | Fault::TooMuch))
+}
+
+fn fault_of(error: &anyhow::Error) -> Option<Fault> {
+    error.downcast_ref::<sqlx::Error>().map(fault)
+}
+
+fn refused(sequence: u64, error: &anyhow::Error) {
+    let cause = error.downcast_ref::<sqlx::Error>().map(describe).unwrap_or_default();
+    tracing::error!(sequence, cause, "Postgres refuses command {sequence}; the others go on");
 }
 
 fn count(accepted: Accepted) {
