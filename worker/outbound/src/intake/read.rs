@@ -6,7 +6,7 @@ use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, CommandId, Timestamp};
 use serde_json::Value;
 
-use crate::plan::{self, CommandPlan, PlanError};
+use crate::plan::{self, CommandPlan};
 
 /// Longest id kept of a command that is not one.
 const ID_BYTES_MAX: usize = 256;
@@ -57,14 +57,8 @@ pub(super) fn read(
             }
             let checked = Command::try_from(command.clone());
             let plan = checked.map_err(|error| command_error(&error)).and_then(|checked| {
-                plan::plan(checked).map_err(|error| match error {
-                    PlanError::Unsupported(_) => {
-                        OutcomeError::own("unsupported", "invalid", error.to_string())
-                    }
-                    PlanError::TooLong(_) => {
-                        OutcomeError::own("invalid", "invalid", error.to_string())
-                    }
-                })
+                plan::plan(checked)
+                    .map_err(|error| OutcomeError::own("unsupported", "invalid", error.to_string()))
             });
             Some(Intake { command, stream_seq, stored_at, plan, malformed: false })
         }
@@ -169,7 +163,8 @@ mod tests {
         check(&body("reply", json!({"text": "hi", "caused_by": long})), "invalid");
         check(&body("comment_reply", json!({"text": "hi", "comment_id": long})), "invalid");
         check(&body("reply", json!({"text": "hi".repeat(40_000)})), "invalid");
-        check(&body("reply", json!({"text": "hi".repeat(20_000)})), "planned");
+        check(&body("reply", json!({"text": "hi".repeat(20_000)})), "invalid");
+        check(&body("reply", json!({"text": "hi".repeat(5_000)})), "planned");
         check(br#"{"id": "r\u0000", "channel": "messenger", "account_id": "1"}"#, "malformed");
         let subject = "inbox.v1.command.07.instagram.%00.%00";
         let intake = read(br#"{"id": "r\u0000", "account_id": "1\u0000"}"#, around(subject, true));
