@@ -83,6 +83,13 @@ mod tests {
     }
 
     #[test]
+    fn what_a_caller_wrote_is_not_given_back_whole() {
+        let long = "é".repeat(200_000);
+        let problem = Problem::invalid(&long, format!("unknown field `{long}`"));
+        assert!(serde_json::to_vec(&problem).unwrap().len() < 2_500);
+    }
+
+    #[test]
     fn fields_of_commands_are_named_as_the_caller_wrote_them() {
         let error = schemas::command::ReplyData::default().check().unwrap_err();
         assert_eq!(Problem::from(error).field.as_deref(), Some("text"));
