@@ -144,12 +144,18 @@ impl App {
         command: &Command,
         state: &mut CommandState,
     ) -> Result<bool, Problem> {
-        let Some(row) = worker_views::command_outcome(&self.pool, command).await? else {
-            return Ok(false);
-        };
-        state.status = row.status;
-        state.result = row.result;
-        state.error = row.error.and_then(|error| serde_json::from_value(error).ok());
+        let error = |error: Option<Value>| error.and_then(|it| serde_json::from_value(it).ok());
+        if let Some(row) = worker_views::command_outcome(&self.pool, command).await? {
+            state.status = row.status;
+            state.result = row.result;
+            state.error = error(row.error);
+            return Ok(true);
+        }
+        let (id, account) = (command.id.as_str(), &command.account_id);
+        let refused = worker_views::refused(&self.pool, id, command.channel, account).await?;
+        let Some(refused) = refused else { return Ok(false) };
+        state.status = CommandStatus::Failed;
+        state.error = error(refused.error);
         Ok(true)
     }
 }

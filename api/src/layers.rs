@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use tracing::Instrument;
@@ -101,6 +101,20 @@ pub(crate) async fn observe(request: Request, next: Next) -> axum::response::Res
         .increment(1);
     metrics::histogram!("hookline_api_request_seconds", "route" => route)
         .record(started.elapsed().as_secs_f64());
+    for_browsers(response)
+}
+
+/// Pages run what is ours and nothing else; nothing else is a page, whatever a browser makes of it, and nothing is kept.
+fn for_browsers(mut response: axum::response::Response) -> axum::response::Response {
+    const OF_PAGES: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+    const OF_ALL_ELSE: &str = "default-src 'none'; frame-ancestors 'none'";
+    let headers = response.headers_mut();
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_page = kind.is_some_and(|kind| kind.starts_with(b"text/html"));
+    let policy = if is_page { OF_PAGES } else { OF_ALL_ELSE };
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

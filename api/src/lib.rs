@@ -52,6 +52,7 @@ mod replies;
 mod requests;
 mod router;
 mod status;
+mod sweep;
 mod templates;
 mod time;
 mod worker_views;
@@ -127,14 +128,17 @@ impl Api {
             vouch: config.vouch,
             stopping: shutdown.clone(),
         });
-        let router = router::router(app, &health, telemetry::metrics_handle());
+        let router = router::router(app.clone(), &health, telemetry::metrics_handle());
         // A failed migration stops the role, so that it is seen.
         let stop = shutdown.child_token();
         let served = tokio::spawn(serve::serve(listener, router, Limits::default(), stop.clone()));
         tracing::info!(address = %local_addr, "The inbox API listens on http://{local_addr}, its description is at /docs");
         let migrated = db::migrate(&pool, "api", sqlx::migrate!("./migrations"), &shutdown).await;
         match &migrated {
-            Ok(true) => health.set("migrations", Ok(())),
+            Ok(true) => {
+                health.set("migrations", Ok(()));
+                tokio::spawn(sweep::run(app));
+            }
             Ok(false) => {}
             Err(_) => stop.cancel(),
         }

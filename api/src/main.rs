@@ -20,5 +20,6 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let settings = Settings::load(arguments.config.as_deref(), Path::new("."), true)?;
     let _telemetry = telemetry::init("api", &settings)?;
-    api::run(settings, shutdown::on_signal()?).await
+    api::run(settings, shutdown::on_signal()?).await?;
+    shutdown::check()
 }

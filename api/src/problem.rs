@@ -32,6 +32,11 @@ pub(crate) struct Problem {
     retry_after: Option<u32>,
 }
 
+/// Longest name of a field that is given back, characters.
+const FIELD_MAX: usize = 128;
+/// Longest reason, characters: the library that reads bodies quotes names in it.
+const REASON_MAX: usize = 400;
+
 impl Problem {
     fn new(
         status: StatusCode,
@@ -52,13 +57,14 @@ impl Problem {
 
     /// 422: the request cannot be understood as written.
     pub(crate) fn invalid(field: &str, reason: impl std::fmt::Display) -> Self {
+        let (field, reason) = (cut(field, FIELD_MAX), cut(&reason.to_string(), REASON_MAX));
         let mut problem = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid",
             "Invalid request",
             format!("`{field}`: {reason}"),
         );
-        problem.field = Some(field.to_owned());
+        problem.field = Some(field);
         problem
     }
 
@@ -212,9 +218,22 @@ impl Problem {
         )
     }
 
+    /// What went wrong, in a sentence.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Its HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// The beginning of what a caller may have written: an answer is not longer than what was asked.
+fn cut(text: &str, characters_max: usize) -> String {
+    match text.char_indices().nth(characters_max) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
     }
 }
 

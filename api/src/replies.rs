@@ -1,6 +1,7 @@
 //! `GET /v1/replies/{reply_id}`: where a reply stands, by the worker's ledger.
 
 use axum::Json;
+use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, ContactId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,10 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::State;
 use crate::extract::{Id, Query};
 use crate::problem::{Problem, only};
-use crate::requests;
+use crate::requests::{self, AskedReply};
 use crate::status::ReplyStatus;
 use crate::time::{Time, millis};
-use crate::worker_views::{self, ReplyRow};
+use crate::worker_views::{self, RefusedRow, ReplyRow};
 
 /// Where a reply stands.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -84,6 +85,19 @@ impl Reply {
             requested_at: None,
             finished_at: None,
         }
+    }
+
+    /// It was refused by the worker.
+    fn refused(self, row: RefusedRow) -> Self {
+        let wire = |time: Time| Some(Timestamp::from(time.0).to_string());
+        let (requested_at, finished_at) = (wire(row.requested_at), wire(row.finished_at));
+        Self { status: ReplyStatus::Failed, error: row.error, requested_at, finished_at, ..self }
+    }
+
+    /// It never will be carried out.
+    fn failed(self, error: OutcomeError) -> Self {
+        let error = serde_json::to_value(error).ok();
+        Self { status: ReplyStatus::Failed, error, ..self }
     }
 
     /// Whether the outcome is known.
@@ -170,17 +184,22 @@ pub(crate) async fn show(
     only("replies", found, name)?.map(Json).ok_or_else(|| Problem::unknown("reply", &id))
 }
 
-/// All replies with this id: from the worker's ledger, else as they were asked for here.
-async fn load(pool: &PgPool, id: &str) -> sqlx::Result<Vec<Reply>> {
+/// All replies with this id: from the worker's ledger, else as they were asked for here. What was asked for here and refused, or never
+/// reached the broker, has failed.
+pub(crate) async fn load(pool: &PgPool, id: &str) -> sqlx::Result<Vec<Reply>> {
     let found = worker_views::replies(pool, id).await?;
     if !found.is_empty() {
         return Ok(found.into_iter().map(Reply::from).collect());
     }
-    let asked = requests::asked_reply(pool, id).await?;
-    let queued = asked.map(|row| {
-        Reply::queued(id, row.channel, row.account_id, row.conversation_id, row.contact_id)
-    });
-    Ok(queued.into_iter().collect())
+    let Some(asked) = requests::asked_reply(pool, id).await? else { return Ok(Vec::new()) };
+    let refused = worker_views::refused(pool, id, asked.channel, &asked.account_id).await?;
+    let AskedReply { channel, account_id, conversation_id, contact_id, given_up } = asked;
+    let queued = Reply::queued(id, channel, account_id, conversation_id, contact_id);
+    Ok(vec![match refused {
+        Some(refused) => queued.refused(refused),
+        None if given_up => queued.failed(requests::not_published()),
+        None => queued,
+    }])
 }
 
 #[cfg(test)]

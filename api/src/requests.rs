@@ -1,6 +1,9 @@
 //! `api.requests`: what callers asked for with an `Idempotency-Key`, and the statements over it.
 
+use std::time::Duration;
+
 use schemas::digest::Digest;
+use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, ContactId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -129,6 +132,45 @@ pub(crate) struct AskedReply {
     pub account_id: AccountId,
     pub conversation_id: Option<String>,
     pub contact_id: Option<ContactId>,
+    /// It was never published, and is too old to be published by itself.
+    pub given_up: bool,
+}
+
+/// What was stored and perhaps not published is published by the api itself within this time; later only by the caller, who may have
+/// changed their mind meanwhile.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(3600);
+
+/// Why a reply failed that was never published.
+pub(crate) fn not_published() -> OutcomeError {
+    let message = "the request was stored and never reached the broker; the same request with the same Idempotency-Key publishes it";
+    OutcomeError::own("not_published", "unavailable", message.to_owned())
+}
+
+/// A request that is stored and perhaps not published.
+#[derive(FromRow)]
+pub(crate) struct Unpublished {
+    pub id: String,
+    /// As [`Request::kind`].
+    pub kind: String,
+    pub message: Value,
+}
+
+/// The oldest requests that are perhaps not published, at least `age` old: a younger one is in the hands of whoever
+/// stored it.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn unpublished(pool: &PgPool, age: Duration) -> sqlx::Result<Vec<Unpublished>> {
+    sqlx::query_as(
+        "select id, kind, message from api.requests
+          where published_at is null and message is not null
+            and created_at between now() - make_interval(secs => $1) and now() - make_interval(secs => $2)
+          order by created_at limit 500",
+    )
+    .bind(PUBLISHED_WITHIN.as_secs_f64())
+    .bind(age.as_secs_f64())
+    .fetch_all(pool)
+    .await
 }
 
 /// The reply with this id, if it was asked for here.
@@ -137,11 +179,13 @@ pub(crate) struct AskedReply {
 /// `sqlx::Error`; nothing is changed by reading, call again.
 pub(crate) async fn asked_reply(pool: &PgPool, id: &str) -> sqlx::Result<Option<AskedReply>> {
     sqlx::query_as(
-        "select r.channel, r.account_id, r.conversation_id, c.id as contact_id
+        "select r.channel, r.account_id, r.conversation_id, c.id as contact_id,
+                r.published_at is null and r.created_at < now() - make_interval(secs => $2) as given_up
          from api.requests r left join inbox.contacts c on c.conversation_id = r.conversation_id
          where r.id = $1 and r.kind = 'reply'",
     )
     .bind(id)
+    .bind(PUBLISHED_WITHIN.as_secs_f64())
     .fetch_optional(pool)
     .await
 }

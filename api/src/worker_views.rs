@@ -1,7 +1,7 @@
 //! Everything the api reads from the schema `worker`, which the worker alone writes. Tokens are never read.
 //!
 //! Published for readers (worker/migrations): the views `worker.account_list`, `worker.account_ids`, `worker.account_health`,
-//! `worker.replies` and `worker.command_outcomes`.
+//! `worker.replies`, `worker.command_outcomes` and `worker.refused_commands`.
 
 use std::borrow::Cow;
 
@@ -202,6 +202,38 @@ pub(crate) async fn command_outcome(
     .bind(&command.id)
     .bind(command.channel)
     .bind(&command.account_id)
+    .fetch_optional(pool)
+    .await;
+    absent_is_empty(row)
+}
+
+/// Why a command was refused beside the one of its id.
+#[derive(FromRow)]
+pub(crate) struct RefusedRow {
+    pub error: Option<Value>,
+    pub requested_at: Time,
+    pub finished_at: Time,
+}
+
+/// The latest refusal of a command that has no row of its own: the worker could not read it, or its id was used otherwise.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn refused(
+    pool: &PgPool,
+    id: &str,
+    channel: Channel,
+    account: &AccountId,
+) -> sqlx::Result<Option<RefusedRow>> {
+    let row = sqlx::query_as(
+        "select error, requested_at, finished_at
+         from worker.refused_commands
+         where command_id = $1 and channel = $2 and account_id = $3
+         order by finished_at desc limit 1",
+    )
+    .bind(id)
+    .bind(channel)
+    .bind(account)
     .fetch_optional(pool)
     .await;
     absent_is_empty(row)

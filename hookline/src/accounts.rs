@@ -64,7 +64,8 @@ pub(crate) enum AccountsVerb {
 /// # Errors
 /// Exit code 2 for wrong arguments, 3 for an alias that has events, 4 where Postgres does not answer.
 pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Result<Exit> {
-    let (pool, accounts) = open(settings).await?;
+    let reads = matches!(verb, AccountsVerb::List { .. } | AccountsVerb::Check { .. });
+    let (pool, accounts) = open(settings, !reads).await?;
     match verb {
         AccountsVerb::Add(args) => add::add(*args, &pool, &accounts).await,
         AccountsVerb::List { output } => list::list(&accounts, output).await,
@@ -98,10 +99,14 @@ pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Resu
     }
 }
 
-/// The store, on a migrated schema: accounts may be added before any worker has run.
-async fn open(settings: &Settings) -> anyhow::Result<(PgPool, AccountStore)> {
+/// The store. Accounts may be added before any worker has run: `migrates` then.
+async fn open(settings: &Settings, migrates: bool) -> anyhow::Result<(PgPool, AccountStore)> {
     let seal = worker::config::seal(settings)?;
     let pool = connect::postgres(settings).await?;
-    worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
+    if migrates {
+        worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
+    } else {
+        connect::made_by_worker(&pool).await?;
+    }
     Ok((pool.clone(), AccountStore::new(pool, seal)))
 }

@@ -24,7 +24,7 @@ pub(crate) struct AuditArgs {
 /// # Errors
 /// Exit code 4 where Postgres does not answer.
 pub(crate) async fn run(args: &AuditArgs, settings: &Settings) -> anyhow::Result<Exit> {
-    let ops = Ops::open(connect::postgres(settings).await?).await?;
+    let ops = Ops::as_it_is(connect::postgres(settings).await?);
     let acts = ops.acts(args.limit).await?;
     if args.output == Output::Json {
         say(serde_json::to_string(&acts)?);

@@ -36,6 +36,17 @@ pub(crate) fn broker_error(error: &impl std::fmt::Display) -> anyhow::Error {
     Failure::unreachable(format!("the broker: {error}"))
 }
 
+/// Makes sure that there is something to read. A verb that only reads migrates nothing: it may be of another release than the worker.
+///
+/// # Errors
+/// Exit code 4 where no worker has made its tables yet.
+pub(crate) async fn made_by_worker(pool: &PgPool) -> anyhow::Result<()> {
+    if worker::is_there(pool).await? {
+        return Ok(());
+    }
+    Err(Failure::unreachable("schema `worker` is not there yet: start the worker once"))
+}
+
 /// A pool that answers.
 ///
 /// # Errors

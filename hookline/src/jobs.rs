@@ -75,7 +75,11 @@ pub(crate) struct JobArgs {
 /// # Errors
 /// Exit code 2 for an unknown id, 3 for a job that has ended, 4 where Postgres does not answer.
 pub(crate) async fn run(verb: JobsVerb, settings: &Settings) -> anyhow::Result<Exit> {
-    let ops = Ops::open(connect::postgres(settings).await?).await?;
+    let pool = connect::postgres(settings).await?;
+    let ops = match verb {
+        JobsVerb::List { .. } | JobsVerb::Show { .. } | JobsVerb::Resume(_) => Ops::as_it_is(pool),
+        JobsVerb::Pause(_) | JobsVerb::Cancel(_) | JobsVerb::Rate { .. } => Ops::open(pool).await?,
+    };
     match verb {
         JobsVerb::List { limit, output } => print::list(&ops.jobs(limit).await?, output),
         JobsVerb::Show { id, output } => print::one(&find(&ops, &id).await?, output),

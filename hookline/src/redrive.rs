@@ -77,7 +77,14 @@ pub(crate) enum RedriveVerb {
 /// Exit code 4 where Postgres does not answer, 2 for an unknown row.
 pub(crate) async fn run(verb: RedriveVerb, settings: &Settings) -> anyhow::Result<Exit> {
     let pool = connect::postgres(settings).await?;
-    worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
+    match verb {
+        RedriveVerb::List { .. } | RedriveVerb::Show { .. } => {
+            connect::made_by_worker(&pool).await?;
+        }
+        RedriveVerb::Run(_) | RedriveVerb::Discard { .. } => {
+            worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
+        }
+    }
     match verb {
         RedriveVerb::List { output } => list::list(&pool, output).await,
         RedriveVerb::Show { id, stage, output } => show(&find(&pool, id, stage).await?, output),

@@ -77,7 +77,12 @@ pub(crate) enum Found {
 /// Exit code 2 for an unknown id, 3 for one whose outcome is known, 4 where Postgres does not answer.
 pub(crate) async fn run(verb: RepliesVerb, settings: &Settings) -> anyhow::Result<Exit> {
     let pool = connect::postgres(settings).await?;
-    worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
+    match verb {
+        RepliesVerb::List { .. } => connect::made_by_worker(&pool).await?,
+        RepliesVerb::Resolve { .. } => {
+            worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
+        }
+    }
     match verb {
         RepliesVerb::List { account, text, limit, output } => {
             list::list(&pool, account.as_deref(), text, limit, output).await

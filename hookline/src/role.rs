@@ -49,6 +49,7 @@ pub(crate) async fn run(role: Role, settings: Settings) -> anyhow::Result<Exit> 
         }
         Role::Api => api::run(settings, shutdown).await?,
     }
+    runtime::shutdown::check()?;
     Ok(Exit::Done)
 }
 

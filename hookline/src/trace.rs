@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &TraceArgs, settings: &Settings) -> anyhow::Result
     let config = NatsConfig::from_settings(settings)?;
     let (pool, broker) = tokio::join!(connect::postgres(settings), connect::broker(&config));
     let (pool, (_, js)) = (pool?, broker?);
-    worker::migrate(&pool, &tokio_util::sync::CancellationToken::new()).await?;
+    connect::made_by_worker(&pool).await?;
     let story = worker::trace::find(&pool, &args.id).await?;
     let mut events = story.event_ids();
     if story.is_empty() {

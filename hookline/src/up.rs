@@ -93,6 +93,6 @@ async fn run_with_servers(
     }
     match failed {
         Some(error) => Err(error),
-        None => Ok(Exit::Done),
+        None => runtime::shutdown::check().map(|()| Exit::Done),
     }
 }

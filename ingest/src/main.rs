@@ -23,5 +23,6 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let settings = Settings::load(arguments.config.as_deref(), Path::new("."), true)?;
     let _telemetry = telemetry::init("ingest", &settings)?;
-    ingest::run(settings, shutdown::on_signal()?).await
+    ingest::run(settings, shutdown::on_signal()?).await?;
+    shutdown::check()
 }

@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use runtime::db::Patience;
+use runtime::db::{Fault, Patience, advice, describe, fault, report};
 use runtime::health::Health;
 use runtime::lease::{Lease, Position};
 use runtime::retry::Backoff;
 use tokio_util::sync::CancellationToken;
 
 use crate::read::{Incoming, Parked};
-use crate::store::{Fault, Store, StoreError, describe, fault};
+use crate::store::{Store, StoreError};
 
 /// How long storing a batch may take at first: a connection that something in between forgot answers never.
 const STORED_WITHIN: Duration = Duration::from_secs(10);
@@ -54,10 +54,10 @@ enum Remedy {
 
 fn remedy(fault: Fault, batch: &[Incoming]) -> Remedy {
     match (fault, batch) {
-        (Fault::Later, _) | (_, []) => Remedy::Again("storing events"),
+        (Fault::Passing | Fault::Never, _) | (_, []) => Remedy::Again("storing events"),
         (Fault::TooMuch, [_]) => Remedy::Again("storing one event"),
-        (Fault::Data, [one]) if one.outcome.is_ok() => Remedy::SetAside,
-        // Not even the row of `parked` can be written: that is not the event's fault.
+        (Fault::Data, [one]) if !is_bare(one) => Remedy::SetAside,
+        // Not even a row of `parked` without a word of the event can be written: that is not the event's fault.
         (Fault::Data, [_]) => Remedy::Again("parking an event"),
         (Fault::Data | Fault::TooMuch, _) => Remedy::Halve,
     }
@@ -124,28 +124,38 @@ impl Sink<'_> {
     }
 }
 
-/// Reports that Postgres does not serve; logs it at the first of `failures` in a row.
+/// Reports that Postgres does not serve; logs it at the first of `failures` in a row, and from time to time where somebody must act.
 pub(crate) fn unavailable(
     health: &Health,
     doing: &'static str,
     error: &sqlx::Error,
     failures: u32,
 ) {
-    if failures == 1 {
+    report(health, CHECK, error, failures);
+    if failures == 1 && advice(error).is_none() {
         tracing::warn!(doing, error = %describe(error), "Postgres does not take it; trying again until it does");
     }
     health.set(CHECK, Err(format!("{doing}: {}", describe(error))));
 }
 
-/// An event that Postgres does not take, as it is set aside.
+/// Whether an event is set aside without anything of its own.
+fn is_bare(one: &Incoming) -> bool {
+    let bare = |parked: &Parked| parked.event_id.is_none() && parked.account_id.is_empty();
+    one.outcome.as_ref().err().is_some_and(bare)
+}
+
+/// An event that Postgres does not take, as it is set aside: under its id, or, where it was set aside already, under none.
 fn not_storable(one: Incoming, error: &sqlx::Error) -> Incoming {
     let Incoming { seq, channel, account_id, outcome } = one;
-    let (event_id, kind) = match outcome {
-        Ok((arrival, kind)) => (Some(arrival.event_id().to_string()), Some(kind.to_string())),
-        Err(parked) => (parked.event_id, parked.kind),
+    let (event_id, kind, account_id) = match outcome {
+        Ok((arrival, kind)) => {
+            (Some(arrival.event_id().to_string()), Some(kind.to_string()), account_id)
+        }
+        Err(parked) => (None, parked.kind, String::new()),
     };
     // A label, an index entry and a log line stay short, whatever somebody published.
-    let event_id = event_id.map(|id| id.chars().take(64).collect());
+    let event_id =
+        event_id.map(|id| id.chars().filter(|char| !char.is_control()).take(64).collect());
     let parked = Parked {
         seq,
         event_id,

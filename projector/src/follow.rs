@@ -241,6 +241,6 @@ fn reading(chunk: &[Received]) -> JoinHandle<Vec<Incoming>> {
 /// The end of an event's trace: from delivery to the commit of its rows.
 fn span_of(message: &Received) -> tracing::Span {
     let span = tracing::info_span!("project", position = message.sequence);
-    runtime::telemetry::continue_trace(&span, message.header("traceparent"));
+    runtime::telemetry::continue_trace(&span, message.traceparent());
     span
 }

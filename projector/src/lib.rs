@@ -70,7 +70,7 @@ async fn serve_and_project(config: Config, shutdown: CancellationToken) -> anyho
 /// # Errors
 /// When a migration is wrong or the views cannot be replaced.
 pub async fn migrate(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Result<bool> {
-    Ok(store::prepare(pool, shutdown).await?.is_some())
+    Ok(store::prepare(pool, shutdown, None).await?.is_some())
 }
 
 /// Migrates and projects until `shutdown`, for processes that run several roles on one broker, pool and listener.
@@ -92,11 +92,11 @@ async fn migrate_and_project(
     health: Health,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    health.set("inbox_migrations", Err("schema `inbox` is not migrated yet".to_owned()));
+    health.set(store::CHECK, Err("schema `inbox` is not migrated yet".to_owned()));
     let owner = owner();
     // Once more whenever a rebuild was swapped in: each time the schema that serves then.
-    while let Some(schema) = store::prepare(&pool, &shutdown).await? {
-        health.set("inbox_migrations", Ok(()));
+    while let Some(schema) = store::prepare(&pool, &shutdown, Some(&health)).await? {
+        health.set(store::CHECK, Ok(()));
         let store = Store::new(pool.clone(), &schema, owner.clone());
         Projector::new(broker.clone(), store, health.clone()).run(shutdown.clone()).await;
         if shutdown.is_cancelled() {

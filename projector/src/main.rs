@@ -10,5 +10,6 @@ use runtime::{shutdown, telemetry};
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::load(None, Path::new("."), true)?;
     let _telemetry = telemetry::init("projector", &settings)?;
-    projector::run(Config::from_settings(&settings)?, shutdown::on_signal()?).await
+    projector::run(Config::from_settings(&settings)?, shutdown::on_signal()?).await?;
+    shutdown::check()
 }

@@ -60,7 +60,9 @@ pub fn read(seq: u64, subject: &str, payload: &[u8]) -> Incoming {
             }
         }
         Err(error) => {
-            let id = loose(payload, "id").filter(|id| id.len() <= 64);
+            let id = loose(payload, "id");
+            // It stands in log lines.
+            let id = id.filter(|id| id.len() <= 64 && !id.contains(char::is_control));
             let kind = loose(payload, "type").and_then(|name| kind_of(&name));
             let kind = kind.map(|kind| kind.to_string());
             Err(aside(id, kind, "not_an_event", without_content(&error)))

@@ -8,7 +8,7 @@ use schemas::subjects;
 
 use crate::apply::NOT_STORABLE;
 use crate::rebuild::{Live, Place, RebuildError, event_at};
-use crate::store::{Fault, NAME, Store, StoreError, describe, fault};
+use crate::store::{NAME, Store, StoreError};
 
 pub use crate::store::Again;
 
@@ -59,8 +59,8 @@ impl Redrive {
                 Err(StoreError::Moved | StoreError::Fenced) => {
                     *self = Self::open(&self.place).await?;
                 }
-                Err(StoreError::Database(error)) if fault(&error) == Fault::Data => {
-                    self.store.note(seq, NOT_STORABLE, &describe(&error)).await?;
+                Err(StoreError::Database(error)) if db::fault(&error) == db::Fault::Data => {
+                    self.store.note(seq, NOT_STORABLE, &db::describe(&error)).await?;
                     return Ok(Again::Failed(NOT_STORABLE));
                 }
                 Err(StoreError::Database(error)) => return Err(error.into()),

@@ -15,8 +15,7 @@ pub(crate) mod two_models;
 mod writer;
 
 pub use error::StoreError;
-pub(crate) use error::{Fault, describe, fault, held_up};
-pub(crate) use prepare::prepare;
+pub(crate) use prepare::{CHECK, prepare};
 pub use schema::SchemaName;
 pub(crate) use serving::serving;
 pub use writer::{Again, NAME, Store};

@@ -3,6 +3,9 @@
 mod failure;
 mod handle;
 mod identity;
+mod life;
+mod options;
+mod reading;
 mod room;
 mod state;
 mod upkeep;
@@ -10,4 +13,5 @@ mod upkeep;
 pub use failure::PublishFailure;
 pub use handle::Broker;
 pub use identity::identify;
+pub(crate) use reading::ReadConnection;
 pub use state::{BrokerState, Needs};

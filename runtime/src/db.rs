@@ -1,4 +1,7 @@
-//! Postgres: connecting, waiting for it, and migrating one's own schema.
+//! Postgres: connecting, waiting for it, what its errors mean, and migrating one's own schema.
+
+mod fault;
+mod sqlstate;
 
 use std::time::Duration;
 
@@ -10,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::BoxFuture;
 use crate::config::{ConfigError, Settings};
 use crate::retry::Backoff;
+
+pub use fault::{advice, code, describe, fault, is_held_up, report};
+pub use sqlstate::Fault;
 
 /// How long an idle connection may take to say that it works.
 const PING_WITHIN: Duration = Duration::from_secs(1);
@@ -136,9 +142,8 @@ impl Patience {
 
 /// Whether the statement failed because its table or schema does not exist: the role that owns it has not migrated yet.
 pub fn is_absent(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
     // undefined_table, invalid_schema_name
-    matches!(code.as_deref(), Some("42P01" | "3F000"))
+    matches!(code(error).as_deref(), Some("42P01" | "3F000"))
 }
 
 /// Tables that do not exist yet ([`is_absent`]) count as empty.
@@ -159,7 +164,7 @@ pub async fn wait(pool: &PgPool, shutdown: &CancellationToken) -> bool {
         let asked = within(Duration::from_secs(10), sqlx::query("select 1").execute(pool)).await;
         let Err(error) = asked else { return true };
         if backoff.attempts() == 0 {
-            tracing::warn!(%error, "Waiting for Postgres");
+            tracing::warn!(%error, advice = advice(&error), "Waiting for Postgres");
         }
         tokio::select! {
             () = shutdown.cancelled() => return false,
@@ -222,15 +227,8 @@ async fn migrate_once(pool: &PgPool, migrator: &Migrator) -> Result<(), MigrateE
     migrated
 }
 
-/// Trouble of the moment: the connection or the server went away, it is full or only to be read, or another process was faster in creating
-/// the schema.
+/// Trouble of the moment, or another process was faster in creating the schema.
 fn passes(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
-                || matches!(&*code, "25006" | "23505" | "42P06" | "42P07")
-        }),
-        _ => false,
-    }
+    fault(error) == Fault::Passing
+        || matches!(code(error).as_deref(), Some("23505" | "42P06" | "42P07"))
 }

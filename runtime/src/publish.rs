@@ -37,7 +37,9 @@ impl Broker {
                 return Err(PublishFailure::NotConnected);
             }
             let begun = Instant::now();
-            let (subject, message) = single(message);
+            let Some((subject, message)) = single(message) else {
+                return Err(PublishFailure::Refused(BAD_ID.to_owned()));
+            };
             let send = async { self.js().send_publish(subject, message).await?.await };
             self.ended(tokio::time::timeout(wait, send).await.ok(), begun)
         })
@@ -145,7 +147,10 @@ impl Broker {
                 acks.push(Err(PublishFailure::NotConnected));
                 continue;
             }
-            let (subject, message) = single(message.into());
+            let Some((subject, message)) = single(message.into()) else {
+                acks.push(Err(PublishFailure::Refused(BAD_ID.to_owned())));
+                continue;
+            };
             let send = self.js().send_publish(subject, message);
             acks.push(match tokio::time::timeout_at(deadline, send).await {
                 Ok(Ok(ack)) => Ok(ack),
@@ -181,11 +186,15 @@ impl Broker {
     }
 }
 
-/// A message on its own as the client takes it, and its subject.
-fn single(message: Outgoing) -> (String, PublishMessage) {
-    let Outgoing { subject, id, mut headers, payload } = message;
+/// Why a message is refused whose id comes from what a stranger wrote.
+const BAD_ID: &str = "its id cannot be a header";
+
+/// A message on its own as the client takes it, and its subject; `None`: its id cannot be a header.
+fn single(message: Outgoing) -> Option<(String, PublishMessage)> {
+    let id = message.header_id()?;
+    let Outgoing { subject, mut headers, payload, .. } = message;
     headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
-    (subject, PublishMessage::build().payload(payload).headers(headers))
+    Some((subject, PublishMessage::build().payload(payload).headers(headers)))
 }
 
 /// The positions of a batch that was stored.

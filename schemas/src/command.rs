@@ -3,14 +3,17 @@
 mod action;
 mod error;
 mod fields;
+mod limits;
 mod reply;
 mod requester;
+pub mod split;
 mod typed;
 mod unchecked;
 
 pub use action::{Action, COMMANDS};
 pub use error::CommandError;
 pub use fields::{CommentCreateData, CommentRef, CommentTextData, SenderActionData, SyncData};
+pub use limits::check_parts;
 pub use reply::{OutboundAttachment, OutboundQuickReply, ReplyData};
 pub use requester::{RequestedBy, Requester};
 pub use typed::Command;

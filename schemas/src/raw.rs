@@ -63,4 +63,6 @@ pub struct RawMeta {
     pub path: Option<String>,
     /// W3C trace context of the request.
     pub traceparent: Option<String>,
+    /// Why its headers cannot be read whole: ingest did not write it.
+    pub flaw: Option<&'static str>,
 }

@@ -15,6 +15,7 @@ pub mod cluster;
 pub mod collector;
 pub mod crowd;
 pub mod lab;
+pub mod raw_nats;
 pub mod servers;
 pub mod shared;
 pub mod traffic;

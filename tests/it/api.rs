@@ -8,6 +8,7 @@ use tests::lab::API_TOKEN;
 use tests::{Api, Lab, LabOptions, eventually};
 
 mod acts;
+mod asked;
 mod cable;
 mod callers;
 mod comments;

@@ -1,5 +1,7 @@
 //! What hinders the projector: events that cannot be projected are set aside and published to INBOX_DEAD, everything else is waited out.
 
+mod never;
+
 use std::time::Duration;
 
 use projector::redrive::Again;

@@ -10,6 +10,7 @@ mod converge;
 mod disk;
 mod facts;
 mod failpoints;
+mod hostile;
 mod kinds;
 mod operate;
 mod order;

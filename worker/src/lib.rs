@@ -67,6 +67,14 @@ pub async fn migrate(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Res
     db::migrate(pool, "worker", sqlx::migrate!("./migrations"), shutdown).await
 }
 
+/// Whether schema `worker` is there: a verb that only reads makes none.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn is_there(pool: &PgPool) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select to_regclass('worker.commands') is not null").fetch_one(pool).await
+}
+
 /// Migrates and works until `shutdown`, for processes that run several roles on one broker and listener.
 ///
 /// # Errors
@@ -106,6 +114,7 @@ async fn migrate_and_work(
         broker: broker.clone(),
         facts: facts.clone(),
         leases: leases.clone(),
+        health: health.clone(),
         twin_grace: waits.twin_grace,
         retry_min: waits.retry_min,
         retry_max: waits.retry_max,
@@ -130,6 +139,7 @@ async fn migrate_and_work(
         broker: broker.clone(),
         pool: pool.clone(),
         leases: leases.clone(),
+        health: health.clone(),
         vouch: config.vouch.clone(),
         handover,
     };
@@ -138,6 +148,7 @@ async fn migrate_and_work(
         broker: broker.clone(),
         pool: pool.clone(),
         leases,
+        health: health.clone(),
         max_age: waits.auto_reply_max_age,
     };
     tasks.spawn(automate.run(shutdown.clone()));

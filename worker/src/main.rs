@@ -7,5 +7,6 @@ use runtime::{shutdown, telemetry};
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::load(None, &std::env::current_dir()?, true)?;
     let _telemetry = telemetry::init("worker", &settings)?;
-    worker::run(settings, shutdown::on_signal()?).await
+    worker::run(settings, shutdown::on_signal()?).await?;
+    shutdown::check()
 }

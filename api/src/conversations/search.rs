@@ -121,7 +121,7 @@ async fn find(conn: &mut PgConnection, pattern: &str, text: &str) -> sqlx::Resul
 
 /// `statement_timeout`
 fn is_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("57014")
+    runtime::db::fault(error) == runtime::db::Fault::TooMuch
 }
 
 /// A pattern for `ilike` that finds `text` anywhere, taking its `%`, `_` and `\` as they are.

@@ -8,8 +8,7 @@ use super::rows;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::projected::ACT_WAIT;
-use crate::replies::Reply;
-use crate::worker_views;
+use crate::replies::{self, Reply};
 
 /// How often Postgres is asked while a caller waits.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -24,7 +23,7 @@ pub(super) async fn settled_by(
     deadline: Instant,
 ) -> Result<Option<Reply>, Problem> {
     loop {
-        let reply = worker_views::replies(&app.pool, id).await?.into_iter().next().map(Reply::from);
+        let reply = replies::load(&app.pool, id).await?.into_iter().next();
         let settled = reply.as_ref().is_some_and(Reply::is_settled);
         if settled || !look_again(app, deadline).await {
             return Ok(reply);

@@ -1,5 +1,6 @@
 //! What goes wrong elsewhere, as a problem.
 
+use runtime::db::{self, Fault};
 use runtime::publish::PublishFailure;
 use schemas::command::CommandError;
 
@@ -31,36 +32,21 @@ impl From<PublishFailure> for Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::Database(cause) = &error {
-            let code = cause.code().unwrap_or_default().into_owned();
-            return match code.as_str() {
-                "42P01" | "3F000" => Self::unavailable(
-                    "the read model is not there yet: start the projector and the worker",
-                ),
-                // A NUL character, or text that is none.
-                "22021" | "22P05" => {
-                    Self::invalid("request", "holds a character that cannot be stored (NUL)")
-                }
-                "57014" => Self::unavailable("Postgres took too long"),
-                code if ["08", "53", "57", "40", "25"].contains(&&code[..code.len().min(2)]) => {
-                    Self::unavailable("Postgres cannot serve right now")
-                }
-                code => {
-                    tracing::error!(code, "Postgres refused a statement");
-                    Self::internal()
-                }
-            };
-        }
-        match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed => Self::unavailable("Postgres is not reachable"),
-            error => {
-                // Decoding errors name columns and types, never content.
-                tracing::error!(%error, "A row could not be read");
+        let code = db::code(&error).unwrap_or_default();
+        match (db::fault(&error), &*code) {
+            (Fault::Passing, "") => Self::unavailable("Postgres is not reachable"),
+            (Fault::Passing, _) => Self::unavailable("Postgres cannot serve right now"),
+            (Fault::TooMuch, _) => Self::unavailable("Postgres took too long"),
+            (_, "42P01" | "3F000") => Self::unavailable(
+                "the read model is not there yet: start the projector and the worker",
+            ),
+            // A NUL character, or text that is none.
+            (_, "22021" | "22P05") => {
+                Self::invalid("request", "holds a character that cannot be stored (NUL)")
+            }
+            // Decoding errors name columns and types, never content.
+            _ => {
+                tracing::error!(error = %db::describe(&error), "Postgres refused a statement");
                 Self::internal()
             }
         }
@@ -94,6 +80,13 @@ mod tests {
             );
             assert_eq!(headers[header::RETRY_AFTER], "2");
         }
+    }
+
+    #[test]
+    fn what_a_caller_wrote_is_not_given_back_whole() {
+        let long = "é".repeat(200_000);
+        let problem = Problem::invalid(&long, format!("unknown field `{long}`"));
+        assert!(serde_json::to_vec(&problem).unwrap().len() < 2_500);
     }
 
     #[test]

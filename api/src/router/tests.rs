@@ -113,6 +113,28 @@ async fn without_tokens_nobody_is_let_in_and_the_answer_says_why() {
 }
 
 #[tokio::test]
+async fn browsers_neither_guess_nor_keep_nor_ask_others() {
+    let router = lonely("ann=abc").await;
+    for (path, policy) in [
+        ("/docs/", "default-src 'self'"),
+        ("/openapi.json", "default-src 'none'"),
+        ("/v1/nothing", "default-src 'none'"),
+        ("/v1/conversations", "default-src 'none'"),
+    ] {
+        let (_, headers, _) = ask(&router, "GET", path, "", "").await;
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert!(headers["cache-control"].to_str().unwrap().starts_with("no-"), "{path}");
+        let sent = headers["content-security-policy"].to_str().unwrap();
+        assert!(sent.starts_with(policy), "{path}: {sent}");
+    }
+    let request = Request::get("/docs/swagger-initializer.js").body(Body::empty()).unwrap();
+    let answer = router.clone().oneshot(request).await.unwrap();
+    let script = answer.into_body().collect().await.unwrap().to_bytes();
+    let script = String::from_utf8_lossy(&script);
+    assert!(script.contains("\"validatorUrl\": \"none\""), "{script}");
+}
+
+#[tokio::test]
 async fn bodies_are_bounded_and_their_mistakes_named() {
     let router = lonely("ann=abc").await;
     let large: &'static str = String::leak(format!(r#"{{"text": "{}"}}"#, "x".repeat(BODY_MAX)));

@@ -98,6 +98,11 @@ pub(crate) async fn add(
 ) -> anyhow::Result<Exit> {
     let (dry_run, output, reason) = (args.dry_run, args.output, args.reason.take());
     let new = args.into_account()?;
+    if let Some(text) = &new.auto_reply {
+        // Every automatic reply would fail.
+        schemas::command::check_parts(new.channel, text)
+            .map_err(|error| Failure::usage(format!("--auto-reply: {error}")))?;
+    }
     let known = accounts.get(new.channel, &new.id).await.map_err(failure)?.is_some();
     let added = if dry_run { !known } else { accounts.add(&new).await.map_err(failure)? };
     if !dry_run {

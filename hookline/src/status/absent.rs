@@ -7,7 +7,7 @@
 pub(crate) fn absent_is_empty<T: Default>(read: sqlx::Result<T>) -> sqlx::Result<T> {
     const UNDEFINED_COLUMN: &str = "42703";
     match runtime::db::absent_is_empty(read) {
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_COLUMN) => {
+        Err(error) if runtime::db::code(&error).as_deref() == Some(UNDEFINED_COLUMN) => {
             Ok(T::default())
         }
         other => other,

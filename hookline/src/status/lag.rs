@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::{self, context::GetStreamErrorKind};
+use runtime::follow::stored;
 use schemas::{Timestamp, subjects};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -104,9 +105,8 @@ async fn behind(
     let first = if pending == 0 {
         None
     } else {
-        let message =
-            stream.direct_get_next_for_subject(reader.filter.as_str(), Some(next)).await.ok();
-        message.map(|message| Timestamp::from_nanos(message.time.unix_timestamp_nanos()))
+        let message = stored::next(js, reader.stream, &reader.filter, next).await.ok().flatten();
+        message.map(|message| message.stored_at)
     };
     // Where this fails, the consumer lapses after `inactive_threshold`.
     let _ = stream.delete_consumer(&name).await;

@@ -1,6 +1,7 @@
 //! Reads raw webhooks and events of a story from the streams.
 
-use async_nats::jetstream::{self, message::StreamMessage, stream::RawMessageErrorKind};
+use async_nats::jetstream;
+use runtime::follow::{Received, stored};
 use schemas::raw::{RawMeta, header};
 use schemas::{Timestamp, subjects};
 use serde_json::Value;
@@ -15,15 +16,9 @@ async fn message(
     js: &jetstream::Context,
     stream: &str,
     seq: i64,
-) -> anyhow::Result<Option<StreamMessage>> {
+) -> anyhow::Result<Option<Received>> {
     let Ok(seq) = u64::try_from(seq) else { return Ok(None) };
-    let stream =
-        js.get_stream_no_info(stream).await.map_err(|error| connect::broker_error(&error))?;
-    match stream.get_raw_message(seq).await {
-        Ok(message) => Ok(Some(message)),
-        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(connect::broker_error(&error)),
-    }
+    stored::at(js, stream, seq).await.map_err(|error| connect::broker_error(&error))
 }
 
 /// One raw webhook with what the normaliser makes of it; its body only with `reveal`.
@@ -46,16 +41,17 @@ pub(crate) async fn raw_webhook(
             readings: Some(Vec::new()),
         });
     };
-    let text = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
+    let text = |name: &str| message.header(name).map(str::to_owned);
     let received_at = text(header::RECEIVED_AT)
         .and_then(|time| time.parse::<Timestamp>().ok())
-        .unwrap_or_else(|| Timestamp::from_nanos(message.time.unix_timestamp_nanos()));
+        .unwrap_or(message.stored_at);
     let meta = RawMeta {
         stream_sequence: u64::try_from(seq).unwrap_or(0),
         received_at,
         secret: text(header::SECRET),
         path: text(header::PATH),
-        traceparent: text(header::TRACEPARENT),
+        traceparent: message.traceparent().map(str::to_owned),
+        flaw: message.flaw,
     };
     Ok(RawWebhook {
         seq,

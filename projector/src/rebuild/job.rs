@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ops::{Claim, JobState, Wish};
+use runtime::db::is_held_up;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,7 @@ use super::models::{begin, drop_left};
 use super::place::Place;
 use super::swap::Swap;
 use crate::store::schema::{analyse, complete_indexes};
-use crate::store::{SchemaName, held_up, models, scope};
+use crate::store::{SchemaName, models, scope};
 
 /// How long after readers stood in the way to try again.
 const SWAP_PAUSE: Duration = Duration::from_millis(500);
@@ -70,7 +71,7 @@ pub struct Preview {
 /// # Errors
 /// When broker or Postgres do not answer.
 pub async fn preview(place: &Place) -> Result<Preview, RebuildError> {
-    let live = Live::find(place).await?;
+    let live = Live::look_at(place).await?;
     let position = live.position().await?;
     let kept = models::kept(&place.pool).await?.map(|schema| schema.to_string());
     let building = models::latest_building(&place.pool).await?.map(|schema| schema.to_string());
@@ -197,7 +198,7 @@ async fn swap_when_free(
         let position = met.position;
         match swap.carry_out(met).await {
             Ok(()) => return Ok(position),
-            Err(RebuildError::Database(error)) if held_up(&error) => {
+            Err(RebuildError::Database(error)) if is_held_up(&error) => {
                 tries += 1;
                 if tries > SWAP_TRIES_MAX {
                     return Err(RebuildError::Refused(

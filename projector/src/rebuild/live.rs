@@ -12,7 +12,7 @@ use super::error::RebuildError;
 use super::log::info;
 use super::place::Place;
 use crate::store::tables::positions;
-use crate::store::{SchemaName, prepare};
+use crate::store::{SchemaName, prepare, serving};
 
 /// An event that waits for the projector for this long: it is behind.
 const BEHIND_AFTER: Duration = Duration::from_millis(500);
@@ -22,6 +22,10 @@ const BACKLOG: u64 = 300;
 const STUCK_AFTER: Duration = Duration::from_secs(20);
 /// How often to look.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
+
+/// Why a release may not touch the views.
+pub(crate) const NEWER: &str =
+    "a newer release has made the views of schema `inbox`: run this verb of that release";
 
 /// The serving model.
 pub(crate) struct Live {
@@ -36,21 +40,40 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Finds it, and brings it up to date where no projector has yet.
+    /// Finds it, and brings it up to date where no projector has yet: for verbs that write.
     ///
     /// # Errors
-    /// When Postgres does not answer, or a migration is wrong.
+    /// When Postgres does not answer, a migration is wrong, or a newer release has made the views.
     pub(crate) async fn find(place: &Place) -> Result<Self, RebuildError> {
-        let schema = prepare(&place.pool, &CancellationToken::new()).await?;
-        Ok(Self {
+        if serving::is_of_newer_release(&place.pool).await? {
+            return Err(RebuildError::Refused(NEWER.to_owned()));
+        }
+        let schema = prepare(&place.pool, &CancellationToken::new(), None).await?;
+        Ok(Self::new(place, schema.unwrap_or_else(SchemaName::first)))
+    }
+
+    /// Finds it as it is: for verbs that only read.
+    ///
+    /// # Errors
+    /// When Postgres does not answer, or no projector has made one yet.
+    pub(crate) async fn look_at(place: &Place) -> Result<Self, RebuildError> {
+        let asked = serving::serves(&place.pool).await?;
+        let schema = asked.ok_or_else(|| {
+            RebuildError::Refused("there is no read model yet: start the projector".to_owned())
+        })?;
+        Ok(Self::new(place, schema))
+    }
+
+    fn new(place: &Place, schema: SchemaName) -> Self {
+        Self {
             broker: place.broker.clone(),
             pool: place.pool.clone(),
-            schema: schema.unwrap_or_else(SchemaName::first),
+            schema,
             waiting: None,
             moved: (0, Instant::now()),
             looked: None,
             behind: false,
-        })
+        }
     }
 
     /// How far it is.

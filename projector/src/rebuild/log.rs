@@ -1,7 +1,8 @@
 //! Looking events up in INBOX_EVENTS.
 
-use async_nats::jetstream::stream::{DirectGetErrorKind, Info};
+use async_nats::jetstream::stream::Info;
 use runtime::broker::Broker;
+use runtime::follow::stored;
 use schemas::subjects;
 
 use super::error::RebuildError;
@@ -19,13 +20,9 @@ pub(super) async fn info(broker: &Broker) -> Result<Info, RebuildError> {
 
 /// The event at a position. `None`: erased, or older than the log keeps.
 pub(crate) async fn event_at(broker: &Broker, seq: u64) -> Result<Option<Incoming>, RebuildError> {
-    let stream = broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await;
-    let stream = stream.map_err(|error| away(&error))?;
-    match stream.direct_get(seq).await {
-        Ok(message) => Ok(Some(read(seq, &message.subject, &message.payload))),
-        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-        Err(error) => Err(away(&error)),
-    }
+    let stored = stored::at(broker.js(), subjects::INBOX_EVENTS, seq).await;
+    let message = stored.map_err(|error| away(&error))?;
+    Ok(message.map(|message| read(seq, &message.subject, &message.payload)))
 }
 
 /// Whether an event of these subjects is somewhere after `position`, up to `end`.
@@ -35,11 +32,6 @@ pub(crate) async fn holds_between(
     position: u64,
     end: u64,
 ) -> Result<bool, RebuildError> {
-    let stream = broker.js().get_stream(subjects::INBOX_EVENTS).await;
-    let stream = stream.map_err(|error| away(&error))?;
-    match stream.direct_get_next_for_subject(filter, Some(position + 1)).await {
-        Ok(message) => Ok(message.sequence <= end),
-        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(false),
-        Err(error) => Err(away(&error)),
-    }
+    let next = stored::next(broker.js(), subjects::INBOX_EVENTS, filter, position + 1).await;
+    Ok(next.map_err(|error| away(&error))?.is_some_and(|message| message.sequence <= end))
 }

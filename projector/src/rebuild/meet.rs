@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runtime::db::is_held_up;
 use sqlx::{Postgres, Transaction};
 
 use super::build::Builder;
@@ -9,7 +10,7 @@ use super::error::RebuildError;
 use super::heartbeat::Heartbeat;
 use super::live::Live;
 use super::place::Place;
-use crate::store::{NAME, held_up, scope, serving};
+use crate::store::{NAME, scope, serving};
 
 /// How long the serving projector may be held up.
 const HELD_MAX: Duration = Duration::from_secs(1);
@@ -45,7 +46,7 @@ pub(crate) async fn meet(
         match scope::lock(&mut tx, &live.schema, NAME).await {
             Ok(()) => {}
             // A large batch of the projector.
-            Err(error) if held_up(&error) => {
+            Err(error) if is_held_up(&error) => {
                 heart.beat("waiting for a batch of the projector").await?;
                 continue;
             }

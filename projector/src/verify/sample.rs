@@ -55,7 +55,7 @@ async fn verify(
     (is, should): (&SchemaName, &SchemaName),
     mut heart: Heartbeat<'_>,
 ) -> Result<Verified, RebuildError> {
-    let live = Live::find(place).await?;
+    let live = Live::look_at(place).await?;
     migrate(&place.pool, is, &CancellationToken::new()).await?;
     let builder = Builder::open(place, should).await?;
     let chosen = choose(place, &live, count, seed, &mut heart).await?;

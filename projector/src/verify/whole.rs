@@ -30,7 +30,7 @@ async fn fold_and_compare(
     scratch: &SchemaName,
     heart: &mut Heartbeat<'_>,
 ) -> Result<Verified, RebuildError> {
-    let mut live = Live::find(place).await?;
+    let mut live = Live::look_at(place).await?;
     let mut builder = Builder::open(place, scratch).await?;
     let met = meet(place, &mut builder, &mut live, heart).await?;
     let position = met.position;

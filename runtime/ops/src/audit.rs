@@ -59,12 +59,13 @@ impl Ops {
     /// # Errors
     /// `sqlx::Error`
     pub async fn acts(&self, limit: i64) -> sqlx::Result<Vec<Recorded>> {
-        sqlx::query_as(
+        let acts = sqlx::query_as(
             "select id, at, who, verb, arguments, reason, job, result from ops.audit order by at desc, id desc limit $1",
         )
         .bind(limit)
         .fetch_all(self.pool())
-        .await
+        .await;
+        runtime::db::absent_is_empty(acts)
     }
 }
 

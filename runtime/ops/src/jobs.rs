@@ -37,14 +37,15 @@ impl Ops {
     /// # Errors
     /// `sqlx::Error`
     pub async fn job(&self, id: &str) -> sqlx::Result<Option<Job>> {
-        sqlx::query_as(
+        let job = sqlx::query_as(
             "select id, verb, arguments, reason, started_by, state, rate, progress, result, error, created_at, updated_at, finished_at,
                     coalesce(claimed_until > clock_timestamp(), false) as held
                from ops.jobs where id = $1",
         )
         .bind(id)
         .fetch_optional(self.pool())
-        .await
+        .await;
+        runtime::db::absent_is_empty(job)
     }
 
     /// The latest jobs, newest first.
@@ -52,14 +53,15 @@ impl Ops {
     /// # Errors
     /// `sqlx::Error`
     pub async fn jobs(&self, limit: i64) -> sqlx::Result<Vec<Job>> {
-        sqlx::query_as(
+        let jobs = sqlx::query_as(
             "select id, verb, arguments, reason, started_by, state, rate, progress, result, error, created_at, updated_at, finished_at,
                     coalesce(claimed_until > clock_timestamp(), false) as held from ops.jobs
               order by created_at desc, id desc limit $1",
         )
         .bind(limit)
         .fetch_all(self.pool())
-        .await
+        .await;
+        runtime::db::absent_is_empty(jobs)
     }
 
     /// Asks whoever works on the job to pause or give up. A job that nobody holds obeys at once. `false`: it is finished, or unknown.

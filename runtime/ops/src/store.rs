@@ -20,6 +20,11 @@ impl Ops {
         Ok(Self { pool })
     }
 
+    /// Opens schema `ops` as it is: for verbs that only read. A schema that is not there yet has no jobs and no acts.
+    pub const fn as_it_is(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
     /// The database of the jobs: a job ends in the transaction of its record.
     pub const fn pool(&self) -> &PgPool {
         &self.pool

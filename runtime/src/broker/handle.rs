@@ -1,7 +1,7 @@
 //! The shared handle: connecting, and questions about the connection.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_nats::connection::State;
 use async_nats::jetstream;
@@ -10,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::PublishFailure;
 use super::identity::{Trouble, identify};
+use super::life;
+use super::options::options;
+use super::reading::{ReadConnection, Reading};
 use super::room::Room;
 use super::state::{BrokerState, Needs};
 use super::upkeep::Upkeep;
@@ -26,6 +29,9 @@ pub struct Broker {
     config: Arc<NatsConfig>,
     room: Room,
     trouble: Trouble,
+    reading: Reading,
+    /// Gone with the last handle.
+    _alive: Arc<()>,
 }
 
 impl std::fmt::Debug for Broker {
@@ -59,17 +65,12 @@ impl Broker {
         let on_event = changed.clone();
         let trouble = Trouble::default();
         let on_trouble = trouble.clone();
-        let mut options = async_nats::ConnectOptions::new()
-            .name(format!("hookline-{name}"))
-            .retry_on_initial_connect()
-            .max_reconnects(None)
-            // Three unanswered ones end a connection: a forgotten one is replaced after some six seconds.
-            .ping_interval(Duration::from_secs(2))
-            .connection_timeout(Duration::from_secs(2))
-            .reconnect_delay_callback(|attempts| {
-                crate::retry::delay(Duration::from_millis(50), Duration::from_secs(1), u32::try_from(attempts).unwrap_or(31), 1.0)
-            })
+        let alive = Arc::new(());
+        let life = life::guard(shutdown.clone(), Arc::downgrade(&alive));
+        let mut options = options(name)
             .event_callback(move |event| {
+                // Owned by the client: it goes with it.
+                let _ = &life;
                 let (changed, trouble) = (on_event.clone(), on_trouble.clone());
                 async move {
                     trouble.learn(&event);
@@ -88,10 +89,7 @@ impl Broker {
         let servers;
         (options, servers) = identify(options, &config).await?;
         let client = options.connect(servers).await?;
-        let js = jetstream::context::ContextBuilder::new()
-            .timeout(Duration::from_secs(5))
-            .backpressure_on_inflight(true)
-            .build(client.clone());
+        let js = super::options::jetstream(client.clone());
         let (sender, state) = watch::channel(BrokerState {
             connected: false,
             streams: None,
@@ -110,7 +108,9 @@ impl Broker {
             trouble: trouble.clone(),
         };
         tokio::spawn(upkeep.run(changed, shutdown));
-        Ok(Self { client, js, state, config, room: Room::default(), trouble })
+        let reading = Reading::new(name, config.clone());
+        let room = Room::default();
+        Ok(Self { client, js, state, config, room, trouble, reading, _alive: alive })
     }
 
     /// The client, for what has no method here.
@@ -121,6 +121,15 @@ impl Broker {
     /// The JetStream context.
     pub const fn js(&self) -> &jetstream::Context {
         &self.js
+    }
+
+    /// The connection on which streams are read. Whoever pulls messages does it there and nowhere else: what a stranger put into one may end
+    /// the connection.
+    ///
+    /// # Errors
+    /// When the options cannot work, such as an unreadable credentials file.
+    pub(crate) async fn reading(&self) -> anyhow::Result<ReadConnection> {
+        self.reading.connection().await
     }
 
     /// The configuration it was connected with.

@@ -1,56 +1,33 @@
 //! One ordered, ack-free consumer after the other, as seen by its reader: batches of messages without a gap.
 
+mod look_up;
+
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use async_nats::HeaderMap;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, Info, PullConsumer, pull};
-use async_nats::jetstream::context::ConsumerInfoError;
-use bytes::Bytes;
+use anyhow::Context as _;
+use async_nats::jetstream::stream::Stream;
 use futures::StreamExt;
 use schemas::Timestamp;
 
+use super::care::Care;
+use super::open::{Ended, Open, Wanted, info, open, stuck};
+use super::received::Received;
+use super::stored;
 use crate::BoxFuture;
 use crate::broker::Broker;
 use crate::retry::Backoff;
 
-const EXPIRES: Duration = Duration::from_secs(20);
-const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Silent for this long, the broker is asked whether something waits for us: a consumer may hang although its connection and its
-/// heartbeats look well.
-const DOUBT_AFTER: Duration = Duration::from_secs(8);
 /// How long a stream may end before what was read of it already: a replica that was just made leader has to catch up first.
 const CATCH_UP: Duration = Duration::from_secs(20);
-/// Messages that the broker may send ahead: as many as any reader takes at once, so that the next batch is here when it is asked for.
-const PULL_BATCH: usize = 4000;
-const PULL_BYTES: usize = 8 << 20;
-/// What the broker counts beside the body of a message: subject, headers.
-const HEADROOM: usize = 64 << 10;
-
-/// A message of the followed stream.
-#[derive(Clone, Debug)]
-pub struct Received {
-    /// Its position.
-    pub sequence: u64,
-    /// Its subject.
-    pub subject: String,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body.
-    pub payload: Bytes,
-    /// When the broker stored it.
-    pub stored_at: Timestamp,
-    /// How many of ours come after it, when it was delivered.
-    pub pending: u64,
-}
-
-impl Received {
-    /// A header's text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(async_nats::HeaderValue::as_str)
-    }
-}
+/// Messages that are looked up one after the other before they are handed out.
+const LOOKED_UP_MAX: usize = 64;
+/// How long the broker may take to hand out what it has.
+const HANDED_OUT_WITHIN: Duration = Duration::from_secs(30);
+/// Messages read at once, where all of them are wanted.
+const BATCH: usize = 1000;
+/// How long the broker may take to say how many messages wait.
+const COUNTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The stream is not the one the position belongs to; going on would skip or repeat. An operator must decide.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +47,8 @@ pub struct StreamRecreated {
 pub struct Follower {
     broker: Broker,
     stream: &'static str,
-    filter: String,
+    filters: Vec<String>,
+    headers_only: bool,
     position: u64,
     created: Option<Timestamp>,
     open: Option<Open>,
@@ -78,13 +56,7 @@ pub struct Follower {
     backoff: Backoff,
     pending: u64,
     short_since: Option<Instant>,
-}
-
-struct Open {
-    messages: Pin<Box<pull::Stream>>,
-    consumer: PullConsumer,
-    consumer_sequence: u64,
-    generation: u64,
+    care: Care,
 }
 
 impl Follower {
@@ -100,7 +72,8 @@ impl Follower {
         Self {
             broker,
             stream,
-            filter: filter.into(),
+            filters: vec![filter.into()],
+            headers_only: false,
             position,
             created,
             open: None,
@@ -108,7 +81,43 @@ impl Follower {
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
             pending: 0,
             short_since: None,
+            care: Care::default(),
         }
+    }
+
+    /// Follows the messages of any of these subjects after `position`.
+    pub fn over(broker: Broker, stream: &'static str, filters: Vec<String>, position: u64) -> Self {
+        Self { filters, ..Self::new(broker, stream, "", position, None) }
+    }
+
+    /// Without bodies, which save their way here.
+    #[must_use]
+    pub fn headers_only(mut self) -> Self {
+        self.headers_only = true;
+        self
+    }
+
+    /// Every message that is there by now, in order.
+    ///
+    /// # Errors
+    /// When the broker does not answer, or the stream is another one: start again.
+    pub fn read_to_the_end(&mut self) -> BoxFuture<'_, anyhow::Result<Vec<Received>>> {
+        Box::pin(async move {
+            let (mut read, mut end) = (Vec::new(), 0);
+            for filter in &self.filters {
+                let last = stored::last(self.broker.js(), self.stream, filter).await?;
+                end = last.map_or(end, |last| end.max(last.sequence));
+            }
+            while self.position < end {
+                // What is erased meanwhile never comes.
+                let batch = tokio::time::timeout(HANDED_OUT_WITHIN, self.next_batch(BATCH)).await;
+                let batch = batch.with_context(|| {
+                    format!("the broker does not hand out {} up to {end}", self.stream)
+                })??;
+                read.extend(batch.into_iter().take_while(|message| message.sequence <= end));
+            }
+            Ok(read)
+        })
     }
 
     /// When the stream was made: to be stored with the position. `None` until it was opened once.
@@ -119,6 +128,18 @@ impl Follower {
     /// How many messages wait behind the last one handed out, as of its delivery.
     pub fn pending(&self) -> u64 {
         self.pending + self.buffer.len() as u64
+    }
+
+    /// As [`Follower::pending`], as of now where the broker answers.
+    pub fn waiting(&mut self) -> BoxFuture<'_, u64> {
+        Box::pin(async move {
+            let Some(open) = &self.open else { return self.pending() };
+            let counted = tokio::time::timeout(COUNTED_WITHIN, info(&open.consumer)).await;
+            let Ok(Ok(info)) = counted else { return self.pending() };
+            let on_the_way =
+                info.delivered.consumer_sequence.saturating_sub(open.consumer_sequence);
+            info.num_pending + on_the_way + self.buffer.len() as u64
+        })
     }
 
     /// Goes back to `position`: what was handed out after it comes again.
@@ -139,6 +160,10 @@ impl Follower {
     ) -> BoxFuture<'_, Result<Vec<Received>, StreamRecreated>> {
         Box::pin(async move {
             while self.buffer.is_empty() {
+                if self.care.is_careful() {
+                    self.look_up_next(max.min(LOOKED_UP_MAX)).await?;
+                    continue;
+                }
                 if self.open.is_none() {
                     match self.try_open().await? {
                         Some(open) => self.open = Some(open),
@@ -164,34 +189,36 @@ impl Follower {
     /// Waits for one message and keeps it; closes the consumer on any trouble.
     async fn receive(&mut self) {
         let Some(open) = &mut self.open else { return };
-        let mut state = self.broker.watch();
-        let generation = open.generation;
-        let consumer = &open.consumer;
+        let (consumer, connection) = (&open.consumer, open.connection.clone());
+        let losses = open.losses;
         let received = tokio::select! {
-            message = open.messages.next() => message,
-            () = stuck(self.stream, consumer) => None,
+            message = open.messages.next() => message.ok_or(Ended::Closed),
+            ended = stuck(self.stream, consumer, open.consumer_sequence) => Err(ended),
             // After a reconnect the open pull is lost: start over rather than wait for missing heartbeats.
-            _ = state.wait_for(|state| state.generation != generation) => None,
+            died = connection.lost(losses) => Err(if died { Ended::Broken } else { Ended::Closed }),
         };
         match received {
-            Some(Ok(message)) => self.keep(&message),
-            Some(Err(error)) => {
+            Ok(Ok(message)) => self.keep(&message),
+            Ok(Err(error)) => {
                 tracing::debug!(stream = self.stream, %error, "Opening the consumer again");
-                self.close();
+                self.close(&Ended::Closed);
             }
-            None => self.close(),
+            Err(ended) => self.close(&ended),
         }
     }
 
-    fn close(&mut self) {
-        self.open = None;
-        // What is buffered stays good: the next consumer starts after it.
+    /// What is buffered stays good: the next consumer starts after it.
+    fn close(&mut self, ended: &Ended) {
+        let Some(open) = self.open.take() else { return };
+        if matches!(ended, Ended::Broken) || open.consumer_sequence == 0 {
+            self.care.doubt();
+        }
     }
 
     fn keep(&mut self, message: &async_nats::jetstream::Message) {
         let Some(open) = &mut self.open else { return };
         let Ok(info) = message.info() else {
-            self.close();
+            self.close(&Ended::Broken);
             return;
         };
         if info.consumer_sequence != open.consumer_sequence + 1 {
@@ -199,7 +226,7 @@ impl Follower {
                 stream = self.stream,
                 "A gap in what the broker delivered; reading again from the position"
             );
-            self.close();
+            self.close(&Ended::Broken);
             return;
         }
         open.consumer_sequence = info.consumer_sequence;
@@ -208,6 +235,7 @@ impl Follower {
             sequence: info.stream_sequence,
             subject: message.subject.to_string(),
             headers: message.headers.clone().unwrap_or_default(),
+            flaw: None,
             payload: message.payload.clone(),
             stored_at: Timestamp::from_nanos(info.published.unix_timestamp_nanos()),
             pending: info.pending,
@@ -223,10 +251,20 @@ impl Follower {
             let next = tokio::task::unconstrained(open.messages.next());
             match next.now_or_never() {
                 Some(Some(Ok(message))) => self.keep(&message),
-                Some(Some(Err(_)) | None) => self.close(),
+                Some(Some(Err(_)) | None) => self.close(&Ended::Closed),
                 None => return,
             }
         }
+    }
+
+    fn wanted(&self, largest: usize) -> Wanted<'_> {
+        let (filters, headers_only) = (&self.filters, self.headers_only);
+        Wanted { filters, headers_only, held: self.held(), largest }
+    }
+
+    /// The position of the last message that was handed out or is buffered.
+    fn held(&self) -> u64 {
+        self.buffer.back().map_or(self.position, |message| message.sequence)
     }
 
     /// On the heap, so that the readers of other crates do not compile it anew.
@@ -235,9 +273,47 @@ impl Follower {
     }
 
     async fn open_consumer(&mut self) -> Result<Option<Open>, StreamRecreated> {
-        let generation = self.broker.state().generation;
-        let last_held = self.buffer.back().map_or(self.position, |message| message.sequence);
-        let stream = match self.broker.js().get_stream(self.stream).await {
+        let connection = match self.broker.reading().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::warn!(%error, "Cannot connect for reading");
+                return Ok(None);
+            }
+        };
+        let losses = connection.losses();
+        let largest = self.broker.client().server_info().max_payload;
+        let opening = async {
+            let Some((stream, _)) = self.look_at_stream(connection.js()).await? else {
+                return Ok(None);
+            };
+            let opened = open(&stream, self.wanted(largest)).await;
+            Ok(opened
+                .inspect_err(|error| {
+                    tracing::debug!(stream = self.stream, %error, "The consumer cannot be made yet");
+                })
+                .ok())
+        };
+        // What was asked for on a connection that is lost gets no answer.
+        let opened = tokio::select! {
+            opened = opening => opened?,
+            _ = connection.lost(losses) => None,
+        };
+        Ok(opened.map(|(messages, consumer)| Open {
+            messages,
+            consumer,
+            consumer_sequence: 0,
+            connection,
+            losses,
+        }))
+    }
+
+    /// The stream with its last position, where it is the one the position belongs to; `None`: not yet.
+    async fn look_at_stream(
+        &mut self,
+        js: &async_nats::jetstream::Context,
+    ) -> Result<Option<(Stream, u64)>, StreamRecreated> {
+        let last_held = self.held();
+        let stream = match js.get_stream(self.stream).await {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::debug!(stream = self.stream, %error, "The stream cannot be read yet");
@@ -267,65 +343,6 @@ impl Follower {
         }
         self.short_since = None;
         self.created = Some(created);
-        let config = pull::Config {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: last_held + 1 },
-            ack_policy: AckPolicy::None,
-            max_deliver: 1,
-            filter_subject: self.filter.clone(),
-            memory_storage: true,
-            num_replicas: 1,
-            inactive_threshold: Duration::from_secs(60),
-            ..pull::Config::default()
-        };
-        let consumer = match stream.create_consumer(config).await {
-            Ok(consumer) => consumer,
-            Err(error) => {
-                tracing::debug!(stream = self.stream, %error, "The consumer cannot be made yet");
-                return Ok(None);
-            }
-        };
-        // A pull that the largest message does not fit into would be refused for ever.
-        let largest = self.broker.client().server_info().max_payload;
-        let messages = consumer
-            .stream()
-            .max_messages_per_batch(PULL_BATCH)
-            .max_bytes_per_batch(PULL_BYTES.max(largest + HEADROOM))
-            .expires(EXPIRES)
-            .heartbeat(HEARTBEAT)
-            .messages()
-            .await;
-        Ok(messages.ok().map(|messages| Open {
-            messages: Box::pin(messages),
-            consumer,
-            consumer_sequence: 0,
-            generation,
-        }))
-    }
-}
-
-fn info(consumer: &PullConsumer) -> BoxFuture<'_, Result<Info, ConsumerInfoError>> {
-    Box::pin(consumer.get_info())
-}
-
-/// Returns when nothing has come for a while although the broker holds something for this consumer, or does not know it any more.
-async fn stuck(stream: &'static str, consumer: &PullConsumer) {
-    loop {
-        tokio::time::sleep(DOUBT_AFTER).await;
-        match info(consumer).await {
-            Ok(info) if info.num_pending == 0 => {}
-            Ok(info) => {
-                tracing::warn!(
-                    stream,
-                    waiting = info.num_pending,
-                    "Nothing comes although messages wait; opening the consumer again"
-                );
-                metrics::counter!("hookline_follow_stuck_total", "stream" => stream).increment(1);
-                return;
-            }
-            Err(error) => {
-                tracing::debug!(stream, %error, "The consumer does not answer; opening it again");
-                return;
-            }
-        }
+        Ok(Some((stream, last)))
     }
 }

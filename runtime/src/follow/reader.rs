@@ -6,7 +6,8 @@ use std::time::Duration;
 use schemas::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::follower::{Follower, Received, StreamRecreated};
+use super::follower::{Follower, StreamRecreated};
+use super::received::Received;
 use crate::broker::Broker;
 use crate::lease::Position;
 use crate::retry::Backoff;
@@ -80,7 +81,7 @@ pub trait Reader: Send {
     /// The first success after [`Reader::failed`].
     fn recovered(&mut self) {}
 
-    /// So many messages have not taken effect; reported before and after every [`Reader::take`].
+    /// So many messages have not taken effect; reported before and after every [`Reader::take`], also where it fails.
     fn lag(&mut self, messages: u64) {
         let _ = messages;
     }
@@ -116,6 +117,8 @@ trait Feed: Send {
     ) -> impl Future<Output = Result<Vec<Received>, StreamRecreated>> + Send;
     fn created(&self) -> Option<Timestamp>;
     fn pending(&self) -> u64;
+    /// As `pending`, as of now.
+    fn waiting(&mut self) -> impl Future<Output = u64> + Send;
 }
 
 impl Feed for Follower {
@@ -129,6 +132,10 @@ impl Feed for Follower {
 
     fn pending(&self) -> u64 {
         Self::pending(self)
+    }
+
+    async fn waiting(&mut self) -> u64 {
+        Self::waiting(self).await
     }
 }
 
@@ -147,7 +154,7 @@ impl<R: Reader> Work<'_, R> {
             let mut feed = open(at);
             let recreated = loop {
                 match self.next(&mut feed, &mut doubted).await? {
-                    Ok(batch) => self.take_all(&feed, &batch, &mut at).await?,
+                    Ok(batch) => self.take_all(&mut feed, &batch, &mut at).await?,
                     Err(recreated) => break recreated,
                 }
             };
@@ -194,19 +201,19 @@ impl<R: Reader> Work<'_, R> {
 
     async fn take_all<F: Feed>(
         &mut self,
-        feed: &F,
+        feed: &mut F,
         batch: &[Received],
         at: &mut Position,
     ) -> Result<(), End> {
-        let mut left = batch.len() as u64 + feed.pending();
-        self.reader.lag(left);
+        let mut left = batch.len() as u64;
+        self.reader.lag(left + feed.pending());
         for part in parts(batch, self.source.bytes_max) {
             let Some(last) = part.last() else { continue };
             let to = Position { seq: last.sequence, created: feed.created() };
-            self.take(part, at.seq, to).await?;
+            self.take(part, at.seq, to, feed, left).await?;
             *at = to;
             left = left.saturating_sub(part.len() as u64);
-            self.reader.lag(left);
+            self.reader.lag(left + feed.pending());
             if self.stop.is_cancelled() {
                 return Err(End::Stopped);
             }
@@ -214,7 +221,14 @@ impl<R: Reader> Work<'_, R> {
         Ok(())
     }
 
-    async fn take(&mut self, part: &[Received], from: u64, to: Position) -> Result<(), End> {
+    async fn take<F: Feed>(
+        &mut self,
+        part: &[Received],
+        from: u64,
+        to: Position,
+        feed: &mut F,
+        left: u64,
+    ) -> Result<(), End> {
         loop {
             // On the heap: futures of readers are large and deep.
             match Box::pin(self.reader.take(part, from, to)).await {
@@ -223,7 +237,11 @@ impl<R: Reader> Work<'_, R> {
                     return Ok(());
                 }
                 Ok(Taken::Lost) => return Err(End::Lost),
-                Err(error) => self.wait(&error).await?,
+                Err(error) => {
+                    self.wait(&error).await?;
+                    // More may have come meanwhile: a reader that stands still is further behind every time.
+                    self.reader.lag(left + feed.waiting().await);
+                }
             }
         }
     }

@@ -51,13 +51,17 @@ impl Broker {
         let batch_id = uuid::Uuid::new_v4().simple().to_string();
         let numbered = |message: &M, number: usize| {
             let mut message: Outgoing = message.clone().into();
-            message.headers.insert(NATS_MESSAGE_ID, std::mem::take(&mut message.id));
+            // The client would panic over it; on its own it is refused.
+            let id = message.header_id().ok_or(BatchEnd::Singles)?;
+            message.headers.insert(NATS_MESSAGE_ID, id);
             message.headers.insert(NATS_BATCH_ID, batch_id.as_str());
             message.headers.insert(NATS_BATCH_SEQUENCE, HeaderValue::from(number));
-            message
+            Ok(message)
         };
+        // Before the first is sent.
+        let last = numbered(last, batch.len())?;
         for (index, message) in others.iter().enumerate() {
-            let message = numbered(message, index + 1);
+            let message = numbered(message, index + 1)?;
             self.client()
                 .publish_with_headers(message.subject, message.headers, message.payload)
                 .await
@@ -69,7 +73,7 @@ impl Broker {
                     })
                 })?;
         }
-        let mut message = numbered(last, batch.len());
+        let mut message = last;
         message.headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
         let publish = PublishMessage::build().payload(message.payload).headers(message.headers);
         let ack = async { self.js().send_publish(message.subject, publish).await?.await };

@@ -1,6 +1,6 @@
 //! What is published, how much of it together, and where it is stored.
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 
 /// Most messages in one atomic batch (contract: at most 500; the broker takes 1000).
@@ -21,6 +21,13 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body.
     pub payload: Bytes,
+}
+
+impl Outgoing {
+    /// The id as a header; `None` where it has a line end in it.
+    pub(super) fn header_id(&self) -> Option<HeaderValue> {
+        self.id.parse().ok()
+    }
 }
 
 /// Where a message is stored.

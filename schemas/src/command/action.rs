@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::error::{CommandError, describe};
 use super::fields::{CommentCreateData, CommentRef, CommentTextData, SenderActionData, SyncData};
+use super::limits;
 use super::reply::ReplyData;
+use crate::Channel;
 
 /// The names of all commands of the contract.
 pub const COMMANDS: [&str; 14] = [
@@ -110,11 +112,18 @@ impl Action {
     ///
     /// # Errors
     /// [`CommandError::Invalid`] naming the field.
-    pub fn check(&self) -> Result<(), CommandError> {
+    pub fn check(&self, channel: Channel) -> Result<(), CommandError> {
         match self {
-            Self::Reply(data) => data.check(),
+            Self::Reply(data) => {
+                data.check()?;
+                data.text.as_deref().map_or(Ok(()), |text| limits::check_parts(channel, text))
+            }
             Self::SenderAction(data) => data.check(),
-            Self::CommentReply(data) | Self::CommentPrivateReply(data) => data.check(),
+            Self::CommentReply(data) => data.check(),
+            Self::CommentPrivateReply(data) => {
+                data.check()?;
+                limits::check_single(channel, &data.text)
+            }
             Self::CommentCreate(data) => data.check(),
             Self::CommentHide(data) | Self::CommentUnhide(data) | Self::CommentDelete(data) => {
                 data.check()

@@ -5,6 +5,7 @@ use serde_with::skip_serializing_none;
 
 use super::action::Action;
 use super::error::CommandError;
+use super::limits::{self, Measured};
 use super::requester::RequestedBy;
 use super::unchecked::{UncheckedCommand, check_contact};
 use crate::subjects::{self, Route};
@@ -37,7 +38,17 @@ impl Command {
     /// [`CommandError::Invalid`] naming the field.
     pub fn check(&self) -> Result<(), CommandError> {
         check_contact(self.action.name(), self.contact_id.as_ref())?;
-        self.action.check()
+        let data = serde_json::to_value(&self.action)
+            .map_err(|_| CommandError::invalid("data", "has no JSON form"))?;
+        limits::check(&Measured {
+            id: self.id.as_str(),
+            account_id: self.account_id.as_str(),
+            contact_id: self.contact_id.as_ref().map_or("", |contact| contact.as_str()),
+            name: self.action.name(),
+            requested_by: &self.requested_by.name,
+            data: &data,
+        })?;
+        self.action.check(self.channel)
     }
 
     /// The subject it is published on.

@@ -7,6 +7,7 @@ use serde_with::skip_serializing_none;
 
 use super::action::Action;
 use super::error::{CommandError, describe};
+use super::limits::{self, Measured};
 use super::requester::RequestedBy;
 use crate::{AccountId, Channel, CommandId, ContactId, Timestamp};
 
@@ -34,31 +35,6 @@ pub struct UncheckedCommand {
     pub data: Value,
 }
 
-/// Longest id or name within a command: indexes hold them.
-const NAME_BYTES_MAX: usize = 512;
-/// Largest `data` of a command.
-const DATA_BYTES_MAX: usize = 64 << 10;
-
-/// The first field that a database cannot keep, by its path.
-fn unkeepable(value: &Value, path: &str) -> Option<String> {
-    match value {
-        Value::String(text) => {
-            let is_name =
-                path.ends_with("_id") || path.ends_with("caused_by") || path.ends_with("reply_to");
-            let too_long = is_name && text.len() > NAME_BYTES_MAX;
-            (too_long || text.contains('\0')).then(|| path.to_owned())
-        }
-        Value::Array(items) => items.iter().find_map(|item| unkeepable(item, path)),
-        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-            if name.contains('\0') {
-                return Some(path.to_owned());
-            }
-            unkeepable(value, &format!("{path}.{name}"))
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
-    }
-}
-
 impl UncheckedCommand {
     /// Reads a command from the bytes of a message.
     ///
@@ -67,41 +43,16 @@ impl UncheckedCommand {
     pub fn from_slice(bytes: &[u8]) -> Result<Self, CommandError> {
         let command: Self = serde_json::from_slice(bytes)
             .map_err(|error| CommandError::Malformed(describe(&error)))?;
-        if command.id.as_str().is_empty() || command.id.as_str().len() > 256 {
-            return Err(CommandError::invalid("id", "1 to 256 bytes"));
-        }
-        if command.account_id.as_str().is_empty() {
-            return Err(CommandError::invalid("account_id", "missing"));
-        }
-        command.can_be_kept()?;
+        let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str());
+        limits::check(&Measured {
+            id: command.id.as_str(),
+            account_id: command.account_id.as_str(),
+            contact_id: contact,
+            name: &command.name,
+            requested_by: &command.requested_by.name,
+            data: &command.data,
+        })?;
         Ok(command)
-    }
-
-    /// Whether a database can keep it: sizes, and the one character that text of Postgres does not hold.
-    fn can_be_kept(&self) -> Result<(), CommandError> {
-        let contact = self.contact_id.as_ref().map_or("", |contact| contact.as_str());
-        for (field, text) in [
-            ("id", self.id.as_str()),
-            ("account_id", self.account_id.as_str()),
-            ("contact_id", contact),
-            ("command", self.name.as_str()),
-            ("requested_by.name", self.requested_by.name.as_str()),
-        ] {
-            if text.len() > NAME_BYTES_MAX || text.contains('\0') {
-                let reason = format!("at most {NAME_BYTES_MAX} bytes, without U+0000");
-                return Err(CommandError::invalid(field, reason));
-            }
-        }
-        if let Some(field) = unkeepable(&self.data, "data") {
-            let reason = format!(
-                "no U+0000; ids of at most {NAME_BYTES_MAX} bytes, `data` of at most {DATA_BYTES_MAX}"
-            );
-            return Err(CommandError::Invalid { field, reason });
-        }
-        if self.data.to_string().len() > DATA_BYTES_MAX {
-            return Err(CommandError::invalid("data", format!("at most {DATA_BYTES_MAX} bytes")));
-        }
-        Ok(())
     }
 
     /// What it asks for, after the checks that need no knowledge of account and conversation.
@@ -111,7 +62,7 @@ impl UncheckedCommand {
     pub fn action(&self) -> Result<Action, CommandError> {
         check_contact(&self.name, self.contact_id.as_ref())?;
         let action = Action::read(&self.name, &self.data)?;
-        action.check()?;
+        action.check(self.channel)?;
         Ok(action)
     }
 

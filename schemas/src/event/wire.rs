@@ -60,6 +60,7 @@ struct WireEvent {
     time: Timestamp,
     datacontenttype: Option<String>,
     dataschema: Option<String>,
+    #[serde(default, deserialize_with = "crate::trace::lenient")]
     traceparent: Option<String>,
     data: WireData,
 }

@@ -8,7 +8,7 @@ use serde_with::skip_serializing_none;
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookShape {
-    /// Why it is listed: `test_payload`, `not_json`, `unknown_field`, `unknown_item`, `unknown_object`, `unknown_account`, `wrong_app`, `invalid_item`, `bad_shape`.
+    /// Why it is listed: `test_payload`, `not_json`, `unreadable_headers`, `unknown_field`, `unknown_item`, `unknown_object`, `unknown_account`, `wrong_app`, `invalid_item`, `bad_shape`.
     pub reason: String,
     /// `instagram`, `page`, or what stood there (cut to 64 characters).
     pub object: Option<String>,

@@ -158,6 +158,14 @@ impl Lab {
         true
     }
 
+    /// Waits for a process to end by itself; its exit code.
+    pub async fn ended(&mut self, role: Role) -> i32 {
+        let mut running = self.alone(role, 0);
+        let ended = tokio::time::timeout(Duration::from_secs(30), running.child.wait()).await;
+        let status = ended.unwrap_or_else(|_| panic!("{} lives on", role.name())).unwrap();
+        status.code().unwrap_or_else(|| panic!("{} was killed: {status}", role.name()))
+    }
+
     /// The leases of a role that is dead lapse now: a test need not wait for what only the clock would do.
     pub async fn lapse(&self, role: Role) {
         let sql = match role {

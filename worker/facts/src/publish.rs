@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind, Stream};
 use runtime::broker::Broker;
 use runtime::failpoint;
+use runtime::follow::Received;
+use runtime::follow::stored::{self, LookUpError};
 use runtime::publish::Outgoing;
 use schemas::{Event, raw, subjects};
 
@@ -83,8 +83,7 @@ fn differs(stored: &Event, planned: &Planned) -> bool {
 
 /// The newest event of a subject.
 pub(super) async fn newest(broker: &Broker, subject: &str) -> Result<Option<Event>, PublishError> {
-    let stream = events(broker, 0).await?;
-    event_of(stream.get_last_raw_message_by_subject(subject).await, 0)
+    event_of(stored::last(broker.js(), subjects::INBOX_EVENTS, subject).await, 0)
 }
 
 /// The event at a position; `None` when it was erased meanwhile or is no event.
@@ -92,23 +91,18 @@ pub(super) async fn read_back(
     broker: &Broker,
     sequence: u64,
 ) -> Result<Option<Event>, PublishError> {
-    event_of(events(broker, sequence).await?.get_raw_message(sequence).await, sequence)
-}
-
-/// The stream of events; `sequence` is what is to be read, for the error.
-async fn events(broker: &Broker, sequence: u64) -> Result<Stream<()>, PublishError> {
-    let stream = broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await;
-    stream.map_err(|error| PublishError::ReadBack { sequence, reason: error.to_string() })
+    event_of(stored::at(broker.js(), subjects::INBOX_EVENTS, sequence).await, sequence)
 }
 
 /// The event of a stored message; `None` where there is none, or it is no event.
 fn event_of(
-    message: Result<StreamMessage, RawMessageError>,
+    message: Result<Option<Received>, LookUpError>,
     sequence: u64,
 ) -> Result<Option<Event>, PublishError> {
     match message {
-        Ok(message) => Ok(serde_json::from_slice(&message.payload).ok()),
-        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Ok(message) => {
+            Ok(message.and_then(|message| serde_json::from_slice(&message.payload).ok()))
+        }
         Err(error) => Err(PublishError::ReadBack { sequence, reason: error.to_string() }),
     }
 }
@@ -119,8 +113,8 @@ fn event_of(
 /// When it has no JSON form, which does not happen for events built here.
 pub fn outgoing(event: &Event) -> Result<Outgoing, serde_json::Error> {
     let mut headers = HeaderMap::new();
-    if let Some(traceparent) = &event.traceparent {
-        headers.insert(raw::header::TRACEPARENT, traceparent.as_str());
+    if let Some(trace) = event.traceparent.as_deref().and_then(schemas::trace::traceparent) {
+        headers.insert(raw::header::TRACEPARENT, trace);
     }
     Ok(Outgoing {
         subject: event.nats_subject(),

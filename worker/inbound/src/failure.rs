@@ -1,6 +1,7 @@
 //! Which errors pass by themselves, and the causes of those that do not: what they are about is parked (docs/contract.md 9).
 
 use facts::{FactError, PublishError};
+use runtime::db::{self, Fault};
 use runtime::publish::PublishFailure;
 
 /// Why something cannot be carried out, however often it is tried with the same code and data.
@@ -32,27 +33,23 @@ pub(super) fn cause(error: &FactError) -> Option<Cause> {
     }
 }
 
-/// Errors about the data: classes 21, 22, 23, 54 and raised ones. Others are about the server, and pass.
 fn database_cause(error: &sqlx::Error) -> Option<Cause> {
-    is_of(error, &["21", "22", "23", "54", "P0"]).then(|| refusal(error)).flatten()
+    (db::fault(error) == Fault::Data).then(|| refusal(error))
 }
 
-/// Whether Postgres answered with an error of one of these classes.
-fn is_of(error: &sqlx::Error, classes: &[&str]) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
-}
-
-fn refusal(error: &sqlx::Error) -> Option<Cause> {
-    let error = error.as_database_error()?;
-    let code = error.code()?;
+fn refusal(error: &sqlx::Error) -> Cause {
+    let Some(database) = error.as_database_error() else {
+        return Cause { word: "database".to_owned(), error: db::describe(error) };
+    };
+    let code = database.code().unwrap_or_default();
     // The message of Postgres may quote values; its code, table and constraint do not.
-    let place =
-        [error.table(), error.constraint()].into_iter().flatten().collect::<Vec<_>>().join("/");
-    Some(Cause {
+    let place = [database.table(), database.constraint()];
+    let place = place.into_iter().flatten().collect::<Vec<_>>().join("/");
+    let advice = db::advice(error).map(|advice| format!(": {advice}")).unwrap_or_default();
+    Cause {
         word: format!("database_{code}"),
-        error: format!("Postgres refuses it: error {code} {place}").trim().to_owned(),
-    })
+        error: format!("Postgres refuses it: error {code} {place}").trim().to_owned() + &advice,
+    }
 }
 
 /// Whether Postgres or the broker is away, so that no other row fares better now. Anything else counts as a failed try of its row.
@@ -75,19 +72,8 @@ pub(super) fn passes(error: &anyhow::Error) -> bool {
     }
 }
 
-/// Connections, conflicts, resources, shutdowns; not what Postgres says of a statement or a row.
 fn database_passes(error: &sqlx::Error) -> bool {
-    use sqlx::Error;
-    match error {
-        Error::Database(_) => is_of(error, &["08", "25", "40", "53", "57", "58"]),
-        Error::Io(_)
-        | Error::Tls(_)
-        | Error::Protocol(_)
-        | Error::PoolTimedOut
-        | Error::PoolClosed
-        | Error::WorkerCrashed => true,
-        _ => false,
-    }
+    matches!(db::fault(error), Fault::Passing | Fault::TooMuch)
 }
 
 /// The cause of an error that nobody foresaw; its text may quote content, so it is not kept.
@@ -96,7 +82,8 @@ pub(super) fn unforeseen(error: &anyhow::Error) -> Cause {
         Some(FactError::Database(error)) => Some(error),
         _ => error.downcast_ref::<sqlx::Error>(),
     };
-    database.and_then(refusal).unwrap_or_else(|| Cause {
+    let refused = database.filter(|error| error.as_database_error().is_some());
+    refused.map(refusal).unwrap_or_else(|| Cause {
         word: "unforeseen".to_owned(),
         error: format!("an error that nobody foresaw: {error}"),
     })

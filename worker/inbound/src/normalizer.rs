@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use facts::FactStore;
 use runtime::broker::Broker;
+use runtime::health::Health;
 use runtime::lease::Leases;
 
 /// How long a shard may take to finish its batch when the process stops.
 pub(super) const FINISH: Duration = Duration::from_secs(7);
+/// The check of `/readyz` that says whether webhooks can be normalised.
+pub(super) const CHECK: &str = "normalize";
 /// Bytes of raw webhooks that go into one transaction.
 pub(super) const BATCH_BYTES_MAX: usize = 2 << 20;
 
@@ -20,6 +23,8 @@ pub struct Inbound {
     pub facts: FactStore,
     /// The leases of schema `worker`.
     pub leases: Leases,
+    /// Where it is reported that somebody must act.
+    pub health: Health,
     /// `TWIN_GRACE`
     pub twin_grace: Duration,
     /// `RETRY_MIN`: when parked work is first tried again.

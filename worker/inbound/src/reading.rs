@@ -85,7 +85,8 @@ pub(super) fn raw_meta(raw: &Received) -> RawMeta {
             .unwrap_or(raw.stored_at),
         secret: text(header::SECRET),
         path: text(header::PATH),
-        traceparent: text(header::TRACEPARENT),
+        traceparent: raw.traceparent().map(str::to_owned),
+        flaw: raw.flaw,
     }
 }
 
@@ -100,6 +101,7 @@ mod tests {
             sequence,
             subject: "meta.v1.raw.any.00".to_owned(),
             headers: async_nats::HeaderMap::new(),
+            flaw: None,
             payload: vec![b' '; bytes].into(),
             stored_at: Timestamp::from_millis(5),
             pending: 0,

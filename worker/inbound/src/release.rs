@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use runtime::db::{Patience, within};
-use runtime::follow::Received;
+use runtime::follow::{Received, stored};
 use runtime::notify::Listener;
 use runtime::publish::Outgoing;
 use runtime::retry;
-use schemas::{Timestamp, subjects};
+use schemas::subjects;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Cause};
@@ -253,21 +253,8 @@ impl Release {
     }
 
     async fn raw(&self, sequence: i64) -> anyhow::Result<Option<Received>> {
-        use async_nats::jetstream::stream::RawMessageErrorKind;
-        let sequence = u64::try_from(sequence)?;
-        let stream = self.inbound.broker.js().get_stream_no_info(subjects::META_RAW).await?;
-        match stream.get_raw_message(sequence).await {
-            Ok(message) => Ok(Some(Received {
-                sequence,
-                subject: message.subject.to_string(),
-                headers: message.headers,
-                payload: message.payload,
-                stored_at: Timestamp::from_nanos(message.time.unix_timestamp_nanos()),
-                pending: 0,
-            })),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let (js, sequence) = (self.inbound.broker.js(), u64::try_from(sequence)?);
+        Ok(stored::at(js, subjects::META_RAW, sequence).await?)
     }
 
     /// Publishes a copy of every new or newly failed row; one that is refused holds up no other.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use runtime::db::Patience;
+use runtime::db::{self, Patience};
 use runtime::follow::{
     End, RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow,
 };
@@ -15,7 +15,7 @@ use schemas::{Fact, Kind, Timestamp, subjects};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Cause};
-use crate::normalizer::{BATCH_BYTES_MAX, Inbound};
+use crate::normalizer::{BATCH_BYTES_MAX, CHECK, Inbound};
 use crate::parked::{self, Parking};
 use crate::reading::{self, Read};
 use crate::{effect, lanes};
@@ -248,10 +248,14 @@ impl Reader for Shard<'_> {
         if failures == 1 {
             tracing::warn!(shard = %self.label, error = %chain(error), "Normalising waits; trying again");
         }
+        if let FactError::Database(error) = error {
+            db::report(&self.inbound.health, CHECK, error, failures);
+        }
     }
 
     fn recovered(&mut self) {
         tracing::info!(shard = %self.label, "Normalising goes on");
+        self.inbound.health.set(CHECK, Ok(()));
     }
 
     fn lag(&mut self, messages: u64) {

@@ -49,6 +49,7 @@ fn meta() -> RawMeta {
         secret: Some("default".to_owned()),
         path: Some("/webhook".to_owned()),
         traceparent: None,
+        flaw: None,
     }
 }
 

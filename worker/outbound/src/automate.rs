@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use runtime::BoxFuture;
 use runtime::broker::Broker;
-use runtime::db::Patience;
+use runtime::db::{self, Fault, Patience, fault};
 use runtime::failpoint;
 use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::health::Health;
 use runtime::lease::{Lease, Leases, Position};
-use runtime::publish::Outgoing;
+use runtime::publish::{Outgoing, PublishFailure};
 use schemas::subjects::INBOX_EVENTS;
 use schemas::{Event, Timestamp};
 use sqlx::PgPool;
@@ -23,10 +24,12 @@ use tokio_util::sync::CancellationToken;
 
 use facts::accounts;
 use facts::accounts::directory::Directory;
-use rules::Before;
+use rules::{Before, Known};
 
 /// The lease and position of the automations.
 pub const NAME: &str = "automate";
+/// The check of `/readyz` that says whether messages can be answered.
+const CHECK: &str = "automate";
 /// Only what people wrote.
 pub const FILTER: &str = "inbox.v1.event.*.*.*.message-received";
 const BATCH: usize = 200;
@@ -43,6 +46,8 @@ pub struct Automate {
     pub pool: PgPool,
     /// The leases of schema `worker`.
     pub leases: Leases,
+    /// Where it is reported that somebody must act.
+    pub health: Health,
     /// `AUTO_REPLY_MAX_AGE`
     pub max_age: Duration,
 }
@@ -84,46 +89,50 @@ impl Automate {
         directory: &Directory,
         now: Timestamp,
     ) -> anyhow::Result<Vec<Outgoing>> {
-        let asked: Vec<Asked<'_>> = batch
-            .iter()
-            .filter_map(|message| {
-                let look = AssertUnwindSafe(|| self.first_look(message, directory, now));
-                catch_unwind(look).unwrap_or_else(|_| {
-                    count("panicked");
-                    tracing::error!(
-                        sequence = message.sequence,
-                        "Considering an answer to event {} broke down: a bug; it gets none, the others go on",
-                        message.sequence
-                    );
-                    None
-                })
-            })
-            .collect();
-        let events: Vec<&Event> = asked.iter().map(|asked| &asked.event).collect();
-        let known = context::read_all(&self.pool, &events).await?;
+        let mut asked: Vec<Asked<'_>> = Vec::new();
+        for message in batch {
+            let look = || self.first_look(message, directory, now);
+            asked.extend(unless_it_breaks(message.sequence, look).flatten());
+        }
         let mut answers = Vec::with_capacity(asked.len());
-        for (Asked { event, text, stored_at }, known) in asked.iter().zip(&known) {
-            if known.before == Before::Unrecorded && now.since(*stored_at) < RECORDED_WITHIN {
-                anyhow::bail!("event {} is not recorded yet", event.id);
+        for (asked, known) in self.known(asked).await? {
+            if known.before == Before::Unrecorded && now.since(asked.stored_at) < RECORDED_WITHIN {
+                anyhow::bail!("event {} is not recorded yet", asked.event.id);
             }
-            if let Err(reason) = rules::second_look(known, now) {
+            if let Err(reason) = rules::second_look(&known, now) {
                 count(reason.as_str());
                 continue;
             }
             count("asked");
-            let command = rules::command(event, text, now);
-            let mut headers = async_nats::HeaderMap::new();
-            if let Some(traceparent) = event.traceparent.as_deref() {
-                headers.insert("traceparent", traceparent);
-            }
-            answers.push(Outgoing {
-                subject: command.nats_subject(),
-                id: command.identity(),
-                headers,
-                payload: serde_json::to_vec(&command)?.into(),
-            });
+            answers.extend(unless_it_breaks(asked.sequence, || asked.answer(now)).transpose()?);
         }
         Ok(answers)
+    }
+
+    /// What is known around these messages. One of which Postgres refuses what it holds gets no answer.
+    async fn known<'a>(&self, asked: Vec<Asked<'a>>) -> anyhow::Result<Vec<(Asked<'a>, Known)>> {
+        let events: Vec<&Event> = asked.iter().map(|asked| &asked.event).collect();
+        match context::read_all(&self.pool, &events).await {
+            Ok(known) => return Ok(asked.into_iter().zip(known).collect()),
+            Err(error) if fault(&error) != Fault::Data => return Err(error.into()),
+            Err(_) => {}
+        }
+        let mut found = Vec::with_capacity(asked.len());
+        for asked in asked {
+            match context::read_all(&self.pool, &[&asked.event]).await {
+                Ok(known) => found.extend(known.into_iter().next().map(|known| (asked, known))),
+                Err(error) if fault(&error) == Fault::Data => {
+                    count("refused");
+                    tracing::error!(
+                        sequence = asked.sequence,
+                        "Postgres refuses what event {} holds; it gets no answer, the others go on",
+                        asked.sequence
+                    );
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(found)
     }
 
     /// What message and account alone decide.
@@ -133,12 +142,20 @@ impl Automate {
         directory: &'a Directory,
         now: Timestamp,
     ) -> Option<Asked<'a>> {
-        // Every event is ours and valid; one that a newer release wrote is not for this one to answer.
+        // Not written by a worker: whether it is replayed, for one, nobody knows.
+        if message.flaw.is_some() {
+            count("unreadable");
+            return None;
+        }
+        // One that a newer release wrote is not for this one to answer.
         let event = serde_json::from_slice::<Event>(&message.payload).ok()?;
         let replayed = message.header(schemas::raw::header::REPLAY).is_some();
         let account = directory.find(event.data.channel, event.data.account_id.as_str());
         match rules::first_look(&event, account, replayed, self.max_age, now) {
-            Ok(text) => Some(Asked { event, text, stored_at: message.stored_at }),
+            Ok(text) => {
+                let (sequence, stored_at) = (message.sequence, message.stored_at);
+                Some(Asked { event, text, sequence, stored_at })
+            }
             Err(reason) => {
                 if reason != rules::Silence::NotAsked {
                     count(reason.as_str());
@@ -153,8 +170,59 @@ impl Automate {
 struct Asked<'a> {
     event: Event,
     text: &'a str,
+    /// Its position in INBOX_EVENTS.
+    sequence: u64,
     /// When the broker stored the event.
     stored_at: Timestamp,
+}
+
+impl Asked<'_> {
+    /// The command that answers it.
+    fn answer(&self, now: Timestamp) -> serde_json::Result<Outgoing> {
+        let command = rules::command(&self.event, self.text, now);
+        let mut headers = async_nats::HeaderMap::new();
+        if let Some(traceparent) = self.event.traceparent.as_deref() {
+            headers.insert("traceparent", traceparent);
+        }
+        Ok(Outgoing {
+            subject: command.nats_subject(),
+            id: command.identity(),
+            headers,
+            payload: serde_json::to_vec(&command)?.into(),
+        })
+    }
+}
+
+impl Automate {
+    /// Publishes commands; one that can never be stored holds up no other.
+    async fn publish(&self, commands: Vec<Outgoing>) -> Result<(), PublishFailure> {
+        for end in self.broker.publish_each(commands, ACK_WAIT).await {
+            match end {
+                Ok(_) => {}
+                Err(failure) if failure.is_away() || matches!(failure, PublishFailure::Full(_)) => {
+                    return Err(failure);
+                }
+                Err(failure) => {
+                    count("refused");
+                    tracing::error!(error = %failure, "INBOX_COMMANDS does not take an automatic reply; the others go on");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What `work` returns; `None` where it panics: that is a bug, and holds up no other message.
+fn unless_it_breaks<T>(sequence: u64, work: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    if done.is_err() {
+        count("panicked");
+        tracing::error!(
+            sequence,
+            "Considering an answer to event {sequence} broke down: a bug; it gets none, the others go on"
+        );
+    }
+    done.ok()
 }
 
 /// Messages considered while the lease is held.
@@ -179,8 +247,15 @@ impl Reader for Batches {
         taken
     }
 
-    fn failed(&mut self, error: &anyhow::Error, _: u32) {
+    fn failed(&mut self, error: &anyhow::Error, failures: u32) {
         tracing::warn!(error = %format!("{error:#}"), "Could not answer automatically; trying again");
+        if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+            db::report(&self.automate.health, CHECK, error, failures);
+        }
+    }
+
+    fn recovered(&mut self) {
+        self.automate.health.set(CHECK, Ok(()));
     }
 
     fn lag(&mut self, messages: u64) {
@@ -210,7 +285,7 @@ impl Batches {
         let commands = automate.answers(batch, directory, now).await?;
         if !commands.is_empty() {
             failpoint!("automate.before_publish");
-            automate.broker.publish_all(commands, ACK_WAIT).await?;
+            automate.publish(commands).await?;
             failpoint!("automate.after_publish");
         }
         let mut tx = automate.leases.begin().await?;

@@ -4,22 +4,24 @@
 //! Nothing is skipped and nothing stops: what cannot be carried out becomes a row that has failed already, and with it an outcome; what is of
 //! no channel, or meets a bug of ours, becomes a dead letter.
 
+mod broken;
 mod digest;
 mod past;
 mod read;
 mod store;
 mod store_all;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use futures::FutureExt;
 use runtime::BoxFuture;
 use runtime::broker::Broker;
-use runtime::db::Patience;
+use runtime::db::{self, Fault, Patience};
 use runtime::failpoint;
 use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::health::Health;
 use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
 use runtime::vouch::{self, Vouch};
@@ -29,11 +31,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::handover::Handover;
 use crate::ledger::mark::{self, Mark};
-use read::{Intake, read};
+use broken::{Broken, fault_of, narrows, refused};
+use read::{Envelope, Intake, read};
 use store::{Accepted, store};
 
 /// The lease and position of the intake.
 pub const NAME: &str = "commands";
+/// The check of `/readyz` that says whether commands can be accepted.
+const CHECK: &str = "commands";
 /// Commands accepted in one transaction.
 const BATCH: usize = 200;
 
@@ -46,6 +51,8 @@ pub struct Commands {
     pub pool: PgPool,
     /// The leases of schema `worker`.
     pub leases: Leases,
+    /// Where it is reported that somebody must act.
+    pub health: Health,
     /// Knows the commands of people from those of automation.
     pub vouch: Vouch,
     /// To the sender of this process.
@@ -71,7 +78,8 @@ impl Commands {
                         lease,
                         mark: Mark { seq: 0, created: None },
                         patience: Patience::default(),
-                        broken: BTreeSet::new(),
+                        broken: BTreeMap::new(),
+                        position: 0,
                     };
                     let source = &source;
                     async move {
@@ -84,17 +92,24 @@ impl Commands {
     }
 
     /// What each message says; `None`: it cannot be read, or is one of `broken`.
-    fn read_all(&self, batch: &[Received], broken: &BTreeSet<u64>) -> Vec<Option<Intake>> {
+    fn read_all(&self, batch: &[Received], broken: &BTreeMap<u64, Broken>) -> Vec<Option<Intake>> {
         batch
             .iter()
             .map(|message| {
-                let (sequence, stored_at) = (message.sequence, message.stored_at);
-                if broken.contains(&sequence) {
-                    return None;
-                }
-                let vouched = self.vouch.holds(&message.payload, message.header(vouch::HEADER));
-                let read =
-                    || read(&message.payload, &message.subject, sequence, stored_at, vouched);
+                let sequence = message.sequence;
+                let flaw = match broken.get(&sequence) {
+                    Some(Broken::Buried) => return None,
+                    Some(Broken::Refused) => Some("Postgres refuses what it holds"),
+                    None => message.flaw,
+                };
+                let around = Envelope {
+                    subject: &message.subject,
+                    stream_seq: sequence,
+                    stored_at: message.stored_at,
+                    vouched: self.vouch.holds(&message.payload, message.header(vouch::HEADER)),
+                    flaw,
+                };
+                let read = || read(&message.payload, around);
                 catch_unwind(read).unwrap_or_else(|_| {
                     panicked(sequence);
                     None
@@ -108,7 +123,7 @@ impl Commands {
         &self,
         tx: &mut PgConnection,
         left: &[Left<'_>],
-        broken: &mut BTreeSet<u64>,
+        broken: &mut BTreeMap<u64, Broken>,
     ) -> anyhow::Result<()> {
         let readable: Vec<_> = left.iter().filter_map(|one| Some(&one.intake?.command)).collect();
         let known = past::known(tx, &readable).await?;
@@ -120,11 +135,11 @@ impl Commands {
                 continue;
             };
             let past = past::of(&self.broker, &intake.command, &known, *covered).await?;
-            let stored = AssertUnwindSafe(store(tx, intake, message.header("traceparent"), &past));
+            let stored = AssertUnwindSafe(store(tx, intake, message.traceparent(), &past));
             let Ok(stored) = stored.catch_unwind().await else {
                 // What it has written goes with the transaction: once more, without it.
                 panicked(message.sequence);
-                broken.insert(message.sequence);
+                broken.insert(message.sequence, Broken::Buried);
                 anyhow::bail!("command {} broke down", message.sequence);
             };
             count(stored?);
@@ -180,8 +195,10 @@ struct Batches {
     /// Read with the position.
     mark: Mark,
     patience: Patience,
-    /// Positions of commands whose intake panicked: not tried again.
-    broken: BTreeSet<u64>,
+    /// Positions of commands whose intake panicked, or that Postgres refuses: not tried again as they are.
+    broken: BTreeMap<u64, Broken>,
+    /// Everything up to here is accepted.
+    position: u64,
 }
 
 impl Reader for Batches {
@@ -190,21 +207,51 @@ impl Reader for Batches {
     async fn position(&mut self) -> anyhow::Result<Position> {
         let Commands { pool, broker, leases, .. } = &self.commands;
         self.mark = past::mark(pool, broker).await?;
-        Ok(leases.position(NAME).await?)
+        let position = leases.position(NAME).await?;
+        self.position = position.seq;
+        Ok(position)
     }
 
-    async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> anyhow::Result<Taken> {
-        let mut patience = self.patience;
-        let taken = patience.within(self.accept(batch, from, to)).await;
-        self.patience = patience;
-        if let Ok(Taken::Yes) = taken {
-            self.broken.clear();
+    async fn take(&mut self, batch: &[Received], _: u64, to: Position) -> anyhow::Result<Taken> {
+        // Parts of a batch that was halved may have been accepted: they are skipped when the batch comes again.
+        let done = batch.partition_point(|message| message.sequence <= self.position);
+        let mut parts = vec![&batch[done..]];
+        while let Some(part) = parts.pop() {
+            let Some(last) = part.last() else { continue };
+            let to = Position { seq: last.sequence, created: to.created };
+            let mut patience = self.patience;
+            let taken = patience.within(self.accept(part, self.position, to)).await;
+            self.patience = patience;
+            match (taken, part) {
+                (Ok(Taken::Yes), _) => self.position = to.seq,
+                (Ok(Taken::Lost), _) => return Ok(Taken::Lost),
+                (Err(error), _) if !narrows(&error) => return Err(error),
+                (Err(error), [one]) => {
+                    if fault_of(&error) != Some(Fault::Data) || !self.give_up(one.sequence) {
+                        return Err(error);
+                    }
+                    refused(one.sequence, &error);
+                    parts.push(part);
+                }
+                (Err(_), part) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+            }
         }
-        taken
+        self.broken.clear();
+        Ok(Taken::Yes)
     }
 
-    fn failed(&mut self, error: &anyhow::Error, _: u32) {
+    fn failed(&mut self, error: &anyhow::Error, failures: u32) {
         tracing::warn!(error = %format!("{error:#}"), "Could not accept commands; trying again");
+        if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+            db::report(&self.commands.health, CHECK, error, failures);
+        }
+    }
+
+    fn recovered(&mut self) {
+        self.commands.health.set(CHECK, Ok(()));
     }
 
     fn lag(&mut self, messages: u64) {
@@ -218,6 +265,13 @@ impl Reader for Batches {
 }
 
 impl Batches {
+    /// Less is tried of a command that Postgres refuses. `false`: nothing less is left, so it is not the command's fault.
+    fn give_up(&mut self, sequence: u64) -> bool {
+        let Some(less) = Broken::after(self.broken.get(&sequence).copied()) else { return false };
+        self.broken.insert(sequence, less);
+        true
+    }
+
     /// Accepts a batch, or nothing of it. Whatever breaks down is added to `broken`.
     async fn accept(
         &mut self,
@@ -235,11 +289,10 @@ impl Batches {
             let Some(intake) = intake.as_ref().filter(|_| !mark.covers(at(message))) else {
                 continue;
             };
-            let traceparent = message.header("traceparent");
-            let read = AssertUnwindSafe(|| store_all::plain(intake, traceparent));
+            let read = AssertUnwindSafe(|| store_all::plain(intake, message.traceparent()));
             let Ok(one) = catch_unwind(read) else {
                 panicked(message.sequence);
-                broken.insert(message.sequence);
+                broken.insert(message.sequence, Broken::Buried);
                 anyhow::bail!("command {} broke down", message.sequence);
             };
             plain.extend(one);

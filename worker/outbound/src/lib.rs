@@ -1,7 +1,7 @@
 //! Commands: a ledger in Postgres that is also the queue, one decision, at most one effect at Meta.
 //!
 //! Read in this order. Pure: `plan` and `payload` (a command as parts), `policy` (what Meta's rules allow), `decide` (what happens
-//! next), `matching` (whose effect a message is), `request` and `answer` (what is asked, what the answer means), `split`,
+//! next), `matching` (whose effect a message is), `request` and `answer` (what is asked, what the answer means),
 //! `concurrency`, `ended` (ends as outcomes report them), `state` (the words of the ledger). Around it: `intake` (commands from the stream), `ledger` (the rows and their
 //! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `attempt_log` (attempts as they are known outside Postgres), `reconcile` (reading back), `echoes`, `outcome` (events), `scan` (outcomes in the stream),
 //! `import` (conversations read from Graph), [`automate`] (automatic replies), [`admin`] (what people decide).
@@ -37,7 +37,6 @@ mod scan;
 mod sender;
 mod services;
 mod settler;
-mod split;
 mod state;
 mod tokens;
 

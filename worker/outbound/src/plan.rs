@@ -1,11 +1,11 @@
 //! ◆ Pure: a command as parts: what each sends, in which lane, and how its effect is recognised afterwards.
 
+use schemas::command::split::{Limit, split};
 use schemas::command::{Action, Command, OutboundAttachment, OutboundQuickReply, ReplyData};
 use schemas::{Channel, ConversationId};
 use serde_json::{Value, json};
 
 use crate::payload::Payload;
-use crate::split::{self, Limit};
 use facts::follow_up::content::{self, Content};
 
 /// One effect of a command.
@@ -34,9 +34,6 @@ pub(crate) enum PlanError {
     /// The contract names it, this version does not carry it out.
     #[error("`{0}` is not carried out by this version")]
     Unsupported(&'static str),
-    /// A text that cannot be split is too long.
-    #[error("`data.text`: at most {0}")]
-    TooLong(&'static str),
 }
 
 /// Plans a command.
@@ -72,12 +69,6 @@ pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
             data.comment_id,
         ),
         Action::CommentPrivateReply(data) => {
-            if split::split(&data.text, Limit::of(channel)).len() != 1 {
-                return Err(PlanError::TooLong(match channel {
-                    Channel::Instagram => "1000 bytes: a private reply is one message",
-                    Channel::Messenger => "2000 characters: a private reply is one message",
-                }));
-            }
             let payload = Payload::PrivateReply {
                 comment_id: data.comment_id.clone(),
                 text: data.text.clone(),
@@ -125,7 +116,7 @@ fn moderation(
 fn reply(channel: Channel, contact: &str, data: ReplyData) -> Vec<PartPlan> {
     let mut messages: Vec<(Value, Content)> = Vec::new();
     if let Some(text) = &data.text {
-        for part in split::split(text, Limit::of(channel)) {
+        for part in split(text, Limit::of(channel)) {
             messages.push((json!({ "text": part }), content::of_text(&part)));
         }
         // Buttons stand under the whole text.
@@ -222,11 +213,6 @@ mod tests {
             let plan = plan_of("instagram", name, json!({"comment_id": "179"})).unwrap();
             assert_eq!(plan.parts[0].payload.repeat(), Repeat::Never);
         }
-        let long = json!({"comment_id": "179", "text": "x".repeat(1001)});
-        assert!(matches!(
-            plan_of("instagram", "comment_private_reply", long),
-            Err(PlanError::TooLong(_))
-        ));
         assert_eq!(
             plan_of("instagram", "template_send", json!({})),
             Err(PlanError::Unsupported("template_send"))

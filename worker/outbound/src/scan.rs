@@ -1,13 +1,10 @@
 //! Outcomes in INBOX_EVENTS: read through when the ledger is new, and from a time on when it was put back.
 
-use std::time::Duration;
-
 use anyhow::Context;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use futures::StreamExt;
 use runtime::broker::Broker;
+use runtime::follow::{Follower, Received, stored};
 use schemas::Timestamp;
-use schemas::subjects::INBOX_EVENTS;
+use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
 
 use crate::ledger::mark::PlacedOutcome;
 
@@ -21,6 +18,9 @@ const OUTCOMES: [&str; 6] = [
     "inbox.v1.event.*.*.*.command-unknown",
 ];
 
+/// Ids of events are shorter.
+const ID_BYTES_MAX: usize = 128;
+
 /// Every outcome that INBOX_EVENTS stored from `from` on; `None`: all.
 ///
 /// # Errors
@@ -29,43 +29,23 @@ pub(crate) async fn find_outcomes(
     broker: &Broker,
     from: Option<Timestamp>,
 ) -> anyhow::Result<Vec<PlacedOutcome>> {
-    // The client's type of a time is that of a crate which is not used here.
-    let since = |from: Timestamp| serde_json::json!({"deliver_policy": "by_start_time", "opt_start_time": from});
-    let deliver_policy = match from {
-        Some(from) => serde_json::from_value::<DeliverPolicy>(since(from))?,
-        None => DeliverPolicy::All,
+    let from = match from {
+        Some(time) => stored::first_since(broker.js(), INBOX_EVENTS, EVENT_ALL, time).await?,
+        None => 1,
     };
-    let stream = broker.js().get_stream(INBOX_EVENTS).await.context("reading INBOX_EVENTS")?;
-    let config = pull::Config {
-        deliver_policy,
-        ack_policy: AckPolicy::None,
-        max_deliver: 1,
-        filter_subjects: OUTCOMES.map(str::to_owned).to_vec(),
-        headers_only: true,
-        memory_storage: true,
-        num_replicas: 1,
-        inactive_threshold: Duration::from_secs(60),
-        ..pull::Config::default()
-    };
-    let consumer = stream.create_consumer(config).await.context("reading INBOX_EVENTS")?;
-    let count = usize::try_from(consumer.cached_info().num_pending)?;
-    let mut found = Vec::with_capacity(count);
-    if count == 0 {
-        return Ok(found);
-    }
-    let mut messages = consumer.messages().await.context("reading INBOX_EVENTS")?.take(count);
-    while let Some(message) = messages.next().await {
-        let message = message.context("reading INBOX_EVENTS")?;
-        let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
-        let seq = message
-            .info()
-            .map_err(|error| anyhow::anyhow!("reading INBOX_EVENTS: {error}"))?
-            .stream_sequence;
-        if let Some(id) = id {
-            // `<id>`, `<id>.r<N>` or `<id>.<job>`: ids have no dot.
-            let id = id.as_str().split('.').next().unwrap_or_default();
-            found.push(PlacedOutcome { event_id: id.to_owned(), event_seq: seq });
-        }
-    }
-    Ok(found)
+    let filters = OUTCOMES.map(str::to_owned).to_vec();
+    let mut follower =
+        Follower::over(broker.clone(), INBOX_EVENTS, filters, from.saturating_sub(1))
+            .headers_only();
+    let found = follower.read_to_the_end().await.context("reading INBOX_EVENTS")?;
+    Ok(found.iter().filter_map(placed).collect())
+}
+
+/// Where the outcome is that a message's id names; `None`: it names none.
+fn placed(message: &Received) -> Option<PlacedOutcome> {
+    // `<id>`, `<id>.r<N>` or `<id>.<job>`: ids have no dot.
+    let id = message.header("Nats-Msg-Id")?.split('.').next()?;
+    // Of somebody else, or nothing that a table can hold.
+    let ours = id.len() <= ID_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_graphic());
+    ours.then(|| PlacedOutcome { event_id: id.to_owned(), event_seq: message.sequence })
 }

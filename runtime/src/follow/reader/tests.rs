@@ -8,6 +8,7 @@ fn message(sequence: u64, bytes: usize) -> Received {
         sequence,
         subject: "meta.v1.raw.any.00".to_owned(),
         headers: async_nats::HeaderMap::new(),
+        flaw: None,
         payload: vec![b' '; bytes].into(),
         stored_at: Timestamp::from_millis(5),
         pending: 0,
@@ -54,6 +55,10 @@ impl Feed for Script {
 
     fn pending(&self) -> u64 {
         10
+    }
+
+    async fn waiting(&mut self) -> u64 {
+        20
     }
 }
 
@@ -147,8 +152,10 @@ async fn a_part_that_fails_comes_again_and_the_next_follows_it() {
             "lag 13",
             "take 2 from 0 to 4: Err(\"away\")",
             "failed 1: away",
+            "lag 23",
             "take 2 from 0 to 4: Err(\"away\")",
             "failed 2: away",
+            "lag 23",
             "take 2 from 0 to 4: Ok(Yes)",
             "recovered",
             "lag 11",

@@ -7,6 +7,7 @@ use anyhow::Context;
 use async_nats::HeaderMap;
 use futures::{StreamExt, TryStreamExt};
 use runtime::broker::Broker;
+use runtime::follow::{Received, stored};
 use runtime::publish::{Outgoing, PublishFailure};
 use schemas::{Event, EventId, raw, subjects};
 
@@ -150,25 +151,20 @@ impl Outlet {
 
 /// An event as INBOX_EVENTS has it, else as it is read today.
 async fn read(broker: &Broker, event: &Event, place: Option<Place>) -> anyhow::Result<Outgoing> {
-    use async_nats::jetstream::stream::RawMessageErrorKind;
-    if let Some(Place { event_seq, .. }) = place {
-        let stream = broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await?;
-        match stream.get_raw_message(event_seq).await {
-            Ok(message) => {
-                let mut headers = HeaderMap::new();
-                if let Some(trace) = message.headers.get(raw::header::TRACEPARENT) {
-                    headers.insert(raw::header::TRACEPARENT, trace.as_str());
-                }
-                return Ok(Outgoing {
-                    subject: message.subject.to_string(),
-                    id: event.id.to_string(),
-                    headers,
-                    payload: message.payload,
-                });
-            }
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
-            Err(error) => return Err(error).context("reading INBOX_EVENTS"),
+    let message = match place {
+        Some(Place { event_seq, .. }) => {
+            stored::at(broker.js(), subjects::INBOX_EVENTS, event_seq).await?
         }
+        None => None,
+    };
+    // One of no client of ours is not passed on as it is.
+    if let Some(message) = message.filter(|message| message.flaw.is_none()) {
+        let mut headers = HeaderMap::new();
+        if let Some(trace) = message.traceparent() {
+            headers.insert(raw::header::TRACEPARENT, trace);
+        }
+        let Received { subject, payload, .. } = message;
+        return Ok(Outgoing { subject, id: event.id.to_string(), headers, payload });
     }
     let mut event = event.clone();
     event.data.origin.revision = place.map_or(0, |place| place.revision);

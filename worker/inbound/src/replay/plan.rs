@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use futures::future::LocalBoxFuture;
+use runtime::follow::stored;
 use schemas::{Event, EventId, subjects};
 
 use super::bounds::Bounds;
@@ -79,7 +80,7 @@ impl Replay {
             return Ok(());
         }
         let places = self.facts.places(&ids).await?;
-        let stream = self.broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await?;
+        let js = self.broker.js();
         for sample in samples.iter_mut().filter(|sample| sample.verdict == Verdict::Changed) {
             let (Some(place), Some(event)) = (
                 places.get(&EventId::from(sample.event_id.as_str())),
@@ -87,7 +88,8 @@ impl Replay {
             ) else {
                 continue;
             };
-            let Ok(stored) = stream.get_raw_message(place.event_seq).await else { continue };
+            let stored = stored::at(js, subjects::INBOX_EVENTS, place.event_seq).await;
+            let Ok(Some(stored)) = stored else { continue };
             let Ok(was) = serde_json::from_slice(&stored.payload) else { continue };
             sample.fields = differing_fields(&was, &serde_json::to_value(event)?);
         }

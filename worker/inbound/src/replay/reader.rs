@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
-use runtime::follow::Received;
+use runtime::follow::{Received, stored};
 use schemas::{AccountId, Channel, EventId, Timestamp, subjects};
 
 use super::bounds::{Bounds, Scope, Slice};
@@ -173,11 +173,11 @@ pub(super) fn key(hint: &Senderless) -> MessageKey {
 /// How far the live normaliser is behind, in positions of META_RAW: the shard that is furthest.
 pub(super) async fn live_lag(broker: &Broker, pool: &sqlx::PgPool) -> anyhow::Result<u64> {
     let positions = rows::positions(pool).await?;
-    let stream = broker.js().get_stream_no_info(subjects::META_RAW).await?;
     let mut lag = 0;
     for shard in 0..subjects::SHARDS {
         let filter = subjects::raw_shard_filter(shard);
-        if let Ok(last) = stream.get_last_raw_message_by_subject(&filter).await {
+        let last = stored::last(broker.js(), subjects::META_RAW, &filter).await?;
+        if let Some(last) = last {
             let at = positions.get(shard as usize).copied().unwrap_or(0);
             lag = lag.max(last.sequence.saturating_sub(at));
         }

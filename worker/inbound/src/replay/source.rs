@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use async_nats::jetstream::stream::{DirectGetErrorKind, Info, Stream};
+use async_nats::jetstream::stream::{Info, Stream};
 use runtime::broker::Broker;
-use runtime::follow::{Follower, Received};
+use runtime::follow::{Follower, Received, stored};
 use schemas::{Timestamp, subjects};
 
 /// How long the broker may take to hand out what it has.
@@ -30,30 +30,17 @@ impl Source {
         (state.messages > 0).then_some((state.first_sequence, state.last_sequence))
     }
 
-    /// The first raw webhook from a position on: its own position, and when the broker stored it.
-    async fn next(&self, from: u64) -> anyhow::Result<Option<(u64, Timestamp)>> {
-        match self.stream.direct_get_next_for_subject(subjects::RAW_ALL, Some(from)).await {
-            Ok(message) => {
-                let time = Timestamp::from_nanos(message.time.unix_timestamp_nanos());
-                Ok(Some((message.sequence, time)))
-            }
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).context("reading META_RAW"),
-        }
+    /// The position of the first raw webhook from a position on.
+    async fn next(&self, from: u64) -> anyhow::Result<Option<u64>> {
+        let js = self.broker.js();
+        let next = stored::next(js, subjects::META_RAW, subjects::RAW_ALL, from).await?;
+        Ok(next.map(|message| message.sequence))
     }
 
     /// The first position whose raw webhook was stored at `time` or later; one past the end where none was.
     pub(super) async fn stored_from(&self, time: Timestamp) -> anyhow::Result<u64> {
-        let Some((mut low, last)) = self.ends() else { return Ok(1) };
-        let mut high = last + 1;
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.next(middle).await? {
-                Some((at, stored)) if stored < time => low = at + 1,
-                _ => high = middle,
-            }
-        }
-        Ok(low)
+        let js = self.broker.js();
+        Ok(stored::first_since(js, subjects::META_RAW, subjects::RAW_ALL, time).await?)
     }
 
     /// The raw webhooks from `from` to `to`.
@@ -85,7 +72,7 @@ impl Slice<'_> {
         }
         // A follower waits for what is not there yet; what was erased never comes.
         if self.follower.pending() == 0
-            && self.source.next(self.at).await?.is_none_or(|(at, _)| at > self.to)
+            && self.source.next(self.at).await?.is_none_or(|at| at > self.to)
         {
             return Ok(None);
         }

@@ -1,7 +1,6 @@
 //! What became of commands whose end this ledger does not know: INBOX_EVENTS has their outcomes.
 
-use anyhow::Context;
-use async_nats::jetstream::stream::RawMessageErrorKind;
+use runtime::follow::stored;
 use schemas::subjects::INBOX_EVENTS;
 use schemas::{Event, Timestamp};
 use sqlx::PgConnection;
@@ -58,12 +57,9 @@ impl AttemptLog {
 
     /// The end that the outcome at a position reports; `None` where it is gone, or is of something else.
     async fn reported(&self, seq: u64, ids: &[String]) -> anyhow::Result<Option<Ended>> {
-        let stream = self.broker.js().get_stream_no_info(INBOX_EVENTS).await;
-        let event = match stream.context("reading INBOX_EVENTS")?.get_raw_message(seq).await {
-            Ok(message) => serde_json::from_slice::<Event>(&message.payload).ok(),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
-            Err(error) => return Err(error).context("reading an outcome"),
-        };
+        let message = stored::at(self.broker.js(), INBOX_EVENTS, seq).await?;
+        let event =
+            message.and_then(|message| serde_json::from_slice::<Event>(&message.payload).ok());
         let own = event.filter(|event| ids.iter().any(|id| id == event.id.as_str()));
         Ok(own.and_then(|event| ended(&event)))
     }

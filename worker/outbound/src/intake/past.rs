@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use async_nats::jetstream::stream::RawMessageErrorKind;
 use runtime::broker::Broker;
+use runtime::follow::stored;
 use schemas::command::UncheckedCommand;
 use schemas::subjects::{INBOX_COMMANDS, INBOX_EVENTS};
 use schemas::{Event, EventId, Timestamp};
@@ -100,13 +100,8 @@ pub(super) async fn of(
     let Some((seq, state)) = found else {
         return Ok(if covered { Past::Lost } else { Past::New });
     };
-    let stream =
-        broker.js().get_stream_no_info(INBOX_EVENTS).await.context("reading INBOX_EVENTS")?;
-    let event = match stream.get_raw_message(seq).await {
-        Ok(message) => serde_json::from_slice::<Event>(&message.payload).ok(),
-        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => None,
-        Err(error) => return Err(error).context("reading an outcome"),
-    };
+    let message = stored::at(broker.js(), INBOX_EVENTS, seq).await?;
+    let event = message.and_then(|message| serde_json::from_slice::<Event>(&message.payload).ok());
     let reported = event
         .filter(|event| ids.iter().any(|(id, _)| *id == event.id))
         .and_then(|event| ended(&event));

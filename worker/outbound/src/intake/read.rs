@@ -6,7 +6,7 @@ use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, CommandId, Timestamp};
 use serde_json::Value;
 
-use crate::plan::{self, CommandPlan, PlanError};
+use crate::plan::{self, CommandPlan};
 
 /// Longest id kept of a command that is not one.
 const ID_BYTES_MAX: usize = 256;
@@ -26,30 +26,39 @@ pub(super) struct Intake {
     pub(super) malformed: bool,
 }
 
+/// What stands around the body of a command.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope<'a> {
+    pub(super) subject: &'a str,
+    /// Its position in INBOX_COMMANDS.
+    pub(super) stream_seq: u64,
+    /// When the broker stored it.
+    pub(super) stored_at: Timestamp,
+    /// The api vouches for the body.
+    pub(super) vouched: bool,
+    /// Why headers or subject cannot be read whole.
+    pub(super) flaw: Option<&'static str>,
+}
+
 /// Reads a command. `None`: neither body nor subject names a channel and an account. A person asks through the api, which vouches for
-/// it; whatever else says so counts as automation (docs/contract.md 6).
+/// it; whatever else says so counts as automation (docs/contract.md 6). One with a `flaw` is no command, whatever its body says.
 pub(super) fn read(
     body: &[u8],
-    subject: &str,
-    stream_seq: u64,
-    stored_at: Timestamp,
-    vouched: bool,
+    Envelope { subject, stream_seq, stored_at, vouched, flaw }: Envelope<'_>,
 ) -> Option<Intake> {
-    match UncheckedCommand::from_slice(body) {
+    let command = match flaw {
+        Some(flaw) => Err(CommandError::Malformed(flaw.to_owned())),
+        None => UncheckedCommand::from_slice(body),
+    };
+    match command {
         Ok(mut command) => {
             if !vouched {
                 command.requested_by.kind = Requester::Automation;
             }
             let checked = Command::try_from(command.clone());
             let plan = checked.map_err(|error| command_error(&error)).and_then(|checked| {
-                plan::plan(checked).map_err(|error| match error {
-                    PlanError::Unsupported(_) => {
-                        OutcomeError::own("unsupported", "invalid", error.to_string())
-                    }
-                    PlanError::TooLong(_) => {
-                        OutcomeError::own("invalid", "invalid", error.to_string())
-                    }
-                })
+                plan::plan(checked)
+                    .map_err(|error| OutcomeError::own("unsupported", "invalid", error.to_string()))
             });
             Some(Intake { command, stream_seq, stored_at, plan, malformed: false })
         }
@@ -72,7 +81,7 @@ fn command_error(error: &CommandError) -> OutcomeError {
 
 /// Whether a text can be kept as an id or a name.
 fn kept(text: &str) -> bool {
-    !text.is_empty() && text.len() <= ID_BYTES_MAX && !text.contains('\0')
+    !text.is_empty() && text.len() <= ID_BYTES_MAX && !text.contains(char::is_control)
 }
 
 /// What can be said of bytes that are no command: enough for whoever sent them to find the outcome.
@@ -118,6 +127,19 @@ mod tests {
 
     const SUBJECT: &str = "inbox.v1.command.07.instagram.17841400000000101.reply";
 
+    fn around(subject: &str, vouched: bool) -> Envelope<'_> {
+        Envelope { subject, stream_seq: 7, stored_at: Timestamp::EPOCH, vouched, flaw: None }
+    }
+
+    #[test]
+    fn what_has_unreadable_headers_is_refused_under_its_id_and_not_carried_out() {
+        let flawed = Envelope { flaw: Some("a header has no colon"), ..around(SUBJECT, false) };
+        let intake = read(&body("reply", json!({"text": "hi"})), flawed).unwrap();
+        assert!(intake.malformed);
+        assert_eq!(intake.command.id.as_str(), "r1");
+        assert_eq!(intake.plan.unwrap_err().code, "malformed");
+    }
+
     fn body(name: &str, data: Value) -> Vec<u8> {
         json!({
             "id": "r1", "channel": "instagram", "account_id": "17841400000000101", "contact_id": "5200000000000011",
@@ -129,7 +151,7 @@ mod tests {
     }
 
     fn check(body: &[u8], expected: &str) {
-        let intake = read(body, SUBJECT, 7, Timestamp::EPOCH, true).unwrap();
+        let intake = read(body, around(SUBJECT, true)).unwrap();
         let code = intake.plan.err().map_or("planned".to_owned(), |error| error.code);
         assert_eq!(code, expected);
     }
@@ -141,19 +163,14 @@ mod tests {
         check(&body("reply", json!({"text": "hi", "caused_by": long})), "invalid");
         check(&body("comment_reply", json!({"text": "hi", "comment_id": long})), "invalid");
         check(&body("reply", json!({"text": "hi".repeat(40_000)})), "invalid");
-        check(&body("reply", json!({"text": "hi".repeat(20_000)})), "planned");
+        check(&body("reply", json!({"text": "hi".repeat(20_000)})), "invalid");
+        check(&body("reply", json!({"text": "hi".repeat(5_000)})), "planned");
         check(br#"{"id": "r\u0000", "channel": "messenger", "account_id": "1"}"#, "malformed");
         let subject = "inbox.v1.command.07.instagram.%00.%00";
-        let intake = read(
-            br#"{"id": "r\u0000", "account_id": "1\u0000"}"#,
-            subject,
-            7,
-            Timestamp::EPOCH,
-            true,
-        );
+        let intake = read(br#"{"id": "r\u0000", "account_id": "1\u0000"}"#, around(subject, true));
         assert!(intake.is_none(), "no name that can be kept");
         let subject = "inbox.v1.command.07.instagram.1.%00";
-        let intake = read(br#"{"id": "r\u0000"}"#, subject, 7, Timestamp::EPOCH, true).unwrap();
+        let intake = read(br#"{"id": "r\u0000"}"#, around(subject, true)).unwrap();
         assert_eq!(
             (intake.command.id.as_str(), intake.command.name.as_str()),
             ("malformed", "unknown")
@@ -172,24 +189,21 @@ mod tests {
 
     #[test]
     fn a_malformed_command_is_answered_to_the_account_of_its_subject() {
-        let intake =
-            read(br#"{"id": "r9", "text": "words"}"#, SUBJECT, 7, Timestamp::EPOCH, true).unwrap();
+        let intake = read(br#"{"id": "r9", "text": "words"}"#, around(SUBJECT, true)).unwrap();
         assert_eq!(
             (intake.command.id.as_str(), intake.command.account_id.as_str()),
             ("r9", "17841400000000101")
         );
         assert_eq!(intake.command.name, "reply");
         assert!(intake.command.data.is_null());
-        assert!(
-            read(b"x", "inbox.v1.command.07.telegram.1.reply", 7, Timestamp::EPOCH, true).is_none()
-        );
+        assert!(read(b"x", around("inbox.v1.command.07.telegram.1.reply", true)).is_none());
     }
 
     #[test]
     fn a_person_is_one_whom_the_api_vouches_for() {
         let kind = |vouched| {
             let body = body("reply", json!({"text": "hi"}));
-            let intake = read(&body, SUBJECT, 7, Timestamp::EPOCH, vouched).unwrap();
+            let intake = read(&body, around(SUBJECT, vouched)).unwrap();
             intake.command.requested_by.kind
         };
         assert_eq!((kind(true), kind(false)), (Requester::Person, Requester::Automation));

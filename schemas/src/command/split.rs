@@ -1,11 +1,12 @@
 //! ◆ Pure: long text in parts, in order, at the platform's limits (docs/meta-platform.md 12: over-long text is refused, not cut).
 
-use schemas::Channel;
 use unicode_segmentation::UnicodeSegmentation;
+
+use crate::Channel;
 
 /// How much text one message takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
+pub enum Limit {
     /// Bytes of UTF-8.
     Bytes(usize),
     /// Characters.
@@ -14,7 +15,7 @@ pub(crate) enum Limit {
 
 impl Limit {
     /// Of a channel: Instagram 1000 bytes, Messenger 2000 characters.
-    pub(crate) const fn of(channel: Channel) -> Self {
+    pub const fn of(channel: Channel) -> Self {
         match channel {
             Channel::Instagram => Self::Bytes(1000),
             Channel::Messenger => Self::Chars(2000),
@@ -37,7 +38,7 @@ impl Limit {
 
 /// Splits `text` into parts within `limit`: at the last blank line, line end or white space of a full part, else between graphemes; a
 /// grapheme larger than a whole part is cut between characters. White space at the cuts is dropped; nothing else is, and no part is empty.
-pub(crate) fn split(text: &str, limit: Limit) -> Vec<String> {
+pub fn split(text: &str, limit: Limit) -> Vec<String> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
