@@ -177,7 +177,7 @@ async fn public_things(lab: &Lab) {
         (
             "comments",
             "comments",
-            "id channel account_id comment_id parent_id media_id post_id author text live ad reactions hidden created_at edited_at deleted_at",
+            "id channel account_id comment_id parent_id media_id post_id author text attachment live ad reactions hidden created_at edited_at deleted_at",
         ),
         (
             "mentions",

@@ -162,7 +162,7 @@ async fn a_message_whose_copy_for_another_app_came_first_is_ours_and_answered_on
     let item = text(IG, ANN, "mid.1", at, "open today?");
     let copy = json!({"id": IG, "time": at, "standby": [item]});
     let whole = instagram(item.clone());
-    post(&lab, &body("instagram", &[copy.clone()])).await;
+    post(&lab, &body("instagram", &[copy])).await;
     published(&lab, "message.received", 1).await;
     lab.settled().await;
     tokio::time::sleep(Duration::from_millis(500)).await;

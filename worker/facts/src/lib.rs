@@ -1,5 +1,7 @@
 //! The one way by which the worker publishes events, so that deduplication, revisions, digests and withdrawals are in one place.
 //!
+//! Reports of one fact are merged ([`merge`]), so that what one of them says is not lost when another comes ([`decide`]).
+//!
 //! The order is always the same: *plan* (compare with `worker.facts`) → *publish* (atomic batches with derived ids) → one
 //! transaction that *records* the facts together with whatever belongs to them. A crash before the commit repeats all of it: the
 //! broker's window answers `duplicate`, and subscribers drop by id and revision what came twice.
