@@ -1,11 +1,12 @@
 //! Everything the api reads from the schema `worker`, which the worker alone writes. Tokens are never read.
 //!
 //! Published for readers (worker/migrations): the views `worker.account_list`, `worker.account_ids`, `worker.account_health`,
-//! `worker.replies` and `worker.command_outcomes`.
+//! `worker.replies`, `worker.command_outcomes` and `worker.eras`.
 
 use std::borrow::Cow;
 
 use runtime::db::absent_is_empty;
+use runtime::streams::Era;
 use schemas::{AccountId, Channel, Command, ContactId};
 use serde::Serialize;
 use serde_json::Value;
@@ -15,6 +16,18 @@ use utoipa::ToSchema;
 use crate::list::{COUNT_MAX, Keyed, Page};
 use crate::status::{CommandStatus, ReplyStatus};
 use crate::time::Time;
+
+/// The era that the worker's positions in a stream are of; `None` where it has none yet.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub(crate) async fn era(pool: &PgPool, stream: &str) -> sqlx::Result<Option<Era>> {
+    let era = sqlx::query_scalar("select era from worker.eras where stream = $1")
+        .bind(stream)
+        .fetch_optional(pool)
+        .await;
+    absent_is_empty(era)
+}
 
 /// An account hookline speaks for.
 #[derive(Debug, Serialize, FromRow, ToSchema)]

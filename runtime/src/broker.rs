@@ -5,9 +5,12 @@ mod handle;
 mod identity;
 mod room;
 mod state;
+mod streams;
 mod upkeep;
 
 pub use failure::PublishFailure;
 pub use handle::Broker;
+pub(crate) use handle::NotLooked;
 pub use identity::identify;
-pub use state::{BrokerState, Needs};
+pub use state::{BrokerState, KnownEra, Needs};
+pub use streams::{gone, made_anew};

@@ -8,5 +8,5 @@
 mod follower;
 mod reader;
 
-pub use follower::{Follower, Received, StreamRecreated};
+pub use follower::{Follower, Received, StreamPutBack, StreamRecreated, Unfollowable};
 pub use reader::{End, RECREATED_PAUSE, Reader, Source, Taken, follow, parts};

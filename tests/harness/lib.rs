@@ -17,6 +17,7 @@ pub mod crowd;
 pub mod lab;
 pub mod servers;
 pub mod shared;
+pub mod snapshot;
 pub mod traffic;
 pub mod up;
 

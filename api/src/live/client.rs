@@ -7,6 +7,7 @@ use axum::response::sse;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use runtime::follow::Follower;
+use runtime::lease::Position;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -121,14 +122,16 @@ impl Client {
         let turns = self.turns.clone();
         // The semaphore is never closed.
         let _turn = turns.acquire_owned().await.map_err(|_| End::Gone)?;
-        let mut follower =
-            Follower::new(self.broker.clone(), INBOX_EVENTS, EVENT_ALL, self.position, None);
+        let at = Position { seq: self.position, ..Position::default() };
+        let mut follower = Follower::new(self.broker.clone(), INBOX_EVENTS, EVENT_ALL, at);
         while self.position < self.hub.position() {
             let batch = follower.next_batch(BATCH).await.map_err(|_| End::Recreated)?;
             for message in batch {
                 self.projected.reach(message.sequence).await;
                 match LiveEvent::read(message.sequence, &message.payload) {
-                    Some(event) => self.look_at(&event).await?,
+                    Some(event) => {
+                        self.look_at(&LiveEvent { era: follower.era(), ..event }).await?;
+                    }
                     None => self.position = self.position.max(message.sequence),
                 }
             }
@@ -141,10 +144,7 @@ impl Client {
             return Ok(());
         }
         if self.filter.wants(event) {
-            let line = sse::Event::default()
-                .id(event.sequence.to_string())
-                .event(&event.kind)
-                .data(&event.json);
+            let line = sse::Event::default().id(event.id()).event(&event.kind).data(&event.json);
             self.put(line).await?;
         }
         self.position = event.sequence;

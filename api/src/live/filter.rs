@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use runtime::streams::Era;
 use schemas::{Channel, Kind};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -31,6 +32,8 @@ pub(crate) struct LiveQuery {
 pub(crate) struct LiveEvent {
     /// Its position in INBOX_EVENTS.
     pub sequence: u64,
+    /// The era of INBOX_EVENTS; `None` where it is not known.
+    pub era: Option<Era>,
     /// Its kind.
     pub kind: String,
     /// Its channel.
@@ -70,7 +73,49 @@ impl LiveEvent {
         let Common { channel, account_id, conversation_id } = envelope.data;
         // A line break would end a line of the stream; JSON has them between tokens only.
         let json = json.replace(['\n', '\r'], " ");
-        Some(Self { sequence, kind, channel, account_id, conversation_id, json })
+        Some(Self { sequence, era: None, kind, channel, account_id, conversation_id, json })
+    }
+}
+
+impl LiveEvent {
+    /// Its id for clients that resume: the position, and the beginning of the era that it is of.
+    pub(crate) fn id(&self) -> String {
+        match &self.era {
+            Some(era) => format!("{}.{}", self.sequence, era.short()),
+            None => self.sequence.to_string(),
+        }
+    }
+}
+
+/// Where a client resumes: an id of an event, or a bare position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resume {
+    /// After this position.
+    pub position: u64,
+    /// Of an era that begins so.
+    era: Option<String>,
+}
+
+impl Resume {
+    /// Reads an id. `None`: it is none.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (position, era) = match text.split_once('.') {
+            Some((position, era)) => (position, Some(era)),
+            None => (text, None),
+        };
+        let era = match era {
+            Some(era) if era.len() == 8 && era.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Some(era.to_owned())
+            }
+            Some(_) => return None,
+            None => None,
+        };
+        Some(Self { position: position.parse().ok()?, era })
+    }
+
+    /// Whether it may be of this era.
+    pub(crate) fn is_of(&self, era: Era) -> bool {
+        self.era.as_ref().is_none_or(|own| own == era.short())
     }
 }
 
@@ -141,6 +186,19 @@ mod tests {
             ..LiveQuery::default()
         }));
         assert!(!wants(LiveQuery { kinds: Some("reply.sent".into()), ..LiveQuery::default() }));
+    }
+
+    #[test]
+    fn an_id_resumes_in_its_own_era_only() {
+        let (one, two) = (Era::random(), Era::random());
+        let event = LiveEvent { era: Some(one), ..event() };
+        let resume = Resume::parse(&event.id()).unwrap();
+        assert_eq!(resume.position, 7);
+        assert!(resume.is_of(one) && !resume.is_of(two));
+        assert!(Resume::parse("7").unwrap().is_of(two), "a bare position");
+        for wrong in ["", "x", "7.", "7.xyz", ".12345678", "7.1234567g"] {
+            assert_eq!(Resume::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

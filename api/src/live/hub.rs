@@ -156,13 +156,19 @@ impl Reader for Shared {
     async fn position(&mut self) -> Result<Position, Infallible> {
         let start = self.projected.known().await;
         self.out.put(start, None);
-        Ok(Position { seq: start, created: None })
+        Ok(Position { seq: start, ..Position::default() })
     }
 
-    async fn take(&mut self, batch: &[Received], _: u64, _: Position) -> Result<Taken, Infallible> {
+    async fn take(
+        &mut self,
+        batch: &[Received],
+        _: u64,
+        to: Position,
+    ) -> Result<Taken, Infallible> {
         for message in batch {
             self.projected.reach(message.sequence).await;
-            self.out.put(message.sequence, LiveEvent::read(message.sequence, &message.payload));
+            let event = LiveEvent::read(message.sequence, &message.payload);
+            self.out.put(message.sequence, event.map(|event| LiveEvent { era: to.era, ..event }));
         }
         Ok(Taken::Yes)
     }
@@ -174,6 +180,13 @@ impl Reader for Shared {
     fn recreated(&mut self, recreated: &StreamRecreated) {
         tracing::warn!(error = %recreated, "Live events stopped; looking again");
         self.out.recreated();
+    }
+
+    /// The read model goes back by itself.
+    async fn put_back(&mut self, _: Position) -> Result<Taken, Infallible> {
+        self.out.recreated();
+        tokio::time::sleep(RECREATED_PAUSE).await;
+        Ok(Taken::Yes)
     }
 }
 

@@ -10,7 +10,7 @@ use axum::response::sse::{KeepAlive, Sse};
 use futures::stream::BoxStream;
 
 use super::client;
-use super::filter::{Filter, LiveQuery};
+use super::filter::{Filter, LiveQuery, Resume};
 use super::source::CLIENTS_MAX;
 use crate::app::{App, State};
 use crate::extract::Query;
@@ -38,12 +38,12 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 
 /// Events as they are projected
 ///
-/// Server-sent events: `id` is the position in INBOX_EVENTS, `event` the kind, `data` the event as the contract has it. Starts with what
+/// Server-sent events: `id` is the position in INBOX_EVENTS with the beginning of its era, `event` the kind, `data` the event as the contract has it. Starts with what
 /// comes next; with `Last-Event-ID` (header, or `last_event_id`) right after that event. A `gap` event says that older events are not
 /// kept any more; `: keep-alive` comments come every 15 s. A client that reads too slowly is disconnected and resumes.
 ///
 /// # Errors
-/// 409 `stream_reset` when the id is beyond the end of the stream; 503 when too many clients are connected or NATS is away.
+/// 409 `stream_reset` when the id is of another era of the stream or beyond its end; 503 when too many clients are connected or NATS is away.
 #[utoipa::path(get, path = "/v1/live", tag = "live", params(LiveQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen.")),
     responses((status = 200, description = "A stream of events", content_type = "text/event-stream", body = String),
@@ -61,8 +61,12 @@ pub(crate) async fn live(
     };
     let after = after
         .map(|(field, text)| {
-            text.parse::<u64>()
-                .map_err(|_| Problem::invalid(field, "use the id of an event, a whole number"))
+            Resume::parse(text).ok_or_else(|| {
+                Problem::invalid(
+                    field,
+                    "use the id of an event: a whole number, with or without an era",
+                )
+            })
         })
         .transpose()?;
     let stream = open(&app, filter, after).await?;
@@ -73,7 +77,7 @@ pub(crate) async fn live(
 async fn open(
     app: &App,
     filter: Filter,
-    after: Option<u64>,
+    after: Option<Resume>,
 ) -> Result<BoxStream<'static, Result<axum::response::sse::Event, Infallible>>, Problem> {
     let live = &app.live;
     let place = live.clients.clone().try_acquire_owned().map_err(|_| {
@@ -83,14 +87,15 @@ async fn open(
         Problem::unavailable("the read model is not there yet: start the projector")
     })?;
     let mut gap = None;
-    if let Some(after) = after {
-        let (first, last) = live.ends().await?;
-        if after > last {
+    if let Some(after) = &after {
+        let (first, last, era) = live.ends().await?;
+        if !after.is_of(era) || after.position > last {
             return Err(Problem::stream_reset(last));
         }
-        if after + 1 < first {
-            gap = Some((after, first));
+        if after.position + 1 < first {
+            gap = Some((after.position, first));
         }
     }
+    let after = after.map(|after| after.position);
     Ok(client::stream(live, filter, after, gap, place))
 }

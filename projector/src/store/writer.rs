@@ -145,6 +145,34 @@ impl Store {
         Ok(Again::Failed(cause))
     }
 
+    /// Sets the position to the beginning of the stream, which was put back to an earlier state: what is absorbed again changes nothing, and
+    /// the rows are made of one era more.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; then nothing was written.
+    pub(crate) async fn start_over(&self, lease: &Lease, from: Position) -> Result<(), StoreError> {
+        let mut tx = self.begin(&lease.name).await?;
+        let start = Position { seq: 0, era: from.era, at: None };
+        let stream = subjects::INBOX_EVENTS;
+        if !self.leases.move_position(&mut tx, lease, stream, from.seq, start).await? {
+            return Err(StoreError::Fenced);
+        }
+        positions::count_era(&mut tx, &lease.name).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whether the event at this position was set aside from the INBOX_EVENTS that counts now; `None`: it is not on the list.
+    ///
+    /// # Errors
+    /// `sqlx::Error`: ask again.
+    pub(crate) async fn is_present(&self, seq: i64) -> sqlx::Result<Option<bool>> {
+        let mut tx = scope::begin(&self.pool, &self.schema).await?;
+        let present = parked::is_present(&mut tx, seq).await?;
+        tx.commit().await?;
+        Ok(present)
+    }
+
     /// Notes why an event that is set aside failed again.
     ///
     /// # Errors
@@ -171,7 +199,7 @@ impl Store {
     ///
     /// # Errors
     /// `sqlx::Error`; they are published again then.
-    pub(crate) async fn announced(&self, positions: &[i64]) -> sqlx::Result<()> {
+    pub(crate) async fn announced(&self, positions: &[(i64, i16)]) -> sqlx::Result<()> {
         if positions.is_empty() {
             return Ok(());
         }

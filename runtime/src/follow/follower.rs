@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, Info, PullConsumer, pull};
 use async_nats::jetstream::context::ConsumerInfoError;
+use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 use bytes::Bytes;
 use futures::StreamExt;
 use schemas::Timestamp;
 
 use crate::BoxFuture;
-use crate::broker::Broker;
+use crate::broker::{Broker, NotLooked, gone, made_anew};
+use crate::lease::Position;
 use crate::retry::Backoff;
+use crate::streams::{self, Era, era_of};
 
 const EXPIRES: Duration = Duration::from_secs(20);
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -46,23 +49,46 @@ pub struct Received {
 }
 
 impl Received {
+    /// Its position, in a stream of this era.
+    pub const fn position(&self, era: Option<Era>) -> Position {
+        Position { seq: self.sequence, era, at: Some(self.stored_at) }
+    }
+
     /// A header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(async_nats::HeaderValue::as_str)
     }
 }
 
+/// Why a stream cannot be followed from a position.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfollowable {
+    /// It is another one.
+    #[error(transparent)]
+    Recreated(#[from] StreamRecreated),
+    /// It was put back to an earlier state.
+    #[error(transparent)]
+    PutBack(#[from] StreamPutBack),
+}
+
 /// The stream is not the one the position belongs to; going on would skip or repeat. An operator must decide.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "stream {stream} was made anew (it ends at {last}, the stored position is {position}): restore the stream; its readers look again by themselves"
-)]
+#[error("{reason}")]
 pub struct StreamRecreated {
+    /// What is there and what was expected, with what to do.
+    pub reason: String,
+}
+
+/// The stream is the right one, and does not have the message at the position: it was restored from a backup that is older. What it gets
+/// next has numbers that were used before, so it has to be read from its beginning.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "stream {stream} was put back to a state before position {position}, which was read already; it has to be read again from its beginning"
+)]
+pub struct StreamPutBack {
     /// The stream.
-    pub stream: String,
-    /// Its last position.
-    pub last: u64,
-    /// The stored position.
+    pub stream: &'static str,
+    /// The position.
     pub position: u64,
 }
 
@@ -71,8 +97,7 @@ pub struct Follower {
     broker: Broker,
     stream: &'static str,
     filter: String,
-    position: u64,
-    created: Option<Timestamp>,
+    at: Position,
     open: Option<Open>,
     buffer: VecDeque<Received>,
     backoff: Backoff,
@@ -88,21 +113,18 @@ struct Open {
 }
 
 impl Follower {
-    /// Follows the messages after `position`. `created` is when the stream was made, as stored with the position; `None` at the first
-    /// start.
+    /// Follows the messages after a position.
     pub fn new(
         broker: Broker,
         stream: &'static str,
         filter: impl Into<String>,
-        position: u64,
-        created: Option<Timestamp>,
+        at: Position,
     ) -> Self {
         Self {
             broker,
             stream,
             filter: filter.into(),
-            position,
-            created,
+            at,
             open: None,
             buffer: VecDeque::new(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
@@ -111,9 +133,9 @@ impl Follower {
         }
     }
 
-    /// When the stream was made: to be stored with the position. `None` until it was opened once.
-    pub const fn created(&self) -> Option<Timestamp> {
-        self.created
+    /// The era of the stream: to be stored with the position. `None` until it was opened once.
+    pub const fn era(&self) -> Option<Era> {
+        self.at.era
     }
 
     /// How many messages wait behind the last one handed out, as of its delivery.
@@ -121,9 +143,9 @@ impl Follower {
         self.pending + self.buffer.len() as u64
     }
 
-    /// Goes back to `position`: what was handed out after it comes again.
-    pub fn rewind(&mut self, position: u64) {
-        self.position = position;
+    /// Goes back to a position: what was handed out after it comes again.
+    pub fn rewind(&mut self, to: Position) {
+        self.at = to;
         self.open = None;
         self.buffer.clear();
     }
@@ -132,11 +154,8 @@ impl Follower {
     /// losing anything. Trouble with the broker is waited out here.
     ///
     /// # Errors
-    /// [`StreamRecreated`]: stop and report it; an operator must restore the stream.
-    pub fn next_batch(
-        &mut self,
-        max: usize,
-    ) -> BoxFuture<'_, Result<Vec<Received>, StreamRecreated>> {
+    /// [`Unfollowable`]: stop and report it.
+    pub fn next_batch(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Received>, Unfollowable>> {
         Box::pin(async move {
             while self.buffer.is_empty() {
                 if self.open.is_none() {
@@ -154,7 +173,7 @@ impl Follower {
             let count = max.min(self.buffer.len());
             let batch: Vec<Received> = self.buffer.drain(..count).collect();
             if let Some(last) = batch.last() {
-                self.position = last.sequence;
+                self.at = last.position(self.at.era);
                 self.pending = last.pending.saturating_sub(self.buffer.len() as u64);
             }
             Ok(batch)
@@ -230,45 +249,16 @@ impl Follower {
     }
 
     /// On the heap, so that the readers of other crates do not compile it anew.
-    fn try_open(&mut self) -> BoxFuture<'_, Result<Option<Open>, StreamRecreated>> {
+    fn try_open(&mut self) -> BoxFuture<'_, Result<Option<Open>, Unfollowable>> {
         Box::pin(self.open_consumer())
     }
 
-    async fn open_consumer(&mut self) -> Result<Option<Open>, StreamRecreated> {
+    async fn open_consumer(&mut self) -> Result<Option<Open>, Unfollowable> {
         let generation = self.broker.state().generation;
-        let last_held = self.buffer.back().map_or(self.position, |message| message.sequence);
-        let stream = match self.broker.js().get_stream(self.stream).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(stream = self.stream, %error, "The stream cannot be read yet");
-                return Ok(None);
-            }
-        };
-        let info = stream.cached_info();
-        let created = Timestamp::from_nanos(info.created.unix_timestamp_nanos());
-        let last = info.state.last_sequence;
-        let other = self.created.is_some_and(|known| known != created);
-        if other || last < last_held {
-            let since = *self.short_since.get_or_insert_with(Instant::now);
-            if !other && since.elapsed() < CATCH_UP {
-                tracing::debug!(
-                    stream = self.stream,
-                    last,
-                    position = last_held,
-                    "The stream ends before what was read of it; waiting for its leader to catch up"
-                );
-                return Ok(None);
-            }
-            return Err(StreamRecreated {
-                stream: self.stream.to_owned(),
-                last,
-                position: last_held,
-            });
-        }
-        self.short_since = None;
-        self.created = Some(created);
+        let Some(stream) = self.right_stream().await? else { return Ok(None) };
+        let held = self.at.seq;
         let config = pull::Config {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: last_held + 1 },
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: held + 1 },
             ack_policy: AckPolicy::None,
             max_deliver: 1,
             filter_subject: self.filter.clone(),
@@ -300,6 +290,75 @@ impl Follower {
             consumer_sequence: 0,
             generation,
         }))
+    }
+
+    /// The stream, where it is the one that the position is of and has what was read of it. `None`: not now; ask again.
+    async fn right_stream(&mut self) -> Result<Option<Stream>, Unfollowable> {
+        let Ok(known) = self.known_era() else { return Ok(None) };
+        let stream = match streams::find(self.broker.js(), self.stream).await {
+            Ok(Some(stream)) => stream,
+            Ok(None) if known.is_some() => {
+                return Err(StreamRecreated { reason: gone(self.stream) }.into());
+            }
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                tracing::debug!(stream = self.stream, %error, "The stream cannot be read yet");
+                return Ok(None);
+            }
+        };
+        let info = stream.cached_info();
+        let era = era_of(info);
+        if let Some(known) = known.filter(|known| *known != era) {
+            return Err(StreamRecreated { reason: made_anew(self.stream, era, known) }.into());
+        }
+        let (last, replicas) = (info.state.last_sequence, info.config.num_replicas);
+        let put_back = || StreamPutBack { stream: self.stream, position: self.at.seq };
+        if last < self.at.seq {
+            let since = *self.short_since.get_or_insert_with(Instant::now);
+            if replicas > 1 && since.elapsed() < CATCH_UP {
+                tracing::debug!(
+                    stream = self.stream,
+                    last,
+                    position = self.at.seq,
+                    "The stream ends before what was read of it; waiting for its leader to catch up"
+                );
+                return Ok(None);
+            }
+            return Err(put_back().into());
+        }
+        self.short_since = None;
+        match self.has_what_was_read(&stream).await {
+            Some(true) => {}
+            Some(false) => return Err(put_back().into()),
+            None => return Ok(None),
+        }
+        self.at.era = Some(era);
+        Ok(Some(stream))
+    }
+
+    /// The era of the position; before the first one, that of the other positions of the stream.
+    fn known_era(&self) -> Result<Option<Era>, NotLooked> {
+        match self.at.era {
+            Some(era) => Ok(Some(era)),
+            None => self.broker.known_era(self.stream),
+        }
+    }
+
+    /// Whether the message at the position is the one that was read; one that is not kept any more counts as that. `None`: not known now.
+    async fn has_what_was_read(&self, stream: &Stream) -> Option<bool> {
+        let Some(at) = self.at.at else { return Some(true) };
+        let info = stream.cached_info();
+        if !info.config.allow_direct || self.at.seq < info.state.first_sequence {
+            return Some(true);
+        }
+        match stream.direct_get(self.at.seq).await {
+            Ok(message) => Some(Timestamp::from_nanos(message.time.unix_timestamp_nanos()) == at),
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Some(true),
+            Err(error) => {
+                tracing::debug!(stream = self.stream, %error, "The message at the position cannot be read now");
+                None
+            }
+        }
     }
 }
 

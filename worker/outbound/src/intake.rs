@@ -28,6 +28,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::mark::{self, Mark};
+use facts::eras;
 use past::Past;
 use read::{Intake, read};
 use store::{Accepted, store};
@@ -67,7 +68,8 @@ impl Commands {
                     let mut intake = Batches {
                         commands: self.clone(),
                         lease,
-                        mark: Mark { seq: 0, created: None },
+                        mark: Mark::default(),
+                        era: 0,
                         patience: Patience::default(),
                         broken: BTreeSet::new(),
                     };
@@ -82,7 +84,12 @@ impl Commands {
     }
 
     /// What each message says; `None`: it cannot be read, or is one of `broken`.
-    fn read_all(&self, batch: &[Received], broken: &BTreeSet<u64>) -> Vec<Option<Intake>> {
+    fn read_all(
+        &self,
+        batch: &[Received],
+        era: i16,
+        broken: &BTreeSet<u64>,
+    ) -> Vec<Option<Intake>> {
         batch
             .iter()
             .map(|message| {
@@ -93,15 +100,16 @@ impl Commands {
                 let vouched = self.vouch.holds(&message.payload, message.header(vouch::HEADER));
                 let read =
                     || read(&message.payload, &message.subject, sequence, stored_at, vouched);
-                catch_unwind(read).unwrap_or_else(|_| {
+                let intake = catch_unwind(read).unwrap_or_else(|_| {
                     panicked(sequence);
                     None
-                })
+                });
+                intake.map(|intake| Intake { stream_era: era, ..intake })
             })
             .collect()
     }
 
-    async fn dead_letter(&self, message: &Received) -> anyhow::Result<()> {
+    async fn dead_letter(&self, message: &Received, era: i16) -> anyhow::Result<()> {
         metrics::counter!("hookline_commands_total", "outcome" => "dead").increment(1);
         tracing::warn!(
             sequence = message.sequence,
@@ -110,7 +118,10 @@ impl Commands {
         );
         let dead = Outgoing {
             subject: subjects::dead("commands", None, ""),
-            id: format!("dead:commands:{}", message.sequence),
+            id: match era {
+                0 => format!("dead:commands:{}", message.sequence),
+                era => format!("dead:commands:{era}.{}", message.sequence),
+            },
             headers: async_nats::HeaderMap::new(),
             payload: message.payload.clone(),
         };
@@ -140,6 +151,8 @@ struct Batches {
     lease: Lease,
     /// Read with the position.
     mark: Mark,
+    /// The number of the era of INBOX_COMMANDS, read with the position.
+    era: i16,
     patience: Patience,
     /// Positions of commands whose intake panicked: not tried again.
     broken: BTreeSet<u64>,
@@ -151,6 +164,7 @@ impl Reader for Batches {
     async fn position(&mut self) -> anyhow::Result<Position> {
         let Commands { pool, broker, leases, .. } = &self.commands;
         self.mark = past::mark(pool, broker).await?;
+        self.era = eras::current(pool, INBOX_COMMANDS).await?.map_or(0, |known| known.n);
         Ok(leases.position(NAME).await?)
     }
 
@@ -175,6 +189,13 @@ impl Reader for Batches {
 
     fn recreated(&mut self, recreated: &StreamRecreated) {
         tracing::error!(error = %recreated, "The intake of commands stopped");
+        metrics::gauge!("hookline_commands_lag_messages").set(f64::NAN);
+    }
+
+    async fn put_back(&mut self, stored: Position) -> anyhow::Result<Taken> {
+        let leases = &self.commands.leases;
+        let done = eras::read_again(leases, &self.lease, INBOX_COMMANDS, stored).await?;
+        Ok(if done { Taken::Yes } else { Taken::Lost })
     }
 }
 
@@ -186,15 +207,15 @@ impl Batches {
         from: u64,
         to: Position,
     ) -> anyhow::Result<Taken> {
-        let Self { commands, lease, mark, broken, .. } = self;
+        let Self { commands, lease, mark, era, broken, .. } = self;
         let mut tx = commands.leases.begin().await?;
         failpoint!("commands.before_store");
-        let intakes = commands.read_all(batch, broken);
+        let intakes = commands.read_all(batch, *era, broken);
         let present: Vec<_> = intakes.iter().flatten().map(|intake| &intake.command).collect();
         let known = past::known(&mut tx, &present).await?;
         let mut pasts = Vec::with_capacity(batch.len());
         for (message, intake) in batch.iter().zip(&intakes) {
-            let at = Position { seq: message.sequence, created: to.created };
+            let at = message.position(to.era);
             pasts.push(match intake {
                 Some(intake) => Some(
                     past::of(&commands.broker, &intake.command, &known, mark.covers(at)).await?,
@@ -221,7 +242,7 @@ impl Batches {
             let (Some(intake), Some(past)) = (intake, past) else {
                 // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
                 // people look.
-                commands.dead_letter(message).await?;
+                commands.dead_letter(message, *era).await?;
                 continue;
             };
             if written.contains(&message.sequence) {

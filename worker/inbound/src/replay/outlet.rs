@@ -148,13 +148,18 @@ impl Outlet {
     }
 }
 
+/// Whether a stored message is a reading of this event.
+fn is_of(stored: &[u8], event: &Event) -> bool {
+    serde_json::from_slice::<Event>(stored).is_ok_and(|stored| stored.id == event.id)
+}
+
 /// An event as INBOX_EVENTS has it, else as it is read today.
 async fn read(broker: &Broker, event: &Event, place: Option<Place>) -> anyhow::Result<Outgoing> {
     use async_nats::jetstream::stream::RawMessageErrorKind;
     if let Some(Place { event_seq, .. }) = place {
         let stream = broker.js().get_stream_no_info(subjects::INBOX_EVENTS).await?;
         match stream.get_raw_message(event_seq).await {
-            Ok(message) => {
+            Ok(message) if is_of(&message.payload, event) => {
                 let mut headers = HeaderMap::new();
                 if let Some(trace) = message.headers.get(raw::header::TRACEPARENT) {
                     headers.insert(raw::header::TRACEPARENT, trace.as_str());
@@ -166,6 +171,7 @@ async fn read(broker: &Broker, event: &Event, place: Option<Place>) -> anyhow::R
                     payload: message.payload,
                 });
             }
+            Ok(_) => {}
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
             Err(error) => return Err(error).context("reading INBOX_EVENTS"),
         }

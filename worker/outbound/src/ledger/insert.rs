@@ -20,6 +20,8 @@ pub(crate) struct NewCommand<'a> {
     pub(crate) traceparent: Option<&'a str>,
     /// Its position in INBOX_COMMANDS.
     pub(crate) stream_seq: u64,
+    /// The number of its era.
+    pub(crate) stream_era: i16,
     pub(crate) state: CommandState,
     pub(crate) error: Option<&'a OutcomeError>,
     pub(crate) rule: Option<&'a str>,
@@ -35,9 +37,9 @@ pub(crate) async fn command(conn: &mut PgConnection, new: &NewCommand<'_>) -> sq
     let inserted = sqlx::query(
         "insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data,
                 body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq, state, error, rule, result,
-                finished_at, outcome_published)
+                finished_at, outcome_published, stream_era)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                 case when $17 = 'open' then null else coalesce($21, clock_timestamp()) end, $21 is not null)
+                 case when $17 = 'open' then null else coalesce($21, clock_timestamp()) end, $21 is not null, $22)
          on conflict (identity) do nothing",
     )
     .bind(new.identity)
@@ -61,6 +63,7 @@ pub(crate) async fn command(conn: &mut PgConnection, new: &NewCommand<'_>) -> sq
     .bind(new.rule)
     .bind(new.result)
     .bind(new.reported_at)
+    .bind(new.stream_era)
     .execute(conn)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -89,9 +92,10 @@ pub(crate) async fn commands(
         new.iter().map(|new| i64::try_from(new.stream_seq).unwrap_or(i64::MAX)).collect();
     sqlx::query_as(
         "insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data,
-                body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq)
+                body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq, stream_era)
          select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[],
-                $10::bytea[], $11::text[], $12::text[], $13::timestamptz[], $14::text[], $15::text[], $16::bigint[])
+                $10::bytea[], $11::text[], $12::text[], $13::timestamptz[], $14::text[], $15::text[], $16::bigint[],
+                $17::smallint[])
          on conflict (identity) do nothing
          returning identity, stream_seq",
     )
@@ -111,6 +115,7 @@ pub(crate) async fn commands(
     .bind(caused)
     .bind(traces)
     .bind(seqs)
+    .bind(new.iter().map(|new| new.stream_era).collect::<Vec<_>>())
     .fetch_all(conn)
     .await
 }
