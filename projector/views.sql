@@ -184,4 +184,4 @@ create or replace view inbox.position as
 select stream, seq, stream_created, era, eras from inbox_v1.positions where name = 'projector';
 
 create or replace view inbox.parked as
-select seq, event_id, kind, cause, detail, first_seen, era from inbox_v1.parked;
+select seq, event_id, kind, cause, detail, first_seen from inbox_v1.parked;

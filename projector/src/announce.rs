@@ -48,12 +48,8 @@ async fn round(broker: &Broker, store: &Store) -> anyhow::Result<usize> {
         return Ok(0);
     }
     let ends = broker.publish_each(rows.iter().map(copy).collect(), ACK_WAIT).await;
-    let published: Vec<(i64, i16)> = rows
-        .iter()
-        .zip(&ends)
-        .filter(|(_, end)| end.is_ok())
-        .map(|(row, _)| (row.seq, row.era))
-        .collect();
+    let published: Vec<i64> =
+        rows.iter().zip(&ends).filter(|(_, end)| end.is_ok()).map(|(row, _)| row.seq).collect();
     store.announced(&published).await?;
     match ends.into_iter().find_map(Result::err) {
         None => Ok(published.len()),
@@ -70,10 +66,7 @@ async fn round(broker: &Broker, store: &Store) -> anyhow::Result<usize> {
 fn copy(row: &Unannounced) -> Outgoing {
     Outgoing {
         subject: subjects::dead("projector", row.channel, &row.account_id),
-        id: match row.era {
-            1 => format!("parked/projector/{}", row.seq),
-            era => format!("parked/projector/{era}.{}", row.seq),
-        },
+        id: format!("parked/projector/{}", row.seq),
         headers: async_nats::HeaderMap::new(),
         payload: json!({
             "stage": "projector",

@@ -23,7 +23,7 @@ impl Eras {
     async fn find(&self, stream: StreamName) -> sqlx::Result<Option<Era>> {
         if stream == StreamName::Events
             && let Some((Some(era), _)) =
-                unmigrated_is_empty(positions::eras_of_serving(&self.0).await)?
+                absent_is_empty(positions::eras_of_serving(&self.0).await)?
         {
             return Ok(Some(era));
         }
@@ -35,17 +35,6 @@ impl Eras {
 impl StoredEras for Eras {
     fn stored(&self, stream: StreamName) -> BoxFuture<'_, anyhow::Result<Option<Era>>> {
         Box::pin(async move { Ok(self.find(stream).await?) })
-    }
-}
-
-/// A view that an earlier release made has no eras: its schema is about to be migrated.
-fn unmigrated_is_empty<T: Default>(read: sqlx::Result<T>) -> sqlx::Result<T> {
-    const UNDEFINED_COLUMN: &str = "42703";
-    match absent_is_empty(read) {
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_COLUMN) => {
-            Ok(T::default())
-        }
-        other => other,
     }
 }
 

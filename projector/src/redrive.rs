@@ -46,7 +46,8 @@ impl Redrive {
     /// # Errors
     /// As [`open`](Self::open); then the event is on the list as before.
     pub async fn one(&mut self, seq: i64) -> Result<Again, RebuildError> {
-        if self.store.is_present(seq).await? == Some(false) {
+        // Its number was changed when its stream was lost.
+        if seq < 0 {
             let detail = "the INBOX_EVENTS that held the event was lost: discard the row";
             self.store.note(seq, EVENT_GONE, detail).await?;
             return Ok(Again::Failed(EVENT_GONE));

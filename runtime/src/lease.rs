@@ -210,7 +210,8 @@ impl Leases {
             let stored: Option<Position> = within(self.patience(), async {
                 let mut tx = self.begin().await?;
                 let stored = sqlx::query_as::<_, Position>(
-                    "select seq, era, stored_at from positions where name = $1",
+                    "select seq, era, case when stored_seq = seq then stored_at end as stored_at
+                       from positions where name = $1",
                 )
                 .bind(name)
                 .fetch_optional(&mut *tx)
@@ -239,11 +240,12 @@ impl Leases {
     ) -> BoxFuture<'a, sqlx::Result<bool>> {
         Box::pin(async move {
             let done = sqlx::query(
-            "insert into positions as stored (name, stream, era, seq, stored_at)
-             select $1, $2, $3, $5, $8 from leases
+            "insert into positions as stored (name, stream, era, seq, stored_at, stored_seq)
+             select $1, $2, $3, $5, $8, $5 from leases
               where name = $1 and owner = $6 and epoch = $7 and expires_at > clock_timestamp()
              on conflict (name) do update
-                set seq = excluded.seq, stored_at = excluded.stored_at, era = coalesce(excluded.era, stored.era)
+                set seq = excluded.seq, stored_at = excluded.stored_at, stored_seq = excluded.stored_seq,
+                    era = coalesce(excluded.era, stored.era)
               where stored.seq = $4 and (stored.era is null or excluded.era is null or stored.era = excluded.era)",
         )
         .bind(&lease.name)

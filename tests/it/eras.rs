@@ -76,6 +76,18 @@ async fn operators_see_it(lab: &Lab, stream: &str, stages: &[&str]) {
         let stage = all.iter().find(|stage| stage["stage"] == **name).unwrap();
         assert!(stage["lag"].is_null(), "lag is not known: {stage}");
     }
+    for name in stages {
+        let (role, gauge) = match *name {
+            "normalize" => (Role::Worker, "hookline_normalize_lag_messages{shard=\"00\"}"),
+            "commands" => (Role::Worker, "hookline_commands_lag_messages"),
+            "automate" => (Role::Worker, "hookline_automate_lag_messages"),
+            _ => (Role::Projector, "hookline_projector_lag_messages"),
+        };
+        let metrics = format!("{}/metrics", lab.url(role));
+        let text = lab.meta().http.get(metrics).send().await.unwrap().text().await.unwrap();
+        let line = text.lines().find(|line| line.starts_with(gauge));
+        assert!(line.is_some_and(|line| line.ends_with("NaN")), "{gauge}: {line:?}");
+    }
     let (code, out, err) = lab.hookline(&["doctor", "--output", "json"]).await;
     assert_eq!(code, 1, "{out}{err}");
     let findings: Value = serde_json::from_str(&out).unwrap();
@@ -238,6 +250,9 @@ async fn events_made_anew_keep_their_rows() {
     let before = known(&lab).await;
     let sends = lab.simulator.count(CallKind::Send);
     let seen = last_event_id(&lab).await;
+    let aside = "insert into inbox_v1.parked (seq, event_id, kind, cause, detail)
+                 values (3, 'evt_lost', 'message.received', 'fold_failed', '')";
+    sqlx::query(aside).execute(lab.pool()).await.unwrap();
     lose(&lab, INBOX_EVENTS, true).await;
     for role in [Role::Worker, Role::Projector, Role::Api] {
         stopped(&lab, role, INBOX_EVENTS).await;
@@ -251,6 +266,12 @@ async fn events_made_anew_keep_their_rows() {
     assert!(code == 3 && err.contains("does not hold"), "{code} {err}");
     let (code, _, err) = lab.hookline(&["verify"]).await;
     assert!(code == 3 && err.contains("does not hold"), "{code} {err}");
+    // What was set aside is not folded from another event that has its number now.
+    let aside = number(&lab, "select seq from inbox.parked where event_id = 'evt_lost'").await;
+    assert!(aside < 0, "{aside}");
+    assert_eq!(lab.hookline(&["redrive", "run", "--stage", "projector"]).await.0, 1);
+    let words = ["redrive", "discard", &aside.to_string(), "--stage", "projector"];
+    lab.hookline_ok(&[&words[..], &["--reason", "its event is lost"]].concat()).await;
     // A client that resumes is not given other events than it asked for.
     let url = format!("{}/v1/live?last_event_id={seen}", lab.url(Role::Api));
     let api = lab.api();

@@ -18,9 +18,11 @@ create function worker.era_of_created(stream text, created timestamptz) returns 
 $$;
 
 alter table worker.positions
-    add column era       text,
-    -- When the broker stored the message at the position: a stream that was put back to before it has another one there, or none.
-    add column stored_at timestamptz;
+    add column era        text,
+    -- When the broker stored the message at the position `stored_seq`: a stream that was put back to before it has another one there, or
+    -- none. The release before this one moves the position without it.
+    add column stored_at  timestamptz,
+    add column stored_seq bigint;
 update worker.positions set era = worker.era_of_created(stream, stream_created);
 
 alter table worker.intake

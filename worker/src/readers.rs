@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use facts::eras;
-use runtime::lease::Position;
 use runtime::streams::Era;
 use schemas::subjects;
 use sqlx::{FromRow, PgPool};
@@ -26,8 +25,9 @@ pub struct Reader {
 #[derive(FromRow)]
 struct StoredPosition {
     name: String,
-    #[sqlx(flatten)]
-    at: Position,
+    #[sqlx(try_from = "i64")]
+    seq: u64,
+    era: Option<Era>,
 }
 
 /// All readers, in the order a message passes them. Where the worker has not migrated yet, their positions are 0.
@@ -36,20 +36,19 @@ struct StoredPosition {
 /// `sqlx::Error`; ask again.
 pub async fn readers(pool: &PgPool) -> sqlx::Result<Vec<Reader>> {
     let rows: sqlx::Result<Vec<StoredPosition>> =
-        sqlx::query_as("select name, seq, era, stored_at from worker.positions")
-            .fetch_all(pool)
-            .await;
-    let stored: HashMap<String, Position> =
-        runtime::db::absent_is_empty(rows)?.into_iter().map(|row| (row.name, row.at)).collect();
+        sqlx::query_as("select name, seq, era from worker.positions").fetch_all(pool).await;
+    let rows = runtime::db::absent_is_empty(rows)?.into_iter();
+    let stored: HashMap<String, (u64, Option<Era>)> =
+        rows.map(|row| (row.name, (row.seq, row.era))).collect();
     let mut known = HashMap::new();
     for stream in [subjects::META_RAW, subjects::INBOX_COMMANDS, subjects::INBOX_EVENTS] {
         let current = runtime::db::absent_is_empty(eras::current(pool, stream).await)?;
         known.insert(stream, current.map(|known| known.era));
     }
     let reader = |stage, stream: &'static str, filter, name: &str| {
-        let at = stored.get(name).copied().unwrap_or_default();
-        let era = at.era.or_else(|| known.get(stream).copied().flatten());
-        Reader { stage, stream, filter, position: at.seq, era }
+        let (position, era) = stored.get(name).copied().unwrap_or_default();
+        let era = era.or_else(|| known.get(stream).copied().flatten());
+        Reader { stage, stream, filter, position, era }
     };
     let mut readers: Vec<Reader> = (0..subjects::SHARDS)
         .map(|shard| {

@@ -162,17 +162,6 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the event at this position was set aside from the INBOX_EVENTS that counts now; `None`: it is not on the list.
-    ///
-    /// # Errors
-    /// `sqlx::Error`: ask again.
-    pub(crate) async fn is_present(&self, seq: i64) -> sqlx::Result<Option<bool>> {
-        let mut tx = scope::begin(&self.pool, &self.schema).await?;
-        let present = parked::is_present(&mut tx, seq).await?;
-        tx.commit().await?;
-        Ok(present)
-    }
-
     /// Notes why an event that is set aside failed again.
     ///
     /// # Errors
@@ -199,7 +188,7 @@ impl Store {
     ///
     /// # Errors
     /// `sqlx::Error`; they are published again then.
-    pub(crate) async fn announced(&self, positions: &[(i64, i16)]) -> sqlx::Result<()> {
+    pub(crate) async fn announced(&self, positions: &[i64]) -> sqlx::Result<()> {
         if positions.is_empty() {
             return Ok(());
         }

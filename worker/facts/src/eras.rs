@@ -146,7 +146,8 @@ async fn has_what_was_read(
     name: StreamName,
 ) -> anyhow::Result<bool> {
     let last: Option<Position> = sqlx::query_as(
-        "select seq, era, stored_at from worker.positions where stream = $1 order by seq desc limit 1",
+        "select seq, era, case when stored_seq = seq then stored_at end as stored_at
+           from worker.positions where stream = $1 order by seq desc limit 1",
     )
     .bind(name.as_str())
     .fetch_optional(pool)

@@ -12,8 +12,6 @@ use crate::read::Parked;
 pub(crate) struct Unannounced {
     /// Its position in INBOX_EVENTS.
     pub(crate) seq: i64,
-    /// Which of the eras that the rows are made of its position is of.
-    pub(crate) era: i16,
     pub(crate) event_id: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) channel: Option<Channel>,
@@ -55,8 +53,8 @@ pub(crate) struct Mark {
 /// Sets an event aside; one that is set aside already stays as it is.
 pub(crate) async fn put(conn: &mut PgConnection, parked: &Parked) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into parked (seq, event_id, kind, channel, account_id, cause, detail, era)
-         values ($1, $2, $3, $4, $5, $6, $7, coalesce((select max(eras) from positions), 1)) on conflict (seq, era) do nothing",
+        "insert into parked (seq, event_id, kind, channel, account_id, cause, detail)
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (seq) do nothing",
     )
     .bind(i64::try_from(parked.seq).unwrap_or(i64::MAX))
     .bind(&parked.event_id)
@@ -70,24 +68,19 @@ pub(crate) async fn put(conn: &mut PgConnection, parked: &Parked) -> sqlx::Resul
     .map(|_| ())
 }
 
-/// Whether the event at this position was set aside from the INBOX_EVENTS that counts now; `None`: it is not on the list.
-pub(crate) async fn is_present(conn: &mut PgConnection, seq: i64) -> sqlx::Result<Option<bool>> {
-    sqlx::query_scalar(
-        "select max(era) = coalesce((select max(eras) from positions), 1) from parked where seq = $1",
-    )
-    .bind(seq)
-    .fetch_one(conn)
-    .await
+/// Gives the events that are set aside other numbers, below zero: the INBOX_EVENTS that held them is lost, and their positions may be those of
+/// other events from now on. `era`: how many eras the rows were made of until now.
+pub(crate) async fn lose(conn: &mut PgConnection, era: i16) -> sqlx::Result<()> {
+    sqlx::query("update parked set seq = -(1000000000000000 * $1::bigint + seq) where seq > 0")
+        .bind(i64::from(era))
+        .execute(conn)
+        .await
+        .map(|_| ())
 }
 
-/// Takes an event off the list; of several eras the latest. `false`: it is not on it.
+/// Takes an event off the list. `false`: it is not on it.
 pub(crate) async fn remove(conn: &mut PgConnection, seq: i64) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "delete from parked where seq = $1 and era = (select max(era) from parked where seq = $1)",
-    )
-    .bind(seq)
-    .execute(conn)
-    .await?;
+    let done = sqlx::query("delete from parked where seq = $1").bind(seq).execute(conn).await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -98,16 +91,13 @@ pub(crate) async fn note(
     cause: &str,
     detail: &str,
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "update parked set cause = $2, detail = $3
-          where seq = $1 and era = (select max(era) from parked where seq = $1)",
-    )
-    .bind(seq)
-    .bind(cause)
-    .bind(detail)
-    .execute(conn)
-    .await
-    .map(|_| ())
+    sqlx::query("update parked set cause = $2, detail = $3 where seq = $1")
+        .bind(seq)
+        .bind(cause)
+        .bind(detail)
+        .execute(conn)
+        .await
+        .map(|_| ())
 }
 
 /// How many events are set aside.
@@ -121,8 +111,8 @@ pub(crate) async fn unannounced(
     limit: i64,
 ) -> sqlx::Result<Vec<Unannounced>> {
     sqlx::query_as(
-        "select seq, era, event_id, kind, channel, account_id, cause, first_seen from parked
-          where not announced order by era, seq limit $1",
+        "select seq, event_id, kind, channel, account_id, cause, first_seen from parked
+          where not announced order by seq limit $1",
     )
     .bind(limit)
     .fetch_all(conn)
@@ -130,17 +120,9 @@ pub(crate) async fn unannounced(
 }
 
 /// Notes that the copies of the events at these positions are published.
-pub(crate) async fn announced(
-    conn: &mut PgConnection,
-    positions: &[(i64, i16)],
-) -> sqlx::Result<()> {
-    let (seqs, eras): (Vec<i64>, Vec<i16>) = positions.iter().copied().unzip();
-    sqlx::query(
-        "update parked p set announced = true from unnest($1::bigint[], $2::smallint[]) as t (seq, era)
-          where p.seq = t.seq and p.era = t.era",
-    )
-        .bind(seqs)
-        .bind(eras)
+pub(crate) async fn announced(conn: &mut PgConnection, positions: &[i64]) -> sqlx::Result<()> {
+    sqlx::query("update parked set announced = true where seq = any($1)")
+        .bind(positions)
         .execute(conn)
         .await
         .map(|_| ())
@@ -149,7 +131,7 @@ pub(crate) async fn announced(
 /// The events set aside in the model that serves, oldest first, by its view.
 pub(crate) async fn list_serving(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Listed>> {
     sqlx::query_as(
-        "select seq, event_id, kind, cause, detail, first_seen from inbox.parked order by era, seq limit $1",
+        "select seq, event_id, kind, cause, detail, first_seen from inbox.parked order by seq limit $1",
     )
     .bind(limit)
     .fetch_all(pool)
@@ -165,22 +147,15 @@ pub(crate) async fn causes_serving(pool: &PgPool) -> sqlx::Result<Vec<ParkedCaus
 
 /// The ids of the event at a position, as text; none where it has none or is not set aside.
 pub(crate) async fn event_at(conn: &mut PgConnection, seq: &str) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
-        "select event_id from parked where concat_ws(' ', seq, era) = $1 and event_id is not null",
-    )
-    .bind(seq)
-    .fetch_all(conn)
-    .await
+    sqlx::query_scalar("select event_id from parked where seq::text = $1 and event_id is not null")
+        .bind(seq)
+        .fetch_all(conn)
+        .await
 }
 
 /// What is known of all events set aside beyond what the stream says.
 pub(crate) async fn marks(conn: &mut PgConnection) -> sqlx::Result<Vec<Mark>> {
-    sqlx::query_as(
-        "select seq, announced, first_seen from parked
-          where era = coalesce((select max(eras) from positions), 1)",
-    )
-    .fetch_all(conn)
-    .await
+    sqlx::query_as("select seq, announced, first_seen from parked").fetch_all(conn).await
 }
 
 /// Takes over what another model knows of the same events.
@@ -188,7 +163,7 @@ pub(crate) async fn set_marks(conn: &mut PgConnection, marks: &[Mark]) -> sqlx::
     sqlx::query(
         "update parked n set announced = o.announced, first_seen = o.first_seen
            from unnest($1::bigint[], $2::boolean[], $3::timestamptz[]) as o(seq, announced, first_seen)
-          where o.seq = n.seq and n.era = coalesce((select max(eras) from positions), 1)",
+          where o.seq = n.seq",
     )
     .bind(marks.iter().map(|mark| mark.seq).collect::<Vec<_>>())
     .bind(marks.iter().map(|mark| mark.announced).collect::<Vec<_>>())

@@ -3,6 +3,8 @@
 use runtime::streams::Era;
 use sqlx::{PgConnection, PgPool};
 
+use super::parked;
+
 /// The stored position; 0 before the first batch.
 pub(crate) async fn stored(conn: &mut PgConnection, name: &str) -> sqlx::Result<u64> {
     let seq: Option<i64> = sqlx::query_scalar("select seq from positions where name = $1")
@@ -20,7 +22,15 @@ pub(crate) async fn of_serving(pool: &PgPool) -> sqlx::Result<Option<i64>> {
 /// The era of INBOX_EVENTS that the position of the serving model is of, and how many eras its rows are made of; `None` before the first
 /// batch.
 pub(crate) async fn eras_of_serving(pool: &PgPool) -> sqlx::Result<Option<(Option<Era>, i16)>> {
-    sqlx::query_as("select era, eras from inbox.position").fetch_optional(pool).await
+    const UNDEFINED_COLUMN: &str = "42703";
+    let read = sqlx::query_as("select era, eras from inbox.position").fetch_optional(pool).await;
+    match read {
+        // An earlier release made the view: its schema is about to be migrated.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_COLUMN) => {
+            Ok(None)
+        }
+        other => other,
+    }
 }
 
 /// How many eras the rows of a model are made of.
@@ -43,6 +53,8 @@ pub(crate) async fn has_eras(conn: &mut PgConnection) -> sqlx::Result<bool> {
 
 /// From now on the rows are made of one era more: the stream does not hold all of their events.
 pub(crate) async fn count_era(conn: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+    let before = eras(conn, name).await?;
+    parked::lose(conn, before).await?;
     sqlx::query("update positions set eras = eras + 1 where name = $1")
         .bind(name)
         .execute(conn)
