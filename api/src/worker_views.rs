@@ -29,6 +29,19 @@ pub(crate) async fn era(pool: &PgPool, stream: &str) -> sqlx::Result<Option<Era>
     absent_is_empty(era)
 }
 
+/// The number of that era; 0 is the first.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub(crate) async fn era_number(pool: &PgPool, stream: &str) -> sqlx::Result<u64> {
+    let n: sqlx::Result<Option<i16>> =
+        sqlx::query_scalar("select n from worker.eras where stream = $1")
+            .bind(stream)
+            .fetch_optional(pool)
+            .await;
+    Ok(absent_is_empty(n)?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+}
+
 /// An account hookline speaks for.
 #[derive(Debug, Serialize, FromRow, ToSchema)]
 pub(crate) struct Account {

@@ -12,7 +12,7 @@ use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::filter::{Filter, LiveEvent};
+use super::filter::{Filter, LiveEvent, Place};
 use super::hub;
 use super::source::Live;
 use crate::projected::Projected;
@@ -38,6 +38,7 @@ enum End {
 pub(super) fn stream(
     live: &Live,
     filter: Filter,
+    era: u64,
     after: Option<u64>,
     gap: Option<(u64, u64)>,
     place: OwnedSemaphorePermit,
@@ -50,6 +51,7 @@ pub(super) fn stream(
         projected: live.projected.clone(),
         turns: live.catching_up.clone(),
         filter,
+        era,
         position: after.unwrap_or(head),
         sender,
     };
@@ -77,6 +79,8 @@ struct Client {
     projected: Projected,
     turns: std::sync::Arc<tokio::sync::Semaphore>,
     filter: Filter,
+    /// The number of the era of INBOX_EVENTS: a part of every id.
+    era: u64,
     /// Everything up to here was looked at.
     position: u64,
     sender: mpsc::Sender<sse::Event>,
@@ -129,9 +133,7 @@ impl Client {
             for message in batch {
                 self.projected.reach(message.sequence).await;
                 match LiveEvent::read(message.sequence, &message.payload) {
-                    Some(event) => {
-                        self.look_at(&LiveEvent { era: follower.era(), ..event }).await?;
-                    }
+                    Some(event) => self.look_at(&event).await?,
                     None => self.position = self.position.max(message.sequence),
                 }
             }
@@ -144,7 +146,10 @@ impl Client {
             return Ok(());
         }
         if self.filter.wants(event) {
-            let line = sse::Event::default().id(event.id()).event(&event.kind).data(&event.json);
+            let line = sse::Event::default()
+                .id(Place { era: self.era, position: event.sequence }.to_id().to_string())
+                .event(&event.kind)
+                .data(&event.json);
             self.put(line).await?;
         }
         self.position = event.sequence;

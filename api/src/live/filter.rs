@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use runtime::streams::Era;
 use schemas::{Channel, Kind};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -32,8 +31,6 @@ pub(crate) struct LiveQuery {
 pub(crate) struct LiveEvent {
     /// Its position in INBOX_EVENTS.
     pub sequence: u64,
-    /// The era of INBOX_EVENTS; `None` where it is not known.
-    pub era: Option<Era>,
     /// Its kind.
     pub kind: String,
     /// Its channel.
@@ -73,49 +70,31 @@ impl LiveEvent {
         let Common { channel, account_id, conversation_id } = envelope.data;
         // A line break would end a line of the stream; JSON has them between tokens only.
         let json = json.replace(['\n', '\r'], " ");
-        Some(Self { sequence, era: None, kind, channel, account_id, conversation_id, json })
+        Some(Self { sequence, kind, channel, account_id, conversation_id, json })
     }
 }
 
-impl LiveEvent {
-    /// Its id for clients that resume: the position, and the beginning of the era that it is of.
-    pub(crate) fn id(&self) -> String {
-        match &self.era {
-            Some(era) => format!("{}.{}", self.sequence, era.short()),
-            None => self.sequence.to_string(),
-        }
-    }
-}
-
-/// Where a client resumes: an id of an event, or a bare position.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Resume {
-    /// After this position.
+/// Where an event stands in which INBOX_EVENTS, as one number: what a client resumes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The number of the era, 0 unless a stream was ever adopted: positions begin again with each.
+    pub era: u64,
+    /// The position.
     pub position: u64,
-    /// Of an era that begins so.
-    era: Option<String>,
 }
 
-impl Resume {
-    /// Reads an id. `None`: it is none.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (position, era) = match text.split_once('.') {
-            Some((position, era)) => (position, Some(era)),
-            None => (text, None),
-        };
-        let era = match era {
-            Some(era) if era.len() == 8 && era.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-                Some(era.to_owned())
-            }
-            Some(_) => return None,
-            None => None,
-        };
-        Some(Self { position: position.parse().ok()?, era })
+impl Place {
+    /// No stream has so many events. Nine eras fit into the 53 bits that some programs have for a number.
+    const OF_ERA: u64 = 1_000_000_000_000_000;
+
+    /// As an id: the bare position in the first era, and larger in each that follows.
+    pub(crate) const fn to_id(self) -> u64 {
+        self.era.saturating_mul(Self::OF_ERA).saturating_add(self.position)
     }
 
-    /// Whether it may be of this era.
-    pub(crate) fn is_of(&self, era: Era) -> bool {
-        self.era.as_ref().is_none_or(|own| own == era.short())
+    /// What an id stands for.
+    pub(crate) const fn of_id(id: u64) -> Self {
+        Self { era: id / Self::OF_ERA, position: id % Self::OF_ERA }
     }
 }
 
@@ -189,16 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn an_id_resumes_in_its_own_era_only() {
-        let (one, two) = (Era::random(), Era::random());
-        let event = LiveEvent { era: Some(one), ..event() };
-        let resume = Resume::parse(&event.id()).unwrap();
-        assert_eq!(resume.position, 7);
-        assert!(resume.is_of(one) && !resume.is_of(two));
-        assert!(Resume::parse("7").unwrap().is_of(two), "a bare position");
-        for wrong in ["", "x", "7.", "7.xyz", ".12345678", "7.1234567g"] {
-            assert_eq!(Resume::parse(wrong), None, "{wrong}");
-        }
+    fn an_id_is_the_position_in_the_first_era_and_grows_with_each() {
+        assert_eq!(Place { era: 0, position: 42 }.to_id(), 42);
+        let later = Place { era: 2, position: 1 };
+        assert!(Place { era: 1, position: u64::from(u32::MAX) }.to_id() < later.to_id());
+        assert_eq!(Place::of_id(later.to_id()), later);
+        assert_eq!(Place::of_id(42), Place { era: 0, position: 42 });
     }
 
     #[test]

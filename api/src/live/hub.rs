@@ -159,16 +159,10 @@ impl Reader for Shared {
         Ok(Position { seq: start, ..Position::default() })
     }
 
-    async fn take(
-        &mut self,
-        batch: &[Received],
-        _: u64,
-        to: Position,
-    ) -> Result<Taken, Infallible> {
+    async fn take(&mut self, batch: &[Received], _: u64, _: Position) -> Result<Taken, Infallible> {
         for message in batch {
             self.projected.reach(message.sequence).await;
-            let event = LiveEvent::read(message.sequence, &message.payload);
-            self.out.put(message.sequence, event.map(|event| LiveEvent { era: to.era, ..event }));
+            self.out.put(message.sequence, LiveEvent::read(message.sequence, &message.payload));
         }
         Ok(Taken::Yes)
     }

@@ -8,13 +8,15 @@ use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::sse::{KeepAlive, Sse};
 use futures::stream::BoxStream;
+use schemas::subjects::INBOX_EVENTS;
 
 use super::client;
-use super::filter::{Filter, LiveQuery, Resume};
+use super::filter::{Filter, LiveQuery, Place};
 use super::source::CLIENTS_MAX;
 use crate::app::{App, State};
 use crate::extract::Query;
 use crate::problem::Problem;
+use crate::worker_views;
 
 /// How long a client waits for the shared reader to start.
 const START_WAIT: Duration = Duration::from_secs(5);
@@ -38,7 +40,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 
 /// Events as they are projected
 ///
-/// Server-sent events: `id` is the position in INBOX_EVENTS with the beginning of its era, `event` the kind, `data` the event as the contract has it. Starts with what
+/// Server-sent events: `id` is the position in INBOX_EVENTS (in one that was adopted with the number of its era before it), `event` the kind, `data` the event as the contract has it. Starts with what
 /// comes next; with `Last-Event-ID` (header, or `last_event_id`) right after that event. A `gap` event says that older events are not
 /// kept any more; `: keep-alive` comments come every 15 s. A client that reads too slowly is disconnected and resumes.
 ///
@@ -61,12 +63,8 @@ pub(crate) async fn live(
     };
     let after = after
         .map(|(field, text)| {
-            Resume::parse(text).ok_or_else(|| {
-                Problem::invalid(
-                    field,
-                    "use the id of an event: a whole number, with or without an era",
-                )
-            })
+            text.parse::<u64>()
+                .map_err(|_| Problem::invalid(field, "use the id of an event, a whole number"))
         })
         .transpose()?;
     let stream = open(&app, filter, after).await?;
@@ -77,7 +75,7 @@ pub(crate) async fn live(
 async fn open(
     app: &App,
     filter: Filter,
-    after: Option<Resume>,
+    after: Option<u64>,
 ) -> Result<BoxStream<'static, Result<axum::response::sse::Event, Infallible>>, Problem> {
     let live = &app.live;
     let place = live.clients.clone().try_acquire_owned().map_err(|_| {
@@ -87,15 +85,17 @@ async fn open(
         Problem::unavailable("the read model is not there yet: start the projector")
     })?;
     let mut gap = None;
-    if let Some(after) = &after {
-        let (first, last, era) = live.ends().await?;
-        if !after.is_of(era) || after.position > last {
+    let era = worker_views::era_number(&app.pool, INBOX_EVENTS).await?;
+    let after = after.map(Place::of_id);
+    if let Some(Place { era: of, position: after }) = after {
+        let (first, last) = live.ends().await?;
+        if of != era || after > last {
             return Err(Problem::stream_reset(last));
         }
-        if after.position + 1 < first {
-            gap = Some((after.position, first));
+        if after + 1 < first {
+            gap = Some((after, first));
         }
     }
     let after = after.map(|after| after.position);
-    Ok(client::stream(live, filter, after, gap, place))
+    Ok(client::stream(live, filter, era, after, gap, place))
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use runtime::broker::Broker;
-use runtime::streams::{Era, era_of};
 use schemas::CommandId;
 use schemas::subjects::INBOX_EVENTS;
 use tokio::sync::Semaphore;
@@ -51,14 +50,14 @@ impl Live {
         self.hub.outcome_of(command.clone())
     }
 
-    /// First and last position of INBOX_EVENTS, and its era.
-    pub(super) async fn ends(&self) -> Result<(u64, u64, Era), Problem> {
+    /// First and last position of INBOX_EVENTS.
+    pub(super) async fn ends(&self) -> Result<(u64, u64), Problem> {
         let away = || Problem::unavailable("the broker is not reachable");
         if !self.broker.is_connected() {
             return Err(away());
         }
         let stream = self.broker.js().get_stream(INBOX_EVENTS).await.map_err(|_| away())?;
-        let info = stream.cached_info();
-        Ok((info.state.first_sequence, info.state.last_sequence, era_of(info)))
+        let state = &stream.cached_info().state;
+        Ok((state.first_sequence, state.last_sequence))
     }
 }

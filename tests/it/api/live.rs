@@ -49,10 +49,7 @@ impl Listener {
                 let mut sent = Sent { id: None, kind: String::new(), data: String::new() };
                 for line in block.lines() {
                     match line.split_once(':').map(|(name, value)| (name, value.trim_start())) {
-                        Some(("id", id)) => {
-                            let (position, _era) = id.split_once('.').unwrap();
-                            sent.id = Some(position.parse().unwrap());
-                        }
+                        Some(("id", id)) => sent.id = Some(id.parse().unwrap()),
                         Some(("event", kind)) => kind.clone_into(&mut sent.kind),
                         Some(("data", data)) => sent.data.push_str(data),
                         _ => {}
