@@ -182,7 +182,7 @@ select id, channel, account_id, object, media_id, metric, period, values, captur
 from inbox_v1.insights;
 
 create or replace view inbox.position as
-select stream, seq, stream_created from inbox_v1.positions where name = 'projector';
+select stream, seq, stream_created, era, eras from inbox_v1.positions where name = 'projector';
 
 create or replace view inbox.parked as
 select seq, event_id, kind, cause, detail, first_seen from inbox_v1.parked;

@@ -36,6 +36,7 @@ mod contacts;
 mod conversations;
 mod conversions;
 mod cursor;
+mod eras;
 mod extract;
 mod feed;
 mod insights;
@@ -109,7 +110,9 @@ impl Api {
         }
         let needs =
             Needs { streams: &[StreamName::Events, StreamName::Commands], best_effort: false };
-        let broker = Broker::connect("api", config.nats, needs, shutdown.clone()).await?;
+        let stored = Arc::new(eras::Eras::new(pool.clone()));
+        let broker =
+            Broker::connect_knowing("api", config.nats, needs, stored, shutdown.clone()).await?;
         let health = Health::new();
         health.set("migrations", Err("not done yet".to_owned()));
         health::watch_broker(&health, &broker, shutdown.clone());

@@ -1,11 +1,12 @@
 //! Everything the api reads from the schema `worker`, which the worker alone writes. Tokens are never read.
 //!
 //! Published for readers (worker/migrations): the views `worker.account_list`, `worker.account_ids`, `worker.account_health`,
-//! `worker.replies`, `worker.command_outcomes` and `worker.refused_commands`.
+//! `worker.replies`, `worker.command_outcomes`, `worker.refused_commands` and `worker.eras`.
 
 use std::borrow::Cow;
 
 use runtime::db::absent_is_empty;
+use runtime::streams::Era;
 use schemas::{AccountId, Channel, Command, ContactId};
 use serde::Serialize;
 use serde_json::Value;
@@ -15,6 +16,31 @@ use utoipa::ToSchema;
 use crate::list::{COUNT_MAX, Keyed, Page};
 use crate::status::{CommandStatus, ReplyStatus};
 use crate::time::Time;
+
+/// The era that the worker's positions in a stream are of; `None` where it has none yet.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub(crate) async fn era(pool: &PgPool, stream: &str) -> sqlx::Result<Option<Era>> {
+    let era = sqlx::query_scalar("select era from worker.eras where stream = $1")
+        .bind(stream)
+        .fetch_optional(pool)
+        .await;
+    absent_is_empty(era)
+}
+
+/// The number of that era; 0 is the first.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub(crate) async fn era_number(pool: &PgPool, stream: &str) -> sqlx::Result<u64> {
+    let n: sqlx::Result<Option<i16>> =
+        sqlx::query_scalar("select n from worker.eras where stream = $1")
+            .bind(stream)
+            .fetch_optional(pool)
+            .await;
+    Ok(absent_is_empty(n)?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+}
 
 /// An account hookline speaks for.
 #[derive(Debug, Serialize, FromRow, ToSchema)]

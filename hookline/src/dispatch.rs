@@ -52,7 +52,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Streams(verb) => {
             let needed: &[&str] = match &verb {
                 StreamsVerb::Plan { .. } => &["NATS_URL"],
-                StreamsVerb::Apply(_) => BOTH,
+                StreamsVerb::Apply(_) | StreamsVerb::Adopt(_) => BOTH,
             };
             streams::run(verb, &located(needed)?).await
         }

@@ -2,6 +2,7 @@
 
 mod broker;
 mod database;
+mod eras;
 mod findings;
 mod graph;
 mod variables;
@@ -21,6 +22,7 @@ pub(crate) async fn run(settings: &Settings, output: Output) -> anyhow::Result<E
     let mut reached = true;
     reached &= broker::check(settings, &mut findings).await?;
     reached &= database::check(settings, &mut findings).await;
+    eras::check(settings, &mut findings).await?;
     variables::check(settings, &mut findings);
     graph::check(settings, &mut findings).await?;
     match output {

@@ -1,11 +1,13 @@
 //! What `rebuild`, `verify` and `redrive run` share: the connections, the exit codes, and how two models are compared on the screen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ops::Wish;
 use projector::rebuild::{Comparison, Place, RebuildError, Seen, Show};
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
+use runtime::streams::StreamName;
 use tokio_util::sync::CancellationToken;
 
 use crate::connect;
@@ -15,19 +17,35 @@ use crate::progress::Progress;
 
 /// How long the broker may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(15);
+/// How often to look whether the stream is another one.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Rows shown to people; `--output json` has more.
 const SHOWN_MAX: usize = 20;
 
 /// Connects to broker and Postgres.
 ///
 /// # Errors
-/// Exit code 4 where one of them does not.
+/// Exit code 4 where one of them does not, 3 where INBOX_EVENTS is not the one whose positions are stored.
 pub(crate) async fn open(settings: &Settings, stop: CancellationToken) -> anyhow::Result<Place> {
     let config = NatsConfig::from_settings(settings)?;
     drop(connect::broker(&config).await?);
     let pool = connect::postgres(settings).await?;
-    let broker = Broker::connect("operator", config, projector::NEEDS, stop).await?;
-    if tokio::time::timeout(READY_WITHIN, broker.ready()).await.is_err() {
+    let stored = Arc::new(projector::eras::Eras::new(pool.clone()));
+    let broker =
+        Broker::connect_knowing("operator", config, projector::NEEDS, stored, stop).await?;
+    let foreign = async {
+        loop {
+            if let Some(reason) = broker.foreign(StreamName::Events) {
+                return reason;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let ready = tokio::select! {
+        reason = foreign => return Err(Failure::refused(reason)),
+        ready = tokio::time::timeout(READY_WITHIN, broker.ready()) => ready,
+    };
+    if ready.is_err() {
         let reason = broker.accepts().err().unwrap_or_else(|| "it is not ready".to_owned());
         return Err(Failure::unreachable(format!("NATS_URL: {reason}")));
     }

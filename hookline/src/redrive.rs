@@ -33,6 +33,7 @@ pub(crate) enum RedriveVerb {
     )]
     Show {
         /// Its number, from `redrive list --output json`: `id`, for the projector `seq`
+        #[arg(allow_negative_numbers = true)]
         id: i64,
         /// Who parked it
         #[arg(long, value_enum, default_value_t)]
@@ -55,6 +56,7 @@ pub(crate) enum RedriveVerb {
     )]
     Discard {
         /// Its number, from `redrive list --output json`: `id`, for the projector `seq`
+        #[arg(allow_negative_numbers = true)]
         id: i64,
         /// Who parked it
         #[arg(long, value_enum, default_value_t)]

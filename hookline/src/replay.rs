@@ -12,9 +12,10 @@ use runtime::config::{NatsConfig, Settings};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use worker::facts::FactStore;
+use worker::facts::eras::ForeignStream;
 use worker::inbound::replay::apply::{Ended, Progress as Done};
 use worker::inbound::replay::plan::PlannedReplay;
-use worker::inbound::replay::{NEEDS, Replay, ReplayPlan};
+use worker::inbound::replay::{NEEDS, OtherEra, Replay, ReplayPlan};
 
 pub(crate) use self::args::ReplayArgs;
 use self::args::{Wanted, job_arguments, understand};
@@ -65,7 +66,7 @@ pub(crate) async fn run(args: ReplayArgs, settings: &Settings) -> anyhow::Result
         unfinished.as_ref().and_then(|job| serde_json::from_value(job.progress.clone()).ok());
     let bounds = match &done {
         Some(done) => done.bounds.clone(),
-        None => replay.bounds(&wanted.slice).await?,
+        None => replay.bounds(&wanted.slice).await.map_err(away)?,
     };
     let mut bar = Progress::new("plan", "raw webhooks", Some(bounds.span()));
     let planned =
@@ -189,6 +190,13 @@ fn away(error: anyhow::Error) -> anyhow::Error {
     let database = error.chain().any(|cause| cause.downcast_ref::<sqlx::Error>().is_some());
     if database || error.chain().any(|cause| cause.downcast_ref::<Failure>().is_some()) {
         return error;
+    }
+    let foreign = error.chain().any(|cause| {
+        cause.downcast_ref::<ForeignStream>().is_some()
+            || cause.downcast_ref::<OtherEra>().is_some()
+    });
+    if foreign {
+        return Failure::refused(format!("{error:#}"));
     }
     Failure::unreachable(format!("{error:#}"))
 }

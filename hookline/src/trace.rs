@@ -15,9 +15,6 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
 use crate::{connect, operator};
 
-/// Raw webhooks of one story that are read from META_RAW at most.
-const RAWS_MAX: usize = 20;
-
 /// Arguments of `trace`.
 #[derive(Debug, Args)]
 pub(crate) struct TraceArgs {
@@ -64,11 +61,8 @@ pub(crate) async fn run(args: &TraceArgs, settings: &Settings) -> anyhow::Result
         let (arguments, found) = (json!({"id": args.id}), json!({"raw_seqs": story.raw_seqs}));
         operator::record(&pool, "trace --reveal", arguments, Some(reason), found).await?;
     }
-    let mut raws = Vec::new();
-    for seq in story.raw_seqs.iter().take(RAWS_MAX) {
-        raws.push(log::raw_webhook(&pool, &js, *seq, args.reveal).await?);
-    }
-    let events = if args.reveal { log::events(&js, &story).await? } else { Vec::new() };
+    let raws = log::raw_webhooks(&pool, &js, &story, args.reveal).await?;
+    let events = if args.reveal { log::events(&pool, &js, &story).await? } else { Vec::new() };
     let trace = Trace { version: env!("CARGO_PKG_VERSION"), story, raws, rows, events };
     match args.output {
         Output::Json => say(serde_json::to_string(&trace)?),

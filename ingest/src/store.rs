@@ -207,6 +207,7 @@ impl Store {
             PublishFailure::NotConnected => "not_connected",
             PublishFailure::TimedOut => "timed_out",
             PublishFailure::NoStream => "no_stream",
+            PublishFailure::OtherEra(_) => "other_era",
             PublishFailure::Full(_) => "full",
             PublishFailure::TooLarge => "too_large",
             PublishFailure::Refused(_) => "refused",

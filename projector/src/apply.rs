@@ -99,7 +99,7 @@ impl Sink<'_> {
                     let second = batch.split_off(batch.len() / 2);
                     let seq = batch.last().map_or(at.seq, |last| last.seq);
                     queue.push_front((end, second));
-                    queue.push_front((Position { seq, created: end.created }, batch));
+                    queue.push_front((Position { seq, era: end.era, at: None }, batch));
                 }
                 Remedy::SetAside => {
                     let aside = batch.into_iter().map(|one| not_storable(one, &error)).collect();

@@ -17,7 +17,7 @@ use crate::announce::announce;
 use crate::apply::{CHECK, Sink, Unapplied, unavailable};
 use crate::meters;
 use crate::read::{Incoming, Parked, read};
-use crate::store::{NAME, Store};
+use crate::store::{NAME, Store, StoreError};
 
 /// Events per transaction at most: a commit waits for the disk, and a conversation's row is written once for all of them.
 const BATCH_MAX: usize = 2000;
@@ -144,14 +144,13 @@ impl Reader for Batches<'_> {
 
     async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> sqlx::Result<Taken> {
         let mut chunks = batch.chunks(BATCH_MAX);
-        let mut at = Position { seq: from, created: to.created };
+        let mut at = Position { seq: from, era: to.era, at: None };
         let mut ahead = chunks.next().map(|chunk| (chunk, reading(chunk)));
         while let Some((chunk, reading)) = ahead.take() {
             // Only a runtime that ends gives no answer.
             let Ok(incoming) = reading.await else { return Ok(Taken::Lost) };
             ahead = chunks.next().map(|chunk| (chunk, self::reading(chunk)));
-            let seq = chunk.last().map_or(to.seq, |last| last.sequence);
-            let end = Position { seq, created: to.created };
+            let end = chunk.last().map_or(to, |last| last.position(to.era));
             if let Err(end) = self.store(chunk, incoming, at, end).await {
                 self.end = end;
                 return Ok(Taken::Lost);
@@ -177,9 +176,25 @@ impl Reader for Batches<'_> {
     }
 
     fn recreated(&mut self, recreated: &StreamRecreated) {
-        // Going on would skip or repeat; the rows stay as they are, and an operator restores the stream.
+        // Going on would skip or repeat; the rows stay as they are, and an operator restores or adopts the stream.
         tracing::error!(error = %recreated, "Projecting has stopped");
         self.sink.health.set(CHECK, Err(recreated.to_string()));
+        meters::lag_unknown();
+    }
+
+    async fn put_back(&mut self, stored: Position) -> sqlx::Result<Taken> {
+        match self.sink.store.start_over(self.sink.lease, stored).await {
+            Ok(()) => Ok(Taken::Yes),
+            Err(StoreError::Fenced) => {
+                self.end = Unapplied::Fenced;
+                Ok(Taken::Lost)
+            }
+            Err(StoreError::Moved) => {
+                self.end = Unapplied::Moved;
+                Ok(Taken::Lost)
+            }
+            Err(StoreError::Database(error)) => Err(error),
+        }
     }
 
     fn trusted(&mut self) {

@@ -10,6 +10,7 @@ mod apply;
 mod batch;
 pub mod composed;
 mod config;
+pub mod eras;
 mod fold;
 mod follow;
 pub mod in_memory;
@@ -23,6 +24,8 @@ mod store;
 pub mod trace;
 pub mod verify;
 mod worker_view;
+
+use std::sync::Arc;
 
 use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
@@ -53,7 +56,9 @@ async fn serve_and_project(config: Config, shutdown: CancellationToken) -> anyho
     let shutdown = shutdown.child_token();
     let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
     let health = Health::new();
-    let broker = Broker::connect("projector", config.nats, NEEDS, shutdown.clone()).await?;
+    let stored = Arc::new(eras::Eras::new(config.pool.clone()));
+    let broker =
+        Broker::connect_knowing("projector", config.nats, NEEDS, stored, shutdown.clone()).await?;
     health::watch_broker(&health, &broker, shutdown.clone());
     health::watch_postgres(&health, &config.pool, shutdown.clone());
     let router = health.router(telemetry::metrics_handle());

@@ -17,6 +17,11 @@ pub(crate) fn lag(messages: u64) {
     gauge!("hookline_projector_lag_messages").set(precise(messages));
 }
 
+/// How many wait is not known: the stream is not the one that is projected.
+pub(crate) fn lag_unknown() {
+    gauge!("hookline_projector_lag_messages").set(f64::NAN);
+}
+
 /// Events set aside at present.
 pub(crate) fn parked(events: u64) {
     gauge!("hookline_projector_parked").set(precise(events));

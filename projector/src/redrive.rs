@@ -32,7 +32,8 @@ impl Redrive {
         let live = Live::find(place).await?;
         if !live.is_of_this_stream().await? {
             return Err(RebuildError::Refused(format!(
-                "{} was made anew since these events were set aside: other events have their positions now. Restore it, or rebuild",
+                "{0} was made anew since these events were set aside: other events have their positions now. Restore it from a backup, or \
+                 declare a new beginning with `hookline streams adopt {0}`",
                 subjects::INBOX_EVENTS
             )));
         }
@@ -45,6 +46,12 @@ impl Redrive {
     /// # Errors
     /// As [`open`](Self::open); then the event is on the list as before.
     pub async fn one(&mut self, seq: i64) -> Result<Again, RebuildError> {
+        // Its number was changed when its stream was lost.
+        if seq < 0 {
+            let detail = "the INBOX_EVENTS that held the event was lost: discard the row";
+            self.store.note(seq, EVENT_GONE, detail).await?;
+            return Ok(Again::Failed(EVENT_GONE));
+        }
         let position = u64::try_from(seq).unwrap_or(0);
         let Some(incoming) = event_at(&self.place.broker, position).await? else {
             let detail = "INBOX_EVENTS does not hold the event any more: discard the row";

@@ -1,16 +1,19 @@
 //! How far the serving read model is, and what waits beside it: read by operators, from the views of schema `inbox`.
 
+use runtime::streams::Era;
 use sqlx::PgPool;
 
 pub use crate::store::tables::parked::ParkedCause;
 use crate::store::tables::{parked, positions};
 
-/// The last position of INBOX_EVENTS that the serving read model has folded; `None` before the first.
+/// The last position of INBOX_EVENTS that the serving read model has folded, with the era that it is of; `None` before the first.
 ///
 /// # Errors
 /// `sqlx::Error`; ask again. Of an absent table ([`runtime::db::is_absent`]) where the projector has not migrated yet.
-pub async fn position(pool: &PgPool) -> sqlx::Result<Option<i64>> {
-    positions::of_serving(pool).await
+pub async fn position(pool: &PgPool) -> sqlx::Result<Option<(u64, Option<Era>)>> {
+    let Some(seq) = positions::of_serving(pool).await? else { return Ok(None) };
+    let eras = positions::eras_of_serving(pool).await?;
+    Ok(Some((positions::unsigned(Some(seq)), eras.and_then(|(era, _)| era))))
 }
 
 /// Events set aside, by cause.

@@ -1,9 +1,10 @@
-//! Reads of `worker.event_positions`, the worker's view of what it published. Nothing else in this crate names a table or view of another
+//! Reads of `worker.event_positions` and `worker.eras`, the worker's views of what it published and where. Nothing else in this crate names a table or view of another
 //! crate.
 
 use std::collections::BTreeMap;
 
-use sqlx::PgConnection;
+use runtime::streams::Era;
+use sqlx::{PgConnection, PgPool};
 
 /// An event that the worker published, with the highest of its positions.
 #[derive(sqlx::FromRow)]
@@ -12,11 +13,17 @@ struct Published {
     position: i64,
 }
 
-/// Whether the worker has made its view.
-pub(crate) async fn worker_publishes(conn: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar("select to_regclass('worker.event_positions') is not null")
-        .fetch_one(conn)
+/// The era that the worker's positions in a stream are of. Of an absent table ([`runtime::db::is_absent`]) where it has not migrated yet.
+pub(crate) async fn era(pool: &PgPool, stream: &str) -> sqlx::Result<Option<Era>> {
+    sqlx::query_scalar("select era from worker.eras where stream = $1")
+        .bind(stream)
+        .fetch_optional(pool)
         .await
+}
+
+/// Whether the worker has made its views.
+pub(crate) async fn worker_publishes(conn: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select to_regclass('worker.eras') is not null").fetch_one(conn).await
 }
 
 /// The last position in INBOX_EVENTS of each of these events that the worker published.
@@ -27,6 +34,7 @@ pub(crate) async fn last_positions(
     let rows: Vec<Published> = sqlx::query_as(
         "select w.event_id, max(w.event_seq) as position
            from unnest($1::text[]) as e(event_id) join worker.event_positions w using (event_id)
+          where w.event_era = coalesce((select max(n) from worker.eras where stream = 'INBOX_EVENTS'), 0)
           group by 1",
     )
     .bind(events)
@@ -44,7 +52,8 @@ pub(crate) async fn positions(
     sqlx::query_scalar(
         "select distinct w.event_seq
            from unnest($1::text[]) as e(event_id) join worker.event_positions w using (event_id)
-          where w.event_seq <= $2",
+          where w.event_seq <= $2
+            and w.event_era = coalesce((select max(n) from worker.eras where stream = 'INBOX_EVENTS'), 0)",
     )
     .bind(events)
     .bind(end)

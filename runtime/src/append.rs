@@ -41,6 +41,7 @@ impl Broker {
         if !self.is_connected() {
             return Err(PublishFailure::NotConnected.into());
         }
+        self.refuse_foreign(&subject)?;
         let begun = Instant::now();
         let publish = PublishMessage::build().payload(payload).expected_last_subject_sequence(last);
         let send = async { self.js().send_publish(subject, publish).await?.await };

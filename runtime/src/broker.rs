@@ -8,10 +8,13 @@ mod options;
 mod reading;
 mod room;
 mod state;
+mod streams;
 mod upkeep;
 
 pub use failure::PublishFailure;
 pub use handle::Broker;
+pub(crate) use handle::NotLooked;
 pub use identity::identify;
 pub(crate) use reading::ReadConnection;
-pub use state::{BrokerState, Needs};
+pub use state::{BrokerState, KnownEra, Needs};
+pub use streams::{gone, made_anew};

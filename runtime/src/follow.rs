@@ -14,6 +14,6 @@ mod reader;
 mod received;
 pub mod stored;
 
-pub use follower::{Follower, StreamRecreated};
+pub use follower::{Follower, StreamPutBack, StreamRecreated, Unfollowable};
 pub use reader::{End, RECREATED_PAUSE, Reader, Source, Taken, follow, parts};
 pub use received::Received;

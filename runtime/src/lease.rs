@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use crate::db::within;
+use crate::streams::{Era, StreamName};
 
 /// The lease and position tables of one owner's schema: `<schema>.leases`, `<schema>.positions`. Statements name them without the schema
 /// and run in a transaction whose `search_path` is it ([`Leases::begin`]): a read model's schema is chosen at run time.
@@ -35,19 +36,16 @@ pub struct Lease {
 }
 
 /// A stored position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Position {
     /// The last message that took effect; 0 before the first.
+    #[sqlx(try_from = "i64")]
     pub seq: u64,
-    /// When the stream it belongs to was made.
-    pub created: Option<Timestamp>,
-}
-
-/// A row of `positions`, as far as it is read.
-#[derive(sqlx::FromRow)]
-struct StoredPosition {
-    seq: i64,
-    stream_created: Option<Timestamp>,
+    /// The era of the stream it belongs to; `None` before the first.
+    pub era: Option<Era>,
+    /// When the broker stored that message: a stream that was put back to before it has another one there, or none.
+    #[sqlx(rename = "stored_at")]
+    pub at: Option<Timestamp>,
 }
 
 /// Ends every lease of a schema in the caller's transaction, which it leaves with that schema as its `search_path`: for a database that was
@@ -66,6 +64,26 @@ pub async fn end_all(connection: &mut PgConnection, schema: &str) -> sqlx::Resul
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Sets every position in a stream to the beginning of another era of it and ends every lease of the schema, in the caller's transaction,
+/// which it leaves with that schema as its `search_path`. Who read the era before cannot move a position any more.
+///
+/// # Errors
+/// `sqlx::Error`; roll back.
+pub async fn start_over(
+    connection: &mut PgConnection,
+    schema: &str,
+    stream: StreamName,
+    era: Era,
+) -> sqlx::Result<()> {
+    end_all(connection, schema).await?;
+    sqlx::query("update positions set seq = 0, era = $2, stored_at = null where stream = $1")
+        .bind(stream.as_str())
+        .bind(era)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -189,10 +207,11 @@ impl Leases {
     /// `sqlx::Error`; ask again.
     pub fn position<'a>(&'a self, name: &'a str) -> BoxFuture<'a, sqlx::Result<Position>> {
         Box::pin(async move {
-            let stored: Option<StoredPosition> = within(self.patience(), async {
+            let stored: Option<Position> = within(self.patience(), async {
                 let mut tx = self.begin().await?;
-                let stored = sqlx::query_as::<_, StoredPosition>(
-                    "select seq, stream_created from positions where name = $1",
+                let stored = sqlx::query_as::<_, Position>(
+                    "select seq, era, case when stored_seq = seq then stored_at end as stored_at
+                       from positions where name = $1",
                 )
                 .bind(name)
                 .fetch_optional(&mut *tx)
@@ -201,15 +220,13 @@ impl Leases {
                 Ok::<_, sqlx::Error>(stored)
             })
             .await?;
-            Ok(stored.map_or(Position { seq: 0, created: None }, |stored| Position {
-                seq: u64::try_from(stored.seq).unwrap_or(0),
-                created: stored.stream_created,
-            }))
+            Ok(stored.unwrap_or_default())
         })
     }
 
     /// Moves the position from `from` to `to` inside the caller's transaction, while the lease is ours. The transaction's `search_path` must
-    /// be our schema: [`Leases::begin`] sees to it. `false`: somebody else moved the position or took the lease; roll back and stop working.
+    /// be our schema: [`Leases::begin`] sees to it. `false`: somebody else moved the position or took the lease, or an operator has adopted
+    /// another era of the stream; roll back and stop working.
     ///
     /// # Errors
     /// `sqlx::Error`; roll back.
@@ -223,19 +240,22 @@ impl Leases {
     ) -> BoxFuture<'a, sqlx::Result<bool>> {
         Box::pin(async move {
             let done = sqlx::query(
-            "insert into positions as stored (name, stream, stream_created, seq)
-             select $1, $2, $3, $5 from leases
+            "insert into positions as stored (name, stream, era, seq, stored_at, stored_seq)
+             select $1, $2, $3, $5, $8, $5 from leases
               where name = $1 and owner = $6 and epoch = $7 and expires_at > clock_timestamp()
-             on conflict (name) do update set seq = excluded.seq, stream_created = excluded.stream_created
-              where stored.seq = $4",
+             on conflict (name) do update
+                set seq = excluded.seq, stored_at = excluded.stored_at, stored_seq = excluded.stored_seq,
+                    era = coalesce(excluded.era, stored.era)
+              where stored.seq = $4 and (stored.era is null or excluded.era is null or stored.era = excluded.era)",
         )
         .bind(&lease.name)
         .bind(stream)
-        .bind(to.created)
+        .bind(to.era)
         .bind(i64::try_from(from).unwrap_or(i64::MAX))
         .bind(i64::try_from(to.seq).unwrap_or(i64::MAX))
         .bind(&lease.owner)
         .bind(lease.epoch)
+        .bind(to.at)
         .execute(connection)
         .await?;
             Ok(done.rows_affected() == 1)

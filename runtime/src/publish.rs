@@ -36,6 +36,7 @@ impl Broker {
             if !self.is_connected() {
                 return Err(PublishFailure::NotConnected);
             }
+            self.refuse_foreign(&message.subject)?;
             let begun = Instant::now();
             let Some((subject, message)) = single(message) else {
                 return Err(PublishFailure::Refused(BAD_ID.to_owned()));
@@ -57,6 +58,9 @@ impl Broker {
         wait: Duration,
     ) -> BoxFuture<'_, Result<Vec<Stored>, PublishFailure>> {
         Box::pin(async move {
+            if let Some(first) = messages.first() {
+                self.refuse_foreign(&first.subject)?;
+            }
             if order::runs_are_quicker(&messages, self.syncs_each()) {
                 return self.publish_runs(messages, wait).await;
             }
@@ -98,6 +102,11 @@ impl Broker {
         wait: Duration,
     ) -> BoxFuture<'_, Vec<Result<Stored, PublishFailure>>> {
         Box::pin(async move {
+            if let Some(Err(failure)) =
+                messages.first().map(|first| self.refuse_foreign(&first.subject))
+            {
+                return vec![Err(failure); messages.len()];
+            }
             let mut ends = Vec::with_capacity(messages.len());
             for batch in order::batches(messages) {
                 if batch.len() < BATCH_FROM || !self.syncs_each() {
@@ -125,6 +134,7 @@ impl Broker {
                 failure @ (PublishFailure::TimedOut
                 | PublishFailure::NotConnected
                 | PublishFailure::NoStream
+                | PublishFailure::OtherEra(_)
                 | PublishFailure::Full(_)),
             )) => vec![Err(failure); batch.len()],
             Err(BatchEnd::Singles | BatchEnd::Failed(_)) => {
@@ -209,8 +219,12 @@ mod tests {
     #[test]
     fn only_a_broker_that_is_away_is_waited_for() {
         let said = || "said so".to_owned();
-        let waits =
-            [PublishFailure::NotConnected, PublishFailure::TimedOut, PublishFailure::NoStream];
+        let waits = [
+            PublishFailure::NotConnected,
+            PublishFailure::TimedOut,
+            PublishFailure::NoStream,
+            PublishFailure::OtherEra("META_RAW"),
+        ];
         assert!(waits.iter().all(PublishFailure::is_away));
         let goes_on = [
             PublishFailure::Full(said()),

@@ -1,16 +1,23 @@
 //! The streams of docs/contract.md 4: what each should be, and making sure that it is there.
 
+mod era;
 pub mod plan;
+mod seen;
+mod stored;
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, stream};
+use async_nats::jetstream::stream;
 use schemas::subjects;
 
 use crate::config::NatsConfig;
 
+pub use era::{Era, NotAnEra};
+pub use seen::{ensure, era_of, find, followed_era, is_absent, is_marked, make, mark};
+pub use stored::{NothingStored, StoredEras};
+
 /// One of the five streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StreamName {
     /// META_RAW
     Raw,
@@ -38,6 +45,31 @@ impl StreamName {
             Self::Dead => subjects::INBOX_DEAD,
             Self::Attempts => subjects::INBOX_ATTEMPTS,
         }
+    }
+
+    /// The stream of that name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stream| stream.as_str() == name)
+    }
+
+    /// The stream that takes a subject.
+    pub fn of_subject(subject: &str) -> Option<Self> {
+        let takes = |stream: &Self| {
+            let all = match stream {
+                Self::Raw => subjects::RAW_ALL,
+                Self::Events => subjects::EVENT_ALL,
+                Self::Commands => subjects::COMMAND_ALL,
+                Self::Dead => subjects::DEAD_ALL,
+                Self::Attempts => subjects::ATTEMPT_ALL,
+            };
+            subject.starts_with(all.trim_end_matches(['*', '>']))
+        };
+        Self::ALL.into_iter().find(takes)
+    }
+
+    /// Whether positions of it are stored, so that nobody may make it anew but an operator.
+    pub const fn has_positions(self) -> bool {
+        !matches!(self, Self::Dead)
     }
 }
 
@@ -74,18 +106,6 @@ pub fn desired(name: StreamName, config: &NatsConfig) -> stream::Config {
         deny_purge: true,
         ..stream::Config::default()
     }
-}
-
-/// Creates the stream where it is missing; an existing one is left as it is (`hookline streams` compares).
-///
-/// # Errors
-/// When the broker does not answer or refuses; call again.
-pub async fn ensure(
-    js: &jetstream::Context,
-    name: StreamName,
-    config: &NatsConfig,
-) -> Result<(), jetstream::context::CreateStreamError> {
-    js.get_or_create_stream(desired(name, config)).await.map(|_| ())
 }
 
 /// In what a stream differs from what it should be, as `name: is → should be`.

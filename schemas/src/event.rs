@@ -96,12 +96,16 @@ pub struct Origin {
     pub index: Option<u32>,
     /// How often this fact was read anew; the highest wins.
     pub revision: u32,
+    /// The number of the era of the stream that the position is of; `None`: the one that counts now. Stored beside the position, not
+    /// published.
+    #[serde(skip)]
+    pub source_era: Option<i16>,
 }
 
 impl Origin {
     /// An origin without a raw webhook.
     pub const fn of(via: Via) -> Self {
-        Self { via, raw_stream_sequence: None, index: None, revision: 0 }
+        Self { via, raw_stream_sequence: None, index: None, revision: 0, source_era: None }
     }
 }
 
@@ -223,6 +227,7 @@ mod tests {
             Some("5200000000000011".into()),
             Origin {
                 via: Via::Webhook,
+                source_era: None,
                 raw_stream_sequence: Some(42),
                 index: Some(0),
                 revision: 0,

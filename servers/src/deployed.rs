@@ -97,6 +97,8 @@ async fn every_role_can_do_its_work_and_no_more() {
         worker.get_or_create_stream(config).await.expect("the worker creates the streams");
     }
     assert!(worker.delete_stream("META_RAW").await.is_err());
+    let raw = worker.get_stream("META_RAW").await.expect("stream").cached_info().config.clone();
+    worker.update_stream(raw).await.expect("the worker writes the era of an old stream");
     assert!(!publishes(&worker, RAW).await, "only ingest says what Meta said");
     for subject in [EVENT, OTHER_EVENT, COMMAND, DEAD, ATTEMPT] {
         assert!(publishes(&worker, subject).await, "{subject}");

@@ -18,6 +18,7 @@ pub mod lab;
 pub mod raw_nats;
 pub mod servers;
 pub mod shared;
+pub mod snapshot;
 pub mod traffic;
 pub mod up;
 

@@ -91,7 +91,7 @@ async fn a_batch_has_as_many_statements_however_many_events_it_has() {
     projector::migrate(&pool, &CancellationToken::new()).await.unwrap();
     let store = Store::new(pool.clone(), &SchemaName::first(), "counts".to_owned());
     let lease = store.leases().acquire(NAME).await.unwrap().expect("nobody holds it");
-    let mut at = Position { seq: 0, created: None };
+    let mut at = Position::default();
     let mut n = 0;
     let subject = format!("inbox.v1.event.07.instagram.{ACCOUNT}.message-received");
     // The first batch prepares the statements; of the others every number stands for the batch alone.
@@ -103,7 +103,7 @@ async fn a_batch_has_as_many_statements_however_many_events_it_has() {
                 .map(|n| read(n as u64 + 1, &subject, event(n).to_string().as_bytes()))
                 .collect();
             n += size;
-            let to = Position { seq: n as u64, created: None };
+            let to = Position { seq: n as u64, ..Position::default() };
             let before = counted(&pool, &observer, statements).await;
             let aside = store.apply(&lease, at, to, batch).await.unwrap();
             assert!(aside.is_empty(), "{aside:?}");

@@ -6,6 +6,7 @@ mod config;
 mod counts;
 mod crash;
 mod enrich;
+mod eras;
 mod fixtures;
 mod ingest;
 mod once;

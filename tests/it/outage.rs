@@ -143,7 +143,7 @@ async fn a_signal_drains_and_exits_0() {
 /// The broker starts on an empty disk, and then on its own again. Nobody skips or repeats meanwhile, it is reported, and it goes on
 /// by itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_was_made_anew_is_reported_and_followed_again_when_it_is_restored() {
+async fn a_stream_that_was_lost_is_reported_and_followed_again_when_it_is_restored() {
     let mut lab = lab().await;
     let meta = lab.meta();
     for n in 0..5 {
@@ -157,7 +157,7 @@ async fn a_stream_that_was_made_anew_is_reported_and_followed_again_when_it_is_r
     lab.nats.own().restart().await.unwrap();
     eventually("the projector reports it", Duration::from_secs(60), async || {
         match readyz(&lab, Role::Projector).await {
-            (503, reason) if reason.contains("made anew") => Ok(()),
+            (503, reason) if reason.contains("is gone") => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })

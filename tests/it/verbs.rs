@@ -35,6 +35,11 @@ const VERBS: &[Verb] = &[
     verb(&["trace", "evt_1"], Needs::Both, &["trace"]),
     verb(&["streams", "plan"], Needs::Broker, &["streams", "plan", "--now"]),
     verb(&["streams", "apply"], Needs::Both, &["streams", "apply", "--output", "xml"]),
+    verb(
+        &["streams", "adopt", "META_RAW", "--reason", "r"],
+        Needs::Both,
+        &["streams", "adopt", "--reason", "r"],
+    ),
     verb(&["jobs", "list"], Needs::Postgres, &["jobs", "list", "--limit", "0"]),
     verb(&["jobs", "show", "x-1"], Needs::Postgres, &["jobs", "show"]),
     verb(&["jobs", "pause", "x-1"], Needs::Postgres, &["jobs", "pause"]),

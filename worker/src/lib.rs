@@ -6,10 +6,13 @@
 
 pub mod config;
 pub mod enrich;
+pub mod eras;
 pub mod readers;
 pub mod resolve;
 mod shares;
 pub mod trace;
+
+use std::sync::Arc;
 
 use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
@@ -46,7 +49,9 @@ async fn serve_and_work(settings: Settings, shutdown: CancellationToken) -> anyh
     let pool = db::pool(&settings, "worker", CONNECTIONS_MAX)?;
     let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
     let health = Health::new();
-    let broker = Broker::connect("worker", config.nats.clone(), NEEDS, shutdown.clone()).await?;
+    let stored = Arc::new(facts::eras::Eras::new(pool.clone()));
+    let nats = config.nats.clone();
+    let broker = Broker::connect_knowing("worker", nats, NEEDS, stored, shutdown.clone()).await?;
     health::watch_broker(&health, &broker, shutdown.clone());
     health::watch_postgres(&health, &pool, shutdown.clone());
     let router = health.router(telemetry::metrics_handle());

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use facts::eras;
+use runtime::streams::Era;
 use schemas::subjects;
 use sqlx::{FromRow, PgPool};
 
@@ -16,12 +18,16 @@ pub struct Reader {
     pub filter: String,
     /// The last position it has done; 0 before the first.
     pub position: u64,
+    /// The era of the stream that its position is of; `None`: nothing is stored of it.
+    pub era: Option<Era>,
 }
 
 #[derive(FromRow)]
 struct StoredPosition {
     name: String,
-    seq: i64,
+    #[sqlx(try_from = "i64")]
+    seq: u64,
+    era: Option<Era>,
 }
 
 /// All readers, in the order a message passes them. Where the worker has not migrated yet, their positions are 0.
@@ -30,30 +36,29 @@ struct StoredPosition {
 /// `sqlx::Error`; ask again.
 pub async fn readers(pool: &PgPool) -> sqlx::Result<Vec<Reader>> {
     let rows: sqlx::Result<Vec<StoredPosition>> =
-        sqlx::query_as("select name, seq from worker.positions").fetch_all(pool).await;
-    let stored: HashMap<String, i64> =
-        runtime::db::absent_is_empty(rows)?.into_iter().map(|row| (row.name, row.seq)).collect();
-    let position =
-        |name: &str| stored.get(name).and_then(|seq| u64::try_from(*seq).ok()).unwrap_or(0);
+        sqlx::query_as("select name, seq, era from worker.positions").fetch_all(pool).await;
+    let rows = runtime::db::absent_is_empty(rows)?.into_iter();
+    let stored: HashMap<String, (u64, Option<Era>)> =
+        rows.map(|row| (row.name, (row.seq, row.era))).collect();
+    let mut known = HashMap::new();
+    for stream in [subjects::META_RAW, subjects::INBOX_COMMANDS, subjects::INBOX_EVENTS] {
+        let current = runtime::db::absent_is_empty(eras::current(pool, stream).await)?;
+        known.insert(stream, current.map(|known| known.era));
+    }
+    let reader = |stage, stream: &'static str, filter, name: &str| {
+        let (position, era) = stored.get(name).copied().unwrap_or_default();
+        let era = era.or_else(|| known.get(stream).copied().flatten());
+        Reader { stage, stream, filter, position, era }
+    };
     let mut readers: Vec<Reader> = (0..subjects::SHARDS)
-        .map(|shard| Reader {
-            stage: "normalize",
-            stream: subjects::META_RAW,
-            filter: subjects::raw_shard_filter(shard),
-            position: position(&format!("raw-{shard:02}")),
+        .map(|shard| {
+            let filter = subjects::raw_shard_filter(shard);
+            reader("normalize", subjects::META_RAW, filter, &format!("raw-{shard:02}"))
         })
         .collect();
-    readers.push(Reader {
-        stage: "commands",
-        stream: subjects::INBOX_COMMANDS,
-        filter: subjects::COMMAND_ALL.to_owned(),
-        position: position(outbound::intake::NAME),
-    });
-    readers.push(Reader {
-        stage: "automate",
-        stream: subjects::INBOX_EVENTS,
-        filter: outbound::automate::FILTER.to_owned(),
-        position: position(outbound::automate::NAME),
-    });
+    let commands = subjects::COMMAND_ALL.to_owned();
+    readers.push(reader("commands", subjects::INBOX_COMMANDS, commands, outbound::intake::NAME));
+    let events = outbound::automate::FILTER.to_owned();
+    readers.push(reader("automate", subjects::INBOX_EVENTS, events, outbound::automate::NAME));
     Ok(readers)
 }

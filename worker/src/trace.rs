@@ -62,7 +62,8 @@ async fn follow(pool: &PgPool, story: &mut Story) -> sqlx::Result<()> {
     follow_work(pool, story, &mids).await?;
     follow_accounts(pool, story).await?;
     follow_outcomes(pool, story).await?;
-    story.raw_seqs = story.positions();
+    let raw = facts::eras::current(pool, schemas::subjects::META_RAW).await?;
+    (story.raw_seqs, story.lost_raw_seqs) = story.positions(raw.map_or(0, |known| known.n));
     Ok(())
 }
 
@@ -78,7 +79,9 @@ async fn follow_facts(pool: &PgPool, story: &mut Story) -> sqlx::Result<Vec<Stri
         .collect();
     facts.extend(rows::facts_by_message(pool, &mids).await?);
     merge(&mut story.facts, facts, &["event_id", "revision"]);
-    story.facts.sort_by_key(|fact| (fact["event_seq"].as_i64(), fact["revision"].as_i64()));
+    story.facts.sort_by_key(|fact| {
+        (fact["event_era"].as_i64(), fact["event_seq"].as_i64(), fact["revision"].as_i64())
+    });
     Ok(mids)
 }
 

@@ -7,11 +7,12 @@ use axum::response::sse;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use runtime::follow::Follower;
+use runtime::lease::Position;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::filter::{Filter, LiveEvent};
+use super::filter::{Filter, LiveEvent, Place};
 use super::hub;
 use super::source::Live;
 use crate::projected::Projected;
@@ -37,6 +38,7 @@ enum End {
 pub(super) fn stream(
     live: &Live,
     filter: Filter,
+    era: u64,
     after: Option<u64>,
     gap: Option<(u64, u64)>,
     place: OwnedSemaphorePermit,
@@ -49,6 +51,7 @@ pub(super) fn stream(
         projected: live.projected.clone(),
         turns: live.catching_up.clone(),
         filter,
+        era,
         position: after.unwrap_or(head),
         sender,
     };
@@ -76,6 +79,8 @@ struct Client {
     projected: Projected,
     turns: std::sync::Arc<tokio::sync::Semaphore>,
     filter: Filter,
+    /// The number of the era of INBOX_EVENTS: a part of every id.
+    era: u64,
     /// Everything up to here was looked at.
     position: u64,
     sender: mpsc::Sender<sse::Event>,
@@ -121,8 +126,8 @@ impl Client {
         let turns = self.turns.clone();
         // The semaphore is never closed.
         let _turn = turns.acquire_owned().await.map_err(|_| End::Gone)?;
-        let mut follower =
-            Follower::new(self.broker.clone(), INBOX_EVENTS, EVENT_ALL, self.position, None);
+        let at = Position { seq: self.position, ..Position::default() };
+        let mut follower = Follower::new(self.broker.clone(), INBOX_EVENTS, EVENT_ALL, at);
         while self.position < self.hub.position() {
             let batch = follower.next_batch(BATCH).await.map_err(|_| End::Recreated)?;
             for message in batch {
@@ -142,7 +147,7 @@ impl Client {
         }
         if self.filter.wants(event) {
             let line = sse::Event::default()
-                .id(event.sequence.to_string())
+                .id(Place { era: self.era, position: event.sequence }.to_id().to_string())
                 .event(&event.kind)
                 .data(&event.json);
             self.put(line).await?;

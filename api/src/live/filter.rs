@@ -74,6 +74,30 @@ impl LiveEvent {
     }
 }
 
+/// Where an event stands in which INBOX_EVENTS, as one number: what a client resumes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The number of the era, 0 unless a stream was ever adopted: positions begin again with each.
+    pub era: u64,
+    /// The position.
+    pub position: u64,
+}
+
+impl Place {
+    /// No stream has so many events. Nine eras fit into the 53 bits that some programs have for a number.
+    const OF_ERA: u64 = 1_000_000_000_000_000;
+
+    /// As an id: the bare position in the first era, and larger in each that follows.
+    pub(crate) const fn to_id(self) -> u64 {
+        self.era.saturating_mul(Self::OF_ERA).saturating_add(self.position)
+    }
+
+    /// What an id stands for.
+    pub(crate) const fn of_id(id: u64) -> Self {
+        Self { era: id / Self::OF_ERA, position: id % Self::OF_ERA }
+    }
+}
+
 /// The conditions of one client, all of which must hold.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
@@ -141,6 +165,15 @@ mod tests {
             ..LiveQuery::default()
         }));
         assert!(!wants(LiveQuery { kinds: Some("reply.sent".into()), ..LiveQuery::default() }));
+    }
+
+    #[test]
+    fn an_id_is_the_position_in_the_first_era_and_grows_with_each() {
+        assert_eq!(Place { era: 0, position: 42 }.to_id(), 42);
+        let later = Place { era: 2, position: 1 };
+        assert!(Place { era: 1, position: u64::from(u32::MAX) }.to_id() < later.to_id());
+        assert_eq!(Place::of_id(later.to_id()), later);
+        assert_eq!(Place::of_id(42), Place { era: 0, position: 42 });
     }
 
     #[test]

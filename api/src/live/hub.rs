@@ -156,7 +156,7 @@ impl Reader for Shared {
     async fn position(&mut self) -> Result<Position, Infallible> {
         let start = self.projected.known().await;
         self.out.put(start, None);
-        Ok(Position { seq: start, created: None })
+        Ok(Position { seq: start, ..Position::default() })
     }
 
     async fn take(&mut self, batch: &[Received], _: u64, _: Position) -> Result<Taken, Infallible> {
@@ -174,6 +174,13 @@ impl Reader for Shared {
     fn recreated(&mut self, recreated: &StreamRecreated) {
         tracing::warn!(error = %recreated, "Live events stopped; looking again");
         self.out.recreated();
+    }
+
+    /// The read model goes back by itself.
+    async fn put_back(&mut self, _: Position) -> Result<Taken, Infallible> {
+        self.out.recreated();
+        tokio::time::sleep(RECREATED_PAUSE).await;
+        Ok(Taken::Yes)
     }
 }
 

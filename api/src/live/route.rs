@@ -8,13 +8,15 @@ use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::sse::{KeepAlive, Sse};
 use futures::stream::BoxStream;
+use schemas::subjects::INBOX_EVENTS;
 
 use super::client;
-use super::filter::{Filter, LiveQuery};
+use super::filter::{Filter, LiveQuery, Place};
 use super::source::CLIENTS_MAX;
 use crate::app::{App, State};
 use crate::extract::Query;
 use crate::problem::Problem;
+use crate::worker_views;
 
 /// How long a client waits for the shared reader to start.
 const START_WAIT: Duration = Duration::from_secs(5);
@@ -38,12 +40,12 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 
 /// Events as they are projected
 ///
-/// Server-sent events: `id` is the position in INBOX_EVENTS, `event` the kind, `data` the event as the contract has it. Starts with what
+/// Server-sent events: `id` is the position in INBOX_EVENTS (in one that was adopted with the number of its era before it), `event` the kind, `data` the event as the contract has it. Starts with what
 /// comes next; with `Last-Event-ID` (header, or `last_event_id`) right after that event. A `gap` event says that older events are not
 /// kept any more; `: keep-alive` comments come every 15 s. A client that reads too slowly is disconnected and resumes.
 ///
 /// # Errors
-/// 409 `stream_reset` when the id is beyond the end of the stream; 503 when too many clients are connected or NATS is away.
+/// 409 `stream_reset` when the id is of another era of the stream or beyond its end; 503 when too many clients are connected or NATS is away.
 #[utoipa::path(get, path = "/v1/live", tag = "live", params(LiveQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen.")),
     responses((status = 200, description = "A stream of events", content_type = "text/event-stream", body = String),
@@ -83,14 +85,17 @@ async fn open(
         Problem::unavailable("the read model is not there yet: start the projector")
     })?;
     let mut gap = None;
-    if let Some(after) = after {
+    let era = worker_views::era_number(&app.pool, INBOX_EVENTS).await?;
+    let after = after.map(Place::of_id);
+    if let Some(Place { era: of, position: after }) = after {
         let (first, last) = live.ends().await?;
-        if after > last {
+        if of != era || after > last {
             return Err(Problem::stream_reset(last));
         }
         if after + 1 < first {
             gap = Some((after, first));
         }
     }
-    Ok(client::stream(live, filter, after, gap, place))
+    let after = after.map(|after| after.position);
+    Ok(client::stream(live, filter, era, after, gap, place))
 }

@@ -97,7 +97,7 @@ async fn check_stream(
             return findings.problem(
                 &check,
                 format!("cannot be read: {error}"),
-                "start a worker: it makes the streams; or allow $JS.API.STREAM.INFO to this user",
+                "start a worker: it makes streams that were never there (one that was lost: see its era); or allow $JS.API.STREAM.INFO to this user",
             );
         }
     };

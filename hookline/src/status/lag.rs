@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::{self, context::GetStreamErrorKind};
 use runtime::follow::stored;
+use runtime::streams::era_of;
 use schemas::{Timestamp, subjects};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -18,8 +19,8 @@ use crate::connect;
 pub(crate) struct Stage {
     /// `normalize`, `commands`, `automate`, `project`.
     pub(crate) stage: String,
-    /// Messages that wait.
-    pub(crate) lag: u64,
+    /// Messages that wait; not known where the stream is not the one whose positions are stored.
+    pub(crate) lag: Option<u64>,
     /// How long the oldest of them waits, seconds.
     pub(crate) oldest_seconds: Option<u64>,
 }
@@ -38,24 +39,27 @@ pub(crate) async fn stages(
 ) -> anyhow::Result<Vec<Stage>> {
     let mut readers = worker::readers::readers(pool).await?;
     let projected = absent_is_empty(projector::status::position(pool).await)?;
+    let (position, era) = projected.unwrap_or_default();
     readers.push(Reader {
         stage: "project",
         stream: subjects::INBOX_EVENTS,
         filter: subjects::EVENT_ALL.to_owned(),
-        position: projected.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0),
+        position,
+        era,
     });
-    let mut stages: Vec<(&str, u64, Option<Timestamp>)> = Vec::new();
+    let mut stages: Vec<(&str, Option<u64>, Option<Timestamp>)> = Vec::new();
     for reader in readers {
-        let (waiting, first) = behind(js, &reader).await?;
+        let behind = behind(js, &reader).await?;
+        let (waiting, first) = behind.map_or((None, None), |(count, at)| (Some(count), at));
         match stages.last_mut() {
             Some((stage, lag, oldest)) if *stage == reader.stage => {
-                *lag += waiting;
+                *lag = lag.zip(waiting).map(|(lag, waiting)| lag + waiting);
                 *oldest = [*oldest, first].into_iter().flatten().min();
             }
             _ => stages.push((reader.stage, waiting, first)),
         }
     }
-    let stage = |(stage, lag, oldest): (&str, u64, Option<Timestamp>)| Stage {
+    let stage = |(stage, lag, oldest): (&str, Option<u64>, Option<Timestamp>)| Stage {
         stage: stage.to_owned(),
         lag,
         oldest_seconds: age(oldest, now),
@@ -82,12 +86,20 @@ async fn existing(
     }
 }
 
-/// How many messages come after the reader's position, and when the first of them was stored: asked of the broker, never cached.
+/// How many messages come after the reader's position, and when the first of them was stored: asked of the broker, never cached. `None`: the
+/// stream is not the one that the position is of, or ends before it.
 async fn behind(
     js: &jetstream::Context,
     reader: &Reader,
-) -> anyhow::Result<(u64, Option<Timestamp>)> {
-    let Some(stream) = existing(js, reader.stream).await? else { return Ok((0, None)) };
+) -> anyhow::Result<Option<(u64, Option<Timestamp>)>> {
+    let found = existing(js, reader.stream).await?;
+    let Some(stream) = found else { return Ok(reader.era.is_none().then_some((0, None))) };
+    let info = stream.cached_info();
+    if reader.era.is_some_and(|era| era != era_of(info))
+        || info.state.last_sequence < reader.position
+    {
+        return Ok(None);
+    }
     let next = reader.position + 1;
     let config = pull::Config {
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: next },
@@ -110,5 +122,5 @@ async fn behind(
     };
     // Where this fails, the consumer lapses after `inactive_threshold`.
     let _ = stream.delete_consumer(&name).await;
-    Ok((pending, first))
+    Ok(Some((pending, first)))
 }

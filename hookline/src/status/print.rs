@@ -1,5 +1,6 @@
 //! The status for people: a screen, or one line for a log.
 
+use super::lag::Stage;
 use super::read::Status;
 use super::sending::Sending;
 use crate::output::{say, table};
@@ -13,7 +14,7 @@ pub(crate) fn screen(status: &Status) {
             let oldest = stage
                 .oldest_seconds
                 .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
-            vec![stage.stage.clone(), stage.lag.to_string(), oldest]
+            vec![stage.stage.clone(), lag(stage), oldest]
         })
         .collect();
     table(&["stage", "lag", "oldest"], &rows);
@@ -35,9 +36,14 @@ pub(crate) fn screen(status: &Status) {
     print_sending(&status.sending, status.unknown_sends);
 }
 
+/// `unknown` where the stream is not the one whose positions are stored: `hookline doctor` says why.
+fn lag(stage: &Stage) -> String {
+    stage.lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string())
+}
+
 pub(crate) fn line(status: &Status) -> String {
     let lag: Vec<String> =
-        status.stages.iter().map(|stage| format!("{} {}", stage.stage, stage.lag)).collect();
+        status.stages.iter().map(|stage| format!("{} {}", stage.stage, lag(stage))).collect();
     format!(
         "{} {:.1} events/s, lag: {}; waiting room {}, dead letters {}, unknown sends {}",
         status.at,

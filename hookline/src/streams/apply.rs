@@ -4,9 +4,11 @@ use async_nats::jetstream;
 use clap::Args;
 use ops::{Act, Ops};
 use runtime::config::{NatsConfig, Settings};
+use runtime::db::absent_is_empty;
 use runtime::streams::plan::{self, Risk};
 use runtime::streams::{self, StreamName};
 use serde_json::json;
+use sqlx::PgPool;
 
 use super::plan::{StreamPlan, StreamsPlan};
 use super::print;
@@ -48,7 +50,10 @@ pub(crate) async fn apply(
         return Ok(Exit::Done);
     }
     // Opened first: what cannot be recorded is not done.
-    let ops = Ops::open(connect::postgres(settings).await?).await?;
+    let pool = connect::postgres(settings).await?;
+    refuse_lost(plan, &pool).await?;
+    let ops = Ops::open(pool).await?;
+    mark(js, plan).await?;
     for stream in &plan.streams {
         let Some(done) = change(js, stream, config).await else { continue };
         let act = Act {
@@ -80,6 +85,34 @@ pub(crate) async fn apply(
     .into())
 }
 
+/// A stream whose positions are stored is not made anew in passing: its readers would stop until it is adopted.
+async fn refuse_lost(plan: &StreamsPlan, pool: &PgPool) -> anyhow::Result<()> {
+    for stream in plan.streams.iter().filter(|stream| !stream.exists) {
+        let known = absent_is_empty(worker::facts::eras::current(pool, stream.stream).await)?;
+        let stored = StreamName::of(stream.stream).is_some_and(StreamName::has_positions);
+        if stored && known.is_some() {
+            return Err(Failure::refused(format!(
+                "nothing was changed: {}",
+                runtime::broker::gone(stream.stream)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Writes the eras of streams from before eras into their metadata.
+async fn mark(js: &jetstream::Context, plan: &StreamsPlan) -> anyhow::Result<()> {
+    for stream in plan.streams.iter().filter(|stream| stream.exists) {
+        let found = streams::find(js, stream.stream).await;
+        let found = found.map_err(|error| connect::broker_error(&error))?;
+        if let Some(found) = found.filter(|found| !streams::is_marked(found.cached_info())) {
+            let marked = streams::mark(js, found.cached_info(), None).await;
+            marked.map_err(|error| connect::broker_error(&error))?;
+        }
+    }
+    Ok(())
+}
+
 /// The changes of this risk, each in a few words.
 fn changes(plan: &StreamsPlan, risk: Risk) -> Vec<String> {
     plan.streams
@@ -105,11 +138,17 @@ async fn change(
     let desired = streams::desired(name, config);
     match &stream.actual {
         None => {
-            let made = js.create_stream(desired).await;
-            Some(made.map(|_| ()).map_err(|error| error.to_string()))
+            let made = streams::make(js, name, config).await;
+            Some(made.map_err(|error| error.to_string()))
         }
-        Some(actual) if stream.changes.iter().any(|change| change.risk != Risk::Impossible) => {
-            let updated = js.update_stream(plan::changed(&desired, actual)).await;
+        // The era may have been written since the plan was read.
+        Some(_) if stream.changes.iter().any(|change| change.risk != Risk::Impossible) => {
+            let actual = match streams::find(js, stream.stream).await {
+                Ok(Some(found)) => found.cached_info().config.clone(),
+                Ok(None) => return Some(Err("it is gone".to_owned())),
+                Err(error) => return Some(Err(error.to_string())),
+            };
+            let updated = js.update_stream(plan::changed(&desired, &actual)).await;
             Some(updated.map(|_| ()).map_err(|error| error.to_string()))
         }
         Some(_) => None,

@@ -1,6 +1,7 @@
 //! The roles in one process.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::broker::Broker;
@@ -83,8 +84,9 @@ pub(crate) async fn start(
     let token = stop.clone();
     roles.spawn(async move { ("api", api.run(token).await) });
     let config = NatsConfig::from_settings(settings)?;
-    let broker = Broker::connect("up", config, worker::NEEDS, stop.clone()).await?;
     let pool = runtime::db::pool(settings, "up", 60)?;
+    let stored = Arc::new(worker::facts::eras::Eras::new(pool.clone()));
+    let broker = Broker::connect_knowing("up", config, worker::NEEDS, stored, stop.clone()).await?;
     health::watch_broker(&health, &broker, stop.clone());
     health::watch_postgres(&health, &pool, stop.clone());
     let working = worker::work(

@@ -39,6 +39,8 @@ pub(crate) struct Builder {
     store: Store,
     lease: Lease,
     position: Position,
+    /// How many eras its rows are made of.
+    eras: i16,
     follower: Follower,
     queue: VecDeque<Received>,
     health: Health,
@@ -59,6 +61,7 @@ impl Builder {
         if positions::stored(&mut tx, NAME).await? == 0 {
             drop_readers_indexes(&mut tx).await?;
         }
+        let eras = positions::eras(&mut tx, NAME).await?;
         tx.commit().await?;
         let store = Store::aside(pool, schema, owner.clone());
         let lease = Lease { name: NAME.to_owned(), owner, epoch };
@@ -67,11 +70,11 @@ impl Builder {
             place.broker.clone(),
             subjects::INBOX_EVENTS,
             subjects::EVENT_ALL,
-            position.seq,
-            position.created,
+            position,
         );
         let (queue, health) = (VecDeque::new(), Health::new());
-        Ok(Self { broker: place.broker.clone(), store, lease, position, follower, queue, health })
+        let broker = place.broker.clone();
+        Ok(Self { broker, store, lease, position, eras, follower, queue, health })
     }
 
     /// The schema it writes.
@@ -84,13 +87,25 @@ impl Builder {
         self.position.seq
     }
 
-    /// Makes sure that both models are made from the same stream.
-    pub(super) async fn same_stream(&self, live: &Live) -> Result<(), RebuildError> {
-        let serving = live.stream_created().await?;
-        match (serving, self.position.created) {
+    /// Makes sure that both models are made from the same stream. `accept_loss`: also where it does not hold all events of the serving one.
+    pub(crate) async fn same_stream(
+        &self,
+        live: &Live,
+        accept_loss: bool,
+    ) -> Result<(), RebuildError> {
+        let (serving, eras) = live.eras().await?;
+        if eras > self.eras && !accept_loss {
+            return Err(RebuildError::Refused(
+                "INBOX_EVENTS does not hold the events of the serving model: it was made anew and adopted, or put back to an earlier state, \
+                 since. A model made of what it holds now would lack them, and says nothing about them; `rebuild --accept-loss` builds one \
+                 nevertheless (deploy/runbooks/stream-restored.md)"
+                    .to_owned(),
+            ));
+        }
+        match (serving, self.position.era) {
             (Some(serving), Some(ours)) if serving != ours => Err(RebuildError::Refused(
-                "the two models were made from different streams: INBOX_EVENTS was made anew in between. Restore it; its readers look \
-                 again by themselves"
+                "the two models were made from different streams: INBOX_EVENTS was made anew in between. Restore it, \
+                 or `hookline streams adopt INBOX_EVENTS`"
                     .to_owned(),
             )),
             _ => Ok(()),
@@ -101,7 +116,7 @@ impl Builder {
     pub(super) async fn refresh(&mut self) -> Result<(), RebuildError> {
         self.position = self.store.leases().position(NAME).await?;
         self.queue.clear();
-        self.follower.rewind(self.position.seq);
+        self.follower.rewind(self.position);
         Ok(())
     }
 
@@ -186,7 +201,7 @@ impl Builder {
     }
 
     async fn apply(&mut self, to: u64, batch: Vec<Incoming>) -> Result<(), RebuildError> {
-        let to = Position { seq: to, created: self.follower.created().or(self.position.created) };
+        let to = Position { seq: to, era: self.follower.era().or(self.position.era), at: None };
         let stop = CancellationToken::new();
         let (health, lease) = (&self.health, &self.lease);
         let sink = Sink { store: &self.store, health, lease, stop: &stop };

@@ -125,7 +125,7 @@ async fn build_and_swap(
     heart.works_on(&schema);
     heart.beat("migrating").await?;
     let mut builder = Builder::open(place, &schema).await?;
-    builder.same_stream(&live).await?;
+    builder.same_stream(&live, plan.accept_loss).await?;
     let met = meet(place, &mut builder, &mut live, heart).await?;
     let reader = Reader::open(&place.pool).await?;
     let position = met.position;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runtime::broker::Broker;
-use schemas::Timestamp;
+use runtime::streams::{Era, era_of};
 use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -84,9 +84,9 @@ impl Live {
         Ok(positions::unsigned(positions::of_serving(&self.pool).await?))
     }
 
-    /// When the stream was made that its position belongs to.
-    pub(super) async fn stream_created(&self) -> sqlx::Result<Option<Timestamp>> {
-        positions::stream_of_serving(&self.pool).await
+    /// The era of INBOX_EVENTS that its position is of, and how many eras its rows are made of.
+    pub(super) async fn eras(&self) -> sqlx::Result<(Option<Era>, i16)> {
+        Ok(positions::eras_of_serving(&self.pool).await?.unwrap_or((None, 1)))
     }
 
     /// First and last position of INBOX_EVENTS.
@@ -103,10 +103,9 @@ impl Live {
     /// # Errors
     /// When broker or Postgres do not answer.
     pub(crate) async fn is_of_this_stream(&self) -> Result<bool, RebuildError> {
-        let known = self.stream_created().await?;
-        let created =
-            Timestamp::from_nanos(info(&self.broker).await?.created.unix_timestamp_nanos());
-        Ok(known.is_none_or(|known| known == created))
+        let (known, _) = self.eras().await?;
+        let era = era_of(&info(&self.broker).await?);
+        Ok(known.is_none_or(|known| known == era))
     }
 
     /// Whether the projector is behind the log's head, so that the build has to wait.

@@ -1,6 +1,6 @@
 //! Table `inbox.models`: the read models beside the serving one.
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
 
 use super::schema::SchemaName;
 
@@ -37,11 +37,11 @@ pub(crate) async fn latest_building(pool: &PgPool) -> sqlx::Result<Option<Schema
 }
 
 /// The schema of the model that the last swap kept.
-pub(crate) async fn kept(pool: &PgPool) -> sqlx::Result<Option<SchemaName>> {
+pub(crate) async fn kept(executor: impl PgExecutor<'_>) -> sqlx::Result<Option<SchemaName>> {
     sqlx::query_scalar(
         "select schema from inbox.models where role = 'kept' order by since desc limit 1",
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await
 }
 

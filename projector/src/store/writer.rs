@@ -145,6 +145,23 @@ impl Store {
         Ok(Again::Failed(cause))
     }
 
+    /// Sets the position to the beginning of the stream, which was put back to an earlier state: what is absorbed again changes nothing, and
+    /// the rows are made of one era more.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; then nothing was written.
+    pub(crate) async fn start_over(&self, lease: &Lease, from: Position) -> Result<(), StoreError> {
+        let mut tx = self.begin(&lease.name).await?;
+        let start = Position { seq: 0, era: from.era, at: None };
+        let stream = subjects::INBOX_EVENTS;
+        if !self.leases.move_position(&mut tx, lease, stream, from.seq, start).await? {
+            return Err(StoreError::Fenced);
+        }
+        positions::count_era(&mut tx, &lease.name).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Notes why an event that is set aside failed again.
     ///
     /// # Errors

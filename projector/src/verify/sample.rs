@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use runtime::follow::Follower;
+use runtime::lease::Position;
 use schemas::Kind;
 use schemas::subjects::{self, Route};
 use sqlx::PgPool;
@@ -58,6 +59,7 @@ async fn verify(
     let live = Live::look_at(place).await?;
     migrate(&place.pool, is, &CancellationToken::new()).await?;
     let builder = Builder::open(place, should).await?;
+    builder.same_stream(&live, false).await?;
     let chosen = choose(place, &live, count, seed, &mut heart).await?;
     let ids: Vec<String> = chosen.keys().cloned().collect();
     let position = copy(&place.pool, &live, is, &ids).await?;
@@ -122,7 +124,8 @@ impl Folding<'_> {
     async fn follow(&mut self, filter: &str) -> Result<(), RebuildError> {
         let (broker, end) = (self.place.broker.clone(), self.end);
         let mut at = 0;
-        let mut follower = Follower::new(broker.clone(), subjects::INBOX_EVENTS, filter, at, None);
+        let mut follower =
+            Follower::new(broker.clone(), subjects::INBOX_EVENTS, filter, Position::default());
         while holds_between(&broker, filter, at, end).await? {
             self.heart.beat("folding a sample").await?;
             let batch = follower.next_batch(BATCH_MAX).await;

@@ -32,6 +32,7 @@ async fn fold_and_compare(
 ) -> Result<Verified, RebuildError> {
     let mut live = Live::look_at(place).await?;
     let mut builder = Builder::open(place, scratch).await?;
+    builder.same_stream(&live, false).await?;
     let met = meet(place, &mut builder, &mut live, heart).await?;
     let position = met.position;
     let reader = Reader::open(&place.pool).await?;

@@ -12,6 +12,9 @@ pub enum PublishFailure {
     /// The stream has no leader or is missing; try again.
     #[error("no stream takes the subject right now")]
     NoStream,
+    /// The stream is not the one whose positions are known; nothing was sent, an operator must act.
+    #[error("stream {0} is gone or was made anew, so nothing is published to it: see /readyz")]
+    OtherEra(&'static str),
     /// The stream, the server's disk or the account is full: an operator must act.
     #[error("full, there is no room for it: {0}")]
     Full(String),
@@ -26,6 +29,6 @@ pub enum PublishFailure {
 impl PublishFailure {
     /// Whether the broker is away: the same publish may succeed once it is back, and others fare no better now.
     pub const fn is_away(&self) -> bool {
-        matches!(self, Self::NotConnected | Self::TimedOut | Self::NoStream)
+        matches!(self, Self::NotConnected | Self::TimedOut | Self::NoStream | Self::OtherEra(_))
     }
 }

@@ -1,5 +1,6 @@
 //! The shared handle: connecting, and questions about the connection.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,11 +15,13 @@ use super::life;
 use super::options::options;
 use super::reading::{ReadConnection, Reading};
 use super::room::Room;
-use super::state::{BrokerState, Needs};
+use super::state::{BrokerState, KnownEra, Needs};
+use super::streams::Streams;
 use super::upkeep::Upkeep;
 use crate::BoxFuture;
 use crate::config::NatsConfig;
 use crate::durability::Durability;
+use crate::streams::{Era, NothingStored, StoredEras, StreamName};
 
 /// A shared handle on the broker.
 #[derive(Clone)]
@@ -27,6 +30,7 @@ pub struct Broker {
     js: jetstream::Context,
     state: watch::Receiver<BrokerState>,
     config: Arc<NatsConfig>,
+    needs: Needs,
     room: Room,
     trouble: Trouble,
     reading: Reading,
@@ -51,13 +55,28 @@ impl Broker {
         needs: Needs,
         shutdown: CancellationToken,
     ) -> BoxFuture<'_, anyhow::Result<Self>> {
-        Box::pin(Self::start(name, config, needs, shutdown))
+        Self::connect_knowing(name, config, needs, Arc::new(NothingStored), shutdown)
+    }
+
+    /// The same for a process that stores positions: `stored` has their eras.
+    ///
+    /// # Errors
+    /// As [`Broker::connect`].
+    pub fn connect_knowing(
+        name: &str,
+        config: NatsConfig,
+        needs: Needs,
+        stored: Arc<dyn StoredEras>,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'_, anyhow::Result<Self>> {
+        Box::pin(Self::start(name, config, needs, stored, shutdown))
     }
 
     async fn start(
         name: &str,
         config: NatsConfig,
         needs: Needs,
+        stored: Arc<dyn StoredEras>,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         crate::tls::install();
@@ -93,6 +112,7 @@ impl Broker {
         let (sender, state) = watch::channel(BrokerState {
             connected: false,
             streams: None,
+            eras: BTreeMap::new(),
             durability: None,
             max_payload: 0,
             generation: 0,
@@ -100,17 +120,16 @@ impl Broker {
         });
         let config = Arc::new(config);
         let upkeep = Upkeep {
+            streams: Streams::new(client.clone(), js.clone(), config.clone(), needs, stored),
             client: client.clone(),
-            js: js.clone(),
             config: config.clone(),
-            needs,
             sender,
             trouble: trouble.clone(),
         };
         tokio::spawn(upkeep.run(changed, shutdown));
         let reading = Reading::new(name, config.clone());
         let room = Room::default();
-        Ok(Self { client, js, state, config, room, trouble, reading, _alive: alive })
+        Ok(Self { client, js, state, config, needs, room, trouble, reading, _alive: alive })
     }
 
     /// The client, for what has no method here.
@@ -207,6 +226,38 @@ impl Broker {
         }
     }
 
+    /// The era that is known of a stream. `Err`: the process needs it and has not looked yet; `Ok(None)`: it does not look at it.
+    pub(crate) fn known_era(&self, stream: &str) -> Result<Option<Era>, NotLooked> {
+        let Some(name) = StreamName::of(stream) else { return Ok(None) };
+        match self.state.borrow().eras.get(&name) {
+            Some(known) => Ok(Some(known.era)),
+            None if self.needs.streams.contains(&name) => Err(NotLooked),
+            None => Ok(None),
+        }
+    }
+
+    /// Why a stream is not the one whose positions are known, with what to do; `None`: it is, or nothing is known of it.
+    pub fn foreign(&self, stream: StreamName) -> Option<String> {
+        self.state.borrow().eras.get(&stream).and_then(|known| known.foreign.clone())
+    }
+
+    /// The same of any needed stream.
+    pub fn foreign_any(&self) -> Option<String> {
+        self.state.borrow().eras.values().find_map(|known: &KnownEra| known.foreign.clone())
+    }
+
+    /// Refuses to publish to a stream that is not the known one: positions in it would be taken for positions in that one.
+    pub(crate) fn refuse_foreign(&self, subject: &str) -> Result<(), PublishFailure> {
+        let Some(stream) = StreamName::of_subject(subject) else { return Ok(()) };
+        let state = self.state.borrow();
+        match state.eras.get(&stream) {
+            Some(KnownEra { foreign: Some(_), .. }) => {
+                Err(PublishFailure::OtherEra(stream.as_str()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Why publishes failed just now although the broker is connected, with what to do: no room, or no answer.
     pub fn full(&self) -> Option<String> {
         self.room.trouble()
@@ -225,3 +276,6 @@ impl Broker {
             state.wait_for(|state| state.connected && matches!(state.streams, Some(Ok(())))).await;
     }
 }
+
+/// A needed stream was not looked at yet.
+pub(crate) struct NotLooked;

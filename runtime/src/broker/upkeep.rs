@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
-use async_nats::jetstream;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::identity::Trouble;
-use super::state::{BrokerState, Needs};
+use super::state::BrokerState;
+use super::streams::Streams;
 use crate::config::NatsConfig;
 use crate::durability::{self, Durability};
-use crate::streams;
 
-/// How often durability is read anew (docs/contract.md 2).
-const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// How often the streams are looked at: one that was lost is reported within 10 s (docs/contract.md 4).
+const CHECK_EVERY: Duration = Duration::from_secs(4);
+/// How long a good durability counts, so that it is read anew at every second look.
+const DURABILITY_FOR: Duration = Duration::from_secs(6);
 /// How soon it is tried again while something is missing.
 const CHECK_SOON: Duration = Duration::from_millis(500);
 /// A broker that is not there by then is waited for, and that is logged.
@@ -25,14 +26,13 @@ const REPORT_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Upkeep {
     pub(super) trouble: Trouble,
     pub(super) client: async_nats::Client,
-    pub(super) js: jetstream::Context,
     pub(super) config: Arc<NatsConfig>,
-    pub(super) needs: Needs,
+    pub(super) streams: Streams,
     pub(super) sender: watch::Sender<BrokerState>,
 }
 
 impl Upkeep {
-    pub(super) async fn run(self, changed: Arc<Notify>, shutdown: CancellationToken) {
+    pub(super) async fn run(mut self, changed: Arc<Notify>, shutdown: CancellationToken) {
         let http = match reqwest::Client::builder()
             .timeout(Duration::from_secs(2))
             .no_proxy()
@@ -50,6 +50,7 @@ impl Upkeep {
             );
         }
         let mut last_server: Option<(String, u64)> = None;
+        let mut good: Option<(Instant, Durability)> = None;
         let (started, mut reported) = (Instant::now(), false);
         loop {
             let connected = self.client.connection_state() == State::Connected;
@@ -71,15 +72,25 @@ impl Upkeep {
                     });
                     last_server = Some(server);
                 }
-                let (durability, streams) =
-                    tokio::join!(durability::read(&http, &self.config), self.ensure_streams());
-                settled = streams.is_ok() && !matches!(durability, Durability::NotDurable(_));
-                self.report(&durability, &streams);
+                let kept = good.take().filter(|(at, _)| !fresh && at.elapsed() < DURABILITY_FOR);
+                let (config, http) = (self.config.clone(), &http);
+                let durability = async {
+                    match kept {
+                        Some(kept) => kept,
+                        None => (Instant::now(), durability::read(http, &config).await),
+                    }
+                };
+                let ((read_at, durability), found) = tokio::join!(durability, self.streams.look());
+                let is_durable = !matches!(durability, Durability::NotDurable(_));
+                good = is_durable.then(|| (read_at, durability.clone()));
+                settled = found.ready.is_ok() && is_durable;
+                self.report(&durability, &found.ready);
                 self.sender.send_if_modified(|state| {
                     let before = state.clone();
                     state.connected = true;
                     state.durability = Some(durability);
-                    state.streams = Some(streams);
+                    state.streams = Some(found.ready);
+                    state.eras = found.eras;
                     *state != before
                 });
             } else {
@@ -114,31 +125,5 @@ impl Upkeep {
         {
             tracing::warn!(%reason, "The broker's streams are not ready");
         }
-    }
-
-    async fn ensure_streams(&self) -> Result<(), String> {
-        for name in self.needs.streams {
-            let wait = Duration::from_secs(if self.needs.best_effort { 2 } else { 5 });
-            match tokio::time::timeout(wait, streams::ensure(&self.js, *name, &self.config)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_)
-                    if self.needs.best_effort
-                        && self.client.connection_state() == State::Connected =>
-                {
-                    tracing::debug!(
-                        stream = name.as_str(),
-                        "May not look at the stream; publishing will tell"
-                    );
-                }
-                Ok(Err(error)) => return Err(format!("stream {}: {error}", name.as_str())),
-                Err(_) => {
-                    return Err(format!(
-                        "stream {}: the broker did not answer in time",
-                        name.as_str()
-                    ));
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Stream;
 use futures::StreamExt;
 use schemas::Timestamp;
@@ -15,8 +16,10 @@ use super::open::{Ended, Open, Wanted, info, open, stuck};
 use super::received::Received;
 use super::stored;
 use crate::BoxFuture;
-use crate::broker::Broker;
+use crate::broker::{Broker, NotLooked, gone, made_anew};
+use crate::lease::Position;
 use crate::retry::Backoff;
+use crate::streams::{self, Era, era_of};
 
 /// How long a stream may end before what was read of it already: a replica that was just made leader has to catch up first.
 const CATCH_UP: Duration = Duration::from_secs(20);
@@ -29,17 +32,35 @@ const BATCH: usize = 1000;
 /// How long the broker may take to say how many messages wait.
 const COUNTED_WITHIN: Duration = Duration::from_secs(2);
 
+/// Why a stream cannot be followed from a position.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfollowable {
+    /// It is another one.
+    #[error(transparent)]
+    Recreated(#[from] StreamRecreated),
+    /// It was put back to an earlier state.
+    #[error(transparent)]
+    PutBack(#[from] StreamPutBack),
+}
+
 /// The stream is not the one the position belongs to; going on would skip or repeat. An operator must decide.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "stream {stream} was made anew (it ends at {last}, the stored position is {position}): restore the stream; its readers look again by themselves"
-)]
+#[error("{reason}")]
 pub struct StreamRecreated {
+    /// What is there and what was expected, with what to do.
+    pub reason: String,
+}
+
+/// The stream is the right one, and does not have the message at the position: it was restored from a backup that is older. What it gets
+/// next has numbers that were used before, so it has to be read from its beginning.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "stream {stream} was put back to a state before position {position}, which was read already; it has to be read again from its beginning"
+)]
+pub struct StreamPutBack {
     /// The stream.
-    pub stream: String,
-    /// Its last position.
-    pub last: u64,
-    /// The stored position.
+    pub stream: &'static str,
+    /// The position.
     pub position: u64,
 }
 
@@ -49,8 +70,7 @@ pub struct Follower {
     stream: &'static str,
     filters: Vec<String>,
     headers_only: bool,
-    position: u64,
-    created: Option<Timestamp>,
+    at: Position,
     open: Option<Open>,
     buffer: VecDeque<Received>,
     backoff: Backoff,
@@ -60,22 +80,19 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows the messages after `position`. `created` is when the stream was made, as stored with the position; `None` at the first
-    /// start.
+    /// Follows the messages after a position.
     pub fn new(
         broker: Broker,
         stream: &'static str,
         filter: impl Into<String>,
-        position: u64,
-        created: Option<Timestamp>,
+        at: Position,
     ) -> Self {
         Self {
             broker,
             stream,
             filters: vec![filter.into()],
             headers_only: false,
-            position,
-            created,
+            at,
             open: None,
             buffer: VecDeque::new(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
@@ -87,7 +104,10 @@ impl Follower {
 
     /// Follows the messages of any of these subjects after `position`.
     pub fn over(broker: Broker, stream: &'static str, filters: Vec<String>, position: u64) -> Self {
-        Self { filters, ..Self::new(broker, stream, "", position, None) }
+        Self {
+            filters,
+            ..Self::new(broker, stream, "", Position { seq: position, ..Position::default() })
+        }
     }
 
     /// Without bodies, which save their way here.
@@ -108,7 +128,7 @@ impl Follower {
                 let last = stored::last(self.broker.js(), self.stream, filter).await?;
                 end = last.map_or(end, |last| end.max(last.sequence));
             }
-            while self.position < end {
+            while self.at.seq < end {
                 // What is erased meanwhile never comes.
                 let batch = tokio::time::timeout(HANDED_OUT_WITHIN, self.next_batch(BATCH)).await;
                 let batch = batch.with_context(|| {
@@ -120,9 +140,9 @@ impl Follower {
         })
     }
 
-    /// When the stream was made: to be stored with the position. `None` until it was opened once.
-    pub const fn created(&self) -> Option<Timestamp> {
-        self.created
+    /// The era of the stream: to be stored with the position. `None` until it was opened once.
+    pub const fn era(&self) -> Option<Era> {
+        self.at.era
     }
 
     /// How many messages wait behind the last one handed out, as of its delivery.
@@ -142,9 +162,9 @@ impl Follower {
         })
     }
 
-    /// Goes back to `position`: what was handed out after it comes again.
-    pub fn rewind(&mut self, position: u64) {
-        self.position = position;
+    /// Goes back to a position: what was handed out after it comes again.
+    pub fn rewind(&mut self, to: Position) {
+        self.at = to;
         self.open = None;
         self.buffer.clear();
     }
@@ -153,11 +173,8 @@ impl Follower {
     /// losing anything. Trouble with the broker is waited out here.
     ///
     /// # Errors
-    /// [`StreamRecreated`]: stop and report it; an operator must restore the stream.
-    pub fn next_batch(
-        &mut self,
-        max: usize,
-    ) -> BoxFuture<'_, Result<Vec<Received>, StreamRecreated>> {
+    /// [`Unfollowable`]: stop and report it.
+    pub fn next_batch(&mut self, max: usize) -> BoxFuture<'_, Result<Vec<Received>, Unfollowable>> {
         Box::pin(async move {
             while self.buffer.is_empty() {
                 if self.care.is_careful() {
@@ -179,7 +196,7 @@ impl Follower {
             let count = max.min(self.buffer.len());
             let batch: Vec<Received> = self.buffer.drain(..count).collect();
             if let Some(last) = batch.last() {
-                self.position = last.sequence;
+                self.at = last.position(self.at.era);
                 self.pending = last.pending.saturating_sub(self.buffer.len() as u64);
             }
             Ok(batch)
@@ -264,15 +281,15 @@ impl Follower {
 
     /// The position of the last message that was handed out or is buffered.
     fn held(&self) -> u64 {
-        self.buffer.back().map_or(self.position, |message| message.sequence)
+        self.buffer.back().map_or(self.at.seq, |message| message.sequence)
     }
 
     /// On the heap, so that the readers of other crates do not compile it anew.
-    fn try_open(&mut self) -> BoxFuture<'_, Result<Option<Open>, StreamRecreated>> {
+    fn try_open(&mut self) -> BoxFuture<'_, Result<Option<Open>, Unfollowable>> {
         Box::pin(self.open_consumer())
     }
 
-    async fn open_consumer(&mut self) -> Result<Option<Open>, StreamRecreated> {
+    async fn open_consumer(&mut self) -> Result<Option<Open>, Unfollowable> {
         let connection = match self.broker.reading().await {
             Ok(connection) => connection,
             Err(error) => {
@@ -283,8 +300,8 @@ impl Follower {
         let losses = connection.losses();
         let largest = self.broker.client().server_info().max_payload;
         let opening = async {
-            let Some((stream, _)) = self.look_at_stream(connection.js()).await? else {
-                return Ok(None);
+            let Some(stream) = self.right_stream(connection.js()).await? else {
+                return Ok::<_, Unfollowable>(None);
             };
             let opened = open(&stream, self.wanted(largest)).await;
             Ok(opened
@@ -307,42 +324,71 @@ impl Follower {
         }))
     }
 
-    /// The stream with its last position, where it is the one the position belongs to; `None`: not yet.
-    async fn look_at_stream(
-        &mut self,
-        js: &async_nats::jetstream::Context,
-    ) -> Result<Option<(Stream, u64)>, StreamRecreated> {
-        let last_held = self.held();
-        let stream = match js.get_stream(self.stream).await {
-            Ok(stream) => stream,
+    /// The stream, where it is the one that the position is of and has what was read of it. `None`: not now; ask again.
+    async fn right_stream(&mut self, js: &Context) -> Result<Option<Stream>, Unfollowable> {
+        let Ok(known) = self.known_era() else { return Ok(None) };
+        let stream = match streams::find(js, self.stream).await {
+            Ok(Some(stream)) => stream,
+            Ok(None) if known.is_some() => {
+                return Err(StreamRecreated { reason: gone(self.stream) }.into());
+            }
+            Ok(None) => return Ok(None),
             Err(error) => {
                 tracing::debug!(stream = self.stream, %error, "The stream cannot be read yet");
                 return Ok(None);
             }
         };
         let info = stream.cached_info();
-        let created = Timestamp::from_nanos(info.created.unix_timestamp_nanos());
-        let last = info.state.last_sequence;
-        let other = self.created.is_some_and(|known| known != created);
-        if other || last < last_held {
+        let era = era_of(info);
+        if let Some(known) = known.filter(|known| *known != era) {
+            return Err(StreamRecreated { reason: made_anew(self.stream, era, known) }.into());
+        }
+        let (last, replicas) = (info.state.last_sequence, info.config.num_replicas);
+        let put_back = || StreamPutBack { stream: self.stream, position: self.at.seq };
+        if last < self.at.seq {
             let since = *self.short_since.get_or_insert_with(Instant::now);
-            if !other && since.elapsed() < CATCH_UP {
+            if replicas > 1 && since.elapsed() < CATCH_UP {
                 tracing::debug!(
                     stream = self.stream,
                     last,
-                    position = last_held,
+                    position = self.at.seq,
                     "The stream ends before what was read of it; waiting for its leader to catch up"
                 );
                 return Ok(None);
             }
-            return Err(StreamRecreated {
-                stream: self.stream.to_owned(),
-                last,
-                position: last_held,
-            });
+            return Err(put_back().into());
         }
         self.short_since = None;
-        self.created = Some(created);
-        Ok(Some((stream, last)))
+        match self.has_what_was_read(js, &stream).await {
+            Some(true) => {}
+            Some(false) => return Err(put_back().into()),
+            None => return Ok(None),
+        }
+        self.at.era = Some(era);
+        Ok(Some(stream))
+    }
+
+    /// The era of the position; before the first one, that of the other positions of the stream.
+    fn known_era(&self) -> Result<Option<Era>, NotLooked> {
+        match self.at.era {
+            Some(era) => Ok(Some(era)),
+            None => self.broker.known_era(self.stream),
+        }
+    }
+
+    /// Whether the message at the position is the one that was read; one that is not kept any more counts as that. `None`: not known now.
+    async fn has_what_was_read(&self, js: &Context, stream: &Stream) -> Option<bool> {
+        let Some(at) = self.at.at else { return Some(true) };
+        if self.at.seq < stream.cached_info().state.first_sequence {
+            return Some(true);
+        }
+        match stored::at(js, self.stream, self.at.seq).await {
+            Ok(Some(message)) => Some(message.stored_at == at),
+            Ok(None) => Some(true),
+            Err(error) => {
+                tracing::debug!(stream = self.stream, %error, "The message at the position cannot be read now");
+                None
+            }
+        }
     }
 }

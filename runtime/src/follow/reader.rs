@@ -3,19 +3,19 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use schemas::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::follower::{Follower, StreamRecreated};
+use super::follower::{Follower, StreamRecreated, Unfollowable};
 use super::received::Received;
 use crate::broker::Broker;
 use crate::lease::Position;
 use crate::retry::Backoff;
+use crate::streams::Era;
 
-/// [`Source::recreated_pause`] of readers that an operator must help: the stream is restored, or the position reset.
-pub const RECREATED_PAUSE: Duration = Duration::from_secs(30);
+/// [`Source::recreated_pause`] of readers: an operator restores the stream or adopts it, and they go on soon after.
+pub const RECREATED_PAUSE: Duration = Duration::from_secs(2);
 /// A stream that was followed for this long without complaint is the one the position belongs to.
-const TRUSTED_AFTER: Duration = Duration::from_secs(25);
+const TRUSTED_AFTER: Duration = Duration::from_secs(5);
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -86,8 +86,19 @@ pub trait Reader: Send {
         let _ = messages;
     }
 
-    /// The stream is another one than the position belongs to; going on would skip or repeat. To be logged: an operator must act.
+    /// The stream is another one than the position belongs to; going on would skip or repeat. To be logged: an operator must act. Not
+    /// repeated until [`Reader::trusted`].
     fn recreated(&mut self, recreated: &StreamRecreated);
+
+    /// The stream does not have the message at the stored position, or another one there: it was put back to an earlier state. Sets the
+    /// stored position to the beginning; what is read again changes nothing. Then the position is asked for again.
+    ///
+    /// # Errors
+    /// Given to [`Reader::failed`]; called again after a pause.
+    fn put_back(
+        &mut self,
+        stored: Position,
+    ) -> impl Future<Output = Result<Taken, Self::Error>> + Send;
 
     /// After [`Reader::recreated`]: the stream is the right one again.
     fn trusted(&mut self) {}
@@ -101,9 +112,7 @@ pub async fn follow<R: Reader>(
     reader: &mut R,
     stop: &CancellationToken,
 ) -> End {
-    let open = |at: Position| {
-        Follower::new(broker.clone(), source.stream, source.filter.clone(), at.seq, at.created)
-    };
+    let open = |at| Follower::new(broker.clone(), source.stream, source.filter.clone(), at);
     let work = Work { source, reader, stop, backoff: Backoff::new(RETRY_MIN, RETRY_MAX) };
     // An error is an end.
     work.run(open).await.unwrap_or_else(|end| end)
@@ -114,20 +123,20 @@ trait Feed: Send {
     fn next_batch(
         &mut self,
         max: usize,
-    ) -> impl Future<Output = Result<Vec<Received>, StreamRecreated>> + Send;
-    fn created(&self) -> Option<Timestamp>;
+    ) -> impl Future<Output = Result<Vec<Received>, Unfollowable>> + Send;
+    fn era(&self) -> Option<Era>;
     fn pending(&self) -> u64;
     /// As `pending`, as of now.
     fn waiting(&mut self) -> impl Future<Output = u64> + Send;
 }
 
 impl Feed for Follower {
-    async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, StreamRecreated> {
+    async fn next_batch(&mut self, max: usize) -> Result<Vec<Received>, Unfollowable> {
         Self::next_batch(self, max).await
     }
 
-    fn created(&self) -> Option<Timestamp> {
-        Self::created(self)
+    fn era(&self) -> Option<Era> {
+        Self::era(self)
     }
 
     fn pending(&self) -> u64 {
@@ -152,15 +161,25 @@ impl<R: Reader> Work<'_, R> {
         loop {
             let mut at = self.position().await?;
             let mut feed = open(at);
-            let recreated = loop {
+            let ended = loop {
                 match self.next(&mut feed, &mut doubted).await? {
                     Ok(batch) => self.take_all(&mut feed, &batch, &mut at).await?,
-                    Err(recreated) => break recreated,
+                    Err(ended) => break ended,
                 }
             };
-            self.reader.recreated(&recreated);
-            doubted = true;
-            self.sleep(self.source.recreated_pause).await?;
+            match ended {
+                Unfollowable::Recreated(recreated) => {
+                    if !doubted {
+                        self.reader.recreated(&recreated);
+                    }
+                    doubted = true;
+                    self.sleep(self.source.recreated_pause).await?;
+                }
+                Unfollowable::PutBack(put_back) => {
+                    tracing::warn!(stream = self.source.stream, "{put_back}");
+                    self.put_back(at).await?;
+                }
+            }
         }
     }
 
@@ -176,11 +195,24 @@ impl<R: Reader> Work<'_, R> {
         }
     }
 
+    async fn put_back(&mut self, at: Position) -> Result<(), End> {
+        loop {
+            match self.reader.put_back(at).await {
+                Ok(Taken::Yes) => {
+                    self.succeeded();
+                    return Ok(());
+                }
+                Ok(Taken::Lost) => return Err(End::Lost),
+                Err(error) => self.wait(&error).await?,
+            }
+        }
+    }
+
     async fn next<F: Feed>(
         &mut self,
         feed: &mut F,
         doubted: &mut bool,
-    ) -> Result<Result<Vec<Received>, StreamRecreated>, End> {
+    ) -> Result<Result<Vec<Received>, Unfollowable>, End> {
         let mut next = pin!(feed.next_batch(self.source.messages_max));
         let received = loop {
             tokio::select! {
@@ -190,6 +222,8 @@ impl<R: Reader> Work<'_, R> {
                 () = tokio::time::sleep(TRUSTED_AFTER), if *doubted => {
                     *doubted = false;
                     self.reader.trusted();
+                    // Nothing came: what was not known before is nothing.
+                    self.reader.lag(0);
                 }
             }
         };
@@ -209,7 +243,7 @@ impl<R: Reader> Work<'_, R> {
         self.reader.lag(left + feed.pending());
         for part in parts(batch, self.source.bytes_max) {
             let Some(last) = part.last() else { continue };
-            let to = Position { seq: last.sequence, created: feed.created() };
+            let to = last.position(feed.era());
             self.take(part, at.seq, to, feed, left).await?;
             *at = to;
             left = left.saturating_sub(part.len() as u64);

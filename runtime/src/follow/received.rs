@@ -4,6 +4,9 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use schemas::Timestamp;
 
+use crate::lease::Position;
+use crate::streams::Era;
+
 /// A message of a stream.
 #[derive(Clone, Debug)]
 pub struct Received {
@@ -24,6 +27,11 @@ pub struct Received {
 }
 
 impl Received {
+    /// Its position, in a stream of this era.
+    pub const fn position(&self, era: Option<Era>) -> Position {
+        Position { seq: self.sequence, era, at: Some(self.stored_at) }
+    }
+
     /// A header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(async_nats::HeaderValue::as_str)

@@ -261,6 +261,7 @@ async fn a_log_that_expired_or_was_made_anew_is_taken_as_it_is() {
     asked.extend(reply_to_all(&lab, &shops, "two").await);
     all_ended(&lab, asked.len(), WITHIN).await;
     js.delete_stream("INBOX_ATTEMPTS").await.unwrap();
+    lab.hookline_ok(&["streams", "adopt", "INBOX_ATTEMPTS", "--reason", "lost"]).await;
     asked.extend(reply_to_all(&lab, &shops, "three").await);
     all_ended(&lab, asked.len(), WITHIN).await;
     once(&lab, &shops, &asked).await;

@@ -16,6 +16,7 @@ pub mod accounts;
 pub mod decide;
 pub mod digest;
 pub mod draft;
+pub mod eras;
 mod error;
 pub mod follow_up;
 pub mod ids;

@@ -16,6 +16,8 @@ const WHOLE: [&str; 1] = ["sender_resolution"];
 /// The item of a raw webhook that a report was read from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source {
+    /// Of which era of META_RAW the position is: 0 of the present one, −1 of the one before it.
+    pub era: i16,
     /// Position of the raw webhook in META_RAW.
     pub raw_seq: u64,
     /// Which item of it.
@@ -24,13 +26,14 @@ pub struct Source {
 
 impl Source {
     /// Of what comes after everything that is stored.
-    pub(crate) const NEWEST: Self = Self { raw_seq: u64::MAX, index: u32::MAX };
+    pub(crate) const NEWEST: Self = Self { era: 0, raw_seq: u64::MAX, index: u32::MAX };
 
     /// The source of an event. What comes from Graph has none: a later read stands above the earlier ones.
     pub fn of(event: &Event) -> Self {
         let origin = &event.data.origin;
         match origin.via {
             Via::Webhook => Self {
+                era: 0,
                 raw_seq: origin.raw_stream_sequence.unwrap_or(0),
                 index: origin.index.unwrap_or(0),
             },

@@ -9,6 +9,7 @@ use crate::draft::Draft;
 
 fn event(time: Option<i64>, raw_seq: u64, fact: Fact) -> Event {
     let origin = Origin {
+        source_era: None,
         via: Via::Webhook,
         raw_stream_sequence: Some(raw_seq),
         index: Some(0),

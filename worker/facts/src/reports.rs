@@ -13,6 +13,7 @@ use crate::rows::{digest_of, number};
 #[derive(FromRow)]
 struct ReportRow {
     event_id: EventId,
+    era: i16,
     raw_seq: i64,
     raw_index: i32,
     digest: Vec<u8>,
@@ -25,7 +26,8 @@ pub(super) async fn read(
     ids: &[EventId],
 ) -> Result<HashMap<EventId, Reports>, FactError> {
     let rows: Vec<ReportRow> = sqlx::query_as(
-        "select event_id, raw_seq, raw_index, digest, event::text as event
+        "select event_id, raw_seq, raw_index, digest, event::text as event,
+                (raw_era - coalesce((select max(n) from worker.stream_eras where stream = 'META_RAW'), 0))::smallint as era
            from worker.reports where event_id = any($1) and event is not null",
     )
     .bind(ids.iter().map(EventId::as_str).collect::<Vec<_>>())
@@ -36,6 +38,7 @@ pub(super) async fn read(
         // One that a newer release wrote may not be readable here.
         let Ok(event) = serde_json::from_str(&row.event) else { continue };
         let source = Source {
+            era: row.era,
             raw_seq: u64::try_from(row.raw_seq).unwrap_or(0),
             index: u32::try_from(row.raw_index).unwrap_or(0),
         };
@@ -59,15 +62,19 @@ pub(super) async fn record(
     }
     rows.sort_by_key(|(id, source, _)| (*id, *source));
     sqlx::query(
-        "insert into worker.reports (event_id, raw_seq, raw_index, digest, event)
-         select * from unnest($1::text[], $2::bigint[], $3::int[], $4::bytea[], $5::json[])
-         on conflict (event_id, raw_seq, raw_index) do update set digest = excluded.digest, event = excluded.event",
+        "insert into worker.reports (event_id, raw_seq, raw_index, digest, event, raw_era)
+         select t.event_id, t.raw_seq, t.raw_index, t.digest, t.event,
+                t.era + coalesce((select max(n) from worker.stream_eras where stream = 'META_RAW'), 0)
+           from unnest($1::text[], $2::bigint[], $3::int[], $4::bytea[], $5::json[], $6::smallint[])
+                as t (event_id, raw_seq, raw_index, digest, event, era)
+         on conflict (event_id, raw_era, raw_seq, raw_index) do update set digest = excluded.digest, event = excluded.event",
     )
     .bind(rows.iter().map(|(id, ..)| id.as_str()).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, source, _)| number(source.raw_seq)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(_, source, _)| i32::try_from(source.index).unwrap_or(i32::MAX)).collect::<Vec<_>>())
     .bind(rows.iter().map(|(.., report)| report.digest.to_vec()).collect::<Vec<_>>())
     .bind(rows.iter().map(|(.., report)| Json(&report.event)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, source, _)| source.era).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

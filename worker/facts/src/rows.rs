@@ -26,12 +26,14 @@ struct Reading {
     merged: bool,
     raw_seq: Option<i64>,
     raw_index: Option<i32>,
+    era: i16,
     event_seq: i64,
 }
 
 impl From<Reading> for Stored {
     fn from(row: Reading) -> Self {
         let source = Source {
+            era: row.era,
             raw_seq: row.raw_seq.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0),
             index: row.raw_index.and_then(|index| u32::try_from(index).ok()).unwrap_or(0),
         };
@@ -66,7 +68,8 @@ pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<K
         return Ok(known);
     }
     let rows: Vec<Reading> = sqlx::query_as(
-        "select event_id, revision, digest, rank, time, time_approximate, merged, raw_seq, raw_index, event_seq
+        "select event_id, revision, digest, rank, time, time_approximate, merged, raw_seq, raw_index, event_seq,
+                (raw_era - coalesce((select max(n) from worker.stream_eras where stream = 'META_RAW'), 0))::smallint as era
            from worker.facts where event_id = any($1)",
     )
     .bind(&ids)
@@ -145,15 +148,17 @@ impl From<RecordedRow> for RecordedFact {
     }
 }
 
-/// Facts whose first and only source is one of these raw webhooks, by position: not withdrawn, and neither Graph nor a reply gave them too.
+/// Facts whose first and only source is one of these raw webhooks, by position in the META_RAW that counts now: not withdrawn, and neither
+/// Graph, a reply, nor another META_RAW gave them too.
 pub(super) async fn given_by(pool: &PgPool, seqs: &[u64]) -> sqlx::Result<Vec<RecordedFact>> {
     let seqs: Vec<i64> = seqs.iter().filter_map(|seq| i64::try_from(*seq).ok()).collect();
     let rows: Vec<RecordedRow> = sqlx::query_as(
         "select distinct on (f.event_id) f.event_id, f.kind, f.channel, f.account_id, f.contact_id, f.message_id, f.time, f.raw_seq, f.raw_index
            from worker.facts f
-          where f.raw_seq = any($1) and f.rank = 3 and f.kind not in ('contact.discovered', 'fact.withdrawn', 'sender.unresolved')
+          where f.raw_seq = any($1) and f.raw_era = coalesce((select max(n) from worker.stream_eras where stream = 'META_RAW'), 0)
+            and f.rank = 3 and f.kind not in ('contact.discovered', 'fact.withdrawn', 'sender.unresolved')
             and not exists (select from worker.withdrawn w where w.event_id = f.event_id)
-            and not exists (select from worker.facts o where o.event_id = f.event_id and (o.rank < 3 or o.raw_seq < f.raw_seq))
+            and not exists (select from worker.facts o where o.event_id = f.event_id and (o.rank < 3 or o.raw_era <> f.raw_era or o.raw_seq < f.raw_seq))
           order by f.event_id, f.revision desc",
     )
     .bind(seqs)
@@ -169,11 +174,13 @@ struct PlaceRow {
     revision: i32,
 }
 
-/// Where the newest reading of each event stands in INBOX_EVENTS.
+/// Where the newest reading of each event stands in INBOX_EVENTS, as far as it is in the one that counts now.
 pub(super) async fn places(pool: &PgPool, ids: &[&str]) -> sqlx::Result<HashMap<EventId, Place>> {
     let rows: Vec<PlaceRow> = sqlx::query_as(
-        "select distinct on (event_id) event_id, event_seq, revision from worker.facts
-          where event_id = any($1) order by event_id, revision desc",
+        "select event_id, event_seq, revision
+           from (select distinct on (event_id) event_id, event_seq, event_era, revision from worker.facts
+                  where event_id = any($1) order by event_id, revision desc) newest
+          where event_era = coalesce((select max(n) from worker.stream_eras where stream = 'INBOX_EVENTS'), 0)",
     )
     .bind(ids)
     .fetch_all(pool)
@@ -204,10 +211,16 @@ pub(super) async fn record_facts(
         |get: fn(&Placed) -> Option<String>| placed.iter().map(|one| get(one)).collect::<Vec<_>>();
     let inserted = sqlx::query(
         "insert into worker.facts (event_id, revision, kind, channel, account_id, contact_id, message_id, digest, rank, time,
-                                   time_approximate, raw_seq, raw_index, event_seq, merged, silent)
-         select * from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-                              $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::int[], $14::bigint[],
-                              $15::boolean[], $16::boolean[])
+                                   time_approximate, raw_seq, raw_index, event_seq, raw_era, event_era, merged, silent)
+         select t.event_id, t.revision, t.kind, t.channel, t.account_id, t.contact_id, t.message_id, t.digest, t.rank, t.time,
+                t.approximate, t.raw_seq, t.raw_index, t.event_seq,
+                coalesce(t.raw_era, (select max(n) from worker.stream_eras where stream = 'META_RAW'), 0),
+                coalesce((select max(n) from worker.stream_eras where stream = 'INBOX_EVENTS'), 0), t.merged, t.silent
+           from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+                       $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::int[], $14::bigint[],
+                       $15::boolean[], $16::boolean[], $17::smallint[])
+                as t (event_id, revision, kind, channel, account_id, contact_id, message_id, digest, rank, time, approximate,
+                      raw_seq, raw_index, event_seq, merged, silent, raw_era)
          on conflict (event_id, revision) do nothing",
     )
     .bind(column(|one| Some(event(one).id.to_string())))
@@ -226,6 +239,7 @@ pub(super) async fn record_facts(
     .bind(placed.iter().map(|one| number(one.event_seq)).collect::<Vec<_>>())
     .bind(placed.iter().map(|one| one.planned.merged).collect::<Vec<_>>())
     .bind(placed.iter().map(|one| is_silent(event(one))).collect::<Vec<_>>())
+    .bind(placed.iter().map(|one| event(one).data.origin.source_era).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?
     .rows_affected();

@@ -35,6 +35,7 @@ impl<'a> Webhook<'a> {
         Origin {
             via: Via::Webhook,
             raw_stream_sequence: Some(self.meta.stream_sequence),
+            source_era: None,
             index: Some(index),
             revision: 0,
         }

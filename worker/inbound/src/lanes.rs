@@ -18,9 +18,12 @@ pub(super) fn lane(event: &Event) -> String {
     }
 }
 
-/// The lane of a raw webhook that cannot be read at all: nothing waits behind it.
-pub(super) fn lane_of_raw(sequence: u64) -> String {
-    format!("raw/{sequence}")
+/// The lane of a raw webhook that cannot be read at all: nothing waits behind it. `era`: the number of its META_RAW.
+pub(super) fn lane_of_raw(sequence: u64, era: i16) -> String {
+    match era {
+        0 => format!("raw/{sequence}"),
+        era => format!("raw/{era}.{sequence}"),
+    }
 }
 
 /// Outputs of some raw webhooks, sorted by what may happen to them now.

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use schemas::{AccountId, Channel, ConversationId, EventId, Timestamp};
+use facts::eras;
+use schemas::{AccountId, Channel, ConversationId, EventId, Timestamp, subjects};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use crate::failure::Cause;
@@ -32,7 +33,15 @@ pub(super) struct Parking {
 impl Parking {
     /// A raw webhook that cannot be read, in a lane of its own.
     pub(super) fn of_raw(raw_seq: u64, cause: Cause) -> Self {
-        Self { raw_seq, lane: lanes::lane_of_raw(raw_seq), events: None, cause: Some(cause) }
+        Self { raw_seq, lane: lanes::lane_of_raw(raw_seq, 0), events: None, cause: Some(cause) }
+    }
+
+    /// Its lane: of a whole raw webhook with the number of the era, where that is not the first.
+    fn lane_in(&self, era: i16) -> String {
+        match self.lane == lanes::lane_of_raw(self.raw_seq, 0) {
+            true => lanes::lane_of_raw(self.raw_seq, era),
+            false => self.lane.clone(),
+        }
     }
 
     /// Rows for what waits behind a failure.
@@ -77,19 +86,38 @@ pub(super) async fn park(
     rows: &[Parking],
     retry_after: Duration,
 ) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let era = eras::current(&mut *conn, subjects::META_RAW).await?.map_or(0, |known| known.n);
     for row in rows {
         let event = row.events.as_ref().map(|events| &events.first);
         let data = event.map(|event| &event.data);
-        let fingerprint =
-            row.events.as_ref().map_or_else(|| row.raw_seq.to_string(), Behind::fingerprint);
+        let lane = row.lane_in(era);
+        let fingerprint = row.events.as_ref().map_or_else(|| lane.clone(), Behind::fingerprint);
+        // The same events came again in another META_RAW: that is where they are found from now on.
+        let moved = sqlx::query(
+            "update worker.parked p set raw_era = $3, raw_seq = $4, retry_at = clock_timestamp()
+              where p.lane = $1 and p.fingerprint = $2 and p.raw_era < $3
+                and not exists (select from worker.parked o where o.raw_era = $3 and o.raw_seq = $4 and o.lane = $1)",
+        )
+        .bind(&lane)
+        .bind(&fingerprint)
+        .bind(era)
+        .bind(i64::try_from(row.raw_seq).unwrap_or(i64::MAX))
+        .execute(&mut *conn)
+        .await?;
+        if moved.rows_affected() > 0 {
+            continue;
+        }
         sqlx::query(
             "insert into worker.parked (shard, lane, raw_seq, raw_index, channel, account_id, conversation_id, event_id, kind,
-                                        traceparent, role, cause, last_error, attempts, retry_at, fingerprint)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, clock_timestamp() + make_interval(secs => $15), $16)
+                                        traceparent, role, cause, last_error, attempts, retry_at, fingerprint, raw_era)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, clock_timestamp() + make_interval(secs => $15), $16, $17)
              on conflict do nothing",
         )
         .bind(shard_number(shard))
-        .bind(&row.lane)
+        .bind(&lane)
         .bind(i64::try_from(row.raw_seq).unwrap_or(i64::MAX))
         .bind(data.and_then(|data| data.origin.index).and_then(|index| i32::try_from(index).ok()))
         .bind(data.map(|data| data.channel))
@@ -104,6 +132,7 @@ pub(super) async fn park(
         .bind(i32::from(row.cause.is_some()))
         .bind(if row.cause.is_some() { retry_after.as_secs_f64() } else { 0.0 })
         .bind(fingerprint)
+        .bind(era)
         .execute(&mut *conn)
         .await?;
     }
@@ -127,6 +156,8 @@ pub struct Parked {
     pub lane: String,
     /// The raw webhook's position in META_RAW.
     pub raw_seq: i64,
+    /// The number of the era of META_RAW that it is of.
+    pub raw_era: i16,
     /// Of its first event.
     pub channel: Option<Channel>,
     /// Of its first event; empty where nothing could be read.
@@ -159,9 +190,9 @@ pub struct Parked {
 /// `sqlx::Error`; ask again.
 pub async fn list(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
     sqlx::query_as(
-        "select id, shard, lane, raw_seq, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
+        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
                 last_error, attempts, parked_at, retry_at
-           from worker.parked order by min(id) over (partition by lane), raw_seq limit $1",
+           from worker.parked order by min(id) over (partition by lane), raw_era, raw_seq limit $1",
     )
     .bind(limit)
     .fetch_all(pool)
@@ -171,9 +202,9 @@ pub async fn list(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
 /// The first row of every lane that is due.
 pub(super) async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
     sqlx::query_as(
-        "select id, shard, lane, raw_seq, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
+        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
                 last_error, attempts, parked_at, retry_at
-           from (select distinct on (lane) * from worker.parked order by lane, raw_seq) heads
+           from (select distinct on (lane) * from worker.parked order by lane, raw_era, raw_seq) heads
           where retry_at <= clock_timestamp() order by retry_at limit $1",
     )
     .bind(limit)
@@ -184,9 +215,9 @@ pub(super) async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> 
 /// The first row of a lane.
 pub(super) async fn head(pool: &PgPool, lane: &str) -> sqlx::Result<Option<Parked>> {
     sqlx::query_as(
-        "select id, shard, lane, raw_seq, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
+        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
                 last_error, attempts, parked_at, retry_at
-           from worker.parked where lane = $1 order by raw_seq limit 1",
+           from worker.parked where lane = $1 order by raw_era, raw_seq limit 1",
     )
     .bind(lane)
     .fetch_optional(pool)
@@ -234,7 +265,7 @@ pub(super) async fn reschedule(pool: &PgPool, id: i64, retry_after: Duration) ->
 /// Rows whose copy in INBOX_DEAD is missing.
 pub(super) async fn unannounced(pool: &PgPool) -> sqlx::Result<Vec<Parked>> {
     sqlx::query_as(
-        "select id, shard, lane, raw_seq, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
+        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
                 last_error, attempts, parked_at, retry_at
            from worker.parked where not announced order by id limit 200",
     )
@@ -258,7 +289,7 @@ pub(super) async fn announced(pool: &PgPool, ids: &[i64]) -> sqlx::Result<()> {
 pub async fn retry_now(pool: &PgPool, lanes: &[String]) -> sqlx::Result<u64> {
     let done = sqlx::query(
         "update worker.parked set retry_at = clock_timestamp()
-          where id in (select distinct on (lane) id from worker.parked where lane = any($1) order by lane, raw_seq)",
+          where id in (select distinct on (lane) id from worker.parked where lane = any($1) order by lane, raw_era, raw_seq)",
     )
     .bind(lanes)
     .execute(pool)

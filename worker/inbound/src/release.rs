@@ -4,12 +4,14 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use async_nats::jetstream::Context;
 use futures::FutureExt;
 use runtime::db::{Patience, within};
 use runtime::follow::{Received, stored};
 use runtime::notify::Listener;
 use runtime::publish::Outgoing;
 use runtime::retry;
+use runtime::streams::StreamName;
 use schemas::subjects;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +25,7 @@ use crate::{effect, lanes};
 use facts::FactError;
 use facts::accounts::directory::Directory;
 use facts::accounts::refresh;
+use facts::eras::{self, Opened};
 
 /// The lease of the worker that releases.
 const NAME: &str = "parked";
@@ -201,7 +204,15 @@ impl Release {
 
     /// Reads the raw webhook again and carries out what belongs to the lane.
     async fn attempt(&self, row: &Parked, directory: &Directory) -> anyhow::Result<Tried> {
-        let Some(raw) = self.raw(row.raw_seq).await? else {
+        let opened = self.open_raw().await?;
+        if row.raw_era != opened.known.n {
+            let error = format!(
+                "raw webhook {} was in a META_RAW that was lost: another one may have its number now; `hookline redrive discard` gives it up",
+                row.raw_seq
+            );
+            return Ok(Tried::Failed(Cause { word: "raw_of_another_era".to_owned(), error }));
+        }
+        let Some(raw) = raw(self.inbound.broker.js(), row.raw_seq).await? else {
             let error = format!(
                 "raw webhook {} is no longer in META_RAW; `hookline redrive discard` gives it up",
                 row.raw_seq
@@ -212,7 +223,7 @@ impl Release {
         if broken {
             return Ok(Tried::Failed(failure::panicked("the normaliser")));
         }
-        let whole = row.lane == lanes::lane_of_raw(raw.sequence);
+        let whole = row.lane == lanes::lane_of_raw(raw.sequence, row.raw_era);
         let belongs = |output: &Output| match output {
             Output::Fact(draft) => whole || lanes::lane(&draft.event) == row.lane,
             Output::Senderless(_) => whole,
@@ -252,9 +263,8 @@ impl Release {
         Ok(())
     }
 
-    async fn raw(&self, sequence: i64) -> anyhow::Result<Option<Received>> {
-        let (js, sequence) = (self.inbound.broker.js(), u64::try_from(sequence)?);
-        Ok(stored::at(js, subjects::META_RAW, sequence).await?)
+    async fn open_raw(&self) -> anyhow::Result<Opened> {
+        eras::open(self.inbound.broker.js(), self.inbound.facts.pool(), StreamName::Raw).await
     }
 
     /// Publishes a copy of every new or newly failed row; one that is refused holds up no other.
@@ -271,6 +281,11 @@ impl Release {
         ends.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(())
     }
+}
+
+/// A raw webhook; `None` where it is no longer stored.
+async fn raw(js: &Context, sequence: i64) -> anyhow::Result<Option<Received>> {
+    Ok(stored::at(js, subjects::META_RAW, u64::try_from(sequence)?).await?)
 }
 
 fn copy(row: &Parked) -> Result<Outgoing, serde_json::Error> {

@@ -19,7 +19,7 @@ mod survey;
 mod tally;
 mod work;
 
-pub use self::bounds::{Bounds, Scope, Slice};
+pub use self::bounds::{Bounds, OtherEra, Scope, Slice};
 pub use self::outlet::{BadTarget, Target};
 pub use self::reader::{NEEDS, Replay};
 pub use self::tally::{Counts, ReplayPlan, Sample, Tally, Verdict};

@@ -11,7 +11,8 @@ use runtime::follow::{
     End, RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow,
 };
 use runtime::lease::{Lease, Position};
-use schemas::{Fact, Kind, Timestamp, subjects};
+use runtime::streams::Era;
+use schemas::{Fact, Kind, subjects};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Cause};
@@ -21,6 +22,7 @@ use crate::reading::{self, Read};
 use crate::{effect, lanes};
 use facts::accounts::directory::Directory;
 use facts::accounts::refresh::refresh;
+use facts::eras;
 use facts::follow_up::senderless::Senderless;
 use facts::{Draft, Emission, FactError, Published};
 
@@ -72,16 +74,16 @@ impl<'a> Shard<'a> {
     async fn take_or_park(
         &mut self,
         batch: &[Received],
-        created: Option<Timestamp>,
+        era: Option<Era>,
     ) -> Result<Taken, FactError> {
         // A list and no recursion: each level of polled futures would lie on the stack of the thread at once.
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            let taken = match self.try_to_take(part, created).await? {
+            let taken = match self.try_to_take(part, era).await? {
                 Ok(taken) => taken,
                 Err(cause) => match part {
                     [] => Taken::Yes,
-                    [raw] => Box::pin(self.take_apart(raw, created, &cause)).await?,
+                    [raw] => Box::pin(self.take_apart(raw, era, &cause)).await?,
                     _ => {
                         let (first, second) = part.split_at(part.len() / 2);
                         parts.extend([second, first]);
@@ -100,10 +102,10 @@ impl<'a> Shard<'a> {
     async fn try_to_take(
         &mut self,
         batch: &[Received],
-        created: Option<Timestamp>,
+        era: Option<Era>,
     ) -> Result<Result<Taken, Cause>, FactError> {
         let mut patience = self.patience;
-        let taken = AssertUnwindSafe(Box::pin(self.take(batch, created))).catch_unwind();
+        let taken = AssertUnwindSafe(Box::pin(self.take(batch, era))).catch_unwind();
         let taken = patience.within(async { Ok::<_, FactError>(taken.await) }).await;
         self.patience = patience;
         match taken? {
@@ -114,11 +116,7 @@ impl<'a> Shard<'a> {
     }
 
     /// Takes some raw webhooks: all of their effects and the position, or nothing.
-    async fn take(
-        &mut self,
-        batch: &[Received],
-        created: Option<Timestamp>,
-    ) -> Result<Taken, FactError> {
+    async fn take(&mut self, batch: &[Received], era: Option<Era>) -> Result<Taken, FactError> {
         let Some(last) = batch.last() else { return Ok(Taken::Yes) };
         let began = Instant::now();
         let held = self.prepare().await?;
@@ -128,7 +126,7 @@ impl<'a> Shard<'a> {
         let pool = self.inbound.facts.pool();
         let (drafts, hints) =
             effect::hold_edits(pool, sorted.drafts, sorted.hints, &HashSet::new()).await?;
-        let to = Position { seq: last.sequence, created };
+        let to = last.position(era);
         runtime::failpoint!("inbound.before_publish");
         let leases = &self.inbound.leases;
         let begin = || async {
@@ -151,7 +149,7 @@ impl<'a> Shard<'a> {
     async fn take_apart(
         &mut self,
         raw: &Received,
-        created: Option<Timestamp>,
+        era: Option<Era>,
         cause: &Cause,
     ) -> Result<Taken, FactError> {
         let held = self.prepare().await?;
@@ -171,7 +169,7 @@ impl<'a> Shard<'a> {
             parking.push(Parking::of_raw(raw.sequence, cause.clone()));
         }
         let tx = self.inbound.leases.begin().await?;
-        let to = Position { seq: raw.sequence, created };
+        let to = raw.position(era);
         if !self.finish(tx, &parking, to).await? {
             return Ok(Taken::Lost);
         }
@@ -241,7 +239,7 @@ impl Reader for Shard<'_> {
     async fn take(&mut self, batch: &[Received], _: u64, to: Position) -> Result<Taken, FactError> {
         // Parts of a batch that was halved may have been committed: they are skipped when the batch is retried.
         let done = batch.partition_point(|raw| raw.sequence <= self.position);
-        self.take_or_park(&batch[done..], to.created).await
+        self.take_or_park(&batch[done..], to.era).await
     }
 
     fn failed(&mut self, error: &FactError, failures: u32) {
@@ -267,6 +265,14 @@ impl Reader for Shard<'_> {
     fn recreated(&mut self, recreated: &StreamRecreated) {
         metrics::counter!("hookline_normalize_stream_recreated_total", "shard" => self.label.clone()).increment(1);
         tracing::error!(shard = %self.label, error = %recreated, "Normalising stopped: it would skip or repeat raw webhooks");
+        metrics::gauge!("hookline_normalize_lag_messages", "shard" => self.label.clone())
+            .set(f64::NAN);
+    }
+
+    async fn put_back(&mut self, stored: Position) -> Result<Taken, FactError> {
+        let leases = &self.inbound.leases;
+        let done = eras::read_again(leases, self.lease, subjects::META_RAW, stored).await?;
+        Ok(if done { Taken::Yes } else { Taken::Lost })
     }
 }
 

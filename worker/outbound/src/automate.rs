@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use facts::accounts;
 use facts::accounts::directory::Directory;
+use facts::eras;
 use rules::{Before, Known};
 
 /// The lease and position of the automations.
@@ -265,6 +266,13 @@ impl Reader for Batches {
 
     fn recreated(&mut self, recreated: &StreamRecreated) {
         tracing::error!(error = %recreated, "The automations stopped");
+        metrics::gauge!("hookline_automate_lag_messages").set(f64::NAN);
+    }
+
+    async fn put_back(&mut self, stored: Position) -> anyhow::Result<Taken> {
+        let leases = &self.automate.leases;
+        let done = eras::read_again(leases, &self.lease, INBOX_EVENTS, stored).await?;
+        Ok(if done { Taken::Yes } else { Taken::Lost })
     }
 }
 

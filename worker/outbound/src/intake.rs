@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::handover::Handover;
 use crate::ledger::mark::{self, Mark};
 use broken::{Broken, fault_of, narrows, refused};
+use facts::eras;
 use read::{Envelope, Intake, read};
 use store::{Accepted, store};
 
@@ -76,7 +77,8 @@ impl Commands {
                     let mut intake = Batches {
                         commands: self.clone(),
                         lease,
-                        mark: Mark { seq: 0, created: None },
+                        mark: Mark::default(),
+                        era: 0,
                         patience: Patience::default(),
                         broken: BTreeMap::new(),
                         position: 0,
@@ -92,7 +94,12 @@ impl Commands {
     }
 
     /// What each message says; `None`: it cannot be read, or is one of `broken`.
-    fn read_all(&self, batch: &[Received], broken: &BTreeMap<u64, Broken>) -> Vec<Option<Intake>> {
+    fn read_all(
+        &self,
+        batch: &[Received],
+        era: i16,
+        broken: &BTreeMap<u64, Broken>,
+    ) -> Vec<Option<Intake>> {
         batch
             .iter()
             .map(|message| {
@@ -110,10 +117,11 @@ impl Commands {
                     flaw,
                 };
                 let read = || read(&message.payload, around);
-                catch_unwind(read).unwrap_or_else(|_| {
+                let intake = catch_unwind(read).unwrap_or_else(|_| {
                     panicked(sequence);
                     None
-                })
+                });
+                intake.map(|intake| Intake { stream_era: era, ..intake })
             })
             .collect()
     }
@@ -123,6 +131,7 @@ impl Commands {
         &self,
         tx: &mut PgConnection,
         left: &[Left<'_>],
+        era: i16,
         broken: &mut BTreeMap<u64, Broken>,
     ) -> anyhow::Result<()> {
         let readable: Vec<_> = left.iter().filter_map(|one| Some(&one.intake?.command)).collect();
@@ -131,7 +140,7 @@ impl Commands {
             let Some(intake) = intake else {
                 // Neither the body nor the subject names a channel, or reading it breaks down: no event can be of it, and it is kept where
                 // people look.
-                self.dead_letter(message).await?;
+                self.dead_letter(message, era).await?;
                 continue;
             };
             let past = past::of(&self.broker, &intake.command, &known, *covered).await?;
@@ -147,7 +156,7 @@ impl Commands {
         Ok(())
     }
 
-    async fn dead_letter(&self, message: &Received) -> anyhow::Result<()> {
+    async fn dead_letter(&self, message: &Received, era: i16) -> anyhow::Result<()> {
         metrics::counter!("hookline_commands_total", "outcome" => "dead").increment(1);
         tracing::warn!(
             sequence = message.sequence,
@@ -156,7 +165,10 @@ impl Commands {
         );
         let dead = Outgoing {
             subject: subjects::dead("commands", None, ""),
-            id: format!("dead:commands:{}", message.sequence),
+            id: match era {
+                0 => format!("dead:commands:{}", message.sequence),
+                era => format!("dead:commands:{era}.{}", message.sequence),
+            },
             headers: async_nats::HeaderMap::new(),
             payload: message.payload.clone(),
         };
@@ -194,6 +206,8 @@ struct Batches {
     lease: Lease,
     /// Read with the position.
     mark: Mark,
+    /// The number of the era of INBOX_COMMANDS, read with the position.
+    era: i16,
     patience: Patience,
     /// Positions of commands whose intake panicked, or that Postgres refuses: not tried again as they are.
     broken: BTreeMap<u64, Broken>,
@@ -207,6 +221,7 @@ impl Reader for Batches {
     async fn position(&mut self) -> anyhow::Result<Position> {
         let Commands { pool, broker, leases, .. } = &self.commands;
         self.mark = past::mark(pool, broker).await?;
+        self.era = eras::current(pool, INBOX_COMMANDS).await?.map_or(0, |known| known.n);
         let position = leases.position(NAME).await?;
         self.position = position.seq;
         Ok(position)
@@ -218,7 +233,7 @@ impl Reader for Batches {
         let mut parts = vec![&batch[done..]];
         while let Some(part) = parts.pop() {
             let Some(last) = part.last() else { continue };
-            let to = Position { seq: last.sequence, created: to.created };
+            let to = last.position(to.era);
             let mut patience = self.patience;
             let taken = patience.within(self.accept(part, self.position, to)).await;
             self.patience = patience;
@@ -261,6 +276,13 @@ impl Reader for Batches {
 
     fn recreated(&mut self, recreated: &StreamRecreated) {
         tracing::error!(error = %recreated, "The intake of commands stopped");
+        metrics::gauge!("hookline_commands_lag_messages").set(f64::NAN);
+    }
+
+    async fn put_back(&mut self, stored: Position) -> anyhow::Result<Taken> {
+        let leases = &self.commands.leases;
+        let done = eras::read_again(leases, &self.lease, INBOX_COMMANDS, stored).await?;
+        Ok(if done { Taken::Yes } else { Taken::Lost })
     }
 }
 
@@ -279,11 +301,11 @@ impl Batches {
         from: u64,
         to: Position,
     ) -> anyhow::Result<Taken> {
-        let Self { commands, lease, mark, broken, .. } = self;
+        let Self { commands, lease, mark, era, broken, .. } = self;
         let mut tx = commands.leases.begin().await?;
         failpoint!("commands.before_store");
-        let intakes = commands.read_all(batch, broken);
-        let at = |message: &Received| Position { seq: message.sequence, created: to.created };
+        let intakes = commands.read_all(batch, *era, broken);
+        let at = |message: &Received| message.position(to.era);
         let mut plain = Vec::with_capacity(batch.len());
         for (message, intake) in batch.iter().zip(&intakes) {
             let Some(intake) = intake.as_ref().filter(|_| !mark.covers(at(message))) else {
@@ -310,7 +332,7 @@ impl Batches {
                 covered: mark.covers(at(message)),
             })
             .collect::<Vec<_>>();
-        commands.store_left(&mut tx, &left, broken).await?;
+        commands.store_left(&mut tx, &left, *era, broken).await?;
         failpoint!("commands.before_position");
         if !commands.leases.move_position(&mut tx, lease, INBOX_COMMANDS, from, to).await? {
             return Ok(Taken::Lost);

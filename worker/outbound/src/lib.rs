@@ -18,6 +18,7 @@ mod deadline;
 mod decide;
 mod echoes;
 mod ended;
+pub mod eras;
 mod handover;
 mod import;
 pub mod intake;

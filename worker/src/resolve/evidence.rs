@@ -121,6 +121,8 @@ pub struct Item {
     pub text: Option<String>,
     /// Position of the raw webhook.
     pub raw_seq: Option<u64>,
+    /// The number of the era of META_RAW that it is of.
+    pub raw_era: i16,
     /// Which item of it.
     pub raw_index: Option<u32>,
     /// Its trace.

@@ -33,6 +33,7 @@ fn origin(item: &Item) -> Origin {
         raw_stream_sequence: item.raw_seq,
         index: item.raw_index,
         revision: 0,
+        source_era: Some(item.raw_era),
     }
 }
 

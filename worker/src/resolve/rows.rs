@@ -56,7 +56,7 @@ pub(super) async fn claim(
           where (w.channel, w.account_id, w.message_id, w.num_edit) = (d.channel, d.account_id, d.message_id, d.num_edit)
          returning w.channel, w.account_id, w.message_id, w.num_edit, w.state, w.attempts, w.due_at, w.received_at, w.time,
                    w.time_approximate, w.created_time, w.thread_id, w.payload_contact, w.payload_outbound, w.standby, w.text,
-                   w.raw_seq, w.raw_index, w.traceparent, w.revealed_contact, w.revealed_direction, w.method,
+                   w.raw_seq, w.raw_era, w.raw_index, w.traceparent, w.revealed_contact, w.revealed_direction, w.method,
                    w.unresolved_event, w.unresolved_contact, w.gone, w.replay,
                    (select s.unresolved_event is not null from worker.waiting s
                      where (s.channel, s.account_id, s.message_id) = (w.channel, w.account_id, w.message_id)
@@ -117,6 +117,7 @@ struct WaitingRow {
     standby: bool,
     text: Option<String>,
     raw_seq: Option<i64>,
+    raw_era: i16,
     raw_index: Option<i32>,
     traceparent: Option<String>,
     revealed_contact: Option<ContactId>,
@@ -148,6 +149,7 @@ impl From<WaitingRow> for Claimed {
             standby: row.standby,
             text: row.text,
             raw_seq: row.raw_seq.and_then(|seq| u64::try_from(seq).ok()),
+            raw_era: row.raw_era,
             raw_index: row.raw_index.and_then(|index| u32::try_from(index).ok()),
             traceparent: row.traceparent,
             revealed_contact: row.revealed_contact,

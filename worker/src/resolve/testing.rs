@@ -31,6 +31,7 @@ pub(super) fn item() -> Item {
         standby: false,
         text: None,
         raw_seq: Some(7),
+        raw_era: 0,
         raw_index: Some(0),
         traceparent: None,
         revealed_contact: None,

@@ -44,7 +44,7 @@ pub(super) async fn facts_by_message(pool: &PgPool, mids: &[String]) -> sqlx::Re
 /// Facts by their ids, in the order of the stream.
 pub(super) async fn published_by_event(pool: &PgPool, ids: &[String]) -> sqlx::Result<Vec<Value>> {
     let keys: Vec<(String, i32)> = sqlx::query_as(
-        "select event_id, revision from worker.facts where event_id = any($1) order by event_seq limit $2",
+        "select event_id, revision from worker.facts where event_id = any($1) order by event_era, event_seq limit $2",
     )
     .bind(ids)
     .bind(ROWS_MAX)
@@ -59,7 +59,7 @@ pub(super) async fn published_by_message(
     mids: &[String],
 ) -> sqlx::Result<Vec<Value>> {
     let keys: Vec<(String, i32)> = sqlx::query_as(
-        "select event_id, revision from worker.facts where message_id = any($1) order by event_seq limit $2",
+        "select event_id, revision from worker.facts where message_id = any($1) order by event_era, event_seq limit $2",
     )
     .bind(mids)
     .bind(ROWS_MAX)
@@ -77,8 +77,8 @@ async fn facts(pool: &PgPool, keys: Vec<(String, i32)>) -> sqlx::Result<Vec<Valu
     sqlx::query_scalar(
         "select jsonb_build_object('event_id', event_id, 'revision', revision, 'kind', kind, 'channel', channel,
            'account_id', account_id, 'contact_id', contact_id, 'message_id', message_id, 'digest', encode(digest, 'hex'), 'rank', rank,
-           'time', time, 'time_approximate', time_approximate, 'raw_seq', raw_seq, 'raw_index', raw_index, 'event_seq', event_seq,
-           'recorded_at', recorded_at) from worker.facts
+           'time', time, 'time_approximate', time_approximate, 'raw_seq', raw_seq, 'raw_era', raw_era, 'raw_index', raw_index,
+           'event_seq', event_seq, 'event_era', event_era, 'recorded_at', recorded_at) from worker.facts
            join unnest($1::text[], $2::integer[]) with ordinality as k (event_id, revision, place) using (event_id, revision)
            order by place",
     )
@@ -114,7 +114,7 @@ pub(super) async fn waiting(pool: &PgPool, mids: &[String]) -> sqlx::Result<Vec<
     sqlx::query_scalar(
         "select jsonb_build_object('channel', channel, 'account_id', account_id, 'message_id', message_id, 'num_edit', num_edit,
            'state', state, 'due_at', due_at, 'attempts', attempts, 'received_at', received_at, 'time', time, 'thread_id', thread_id,
-           'raw_seq', raw_seq, 'raw_index', raw_index, 'revealed_contact', revealed_contact, 'revealed_direction', revealed_direction,
+           'raw_seq', raw_seq, 'raw_era', raw_era, 'raw_index', raw_index, 'revealed_contact', revealed_contact, 'revealed_direction', revealed_direction,
            'tried', tried, 'gone', gone, 'unresolved_event', unresolved_event, 'method', method, 'resolved_at', resolved_at)
            from worker.waiting
            where message_id = any($1) order by num_edit limit $2",
@@ -143,8 +143,8 @@ pub(super) async fn parked(pool: &PgPool, rows: &[i64]) -> sqlx::Result<Vec<Valu
         return Ok(Vec::new());
     }
     sqlx::query_scalar(
-        "select jsonb_build_object('row', id, 'stage', 'normalize', 'lane', lane, 'raw_seq', raw_seq, 'raw_index', raw_index,
-           'event_id', event_id, 'kind', kind, 'role', role, 'cause', cause, 'error', last_error, 'attempts', attempts,
+        "select jsonb_build_object('row', id, 'stage', 'normalize', 'lane', lane, 'raw_seq', raw_seq, 'raw_era', raw_era,
+           'raw_index', raw_index, 'event_id', event_id, 'kind', kind, 'role', role, 'cause', cause, 'error', last_error, 'attempts', attempts,
            'parked_at', parked_at, 'retry_at', retry_at,
            'lane_rows', (select count(*) from worker.parked l where l.lane = p.lane)) from worker.parked p
            where id = any($1) order by id",
@@ -157,7 +157,7 @@ pub(super) async fn parked(pool: &PgPool, rows: &[i64]) -> sqlx::Result<Vec<Valu
 /// Commands by the ids that requesters gave them.
 pub(super) async fn commands_by_id(pool: &PgPool, ids: &[String]) -> sqlx::Result<Vec<Value>> {
     let identities: Vec<String> = sqlx::query_scalar(
-        "select identity from worker.commands where command_id = any($1) order by stream_seq limit $2",
+        "select identity from worker.commands where command_id = any($1) order by stream_era, stream_seq limit $2",
     )
     .bind(ids)
     .bind(COMMANDS_MAX)
@@ -174,7 +174,7 @@ pub(super) async fn commands_by_message(
     let identities: Vec<String> = sqlx::query_scalar(
         "select identity from worker.commands
           where identity in (select identity from worker.parts where message_id = any($1))
-          order by stream_seq limit $2",
+          order by stream_era, stream_seq limit $2",
     )
     .bind(mids)
     .bind(COMMANDS_MAX)
@@ -186,7 +186,7 @@ pub(super) async fn commands_by_message(
 /// Commands that events caused.
 pub(super) async fn commands_by_cause(pool: &PgPool, ids: &[String]) -> sqlx::Result<Vec<Value>> {
     let identities: Vec<String> = sqlx::query_scalar(
-        "select identity from worker.commands where caused_by = any($1) order by stream_seq limit $2",
+        "select identity from worker.commands where caused_by = any($1) order by stream_era, stream_seq limit $2",
     )
     .bind(ids)
     .bind(COMMANDS_MAX)
@@ -203,13 +203,13 @@ async fn commands(pool: &PgPool, identities: &[String]) -> sqlx::Result<Vec<Valu
     sqlx::query_scalar(
         "select jsonb_build_object('identity', identity, 'command_id', command_id, 'command', command, 'channel', channel,
            'account_id', account_id, 'contact_id', contact_id, 'conversation_id', conversation_id, 'requester', requester,
-           'requested_at', requested_at, 'caused_by', caused_by, 'stream_seq', stream_seq, 'state', state, 'held', held, 'rule', rule,
-           'error', error - 'message', 'outcome_published', outcome_published, 'finished_at', finished_at,
+           'requested_at', requested_at, 'caused_by', caused_by, 'stream_seq', stream_seq, 'stream_era', stream_era,
+           'state', state, 'held', held, 'rule', rule, 'error', error - 'message', 'outcome_published', outcome_published, 'finished_at', finished_at,
            'parts', coalesce((select jsonb_agg(jsonb_build_object('n', n, 'state', state, 'attempts', attempt, 'refusals', refusals,
            'looks', looks, 'first_at', first_at, 'started_at', started_at, 'message_id', message_id, 'sent_at', sent_at,
            'settled_by', settled_by, 'uncertain', uncertain, 'error', error - 'message', 'answer', answer) order by n)
            from worker.parts p where p.identity = c.identity), '[]'::jsonb)) from worker.commands c
-           where identity = any($1) order by stream_seq",
+           where identity = any($1) order by stream_era, stream_seq",
     )
     .bind(identities)
     .fetch_all(pool)

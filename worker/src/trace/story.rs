@@ -21,6 +21,8 @@ pub struct Story {
     pub withdrawn: Vec<Value>,
     /// Positions in META_RAW it came from.
     pub raw_seqs: Vec<i64>,
+    /// Positions in a META_RAW that was lost: other webhooks may have them now.
+    pub lost_raw_seqs: Vec<i64>,
     /// Its place in the waiting room.
     pub waiting: Vec<Value>,
     /// How its sender was found.
@@ -100,8 +102,8 @@ impl Story {
         keys.collect()
     }
 
-    /// Positions in META_RAW. Outcomes have the position of their command where others have that of their raw webhook.
-    pub(super) fn positions(&self) -> Vec<i64> {
+    /// Positions in the META_RAW of this number, and those in others. Outcomes have the position of their command where others have that of their raw webhook.
+    pub(super) fn positions(&self, era: i16) -> (Vec<i64>, Vec<i64>) {
         let ours = |fact: &&Value| {
             let kind = fact["kind"].as_str().unwrap_or_default();
             !kind.starts_with("reply.") && !kind.starts_with("command.") && fact["rank"] != 2
@@ -110,8 +112,12 @@ impl Story {
         let seqs = facts
             .chain(&self.waiting)
             .chain(&self.parked)
-            .filter_map(|row| row["raw_seq"].as_i64());
-        seqs.collect::<BTreeSet<_>>().into_iter().collect()
+            .filter_map(|row| Some((row["raw_era"].as_i64()?, row["raw_seq"].as_i64()?)));
+        let all: BTreeSet<(i64, i64)> = seqs.collect();
+        let (here, lost): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(of, _)| *of == i64::from(era));
+        let numbers = |all: Vec<(i64, i64)>| all.into_iter().map(|(_, seq)| seq).collect();
+        (numbers(here), numbers(lost))
     }
 
     /// The ids that outcome events of its commands have, and Meta's ids of the messages that the commands made.

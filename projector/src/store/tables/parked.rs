@@ -68,6 +68,16 @@ pub(crate) async fn put(conn: &mut PgConnection, parked: &Parked) -> sqlx::Resul
     .map(|_| ())
 }
 
+/// Gives the events that are set aside other numbers, below zero: the INBOX_EVENTS that held them is lost, and their positions may be those of
+/// other events from now on. `era`: how many eras the rows were made of until now.
+pub(crate) async fn lose(conn: &mut PgConnection, era: i16) -> sqlx::Result<()> {
+    sqlx::query("update parked set seq = -(1000000000000000 * $1::bigint + seq) where seq > 0")
+        .bind(i64::from(era))
+        .execute(conn)
+        .await
+        .map(|_| ())
+}
+
 /// Takes an event off the list. `false`: it is not on it.
 pub(crate) async fn remove(conn: &mut PgConnection, seq: i64) -> sqlx::Result<bool> {
     let done = sqlx::query("delete from parked where seq = $1").bind(seq).execute(conn).await?;

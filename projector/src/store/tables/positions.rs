@@ -1,7 +1,9 @@
 //! Table `positions`: how far a read model has come in INBOX_EVENTS. It is moved by `runtime::lease`.
 
-use schemas::Timestamp;
+use runtime::streams::Era;
 use sqlx::{PgConnection, PgPool};
+
+use super::parked;
 
 /// The stored position; 0 before the first batch.
 pub(crate) async fn stored(conn: &mut PgConnection, name: &str) -> sqlx::Result<u64> {
@@ -17,13 +19,47 @@ pub(crate) async fn of_serving(pool: &PgPool) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar("select seq from inbox.position").fetch_optional(pool).await
 }
 
-/// When the stream was made that the position of the serving model belongs to.
-pub(crate) async fn stream_of_serving(pool: &PgPool) -> sqlx::Result<Option<Timestamp>> {
-    let created: Option<Option<Timestamp>> =
-        sqlx::query_scalar("select stream_created from inbox.position")
-            .fetch_optional(pool)
-            .await?;
-    Ok(created.flatten())
+/// The era of INBOX_EVENTS that the position of the serving model is of, and how many eras its rows are made of; `None` before the first
+/// batch.
+pub(crate) async fn eras_of_serving(pool: &PgPool) -> sqlx::Result<Option<(Option<Era>, i16)>> {
+    const UNDEFINED_COLUMN: &str = "42703";
+    let read = sqlx::query_as("select era, eras from inbox.position").fetch_optional(pool).await;
+    match read {
+        // An earlier release made the view: its schema is about to be migrated.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_COLUMN) => {
+            Ok(None)
+        }
+        other => other,
+    }
+}
+
+/// How many eras the rows of a model are made of.
+pub(crate) async fn eras(conn: &mut PgConnection, name: &str) -> sqlx::Result<i16> {
+    let eras: Option<i16> = sqlx::query_scalar("select eras from positions where name = $1")
+        .bind(name)
+        .fetch_optional(conn)
+        .await?;
+    Ok(eras.unwrap_or(1))
+}
+
+/// Whether the model has eras: an earlier release may have made it.
+pub(crate) async fn has_eras(conn: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from pg_attribute where attrelid = 'positions'::regclass and attname = 'eras')",
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// From now on the rows are made of one era more: the stream does not hold all of their events.
+pub(crate) async fn count_era(conn: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+    let before = eras(conn, name).await?;
+    parked::lose(conn, before).await?;
+    sqlx::query("update positions set eras = eras + 1 where name = $1")
+        .bind(name)
+        .execute(conn)
+        .await
+        .map(|_| ())
 }
 
 /// A position as the stream counts; 0 where there is none.

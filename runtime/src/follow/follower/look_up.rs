@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 
-use super::{Follower, StreamRecreated};
+use super::{Follower, Unfollowable};
 use crate::follow::received::Received;
 use crate::follow::stored::{self, LookUpError};
 
@@ -13,13 +13,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Follower {
     /// Looks up the next messages, at most `max`, where delivery broke off.
-    pub(super) async fn look_up_next(&mut self, max: usize) -> Result<(), StreamRecreated> {
+    pub(super) async fn look_up_next(&mut self, max: usize) -> Result<(), Unfollowable> {
         let broker = self.broker.clone();
         // The same stream as before?
-        let Some(head) = self.look_at_stream(broker.js()).await?.map(|(_, last)| last) else {
+        let Some(stream) = self.right_stream(broker.js()).await? else {
             tokio::time::sleep(self.backoff.next(rand::random())).await;
             return Ok(());
         };
+        let head = stream.cached_info().state.last_sequence;
         for _ in 0..max {
             match self.look_up(broker.js()).await {
                 Ok(Some(mut message)) => {

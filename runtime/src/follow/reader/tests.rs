@@ -1,6 +1,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use schemas::Timestamp;
+
+use super::super::follower::StreamPutBack;
 use super::*;
 
 fn message(sequence: u64, bytes: usize) -> Received {
@@ -33,23 +36,31 @@ fn batches_are_cut_by_bytes_and_lose_nothing() {
     assert_eq!(parts(&batch, usize::MAX).len(), 1);
 }
 
-/// Positions of a batch, or a stream that was made anew.
-type Next = Result<Vec<u64>, ()>;
+/// Positions of a batch, or what became of the stream.
+type Next = Result<Vec<u64>, Odd>;
+
+enum Odd {
+    MadeAnew,
+    PutBack,
+}
 
 /// Batches as scripted, then silence.
 struct Script(Arc<Mutex<VecDeque<Next>>>);
 
 impl Feed for Script {
-    async fn next_batch(&mut self, _max: usize) -> Result<Vec<Received>, StreamRecreated> {
+    async fn next_batch(&mut self, _max: usize) -> Result<Vec<Received>, Unfollowable> {
         let next = self.0.lock().unwrap().pop_front();
         match next {
             Some(Ok(batch)) => Ok(batch.into_iter().map(|sequence| message(sequence, 1)).collect()),
-            Some(Err(())) => Err(StreamRecreated { stream: "S".to_owned(), last: 1, position: 9 }),
+            Some(Err(Odd::MadeAnew)) => {
+                Err(StreamRecreated { reason: "another".to_owned() }.into())
+            }
+            Some(Err(Odd::PutBack)) => Err(StreamPutBack { stream: "S", position: 9 }.into()),
             None => std::future::pending().await,
         }
     }
 
-    fn created(&self) -> Option<Timestamp> {
+    fn era(&self) -> Option<Era> {
         None
     }
 
@@ -75,7 +86,7 @@ impl Reader for Diary {
 
     async fn position(&mut self) -> Result<Position, Self::Error> {
         self.lines.push(format!("position {}", self.stored));
-        Ok(Position { seq: self.stored, created: None })
+        Ok(Position { seq: self.stored, ..Position::default() })
     }
 
     async fn take(
@@ -108,7 +119,13 @@ impl Reader for Diary {
     }
 
     fn recreated(&mut self, recreated: &StreamRecreated) {
-        self.lines.push(format!("recreated at {}", recreated.last));
+        self.lines.push(format!("recreated: {recreated}"));
+    }
+
+    async fn put_back(&mut self, stored: Position) -> Result<Taken, Self::Error> {
+        self.lines.push(format!("put back before {}", stored.seq));
+        self.stored = 0;
+        Ok(Taken::Yes)
     }
 
     fn trusted(&mut self) {
@@ -168,7 +185,7 @@ async fn a_part_that_fails_comes_again_and_the_next_follows_it() {
 #[tokio::test]
 async fn a_stream_made_anew_is_waited_for_and_read_from_the_stored_position() {
     let (end, lines) = diary(
-        vec![Ok(vec![3]), Err(()), Err(()), Ok(vec![8])],
+        vec![Ok(vec![3]), Err(Odd::MadeAnew), Err(Odd::MadeAnew), Ok(vec![8])],
         vec![Ok(Taken::Yes), Ok(Taken::Lost)],
     )
     .await;
@@ -180,13 +197,35 @@ async fn a_stream_made_anew_is_waited_for_and_read_from_the_stored_position() {
             "lag 11",
             "take 1 from 0 to 3: Ok(Yes)",
             "lag 10",
-            "recreated at 1",
+            "recreated: another",
             "position 3",
-            "recreated at 1",
             "position 3",
             "trusted",
             "lag 11",
             "take 1 from 3 to 8: Ok(Lost)",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_stream_put_back_is_read_from_its_beginning() {
+    let (end, lines) = diary(
+        vec![Ok(vec![3]), Err(Odd::PutBack), Ok(vec![2])],
+        vec![Ok(Taken::Yes), Ok(Taken::Lost)],
+    )
+    .await;
+    assert_eq!(end, End::Lost);
+    assert_eq!(
+        lines,
+        [
+            "position 0",
+            "lag 11",
+            "take 1 from 0 to 3: Ok(Yes)",
+            "lag 10",
+            "put back before 3",
+            "position 0",
+            "lag 11",
+            "take 1 from 0 to 2: Ok(Lost)",
         ]
     );
 }

@@ -110,15 +110,16 @@ pub async fn admit(
     sqlx::query(
         "insert into worker.waiting as room
                 (channel, account_id, message_id, num_edit, due_at, received_at, time, time_approximate, created_time, thread_id,
-                 payload_contact, payload_outbound, standby, text, raw_seq, raw_index, traceparent, replay)
+                 payload_contact, payload_outbound, standby, text, raw_seq, raw_index, traceparent, replay, raw_era)
          select i.channel, i.account_id, i.message_id, i.num_edit,
                 case when m.message_id is null then $15::timestamptz else $16::timestamptz end,
                 $16, i.time, i.approximate, i.created, i.thread_id, i.contact, i.outbound, i.standby, i.text, i.raw_seq, i.raw_index,
-                i.traceparent, $18
+                i.traceparent, $18, coalesce(i.raw_era, (select max(n) from worker.stream_eras where stream = 'META_RAW'), 0)
            from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::boolean[], $7::timestamptz[],
-                       $8::text[], $9::text[], $10::boolean[], $11::boolean[], $12::text[], $13::bigint[], $14::int[], $17::text[])
+                       $8::text[], $9::text[], $10::boolean[], $11::boolean[], $12::text[], $13::bigint[], $14::int[], $17::text[],
+                       $19::smallint[])
                 as i (channel, account_id, message_id, num_edit, time, approximate, created, thread_id, contact, outbound, standby,
-                      text, raw_seq, raw_index, traceparent)
+                      text, raw_seq, raw_index, traceparent, raw_era)
            left join worker.messages m
              on m.channel = i.channel and m.account_id = i.account_id and m.message_id = i.message_id
           where m.message_id is null or i.num_edit > 0
@@ -148,6 +149,7 @@ pub async fn admit(
     .bind(now.to_datetime())
     .bind(text(|row| row.traceparent.as_deref()))
     .bind(replay)
+    .bind(rows.iter().map(|row| row.origin.source_era).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?;
     metrics::counter!("hookline_resolve_admitted_total").increment(rows.len() as u64);

@@ -32,7 +32,17 @@ pub struct Bounds {
     pub to_head: bool,
     /// How far the live normaliser had come, by shard: what comes after is its work.
     pub passed: Vec<u64>,
+    /// The number of the era of META_RAW that all these positions are of.
+    #[serde(default)]
+    pub era: i16,
 }
+
+/// The slice is of a META_RAW that is not the one of now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "META_RAW was made anew or put back since this job was planned: cancel it (`hookline jobs cancel`) and plan again"
+)]
+pub struct OtherEra;
 
 impl Bounds {
     /// Whether the live normaliser has taken this raw webhook.
@@ -40,6 +50,11 @@ impl Bounds {
         let shard = raw.subject.rsplit('.').next().and_then(|shard| shard.parse::<usize>().ok());
         let passed = shard.and_then(|shard| self.passed.get(shard)).copied().unwrap_or(0);
         raw.sequence <= passed
+    }
+
+    /// Makes sure that the positions are of this era.
+    pub(super) fn are_of(&self, era: i16) -> Result<(), OtherEra> {
+        if self.era == era { Ok(()) } else { Err(OtherEra) }
     }
 
     pub(super) fn holds(&self, received: Timestamp) -> bool {

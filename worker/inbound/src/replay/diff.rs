@@ -40,6 +40,7 @@ impl Gone {
         draft.event.data.origin = Origin {
             via: Via::Webhook,
             raw_stream_sequence: Some(fact.raw_seq),
+            source_era: None,
             index: fact.index,
             revision: 0,
         };
@@ -129,6 +130,7 @@ mod tests {
         let origin = Origin {
             via: Via::Webhook,
             raw_stream_sequence: Some(1),
+            source_era: None,
             index: Some(index),
             revision: 0,
         };

@@ -149,6 +149,11 @@ impl Outlet {
     }
 }
 
+/// Whether a stored message is a reading of this event.
+fn is_of(stored: &[u8], event: &Event) -> bool {
+    serde_json::from_slice::<Event>(stored).is_ok_and(|stored| stored.id == event.id)
+}
+
 /// An event as INBOX_EVENTS has it, else as it is read today.
 async fn read(broker: &Broker, event: &Event, place: Option<Place>) -> anyhow::Result<Outgoing> {
     let message = match place {
@@ -157,8 +162,9 @@ async fn read(broker: &Broker, event: &Event, place: Option<Place>) -> anyhow::R
         }
         None => None,
     };
-    // One of no client of ours is not passed on as it is.
-    if let Some(message) = message.filter(|message| message.flaw.is_none()) {
+    // One of no client of ours, or another one under the number, is not passed on as it is.
+    let is_it = |message: &Received| message.flaw.is_none() && is_of(&message.payload, event);
+    if let Some(message) = message.filter(is_it) {
         let mut headers = HeaderMap::new();
         if let Some(trace) = message.traceparent() {
             headers.insert(raw::header::TRACEPARENT, trace);

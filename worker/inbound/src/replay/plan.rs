@@ -6,6 +6,7 @@ use std::time::Instant;
 use futures::future::LocalBoxFuture;
 use runtime::follow::stored;
 use schemas::{Event, EventId, subjects};
+use serde_json::Value;
 
 use super::bounds::Bounds;
 use super::diff::Gone;
@@ -36,7 +37,8 @@ impl Replay {
         Box::pin(async move {
             let began = Instant::now();
             let directory = self.directory().await?;
-            let source = Source::open(&self.broker).await?;
+            let source = Source::open(&self.broker, self.facts.pool()).await?;
+            bounds.are_of(source.era().n)?;
             let mut slice = source.slice(bounds.from, bounds.to);
             let mut survey = Survey::default();
             while let Some(batch) = slice.next(BATCH_MAX).await? {
@@ -90,7 +92,10 @@ impl Replay {
             };
             let stored = stored::at(js, subjects::INBOX_EVENTS, place.event_seq).await;
             let Ok(Some(stored)) = stored else { continue };
-            let Ok(was) = serde_json::from_slice(&stored.payload) else { continue };
+            let Ok(was) = serde_json::from_slice::<Value>(&stored.payload) else { continue };
+            if was["id"] != sample.event_id.as_str() {
+                continue;
+            }
             sample.fields = differing_fields(&was, &serde_json::to_value(event)?);
         }
         Ok(())

@@ -66,7 +66,7 @@ impl Replay {
     pub fn bounds<'a>(&'a self, slice: &'a Slice) -> BoxFuture<'a, anyhow::Result<Bounds>> {
         Box::pin(async move {
             let passed = rows::positions(self.facts.pool()).await?;
-            let source = Source::open(&self.broker).await?;
+            let source = Source::open(&self.broker, self.facts.pool()).await?;
             let (first, head) = source.ends().unwrap_or((1, 0));
             let (mut from, mut to) = (first, head);
             if let Some((one, last)) = slice.seq {
@@ -85,6 +85,7 @@ impl Replay {
                 until: slice.until.map(Timestamp::as_millis),
                 to_head: to >= head && slice.until.is_none_or(|until| until > runtime::now()),
                 passed,
+                era: source.era().n,
             })
         })
     }

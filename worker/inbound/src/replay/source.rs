@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_nats::jetstream::stream::{Info, Stream};
+use facts::eras::{self, NumberedEra, Opened};
 use runtime::broker::Broker;
 use runtime::follow::{Follower, Received, stored};
+use runtime::lease::Position;
+use runtime::streams::StreamName;
 use schemas::{Timestamp, subjects};
+use sqlx::PgPool;
 
 /// How long the broker may take to hand out what it has.
 const HANDED_OUT_WITHIN: Duration = Duration::from_secs(30);
@@ -15,13 +19,19 @@ const HANDED_OUT_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Source {
     broker: Broker,
     stream: Stream<Info>,
+    era: NumberedEra,
 }
 
 impl Source {
-    pub(super) async fn open(broker: &Broker) -> anyhow::Result<Self> {
-        let stream =
-            broker.js().get_stream(subjects::META_RAW).await.context("reading META_RAW")?;
-        Ok(Self { broker: broker.clone(), stream })
+    /// Opens it, where it is the one whose positions are known.
+    pub(super) async fn open(broker: &Broker, pool: &PgPool) -> anyhow::Result<Self> {
+        let Opened { stream, known } = eras::open(broker.js(), pool, StreamName::Raw).await?;
+        Ok(Self { broker: broker.clone(), stream, era: known })
+    }
+
+    /// Its era.
+    pub(super) const fn era(&self) -> NumberedEra {
+        self.era
     }
 
     /// First and last position as of now; `None` where nothing is there.
@@ -49,8 +59,7 @@ impl Source {
             self.broker.clone(),
             subjects::META_RAW,
             subjects::RAW_ALL,
-            from.saturating_sub(1),
-            None,
+            Position { seq: from.saturating_sub(1), era: Some(self.era.era), at: None },
         );
         Slice { source: self, follower, at: from, to }
     }

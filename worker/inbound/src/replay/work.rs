@@ -90,7 +90,8 @@ impl Work<'_> {
         planned: &PlannedReplay,
         at: At<'_>,
     ) -> anyhow::Result<Ended> {
-        let source = Source::open(&self.replay.broker).await?;
+        let source = Source::open(&self.replay.broker, self.replay.facts.pool()).await?;
+        self.progress.bounds.are_of(source.era().n)?;
         let bounds = self.progress.bounds.clone();
         let mut slice = source.slice(self.progress.next, bounds.to);
         loop {

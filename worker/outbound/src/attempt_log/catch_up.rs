@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use facts::eras::ForeignStream;
+use runtime::broker::made_anew;
 use runtime::lease;
 use schemas::Timestamp;
-use schemas::subjects::SHARDS;
+use schemas::subjects::{INBOX_ATTEMPTS, SHARDS};
 use sqlx::PgConnection;
 
 use super::fold::{self, Known, Learnt, PartKey, Placed};
@@ -22,7 +24,7 @@ const OUTCOMES_BEFORE: std::time::Duration = std::time::Duration::from_secs(3600
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Difference {
     shard: u32,
-    /// The ledger's mark; 0 where it is of an earlier stream.
+    /// The ledger's mark.
     mark: u64,
     last: u64,
 }
@@ -36,7 +38,7 @@ impl AttemptLog {
         let marks = marks::read(&mut *self.pool.acquire().await?).await?;
         let head = read::head(&self.broker).await?;
         let known = marks.iter().map(|mark| mark.seq).max().unwrap_or(0);
-        Ok(head.last != known || marks.iter().any(|mark| mark.created != Some(head.created)))
+        Ok(head.last != known || marks.iter().any(|mark| mark.era != Some(head.era)))
     }
 
     /// Learns what the log has more than the ledger, of all shards, and moves the marks there. What is learnt takes effect when its part
@@ -50,7 +52,8 @@ impl AttemptLog {
         loop {
             let before = marks::read(&mut *self.pool.acquire().await?).await?;
             let head = read::head(&self.broker).await?;
-            let differences = self.differences(&before, head).await?;
+            same_era(&before, head)?;
+            let differences = self.differences(&before).await?;
             if differences.is_empty() {
                 self.adopt(&before, head).await?;
                 return Ok(());
@@ -62,14 +65,12 @@ impl AttemptLog {
     }
 
     /// How the log differs from the marks.
-    async fn differences(&self, marks: &[MarkRow], head: Head) -> anyhow::Result<Vec<Difference>> {
+    async fn differences(&self, marks: &[MarkRow]) -> anyhow::Result<Vec<Difference>> {
         let lasts = (0..SHARDS).map(async |shard| {
             let last = read::last_of(&self.broker, shard).await?;
             let known = marks.iter().find(|mark| mark.shard == small(shard));
-            let same = known.filter(|mark| mark.created.is_none_or(|made| made == head.created));
-            let mark = same.map_or(0, |mark| mark.seq);
-            let differs = last != mark || known.is_some_and(|known| known.seq != mark);
-            anyhow::Ok(differs.then_some(Difference { shard, mark, last }))
+            let mark = known.map_or(0, |mark| mark.seq);
+            anyhow::Ok((last != mark).then_some(Difference { shard, mark, last }))
         });
         let lasts = futures::future::try_join_all(lasts).await?;
         Ok(lasts.into_iter().flatten().collect())
@@ -77,8 +78,8 @@ impl AttemptLog {
 
     /// The ledger knows all of the log: it remembers which one that is.
     async fn adopt(&self, before: &[MarkRow], head: Head) -> anyhow::Result<()> {
-        if before.iter().any(|mark| mark.created != Some(head.created)) {
-            marks::adopt(&mut *self.pool.acquire().await?, head.created).await?;
+        if before.iter().any(|mark| mark.era != Some(head.era)) {
+            marks::adopt(&mut *self.pool.acquire().await?, head.era).await?;
         }
         Ok(())
     }
@@ -109,17 +110,17 @@ impl AttemptLog {
         write(&mut tx, &learnt).await?;
         if learnt.put_back {
             let attempts = i64::try_from(learnt.recalled.len()).unwrap_or(i64::MAX);
-            behind::begin(&mut tx, attempts, commands.created, commands.last, from).await?;
+            behind::begin(&mut tx, attempts, commands.era, commands.last, from).await?;
             // Positions went back too, and a reader that has nothing to do would not look.
             lease::end_all(&mut tx, "worker").await?;
         }
         let moved: Vec<(i16, u64)> =
             differences.iter().map(|one| (small(one.shard), one.last)).collect();
         marks::set(&mut tx, &moved).await?;
-        marks::adopt(&mut tx, head.created).await?;
+        marks::adopt(&mut tx, head.era).await?;
         facts::follow_up::conversation_state::wake(&mut tx).await?;
         tx.commit().await?;
-        report(before, head, differences, &learnt);
+        report(differences, &learnt);
         self.given_up().retain(|batch| !gap.iter().any(|placed| placed.batch.batch == *batch));
         Ok(true)
     }
@@ -168,13 +169,15 @@ async fn write(conn: &mut PgConnection, learnt: &Learnt) -> sqlx::Result<()> {
     Ok(())
 }
 
-fn report(before: &[MarkRow], head: Head, differences: &[Difference], learnt: &Learnt) {
-    let made_anew = before.iter().any(|mark| mark.created.is_some_and(|made| made != head.created));
-    if made_anew {
-        tracing::warn!(
-            "INBOX_ATTEMPTS was made anew: what was attempted before is known to Postgres alone"
-        );
+/// Marks of another era say nothing about this log, and it nothing about what was attempted before: an operator decides.
+fn same_era(marks: &[MarkRow], head: Head) -> Result<(), ForeignStream> {
+    match marks.iter().filter_map(|mark| mark.era).find(|era| *era != head.era) {
+        Some(known) => Err(ForeignStream(made_anew(INBOX_ATTEMPTS, head.era, known))),
+        None => Ok(()),
     }
+}
+
+fn report(differences: &[Difference], learnt: &Learnt) {
     for one in differences.iter().filter(|one| one.last < one.mark) {
         tracing::warn!(
             shard = one.shard,

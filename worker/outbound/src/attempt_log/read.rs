@@ -3,6 +3,7 @@
 use anyhow::Context;
 use runtime::broker::Broker;
 use runtime::follow::{Follower, stored};
+use runtime::streams::{Era, era_of};
 use schemas::subjects::{self, INBOX_ATTEMPTS, INBOX_COMMANDS};
 use schemas::{Timestamp, subjects::COMMAND_ALL};
 
@@ -12,7 +13,7 @@ use super::fold::Placed;
 /// How a stream stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    pub(super) created: Timestamp,
+    pub(super) era: Era,
     /// Its last position; 0 where it has none.
     pub(super) last: u64,
 }
@@ -24,8 +25,7 @@ pub(super) struct Head {
 pub(super) async fn head(broker: &Broker) -> anyhow::Result<Head> {
     let stream = broker.js().get_stream(INBOX_ATTEMPTS).await.context("reading INBOX_ATTEMPTS")?;
     let info = stream.cached_info();
-    let created = Timestamp::from_nanos(info.created.unix_timestamp_nanos());
-    Ok(Head { created, last: info.state.last_sequence })
+    Ok(Head { era: era_of(info), last: info.state.last_sequence })
 }
 
 /// How INBOX_COMMANDS stands: its last command that is still there.
@@ -34,9 +34,9 @@ pub(super) async fn head(broker: &Broker) -> anyhow::Result<Head> {
 /// The broker did not answer: call again.
 pub(super) async fn commands_head(broker: &Broker) -> anyhow::Result<Head> {
     let stream = broker.js().get_stream(INBOX_COMMANDS).await.context("reading INBOX_COMMANDS")?;
-    let created = Timestamp::from_nanos(stream.cached_info().created.unix_timestamp_nanos());
+    let era = era_of(stream.cached_info());
     let last = stored::last(broker.js(), INBOX_COMMANDS, COMMAND_ALL).await?;
-    Ok(Head { created, last: last.map_or(0, |message| message.sequence) })
+    Ok(Head { era, last: last.map_or(0, |message| message.sequence) })
 }
 
 /// The last position of a shard; 0 where it has none.

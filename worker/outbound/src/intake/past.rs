@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use anyhow::Context;
 use runtime::broker::Broker;
 use runtime::follow::stored;
+use runtime::streams;
 use schemas::command::UncheckedCommand;
 use schemas::subjects::{INBOX_COMMANDS, INBOX_EVENTS};
-use schemas::{Event, EventId, Timestamp};
+use schemas::{Event, EventId};
 use sqlx::{PgConnection, PgPool};
 
 use crate::ended::{Ended, ended, outcome_ids};
@@ -43,7 +44,7 @@ pub(super) async fn mark(pool: &PgPool, broker: &Broker) -> anyhow::Result<Mark>
     let commands =
         broker.js().get_stream(INBOX_COMMANDS).await.context("reading INBOX_COMMANDS")?;
     let info = commands.cached_info();
-    let created = Timestamp::from_nanos(info.created.unix_timestamp_nanos());
+    let era = streams::era_of(info);
     let found = scan::find_outcomes(broker, None).await?;
     // Outcomes that nobody here has published: an earlier ledger is lost. Without any, this is a beginning, and commands wait for it.
     let seq = if found.is_empty() { 0 } else { info.state.last_sequence };
@@ -55,7 +56,7 @@ pub(super) async fn mark(pool: &PgPool, broker: &Broker) -> anyhow::Result<Mark>
              those without an outcome are parked (`hookline replies list`)"
         );
     }
-    let made = Mark { seq, created: Some(created) };
+    let made = Mark { seq, era: Some(era), at: None };
     let mut tx = pool.begin().await?;
     for outcomes in found.chunks(OUTCOMES_BATCH) {
         mark::keep_found(&mut tx, outcomes).await?;

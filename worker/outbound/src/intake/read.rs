@@ -18,6 +18,8 @@ pub(super) struct Intake {
     pub(super) command: UncheckedCommand,
     /// Its position in INBOX_COMMANDS.
     pub(super) stream_seq: u64,
+    /// The number of the era of INBOX_COMMANDS that the position is of.
+    pub(super) stream_era: i16,
     /// When the broker stored it.
     pub(super) stored_at: Timestamp,
     /// Its parts, or why there will be none.
@@ -60,12 +62,12 @@ pub(super) fn read(
                 plan::plan(checked)
                     .map_err(|error| OutcomeError::own("unsupported", "invalid", error.to_string()))
             });
-            Some(Intake { command, stream_seq, stored_at, plan, malformed: false })
+            Some(Intake { command, stream_seq, stream_era: 0, stored_at, plan, malformed: false })
         }
         Err(error) => {
             let command = salvage(body, subject, stored_at)?;
             let plan = Err(command_error(&error));
-            Some(Intake { command, stream_seq, stored_at, plan, malformed: true })
+            Some(Intake { command, stream_seq, stream_era: 0, stored_at, plan, malformed: true })
         }
     }
 }

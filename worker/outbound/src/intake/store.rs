@@ -103,7 +103,10 @@ pub(super) async fn store(
 ) -> sqlx::Result<Accepted> {
     let identity = intake.command.identity();
     let digest = body_digest(&intake.command);
-    let apart = format!("{identity}#{}", intake.stream_seq);
+    let apart = match intake.stream_era {
+        0 => format!("{identity}#{}", intake.stream_seq),
+        era => format!("{identity}#{era}.{}", intake.stream_seq),
+    };
     let row = Row { intake, digest: &digest, traceparent };
     let lost = ledger_lost();
     let (beginning, accepted) = match (&intake.plan, past) {
@@ -157,6 +160,7 @@ impl Row<'_> {
             body_digest: self.digest,
             traceparent: self.traceparent,
             stream_seq: intake.stream_seq,
+            stream_era: intake.stream_era,
             state: beginning.state(),
             error: beginning.error(),
             rule: ended.and_then(|ended| ended.rule.as_deref()),

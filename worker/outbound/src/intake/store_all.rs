@@ -61,6 +61,7 @@ pub(super) async fn store_all(
             body_digest: &one.digest,
             traceparent: one.traceparent,
             stream_seq: one.intake.stream_seq,
+            stream_era: one.intake.stream_era,
             state: CommandState::Open,
             error: None,
             rule: None,

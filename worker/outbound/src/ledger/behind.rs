@@ -1,5 +1,6 @@
 //! `worker.behind_log`: this ledger is behind the log of attempts, and sends nothing.
 
+use runtime::streams::Era;
 use schemas::Timestamp;
 use sqlx::{PgConnection, PgPool};
 
@@ -21,7 +22,7 @@ pub(crate) async fn read(pool: &PgPool) -> sqlx::Result<Option<BehindLog>> {
     sqlx::query_as(
         "select b.since, b.attempts, b.outcomes_sought,
                 exists (select from worker.intake i
-                         where b.commands_seq <= i.seq or i.stream_created is distinct from b.commands_created) as commands_read
+                         where b.commands_seq <= i.seq or i.era is distinct from b.commands_era) as commands_read
            from worker.behind_log b",
     )
     .fetch_optional(pool)
@@ -39,20 +40,20 @@ pub(crate) async fn outcomes_wanted(pool: &PgPool) -> sqlx::Result<Option<Option
 pub(crate) async fn begin(
     conn: &mut PgConnection,
     attempts: i64,
-    commands_created: Timestamp,
+    commands_era: Era,
     commands_seq: u64,
     outcomes_from: Option<Timestamp>,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into worker.behind_log as b (attempts, commands_created, commands_seq, outcomes_from) values ($1, $2, $3, $4)
+        "insert into worker.behind_log as b (attempts, commands_era, commands_seq, outcomes_from) values ($1, $2, $3, $4)
          on conflict (one) do update
-            set attempts = b.attempts + excluded.attempts, commands_created = excluded.commands_created,
+            set attempts = b.attempts + excluded.attempts, commands_era = excluded.commands_era,
                 commands_seq = excluded.commands_seq, outcomes_sought = false,
                 outcomes_from = case when b.outcomes_from is null or excluded.outcomes_from is null then null
                                      else least(b.outcomes_from, excluded.outcomes_from) end",
     )
     .bind(attempts)
-    .bind(commands_created)
+    .bind(commands_era)
     .bind(i64::try_from(commands_seq).unwrap_or(i64::MAX))
     .bind(outcomes_from)
     .execute(conn)

@@ -22,7 +22,7 @@ pub(crate) async fn lock_all_due(
 ) -> sqlx::Result<Vec<CommandRow>> {
     sqlx::query_as(
         "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
-                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
+                requested_at, caused_by, traceparent, stream_era, stream_seq, state, rule, error, result, version, created_at, finished_at
            from worker.commands
           where identity = any($1) and state = 'open' and due_at <= clock_timestamp()
           order by due_at, stream_seq for update skip locked",
@@ -39,7 +39,7 @@ pub(crate) async fn all_ended_unpublished(
 ) -> sqlx::Result<Vec<CommandRow>> {
     sqlx::query_as(
         "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
-                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
+                requested_at, caused_by, traceparent, stream_era, stream_seq, state, rule, error, result, version, created_at, finished_at
            from worker.commands where identity = any($1) and state <> 'open' and not outcome_published order by finished_at, identity",
     )
     .bind(identities)

@@ -37,6 +37,8 @@ pub(crate) struct CommandRow {
     pub(crate) caused_by: Option<EventId>,
     /// W3C trace context.
     pub(crate) traceparent: Option<String>,
+    /// The number of the era of INBOX_COMMANDS that its position is of.
+    pub(crate) stream_era: i16,
     /// Its position in INBOX_COMMANDS.
     #[sqlx(try_from = "i64")]
     pub(crate) stream_seq: u64,
@@ -80,7 +82,7 @@ pub(crate) async fn lock(
 ) -> sqlx::Result<Option<CommandRow>> {
     sqlx::query_as(
         "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
-                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
+                requested_at, caused_by, traceparent, stream_era, stream_seq, state, rule, error, result, version, created_at, finished_at
            from worker.commands where identity = $1 for update",
     )
     .bind(identity)
@@ -95,7 +97,7 @@ pub(crate) async fn try_lock(
 ) -> sqlx::Result<Option<CommandRow>> {
     sqlx::query_as(
         "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
-                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
+                requested_at, caused_by, traceparent, stream_era, stream_seq, state, rule, error, result, version, created_at, finished_at
            from worker.commands where identity = $1 for update skip locked",
     )
     .bind(identity)
@@ -110,7 +112,7 @@ pub(crate) async fn lock_due(
 ) -> sqlx::Result<Option<CommandRow>> {
     sqlx::query_as(
         "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
-                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
+                requested_at, caused_by, traceparent, stream_era, stream_seq, state, rule, error, result, version, created_at, finished_at
            from worker.commands
           where identity = $1 and state = 'open' and due_at <= clock_timestamp() for update skip locked",
     )
@@ -126,7 +128,7 @@ pub(crate) async fn ended_unpublished(
 ) -> sqlx::Result<Option<CommandRow>> {
     sqlx::query_as(
         "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
-                requested_at, caused_by, traceparent, stream_seq, state, rule, error, result, version, created_at, finished_at
+                requested_at, caused_by, traceparent, stream_era, stream_seq, state, rule, error, result, version, created_at, finished_at
            from worker.commands where identity = $1 and state <> 'open' and not outcome_published",
     )
     .bind(identity)

@@ -21,6 +21,8 @@ pub(crate) struct NewCommand<'a> {
     pub(crate) traceparent: Option<&'a str>,
     /// Its position in INBOX_COMMANDS.
     pub(crate) stream_seq: u64,
+    /// The number of its era.
+    pub(crate) stream_era: i16,
     pub(crate) state: CommandState,
     pub(crate) error: Option<&'a OutcomeError>,
     pub(crate) rule: Option<&'a str>,
@@ -36,9 +38,9 @@ pub(crate) async fn command(conn: &mut PgConnection, new: &NewCommand<'_>) -> sq
     let inserted = sqlx::query(
         "insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data,
                 body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq, state, error, rule, result,
-                finished_at, outcome_published)
+                finished_at, outcome_published, stream_era)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                 case when $17 = 'open' then null else coalesce($21, clock_timestamp()) end, $21 is not null)
+                 case when $17 = 'open' then null else coalesce($21, clock_timestamp()) end, $21 is not null, $22)
          on conflict (identity) do nothing",
     )
     .bind(new.identity)
@@ -62,6 +64,7 @@ pub(crate) async fn command(conn: &mut PgConnection, new: &NewCommand<'_>) -> sq
     .bind(new.rule)
     .bind(new.result)
     .bind(new.reported_at)
+    .bind(new.stream_era)
     .execute(conn)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -103,26 +106,27 @@ pub(crate) async fn commands(
     sqlx::query_as(
         "with added as (
             insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data,
-                   body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq)
+                   body_digest, requester, requester_name, requested_at, caused_by, traceparent, stream_seq, stream_era)
             select t.identity, t.command_id, t.channel, t.account_id, t.contact_id, t.conversation_id, t.lane, t.command, t.data,
-                   t.body_digest, t.requester, t.requester_name, t.requested_at, t.caused_by, t.traceparent, t.stream_seq
+                   t.body_digest, t.requester, t.requester_name, t.requested_at, t.caused_by, t.traceparent, t.stream_seq, t.stream_era
               from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[],
                           $10::bytea[], $11::text[], $12::text[], $13::timestamptz[], $14::text[], $15::text[], $16::bigint[],
-                          $23::text[], $24::text[], $25::text[])
+                          $23::text[], $24::text[], $25::text[], $26::smallint[])
                    as t (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, body_digest,
-                         requester, requester_name, requested_at, caused_by, traceparent, stream_seq, sent, failed, unknown)
+                         requester, requester_name, requested_at, caused_by, traceparent, stream_seq, sent, failed, unknown, stream_era)
              where not exists (select from worker.facts f where f.event_id in (t.sent, t.failed, t.unknown))
                and not exists (select from worker.found_outcomes o where o.event_id in (t.sent, t.failed, t.unknown))
             on conflict (identity) do nothing
-            returning identity, lane, stream_seq),
+            returning identity, lane, stream_era, stream_seq),
          planned as (
             insert into worker.parts (identity, n, lane, payload, content, peer)
             select t.* from unnest($17::text[], $18::int[], $19::text[], $20::jsonb[], $21::bytea[], $22::text[])
                             as t (identity, n, lane, payload, content, peer)
              where t.identity in (select added.identity from added))
          select added.stream_seq,
-                not exists (select from worker.commands e where e.lane = added.lane and e.state = 'open' and e.stream_seq < added.stream_seq)
-                    as is_first
+                not exists (select from worker.commands e
+                             where e.lane = added.lane and e.state = 'open'
+                               and (e.stream_era, e.stream_seq) < (added.stream_era, added.stream_seq)) as is_first
            from added",
     )
     .bind(new.iter().map(|new| new.identity).collect::<Vec<_>>())
@@ -150,6 +154,7 @@ pub(crate) async fn commands(
     .bind(outcomes.iter().map(|[sent, ..]| sent.as_str()).collect::<Vec<_>>())
     .bind(outcomes.iter().map(|[_, failed, _]| failed.as_str()).collect::<Vec<_>>())
     .bind(outcomes.iter().map(|[.., unknown]| unknown.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|new| new.stream_era).collect::<Vec<_>>())
     .fetch_all(conn)
     .await
 }

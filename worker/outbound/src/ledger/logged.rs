@@ -112,7 +112,7 @@ pub(crate) async fn unsettled(conn: &mut PgConnection) -> sqlx::Result<i64> {
                  or (p.state in ('planned', 'refused') and p.attempt < l.attempt
                      and not exists (select from worker.parts e where e.identity = p.identity and e.n < p.n and e.state <> 'sent')
                      and not exists (select from worker.commands e
-                                      where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq)))",
+                                      where e.lane = c.lane and e.state = 'open' and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq))))",
     )
     .fetch_one(conn)
     .await

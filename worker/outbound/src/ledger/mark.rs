@@ -1,27 +1,32 @@
 //! `worker.intake` and `worker.found_outcomes`: how far commands were ever accepted, and outcomes of an earlier ledger.
 
 use runtime::lease::Position;
+use runtime::streams::Era;
 use schemas::Timestamp;
 use sqlx::{PgConnection, PgPool};
 
 /// How far commands were ever accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct Mark {
     /// The last of them.
     #[sqlx(try_from = "i64")]
     pub(crate) seq: u64,
     /// Of which stream.
-    #[sqlx(rename = "stream_created")]
-    pub(crate) created: Option<Timestamp>,
+    pub(crate) era: Option<Era>,
+    /// When the broker stored the latest of them. A stream that was put back to an earlier state uses positions a second time, later.
+    #[sqlx(rename = "stored_at")]
+    pub(crate) at: Option<Timestamp>,
 }
 
 impl Mark {
     /// Whether the command at `position` was accepted before.
     pub(crate) fn covers(&self, position: Position) -> bool {
-        let same = self.created.is_none()
-            || position.created.is_none()
-            || self.created == position.created;
-        same && position.seq <= self.seq
+        let same = self.era.is_none() || position.era.is_none() || self.era == position.era;
+        let then = match (self.at, position.at) {
+            (Some(latest), Some(at)) => at <= latest,
+            _ => true,
+        };
+        same && then && position.seq <= self.seq
     }
 }
 
@@ -35,16 +40,18 @@ pub(crate) struct PlacedOutcome {
 
 /// The mark; `None` before the very first start.
 pub(crate) async fn read(pool: &PgPool) -> sqlx::Result<Option<Mark>> {
-    sqlx::query_as("select seq, stream_created from worker.intake").fetch_optional(pool).await
+    sqlx::query_as("select seq, era, stored_at from worker.intake").fetch_optional(pool).await
 }
 
 /// Makes the mark, unless it is there.
 pub(crate) async fn create(conn: &mut PgConnection, mark: Mark) -> sqlx::Result<()> {
-    sqlx::query("insert into worker.intake (stream_created, seq) values ($1, $2) on conflict (one) do nothing")
-        .bind(mark.created)
-        .bind(i64::try_from(mark.seq).unwrap_or(i64::MAX))
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "insert into worker.intake (era, seq) values ($1, $2) on conflict (one) do nothing",
+    )
+    .bind(mark.era)
+    .bind(i64::try_from(mark.seq).unwrap_or(i64::MAX))
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -52,14 +59,25 @@ pub(crate) async fn create(conn: &mut PgConnection, mark: Mark) -> sqlx::Result<
 pub(crate) async fn advance(conn: &mut PgConnection, to: Position) -> sqlx::Result<()> {
     sqlx::query(
         "update worker.intake
-            set seq = case when stream_created is not distinct from $1 then greatest(seq, $2) else $2 end, stream_created = $1
-          where seq < $2 or stream_created is distinct from $1",
+            set seq = case when era is not distinct from $1 then greatest(seq, $2) else $2 end, era = $1,
+                stored_at = greatest(stored_at, $3)
+          where seq < $2 or era is distinct from $1 or stored_at is null or stored_at < $3",
     )
-    .bind(to.created)
+    .bind(to.era)
     .bind(i64::try_from(to.seq).unwrap_or(i64::MAX))
+    .bind(to.at)
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The era of INBOX_COMMANDS is another one: nothing of it was accepted yet.
+pub(crate) async fn start_over(conn: &mut PgConnection, era: Era) -> sqlx::Result<()> {
+    sqlx::query("update worker.intake set era = $1, seq = 0, stored_at = null")
+        .bind(era)
+        .execute(conn)
+        .await
+        .map(|_| ())
 }
 
 /// Keeps outcomes that INBOX_EVENTS holds although this database never published them.
@@ -74,9 +92,10 @@ pub(crate) async fn keep_found(
         })
         .unzip();
     sqlx::query(
-        "insert into worker.found_outcomes as f (event_id, event_seq)
-         select id, max(seq) from unnest($1::text[], $2::bigint[]) as t (id, seq) group by id
-         on conflict (event_id) do update set event_seq = greatest(f.event_seq, excluded.event_seq)",
+        "insert into worker.found_outcomes (event_id, event_seq, event_era)
+         select id, max(seq), coalesce((select max(n) from worker.stream_eras where stream = 'INBOX_EVENTS'), 0)
+           from unnest($1::text[], $2::bigint[]) as t (id, seq) group by id
+         on conflict (event_id) do update set event_seq = excluded.event_seq, event_era = excluded.event_era",
     )
     .bind(ids)
     .bind(seqs)
@@ -85,15 +104,17 @@ pub(crate) async fn keep_found(
     Ok(())
 }
 
-/// Which of these outcomes are in INBOX_EVENTS, and where.
+/// Which of these outcomes were published, and where they are in the INBOX_EVENTS that counts now; at 0 where they are not.
 pub(crate) async fn outcomes(
     conn: &mut PgConnection,
     ids: &[String],
 ) -> sqlx::Result<Vec<PlacedOutcome>> {
     sqlx::query_as(
-        "select event_id, max(event_seq) as event_seq
-           from (select event_id, event_seq from worker.facts where event_id = any($1)
-                 union all select event_id, event_seq from worker.found_outcomes where event_id = any($1)) all_of_them
+        "select event_id,
+                coalesce(max(event_seq) filter (
+                    where event_era = coalesce((select max(n) from worker.stream_eras where stream = 'INBOX_EVENTS'), 0)), 0) as event_seq
+           from (select event_id, event_seq, event_era from worker.facts where event_id = any($1)
+                 union all select event_id, event_seq, event_era from worker.found_outcomes where event_id = any($1)) all_of_them
           group by event_id",
     )
     .bind(ids)
@@ -106,12 +127,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mark_covers_only_its_own_stream() {
-        let made = |n| Some(Timestamp::from_millis(n));
-        let mark = Mark { seq: 7, created: made(1) };
-        assert!(mark.covers(Position { seq: 7, created: made(1) }));
-        assert!(!mark.covers(Position { seq: 8, created: made(1) }));
-        assert!(!mark.covers(Position { seq: 7, created: made(2) }));
-        assert!(Mark { seq: 7, created: None }.covers(Position { seq: 7, created: made(2) }));
+    fn the_mark_covers_only_its_own_stream_and_what_was_there_then() {
+        let (one, two) = (Era::random(), Era::random());
+        let time = |n| Some(Timestamp::from_millis(n));
+        let mark = Mark { seq: 7, era: Some(one), at: time(100) };
+        let covers = |seq, era, at| mark.covers(Position { seq, era: Some(era), at: time(at) });
+        assert!(covers(7, one, 100));
+        assert!(!covers(8, one, 90));
+        assert!(!covers(7, two, 90));
+        assert!(!covers(3, one, 101), "its number was used before");
+        let bare = Mark { seq: 7, ..Mark::default() };
+        assert!(bare.covers(Position { seq: 7, era: Some(two), at: time(101) }));
     }
 }

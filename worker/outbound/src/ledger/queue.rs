@@ -32,7 +32,7 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
               cross join lateral (
                     with first as materialized (
                        select c.identity, c.channel, c.account_id, c.due_at
-                         from (select c.identity, c.channel, c.account_id, c.due_at, c.stream_seq, c.lane, c.requester
+                         from (select c.identity, c.channel, c.account_id, c.due_at, c.stream_era, c.stream_seq, c.lane, c.requester
                                  from worker.commands c
                                 where c.channel = a.channel and c.account_id = a.account_id
                                   and c.state = 'open' and c.due_at <= statement_timestamp()
@@ -41,7 +41,7 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
                                            where own.state = 'sending')
                                 order by c.due_at, c.stream_seq limit 64) c
                         where not exists (select from (select e.held from worker.commands e
-                                                        where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
+                                                        where e.lane = c.lane and e.state = 'open' and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                        offset 0) earlier
                                            where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
                           and not exists (select from (select p.identity from worker.parts p
@@ -58,7 +58,7 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
                           and not exists (select from (select r.state from worker.parts r where r.identity = c.identity offset 0) own
                                            where own.state = 'sending')
                         and not exists (select from (select e.held from worker.commands e
-                                                        where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
+                                                        where e.lane = c.lane and e.state = 'open' and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                        offset 0) earlier
                                            where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
                           and not exists (select from (select p.identity from worker.parts p
@@ -75,7 +75,7 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
                       cross join lateral (select * from worker.commands one where one.identity = r.identity offset 0) c
                       where c.state = 'open' and c.due_at <= statement_timestamp() and c.identity <> all($1)
                         and not exists (select from (select e.held from worker.commands e
-                                                        where e.lane = c.lane and e.state = 'open' and e.stream_seq < c.stream_seq
+                                                        where e.lane = c.lane and e.state = 'open' and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                        offset 0) earlier
                                            where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
                           and not exists (select from (select p.identity from worker.parts p

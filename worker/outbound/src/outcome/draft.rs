@@ -34,7 +34,7 @@ pub(super) fn draft(
     };
     let id = EventId::derive(command.channel, &command.account_id, fact.kind().as_str(), &key);
     let via = if command.command == "reply" { Via::Reply } else { Via::Command };
-    let origin = Origin { raw_stream_sequence: Some(command.stream_seq), ..Origin::of(via) };
+    let origin = origin(command, via);
     let contact = command.contact_id.clone();
     let mut event =
         Event::new(id, time, command.channel, command.account_id.clone(), contact, origin, fact);
@@ -51,6 +51,15 @@ pub(super) fn draft(
         }
     }
     Some(draft)
+}
+
+/// Where an outcome came from: the command's position in INBOX_COMMANDS.
+fn origin(command: &CommandRow, via: Via) -> Origin {
+    Origin {
+        raw_stream_sequence: Some(command.stream_seq),
+        source_era: Some(command.stream_era),
+        ..Origin::of(via)
+    }
 }
 
 /// What keeps a refused reuse of an id (and a malformed command) apart from the first command of that id.
@@ -150,8 +159,7 @@ pub(super) fn effect(command: &CommandRow, action: Option<&Action>) -> Option<Dr
     let (account, key) =
         (command.account_id.clone(), [comment_id.as_str(), command.command_id.as_str()]);
     let id = EventId::derive(command.channel, &account, "comment.command", &key);
-    let origin =
-        Origin { raw_stream_sequence: Some(command.stream_seq), ..Origin::of(Via::Command) };
+    let origin = origin(command, Via::Command);
     let mut event = Event::new(id, finished_at, command.channel, account, None, origin, fact);
     event.traceparent = command.traceparent.clone();
     Some(Draft::of(event))

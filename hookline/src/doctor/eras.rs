@@ -1,0 +1,36 @@
+//! Whether the streams are those whose positions are stored.
+
+use runtime::config::{NatsConfig, Settings};
+use runtime::streams::StreamName;
+use worker::facts::eras::ForeignStream;
+
+use super::findings::Findings;
+use crate::connect;
+
+/// Looks only where broker and Postgres answer: that they do not is found elsewhere.
+pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
+    let config = NatsConfig::from_settings(settings)?;
+    let Ok((_client, js)) = connect::broker(&config).await else { return Ok(()) };
+    let Ok(pool) = connect::postgres(settings).await else { return Ok(()) };
+    for name in StreamName::ALL.into_iter().filter(|name| name.has_positions()) {
+        let check = format!("era of {}", name.as_str());
+        match worker::facts::eras::open(&js, &pool, name).await {
+            Ok(opened) => findings.ok(&check, format!("{}, as stored", opened.known.era.short())),
+            Err(error) => {
+                // What cannot be read is found with the stream.
+                if let Some(foreign) = error.downcast_ref::<ForeignStream>() {
+                    findings.problem(
+                        &check,
+                        foreign.to_string(),
+                        format!(
+                            "restore it from a backup; without one `hookline streams adopt {} --reason …` \
+                             (deploy/runbooks/stream-restored.md)",
+                            name.as_str()
+                        ),
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
