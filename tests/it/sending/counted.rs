@@ -6,10 +6,11 @@ use simulator::CallKind;
 use tests::crowd::{self, Shop, all_ended, ask};
 use tests::{Lab, LabOptions, Role, eventually};
 
-/// Statements of a reply while 50 are asked for every second: each is on its own. Measured: 26, of which 7 begin or end a transaction.
-const TRICKLE_MAX: f64 = 27.0;
+/// Statements of a reply while 50 are asked for every second: each is on its own. Measured: 26 on a quiet machine, of which 7 begin or end a transaction; what is done at intervals counts for more where
+/// the 200 replies take longer.
+const TRICKLE_MAX: f64 = 33.0;
 /// The same, commits.
-const TRICKLE_COMMITS_MAX: f64 = 3.5;
+const TRICKLE_COMMITS_MAX: f64 = 4.0;
 /// Statements of a reply in a backlog.
 const BACKLOG_MAX: f64 = 8.0;
 const BACKLOG_COMMITS_MAX: f64 = 1.0;
