@@ -11,6 +11,7 @@ pub mod broker;
 pub mod claim;
 pub mod config;
 pub mod db;
+pub mod deadline;
 pub mod durability;
 pub mod failpoint;
 pub mod follow;

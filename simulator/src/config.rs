@@ -199,6 +199,8 @@ pub struct Policy {
     /// Added to the time of every Graph answer.
     #[serde(with = "millis")]
     pub answer_delay: Duration,
+    /// Milliseconds that Meta's clock is ahead of this machine's; negative where it is behind.
+    pub clock_ahead_ms: i64,
 }
 
 impl Default for Policy {
@@ -225,6 +227,7 @@ impl Default for Policy {
             receipt_delay: Duration::from_millis(200),
             hold: Duration::from_secs(120),
             answer_delay: Duration::ZERO,
+            clock_ahead_ms: 0,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::runtime::Handle;
@@ -87,7 +87,8 @@ impl Shared {
 
     /// The simulator's clock, to the millisecond as Meta's.
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        let now = Utc::now();
+        let ahead = locked(&self.policy).clock_ahead_ms;
+        let now = Utc::now() + TimeDelta::milliseconds(ahead);
         DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
     }
 }

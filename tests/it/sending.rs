@@ -1,5 +1,6 @@
 //! Sending under faults and load: one id, at most one effect, always an outcome. The oracle is what the simulator's people saw.
 
+mod clocks;
 mod counted;
 mod lost;
 mod restored;

@@ -42,6 +42,8 @@ pub struct Waits {
     pub retry_max: Duration,
     /// `AUTO_REPLY_MAX_AGE`: an older message is never answered automatically.
     pub auto_reply_max_age: Duration,
+    /// `GRAPH_CLOCK_MAX_SKEW`: beyond it nothing is concluded from times that Graph reports.
+    pub graph_clock_max_skew: Duration,
     /// `GRAPH_TIMEOUT`: one Graph call, connect included.
     pub graph_timeout: Duration,
     /// How long a lease outlives its holder (`runtime::waits`).
@@ -63,6 +65,7 @@ impl Waits {
             retry_min: settings.duration("RETRY_MIN", "1s")?,
             retry_max: settings.duration("RETRY_MAX", "10m")?,
             auto_reply_max_age: settings.duration("AUTO_REPLY_MAX_AGE", "10m")?,
+            graph_clock_max_skew: settings.duration("GRAPH_CLOCK_MAX_SKEW", "60s")?,
             graph_timeout: settings.duration("GRAPH_TIMEOUT", "8s")?,
             lease: waits::LEASE.get(),
             reads_apart: waits::READS_APART.get(),
@@ -86,6 +89,7 @@ impl Waits {
             retry_min: self.retry_min,
             retry_max: self.retry_max,
             auto_reply_max_age: self.auto_reply_max_age,
+            graph_clock_max_skew: self.graph_clock_max_skew,
             graph_timeout: self.graph_timeout,
             reads_apart: self.reads_apart,
         }

@@ -57,6 +57,11 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("TWIN_GRACE", "10s", "how long a sender-less item waits for its twin"),
     variable("SEND_LEASE", "20s", "how long one attempt to send may take"),
+    variable(
+        "GRAPH_CLOCK_MAX_SKEW",
+        "60s",
+        "difference of Graph's clock beyond which nothing is concluded from its times",
+    ),
     variable("RECONCILE_AFTER", "30s", "when an unknown send is first looked for"),
     variable("RETRY_MIN", "1s", "first delay of a retry"),
     variable("RETRY_MAX", "10m", "longest delay of a retry"),

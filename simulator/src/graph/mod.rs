@@ -14,7 +14,7 @@ mod route;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Response};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -73,7 +73,12 @@ pub(crate) async fn handle(
             () = tokio::time::sleep(policy.hold) => {}
         }
     }
-    respond(outcome)
+    let mut response = respond(outcome);
+    let date = shared.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::try_from(date) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 /// In a task of its own: a caller that hangs up does not keep Meta from sending its webhook.

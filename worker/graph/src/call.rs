@@ -1,6 +1,8 @@
 //! ◆ Pure: what the client has to know of one call beside its request.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use runtime::deadline::Deadline;
 
 use super::limits::Lane;
 
@@ -13,8 +15,8 @@ pub struct Call {
     pub lane: Lane,
     /// Shorter than `GRAPH_TIMEOUT` where the caller's own deadline is nearer.
     pub timeout: Option<Duration>,
-    /// A request with a body leaves before this or not at all, also where the process was frozen.
-    pub deadline: Option<Instant>,
+    /// A request with a body leaves before this or not at all, also where the process was frozen or the machine slept.
+    pub deadline: Option<Deadline>,
     /// Takes a slot of the Conversations API: 2 per second and account (docs/meta-platform.md 10).
     pub paced: bool,
 }
@@ -31,7 +33,7 @@ impl Call {
     }
 
     /// Leaving before `deadline` or not at all.
-    pub const fn before(self, deadline: Instant) -> Self {
+    pub const fn before(self, deadline: Deadline) -> Self {
         Self { deadline: Some(deadline), ..self }
     }
 

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::budget::Budget;
 use super::call::Call;
+use super::clock::Clocks;
 use super::config::GraphConfig;
 use super::error::{Class, Failure, GraphError, Use};
 use super::host::Host;
@@ -39,6 +40,7 @@ struct Inner {
     http: reqwest::Client,
     config: GraphConfig,
     budget: Budget,
+    clocks: Clocks,
 }
 
 /// The body of a write.
@@ -66,7 +68,7 @@ impl Graph {
             .user_agent(concat!("hookline/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let budget = Budget::new(config.pause_min, config.pause_max);
-        Ok(Self { inner: Arc::new(Inner { http, config, budget }) })
+        Ok(Self { inner: Arc::new(Inner { http, config, budget, clocks: Clocks::default() }) })
     }
 
     /// Until when calls for the account are closed by a rate limit, where they are: a queue may sleep as long.
@@ -81,6 +83,12 @@ impl Graph {
         now: Timestamp,
     ) -> Option<(String, Timestamp)> {
         self.inner.budget.app_closed_until(account, now)
+    }
+
+    /// Milliseconds that Graph's clock is ahead of this machine's, by its latest answer for an account like this one; negative where it is
+    /// behind. `None` before an answer has named its time.
+    pub fn clock_ahead(&self, account: &Account) -> Option<i64> {
+        self.inner.clocks.ahead(Host::of(account))
     }
 
     /// Whether the budget lets work of this kind call now. A sender asks before it writes its attempt down.
@@ -220,7 +228,8 @@ impl Graph {
     ) -> (Usage, Result<Value, GraphError>) {
         let config = &self.inner.config;
         let purpose = if method == Method::GET { Use::Read } else { Use::Write };
-        let mut url = self.url(Host::of(&connected.account), path);
+        let host = Host::of(&connected.account);
+        let mut url = self.url(host, path);
         {
             let mut pairs = url.query_pairs_mut();
             pairs.extend_pairs(query);
@@ -247,10 +256,13 @@ impl Graph {
                     .body(Body::wrap(Timely::new(body.to_string().into(), deadline))),
             };
         }
+        let asked = runtime::now();
         match request.send().await {
             Err(error) => (Usage::default(), Err(response::failure(&error, purpose))),
             Ok(received) => {
-                let usage = response::usage(received.headers());
+                let headers = received.headers();
+                self.inner.clocks.learn(host, headers, asked, runtime::now());
+                let usage = response::usage(headers);
                 (usage, response::answer(received, purpose).await)
             }
         }

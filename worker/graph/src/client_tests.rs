@@ -137,7 +137,8 @@ async fn a_send_whose_time_is_over_writes_nothing() {
     let graph = graph(&format!("http://127.0.0.1:{port}"));
     let account = connected(Login::Facebook);
     let body = serde_json::json!({"recipient": {"id": "5200000000000011"}});
-    let call = Call::new("send", Lane::Reply).before(std::time::Instant::now());
+    let call = Call::new("send", Lane::Reply)
+        .before(runtime::deadline::Moment::now().plus(Duration::ZERO));
     let path = [node(&account.account), "messages"];
     let error = graph.post(&account, call, &path, &[], &body).await.unwrap_err();
     assert_eq!(error.class, Class::Unknown);

@@ -7,6 +7,7 @@ mod budget;
 mod call;
 mod check;
 mod client;
+mod clock;
 mod config;
 mod error;
 mod findings;

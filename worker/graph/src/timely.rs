@@ -4,12 +4,11 @@
 //! and woken, that task may be the first to run: what looks at the time has to stand where the bytes are given out. The head of a request
 //! is written together with its body, so without the body nothing leaves.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Instant;
-
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use runtime::deadline::Deadline;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// The time was over before the body was asked for; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,11 +19,11 @@ pub(super) struct TooLate;
 #[derive(Debug)]
 pub(super) struct Timely {
     bytes: Bytes,
-    deadline: Instant,
+    deadline: Deadline,
 }
 
 impl Timely {
-    pub(super) const fn new(bytes: Bytes, deadline: Instant) -> Self {
+    pub(super) const fn new(bytes: Bytes, deadline: Deadline) -> Self {
         Self { bytes, deadline }
     }
 }
@@ -39,7 +38,7 @@ impl Body for Timely {
     ) -> Poll<Option<Result<Frame<Bytes>, TooLate>>> {
         Poll::Ready(if self.bytes.is_empty() {
             None
-        } else if self.deadline <= Instant::now() {
+        } else if self.deadline.is_over() {
             Some(Err(TooLate))
         } else {
             Some(Ok(Frame::data(std::mem::take(&mut self.bytes))))

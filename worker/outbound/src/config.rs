@@ -15,6 +15,8 @@ pub struct Waits {
     pub retry_max: Duration,
     /// `AUTO_REPLY_MAX_AGE`: an older message is never answered automatically.
     pub auto_reply_max_age: Duration,
+    /// `GRAPH_CLOCK_MAX_SKEW`: beyond it nothing is concluded from times that Graph reports.
+    pub graph_clock_max_skew: Duration,
     /// `GRAPH_TIMEOUT`: one Graph call, connect included.
     pub graph_timeout: Duration,
     /// Between the two reads that prove absence (`runtime::waits`).

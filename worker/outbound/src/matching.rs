@@ -11,9 +11,9 @@ use facts::follow_up::content::Content;
 pub(crate) const SKEW: Duration = Duration::from_secs(5);
 /// A message made this long after an attempt's deadline is no effect of it.
 pub(crate) const LATE: Duration = Duration::from_secs(120);
-/// An equal message this far outside the time that fits is not taken for the effect, but is no proof of absence either: one of the clocks
-/// may be wrong by more than [`SKEW`].
-pub(crate) const DOUBT: Duration = Duration::from_secs(300);
+/// An equal message this far outside the time that fits is not taken for the effect, but is no proof of absence either: the clocks of
+/// database, worker and Graph may each be wrong by minutes, and may have been set since the attempt.
+pub(crate) const DOUBT: Duration = Duration::from_secs(3600);
 
 /// A part whose outcome is not settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,10 +186,11 @@ mod tests {
         for (time, expected) in [
             (93, Look::Inconclusive),
             (-200, Look::Inconclusive),
-            (-206, Look::Absent),
+            (-3505, Look::Inconclusive),
+            (-3506, Look::Absent),
             (241, Look::Inconclusive),
-            (540, Look::Inconclusive),
-            (541, Look::Absent),
+            (3840, Look::Inconclusive),
+            (3841, Look::Absent),
         ] {
             assert_eq!(part.look(&[item("m", time)], true), expected, "{time}");
         }

@@ -1,7 +1,8 @@
 //! Claims a command: reads it and what is around it under its lock, and writes down what is about to happen.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use runtime::deadline::{Deadline, Moment};
 use runtime::failpoint;
 use schemas::Timestamp;
 use schemas::facts::OutcomeError;
@@ -43,8 +44,8 @@ pub(crate) struct Attempt {
     pub(crate) command: CommandRow,
     pub(super) part: PartRow,
     pub(super) connected: Connected,
-    /// By this machine's monotonic clock, well before the deadline in the ledger.
-    pub(super) ends_at: Instant,
+    /// By the clocks of this machine, well before the deadline in the ledger.
+    pub(super) ends_at: Deadline,
 }
 
 impl Attempt {
@@ -79,7 +80,7 @@ pub(super) async fn claim(
 
 async fn try_claim(services: &Services, identity: &str, news: News) -> anyhow::Result<Claimed> {
     // Taken before the database's clock is read, so that what is counted from it ends earlier.
-    let begun = Instant::now();
+    let begun = Moment::now();
     failpoint!("send.before_claim");
     let mut tx = services.pool.begin().await?;
     let Some(command) = commands::lock_due(&mut tx, identity).await? else {
@@ -200,7 +201,7 @@ impl Locked {
         services: &Services,
         part: PartRow,
         rule: &str,
-        begun: Instant,
+        begun: Moment,
     ) -> anyhow::Result<Claimed> {
         let Self { tx, command, now } = &mut self;
         let now = *now;
@@ -226,7 +227,7 @@ impl Locked {
         self.tx.commit().await?;
         failpoint!("send.after_begin_commit");
         logged.made();
-        let ends_at = begun + usable(services.waits.send_lease);
+        let ends_at = begun.plus(usable(services.waits.send_lease));
         Ok(Claimed::Send(Box::new(Attempt { command: self.command, part, connected, ends_at })))
     }
 }

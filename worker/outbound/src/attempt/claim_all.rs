@@ -1,8 +1,8 @@
 //! Claims many commands at once: what is to be sent is written down and logged together; everything else is left to [`super::step`].
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Instant;
 
+use runtime::deadline::Moment;
 use runtime::failpoint;
 use schemas::Timestamp;
 
@@ -49,7 +49,7 @@ pub(crate) async fn claim_all(
 
 async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Result<ClaimedAll> {
     // Taken before the database's clock is read, so that what is counted from it ends earlier.
-    let begun = Instant::now();
+    let begun = Moment::now();
     failpoint!("send.before_claim");
     let mut tx = services.pool.begin().await?;
     let commands = command_sets::lock_all_due(&mut tx, identities).await?;
@@ -115,10 +115,10 @@ async fn begin(
     mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
     marks: &Marks,
     chosen: Vec<Chosen>,
-    (now, begun): (Timestamp, Instant),
+    (now, begun): (Timestamp, Moment),
 ) -> anyhow::Result<Vec<Attempt>> {
     let deadline = now.plus(services.waits.send_lease);
-    let ends_at = begun + usable(services.waits.send_lease);
+    let ends_at = begun.plus(usable(services.waits.send_lease));
     let begins: Vec<Begin<'_>> = chosen
         .iter()
         .map(|one| Begin { identity: &one.command.identity, n: one.part.n, rule: one.rule })

@@ -1,6 +1,6 @@
 //! Asks Meta, within the time of the attempt.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runtime::db::within;
 use runtime::failpoint;
@@ -23,7 +23,7 @@ use graph::{Call, Failure, GraphError, Use, node};
 /// The answer could not be written down: the attempt is reconciled later.
 pub(super) async fn send(services: &Services, attempt: Attempt) -> anyhow::Result<Next> {
     let command = &attempt.command;
-    let remaining = attempt.ends_at.saturating_duration_since(Instant::now());
+    let remaining = attempt.ends_at.left();
     let work = ask(services, &attempt, remaining.min(services.waits.graph_timeout));
     failpoint!("send.before_call");
     let answered = match deadline::until(attempt.ends_at, work).await {

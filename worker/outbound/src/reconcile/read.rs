@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::evidence;
 use super::thread;
 use crate::decide::Look;
-use crate::ledger::{CommandRow, PartRow};
+use crate::ledger::{self, CommandRow, PartRow};
 use crate::matching::Item;
 use crate::payload::Payload;
 use crate::services::{LEDGER_WITHIN, Services};
@@ -119,7 +119,30 @@ impl Target<'_> {
         let (mut items, complete) = thread::own_messages(thread, account, contact, wanted.first_at);
         let mark = evidence::mark_claimed(&self.services.pool, self.command, &wanted, &mut items);
         within(LEDGER_WITHIN, mark).await?;
-        Ok(wanted.look(&items, complete))
+        Ok(wanted.look(&items, complete && self.clocks_agree().await?))
+    }
+
+    /// Whether Graph's clock and the database's, by which attempts are dated, are near enough to compare their times (docs/contract.md 6). So
+    /// it is as long as no answer of Graph has named its time.
+    async fn clocks_agree(self) -> sqlx::Result<bool> {
+        let Some(graph_ahead) = self.services.graph.clock_ahead(&self.connected.account) else {
+            return Ok(true);
+        };
+        let clock = async { ledger::now(&mut *self.services.pool.acquire().await?).await };
+        let database = within(LEDGER_WITHIN, clock).await?;
+        let ahead = graph_ahead + runtime::now().as_millis() - database.as_millis();
+        #[expect(clippy::cast_precision_loss, reason = "seconds of a gauge")]
+        metrics::gauge!("hookline_graph_clock_ahead_seconds").set(ahead as f64 / 1000.0);
+        let agree = u128::from(ahead.unsigned_abs())
+            <= self.services.waits.graph_clock_max_skew.as_millis();
+        if !agree {
+            tracing::warn!(
+                account.id = %self.command.account_id, ahead_ms = ahead,
+                "Graph's clock and the database's differ by more than GRAPH_CLOCK_MAX_SKEW: that a message is absent is not concluded. Set the \
+                 clock that is wrong"
+            );
+        }
+        Ok(agree)
     }
 
     async fn comments(self, under: &str, are_answers: bool) -> Result<Look, ReadError> {
