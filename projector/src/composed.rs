@@ -35,6 +35,7 @@ pub async fn composed(
     }
     add("copy_facts_sql", two_models::copy_facts_sql(is, should));
     add("confine_facts_sql", two_models::confine_facts_sql(is, should));
+    add("confine_messages_sql", two_models::confine_messages_sql(is, should, is));
     for table in schema::tables_of(&mut *conn, is).await? {
         add("analyze_sql", schema::analyze_sql(is, &table));
     }

@@ -31,6 +31,30 @@ pub(crate) async fn confine_facts(
     sqlx::query(AssertSqlSafe(confine_facts_sql(of, to_rows_in))).execute(conn).await.map(|_| ())
 }
 
+/// Deletes from `of` the messages that the model `serving` has in a conversation that was not copied into `copied`: events about one message
+/// may name two people, and of the other one's conversation nothing was folded. A message that is wrong there is found with that one.
+pub(crate) async fn confine_messages(
+    conn: &mut PgConnection,
+    of: &SchemaName,
+    copied: &SchemaName,
+    serving: &SchemaName,
+) -> sqlx::Result<()> {
+    let confine = confine_messages_sql(of, copied, serving);
+    sqlx::query(AssertSqlSafe(confine)).execute(conn).await.map(|_| ())
+}
+
+pub(crate) fn confine_messages_sql(
+    of: &SchemaName,
+    copied: &SchemaName,
+    serving: &SchemaName,
+) -> String {
+    format!(
+        "delete from {of}.messages m
+          where not exists (select from {copied}.messages c where c.id = m.id)
+            and exists (select from {serving}.messages s where s.id = m.id)"
+    )
+}
+
 pub(crate) fn copy_rows_sql(
     from: &SchemaName,
     into: &SchemaName,

@@ -68,7 +68,7 @@ async fn verify(
         folding.follow(&filter).await?;
     }
     folding.others(is, should).await?;
-    confine(&place.pool, is, should, &ids).await?;
+    confine(&place.pool, (is, should, &live.schema), &ids).await?;
     let reader = Reader::open(&place.pool).await?;
     let comparison = folding.heart.during("comparing", reader.compare(is, should)).await?;
     let sample = Some(Sample { conversations: ids.len(), seed });
@@ -173,13 +173,13 @@ impl Folding<'_> {
 /// Leaves only the chosen conversations of what was folded.
 async fn confine(
     pool: &PgPool,
-    is: &SchemaName,
-    should: &SchemaName,
+    (is, should, serving): (&SchemaName, &SchemaName, &SchemaName),
     ids: &[String],
 ) -> sqlx::Result<()> {
     let mut tx = scope::begin(pool, should).await?;
     conversations::confine(&mut tx, ids).await?;
     messages::confine(&mut tx, ids).await?;
+    two_models::confine_messages(&mut tx, should, is, serving).await?;
     receipts::confine(&mut tx, ids).await?;
     // A row that is not there at all is reported as such; its facts were not copied.
     two_models::confine_facts(&mut tx, should, is).await?;
