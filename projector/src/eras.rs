@@ -22,8 +22,8 @@ impl Eras {
 
     async fn find(&self, stream: StreamName) -> sqlx::Result<Option<Era>> {
         if stream == StreamName::Events
-            && let Some((Some(era), _)) =
-                absent_is_empty(positions::eras_of_serving(&self.0).await)?
+            && let Some(positions::Serving { era: Some(era), .. }) =
+                absent_is_empty(positions::of_serving(&self.0).await)?
         {
             return Ok(Some(era));
         }

@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use runtime::broker::Broker;
-use runtime::follow::{
-    End, RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow,
-};
+use runtime::follow::{End, Reader, Received, Source, StreamRecreated, Taken, follow};
 use runtime::health::Health;
 use runtime::lease::{Lease, Position};
 use schemas::subjects;
@@ -109,7 +107,6 @@ impl Projector {
             filter: subjects::EVENT_ALL.to_owned(),
             messages_max: AHEAD_MAX,
             bytes_max: usize::MAX,
-            recreated_pause: RECREATED_PAUSE,
         };
         let sink = Sink { store: &self.store, health: &self.health, lease, stop };
         let mut batches = Batches { sink, parked: &self.parked, end: Unapplied::Stopped };

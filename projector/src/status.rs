@@ -11,9 +11,8 @@ use crate::store::tables::{parked, positions};
 /// # Errors
 /// `sqlx::Error`; ask again. Of an absent table ([`runtime::db::is_absent`]) where the projector has not migrated yet.
 pub async fn position(pool: &PgPool) -> sqlx::Result<Option<(u64, Option<Era>)>> {
-    let Some(seq) = positions::of_serving(pool).await? else { return Ok(None) };
-    let eras = positions::eras_of_serving(pool).await?;
-    Ok(Some((positions::unsigned(Some(seq)), eras.and_then(|(era, _)| era))))
+    let serving = positions::of_serving(pool).await?;
+    Ok(serving.map(|serving| (serving.seq, serving.era)))
 }
 
 /// Events set aside, by cause.

@@ -34,7 +34,7 @@ pub(crate) async fn last_positions(
     let rows: Vec<Published> = sqlx::query_as(
         "select w.event_id, max(w.event_seq) as position
            from unnest($1::text[]) as e(event_id) join worker.event_positions w using (event_id)
-          where w.event_era = coalesce((select max(n) from worker.eras where stream = 'INBOX_EVENTS'), 0)
+          where w.event_era = (select worker.current_era('INBOX_EVENTS'))
           group by 1",
     )
     .bind(events)
@@ -53,7 +53,7 @@ pub(crate) async fn positions(
         "select distinct w.event_seq
            from unnest($1::text[]) as e(event_id) join worker.event_positions w using (event_id)
           where w.event_seq <= $2
-            and w.event_era = coalesce((select max(n) from worker.eras where stream = 'INBOX_EVENTS'), 0)",
+            and w.event_era = (select worker.current_era('INBOX_EVENTS'))",
     )
     .bind(events)
     .bind(end)

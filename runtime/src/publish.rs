@@ -58,9 +58,6 @@ impl Broker {
         wait: Duration,
     ) -> BoxFuture<'_, Result<Vec<Stored>, PublishFailure>> {
         Box::pin(async move {
-            if let Some(first) = messages.first() {
-                self.refuse_foreign(&first.subject)?;
-            }
             if order::runs_are_quicker(&messages, self.syncs_each()) {
                 return self.publish_runs(messages, wait).await;
             }
@@ -102,11 +99,6 @@ impl Broker {
         wait: Duration,
     ) -> BoxFuture<'_, Vec<Result<Stored, PublishFailure>>> {
         Box::pin(async move {
-            if let Some(Err(failure)) =
-                messages.first().map(|first| self.refuse_foreign(&first.subject))
-            {
-                return vec![Err(failure); messages.len()];
-            }
             let mut ends = Vec::with_capacity(messages.len());
             for batch in order::batches(messages) {
                 if batch.len() < BATCH_FROM || !self.syncs_each() {
@@ -157,7 +149,12 @@ impl Broker {
                 acks.push(Err(PublishFailure::NotConnected));
                 continue;
             }
-            let Some((subject, message)) = single(message.into()) else {
+            let message: Outgoing = message.into();
+            if let Err(failure) = self.refuse_foreign(&message.subject) {
+                acks.push(Err(failure));
+                continue;
+            }
+            let Some((subject, message)) = single(message) else {
                 acks.push(Err(PublishFailure::Refused(BAD_ID.to_owned())));
                 continue;
             };

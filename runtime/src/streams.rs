@@ -13,7 +13,7 @@ use schemas::subjects;
 use crate::config::NatsConfig;
 
 pub use era::{Era, NotAnEra};
-pub use seen::{ensure, era_of, find, followed_era, is_absent, is_marked, make, mark};
+pub use seen::{ensure, era_of, find, followed_era, is_marked, make, mark};
 pub use stored::{NothingStored, StoredEras};
 
 /// One of the five streams.

@@ -10,17 +10,9 @@ use tests::servers::Broker;
 use tests::up::Folder;
 use tests::{Lab, LabOptions, Role, eventually};
 
-async fn readyz(lab: &Lab, role: Role) -> (u16, String) {
-    let asked = lab.meta().http.get(format!("{}/readyz", lab.url(role))).send().await;
-    match asked {
-        Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
-        Err(error) => (0, error.to_string()),
-    }
-}
-
 async fn not_ready(lab: &Lab, role: Role, because: &str) {
     eventually("not ready, with the reason", Duration::from_secs(20), async || {
-        match readyz(lab, role).await {
+        match lab.readyz(role).await {
             (503, reason) if reason.contains(because) => Ok(()),
             other => Err(format!("{role:?}: {other:?}\n{}", lab.log(role))),
         }

@@ -1,6 +1,7 @@
 //! A stream that is made anew stops its readers visibly until an operator adopts it: nothing is withdrawn and nothing sent by that.
 //! A stream that is restored from a backup goes on by itself.
 
+mod publish;
 mod restored;
 
 use std::time::Duration;
@@ -38,19 +39,10 @@ async fn reply_to_all(lab: &Lab, shops: &[Shop], what: &str) -> Vec<Asked> {
     ask(lab, wishes.collect()).await
 }
 
-/// `/readyz` of a role.
-async fn readiness(lab: &Lab, role: Role) -> (u16, String) {
-    let url = format!("{}/readyz", lab.url(role));
-    match lab.meta().http.get(&url).send().await {
-        Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
-        Err(error) => (0, error.to_string()),
-    }
-}
-
 /// A role says within ten seconds that it does not go on, and names the stream.
 async fn stopped(lab: &Lab, role: Role, stream: &str) {
     eventually(&format!("{role:?} names {stream}"), VISIBLE, async || {
-        let said = readiness(lab, role).await;
+        let said = lab.readyz(role).await;
         tests::client::holds(said.0 == 503 && said.1.contains(stream), || format!("{said:?}"))
     })
     .await;

@@ -173,16 +173,20 @@ async fn set_aside(lab: &Lab) {
         .map(|command| command.sequence)
         .collect();
     assert!(lost.is_empty(), "commands that became nothing: {lost:?}");
-    let silent: i64 = sqlx::query_scalar(
-        "select count(*) from worker.commands where state <> 'open' and command_id like 'bad.%'
-            and not exists (select from worker.facts f where f.kind in
-                ('reply.sent', 'reply.failed', 'reply.unknown', 'command.done', 'command.failed', 'command.unknown')
-                and f.account_id = commands.account_id)",
+    eventually(
+        "every command that has ended has its outcome",
+        Duration::from_secs(60),
+        async || {
+            let silent: i64 = sqlx::query_scalar(
+            "select count(*) from worker.commands where state <> 'open' and not outcome_published",
+        )
+        .fetch_one(lab.pool())
+        .await
+        .unwrap();
+            tests::client::holds(silent == 0, || format!("{silent} outcomes are missing"))
+        },
     )
-    .fetch_one(lab.pool())
-    .await
-    .unwrap();
-    assert_eq!(silent, 0, "outcomes are missing");
+    .await;
     // Events: rows, or set aside.
     let mut known = positions(lab, "select seq from inbox.parked").await;
     known.extend(positions(lab, "select event_seq from worker.facts").await);

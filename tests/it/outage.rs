@@ -16,11 +16,6 @@ fn person(n: usize) -> String {
     format!("52000000000{n:05}")
 }
 
-async fn readyz(lab: &Lab, role: Role) -> (u16, String) {
-    let answer = lab.meta().http.get(format!("{}/readyz", lab.url(role))).send().await.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
-}
-
 async fn shows(lab: &Lab, people: usize) {
     let api = lab.api();
     eventually("every accepted message shows once", Duration::from_secs(60), async || {
@@ -53,7 +48,7 @@ async fn without_the_broker_ingest_refuses_at_once_and_recovers_by_itself() {
     assert_eq!(meta.post("/webhooks/instagram", &second).await, 503);
     assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
     for role in Role::ALL {
-        eventually("not ready", Duration::from_secs(10), async || match readyz(&lab, role).await {
+        eventually("not ready", Duration::from_secs(10), async || match lab.readyz(role).await {
             (503, reason) if reason.contains("broker") => Ok(()),
             other => Err(format!("{role:?} {other:?}")),
         })
@@ -83,14 +78,14 @@ async fn without_postgres_ingest_goes_on_and_the_others_catch_up() {
         assert_eq!(meta.post("/webhooks/instagram", &body).await, 200);
     }
     for role in [Role::Worker, Role::Projector, Role::Api] {
-        eventually("not ready", Duration::from_secs(10), async || match readyz(&lab, role).await {
+        eventually("not ready", Duration::from_secs(10), async || match lab.readyz(role).await {
             (503, reason) if reason.contains("postgres") => Ok(()),
             other => Err(format!("{role:?} {other:?}")),
         })
         .await;
     }
     assert_eq!(lab.api().get("/v1/conversations").await.0, 503);
-    assert_eq!(readyz(&lab, Role::Ingest).await.0, 200);
+    assert_eq!(lab.readyz(Role::Ingest).await.0, 200);
     lab.postgres.own().restart().await.unwrap();
     lab.all_ready().await;
     shows(&lab, 21).await;
@@ -115,7 +110,7 @@ async fn roles_started_before_their_servers_wait_for_them() {
                 .await
                 .map(|a| a.status().as_u16());
             match live {
-                Ok(200) if readyz(&lab, role).await.0 == 503 => Ok(()),
+                Ok(200) if lab.readyz(role).await.0 == 503 => Ok(()),
                 other => Err(format!("{role:?}: {other:?}\n{}", lab.log(role))),
             }
         })
@@ -156,7 +151,7 @@ async fn a_stream_that_was_lost_is_reported_and_followed_again_when_it_is_restor
     std::fs::rename(&data, &aside).unwrap();
     lab.nats.own().restart().await.unwrap();
     eventually("the projector reports it", Duration::from_secs(60), async || {
-        match readyz(&lab, Role::Projector).await {
+        match lab.readyz(Role::Projector).await {
             (503, reason) if reason.contains("is gone") => Ok(()),
             other => Err(format!("{other:?}")),
         }

@@ -2,10 +2,9 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use runtime::broker::Broker;
-use runtime::follow::{Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
 use runtime::lease::Position;
 use schemas::facts::CommandOutcome;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
@@ -21,8 +20,6 @@ use crate::status::CommandStatus;
 const KEPT: usize = 1024;
 /// Events read at once.
 const BATCH: usize = 256;
-/// How long to wait before looking again at a stream that was recreated: no operator has to act.
-const RECREATED_PAUSE: Duration = Duration::from_secs(5);
 
 /// A command's outcome.
 pub(crate) struct Outcome {
@@ -58,7 +55,6 @@ impl Hub {
             filter: EVENT_ALL.to_owned(),
             messages_max: BATCH,
             bytes_max: usize::MAX,
-            recreated_pause: RECREATED_PAUSE,
         };
         tokio::spawn(async move {
             // It may wait for the read model in the middle of a batch.

@@ -18,17 +18,18 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> anyho
             Ok(opened) => findings.ok(&check, format!("{}, as stored", opened.known.era.short())),
             Err(error) => {
                 // What cannot be read is found with the stream.
-                if let Some(foreign) = error.downcast_ref::<ForeignStream>() {
-                    findings.problem(
-                        &check,
-                        foreign.to_string(),
-                        format!(
-                            "restore it from a backup; without one `hookline streams adopt {} --reason …` \
-                             (deploy/runbooks/stream-restored.md)",
-                            name.as_str()
-                        ),
-                    );
-                }
+                let fix = match error.downcast_ref::<ForeignStream>() {
+                    None => continue,
+                    Some(ForeignStream::PutBack(_)) => {
+                        "start a worker: it begins again by itself".to_owned()
+                    }
+                    Some(ForeignStream::Another(_)) => format!(
+                        "restore it from a backup; without one `hookline streams adopt {} --reason …` \
+                         (deploy/runbooks/stream-restored.md)",
+                        name.as_str()
+                    ),
+                };
+                findings.problem(&check, error.to_string(), fix);
             }
         }
     }

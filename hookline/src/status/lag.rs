@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::{self, context::GetStreamErrorKind};
 use runtime::follow::stored;
-use runtime::streams::era_of;
+use runtime::streams::{self, era_of};
 use schemas::{Timestamp, subjects};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -27,7 +27,9 @@ pub(crate) struct Stage {
 
 /// The head of INBOX_EVENTS; 0 where there is none yet.
 pub(crate) async fn events_head(js: &jetstream::Context) -> anyhow::Result<u64> {
-    let stream = existing(js, subjects::INBOX_EVENTS).await?;
+    let stream = streams::find(js, subjects::INBOX_EVENTS)
+        .await
+        .map_err(|error| connect::broker_error(&error))?;
     Ok(stream.map_or(0, |stream| stream.cached_info().state.last_sequence))
 }
 
@@ -72,27 +74,14 @@ pub(crate) fn age(oldest: Option<Timestamp>, now: Timestamp) -> Option<u64> {
     oldest.map(|oldest| now.since(oldest).as_secs())
 }
 
-/// The stream; `None` where it was not made yet.
-async fn existing(
-    js: &jetstream::Context,
-    stream: &str,
-) -> anyhow::Result<Option<jetstream::stream::Stream>> {
-    match js.get_stream(stream).await {
-        Ok(stream) => Ok(Some(stream)),
-        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(ref cause) if cause.code() == 404) => {
-            Ok(None)
-        }
-        Err(error) => Err(connect::broker_error(&error)),
-    }
-}
-
 /// How many messages come after the reader's position, and when the first of them was stored: asked of the broker, never cached. `None`: the
 /// stream is not the one that the position is of, or ends before it.
 async fn behind(
     js: &jetstream::Context,
     reader: &Reader,
 ) -> anyhow::Result<Option<(u64, Option<Timestamp>)>> {
-    let found = existing(js, reader.stream).await?;
+    let found =
+        streams::find(js, reader.stream).await.map_err(|error| connect::broker_error(&error))?;
     let Some(stream) = found else { return Ok(reader.era.is_none().then_some((0, None))) };
     let info = stream.cached_info();
     if reader.era.is_some_and(|era| era != era_of(info))

@@ -134,7 +134,7 @@ async fn change(
     stream: &StreamPlan,
     config: &NatsConfig,
 ) -> Option<Result<(), String>> {
-    let name = StreamName::ALL.into_iter().find(|name| name.as_str() == stream.stream)?;
+    let name = StreamName::of(stream.stream)?;
     let desired = streams::desired(name, config);
     match &stream.actual {
         None => {

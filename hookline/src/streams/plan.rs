@@ -1,6 +1,6 @@
 //! How the streams and the server differ from what they should be.
 
-use async_nats::jetstream::{self, context::GetStreamErrorKind};
+use async_nats::jetstream;
 use futures::TryStreamExt;
 use runtime::config::{NatsConfig, Settings};
 use runtime::streams::plan::{self, Change};
@@ -99,13 +99,9 @@ async fn read_stream(
         durable_consumers: Vec::new(),
         actual: None,
     };
-    let stream = match js.get_stream(name.as_str()).await {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(ref cause) if cause.code() == 404) =>
-        {
-            return Ok(missing);
-        }
-        Err(error) => return Err(connect::broker_error(&error)),
+    let found = streams::find(js, name.as_str()).await;
+    let Some(stream) = found.map_err(|error| connect::broker_error(&error))? else {
+        return Ok(missing);
     };
     let actual = stream.cached_info().config.clone();
     let changes = plan::changes(&streams::desired(name, config), &actual);

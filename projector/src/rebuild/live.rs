@@ -81,12 +81,13 @@ impl Live {
     /// # Errors
     /// `sqlx::Error`: ask again.
     pub(crate) async fn position(&self) -> sqlx::Result<u64> {
-        Ok(positions::unsigned(positions::of_serving(&self.pool).await?))
+        Ok(positions::of_serving(&self.pool).await?.map_or(0, |serving| serving.seq))
     }
 
     /// The era of INBOX_EVENTS that its position is of, and how many eras its rows are made of.
     pub(super) async fn eras(&self) -> sqlx::Result<(Option<Era>, i16)> {
-        Ok(positions::eras_of_serving(&self.pool).await?.unwrap_or((None, 1)))
+        let serving = positions::of_serving(&self.pool).await?;
+        Ok(serving.map_or((None, 1), |serving| (serving.era, serving.eras)))
     }
 
     /// First and last position of INBOX_EVENTS.

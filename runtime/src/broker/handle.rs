@@ -115,7 +115,6 @@ impl Broker {
             eras: BTreeMap::new(),
             durability: None,
             max_payload: 0,
-            generation: 0,
             checked_connects: 0,
         });
         let config = Arc::new(config);
@@ -239,11 +238,6 @@ impl Broker {
     /// Why a stream is not the one whose positions are known, with what to do; `None`: it is, or nothing is known of it.
     pub fn foreign(&self, stream: StreamName) -> Option<String> {
         self.state.borrow().eras.get(&stream).and_then(|known| known.foreign.clone())
-    }
-
-    /// The same of any needed stream.
-    pub fn foreign_any(&self) -> Option<String> {
-        self.state.borrow().eras.values().find_map(|known: &KnownEra| known.foreign.clone())
     }
 
     /// Refuses to publish to a stream that is not the known one: positions in it would be taken for positions in that one.

@@ -18,8 +18,6 @@ pub struct BrokerState {
     pub durability: Option<Durability>,
     /// The server's largest message, bytes; 0 until connected.
     pub max_payload: usize,
-    /// Counted up with every (re)connect: readers open their consumers anew.
-    pub generation: u64,
     /// [`super::Broker::connects`] when all this was read.
     pub checked_connects: u64,
 }

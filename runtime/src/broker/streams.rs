@@ -68,6 +68,7 @@ impl Streams {
                 Ok(Ok(())) => continue,
                 Ok(Err(Trouble::Unseen(_))) | Err(_)
                     if self.needs.best_effort
+                        && self.eras.get(name).is_none_or(|known| known.foreign.is_none())
                         && self.client.connection_state() == State::Connected =>
                 {
                     tracing::debug!(

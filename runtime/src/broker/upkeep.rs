@@ -65,7 +65,6 @@ impl Upkeep {
                     // What was read from another server, or before the break, no longer counts.
                     self.sender.send_modify(|state| {
                         state.connected = true;
-                        state.generation += 1;
                         state.max_payload = info.max_payload;
                         state.durability = None;
                         state.checked_connects = reconnects;

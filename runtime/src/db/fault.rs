@@ -72,7 +72,8 @@ pub fn describe(error: &sqlx::Error) -> String {
             format!("column {index} holds what this version cannot read")
         }
         sqlx::Error::ColumnNotFound(column) => format!("there is no column {column}"),
-        _ => "no connection to Postgres".to_owned(),
+        _ if fault(error) == Fault::Passing => "no connection to Postgres".to_owned(),
+        _ => "a row or a value is not as this version expects it".to_owned(),
     };
     match advice(error) {
         Some(advice) => format!("{what}: {advice}"),

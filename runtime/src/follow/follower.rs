@@ -1,8 +1,11 @@
 //! One ordered, ack-free consumer after the other, as seen by its reader: batches of messages without a gap.
 
 mod look_up;
+mod unfollowable;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -20,6 +23,7 @@ use crate::broker::{Broker, NotLooked, gone, made_anew};
 use crate::lease::Position;
 use crate::retry::Backoff;
 use crate::streams::{self, Era, era_of};
+pub use unfollowable::{StreamPutBack, StreamRecreated, Unfollowable};
 
 /// How long a stream may end before what was read of it already: a replica that was just made leader has to catch up first.
 const CATCH_UP: Duration = Duration::from_secs(20);
@@ -31,38 +35,6 @@ const HANDED_OUT_WITHIN: Duration = Duration::from_secs(30);
 const BATCH: usize = 1000;
 /// How long the broker may take to say how many messages wait.
 const COUNTED_WITHIN: Duration = Duration::from_secs(2);
-
-/// Why a stream cannot be followed from a position.
-#[derive(Debug, thiserror::Error)]
-pub enum Unfollowable {
-    /// It is another one.
-    #[error(transparent)]
-    Recreated(#[from] StreamRecreated),
-    /// It was put back to an earlier state.
-    #[error(transparent)]
-    PutBack(#[from] StreamPutBack),
-}
-
-/// The stream is not the one the position belongs to; going on would skip or repeat. An operator must decide.
-#[derive(Debug, thiserror::Error)]
-#[error("{reason}")]
-pub struct StreamRecreated {
-    /// What is there and what was expected, with what to do.
-    pub reason: String,
-}
-
-/// The stream is the right one, and does not have the message at the position: it was restored from a backup that is older. What it gets
-/// next has numbers that were used before, so it has to be read from its beginning.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "stream {stream} was put back to a state before position {position}, which was read already; it has to be read again from its beginning"
-)]
-pub struct StreamPutBack {
-    /// The stream.
-    pub stream: &'static str,
-    /// The position.
-    pub position: u64,
-}
 
 /// Reads one stream, or the part of it that a filter names, in order.
 pub struct Follower {
@@ -76,6 +48,7 @@ pub struct Follower {
     backoff: Backoff,
     pending: u64,
     short_since: Option<Instant>,
+    is_right: Arc<AtomicBool>,
     care: Care,
 }
 
@@ -98,6 +71,7 @@ impl Follower {
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
             pending: 0,
             short_since: None,
+            is_right: Arc::default(),
             care: Care::default(),
         }
     }
@@ -143,6 +117,11 @@ impl Follower {
     /// The era of the stream: to be stored with the position. `None` until it was opened once.
     pub const fn era(&self) -> Option<Era> {
         self.at.era
+    }
+
+    /// Whether the stream was last found to be the one that the position is of, as it changes.
+    pub(super) fn is_right(&self) -> Arc<AtomicBool> {
+        self.is_right.clone()
     }
 
     /// How many messages wait behind the last one handed out, as of its delivery.
@@ -326,6 +305,7 @@ impl Follower {
 
     /// The stream, where it is the one that the position is of and has what was read of it. `None`: not now; ask again.
     async fn right_stream(&mut self, js: &Context) -> Result<Option<Stream>, Unfollowable> {
+        self.is_right.store(false, Ordering::Relaxed);
         let Ok(known) = self.known_era() else { return Ok(None) };
         let stream = match streams::find(js, self.stream).await {
             Ok(Some(stream)) => stream,
@@ -365,6 +345,7 @@ impl Follower {
             None => return Ok(None),
         }
         self.at.era = Some(era);
+        self.is_right.store(true, Ordering::Relaxed);
         Ok(Some(stream))
     }
 

@@ -1,6 +1,8 @@
 //! The loop of a reader: position, batch, effect, and again; whatever fails is tried again after a pause.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -12,7 +14,7 @@ use crate::lease::Position;
 use crate::retry::Backoff;
 use crate::streams::Era;
 
-/// [`Source::recreated_pause`] of readers: an operator restores the stream or adopts it, and they go on soon after.
+/// How long to wait before looking again at a stream that was made anew: an operator restores or adopts it, and its readers go on soon after.
 pub const RECREATED_PAUSE: Duration = Duration::from_secs(2);
 /// A stream that was followed for this long without complaint is the one the position belongs to.
 const TRUSTED_AFTER: Duration = Duration::from_secs(5);
@@ -30,8 +32,6 @@ pub struct Source {
     pub messages_max: usize,
     /// Bytes of their bodies, at most; a larger message comes alone.
     pub bytes_max: usize,
-    /// How long to wait before looking again at a stream that was made anew.
-    pub recreated_pause: Duration,
 }
 
 /// Whether messages took effect.
@@ -87,7 +87,7 @@ pub trait Reader: Send {
     }
 
     /// The stream is another one than the position belongs to; going on would skip or repeat. To be logged: an operator must act. Not
-    /// repeated until [`Reader::trusted`].
+    /// repeated until [`Reader::trusted`] or [`Reader::recovered`].
     fn recreated(&mut self, recreated: &StreamRecreated);
 
     /// The stream does not have the message at the stored position, or another one there: it was put back to an earlier state. Sets the
@@ -113,7 +113,9 @@ pub async fn follow<R: Reader>(
     stop: &CancellationToken,
 ) -> End {
     let open = |at| Follower::new(broker.clone(), source.stream, source.filter.clone(), at);
-    let work = Work { source, reader, stop, backoff: Backoff::new(RETRY_MIN, RETRY_MAX) };
+    let backoff = Backoff::new(RETRY_MIN, RETRY_MAX);
+    let (recreated_pause, trusted_after) = (RECREATED_PAUSE, TRUSTED_AFTER);
+    let work = Work { source, reader, stop, backoff, recreated_pause, trusted_after };
     // An error is an end.
     work.run(open).await.unwrap_or_else(|end| end)
 }
@@ -126,6 +128,8 @@ trait Feed: Send {
     ) -> impl Future<Output = Result<Vec<Received>, Unfollowable>> + Send;
     fn era(&self) -> Option<Era>;
     fn pending(&self) -> u64;
+    /// Whether the stream was last found to be the one that the position is of.
+    fn is_right(&self) -> Arc<AtomicBool>;
     /// As `pending`, as of now.
     fn waiting(&mut self) -> impl Future<Output = u64> + Send;
 }
@@ -143,6 +147,10 @@ impl Feed for Follower {
         Self::pending(self)
     }
 
+    fn is_right(&self) -> Arc<AtomicBool> {
+        Self::is_right(self)
+    }
+
     async fn waiting(&mut self) -> u64 {
         Self::waiting(self).await
     }
@@ -153,27 +161,38 @@ struct Work<'a, R> {
     reader: &'a mut R,
     stop: &'a CancellationToken,
     backoff: Backoff,
+    recreated_pause: Duration,
+    trusted_after: Duration,
+}
+
+/// What is thought of a stream that was found to be another one.
+#[derive(Default)]
+struct Doubt {
+    /// It was not seen to be the right one since.
+    open: bool,
+    /// The reader knows, and has not reported since that all is well.
+    reported: bool,
 }
 
 impl<R: Reader> Work<'_, R> {
     async fn run<F: Feed>(mut self, open: impl Fn(Position) -> F) -> Result<End, End> {
-        let mut doubted = false;
+        let mut doubt = Doubt::default();
         loop {
-            let mut at = self.position().await?;
+            let mut at = self.position(&mut doubt).await?;
             let mut feed = open(at);
             let ended = loop {
-                match self.next(&mut feed, &mut doubted).await? {
+                match self.next(&mut feed, &mut doubt).await? {
                     Ok(batch) => self.take_all(&mut feed, &batch, &mut at).await?,
                     Err(ended) => break ended,
                 }
             };
             match ended {
                 Unfollowable::Recreated(recreated) => {
-                    if !doubted {
+                    if !(doubt.open && doubt.reported) {
                         self.reader.recreated(&recreated);
                     }
-                    doubted = true;
-                    self.sleep(self.source.recreated_pause).await?;
+                    doubt = Doubt { open: true, reported: true };
+                    self.sleep(self.recreated_pause).await?;
                 }
                 Unfollowable::PutBack(put_back) => {
                     tracing::warn!(stream = self.source.stream, "{put_back}");
@@ -183,11 +202,11 @@ impl<R: Reader> Work<'_, R> {
         }
     }
 
-    async fn position(&mut self) -> Result<Position, End> {
+    async fn position(&mut self, doubt: &mut Doubt) -> Result<Position, End> {
         loop {
             match self.reader.position().await {
                 Ok(position) => {
-                    self.succeeded();
+                    doubt.reported &= !self.succeeded();
                     return Ok(position);
                 }
                 Err(error) => self.wait(&error).await?,
@@ -211,23 +230,27 @@ impl<R: Reader> Work<'_, R> {
     async fn next<F: Feed>(
         &mut self,
         feed: &mut F,
-        doubted: &mut bool,
+        doubt: &mut Doubt,
     ) -> Result<Result<Vec<Received>, Unfollowable>, End> {
+        let is_right = feed.is_right();
         let mut next = pin!(feed.next_batch(self.source.messages_max));
         let received = loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(End::Stopped),
                 received = &mut next => break received,
-                () = tokio::time::sleep(TRUSTED_AFTER), if *doubted => {
-                    *doubted = false;
-                    self.reader.trusted();
-                    // Nothing came: what was not known before is nothing.
-                    self.reader.lag(0);
+                // Silence alone may be a broker that is away.
+                () = tokio::time::sleep(self.trusted_after), if doubt.open => {
+                    if is_right.load(Ordering::Relaxed) {
+                        doubt.open = false;
+                        self.reader.trusted();
+                        // Nothing came: what was not known before is nothing.
+                        self.reader.lag(0);
+                    }
                 }
             }
         };
-        if received.is_ok() && std::mem::replace(doubted, false) {
+        if received.is_ok() && std::mem::replace(&mut doubt.open, false) {
             self.reader.trusted();
         }
         Ok(received)
@@ -280,11 +303,14 @@ impl<R: Reader> Work<'_, R> {
         }
     }
 
-    fn succeeded(&mut self) {
-        if self.backoff.attempts() > 0 {
+    /// `true`: it had failed before.
+    fn succeeded(&mut self) -> bool {
+        let had_failed = self.backoff.attempts() > 0;
+        if had_failed {
             self.backoff.reset();
             self.reader.recovered();
         }
+        had_failed
     }
 
     async fn wait(&mut self, error: &R::Error) -> Result<(), End> {

@@ -61,7 +61,13 @@ pub fn at<'a>(
     stream: &'a str,
     sequence: u64,
 ) -> BoxFuture<'a, Result<Option<Received>, LookUpError>> {
-    Box::pin(look_up(js, stream, json!({ "seq": sequence })))
+    Box::pin(async move {
+        // Position 0 is before the first: the broker takes it for a request without a position.
+        if sequence == 0 {
+            return Ok(None);
+        }
+        look_up(js, stream, json!({ "seq": sequence })).await
+    })
 }
 
 /// The first message of these subjects at `from` or after; `None` where there is none.

@@ -60,6 +60,7 @@ impl Broker {
         };
         // Before the first is sent.
         let last = numbered(last, batch.len())?;
+        self.refuse_foreign(&last.subject).map_err(BatchEnd::Failed)?;
         for (index, message) in others.iter().enumerate() {
             let message = numbered(message, index + 1)?;
             self.client()

@@ -47,7 +47,7 @@ pub async fn find(js: &Context, name: &str) -> Result<Option<Stream>, GetStreamE
 }
 
 /// Whether there is no stream of that name.
-pub fn is_absent(error: &GetStreamError) -> bool {
+fn is_absent(error: &GetStreamError) -> bool {
     matches!(error.kind(), GetStreamErrorKind::JetStream(ref cause) if cause.code() == 404)
 }
 

@@ -109,6 +109,15 @@ impl Lab {
         .await;
     }
 
+    /// What `/readyz` of a role answers: status and text; 0 where nobody does.
+    pub async fn readyz(&self, role: Role) -> (u16, String) {
+        let url = format!("{}/readyz", self.url(role));
+        match self.meta().http.get(url).send().await {
+            Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+            Err(error) => (0, error.to_string()),
+        }
+    }
+
     pub fn url(&self, role: Role) -> String {
         self.url_nth(role, 0)
     }

@@ -15,6 +15,22 @@ const NEWER: &str = "
             || rtrim(pg_get_viewdef('inbox.messages'::regclass), ';') || ') v';
     end $$;";
 
+/// A projector that has folded one event and starts again behind these changes of its schema.
+async fn projector_behind(changes: &[&'static str]) -> Lab {
+    let mut lab = Lab::start().await;
+    lab.run(Role::Projector).await;
+    lab.ready(Role::Projector).await;
+    publish(&lab, 1).await;
+    shows(&lab, 1).await;
+    lab.kill9(Role::Projector).await;
+    for change in changes {
+        sql(&lab, change).await;
+    }
+    lab.lapse(Role::Projector).await;
+    lab.run(Role::Projector).await;
+    lab
+}
+
 async fn has_new_column(lab: &Lab) -> bool {
     sqlx::query_scalar(
         "select exists (select from information_schema.columns
@@ -27,16 +43,8 @@ async fn has_new_column(lab: &Lab) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_release_leaves_the_views_of_a_newer_one_alone_and_works() {
-    let mut lab = Lab::start().await;
-    lab.run(Role::Projector).await;
-    lab.ready(Role::Projector).await;
-    publish(&lab, 1).await;
-    shows(&lab, 1).await;
-    lab.kill9(Role::Projector).await;
-    sql(&lab, NEWER).await;
+    let lab = projector_behind(&[NEWER]).await;
     assert!(has_new_column(&lab).await);
-    lab.lapse(Role::Projector).await;
-    lab.run(Role::Projector).await;
     lab.ready(Role::Projector).await;
     publish(&lab, 2).await;
     shows(&lab, 2).await;
@@ -49,17 +57,8 @@ async fn an_older_release_leaves_the_views_of_a_newer_one_alone_and_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn views_that_cannot_be_replaced_make_the_projector_not_ready_with_the_reason() {
-    let mut lab = Lab::start().await;
-    lab.run(Role::Projector).await;
-    lab.ready(Role::Projector).await;
-    publish(&lab, 1).await;
-    shows(&lab, 1).await;
-    lab.kill9(Role::Projector).await;
     // Somebody has changed a view by hand: Postgres takes no column away from it (42P16).
-    sql(&lab, NEWER).await;
-    sql(&lab, "update inbox.serving set generation = 0").await;
-    lab.lapse(Role::Projector).await;
-    lab.run(Role::Projector).await;
+    let lab = projector_behind(&[NEWER, "update inbox.serving set generation = 0"]).await;
     says(&lab, 0, "42P16").await;
     assert!(lab.log(Role::Projector).contains("until somebody acts"));
     // Verifying reads only, and does not wait for what others must mend.
@@ -83,14 +82,8 @@ async fn a_worker_without_its_table_is_not_ready_and_says_what_to_do() {
     let subject = "inbox.v1.command.00.instagram.17841400000000101.reply";
     let js = lab.jetstream().await;
     js.publish(subject, "{}".into()).await.unwrap().await.unwrap();
-    let (http, url) = (lab.meta().http, format!("{}/readyz", lab.url(Role::Worker)));
-    let answer = async || {
-        let answer = http.get(&url).send().await.map_err(|error| error.to_string())?;
-        let status = answer.status().as_u16();
-        Ok::<_, String>((status, answer.text().await.map_err(|error| error.to_string())?))
-    };
     eventually("it says what is missing", Duration::from_secs(20), async || {
-        match answer().await? {
+        match lab.readyz(Role::Worker).await {
             (503, text) if text.contains("42P01") && text.contains("start the role") => Ok(()),
             other => Err(format!("{other:?}")),
         }

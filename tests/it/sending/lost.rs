@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use simulator::{CallKind, Fault, FaultRule};
-use tests::crowd::{Shop, all_ended, ask, audit};
+use tests::crowd::{self, Shop, all_ended, ask, audit};
 use tests::{Lab, Role, eventually};
 
 /// Publishes every message of a stream anew, as a replay does.
@@ -128,4 +128,55 @@ async fn an_emptied_ledger_and_replayed_events_send_nothing() {
     .await;
     all_ended(&lab, 21, Duration::from_secs(20)).await;
     assert_eq!(audit(&lab, &new).await.of("sent"), 3);
+}
+
+/// More commands than one transaction accepts are behind the ledger that is lost; the worker dies after the first of these transactions.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_ledger_had_accepted_is_not_sent_whoever_dies_while_it_is_read_again() {
+    let mut lab = Lab::start().await;
+    lab.run_apart().await;
+    let shops = crowd::open(&lab, 0..2, 10).await;
+    let wishes = |count: usize, what: &str| -> Vec<_> {
+        (0..count)
+            .map(|n| {
+                let shop = &shops[n % 2];
+                let person = &shop.people[n / 2 % 10];
+                (shop, person, format!("{what} {n}"), format!("{what}-{n}"))
+            })
+            .collect()
+    };
+    // Outcomes in the stream show that there was a ledger.
+    ask(&lab, wishes(2, "before")).await;
+    all_ended(&lab, 2, Duration::from_secs(30)).await;
+    lab.hookline_ok(&["send", "freeze"]).await;
+    let asked = ask(&lab, wishes(260, "held")).await;
+    lab.settled().await;
+    lab.kill9(Role::Worker).await;
+    sqlx::raw_sql(
+        "delete from worker.parts; delete from worker.commands; delete from worker.positions where name in ('automate', 'commands');
+         delete from worker.facts; delete from worker.echoes; delete from worker.intake; delete from worker.found_outcomes",
+    )
+    .execute(lab.pool())
+    .await
+    .unwrap();
+    lab.lapse(Role::Worker).await;
+    lab.run_to_die(Role::Worker, "commands.after_commit=kill").await;
+    assert!(lab.died(Role::Worker, Duration::from_secs(30)).await);
+    lab.lapse(Role::Worker).await;
+    lab.run(Role::Worker).await;
+    lab.ready(Role::Worker).await;
+    lab.hookline_ok(&["send", "thaw"]).await;
+    let states = async || -> Vec<(String, i64)> {
+        sqlx::query_as("select state, count(*) from worker.commands group by state order by state")
+            .fetch_all(lab.pool())
+            .await
+            .unwrap()
+    };
+    let expected = [("sent".to_owned(), 2), ("unknown".to_owned(), asked.len() as i64)];
+    eventually("all are parked", Duration::from_secs(60), async || {
+        let states = states().await;
+        tests::client::holds(states == expected, || format!("{states:?}"))
+    })
+    .await;
+    assert_eq!(lab.simulator.count(CallKind::Send), 2);
 }

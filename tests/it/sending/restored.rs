@@ -54,19 +54,10 @@ async fn stage() -> (Lab, Vec<Shop>) {
     (lab, shops)
 }
 
-/// The text of the worker's `/readyz`.
-async fn readiness(lab: &Lab) -> String {
-    let url = format!("{}/readyz", lab.url(Role::Worker));
-    match lab.meta().http.get(&url).send().await {
-        Ok(answer) => answer.text().await.unwrap_or_default(),
-        Err(error) => error.to_string(),
-    }
-}
-
 /// Waits until the worker says that it is frozen, as `status` and `doctor` do.
 async fn frozen(lab: &Lab) {
     eventually("the worker is frozen", WITHIN, async || {
-        let said = readiness(lab).await;
+        let said = lab.readyz(Role::Worker).await.1;
         tests::client::holds(said.contains("frozen: ledger behind the log"), || said.clone())
     })
     .await;
@@ -75,7 +66,7 @@ async fn frozen(lab: &Lab) {
 /// Nobody got anything twice, everything of `asked` was sent, and what is asked for now is sent too.
 async fn once(lab: &Lab, shops: &[Shop], asked: &[Asked]) {
     eventually("the worker sends again", WITHIN, async || {
-        let said = readiness(lab).await;
+        let said = lab.readyz(Role::Worker).await.1;
         tests::client::holds(said.contains("\"ready\""), || said.clone())
     })
     .await;
@@ -243,9 +234,9 @@ async fn a_lost_ack_of_the_log_costs_no_second_send() {
     assert_eq!(lab.simulator.count(CallKind::Send), 4);
 }
 
-/// The log is gone, made anew or expired: the ledger counts, and sending goes on.
+/// The log has expired, or is gone and another one was adopted: the ledger counts, and sending goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_expired_or_was_made_anew_is_taken_as_it_is() {
+async fn a_log_that_expired_or_was_adopted_is_taken_as_it_is() {
     let mut lab = Lab::start().await;
     lab.run_apart().await;
     let shops = crowd::open(&lab, 0..3, 1).await;

@@ -36,6 +36,11 @@ impl Stored {
         Self::with(event, digest(event), false)
     }
 
+    /// The same of one that is planned.
+    pub fn of_planned(planned: &Planned) -> Self {
+        Self::with(&planned.draft.event, planned.digest, planned.merged)
+    }
+
     /// The same, where its digest is known.
     fn with(event: &Event, digest: Digest, merged: bool) -> Self {
         Self {
@@ -65,7 +70,7 @@ pub struct Known {
 impl Known {
     /// The reading of a fact that was published last.
     pub(crate) fn latest(&self, id: &EventId) -> Option<&Stored> {
-        self.facts.get(id)?.iter().max_by_key(|stored| stored.revision)
+        latest(self.facts.get(id)?)
     }
 
     /// Takes note of a reading that was published and is not recorded. It counts as one report: what it was merged from is not known here.
@@ -116,16 +121,25 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The drafts that change something: those to publish, and known ones whose report is to be kept.
-    pub fn into_changes(self) -> Vec<Draft> {
-        let kept =
-            self.known.into_iter().filter(|draft| self.reports.contains_key(&draft.event.id));
-        self.publish.into_iter().map(|planned| planned.draft).chain(kept).collect()
+    /// The facts about which a draft changes something: it is published, or its report is kept.
+    pub fn changed(&self) -> HashSet<EventId> {
+        let published = self.publish.iter().map(|planned| &planned.draft.event.id);
+        published.chain(self.reports.keys()).cloned().collect()
     }
 }
 
 enum Verdict {
-    Publish { event: Box<Event>, digest: Digest, merged: bool },
+    /// As it is, under this revision and time.
+    Publish {
+        revision: u32,
+        time: Timestamp,
+    },
+    /// As it is read together with the other reports.
+    PublishReading {
+        reading: Box<Event>,
+        digest: Digest,
+        merged: bool,
+    },
     Known,
     Refused,
 }
@@ -149,20 +163,28 @@ pub fn decide_next(drafts: Vec<Draft>, known: &mut Known) -> Decision {
             decision.known.push(draft);
             continue;
         }
-        let verdict = verdict(&draft.event, digest, known, &mut decision.reports);
-        match verdict {
-            Verdict::Publish { event, digest, merged } => {
-                draft.set_reading(*event);
-                known.facts.entry(draft.event.id.clone()).or_default().push(Stored::with(
-                    &draft.event,
-                    digest,
-                    merged,
-                ));
-                decision.publish.push(Planned { draft, digest, merged });
+        let (digest, merged) = match verdict(&draft.event, digest, known, &mut decision.reports) {
+            Verdict::Publish { revision, time } => {
+                draft.event.data.origin.revision = revision;
+                draft.event.time = time;
+                (digest, false)
             }
-            Verdict::Known => decision.known.push(draft),
-            Verdict::Refused => decision.refused.push(draft),
-        }
+            Verdict::PublishReading { reading, digest, merged } => {
+                draft.set_reading(*reading);
+                (digest, merged)
+            }
+            Verdict::Known => {
+                decision.known.push(draft);
+                continue;
+            }
+            Verdict::Refused => {
+                decision.refused.push(draft);
+                continue;
+            }
+        };
+        let stored = Stored::with(&draft.event, digest, merged);
+        known.facts.entry(draft.event.id.clone()).or_default().push(stored);
+        decision.publish.push(Planned { draft, digest, merged });
     }
     decision
 }
@@ -177,9 +199,9 @@ fn verdict(
         return Verdict::Refused;
     }
     let stored = known.facts.get(&event.id).map_or(&[][..], Vec::as_slice);
-    let Some(latest) = stored.iter().max_by_key(|stored| stored.revision) else {
+    let Some(latest) = latest(stored) else {
         remember(event, digest, &mut known.reports);
-        return publish(event.clone(), digest, 0, event.time);
+        return Verdict::Publish { revision: 0, time: event.time };
     };
     let revision = latest.revision.saturating_add(1);
     let rank = event.data.origin.via.rank();
@@ -187,8 +209,7 @@ fn verdict(
     if event.kind() == Kind::ContactDiscovered || rank < best_rank(stored) {
         return Verdict::Known;
     }
-    let earliest =
-        stored.iter().filter(|stored| stored.time_approximate).map(|stored| stored.time).min();
+    let earliest = earliest_delivery(stored);
     let time = match earliest {
         Some(earliest) if event.data.time_approximate => event.time.min(earliest),
         _ => event.time,
@@ -200,13 +221,13 @@ fn verdict(
             return Verdict::Known;
         }
         remember(event, digest, &mut known.reports);
-        return publish(event.clone(), digest, revision, time);
+        return Verdict::Publish { revision, time };
     }
     if says_nothing_new(event, &digest, stored) {
         return Verdict::Known;
     }
     if !is_merged(event.kind()) {
-        return publish(event.clone(), digest, revision, time);
+        return Verdict::Publish { revision, time };
     }
     let latest = latest.clone();
     merge(event, digest, &latest, earliest, known, keep)
@@ -263,21 +284,12 @@ fn merge(
     if digest == latest.digest && !earlier {
         return Verdict::Known;
     }
-    let (revision, time) = (latest.revision.saturating_add(1), reading.time);
-    match publish(reading, digest, revision, time) {
-        Verdict::Publish { event, digest, .. } => Verdict::Publish { event, digest, merged },
-        other => other,
-    }
+    reading.data.origin.revision = latest.revision.saturating_add(1);
+    Verdict::PublishReading { reading: Box::new(reading), digest, merged }
 }
 
 /// The rank of webhooks: only they are reports with a place of their own.
 const WEBHOOK: i16 = schemas::Via::Webhook.rank();
-
-fn publish(mut event: Event, digest: Digest, revision: u32, time: Timestamp) -> Verdict {
-    event.data.origin.revision = revision;
-    event.time = time;
-    Verdict::Publish { event: Box::new(event), digest, merged: false }
-}
 
 /// From here on the fact has this report alone.
 fn remember(event: &Event, digest: Digest, reports: &mut HashMap<EventId, Reports>) {
@@ -285,6 +297,16 @@ fn remember(event: &Event, digest: Digest, reports: &mut HashMap<EventId, Report
         let report = Report { event: event.clone(), digest };
         reports.insert(event.id.clone(), Reports::one(Source::of(event), report));
     }
+}
+
+/// The reading that was published last.
+fn latest(stored: &[Stored]) -> Option<&Stored> {
+    stored.iter().max_by_key(|stored| stored.revision)
+}
+
+/// The earliest of the readings' times of delivery.
+fn earliest_delivery(stored: &[Stored]) -> Option<Timestamp> {
+    stored.iter().filter(|stored| stored.time_approximate).map(|stored| stored.time).min()
 }
 
 fn best_rank(stored: &[Stored]) -> i16 {
@@ -296,17 +318,11 @@ fn best_rank(stored: &[Stored]) -> i16 {
 fn says_nothing_new(event: &Event, digest: &Digest, stored: &[Stored]) -> bool {
     let rank = event.data.origin.via.rank();
     let mut same = stored.iter().filter(|stored| stored.digest == *digest);
-    let latest = stored.iter().max_by_key(|stored| stored.revision);
-    let is_latest = latest.is_some_and(|latest| latest.digest == *digest);
+    let is_latest = latest(stored).is_some_and(|latest| latest.digest == *digest);
     let approximate = event.data.time_approximate;
     let earlier = approximate
         && is_latest
-        && stored
-            .iter()
-            .filter(|stored| stored.time_approximate)
-            .map(|stored| stored.time)
-            .min()
-            .is_some_and(|earliest| event.time < earliest);
+        && earliest_delivery(stored).is_some_and(|earliest| event.time < earliest);
     let known = if !is_merged(event.kind()) {
         let exact = stored.iter().any(|stored| !stored.time_approximate && stored.rank >= rank);
         same.next().is_some() || approximate && exact

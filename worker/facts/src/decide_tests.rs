@@ -207,7 +207,7 @@ fn a_report_that_changes_no_reading_is_kept_beside_the_others() {
     assert_eq!((decision.publish.len(), decision.known.len()), (0, 1));
     let kept = &decision.reports[&less.event.id];
     assert_eq!(kept.len(), 2);
-    assert_eq!(decision.into_changes().len(), 1);
+    assert_eq!(decision.changed().len(), 1);
 }
 
 #[test]
@@ -220,4 +220,37 @@ fn the_person_of_a_merged_reading_has_its_message_in_the_right_direction() {
     let last = &decision.publish[1].draft;
     assert_eq!(last.event.kind(), Kind::MessageReceived, "the later says what it is");
     assert_eq!(last.messages[0].direction, Direction::Inbound);
+}
+
+#[test]
+fn what_is_decided_twice_keeps_what_each_item_says_by_itself() {
+    let at = |mut draft: Draft, seq: u64| {
+        draft.event.data.origin.raw_stream_sequence = Some(seq);
+        draft
+    };
+    let rich = |text: &str| {
+        let mut draft = message(text, 20, Via::Webhook);
+        if let Fact::MessageReceived(message) = &mut draft.event.data.fact {
+            message.unsupported = Some(true);
+        }
+        draft
+    };
+    let mut known = Known::default();
+    decide_next(vec![at(message("a", 10, Via::Webhook), 1), at(rich("b"), 2)], &mut known);
+    // A better normaliser reads both anew; what it no longer finds in the second is gone.
+    let drafts =
+        vec![at(message("a2", 10, Via::Webhook), 1), at(message("b", 20, Via::Webhook), 2)];
+    let changed = decide(drafts.clone(), known.clone()).changed();
+    let again: Vec<Draft> =
+        drafts.iter().filter(|draft| changed.contains(&draft.event.id)).cloned().collect();
+    let decision = decide(again, known);
+    let kept = &decision.reports[&drafts[0].event.id];
+    let own: Vec<_> = drafts.iter().map(|draft| digest(&draft.event)).collect();
+    let digests: Vec<_> = kept.iter().map(|(_, report)| report.digest).collect();
+    assert_eq!(digests, own);
+    let Fact::MessageReceived(last) = &decision.publish.last().unwrap().draft.event.data.fact
+    else {
+        panic!()
+    };
+    assert_eq!(last.unsupported, None);
 }

@@ -2,13 +2,13 @@
 
 use anyhow::Context as _;
 use async_nats::jetstream::Context;
-use async_nats::jetstream::stream::{Info, RawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{Info, Stream};
 use runtime::BoxFuture;
 use runtime::broker::{gone, made_anew};
-use runtime::db::{absent_is_empty, is_absent};
-use runtime::lease::{Lease, Leases, Position};
+use runtime::db::absent_is_empty;
+use runtime::follow::{Taken, stored};
+use runtime::lease::{self, Lease, Leases, Position};
 use runtime::streams::{self, Era, StoredEras, StreamName, era_of};
-use schemas::Timestamp;
 use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
 
 /// An era of a stream and its number, which stands beside positions in tables with many rows.
@@ -93,10 +93,18 @@ impl StoredEras for Eras {
     }
 }
 
-/// The stream is not the one whose positions are known, or not in the state they are of: what stands under a number is something else.
+/// What stands under a number is something else than what was read there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ForeignStream(pub String);
+pub enum ForeignStream {
+    /// The stream is gone, or not the one whose positions are known.
+    #[error("{0}")]
+    Another(String),
+    /// It is the one, in an earlier state: its readers notice, and begin again.
+    #[error(
+        "{0} was put back to an earlier state and its readers have not looked yet: start a worker, or try again"
+    )]
+    PutBack(&'static str),
+}
 
 /// A stream of which positions may be read.
 pub struct Opened {
@@ -112,26 +120,21 @@ pub struct Opened {
 /// [`ForeignStream`] where stored positions are of another one, or of a later state of it; else broker or Postgres did not answer.
 pub async fn open(js: &Context, pool: &PgPool, name: StreamName) -> anyhow::Result<Opened> {
     let reading = || format!("reading {}", name.as_str());
-    let known = current(pool, name.as_str()).await;
-    let known = known.or_else(|error| if is_absent(&error) { Ok(None) } else { Err(error) })?;
+    let known = absent_is_empty(current(pool, name.as_str()).await)?;
     let found = streams::find(js, name.as_str()).await.with_context(reading)?;
     let stream = match (found, known) {
         (Some(stream), _) => stream,
-        (None, Some(_)) => return Err(ForeignStream(gone(name.as_str())).into()),
+        (None, Some(_)) => return Err(ForeignStream::Another(gone(name.as_str())).into()),
         (None, None) => anyhow::bail!("there is no stream {} yet: start a worker", name.as_str()),
     };
     let era = era_of(stream.cached_info());
     match known {
         Some(known) if known.era != era => {
-            Err(ForeignStream(made_anew(name.as_str(), era, known.era)).into())
+            Err(ForeignStream::Another(made_anew(name.as_str(), era, known.era)).into())
         }
         Some(known) => {
-            if !has_what_was_read(&stream, pool, name).await? {
-                let reason = format!(
-                    "{} was put back to an earlier state and its readers have not looked yet: start a worker, or try again",
-                    name.as_str()
-                );
-                return Err(ForeignStream(reason).into());
+            if !has_what_was_read(js, &stream, pool, name).await? {
+                return Err(ForeignStream::PutBack(name.as_str()).into());
             }
             Ok(Opened { stream, known })
         }
@@ -141,6 +144,7 @@ pub async fn open(js: &Context, pool: &PgPool, name: StreamName) -> anyhow::Resu
 
 /// Whether the stream has the message at the last stored position.
 async fn has_what_was_read(
+    js: &Context,
     stream: &Stream<Info>,
     pool: &PgPool,
     name: StreamName,
@@ -157,38 +161,28 @@ async fn has_what_was_read(
         return Ok(false);
     }
     let (Some(at), true) = (at, seq > 0) else { return Ok(true) };
-    match stream.get_raw_message(seq).await {
-        Ok(message) => Ok(Timestamp::from_nanos(message.time.unix_timestamp_nanos()) == at),
-        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(true),
-        Err(error) => Err(error).with_context(|| format!("reading {}", name.as_str())),
-    }
+    let message = stored::at(js, name.as_str(), seq).await?;
+    Ok(message.is_none_or(|message| message.stored_at == at))
 }
 
-/// Sets the position of a reader to the beginning of its stream, which was put back to an earlier state, and gives what stands there from
-/// now on a number of its own. `false`: somebody else moved the position or took the lease.
+/// A stream was put back to an earlier state: what stands in it from now on has numbers that were used before, so they get a number of
+/// their own, and every reader of the worker begins at its start. The first that notices does it for all; each seeks its lease again.
 ///
 /// # Errors
 /// `sqlx::Error`; nothing was changed, call again.
 pub async fn read_again(
     leases: &Leases,
     lease: &Lease,
-    stream: &str,
+    stream: StreamName,
     stored: Position,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Taken> {
     let mut tx = leases.begin().await?;
     let start = Position { seq: 0, era: stored.era, at: None };
-    if !leases.move_position(&mut tx, lease, stream, stored.seq, start).await? {
-        return Ok(false);
+    let is_first = leases.move_position(&mut tx, lease, stream.as_str(), stored.seq, start).await?;
+    if is_first && let Some(known) = current(&mut *tx, stream.as_str()).await? {
+        declare(&mut tx, stream.as_str(), known.era).await?;
+        lease::start_over(&mut tx, "worker", stream, known.era).await?;
+        tx.commit().await?;
     }
-    put_back(&mut tx, stream).await?;
-    tx.commit().await?;
-    Ok(true)
-}
-
-/// What stands in the stream from now on has numbers that were used before.
-async fn put_back(conn: &mut PgConnection, stream: &str) -> sqlx::Result<()> {
-    match current(&mut *conn, stream).await? {
-        Some(known) => declare(conn, stream, known.era).await.map(|_| ()),
-        None => Ok(()),
-    }
+    Ok(Taken::Lost)
 }

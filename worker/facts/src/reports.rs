@@ -27,7 +27,7 @@ pub(super) async fn read(
 ) -> Result<HashMap<EventId, Reports>, FactError> {
     let rows: Vec<ReportRow> = sqlx::query_as(
         "select event_id, raw_seq, raw_index, digest, event::text as event,
-                (raw_era - coalesce((select max(n) from worker.stream_eras where stream = 'META_RAW'), 0))::smallint as era
+                (raw_era - (select worker.current_era('META_RAW')))::smallint as era
            from worker.reports where event_id = any($1) and event is not null",
     )
     .bind(ids.iter().map(EventId::as_str).collect::<Vec<_>>())
@@ -64,7 +64,7 @@ pub(super) async fn record(
     sqlx::query(
         "insert into worker.reports (event_id, raw_seq, raw_index, digest, event, raw_era)
          select t.event_id, t.raw_seq, t.raw_index, t.digest, t.event,
-                t.era + coalesce((select max(n) from worker.stream_eras where stream = 'META_RAW'), 0)
+                t.era + (select worker.current_era('META_RAW'))
            from unnest($1::text[], $2::bigint[], $3::int[], $4::bytea[], $5::json[], $6::smallint[])
                 as t (event_id, raw_seq, raw_index, digest, event, era)
          on conflict (event_id, raw_era, raw_seq, raw_index) do update set digest = excluded.digest, event = excluded.event",

@@ -69,7 +69,7 @@ pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<K
     }
     let rows: Vec<Reading> = sqlx::query_as(
         "select event_id, revision, digest, rank, time, time_approximate, merged, raw_seq, raw_index, event_seq,
-                (raw_era - coalesce((select max(n) from worker.stream_eras where stream = 'META_RAW'), 0))::smallint as era
+                (raw_era - (select worker.current_era('META_RAW')))::smallint as era
            from worker.facts where event_id = any($1)",
     )
     .bind(&ids)
@@ -155,7 +155,7 @@ pub(super) async fn given_by(pool: &PgPool, seqs: &[u64]) -> sqlx::Result<Vec<Re
     let rows: Vec<RecordedRow> = sqlx::query_as(
         "select distinct on (f.event_id) f.event_id, f.kind, f.channel, f.account_id, f.contact_id, f.message_id, f.time, f.raw_seq, f.raw_index
            from worker.facts f
-          where f.raw_seq = any($1) and f.raw_era = coalesce((select max(n) from worker.stream_eras where stream = 'META_RAW'), 0)
+          where f.raw_seq = any($1) and f.raw_era = (select worker.current_era('META_RAW'))
             and f.rank = 3 and f.kind not in ('contact.discovered', 'fact.withdrawn', 'sender.unresolved')
             and not exists (select from worker.withdrawn w where w.event_id = f.event_id)
             and not exists (select from worker.facts o where o.event_id = f.event_id and (o.rank < 3 or o.raw_era <> f.raw_era or o.raw_seq < f.raw_seq))
@@ -180,7 +180,7 @@ pub(super) async fn places(pool: &PgPool, ids: &[&str]) -> sqlx::Result<HashMap<
         "select event_id, event_seq, revision
            from (select distinct on (event_id) event_id, event_seq, event_era, revision from worker.facts
                   where event_id = any($1) order by event_id, revision desc) newest
-          where event_era = coalesce((select max(n) from worker.stream_eras where stream = 'INBOX_EVENTS'), 0)",
+          where event_era = (select worker.current_era('INBOX_EVENTS'))",
     )
     .bind(ids)
     .fetch_all(pool)
@@ -214,8 +214,8 @@ pub(super) async fn record_facts(
                                    time_approximate, raw_seq, raw_index, event_seq, raw_era, event_era, merged, silent)
          select t.event_id, t.revision, t.kind, t.channel, t.account_id, t.contact_id, t.message_id, t.digest, t.rank, t.time,
                 t.approximate, t.raw_seq, t.raw_index, t.event_seq,
-                coalesce(t.raw_era, (select max(n) from worker.stream_eras where stream = 'META_RAW'), 0),
-                coalesce((select max(n) from worker.stream_eras where stream = 'INBOX_EVENTS'), 0), t.merged, t.silent
+                coalesce(t.raw_era, (select worker.current_era('META_RAW'))),
+                (select worker.current_era('INBOX_EVENTS')), t.merged, t.silent
            from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
                        $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::int[], $14::bigint[],
                        $15::boolean[], $16::boolean[], $17::smallint[])

@@ -103,10 +103,10 @@ impl FactStore {
             let id = &draft.event.id;
             if let Some(planned) = before.facts.get(id) {
                 known.facts.entry(id.clone()).or_default().extend(planned.iter().cloned());
-                match before.reports.get(id) {
-                    Some(reports) => known.reports.insert(id.clone(), reports.clone()),
-                    None => known.reports.remove(id),
-                };
+                known.reports.remove(id);
+            }
+            if let Some(reports) = before.reports.get(id) {
+                known.reports.insert(id.clone(), reports.clone());
             }
         }
         Ok(decide::decide(drafts, known))

@@ -23,7 +23,8 @@ const ERROR_MAX: usize = 500;
 #[derive(Clone, Debug)]
 pub(super) struct Parking {
     pub raw_seq: u64,
-    pub lane: String,
+    /// `None`: of a whole raw webhook.
+    pub lane: Option<String>,
     /// What the raw webhook says in the lane, where it could be read.
     pub events: Option<Behind>,
     /// Why, for the one that failed; the others wait behind.
@@ -33,15 +34,7 @@ pub(super) struct Parking {
 impl Parking {
     /// A raw webhook that cannot be read, in a lane of its own.
     pub(super) fn of_raw(raw_seq: u64, cause: Cause) -> Self {
-        Self { raw_seq, lane: lanes::lane_of_raw(raw_seq, 0), events: None, cause: Some(cause) }
-    }
-
-    /// Its lane: of a whole raw webhook with the number of the era, where that is not the first.
-    fn lane_in(&self, era: i16) -> String {
-        match self.lane == lanes::lane_of_raw(self.raw_seq, 0) {
-            true => lanes::lane_of_raw(self.raw_seq, era),
-            false => self.lane.clone(),
-        }
+        Self { raw_seq, lane: None, events: None, cause: Some(cause) }
     }
 
     /// Rows for what waits behind a failure.
@@ -50,7 +43,7 @@ impl Parking {
             .into_iter()
             .map(|((raw_seq, lane), events)| Self {
                 raw_seq,
-                lane,
+                lane: Some(lane),
                 events: Some(events),
                 cause: None,
             })
@@ -93,7 +86,7 @@ pub(super) async fn park(
     for row in rows {
         let event = row.events.as_ref().map(|events| &events.first);
         let data = event.map(|event| &event.data);
-        let lane = row.lane_in(era);
+        let lane = row.lane.clone().unwrap_or_else(|| lanes::lane_of_raw(row.raw_seq, era));
         let fingerprint = row.events.as_ref().map_or_else(|| lane.clone(), Behind::fingerprint);
         // The same events came again in another META_RAW: that is where they are found from now on.
         let moved = sqlx::query(

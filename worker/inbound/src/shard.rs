@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use runtime::db::{self, Patience};
-use runtime::follow::{
-    End, RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow,
-};
+use runtime::follow::{End, Reader, Received, Source, StreamRecreated, Taken, follow};
 use runtime::lease::{Lease, Position};
-use runtime::streams::Era;
+use runtime::streams::{Era, StreamName};
 use schemas::{Fact, Kind, subjects};
 use tokio_util::sync::CancellationToken;
 
@@ -61,12 +59,13 @@ impl<'a> Shard<'a> {
             filter: subjects::raw_shard_filter(self.number),
             messages_max: BATCH_MAX,
             bytes_max: BATCH_BYTES_MAX,
-            recreated_pause: RECREATED_PAUSE,
         };
         let broker = self.inbound.broker.clone();
         if follow(&broker, &source, &mut self, stop).await == End::Lost {
             tracing::warn!(shard = %self.label, "The shard is somebody else's now; letting go");
         }
+        // Whoever has the shard next reports what it meets.
+        self.inbound.health.set(CHECK, Ok(()));
     }
 
     /// Takes some raw webhooks. Where something in them can never be carried out, smaller and smaller parts are taken until what fails
@@ -162,7 +161,8 @@ impl<'a> Shard<'a> {
             if let Err(cause) = self.emit(&drafts, &[]).await? {
                 tracing::error!(shard = %self.label, raw.seq = raw.sequence, cause = %cause.word,
                     "Parked a conversation: an event of raw webhook {} cannot be carried out", raw.sequence);
-                parking.push(Parking { raw_seq: raw.sequence, lane, events, cause: Some(cause) });
+                let (raw_seq, lane, cause) = (raw.sequence, Some(lane), Some(cause));
+                parking.push(Parking { raw_seq, lane, events, cause });
             }
         }
         if self.emit(&[], &sorted.hints).await?.is_err() {
@@ -270,9 +270,7 @@ impl Reader for Shard<'_> {
     }
 
     async fn put_back(&mut self, stored: Position) -> Result<Taken, FactError> {
-        let leases = &self.inbound.leases;
-        let done = eras::read_again(leases, self.lease, subjects::META_RAW, stored).await?;
-        Ok(if done { Taken::Yes } else { Taken::Lost })
+        Ok(eras::read_again(&self.inbound.leases, self.lease, StreamName::Raw, stored).await?)
     }
 }
 

@@ -13,10 +13,11 @@ use runtime::BoxFuture;
 use runtime::broker::Broker;
 use runtime::db::{self, Fault, Patience, fault};
 use runtime::failpoint;
-use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::follow::{Reader, Received, Source, StreamRecreated, Taken, follow};
 use runtime::health::Health;
 use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::{Outgoing, PublishFailure};
+use runtime::streams::StreamName;
 use schemas::subjects::INBOX_EVENTS;
 use schemas::{Event, Timestamp};
 use sqlx::PgPool;
@@ -63,7 +64,6 @@ impl Automate {
                 filter: FILTER.to_owned(),
                 messages_max: BATCH,
                 bytes_max: usize::MAX,
-                recreated_pause: RECREATED_PAUSE,
             };
             leases
                 .while_held(NAME, shutdown, |lease, stop| {
@@ -77,6 +77,8 @@ impl Automate {
                     async move {
                         let broker = answering.automate.broker.clone();
                         follow(&broker, source, &mut answering, &stop).await;
+                        // Whoever has the lease next reports what it meets.
+                        answering.automate.health.set(CHECK, Ok(()));
                     }
                 })
                 .await;
@@ -270,9 +272,7 @@ impl Reader for Batches {
     }
 
     async fn put_back(&mut self, stored: Position) -> anyhow::Result<Taken> {
-        let leases = &self.automate.leases;
-        let done = eras::read_again(leases, &self.lease, INBOX_EVENTS, stored).await?;
-        Ok(if done { Taken::Yes } else { Taken::Lost })
+        Ok(eras::read_again(&self.automate.leases, &self.lease, StreamName::Events, stored).await?)
     }
 }
 

@@ -20,10 +20,11 @@ use runtime::BoxFuture;
 use runtime::broker::Broker;
 use runtime::db::{self, Fault, Patience};
 use runtime::failpoint;
-use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
+use runtime::follow::{Reader, Received, Source, StreamRecreated, Taken, follow};
 use runtime::health::Health;
 use runtime::lease::{Lease, Leases, Position};
 use runtime::publish::Outgoing;
+use runtime::streams::StreamName;
 use runtime::vouch::{self, Vouch};
 use schemas::subjects::{self, COMMAND_ALL, INBOX_COMMANDS};
 use sqlx::{PgConnection, PgPool};
@@ -70,7 +71,6 @@ impl Commands {
                 filter: COMMAND_ALL.to_owned(),
                 messages_max: BATCH,
                 bytes_max: usize::MAX,
-                recreated_pause: RECREATED_PAUSE,
             };
             leases
                 .while_held(NAME, shutdown, |lease, stop| {
@@ -87,6 +87,8 @@ impl Commands {
                     async move {
                         let broker = intake.commands.broker.clone();
                         follow(&broker, source, &mut intake, &stop).await;
+                        // Whoever has the lease next reports what it meets.
+                        intake.commands.health.set(CHECK, Ok(()));
                     }
                 })
                 .await;
@@ -112,16 +114,16 @@ impl Commands {
                 let around = Envelope {
                     subject: &message.subject,
                     stream_seq: sequence,
+                    stream_era: era,
                     stored_at: message.stored_at,
                     vouched: self.vouch.holds(&message.payload, message.header(vouch::HEADER)),
                     flaw,
                 };
                 let read = || read(&message.payload, around);
-                let intake = catch_unwind(read).unwrap_or_else(|_| {
+                catch_unwind(read).unwrap_or_else(|_| {
                     panicked(sequence);
                     None
-                });
-                intake.map(|intake| Intake { stream_era: era, ..intake })
+                })
             })
             .collect()
     }
@@ -280,9 +282,8 @@ impl Reader for Batches {
     }
 
     async fn put_back(&mut self, stored: Position) -> anyhow::Result<Taken> {
-        let leases = &self.commands.leases;
-        let done = eras::read_again(leases, &self.lease, INBOX_COMMANDS, stored).await?;
-        Ok(if done { Taken::Yes } else { Taken::Lost })
+        Ok(eras::read_again(&self.commands.leases, &self.lease, StreamName::Commands, stored)
+            .await?)
     }
 }
 

@@ -61,18 +61,18 @@ impl Wanted {
     }
 
     /// Whether `item`, which is not taken for its effect, may be it all the same. Meta alters what it is given (it composes letters, it
-    /// serves sound as video: docs/meta-platform.md 6.1, 13), so in the right time any content may be ours; outside of it an
-    /// equal one may be.
-    fn may_hide(&self, item: &Item) -> bool {
-        self.in_reach(item, if item.content == self.content { DOUBT } else { Duration::ZERO })
+    /// serves sound as video: docs/meta-platform.md 6.1, 13), so in the right time, give or take `skew`, any content may be ours; outside of
+    /// it an equal one may be.
+    fn may_hide(&self, item: &Item, skew: Duration) -> bool {
+        self.in_reach(item, if item.content == self.content { DOUBT } else { skew })
     }
 
     /// What a read of the thread that shows these own items proves. `complete`: it reaches back before the first attempt and withholds
-    /// nothing since.
-    pub(crate) fn look(&self, items: &[Item], complete: bool) -> Look {
+    /// nothing since. `skew`: how far Meta's clock and ours may differ unnoticed.
+    pub(crate) fn look(&self, items: &[Item], complete: bool, skew: Duration) -> Look {
         match self.choose(items) {
             Some(item) => Look::Found { item_id: Some(item.id.clone()), time: Some(item.time) },
-            None if complete && !items.iter().any(|item| self.may_hide(item)) => Look::Absent,
+            None if complete && !items.iter().any(|item| self.may_hide(item, skew)) => Look::Absent,
             None => Look::Inconclusive,
         }
     }
@@ -178,10 +178,10 @@ mod tests {
     fn absence_is_not_proven_beside_anything_that_may_be_ours() {
         let part = wanted("a", 100);
         let other = |time| Item { content: of_text("o\u{308}k"), ..item("m", time) };
-        assert_eq!(part.look(&[], true), Look::Absent);
-        assert_eq!(part.look(&[], false), Look::Inconclusive);
+        assert_eq!(part.look(&[], true, Duration::ZERO), Look::Absent);
+        assert_eq!(part.look(&[], false, Duration::ZERO), Look::Inconclusive);
         let found = Look::Found { item_id: Some("m".to_owned()), time: Some(at(101)) };
-        assert_eq!(part.look(&[item("m", 101), other(102)], true), found);
+        assert_eq!(part.look(&[item("m", 101), other(102)], true, Duration::ZERO), found);
         // Equal, but by the clocks too early or too late: 7 s, minutes, hours.
         for (time, expected) in [
             (93, Look::Inconclusive),
@@ -192,16 +192,27 @@ mod tests {
             (3840, Look::Inconclusive),
             (3841, Look::Absent),
         ] {
-            assert_eq!(part.look(&[item("m", time)], true), expected, "{time}");
+            assert_eq!(part.look(&[item("m", time)], true, Duration::ZERO), expected, "{time}");
         }
         // Altered on the way: only in the right time.
         for (time, expected) in [(101, Look::Inconclusive), (93, Look::Absent), (241, Look::Absent)]
         {
-            assert_eq!(part.look(&[other(time)], true), expected, "{time}");
+            assert_eq!(part.look(&[other(time)], true, Duration::ZERO), expected, "{time}");
+        }
+        // Also where the clocks differ by what goes unnoticed.
+        for (time, expected) in [(36, Look::Inconclusive), (34, Look::Absent)] {
+            assert_eq!(
+                part.look(&[other(time)], true, Duration::from_secs(60)),
+                expected,
+                "{time}"
+            );
         }
         // Known to be something else.
         for known in [item("m", 101), item("m", 93), other(101)] {
-            assert_eq!(part.look(&[Item { claimed: true, ..known }], true), Look::Absent);
+            assert_eq!(
+                part.look(&[Item { claimed: true, ..known }], true, Duration::ZERO),
+                Look::Absent
+            );
         }
     }
 

@@ -203,7 +203,8 @@ impl World {
         let look = match read {
             Read::Works => {
                 let shown: Vec<Item> = self.item().into_iter().collect();
-                self.wanted().map_or(Look::Inconclusive, |wanted| wanted.look(&shown, true))
+                self.wanted()
+                    .map_or(Look::Inconclusive, |wanted| wanted.look(&shown, true, Duration::ZERO))
             }
             Read::Fails => Look::Inconclusive,
             Read::Unanswered => match read_again(&self.journal, &WAITS, self.now) {

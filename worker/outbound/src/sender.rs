@@ -52,14 +52,6 @@ pub struct Sender {
     reporting: Reporting,
 }
 
-/// What the loop does next.
-enum Next {
-    /// Look at the ledger.
-    Look,
-    /// Start what the intake handed over.
-    Start(Vec<DueRow>),
-}
-
 /// When commands were last let go, and what was known of the accounts then.
 struct Released {
     accounts_version: i64,
@@ -125,7 +117,7 @@ impl Sender {
         beside.spawn(attempt_log::watch(services.log.clone(), health, shutdown.clone()));
         let listener = Listener::start(services.pool.clone(), conversation_state::WAKE);
         let mut released = Released::never();
-        let (mut next, mut look_at) = (Next::Look, Instant::now());
+        let (mut handed, mut look_at): (Option<Vec<DueRow>>, _) = (None, Instant::now());
         while !shutdown.is_cancelled() {
             // They end with the process; before, only by a bug, which is one of the whole worker.
             for tasks in [&mut beside, &mut behind] {
@@ -134,8 +126,8 @@ impl Sender {
                 }
             }
             in_flight.reap();
-            let looked = match std::mem::replace(&mut next, Next::Look) {
-                Next::Start(commands) if Instant::now() < look_at => {
+            let looked = match handed.take() {
+                Some(commands) if Instant::now() < look_at => {
                     in_flight.start(&services, commands).await
                 }
                 // What was handed over is found here, too.
@@ -154,7 +146,7 @@ impl Sender {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = tokio::time::sleep_until(look_at) => {}
-                    commands = handed_over.next() => next = Next::Start(commands),
+                    commands = handed_over.next() => handed = Some(commands),
                     () = listener.notified() => {}
                     () = services.places.freed(), if waits => {}
                     () = in_flight.ended(), if waits => {}

@@ -1,10 +1,7 @@
 //! Writes down plain successes together: while one transaction is under way, the next answers gather.
 
-use facts::follow_up::conversation_state;
 use runtime::db::within;
 use runtime::failpoint;
-use schemas::{AccountId, Channel};
-use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,21 +11,8 @@ use crate::ledger::part_sets::{self, Answered};
 /// Answers written down by one transaction.
 const BATCH: usize = 128;
 
-/// A success that says nothing but the message: the part is sent.
-pub(crate) struct Success {
-    pub(crate) identity: String,
-    pub(crate) n: i32,
-    pub(crate) attempt: u32,
-    pub(crate) channel: Channel,
-    pub(crate) account_id: AccountId,
-    /// Meta's id of the message.
-    pub(crate) item_id: String,
-    /// What the ledger keeps of the answer.
-    pub(crate) kept: Value,
-}
-
 struct Job {
-    success: Success,
+    answered: Answered,
     /// Whether the command has ended by it. `None`: it was not written down this way.
     done: oneshot::Sender<Option<bool>>,
 }
@@ -54,9 +38,9 @@ pub(crate) fn settler(pool: PgPool, worker: &str) -> (Settler, Settling) {
 
 impl Settler {
     /// Writes a success down; whether its command has ended by it. `None`: it must be settled on its own, as an answer that is late, or was overtaken, or could not be written.
-    pub(crate) async fn settle(&self, success: Success) -> Option<bool> {
+    pub(crate) async fn settle(&self, answered: Answered) -> Option<bool> {
         let (done, answer) = oneshot::channel();
-        self.jobs.send(Job { success, done }).await.ok()?;
+        self.jobs.send(Job { answered, done }).await.ok()?;
         answer.await.ok().flatten()
     }
 }
@@ -77,24 +61,11 @@ impl Settling {
     }
 
     async fn settle(&self, jobs: &[Job]) -> sqlx::Result<Vec<Option<bool>>> {
-        let parts: Vec<Answered<'_>> = jobs
-            .iter()
-            .map(|Job { success, .. }| Answered {
-                identity: &success.identity,
-                n: success.n,
-                attempt: success.attempt,
-                channel: success.channel,
-                account_id: &success.account_id,
-                item_id: &success.item_id,
-                kept: &success.kept,
-            })
-            .collect();
+        let parts: Vec<&Answered> = jobs.iter().map(|job| &job.answered).collect();
         failpoint!("send.before_settle_commit");
-        let sent =
-            part_sets::settle_sent(&self.pool, &parts, &self.worker, conversation_state::WAKE)
-                .await?;
+        let sent = part_sets::settle_sent(&self.pool, &parts, &self.worker).await?;
         failpoint!("send.after_settle_commit");
-        let row = |part: &Answered<'_>| {
+        let row = |part: &Answered| {
             sent.iter().find(|row| row.identity == part.identity && row.n == part.n)
         };
         Ok(parts.iter().map(|part| row(part).map(|row| row.has_ended)).collect())

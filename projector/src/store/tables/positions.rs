@@ -14,23 +14,24 @@ pub(crate) async fn stored(conn: &mut PgConnection, name: &str) -> sqlx::Result<
     Ok(unsigned(seq))
 }
 
-/// The position of the model that serves, by its view; `None` before the first batch.
-pub(crate) async fn of_serving(pool: &PgPool) -> sqlx::Result<Option<i64>> {
-    sqlx::query_scalar("select seq from inbox.position").fetch_optional(pool).await
+/// How far the model that serves has come, by its view.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub(crate) struct Serving {
+    #[sqlx(try_from = "i64")]
+    pub(crate) seq: u64,
+    /// The era of INBOX_EVENTS that the position is of.
+    pub(crate) era: Option<Era>,
+    /// How many eras its rows are made of.
+    pub(crate) eras: i16,
 }
 
-/// The era of INBOX_EVENTS that the position of the serving model is of, and how many eras its rows are made of; `None` before the first
-/// batch.
-pub(crate) async fn eras_of_serving(pool: &PgPool) -> sqlx::Result<Option<(Option<Era>, i16)>> {
-    const UNDEFINED_COLUMN: &str = "42703";
-    let read = sqlx::query_as("select era, eras from inbox.position").fetch_optional(pool).await;
-    match read {
-        // An earlier release made the view: its schema is about to be migrated.
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_COLUMN) => {
-            Ok(None)
-        }
-        other => other,
-    }
+/// The position of the model that serves; `None` before the first batch. A view of an earlier release has no eras yet.
+pub(crate) async fn of_serving(pool: &PgPool) -> sqlx::Result<Option<Serving>> {
+    sqlx::query_as(
+        "select seq, to_jsonb(p) ->> 'era' as era, coalesce((to_jsonb(p) ->> 'eras')::smallint, 1::smallint) as eras from inbox.position p",
+    )
+    .fetch_optional(pool)
+    .await
 }
 
 /// How many eras the rows of a model are made of.

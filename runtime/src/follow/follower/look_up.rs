@@ -31,6 +31,10 @@ impl Follower {
                     self.buffer.push_back(message);
                 }
                 Ok(None) => {
+                    // All that is ours is here: the head of the stream counted the messages of others, too.
+                    for (after, message) in (0..).zip(self.buffer.iter_mut().rev()) {
+                        message.pending = after;
+                    }
                     self.care.at_end(Instant::now());
                     if self.care.is_careful() && self.buffer.is_empty() {
                         tokio::time::sleep(LOOK_EVERY).await;

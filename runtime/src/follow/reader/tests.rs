@@ -45,11 +45,14 @@ enum Odd {
 }
 
 /// Batches as scripted, then silence.
-struct Script(Arc<Mutex<VecDeque<Next>>>);
+struct Script {
+    batches: Arc<Mutex<VecDeque<Next>>>,
+    is_right: Arc<AtomicBool>,
+}
 
 impl Feed for Script {
     async fn next_batch(&mut self, _max: usize) -> Result<Vec<Received>, Unfollowable> {
-        let next = self.0.lock().unwrap().pop_front();
+        let next = self.batches.lock().unwrap().pop_front();
         match next {
             Some(Ok(batch)) => Ok(batch.into_iter().map(|sequence| message(sequence, 1)).collect()),
             Some(Err(Odd::MadeAnew)) => {
@@ -66,6 +69,10 @@ impl Feed for Script {
 
     fn pending(&self) -> u64 {
         10
+    }
+
+    fn is_right(&self) -> Arc<AtomicBool> {
+        self.is_right.clone()
     }
 
     async fn waiting(&mut self) -> u64 {
@@ -137,20 +144,34 @@ async fn diary(
     batches: Vec<Next>,
     answers: Vec<Result<Taken, &'static str>>,
 ) -> (End, Vec<String>) {
-    let stop = CancellationToken::new();
-    let source = Source {
-        stream: "S",
-        filter: ">".to_owned(),
-        messages_max: 10,
-        bytes_max: 2,
-        recreated_pause: Duration::from_millis(1),
-    };
+    diary_until(batches, answers, true, CancellationToken::new()).await
+}
+
+async fn diary_until(
+    batches: Vec<Next>,
+    answers: Vec<Result<Taken, &'static str>>,
+    is_right: bool,
+    stop: CancellationToken,
+) -> (End, Vec<String>) {
+    let source = Source { stream: "S", filter: ">".to_owned(), messages_max: 10, bytes_max: 2 };
     let mut reader =
         Diary { stored: 0, answers: answers.into(), lines: Vec::new(), stop: stop.clone() };
-    let script = Arc::new(Mutex::new(VecDeque::from(batches)));
+    let batches = Arc::new(Mutex::new(VecDeque::from(batches)));
+    let is_right = Arc::new(AtomicBool::new(is_right));
     let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2));
-    let work = Work { source: &source, reader: &mut reader, stop: &stop, backoff };
-    let end = work.run(|_| Script(script.clone())).await.unwrap_or_else(|end| end);
+    let (recreated_pause, trusted_after) = (Duration::from_millis(1), Duration::from_millis(1));
+    let work = Work {
+        source: &source,
+        reader: &mut reader,
+        stop: &stop,
+        backoff,
+        recreated_pause,
+        trusted_after,
+    };
+    let end = work
+        .run(|_| Script { batches: batches.clone(), is_right: is_right.clone() })
+        .await
+        .unwrap_or_else(|end| end);
     (end, reader.lines)
 }
 
@@ -228,4 +249,21 @@ async fn a_stream_put_back_is_read_from_its_beginning() {
             "take 1 from 0 to 2: Ok(Lost)",
         ]
     );
+}
+
+#[tokio::test]
+async fn silence_is_trusted_only_of_a_stream_that_is_the_right_one() {
+    for is_right in [true, false] {
+        let stop = CancellationToken::new();
+        let later = stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            later.cancel();
+        });
+        let (end, lines) =
+            diary_until(vec![Err(Odd::MadeAnew)], vec![Ok(Taken::Yes)], is_right, stop).await;
+        assert_eq!(end, End::Stopped);
+        let trusted = lines.iter().any(|line| line == "trusted");
+        assert_eq!(trusted, is_right, "{lines:?}");
+    }
 }

@@ -114,12 +114,11 @@ pub async fn admit(
          select i.channel, i.account_id, i.message_id, i.num_edit,
                 case when m.message_id is null then $15::timestamptz else $16::timestamptz end,
                 $16, i.time, i.approximate, i.created, i.thread_id, i.contact, i.outbound, i.standby, i.text, i.raw_seq, i.raw_index,
-                i.traceparent, $18, coalesce(i.raw_era, (select max(n) from worker.stream_eras where stream = 'META_RAW'), 0)
+                i.traceparent, $18, (select worker.current_era('META_RAW'))
            from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::boolean[], $7::timestamptz[],
-                       $8::text[], $9::text[], $10::boolean[], $11::boolean[], $12::text[], $13::bigint[], $14::int[], $17::text[],
-                       $19::smallint[])
+                       $8::text[], $9::text[], $10::boolean[], $11::boolean[], $12::text[], $13::bigint[], $14::int[], $17::text[])
                 as i (channel, account_id, message_id, num_edit, time, approximate, created, thread_id, contact, outbound, standby,
-                      text, raw_seq, raw_index, traceparent, raw_era)
+                      text, raw_seq, raw_index, traceparent)
            left join worker.messages m
              on m.channel = i.channel and m.account_id = i.account_id and m.message_id = i.message_id
           where m.message_id is null or i.num_edit > 0
@@ -149,7 +148,6 @@ pub async fn admit(
     .bind(now.to_datetime())
     .bind(text(|row| row.traceparent.as_deref()))
     .bind(replay)
-    .bind(rows.iter().map(|row| row.origin.source_era).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?;
     metrics::counter!("hookline_resolve_admitted_total").increment(rows.len() as u64);

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use schemas::{Event, Timestamp};
+use schemas::{Event, EventId, Timestamp};
 
 use super::diff::Gone;
 use super::reader::{Reading, key};
 use super::tally::{Sample, Samples, Tally, Verdict};
 use crate::effect::message_keys;
 use facts::follow_up::waiting::MessageKey;
-use facts::merge::{Report, Reports, Source};
+use facts::merge::{Report, Reports, Source, is_merged};
 use facts::{Decision, Draft, Known, Stored};
 
 /// Changed events whose fields may be shown as examples.
@@ -90,20 +90,25 @@ impl Survey {
             }
             self.accounts.insert(hash(&(event.data.channel, &event.data.account_id)));
             self.conversations.extend(event.data.conversation_id.as_ref().map(hash));
-            self.planned.facts.entry(event.id.clone()).or_default().push(Stored::of(event));
-            if self.planned.reports.len() >= REPORTS_MAX {
-                self.planned.reports.clear();
-            }
-            if planned.merged {
-                let reports = decision.reports.get(&event.id).cloned();
-                self.planned.reports.insert(event.id.clone(), reports.unwrap_or_default());
-            } else {
-                let reports = Reports::one(Source::of(event), Report::of(event));
-                self.planned.reports.insert(event.id.clone(), reports);
+            let stored = Stored::of_planned(planned);
+            self.planned.facts.entry(event.id.clone()).or_default().push(stored);
+            if is_merged(event.kind()) && !planned.merged {
+                let report = Report { event: event.clone(), digest: planned.digest };
+                self.keep_reports(&event.id, Reports::one(Source::of(event), report));
             }
             self.expected.extend(message_keys(&planned.draft));
         }
+        for (id, reports) in &decision.reports {
+            self.keep_reports(id, reports.clone());
+        }
         count_rest(&mut self.tally, &decision.known, &decision.refused);
+    }
+
+    fn keep_reports(&mut self, id: &EventId, reports: Reports) {
+        if self.planned.reports.len() >= REPORTS_MAX {
+            self.planned.reports.clear();
+        }
+        self.planned.reports.insert(id.clone(), reports);
     }
 
     /// The facts to withdraw, once the whole slice is read; they are counted.

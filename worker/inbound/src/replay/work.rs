@@ -253,14 +253,17 @@ impl Work<'_> {
         }
         let decision = {
             let mut conn = facts.pool().acquire().await?;
-            facts.plan(&mut conn, drafts).await?.decision
+            facts.plan(&mut conn, drafts.clone()).await?.decision
         };
         count_rest(&mut progress.done, &decision.known, &decision.refused);
         progress.done.waiting += reading.hints.len() as u64;
         if self.options.all {
             progress.done.again += self.again(&decision.known).await?;
         }
-        let fresh = decision.into_changes();
+        // As they were read: what is published is merged from what each item says by itself.
+        let changed = decision.changed();
+        let fresh: Vec<Draft> =
+            drafts.into_iter().filter(|draft| changed.contains(&draft.event.id)).collect();
         runtime::failpoint!("replay.before_publish");
         let mut emission = facts.begin(&fresh).await?;
         let twin_grace = self.replay.twin_grace;

@@ -10,8 +10,8 @@ use super::claim::{Attempt, entry, lane, usable};
 use super::claim_step::{ClaimStep, News, Read, claim_step, open_part};
 use crate::attempt_log::{AttemptLog, Behind, Entry, Marks, shard_of};
 use crate::claim_context::{self, Around};
-use crate::ledger::transitions::{self, Begin};
-use crate::ledger::{CommandRow, PartRow, command_sets, parts};
+use crate::ledger::part_sets::{self, Begin};
+use crate::ledger::{CommandRow, PartRow, command_sets, parts, transitions};
 use crate::services::Services;
 use facts::accounts::Connected;
 
@@ -53,6 +53,9 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
     failpoint!("send.before_claim");
     let mut tx = services.pool.begin().await?;
     let commands = command_sets::lock_all_due(&mut tx, identities).await?;
+    if commands.is_empty() {
+        return Ok(ClaimedAll { attempts: Vec::new(), rest: identities.to_vec() });
+    }
     let shards: BTreeSet<u32> =
         commands.iter().map(|command| shard_of(command.channel, &command.account_id)).collect();
     // Before the contexts are read: whether the ledger is behind the log is part of them.
@@ -123,7 +126,7 @@ async fn begin(
         .iter()
         .map(|one| Begin { identity: &one.command.identity, n: one.part.n, rule: one.rule })
         .collect();
-    transitions::begin_attempts(&mut tx, &begins, &services.worker, now, deadline).await?;
+    part_sets::begin_all(&mut tx, &begins, &services.worker, now, deadline).await?;
     let mut shards: HashMap<u32, Vec<Entry>> = HashMap::new();
     let attempts: Vec<Attempt> = chosen
         .into_iter()

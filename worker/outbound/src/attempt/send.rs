@@ -11,10 +11,10 @@ use super::settle;
 use crate::answer::{self, Reading};
 use crate::deadline::{self, TooLate};
 use crate::decide::Answer;
+use crate::ledger::part_sets::Answered;
 use crate::payload::{Payload, part_key};
 use crate::request::{Request, request};
 use crate::services::{LEDGER_WITHIN, Next, Services};
-use crate::settler::Success;
 use graph::{Call, Failure, GraphError, Use, node};
 
 /// Makes the request of an attempt and settles its answer.
@@ -52,12 +52,12 @@ pub(super) async fn send(services: &Services, attempt: Attempt) -> anyhow::Resul
 }
 
 /// An answer that says nothing but the message: no limit, no refused token, nothing about the person.
-fn plain_success(services: &Services, attempt: &Attempt, reading: &Reading) -> Option<Success> {
+fn plain_success(services: &Services, attempt: &Attempt, reading: &Reading) -> Option<Answered> {
     let Answer::Sent { item_id: Some(item_id) } = &reading.answer else { return None };
     let account = &attempt.connected.account;
     let closed = services.graph.closed_until(account, runtime::now()).is_some();
     let plain = !closed && !reading.limited && reading.stop.is_none() && reading.learnt.is_none();
-    (plain && attempt.command.command == "reply").then(|| Success {
+    (plain && attempt.command.command == "reply").then(|| Answered {
         identity: attempt.command.identity.clone(),
         n: attempt.part.n,
         attempt: attempt.part.attempt,

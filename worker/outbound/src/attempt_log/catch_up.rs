@@ -172,7 +172,7 @@ async fn write(conn: &mut PgConnection, learnt: &Learnt) -> sqlx::Result<()> {
 /// Marks of another era say nothing about this log, and it nothing about what was attempted before: an operator decides.
 fn same_era(marks: &[MarkRow], head: Head) -> Result<(), ForeignStream> {
     match marks.iter().filter_map(|mark| mark.era).find(|era| *era != head.era) {
-        Some(known) => Err(ForeignStream(made_anew(INBOX_ATTEMPTS, head.era, known))),
+        Some(known) => Err(ForeignStream::Another(made_anew(INBOX_ATTEMPTS, head.era, known))),
         None => Ok(()),
     }
 }

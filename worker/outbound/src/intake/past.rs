@@ -11,7 +11,7 @@ use runtime::follow::stored;
 use runtime::streams;
 use schemas::command::UncheckedCommand;
 use schemas::subjects::{INBOX_COMMANDS, INBOX_EVENTS};
-use schemas::{Event, EventId};
+use schemas::{Event, EventId, Timestamp};
 use sqlx::{PgConnection, PgPool};
 
 use crate::ended::{Ended, ended, outcome_ids};
@@ -47,7 +47,9 @@ pub(super) async fn mark(pool: &PgPool, broker: &Broker) -> anyhow::Result<Mark>
     let era = streams::era_of(info);
     let found = scan::find_outcomes(broker, None).await?;
     // Outcomes that nobody here has published: an earlier ledger is lost. Without any, this is a beginning, and commands wait for it.
-    let seq = if found.is_empty() { 0 } else { info.state.last_sequence };
+    let last = Timestamp::from_nanos(info.state.last_timestamp.unix_timestamp_nanos());
+    let (seq, at) =
+        if found.is_empty() { (0, None) } else { (info.state.last_sequence, Some(last)) };
     if !found.is_empty() {
         tracing::warn!(
             outcomes = found.len(),
@@ -56,7 +58,7 @@ pub(super) async fn mark(pool: &PgPool, broker: &Broker) -> anyhow::Result<Mark>
              those without an outcome are parked (`hookline replies list`)"
         );
     }
-    let made = Mark { seq, era: Some(era), at: None };
+    let made = Mark { seq, era: Some(era), at };
     let mut tx = pool.begin().await?;
     for outcomes in found.chunks(OUTCOMES_BATCH) {
         mark::keep_found(&mut tx, outcomes).await?;

@@ -34,6 +34,8 @@ pub(super) struct Envelope<'a> {
     pub(super) subject: &'a str,
     /// Its position in INBOX_COMMANDS.
     pub(super) stream_seq: u64,
+    /// The number of the era of INBOX_COMMANDS that the position is of.
+    pub(super) stream_era: i16,
     /// When the broker stored it.
     pub(super) stored_at: Timestamp,
     /// The api vouches for the body.
@@ -46,7 +48,7 @@ pub(super) struct Envelope<'a> {
 /// it; whatever else says so counts as automation (docs/contract.md 6). One with a `flaw` is no command, whatever its body says.
 pub(super) fn read(
     body: &[u8],
-    Envelope { subject, stream_seq, stored_at, vouched, flaw }: Envelope<'_>,
+    Envelope { subject, stream_seq, stream_era, stored_at, vouched, flaw }: Envelope<'_>,
 ) -> Option<Intake> {
     let command = match flaw {
         Some(flaw) => Err(CommandError::Malformed(flaw.to_owned())),
@@ -62,12 +64,12 @@ pub(super) fn read(
                 plan::plan(checked)
                     .map_err(|error| OutcomeError::own("unsupported", "invalid", error.to_string()))
             });
-            Some(Intake { command, stream_seq, stream_era: 0, stored_at, plan, malformed: false })
+            Some(Intake { command, stream_seq, stream_era, stored_at, plan, malformed: false })
         }
         Err(error) => {
             let command = salvage(body, subject, stored_at)?;
             let plan = Err(command_error(&error));
-            Some(Intake { command, stream_seq, stream_era: 0, stored_at, plan, malformed: true })
+            Some(Intake { command, stream_seq, stream_era, stored_at, plan, malformed: true })
         }
     }
 }
@@ -130,7 +132,14 @@ mod tests {
     const SUBJECT: &str = "inbox.v1.command.07.instagram.17841400000000101.reply";
 
     fn around(subject: &str, vouched: bool) -> Envelope<'_> {
-        Envelope { subject, stream_seq: 7, stored_at: Timestamp::EPOCH, vouched, flaw: None }
+        Envelope {
+            subject,
+            stream_seq: 7,
+            stream_era: 1,
+            stored_at: Timestamp::EPOCH,
+            vouched,
+            flaw: None,
+        }
     }
 
     #[test]

@@ -46,10 +46,11 @@ pub(crate) async fn read(pool: &PgPool) -> sqlx::Result<Option<Mark>> {
 /// Makes the mark, unless it is there.
 pub(crate) async fn create(conn: &mut PgConnection, mark: Mark) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into worker.intake (era, seq) values ($1, $2) on conflict (one) do nothing",
+        "insert into worker.intake (era, seq, stored_at) values ($1, $2, $3) on conflict (one) do nothing",
     )
     .bind(mark.era)
     .bind(i64::try_from(mark.seq).unwrap_or(i64::MAX))
+    .bind(mark.at)
     .execute(conn)
     .await?;
     Ok(())
@@ -93,7 +94,7 @@ pub(crate) async fn keep_found(
         .unzip();
     sqlx::query(
         "insert into worker.found_outcomes (event_id, event_seq, event_era)
-         select id, max(seq), coalesce((select max(n) from worker.stream_eras where stream = 'INBOX_EVENTS'), 0)
+         select id, max(seq), (select worker.current_era('INBOX_EVENTS'))
            from unnest($1::text[], $2::bigint[]) as t (id, seq) group by id
          on conflict (event_id) do update set event_seq = excluded.event_seq, event_era = excluded.event_era",
     )
@@ -112,7 +113,7 @@ pub(crate) async fn outcomes(
     sqlx::query_as(
         "select event_id,
                 coalesce(max(event_seq) filter (
-                    where event_era = coalesce((select max(n) from worker.stream_eras where stream = 'INBOX_EVENTS'), 0)), 0) as event_seq
+                    where event_era = (select worker.current_era('INBOX_EVENTS'))), 0) as event_seq
            from (select event_id, event_seq, event_era from worker.facts where event_id = any($1)
                  union all select event_id, event_seq, event_era from worker.found_outcomes where event_id = any($1)) all_of_them
           group by event_id",

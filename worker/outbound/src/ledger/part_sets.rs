@@ -1,10 +1,19 @@
 //! `worker.parts`: changes of many parts, and of their commands and echoes with them.
 
+use facts::follow_up::conversation_state;
 use schemas::{AccountId, Channel, Timestamp};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
 use crate::payload::part_key;
+
+/// A part whose attempt begins together with others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin<'a> {
+    pub(crate) identity: &'a str,
+    pub(crate) n: i32,
+    pub(crate) rule: &'a str,
+}
 
 /// As [`super::part_states::begin`], for one part of each of these commands, with the rule that allowed it. Others look at the commands again after `deadline`.
 ///
@@ -12,7 +21,7 @@ use crate::payload::part_key;
 /// `RowNotFound` when one of them may not be attempted; roll back.
 pub(crate) async fn begin_all(
     conn: &mut PgConnection,
-    (identities, ns, rules): (&[&str], &[i32], &[&str]),
+    begins: &[Begin<'_>],
     worker: &str,
     now: Timestamp,
     deadline: Timestamp,
@@ -27,30 +36,30 @@ pub(crate) async fn begin_all(
            from unnest($1::text[], $2::int[]) as t (identity, n)
           where p.identity = t.identity and p.n = t.n and p.state in ('planned', 'refused')",
     )
-    .bind(identities)
-    .bind(ns)
+    .bind(begins.iter().map(|begin| begin.identity).collect::<Vec<_>>())
+    .bind(begins.iter().map(|begin| begin.n).collect::<Vec<_>>())
     .bind(worker)
     .bind(now)
     .bind(deadline)
-    .bind(rules)
+    .bind(begins.iter().map(|begin| begin.rule).collect::<Vec<_>>())
     .execute(conn)
     .await?
     .rows_affected();
-    if begun == identities.len() as u64 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+    if begun == begins.len() as u64 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
-/// A part that was sent by the answer to its current attempt.
+/// A part that was sent by the answer to its current attempt, which says nothing but the message.
 #[derive(Clone, Debug)]
-pub(crate) struct Answered<'a> {
-    pub(crate) identity: &'a str,
+pub(crate) struct Answered {
+    pub(crate) identity: String,
     pub(crate) n: i32,
     pub(crate) attempt: u32,
     pub(crate) channel: Channel,
-    pub(crate) account_id: &'a AccountId,
+    pub(crate) account_id: AccountId,
     /// Meta's id of the message.
-    pub(crate) item_id: &'a str,
+    pub(crate) item_id: String,
     /// What the ledger keeps of the answer.
-    pub(crate) kept: &'a Value,
+    pub(crate) kept: Value,
 }
 
 /// A part that is sent now.
@@ -64,15 +73,14 @@ pub(crate) struct SentRow {
 
 /// The parts, each of another command, are sent as these messages. They claim the echoes of these, where they are there and no other part
 /// has them. Commands end whose parts are all sent; the next part of the others is due. Where another part, or another command of the lane,
-/// is next, senders are notified over `wake`. All in one statement, so that it is all or nothing without a transaction.
+/// is next, senders are notified. All in one statement, so that it is all or nothing without a transaction.
 ///
 /// Returns the parts that are sent now. Left out, and unchanged: those whose command somebody else holds, that were settled meanwhile, are
 /// attempted anew, or stand beside a part that ended otherwise.
 pub(crate) async fn settle_sent(
     pool: &PgPool,
-    parts: &[Answered<'_>],
+    parts: &[&Answered],
     worker: &str,
-    wake: &str,
 ) -> sqlx::Result<Vec<SentRow>> {
     let number = |attempt: u32| i32::try_from(attempt).unwrap_or(i32::MAX);
     sqlx::query_as(
@@ -113,16 +121,16 @@ pub(crate) async fn settle_sent(
                                           where o.lane = done.lane and o.state = 'open' and o.identity <> done.identity)))
          select done.identity, done.n, done.all_sent as has_ended from done left join woken on true",
     )
-    .bind(parts.iter().map(|part| part.identity).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.identity.as_str()).collect::<Vec<_>>())
     .bind(parts.iter().map(|part| part.n).collect::<Vec<_>>())
     .bind(parts.iter().map(|part| number(part.attempt)).collect::<Vec<_>>())
-    .bind(parts.iter().map(|part| part.item_id).collect::<Vec<_>>())
-    .bind(parts.iter().map(|part| part.kept).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part.item_id.as_str()).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| &part.kept).collect::<Vec<_>>())
     .bind(parts.iter().map(|part| part.channel.as_str()).collect::<Vec<_>>())
     .bind(parts.iter().map(|part| part.account_id.as_str()).collect::<Vec<_>>())
-    .bind(parts.iter().map(|part| part_key(part.identity, part.n)).collect::<Vec<_>>())
+    .bind(parts.iter().map(|part| part_key(&part.identity, part.n)).collect::<Vec<_>>())
     .bind(worker)
-    .bind(wake)
+    .bind(conversation_state::WAKE)
     .fetch_all(pool)
     .await
 }

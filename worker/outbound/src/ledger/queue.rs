@@ -20,7 +20,8 @@ pub(crate) struct DueRow {
 /// parked outcome. A share for every account, for sending and for reading back, so that a long queue of one holds up no other.
 ///
 /// Of what is to be sent, the oldest 64 of an account are looked at. Only where fewer than 4 of these are first in their lane, because one
-/// long lane fills the window, are all of them. `offset 0` keeps a look-up by key apart from what is around it: a plan made while the
+/// long lane fills the window, are all of them. A lane has one part in flight at most, which is why the part of a command that is read back
+/// is not asked for in its own lane. `offset 0` keeps a look-up by key apart from what is around it: a plan made while the
 /// tables were empty would read a whole index for each command instead.
 pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<DueRow>> {
     sqlx::query_as(
@@ -37,16 +38,14 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
                                 where c.channel = a.channel and c.account_id = a.account_id
                                   and c.state = 'open' and c.due_at <= statement_timestamp()
                                   and c.identity <> all($1) and c.command <> 'sync'
-                          and not exists (select from (select r.state from worker.parts r where r.identity = c.identity offset 0) own
-                                           where own.state = 'sending')
+                                  and not exists (select from (select from worker.parts p
+                                                                where p.lane = c.lane and p.state = 'sending' offset 0) in_flight)
                                 order by c.due_at, c.stream_seq limit 64) c
                         where not exists (select from (select e.held from worker.commands e
-                                                        where e.lane = c.lane and e.state = 'open' and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
+                                                        where e.lane = c.lane and e.state = 'open'
+                                                          and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                        offset 0) earlier
                                            where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
-                          and not exists (select from (select p.identity from worker.parts p
-                                                        where p.lane = c.lane and p.state = 'sending' offset 0) in_flight
-                                           where in_flight.identity <> c.identity)
                         order by c.due_at, c.stream_seq limit 32)
                     select identity, channel, account_id, due_at from first where 4 <= (select count(*) from first)
                      union all
@@ -55,15 +54,13 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
                         and c.channel = a.channel and c.account_id = a.account_id
                         and c.state = 'open' and c.due_at <= statement_timestamp()
                         and c.identity <> all($1) and c.command <> 'sync'
-                          and not exists (select from (select r.state from worker.parts r where r.identity = c.identity offset 0) own
-                                           where own.state = 'sending')
+                        and not exists (select from (select from worker.parts p
+                                                      where p.lane = c.lane and p.state = 'sending' offset 0) in_flight)
                         and not exists (select from (select e.held from worker.commands e
-                                                        where e.lane = c.lane and e.state = 'open' and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
-                                                       offset 0) earlier
-                                           where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
-                          and not exists (select from (select p.identity from worker.parts p
-                                                        where p.lane = c.lane and p.state = 'sending' offset 0) in_flight
-                                           where in_flight.identity <> c.identity)
+                                                      where e.lane = c.lane and e.state = 'open'
+                                                        and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
+                                                     offset 0) earlier
+                                         where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
                       order by c.due_at, c.stream_seq limit 32)) s
               union all
              select k.identity, k.channel, k.account_id, true, k.due_at
@@ -75,12 +72,10 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
                       cross join lateral (select * from worker.commands one where one.identity = r.identity offset 0) c
                       where c.state = 'open' and c.due_at <= statement_timestamp() and c.identity <> all($1)
                         and not exists (select from (select e.held from worker.commands e
-                                                        where e.lane = c.lane and e.state = 'open' and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
-                                                       offset 0) earlier
-                                           where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
-                          and not exists (select from (select p.identity from worker.parts p
-                                                        where p.lane = c.lane and p.state = 'sending' offset 0) in_flight
-                                           where in_flight.identity <> c.identity)) k
+                                                      where e.lane = c.lane and e.state = 'open'
+                                                        and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
+                                                     offset 0) earlier
+                                         where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))) k
               where k.place <= 32) due
           order by due.due_at limit 512",
     )

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::commands::{self, CommandRow, End};
 use super::parts::{self, PartRow};
-use super::{echoes, part_sets, part_states};
+use super::{echoes, part_states};
 use crate::decide::LoggedAttempt;
 use crate::payload::part_key;
 use crate::state::{CommandState, PartState, SettledBy};
@@ -42,28 +42,6 @@ pub(crate) fn begun(part: PartRow, now: Timestamp, deadline: Timestamp) -> PartR
         absent_at: None,
         ..part
     }
-}
-
-/// A part whose attempt begins together with others.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Begin<'a> {
-    pub(crate) identity: &'a str,
-    pub(crate) n: i32,
-    pub(crate) rule: &'a str,
-}
-
-/// As [`begin_attempt`], for many, each of another command.
-pub(crate) async fn begin_attempts(
-    conn: &mut PgConnection,
-    begins: &[Begin<'_>],
-    worker: &str,
-    now: Timestamp,
-    deadline: Timestamp,
-) -> sqlx::Result<()> {
-    let identities: Vec<&str> = begins.iter().map(|begin| begin.identity).collect();
-    let ns: Vec<i32> = begins.iter().map(|begin| begin.n).collect();
-    let rules: Vec<&str> = begins.iter().map(|begin| begin.rule).collect();
-    part_sets::begin_all(conn, (&identities, &ns, &rules), worker, now, deadline).await
 }
 
 /// Not executed: again later.

@@ -116,10 +116,12 @@ impl Target<'_> {
             return Ok(Look::Inconclusive);
         };
         let account = &self.connected.account;
-        let (mut items, complete) = thread::own_messages(thread, account, contact, wanted.first_at);
+        let skew = self.services.waits.graph_clock_max_skew;
+        let (mut items, complete) =
+            thread::own_messages(thread, account, contact, wanted.first_at, skew);
         let mark = evidence::mark_claimed(&self.services.pool, self.command, &wanted, &mut items);
         within(LEDGER_WITHIN, mark).await?;
-        Ok(wanted.look(&items, complete && self.clocks_agree().await?))
+        Ok(wanted.look(&items, complete && self.clocks_agree().await?, skew))
     }
 
     /// Whether Graph's clock and the database's, by which attempts are dated, are near enough to compare their times (docs/contract.md 6). So
@@ -164,7 +166,7 @@ impl Target<'_> {
         let mark = evidence::mark_claimed(&self.services.pool, self.command, &wanted, &mut items);
         within(LEDGER_WITHIN, mark).await?;
         // The absence of a comment is never proven.
-        Ok(wanted.look(&items, false))
+        Ok(wanted.look(&items, false, Duration::ZERO))
     }
 
     /// The account with the names that Graph gives it: authors of comments may be named by an app-scoped id or by the handle alone.

@@ -1,5 +1,7 @@
 //! ◆ Pure: what a thread that was read shows of the account's own messages.
 
+use std::time::Duration;
+
 use schemas::Timestamp;
 
 use crate::matching::{Item, SKEW};
@@ -24,17 +26,20 @@ pub(super) fn of_contact<'a>(
     })
 }
 
-/// The account's own messages of a thread, and whether the read is complete: it reaches back before `since` and withholds nothing since.
+/// The account's own messages of a thread, and whether the read is complete: it reaches back before `since`, also where the clocks differ
+/// by `skew`, and withholds nothing since.
 pub(super) fn own_messages(
     thread: &Conversation,
     account: &Account,
     contact: &str,
     since: Timestamp,
+    skew: Duration,
 ) -> (Vec<Item>, bool) {
+    let before = since.minus(SKEW + skew);
     // Where these are all there are, clocks do not matter: one from before the attempt shows that something was read, and what is newer
     // is not left out. Nothing at all proves nothing: whoever is answered has written before.
     let all = thread.messages.len() < MESSAGES_SHOWN && !thread.more;
-    let reaches = if all { since } else { since.minus(SKEW) };
+    let reaches = if all { since } else { before };
     let (mut reaches_back, mut withheld, mut items) = (false, false, Vec::new());
     for message in &thread.messages {
         let time = message.created_time;
@@ -51,7 +56,7 @@ pub(super) fn own_messages(
                 claimed: false,
             }),
             // One whose author or time Graph withholds could be the one.
-            _ => withheld |= time.is_none_or(|time| since.minus(SKEW) <= time),
+            _ => withheld |= time.is_none_or(|time| before <= time),
         }
     }
     (items, reaches_back && !withheld)
@@ -112,8 +117,9 @@ mod tests {
             deadline: at(120),
             in_flight: false,
         };
-        let (items, complete) = own_messages(&thread, &account(), CONTACT, wanted.first_at);
-        wanted.look(&items, complete)
+        let (items, complete) =
+            own_messages(&thread, &account(), CONTACT, wanted.first_at, Duration::ZERO);
+        wanted.look(&items, complete, Duration::ZERO)
     }
 
     #[test]
