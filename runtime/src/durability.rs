@@ -1,5 +1,7 @@
 //! Whether the broker makes messages durable before it acks them, read from its monitoring endpoint.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use url::Url;
 
@@ -20,7 +22,9 @@ pub enum Durability {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Jsz {
+    server_id: String,
     config: Option<JszConfig>,
+    meta_cluster: Option<MetaCluster>,
     account_details: Vec<AccountDetail>,
 }
 
@@ -28,6 +32,15 @@ struct Jsz {
 #[serde(default)]
 struct JszConfig {
     sync_always: bool,
+}
+
+/// The servers among which the cluster places streams.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct MetaCluster {
+    cluster_size: usize,
+    /// All but the one that answers.
+    replicas: Vec<serde_json::Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,10 +71,13 @@ const OURS: [&str; 4] = [
     schemas::subjects::INBOX_ATTEMPTS,
 ];
 
-/// What one server reports: whether it syncs, and how many replicas each of our streams has that it holds.
+/// What one server reports: whether it syncs, how many servers may hold a stream, and how many replicas each of our streams has that it
+/// holds.
 #[derive(Debug)]
 struct Reading {
+    server_id: String,
     sync_always: bool,
+    servers: usize,
     replicas: Vec<(String, usize)>,
 }
 
@@ -89,17 +105,24 @@ fn judge(servers: &[Result<Reading, String>]) -> Durability {
     }
     let unreadable = servers.iter().find_map(|server| server.as_ref().err());
     let readings = || servers.iter().filter_map(|server| server.as_ref().ok());
-    if unreadable.is_none() && readings().all(|reading| reading.sync_always) {
+    // A stream may be led by any server of the cluster, and a client may be led to it.
+    let read: HashSet<&str> = readings().map(|reading| reading.server_id.as_str()).collect();
+    let there = readings().map(|reading| reading.servers).max().unwrap_or_default();
+    let unknown = there.saturating_sub(read.len());
+    if unreadable.is_none() && unknown == 0 && readings().all(|reading| reading.sync_always) {
         return Durability::Synced;
     }
     let held = || readings().flat_map(|reading| &reading.replicas);
     // What no server holds does not exist yet; but one that cannot be read may hold it alone.
-    let all_seen =
-        unreadable.is_none() || OURS.iter().all(|name| held().any(|(held, _)| held == name));
+    let all_seen = unreadable.is_none() && unknown == 0
+        || OURS.iter().all(|name| held().any(|(held, _)| held == name));
     let fewest = held().map(|(_, replicas)| *replicas).min();
     match (fewest, unreadable) {
         (Some(3..), _) if all_seen => Durability::Replicated,
         (_, Some(reason)) => Durability::NotDurable(reason.clone()),
+        _ if 0 < unknown => Durability::NotDurable(format!(
+            "{there} servers may hold streams, and the monitoring endpoint of {unknown} of them is not known: set NATS_MONITOR_URL to those of all"
+        )),
         _ => Durability::NotDurable(
             "the broker acks before it syncs: set `jetstream { sync_interval: always }`, or NATS_REPLICAS=3 in a cluster".to_owned(),
         ),
@@ -132,7 +155,8 @@ async fn read_one(http: &reqwest::Client, monitor: &Url) -> Result<Reading, Stri
             (stream.name.clone(), replicas)
         })
         .collect();
-    Ok(Reading { sync_always: config.sync_always, replicas })
+    let servers = jsz.meta_cluster.map_or(1, |meta| meta.cluster_size.max(meta.replicas.len() + 1));
+    Ok(Reading { server_id: jsz.server_id, sync_always: config.sync_always, servers, replicas })
 }
 
 #[cfg(test)]
@@ -140,8 +164,35 @@ mod tests {
     use super::*;
 
     fn reading(sync_always: bool, replicas: &[usize]) -> Result<Reading, String> {
+        of(&rand::random::<u64>().to_string(), 1, sync_always, replicas)
+    }
+
+    fn of(
+        server_id: &str,
+        servers: usize,
+        sync_always: bool,
+        replicas: &[usize],
+    ) -> Result<Reading, String> {
         let replicas = OURS.iter().map(ToString::to_string).zip(replicas.iter().copied()).collect();
-        Ok(Reading { sync_always, replicas })
+        Ok(Reading { server_id: server_id.to_owned(), sync_always, servers, replicas })
+    }
+
+    #[test]
+    fn a_server_of_the_cluster_that_is_not_known_may_not_sync() {
+        let one = |name, replicas: &[usize]| of(name, 3, true, replicas);
+        assert_eq!(judge(&[one("a", &[]), one("b", &[]), one("c", &[])]), Durability::Synced);
+        // The same server twice is one.
+        for known in [vec![one("a", &[1])], vec![one("a", &[1]), one("b", &[]), one("b", &[])]] {
+            let judged = judge(&known);
+            assert!(
+                matches!(&judged, Durability::NotDurable(why) if why.contains("NATS_MONITOR_URL")),
+                "{judged:?}"
+            );
+        }
+        let three = [3, 3, 3, 3];
+        assert_eq!(judge(&[one("a", &three)]), Durability::Replicated);
+        // The others may hold the fourth stream alone.
+        assert_ne!(judge(&[one("a", &three[1..])]), Durability::Replicated);
     }
 
     #[test]

@@ -117,3 +117,23 @@ async fn soak_cluster() {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     survives((60.0 * soak()) as u64).await;
 }
+
+/// One server of three is listed, and it syncs. What another one stores, which does not, is acked before it is durable.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_listed_counts_as_one_that_does_not_sync() {
+    let mut lab = Lab::start().await;
+    let mut cluster = Cluster::start(lab.data_folder(), [true, true, false]).await;
+    cluster.serve(&mut lab);
+    let (url, monitor) = (cluster.server(0).url(), cluster.server(0).monitor_url());
+    lab.set("NATS_URL", &url);
+    lab.set("NATS_MONITOR_URL", &monitor);
+    lab.set("NATS_REPLICAS", "1");
+    lab.run(Role::Ingest).await;
+    eventually("ingest is not ready", Duration::from_secs(30), async || {
+        let said = lab.readyz(Role::Ingest).await;
+        holds(said.0 == 503 && said.1.contains("NATS_MONITOR_URL"), || format!("{said:?}"))
+    })
+    .await;
+    let body = instagram(text(IG, "5200000000000001", "mid.1", now(), "hello"));
+    assert_eq!(lab.meta().post("/webhooks/instagram", &body).await, 503);
+}
