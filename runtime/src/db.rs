@@ -1,5 +1,6 @@
 //! Postgres: connecting, waiting for it, what its errors mean, and migrating one's own schema.
 
+mod durability;
 mod fault;
 mod sqlstate;
 
@@ -14,6 +15,7 @@ use crate::BoxFuture;
 use crate::config::{ConfigError, Settings};
 use crate::retry::Backoff;
 
+pub use durability::{PgSettings, Risk, settings};
 pub use fault::{advice, code, describe, fault, is_held_up, report};
 pub use sqlstate::Fault;
 

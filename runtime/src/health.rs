@@ -13,11 +13,13 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
+use crate::db;
 
 /// What a role needs in order to be ready, and the reason for everything that is missing.
 #[derive(Clone, Default)]
 pub struct Health {
     checks: Arc<Mutex<BTreeMap<&'static str, Result<(), String>>>>,
+    warnings: Arc<Mutex<BTreeMap<&'static str, String>>>,
 }
 
 impl Health {
@@ -29,6 +31,18 @@ impl Health {
     /// Records the state of one dependency; the reason includes what to do.
     pub fn set(&self, check: &'static str, state: Result<(), String>) {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(check, state);
+    }
+
+    /// Records what somebody should change although the role works; `None`: nothing any more. Returns whether this is new.
+    pub fn warn(&self, check: &'static str, warning: Option<String>) -> bool {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        match warning {
+            None => {
+                warnings.remove(check);
+                false
+            }
+            Some(warning) => warnings.insert(check, warning.clone()) != Some(warning),
+        }
     }
 
     /// What is missing, by check; empty when ready.
@@ -59,11 +73,16 @@ impl Health {
 
     fn answer(&self) -> Response {
         let problems = self.problems();
-        if problems.is_empty() {
-            return Json(json!({"status": "ready"})).into_response();
+        let mut answer = json!({"status": if problems.is_empty() { "ready" } else { "not_ready" }});
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.is_empty() {
+            answer["warnings"] = json!(*warnings);
         }
-        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "not_ready", "reasons": problems})))
-            .into_response()
+        if problems.is_empty() {
+            return Json(answer).into_response();
+        }
+        answer["reasons"] = json!(problems);
+        (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response()
     }
 }
 
@@ -86,20 +105,18 @@ pub fn watch_broker(health: &Health, broker: &Broker, shutdown: CancellationToke
     });
 }
 
-/// Keeps the check `postgres` up to date by asking every second.
+/// Keeps the check `postgres` up to date by asking every second, and warns of settings under which a crash loses what is committed.
 pub fn watch_postgres(health: &Health, pool: &PgPool, shutdown: CancellationToken) {
     let (health, pool) = (health.clone(), pool.clone());
     health.set("postgres", Err("not connected yet".to_owned()));
     tokio::spawn(async move {
         loop {
-            let asked: Result<sqlx::Result<String>, _> = tokio::time::timeout(
-                Duration::from_secs(2),
-                sqlx::query_scalar("select current_setting('transaction_read_only')")
-                    .fetch_one(&pool),
-            )
-            .await;
+            let asked = tokio::time::timeout(Duration::from_secs(2), db::settings(&pool)).await;
+            if let Ok(Ok(settings)) = &asked {
+                warn_of(&health, settings);
+            }
             let state = match asked {
-                Ok(Ok(read_only)) if read_only == "off" => Ok(()),
+                Ok(Ok(settings)) if !settings.read_only => Ok(()),
                 Ok(Ok(_)) => Err("Postgres is read-only: is this a standby, or is default_transaction_read_only set?".to_owned()),
                 Ok(Err(error)) => Err(format!("Postgres does not answer: {}", short(&error))),
                 Err(_) => Err("Postgres does not answer in time".to_owned()),
@@ -111,6 +128,19 @@ pub fn watch_postgres(health: &Health, pool: &PgPool, shutdown: CancellationToke
             }
         }
     });
+}
+
+fn warn_of(health: &Health, settings: &db::PgSettings) {
+    let risks = settings.risks();
+    let warning =
+        risks.iter().map(|risk| format!("{}: {} ({})", risk.setting, risk.finding, risk.fix));
+    let warning = warning.collect::<Vec<_>>().join("; ");
+    let warning = (!warning.is_empty()).then_some(warning);
+    if health.warn("postgres durability", warning.clone())
+        && let Some(warning) = warning
+    {
+        tracing::warn!("Postgres is not as durable as it should be: {warning}");
+    }
 }
 
 /// A database error without addresses or statements.

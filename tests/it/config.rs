@@ -92,6 +92,46 @@ async fn durability_that_cannot_be_read_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn settings_of_postgres_that_lose_commits_are_warned_of() {
+    let mut lab = Lab::start_with(LabOptions { durable: Some(true), ..LabOptions::OWN }).await;
+    lab.run(Role::Worker).await;
+    lab.ready(Role::Worker).await;
+    shows_risks(&lab, &[]).await;
+    for (sql, expected) in [
+        ("alter system set full_page_writes = off", &["full_page_writes=off"][..]),
+        ("alter system reset full_page_writes", &[]),
+    ] {
+        sqlx::raw_sql(sql).execute(lab.pool()).await.unwrap();
+        sqlx::raw_sql("select pg_reload_conf()").execute(lab.pool()).await.unwrap();
+        shows_risks(&lab, expected).await;
+    }
+    let off = sqlx::raw_sql("alter role current_user set synchronous_commit = off");
+    off.execute(lab.pool()).await.unwrap();
+    lab.stop(Role::Worker).await;
+    lab.run(Role::Worker).await;
+    shows_risks(&lab, &["synchronous_commit=off"]).await;
+}
+
+/// `/readyz` says 200 and names what is at risk, as do `status` and `doctor`.
+async fn shows_risks(lab: &Lab, expected: &[&str]) {
+    eventually("what is at risk is shown", Duration::from_secs(30), async || {
+        let said = lab.readyz(Role::Worker).await;
+        let body: serde_json::Value = serde_json::from_str(&said.1).unwrap_or_default();
+        let warning = body["warnings"]["postgres durability"].as_str().unwrap_or_default();
+        let named = expected.iter().all(|setting| warning.contains(setting));
+        let right = said.0 == 200 && named && warning.is_empty() == expected.is_empty();
+        tests::client::holds(right, || format!("{said:?}"))
+    })
+    .await;
+    let out = lab.hookline_ok(&["status", "--output", "json"]).await;
+    let status: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(status["postgres_risks"].as_array().unwrap().len(), expected.len(), "{status}");
+    let (code, out, _) = lab.hookline(&["doctor"]).await;
+    assert!(expected.is_empty() || code == 1, "{code}: {out}");
+    assert!(expected.iter().all(|setting| out.contains(setting)), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn passwords_that_do_not_fit_are_waited_out_and_never_shown() {
     const WRONG: &str = "zq-wrong-password";
     let mut lab = Lab::start_with(LabOptions::OWN).await;

@@ -3,11 +3,54 @@
 use std::collections::BTreeSet;
 
 use runtime::config::Settings;
+use runtime::db;
+use sqlx::PgPool;
 use worker::facts::accounts::overview;
 use worker::outbound::admin;
 
 use super::findings::Findings;
 use crate::connect;
+
+/// What its settings make of a commit.
+async fn durability(pool: &PgPool, findings: &mut Findings) {
+    const CHECK: &str = "postgres durability";
+    let settings = match db::settings(pool).await {
+        Ok(settings) => settings,
+        Err(error) => {
+            let why = db::describe(&error);
+            return findings.warning(CHECK, format!("could not be read: {why}"), "run it again");
+        }
+    };
+    let risks = settings.risks();
+    if risks.is_empty() {
+        findings.ok(CHECK, "what is committed survives a crash");
+    }
+    for risk in risks {
+        let finding = format!("{}: {}", risk.setting, risk.finding);
+        if risk.by_crash {
+            findings.problem(CHECK, finding, risk.fix);
+        } else {
+            findings.warning(CHECK, finding, risk.fix);
+        }
+    }
+}
+
+/// Graph's clock against Postgres's, as the workers measured it.
+fn clocks_of(clocks: &[admin::GraphClock], findings: &mut Findings) {
+    for clock in clocks {
+        let check = format!("clock of Graph ({})", clock.host);
+        let finding = format!("{} ms ahead of Postgres's at {}", clock.ahead_ms, clock.measured_at);
+        if clock.agrees {
+            findings.ok(&check, finding);
+        } else {
+            findings.problem(
+                &check,
+                format!("{finding}: more than GRAPH_CLOCK_MAX_SKEW, so sends whose answer is lost end as unknown"),
+                "set the clock of the machine that is wrong (NTP)",
+            );
+        }
+    }
+}
 
 /// `false` where Postgres cannot be reached.
 pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> bool {
@@ -35,6 +78,7 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> bool 
             "use Postgres 15 or newer",
         );
     }
+    durability(&pool, findings).await;
     let schemas: BTreeSet<String> = sqlx::query_scalar("select nspname::text from pg_namespace")
         .fetch_all(&pool)
         .await
@@ -61,6 +105,9 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> bool 
                 "wait: workers settle what it does not know, and go on by themselves (deploy/runbooks/postgres-restored.md)",
             ),
         }
+    }
+    if let Ok(clocks) = admin::graph_clocks(&pool).await {
+        clocks_of(&clocks, findings);
     }
     match overview::count(&pool).await {
         Ok(0) => findings.warning("accounts", "none", "`hookline accounts add`"),

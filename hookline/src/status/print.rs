@@ -21,6 +21,9 @@ pub(crate) fn screen(status: &Status) {
     say("");
     say(format!("events          {:.1}/s, head {}", status.events_per_second, status.events_head));
     say(format!("durability      {}", status.durability));
+    for risk in &status.postgres_risks {
+        say(format!("postgres        NOT DURABLE: {risk}"));
+    }
     say(format!("waiting room    {} ({} unresolved)", status.waiting_room, status.unresolved));
     say(format!("open commands   {}", status.commands_open));
     say(format!("dead letters    {}", status.dead_letters));
@@ -72,6 +75,12 @@ fn print_sending(sending: &Sending, unknown: i64) {
         say(format!(
             "frozen: {} since {} ({} sends are being settled)",
             behind.frozen, behind.since, behind.attempts
+        ));
+    }
+    for (host, clock) in sending.graph_clocks.iter().filter(|(_, clock)| !clock.agrees) {
+        say(format!(
+            "clocks          Graph's ({host}) is {} ms ahead of Postgres's: absence of a send is not concluded",
+            clock.ahead_ms
         ));
     }
     for freeze in &sending.freezes {

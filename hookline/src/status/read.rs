@@ -25,6 +25,8 @@ pub(crate) struct Status {
     /// When it was read.
     pub(crate) at: Timestamp,
     pub(crate) durability: String,
+    /// What Postgres's settings put at risk; empty where a commit survives a crash.
+    pub(crate) postgres_risks: Vec<String>,
     pub(crate) stages: Vec<Stage>,
     /// Events that INBOX_EVENTS stored per second: between the last two reads, or over half a second for a single one.
     pub(crate) events_per_second: f64,
@@ -93,6 +95,7 @@ impl Reader {
             events_head: 0,
             at: now,
             durability,
+            postgres_risks: postgres_risks(pool).await?,
             stages,
             waiting_room: waiting_room.waiting,
             unresolved: waiting_room.unresolved,
@@ -124,6 +127,11 @@ async fn unfinished_jobs(pool: &PgPool) -> sqlx::Result<BTreeMap<String, String>
         .into_iter()
         .map(|job| (job.id, state_in_words(job.state, job.held).to_owned()))
         .collect())
+}
+
+async fn postgres_risks(pool: &PgPool) -> sqlx::Result<Vec<String>> {
+    let risks = runtime::db::settings(pool).await?.risks();
+    Ok(risks.iter().map(|risk| format!("{}: {}", risk.setting, risk.finding)).collect())
 }
 
 /// Whether an ack means durable, as text.

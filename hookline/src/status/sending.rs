@@ -24,6 +24,8 @@ pub(crate) struct Sending {
     pub(crate) window_refusals: i64,
     /// Since when the ledger is behind the log of attempts, so that nothing is sent.
     pub(crate) behind_log: Option<BehindLog>,
+    /// How far Graph's clock is from the database's, by host, as workers last measured it.
+    pub(crate) graph_clocks: BTreeMap<String, Clock>,
     /// Freezes in force.
     pub(crate) freezes: Vec<Freeze>,
     /// Accounts whose token or right Meta refused: their queues wait.
@@ -41,6 +43,17 @@ pub(crate) struct BehindLog {
     pub(crate) since: Timestamp,
     /// Sends that the ledger did not know of.
     pub(crate) attempts: i64,
+}
+
+/// The clock of one of Graph's hosts.
+#[derive(Debug, Serialize)]
+pub(crate) struct Clock {
+    /// Milliseconds; negative where it is behind.
+    pub(crate) ahead_ms: i64,
+    /// Whether this is within `GRAPH_CLOCK_MAX_SKEW`.
+    pub(crate) agrees: bool,
+    /// When.
+    pub(crate) measured_at: Timestamp,
 }
 
 /// A freeze.
@@ -84,11 +97,19 @@ pub(crate) async fn read(
         attempts: behind.attempts,
     });
     let blocked = absent_is_empty(blocked_accounts(pool).await)?;
+    let clocks = absent_is_empty(admin::graph_clocks(pool).await)?;
     Ok(Sending {
         held: held.into_iter().map(|held| (held.reason, held.count)).collect(),
         oldest_unknown_seconds: age(backlog.oldest_unknown, now),
         window_refusals: backlog.window_refusals,
         behind_log,
+        graph_clocks: clocks
+            .into_iter()
+            .map(|clock| {
+                let admin::GraphClock { host, ahead_ms, agrees, measured_at } = clock;
+                (host, Clock { ahead_ms, agrees, measured_at })
+            })
+            .collect(),
         freezes: freezes
             .into_iter()
             .map(|freeze| Freeze { scope: freeze.scope, by: freeze.by, since: freeze.since })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use simulator::{CallKind, Fault, FaultRule};
 use tests::crowd::{connect_both, writes};
 use tests::{Lab, eventually};
@@ -46,6 +46,28 @@ async fn check(clock_ahead_ms: i64) {
         );
     }
     assert_eq!(lab.simulator.count(CallKind::Send), 2);
+    operators_see_it(&lab, clock_ahead_ms).await;
+}
+
+/// `status` and `doctor` name the difference to Graph's clock.
+async fn operators_see_it(lab: &Lab, clock_ahead_ms: i64) {
+    let (_, out, err) = lab.hookline(&["status", "--output", "json"]).await;
+    let status: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    for host in ["facebook", "instagram"] {
+        let clock = &status["graph_clocks"][host];
+        let ahead = clock["ahead_ms"].as_i64().unwrap_or_default();
+        assert!(ahead.abs_diff(clock_ahead_ms) < 10_000, "{clock}");
+        assert_eq!(clock["agrees"], json!(false), "{clock}");
+    }
+    let (code, out, err) = lab.hookline(&["doctor", "--output", "json"]).await;
+    assert_eq!(code, 1, "{out}{err}");
+    let findings: Value = serde_json::from_str(&out).unwrap();
+    let named = findings
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|one| one["level"] == "problem" && one["check"] == "clock of Graph (instagram)");
+    assert!(named, "{findings}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

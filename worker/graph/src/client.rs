@@ -91,6 +91,11 @@ impl Graph {
         self.inner.clocks.ahead(Host::of(account))
     }
 
+    /// The same for every host that has named its time.
+    pub fn clocks(&self) -> Vec<(Host, i64)> {
+        self.inner.clocks.all()
+    }
+
     /// Whether the budget lets work of this kind call now. A sender asks before it writes its attempt down.
     ///
     /// # Errors

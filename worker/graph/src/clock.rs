@@ -22,6 +22,12 @@ impl Clocks {
         }
     }
 
+    /// What [`Self::ahead`] returns, for every host that has answered.
+    pub(super) fn all(&self) -> Vec<(Host, i64)> {
+        let clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clocks.iter().map(|(host, ahead)| (*host, *ahead)).collect()
+    }
+
     /// Milliseconds that the host's clock is ahead of ours; negative where it is behind. `None` before its first answer with a date.
     pub(super) fn ahead(&self, host: Host) -> Option<i64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&host).copied()

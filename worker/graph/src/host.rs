@@ -14,6 +14,14 @@ pub enum Host {
 }
 
 impl Host {
+    /// As a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Facebook => "facebook",
+            Self::Instagram => "instagram",
+        }
+    }
+
     /// The host an account's token is good for.
     pub const fn of(account: &Account) -> Self {
         match account.login {

@@ -1,12 +1,14 @@
 //! What people do to the ledger: `hookline replies list|resolve`, `hookline send freeze|thaw`. Needs nothing but Postgres.
 
 mod behind;
+mod clocks;
 mod freezes;
 mod parked;
 mod resolve;
 mod whose;
 
 pub use behind::{BehindLog, behind_log};
+pub use clocks::{GraphClock, graph_clocks};
 pub use freezes::{Freeze, FreezeScope, account_of, freeze, freezes, thaw, waiting};
 pub use parked::{Parked, parked};
 pub use resolve::{Finding, Resolution, ResolveError, Resolved, resolve};

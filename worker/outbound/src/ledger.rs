@@ -9,6 +9,7 @@
 pub(crate) mod attempt_log;
 pub mod backlog;
 pub(crate) mod behind;
+pub(crate) mod clocks;
 mod columns;
 pub(crate) mod command_sets;
 pub(crate) mod commands;

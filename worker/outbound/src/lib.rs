@@ -12,6 +12,7 @@ mod attempt;
 mod attempt_log;
 pub mod automate;
 mod claim_context;
+mod clocks;
 mod concurrency;
 mod config;
 mod deadline;

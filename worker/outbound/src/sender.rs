@@ -32,7 +32,7 @@ use crate::reporter::{Reporting, reporter};
 use crate::services::{LEDGER_WITHIN, Services};
 use crate::settler::{Settling, settler};
 use crate::tokens::Tokens;
-use crate::{Waits, attempt_log, echoes};
+use crate::{Waits, attempt_log, clocks, echoes};
 use in_flight::InFlight;
 use outcomes::sweep;
 
@@ -114,6 +114,7 @@ impl Sender {
         let examine_now = Arc::new(Notify::new());
         beside.spawn(examine(services.clone(), Arc::clone(&examine_now), shutdown.clone()));
         beside.spawn(sweep(services.clone(), POLL, shutdown.clone()));
+        beside.spawn(clocks::watch(services.clone(), shutdown.clone()));
         beside.spawn(attempt_log::watch(services.log.clone(), health, shutdown.clone()));
         let listener = Listener::start(services.pool.clone(), conversation_state::WAKE);
         let mut released = Released::never();

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::evidence;
 use super::thread;
+use crate::clocks;
 use crate::decide::Look;
-use crate::ledger::{self, CommandRow, PartRow};
+use crate::ledger::{CommandRow, PartRow};
 use crate::matching::Item;
 use crate::payload::Payload;
 use crate::services::{LEDGER_WITHIN, Services};
@@ -130,13 +131,8 @@ impl Target<'_> {
         let Some(graph_ahead) = self.services.graph.clock_ahead(&self.connected.account) else {
             return Ok(true);
         };
-        let clock = async { ledger::now(&mut *self.services.pool.acquire().await?).await };
-        let database = within(LEDGER_WITHIN, clock).await?;
-        let ahead = graph_ahead + runtime::now().as_millis() - database.as_millis();
-        #[expect(clippy::cast_precision_loss, reason = "seconds of a gauge")]
-        metrics::gauge!("hookline_graph_clock_ahead_seconds").set(ahead as f64 / 1000.0);
-        let agree = u128::from(ahead.unsigned_abs())
-            <= self.services.waits.graph_clock_max_skew.as_millis();
+        let ahead = clocks::of_database(&self.services.pool, graph_ahead).await?;
+        let agree = clocks::agree(ahead, self.services.waits.graph_clock_max_skew);
         if !agree {
             tracing::warn!(
                 account.id = %self.command.account_id, ahead_ms = ahead,

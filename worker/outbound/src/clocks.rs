@@ -1,0 +1,73 @@
+//! Graph's clock against the database's, by which attempts are dated (docs/decisions/33-clocks.md).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use graph::Host;
+use runtime::db::within;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger;
+use crate::services::{LEDGER_WITHIN, Services};
+
+/// How often it is looked whether there is something to say of the clocks.
+const EVERY: Duration = Duration::from_secs(5);
+/// Rounds after which a clock is reported that has not moved.
+const UNMOVED: u32 = 12;
+/// A difference that has moved by less is the same: a date of Graph has whole seconds.
+const MOVED_MS: u64 = 2_000;
+
+/// Milliseconds by which a clock is ahead of the database's that is `ahead` of this machine's now.
+///
+/// # Errors
+/// The database did not answer in time.
+pub(crate) async fn of_database(pool: &PgPool, ahead: i64) -> sqlx::Result<i64> {
+    let clock = async { ledger::now(&mut *pool.acquire().await?).await };
+    let database = within(LEDGER_WITHIN, clock).await?;
+    Ok(ahead + runtime::now().as_millis() - database.as_millis())
+}
+
+/// Whether two clocks are near enough for their times to be compared.
+pub(crate) const fn agree(ahead_ms: i64, skew: Duration) -> bool {
+    ahead_ms.unsigned_abs() as u128 <= skew.as_millis()
+}
+
+/// What was kept of a host's clock, and in which round.
+type Kept = HashMap<Host, (i64, u32)>;
+
+/// Writes down how far Graph's clock is ahead, where an answer has named its time, until `shutdown`.
+pub(crate) async fn watch(services: Services, shutdown: CancellationToken) {
+    let (mut kept, mut round) = (Kept::new(), 0);
+    while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        round += 1;
+        for (host, ahead) in services.graph.clocks() {
+            if let Err(error) = keep(&services, host, ahead, round, &mut kept).await {
+                tracing::debug!(%error, "Could not compare Graph's clock with the database's");
+            }
+        }
+    }
+}
+
+async fn keep(
+    services: &Services,
+    host: Host,
+    ahead: i64,
+    round: u32,
+    kept: &mut Kept,
+) -> sqlx::Result<()> {
+    let ahead = of_database(&services.pool, ahead).await?;
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a gauge")]
+    metrics::gauge!("hookline_graph_clock_ahead_seconds", "host" => host.as_str())
+        .set(ahead as f64 / 1000.0);
+    let unmoved = kept
+        .get(&host)
+        .is_some_and(|(kept, at)| ahead.abs_diff(*kept) < MOVED_MS && round - at < UNMOVED);
+    if !unmoved {
+        let agrees = agree(ahead, services.waits.graph_clock_max_skew);
+        let keep = ledger::clocks::keep(&services.pool, host.as_str(), ahead, agrees);
+        within(LEDGER_WITHIN, keep).await?;
+        kept.insert(host, (ahead, round));
+    }
+    Ok(())
+}
