@@ -27,7 +27,7 @@ const NOTIFY: &str = "inbox_projected";
 enum Purpose {
     /// Readers see it: it must be the serving one, and they are notified of how far it is.
     Serving,
-    /// Nobody reads it yet, and it can be made again: no notice, and no waiting for the disk.
+    /// Nobody reads it yet, and it can be made again: no notice.
     Aside,
 }
 
@@ -200,18 +200,13 @@ impl Store {
     /// Begins to write. Two writers come one after the other, and the second one sees that it is late. A lock on the lease's row would hold
     /// up its renewal, and before the first batch there is no position to lock.
     async fn begin(&self, name: &str) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut tx = self.leases.begin().await?;
+        let mut tx = self.leases.begin_derived().await?;
         scope::lock_to_write(&mut tx, &self.schema, name).await?;
-        match self.purpose {
-            // A swap holds the same lock until it has committed: nothing is written to a model that serves no more.
-            Purpose::Serving => {
-                let serving = serving::serving_now(&mut tx).await?;
-                if serving.is_some_and(|serving| serving != self.schema) {
-                    return Err(StoreError::Moved);
-                }
-            }
-            Purpose::Aside => {
-                sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
+        // A swap holds the same lock until it has committed: nothing is written to a model that serves no more.
+        if self.purpose == Purpose::Serving {
+            let serving = serving::serving_now(&mut tx).await?;
+            if serving.is_some_and(|serving| serving != self.schema) {
+                return Err(StoreError::Moved);
             }
         }
         Ok(tx)

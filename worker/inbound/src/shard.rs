@@ -130,7 +130,7 @@ impl<'a> Shard<'a> {
         let leases = &self.inbound.leases;
         let begin = || async {
             runtime::failpoint!("inbound.after_publish");
-            leases.begin().await
+            leases.begin_derived().await
         };
         let mut emission = self.inbound.facts.begin_in(&drafts, begin).await?;
         effect::follow_up(self.inbound, &mut emission, &hints).await?;

@@ -296,7 +296,7 @@ impl Batches {
             automate.publish(commands).await?;
             failpoint!("automate.after_publish");
         }
-        let mut tx = automate.leases.begin().await?;
+        let mut tx = automate.leases.begin_derived().await?;
         if !automate.leases.move_position(&mut tx, lease, INBOX_EVENTS, from, to).await? {
             return Ok(Taken::Lost);
         }

@@ -303,7 +303,7 @@ impl Batches {
         to: Position,
     ) -> anyhow::Result<Taken> {
         let Self { commands, lease, mark, era, broken, .. } = self;
-        let mut tx = commands.leases.begin().await?;
+        let mut tx = commands.leases.begin_derived().await?;
         failpoint!("commands.before_store");
         let intakes = commands.read_all(batch, *era, broken);
         let at = |message: &Received| message.position(to.era);

@@ -20,7 +20,7 @@ use runtime::health::Health;
 use runtime::notify::Listener;
 use sqlx::PgPool;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ use crate::services::{LEDGER_WITHIN, Services};
 use crate::settler::{Settling, settler};
 use crate::tokens::Tokens;
 use crate::{Waits, attempt_log, clocks, echoes};
-use in_flight::InFlight;
+use in_flight::{Claim, InFlight};
 use outcomes::sweep;
 
 /// How often the ledger is looked at without being woken.
@@ -50,6 +50,16 @@ pub struct Sender {
     services: Services,
     settling: Settling,
     reporting: Reporting,
+}
+
+/// What the loop goes on with.
+enum Woken {
+    /// Whatever is due.
+    Look,
+    /// Commands of the intake.
+    HandedOver(Vec<DueRow>),
+    /// A claim that has ended.
+    Claimed(Result<Claim, JoinError>),
 }
 
 /// When commands were last let go, and what was known of the accounts then.
@@ -118,7 +128,7 @@ impl Sender {
         beside.spawn(attempt_log::watch(services.log.clone(), health, shutdown.clone()));
         let listener = Listener::start(services.pool.clone(), conversation_state::WAKE);
         let mut released = Released::never();
-        let (mut handed, mut look_at): (Option<Vec<DueRow>>, _) = (None, Instant::now());
+        let (mut woken, mut look_at) = (Woken::Look, Instant::now());
         while !shutdown.is_cancelled() {
             // They end with the process; before, only by a bug, which is one of the whole worker.
             for tasks in [&mut beside, &mut behind] {
@@ -127,12 +137,12 @@ impl Sender {
                 }
             }
             in_flight.reap();
-            let looked = match handed.take() {
-                Some(commands) if Instant::now() < look_at => {
-                    in_flight.start(&services, commands).await
-                }
+            let due = look_at <= Instant::now();
+            let looked = match std::mem::replace(&mut woken, Woken::Look) {
+                Woken::Claimed(claim) => in_flight.go_on(&services, claim),
+                Woken::HandedOver(commands) if !due => in_flight.start(&services, commands),
                 // What was handed over is found here, too.
-                _ => {
+                Woken::HandedOver(_) | Woken::Look => {
                     if let Err(error) = within(LEDGER_WITHIN, released.look(&services)).await {
                         tracing::debug!(%error, "Could not look for commands to release");
                     }
@@ -141,21 +151,24 @@ impl Sender {
                     in_flight.look(&services).await
                 }
             };
-            // What comes meanwhile is notified. A place that is given back matters to those who wait for one.
-            let waits = looked.starved || in_flight.is_full();
-            if looked.started == 0 || !waits || in_flight.is_full() {
+            // What comes meanwhile is notified. A place that is given back matters to those who wait for one. No look while a claim is
+            // under way: what becomes due meanwhile gathers.
+            let (waits, idle) = (looked.starved || in_flight.is_full(), !in_flight.is_claiming());
+            if looked.started == 0 || !waits || in_flight.is_full() || !idle {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
+                    ended = in_flight.ended(waits && idle) => {
+                        woken = ended.map_or(Woken::Look, Woken::Claimed);
+                    }
                     () = tokio::time::sleep_until(look_at) => {}
-                    commands = handed_over.next() => handed = Some(commands),
-                    () = listener.notified() => {}
-                    () = services.places.freed(), if waits => {}
-                    () = in_flight.ended(), if waits => {}
+                    commands = handed_over.next() => woken = Woken::HandedOver(commands),
+                    () = listener.notified(), if idle => {}
+                    () = services.places.freed(), if waits && idle => {}
                 }
             }
         }
         let drained = async {
-            in_flight.drain().await;
+            in_flight.drain(&services).await;
             while beside.join_next().await.is_some() {}
             drop(services);
             while behind.join_next().await.is_some() {}

@@ -1,12 +1,13 @@
 //! Commands in flight, each in a task of its own; what is simply to be sent is claimed together.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use runtime::broker::PublishFailure;
 use runtime::db::within;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::attempt::{self, Attempt, ClaimedAll};
+use crate::attempt_log::shard_of;
 use crate::ledger::queue::{self, DueRow};
 use crate::places::{Place, PlaceKey};
 use crate::services::{LEDGER_WITHIN, Next, Services};
@@ -24,18 +25,37 @@ pub(super) struct Looked {
 }
 
 /// Commands in flight; each task returns the identity of its command.
+///
+/// What is to be sent is claimed beside the loop. Claims whose shards of the log differ are under way at once; what is of a shard that is
+/// being claimed gathers until that claim has ended.
 #[derive(Default)]
 pub(super) struct InFlight {
     tasks: JoinSet<String>,
+    /// In flight or being claimed.
     active: HashSet<String>,
+    claims: JoinSet<Claim>,
+    /// Shards of the log that are being claimed from.
+    claiming: BTreeSet<u32>,
+    /// Commands that are being claimed.
+    claimed: usize,
+    gathered: Vec<DueRow>,
+}
+
+/// A claim that has ended, with the places of its commands.
+pub(super) struct Claim {
+    shards: BTreeSet<u32>,
+    places: HashMap<String, Place>,
+    came: ClaimedAll,
 }
 
 impl InFlight {
     /// Looks for what is due, and starts as much of it as there are places.
     pub(super) async fn look(&mut self, services: &Services) -> Looked {
+        // They are due and free, unless somebody else has them meanwhile.
+        self.gathered.clear();
         let active: Vec<String> = self.active.iter().cloned().collect();
         match within(LEDGER_WITHIN, queue::due(&services.pool, &active)).await {
-            Ok(due) => self.start(services, due).await,
+            Ok(due) => self.start(services, due),
             Err(error) => {
                 tracing::debug!(%error, "Could not look for due commands");
                 Looked { started: 0, starved: false }
@@ -44,68 +64,97 @@ impl InFlight {
     }
 
     /// Starts as many of the due commands as there are places.
-    pub(super) async fn start(&mut self, services: &Services, due: Vec<DueRow>) -> Looked {
+    pub(super) fn start(&mut self, services: &Services, due: Vec<DueRow>) -> Looked {
         let found = due.len();
-        let mut sends: HashMap<String, Place> = HashMap::new();
+        let mut places: HashMap<String, Place> = HashMap::new();
         let mut order = Vec::new();
+        let mut shards = BTreeSet::new();
         let mut started = 0;
-        for DueRow { identity, channel, account_id, reading } in due {
-            let Ok(channel) = channel.parse() else { continue };
-            if IN_FLIGHT_MAX <= self.tasks.len() + sends.len() {
+        for row in due {
+            let Ok(channel) = row.channel.parse() else { continue };
+            if self.active.contains(&row.identity) {
+                continue;
+            }
+            if IN_FLIGHT_MAX <= self.tasks.len() + self.claimed + order.len() {
                 break;
             }
+            let shard = shard_of(channel, &row.account_id);
+            if !row.reading && self.claiming.contains(&shard) {
+                self.gathered.push(row);
+                continue;
+            }
+            let DueRow { identity, account_id, reading, .. } = row;
             let key = PlaceKey { channel, account_id, reading };
             let Some(place) = services.places.take(key) else { continue };
             started += 1;
             if reading {
                 self.step(services, identity, place);
             } else {
+                shards.insert(shard);
                 order.push(identity.clone());
-                sends.insert(identity, place);
+                places.insert(identity, place);
             }
         }
         if !order.is_empty() {
-            self.claim(services, &order, sends).await;
+            self.claimed += places.len();
+            self.active.extend(order.iter().cloned());
+            self.claiming.extend(&shards);
+            let services = services.clone();
+            self.claims.spawn(async move {
+                let came = claim(&services, order).await;
+                Claim { shards, places, came }
+            });
         }
         Looked { started, starved: started < found }
     }
 
-    /// Claims what is to be sent together; the rest goes step by step.
-    async fn claim(
-        &mut self,
-        services: &Services,
-        order: &[String],
-        mut places: HashMap<String, Place>,
-    ) {
-        let claimed = match within(LEDGER_WITHIN, attempt::claim_all(services, order)).await {
-            Ok(Some(claimed)) => claimed,
-            Ok(None) => {
-                if let Err(error) = services.log.catch_up().await {
-                    tracing::warn!(error = %format!("{error:#}"), "Could not read the log of attempts; nothing is sent before");
-                    put_off(services, order).await;
-                }
-                return;
+    /// Returns the next claim that has ended, or `None` once something in flight has, where `or_else` asks for that.
+    pub(super) async fn ended(&mut self, or_else: bool) -> Option<Result<Claim, JoinError>> {
+        tokio::select! {
+            Some(claim) = self.claims.join_next() => Some(claim),
+            Some(done) = self.tasks.join_next(), if or_else => {
+                self.forget(done);
+                None
             }
-            Err(error) if error.is::<PublishFailure>() => {
-                tracing::warn!(error = %format!("{error:#}"), "Attempts cannot be logged; nothing is sent before");
-                put_off(services, order).await;
-                return;
+            else => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn is_claiming(&self) -> bool {
+        !self.claims.is_empty()
+    }
+
+    /// Makes the attempts of a claim, and starts what has gathered meanwhile. The rest of its commands goes step by step.
+    pub(super) fn go_on(&mut self, services: &Services, claim: Result<Claim, JoinError>) -> Looked {
+        match claim {
+            Ok(Claim { shards, mut places, came }) => {
+                self.claimed -= places.len();
+                self.claiming.retain(|shard| !shards.contains(shard));
+                for identity in places.keys() {
+                    self.active.remove(identity);
+                }
+                for attempt in came.attempts {
+                    let Some(place) = places.remove(&attempt.command.identity) else { continue };
+                    self.active.insert(attempt.command.identity.clone());
+                    self.tasks.spawn(carry_out(services.clone(), attempt, place));
+                }
+                for identity in came.rest {
+                    if let Some(place) = places.remove(&identity) {
+                        self.step(services, identity, place);
+                    }
+                }
             }
             Err(error) => {
-                tracing::debug!(error = %format!("{error:#}"), "Could not claim commands together; each on its own");
-                ClaimedAll { attempts: Vec::new(), rest: order.to_vec() }
-            }
-        };
-        for attempt in claimed.attempts {
-            let Some(place) = places.remove(&attempt.command.identity) else { continue };
-            self.active.insert(attempt.command.identity.clone());
-            self.tasks.spawn(carry_out(services.clone(), attempt, place));
-        }
-        for identity in claimed.rest {
-            if let Some(place) = places.remove(&identity) {
-                self.step(services, identity, place);
+                // Which claim it was is not known. With the others ended, nothing is being claimed.
+                report(&error);
+                self.claims.abort_all();
+                (self.claims, self.claimed) = (JoinSet::new(), 0);
+                self.claiming.clear();
+                self.active.clear();
             }
         }
+        let gathered = std::mem::take(&mut self.gathered);
+        self.start(services, gathered)
     }
 
     fn step(&mut self, services: &Services, identity: String, place: Place) {
@@ -114,7 +163,7 @@ impl InFlight {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        IN_FLIGHT_MAX <= self.tasks.len()
+        IN_FLIGHT_MAX <= self.tasks.len() + self.claimed
     }
 
     /// Forgets what has ended.
@@ -124,15 +173,14 @@ impl InFlight {
         }
     }
 
-    /// Returns once something has ended; never where nothing is in flight.
-    pub(super) async fn ended(&mut self) {
-        match self.tasks.join_next().await {
-            Some(done) => self.forget(done),
-            None => std::future::pending().await,
+    /// Returns once everything has ended. What is being claimed is carried out.
+    pub(super) async fn drain(&mut self, services: &Services) {
+        while self.is_claiming() {
+            self.gathered.clear();
+            if let Some(claim) = self.claims.join_next().await {
+                self.go_on(services, claim);
+            }
         }
-    }
-
-    pub(super) async fn drain(&mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
 
@@ -143,12 +191,37 @@ impl InFlight {
             }
             Err(error) => {
                 // A bug; which command it was is not known, so all may be looked at again: the ledger keeps them apart.
-                tracing::error!(
-                    error = runtime::telemetry::task_end(&error),
-                    "A send failed inside"
-                );
+                report(&error);
                 self.active.clear();
             }
+        }
+    }
+}
+
+fn report(error: &JoinError) {
+    tracing::error!(error = runtime::telemetry::task_end(error), "A send failed inside");
+}
+
+/// Claims what is to be sent together. What is neither claimed nor the rest is found by a later look.
+async fn claim(services: &Services, order: Vec<String>) -> ClaimedAll {
+    let nothing = ClaimedAll { attempts: Vec::new(), rest: Vec::new() };
+    match within(LEDGER_WITHIN, attempt::claim_all(services, &order)).await {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) => {
+            if let Err(error) = services.log.catch_up().await {
+                tracing::warn!(error = %format!("{error:#}"), "Could not read the log of attempts; nothing is sent before");
+                put_off(services, &order).await;
+            }
+            nothing
+        }
+        Err(error) if error.is::<PublishFailure>() => {
+            tracing::warn!(error = %format!("{error:#}"), "Attempts cannot be logged; nothing is sent before");
+            put_off(services, &order).await;
+            nothing
+        }
+        Err(error) => {
+            tracing::debug!(error = %format!("{error:#}"), "Could not claim commands together; each on its own");
+            ClaimedAll { attempts: Vec::new(), rest: order }
         }
     }
 }
