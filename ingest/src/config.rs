@@ -39,6 +39,18 @@ impl std::fmt::Debug for Nats {
     }
 }
 
+/// How many apps `META_APP_SECRETS` names; 0 where it is not set.
+///
+/// # Errors
+/// It cannot be read; the secrets are not shown.
+pub fn apps(settings: &Settings) -> Result<usize, ConfigError> {
+    if settings.get("META_APP_SECRETS").is_none() {
+        return Ok(0);
+    }
+    let secrets = settings.parsed("META_APP_SECRETS", "", AppSecrets::parse)?;
+    Ok(secrets.names().len())
+}
+
 impl Config {
     /// Reads it.
     ///

@@ -34,7 +34,7 @@ use runtime::streams::StreamName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use config::Config;
+pub use config::{Config, apps};
 
 use crate::http::Door;
 use crate::meters::Meters;

@@ -1,5 +1,6 @@
 //! ◆ Pure: whether a body is Meta's (docs/meta-platform.md 2). HMAC over the bytes as they came; every secret is tried, always.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -63,6 +64,11 @@ impl AppSecrets {
             secrets.push(Secret { name, sha256, sha1 });
         }
         Ok(Self(secrets))
+    }
+
+    /// The names of the apps.
+    pub(crate) fn names(&self) -> BTreeSet<&str> {
+        self.0.iter().map(|secret| secret.name.as_str()).collect()
     }
 
     /// The name of the secret that signed `body`; the first one where several did.

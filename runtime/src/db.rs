@@ -28,6 +28,16 @@ const IDLE_UNTESTED: Duration = Duration::from_secs(1);
 /// How long a new connection may take to be set up.
 const SET_WITHIN: Duration = Duration::from_secs(3);
 
+/// Settings under which a statement has one plan, made once, that looks rows up by index whatever the tables held at that moment
+/// (docs/decisions/27).
+const BY_INDEX: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
+
 /// A pool for `DATABASE_URL` that connects when first used.
 ///
 /// # Errors
@@ -36,6 +46,28 @@ pub fn pool(
     settings: &Settings,
     application: &str,
     connections_max: u32,
+) -> Result<PgPool, ConfigError> {
+    pool_with(settings, application, connections_max, &[])
+}
+
+/// The same for a role that looks up rows by key: its statements have one plan each. A plan that was made while a table was empty is kept
+/// until the first statistics; by then it has read a grown table from end to end, once per batch.
+///
+/// # Errors
+/// As [`pool`].
+pub fn pool_by_index(
+    settings: &Settings,
+    application: &str,
+    connections_max: u32,
+) -> Result<PgPool, ConfigError> {
+    pool_with(settings, application, connections_max, &BY_INDEX)
+}
+
+fn pool_with(
+    settings: &Settings,
+    application: &str,
+    connections_max: u32,
+    planned: &[(&str, &str)],
 ) -> Result<PgPool, ConfigError> {
     let wrong =
         || settings.invalid("DATABASE_URL", "use postgres://[user:pass@]host[:port]/database");
@@ -48,7 +80,8 @@ pub fn pool(
     // No transaction of ours pauses for long. What a frozen process has locked is free after this.
     let options = options
         .application_name(&format!("hookline-{application}"))
-        .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s")]);
+        .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s")])
+        .options(planned.iter().copied());
     Ok(PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(Duration::from_secs(5))

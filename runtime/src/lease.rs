@@ -93,7 +93,9 @@ impl Leases {
     /// Leases in `schema`, held as `owner` (unique per process), lost `ttl` after the last renewal.
     pub fn new(pool: PgPool, schema: &str, owner: String, ttl: Duration) -> Self {
         let begin = format!("begin; set local search_path = {schema}");
-        let begin_derived = format!("{begin}; set local synchronous_commit = off");
+        let begin_derived = format!(
+            "begin; select set_config('search_path', '{schema}', true), set_config('synchronous_commit', 'off', true)"
+        );
         Self { pool, begin, begin_derived, owner, ttl }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -79,6 +80,9 @@ impl NatsServer {
             .with_context(|| format!("making {}", options.dir.display()))?;
         let dir = fs::canonicalize(&options.dir)
             .with_context(|| format!("finding {}", options.dir.display()))?;
+        // What is stored there is people's words; the server makes folders that a group may read.
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("closing {} to others", dir.display()))?;
         let lock = files::FolderLock::take(&dir)?;
         let orphan_dir = dir.clone();
         tokio::task::spawn_blocking(move || stop_orphan(&orphan_dir))

@@ -46,7 +46,7 @@ pub fn run(
 
 async fn serve_and_work(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let config = Config::from_settings(&settings)?;
-    let pool = db::pool(&settings, "worker", CONNECTIONS_MAX)?;
+    let pool = db::pool_by_index(&settings, "worker", CONNECTIONS_MAX)?;
     let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
     let health = Health::new();
     let stored = Arc::new(facts::eras::Eras::new(pool.clone()));

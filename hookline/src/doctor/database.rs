@@ -115,5 +115,15 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> bool 
             .ok("accounts", format!("{count} (`hookline accounts check` asks Graph about them)")),
         Err(_) => {}
     }
+    if let (Ok(2..), Ok(open @ 1..)) = (ingest::apps(settings), overview::without_app(&pool).await)
+    {
+        findings.warning(
+            "accounts of apps",
+            format!(
+                "{open} accounts take webhooks that any of the secrets in META_APP_SECRETS verifies"
+            ),
+            "where these are secrets of several apps, `hookline accounts add … --app NAME`",
+        );
+    }
     true
 }

@@ -84,7 +84,8 @@ pub(crate) async fn start(
     let token = stop.clone();
     roles.spawn(async move { ("api", api.run(token).await) });
     let config = NatsConfig::from_settings(settings)?;
-    let pool = runtime::db::pool(settings, "up", 60)?;
+    let pool = runtime::db::pool(settings, "up", 20)?;
+    let looking_up = runtime::db::pool_by_index(settings, "up", 40)?;
     let stored = Arc::new(worker::facts::eras::Eras::new(pool.clone()));
     let broker = Broker::connect_knowing("up", config, worker::NEEDS, stored, stop.clone()).await?;
     health::watch_broker(&health, &broker, stop.clone());
@@ -92,7 +93,7 @@ pub(crate) async fn start(
     let working = worker::work(
         worker::Config::from_settings(settings)?,
         broker.clone(),
-        pool.clone(),
+        looking_up,
         health.clone(),
         stop.clone(),
     );

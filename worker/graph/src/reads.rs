@@ -100,13 +100,19 @@ fn time(value: Option<&Value>) -> Option<Timestamp> {
     text_of(value).as_deref().and_then(Timestamp::parse_meta)
 }
 
-/// The cursor of the next page: none without `next`, whatever stands in `cursors`.
-fn next(answer: &Value) -> Option<String> {
+/// The longest cursor that is kept, bytes. They are opaque; those seen have some hundred.
+const CURSOR_MAX: usize = 4096;
+
+/// The cursor of the page behind the one that was asked for with `after`: none without `next`, whatever stands in `cursors`, and none where
+/// it leads to the same page again.
+fn next(answer: &Value, after: Option<&str>) -> Option<String> {
     let link = answer.pointer("/paging/next").and_then(Value::as_str)?;
-    text_of(answer.pointer("/paging/cursors/after")).or_else(|| {
-        let link = url::Url::parse(link).ok()?;
-        link.query_pairs().find(|(key, _)| key == "after").map(|(_, value)| value.into_owned())
-    })
+    text_of(answer.pointer("/paging/cursors/after"))
+        .or_else(|| {
+            let link = url::Url::parse(link).ok()?;
+            link.query_pairs().find(|(key, _)| key == "after").map(|(_, value)| value.into_owned())
+        })
+        .filter(|next| next.len() <= CURSOR_MAX && Some(next.as_str()) != after)
 }
 
 impl Party {
@@ -208,11 +214,11 @@ impl Conversation {
 }
 
 impl ConversationPage {
-    /// Reads the listing.
-    pub fn read(answer: &Value) -> Self {
+    /// Reads the page that was asked for with `after`.
+    pub fn read(answer: &Value, after: Option<&str>) -> Self {
         Self {
             conversations: list(answer.get("data")).map(Conversation::read).collect(),
-            next: next(answer),
+            next: next(answer, after),
         }
     }
 }
@@ -262,7 +268,7 @@ impl Graph {
         let call = Call::new("conversations", lane).paced();
         let answer =
             self.get(connected, call, &[node(&connected.account), "conversations"], &query).await?;
-        Ok(ConversationPage::read(&answer))
+        Ok(ConversationPage::read(&answer, after))
     }
 
     /// A person's profile, as Graph returns it: an empty object means not allowed. Tried once: its queue has its own schedule.

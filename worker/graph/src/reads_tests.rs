@@ -21,19 +21,27 @@ fn a_looked_up_message_names_both_sides() {
 
 #[test]
 fn a_listing_keeps_the_cursor_and_not_the_link() {
-    let page = ConversationPage::read(&fixture("conversations-list"));
+    let page = ConversationPage::read(&fixture("conversations-list"), None);
     assert_eq!(page.conversations.len(), 2);
     assert_eq!(page.conversations[0].messages.len(), 2);
     assert_eq!(page.conversations[0].participants[1].id.as_deref(), Some("5200000000000011"));
     assert_eq!(page.conversations[1].messages, []);
     assert!(page.conversations.iter().all(|conversation| !conversation.more));
     let more = json!({"data": [{"messages": {"data": [], "paging": {"next": "https://g/t"}}}]});
-    assert!(ConversationPage::read(&more).conversations[0].more);
+    assert!(ConversationPage::read(&more, None).conversations[0].more);
     assert_eq!(page.next.as_deref(), Some("FIXTURE_AFTER_1"));
     // `next` decides, not `cursors`.
-    assert_eq!(next(&json!({"paging": {"cursors": {"after": "A"}}})), None);
+    assert_eq!(next(&json!({"paging": {"cursors": {"after": "A"}}}), None), None);
     let link = "https://graph.instagram.com/v26.0/me/conversations?access_token=T&after=B";
-    assert_eq!(next(&json!({"paging": {"next": link}})).as_deref(), Some("B"));
+    assert_eq!(next(&json!({"paging": {"next": link}}), Some("A")).as_deref(), Some("B"));
+}
+
+#[test]
+fn a_listing_that_leads_to_itself_ends() {
+    let page = |after: &str| json!({"paging": {"next": "https://g", "cursors": {"after": after}}});
+    assert_eq!(next(&page("A"), Some("A")), None);
+    assert_eq!(next(&page(&"A".repeat(CURSOR_MAX + 1)), None), None);
+    assert_eq!(next(&page("B"), Some("A")).as_deref(), Some("B"));
 }
 
 #[test]

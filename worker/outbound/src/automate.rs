@@ -107,7 +107,7 @@ impl Automate {
                 continue;
             }
             count("asked");
-            answers.extend(unless_it_breaks(asked.sequence, || asked.answer(now)).transpose()?);
+            answers.extend(unless_it_breaks(asked.sequence, || asked.answer()).transpose()?);
         }
         Ok(answers)
     }
@@ -181,8 +181,8 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// The command that answers it.
-    fn answer(&self, now: Timestamp) -> serde_json::Result<Outgoing> {
-        let command = rules::command(&self.event, self.text, now);
+    fn answer(&self) -> serde_json::Result<Outgoing> {
+        let command = rules::command(&self.event, self.text);
         let mut headers = async_nats::HeaderMap::new();
         if let Some(traceparent) = self.event.traceparent.as_deref() {
             headers.insert("traceparent", traceparent);

@@ -24,6 +24,16 @@ pub async fn count(pool: &PgPool) -> sqlx::Result<i64> {
     sqlx::query_scalar("select count(*) from worker.accounts").fetch_one(pool).await
 }
 
+/// Accounts that take webhooks verified by any app's secret.
+///
+/// # Errors
+/// As [`count`].
+pub async fn without_app(pool: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select count(*) from worker.accounts where app is null")
+        .fetch_one(pool)
+        .await
+}
+
 /// The channels on which an account of this id is connected, or the given one if it is.
 ///
 /// # Errors

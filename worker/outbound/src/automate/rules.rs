@@ -150,8 +150,8 @@ pub(super) fn second_look(known: &Known, now: Timestamp) -> Result<(), Silence> 
     Ok(())
 }
 
-/// The command.
-pub(super) fn command(event: &Event, text: &str, now: Timestamp) -> Command {
+/// The command. It is asked for by the message: what waits before it is sent counts from there, too.
+pub(super) fn command(event: &Event, text: &str) -> Command {
     Command {
         id: CommandId::automatic(&event.id),
         channel: event.data.channel,
@@ -163,7 +163,7 @@ pub(super) fn command(event: &Event, text: &str, now: Timestamp) -> Command {
             ..ReplyData::default()
         }),
         requested_by: RequestedBy { kind: Requester::Automation, name: REQUESTED_BY.to_owned() },
-        requested_at: now,
+        requested_at: event.time,
     }
 }
 
@@ -237,6 +237,12 @@ mod tests {
     }
 
     #[test]
+    fn its_age_is_counted_from_the_message_also_where_it_waits() {
+        check(|_| (), false, 600, Ok("Thanks!"));
+        assert_eq!(command(&event(), "Thanks!").requested_at, at(0));
+    }
+
+    #[test]
     fn everything_else_is_not() {
         check(|_| (), true, 1, Err(Silence::Replayed));
         check(|_| (), false, 601, Err(Silence::Stale));
@@ -283,9 +289,8 @@ mod tests {
 
     #[test]
     fn the_command_is_named_after_the_event() {
-        let command = command(&event(), "Thanks!", at(1));
+        let command = command(&event(), "Thanks!");
         assert_eq!(command.id.as_str(), "auto:evt_1");
         assert!(command.check().is_ok());
-        assert_eq!(command.identity(), super::command(&event(), "Thanks!", at(9)).identity());
     }
 }
