@@ -1,5 +1,9 @@
 //! Dead letters in order: an event that cannot be carried out holds its own conversation and nobody else, and `redrive` releases it in order.
 
+mod kept;
+mod lanes;
+mod many;
+
 use std::time::Duration;
 
 use serde_json::Value;

@@ -4,6 +4,8 @@ use facts::{FactError, PublishError};
 use runtime::db::{self, Fault};
 use runtime::publish::PublishFailure;
 
+use crate::parked::Parked;
+
 /// Why something cannot be carried out, however often it is tried with the same code and data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
@@ -87,6 +89,18 @@ pub(super) fn unforeseen(error: &anyhow::Error) -> Cause {
         word: "unforeseen".to_owned(),
         error: format!("an error that nobody foresaw: {error}"),
     })
+}
+
+/// A parked row of which its raw webhook says nothing any more: it is not given up without an operator.
+pub(super) fn says_nothing(row: &Parked) -> Cause {
+    Cause {
+        word: "says_nothing".to_owned(),
+        error: format!(
+            "raw webhook {} says nothing in this lane any more: was its account removed, or given another id? \
+             `hookline replay --seq {0}..{0} --dry-run` shows what it says now; `hookline redrive discard` gives the row up",
+            row.raw_seq
+        ),
+    }
 }
 
 /// What a panic means.

@@ -9,7 +9,8 @@ use schemas::raw::{RawMeta, header};
 use crate::failure;
 use crate::normalize::{normalize, unreadable};
 use crate::output::{Normalized, Output};
-use crate::parked::Parking;
+use crate::parked_raws::RawWebhook;
+use crate::parking::Parking;
 use crate::rule_failpoint;
 use facts::accounts::directory::Directory;
 
@@ -36,7 +37,7 @@ pub(super) async fn read(batch: &[Received], accounts: &Arc<Directory>) -> Read 
 fn read_here(batch: &[Received], accounts: &Directory) -> Read {
     let mut read = Read::default();
     for raw in batch {
-        let (normalized, broken) = normalize_safely(raw, accounts);
+        let (normalized, broken) = normalize_safely(&RawWebhook::of(raw), accounts);
         read.outputs.extend(normalized.outputs.into_iter().map(|output| (raw.sequence, output)));
         if broken {
             let cause = failure::panicked("the normaliser");
@@ -56,20 +57,20 @@ pub(super) struct Read {
 }
 
 /// A raw webhook that makes the normaliser panic is reported, parked, and holds up nobody. `true`: it did.
-pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normalized, bool) {
-    let meta = raw_meta(raw);
-    let span = tracing::info_span!("normalize", raw.seq = raw.sequence);
+pub(super) fn normalize_safely(raw: &RawWebhook, accounts: &Directory) -> (Normalized, bool) {
+    let RawWebhook { meta, body } = raw;
+    let span = tracing::info_span!("normalize", raw.seq = meta.stream_sequence);
     runtime::telemetry::continue_trace(&span, meta.traceparent.as_deref());
     let _entered = span.enter();
-    match catch_unwind(AssertUnwindSafe(|| normalize(&raw.payload, &meta, accounts))) {
+    match catch_unwind(AssertUnwindSafe(|| normalize(body, meta, accounts))) {
         Ok(normalized) => (rule_failpoint::apply(normalized), false),
         Err(_) => {
             tracing::error!(
-                raw.seq = raw.sequence,
+                raw.seq = meta.stream_sequence,
                 "The normaliser failed on raw webhook {}: keep its bytes, they show a bug; `hookline redrive` reads it again",
-                raw.sequence
+                meta.stream_sequence
             );
-            (unreadable(&raw.payload, &meta), true)
+            (unreadable(body, meta), true)
         }
     }
 }
