@@ -12,6 +12,7 @@ use crate::conversations::search::Searches;
 use crate::cursor::Cursors;
 use crate::list::Totals;
 use crate::live::source::Live;
+use crate::messages::sync::Syncs;
 use crate::projected::Projected;
 
 /// What every route may use.
@@ -29,6 +30,8 @@ pub(crate) struct App {
     pub totals: Totals,
     /// Whose search is next.
     pub searches: Searches,
+    /// Conversations that are being imported.
+    pub syncs: Syncs,
     /// Vouches for the commands of people.
     pub vouch: Vouch,
     /// Cancelled when the process is to stop: requests that wait are answered with what is known.

@@ -118,7 +118,7 @@ impl Api {
         health::watch_broker(&health, &broker, shutdown.clone());
         health::watch_postgres(&health, &pool, shutdown.clone());
         let projected = Projected::follow(pool.clone(), health.clone(), shutdown.clone());
-        let live = Live::start(broker.clone(), projected.clone(), shutdown.clone());
+        let live = Live::start(pool.clone(), broker.clone(), projected.clone(), shutdown.clone());
         let app = Arc::new(App {
             pool: pool.clone(),
             broker,
@@ -128,6 +128,7 @@ impl Api {
             cursors: config.cursors,
             totals: Totals::default(),
             searches: Searches::default(),
+            syncs: messages::sync::Syncs::default(),
             vouch: config.vouch,
             stopping: shutdown.clone(),
         });

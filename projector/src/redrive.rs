@@ -8,6 +8,7 @@ use schemas::subjects;
 
 use crate::apply::NOT_STORABLE;
 use crate::rebuild::{Live, Place, RebuildError, event_at};
+use crate::store::tables::mended;
 use crate::store::{NAME, Store, StoreError};
 
 pub use crate::store::Again;
@@ -37,6 +38,8 @@ impl Redrive {
                 subjects::INBOX_EVENTS
             )));
         }
+        // A projector of a release before it may be running.
+        mended::make(&place.pool).await?;
         let store = Store::new(place.pool.clone(), &live.schema, String::new());
         Ok(Self { place: place.clone(), store })
     }

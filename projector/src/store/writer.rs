@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use super::absorb::{absorb_again, absorb_batch};
 use super::error::StoreError;
 use super::schema::SchemaName;
-use super::tables::{facts, parked, positions};
+use super::tables::{facts, mended, parked, positions};
 use super::{scope, serving};
 use crate::batch::{FOLD_FAILED, sort};
 use crate::fold::Arrival;
@@ -137,6 +137,8 @@ impl Store {
             }
         };
         let Some((cause, detail)) = cause else {
+            let position = positions::stored(&mut tx, name).await?;
+            mended::put(&mut tx, seq, position).await?;
             tx.commit().await?;
             return Ok(Again::Folded);
         };
