@@ -7,6 +7,7 @@ use runtime::db;
 use schemas::subjects;
 
 use crate::apply::NOT_STORABLE;
+use crate::read::read;
 use crate::rebuild::{Live, Place, RebuildError, event_at};
 use crate::store::tables::mended;
 use crate::store::{NAME, Store, StoreError};
@@ -56,7 +57,14 @@ impl Redrive {
             return Ok(Again::Failed(EVENT_GONE));
         }
         let position = u64::try_from(seq).unwrap_or(0);
-        let Some(incoming) = event_at(&self.place.broker, position).await? else {
+        let incoming = match event_at(&self.place.broker, position).await? {
+            Some(incoming) => Some(incoming),
+            // Its bytes were kept when it was set aside.
+            None => {
+                self.store.kept(seq).await?.map(|kept| read(position, &kept.subject, &kept.body))
+            }
+        };
+        let Some(incoming) = incoming else {
             let detail = "INBOX_EVENTS does not hold the event any more: discard the row";
             self.store.note(seq, EVENT_GONE, detail).await?;
             return Ok(Again::Failed(EVENT_GONE));

@@ -77,19 +77,45 @@ async fn the_held_lanes_are_those_of_the_parked_rows_whatever_happens_at_once() 
             }
         });
         futures::future::join_all(clients).await;
-        let held: Vec<(String, i64, Option<i64>)> = sqlx::query_as(
-            "select lane, head, floor(extract(epoch from retry_at) * 1000)::bigint from worker.held_lanes order by lane",
-        )
-        .fetch_all(lab.pool())
-        .await
-        .unwrap();
-        let parked: Vec<(String, i64, Option<i64>)> = sqlx::query_as(
-            "select distinct on (lane) lane, id, floor(extract(epoch from retry_at) * 1000)::bigint
-               from worker.parked order by lane, raw_era, raw_seq",
-        )
-        .fetch_all(lab.pool())
-        .await
-        .unwrap();
-        assert_eq!(held, parked, "after round {round}");
+        are_right(lab.pool(), &format!("after round {round}")).await;
     }
+}
+
+/// The table is what follows from the parked rows.
+async fn are_right(pool: &PgPool, when: &str) {
+    type Lane = (String, i64, Option<i64>);
+    let held: Vec<Lane> = sqlx::query_as(
+        "select lane, head, floor(extract(epoch from retry_at) * 1000)::bigint from worker.held_lanes order by lane",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let parked: Vec<Lane> = sqlx::query_as(
+        "select distinct on (lane) lane, id, floor(extract(epoch from retry_at) * 1000)::bigint
+           from worker.parked order by lane, raw_era, raw_seq",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    assert_eq!(held, parked, "{when}");
+}
+
+#[tokio::test]
+async fn lanes_from_before_are_held_after_the_migration() {
+    let lab = Lab::start().await;
+    let before = "drop trigger parked_rows on worker.parked;
+         drop trigger parked_order on worker.parked;
+         drop function worker.parked_changed, worker.keep_held_lane, worker.drop_parked_raw;
+         drop table worker.held_lanes, worker.parked_raws;
+         alter table worker.parked drop column event_ids;
+         create index parked_by_shard on worker.parked (shard, lane);
+         insert into worker.parked (shard, lane, raw_seq, account_id, role, cause, retry_at, fingerprint)
+         select 0, 'lane-' || n % 7, n, '1', 'failed', 'panic', case when n % 2 = 0 then now() end, n::text from generate_series(1, 50) n";
+    sqlx::raw_sql(before).execute(lab.pool()).await.unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../worker/migrations/0018_held_lanes.sql");
+    let sql = sqlx::AssertSqlSafe(std::fs::read_to_string(file).unwrap());
+    sqlx::raw_sql(sql).execute(lab.pool()).await.unwrap();
+    are_right(lab.pool(), "after the migration").await;
+    act(lab.pool()).await;
+    are_right(lab.pool(), "after an act").await;
 }
