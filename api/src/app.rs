@@ -12,8 +12,8 @@ use crate::conversations::search::Searches;
 use crate::cursor::Cursors;
 use crate::list::Totals;
 use crate::live::source::Live;
-use crate::messages::sync::Syncs;
 use crate::projected::Projected;
+use crate::syncs::Syncs;
 
 /// What every route may use.
 pub(crate) struct App {

@@ -15,7 +15,7 @@ mod new;
 mod outcome;
 mod rows;
 pub(crate) mod send;
-pub(crate) mod sync;
+mod sync;
 mod window;
 
 use rows::Message;

@@ -9,8 +9,7 @@ use schemas::subjects;
 use crate::apply::NOT_STORABLE;
 use crate::read::read;
 use crate::rebuild::{Live, Place, RebuildError, event_at};
-use crate::store::tables::mended;
-use crate::store::{NAME, Store, StoreError};
+use crate::store::{NAME, Store, StoreError, serving};
 
 pub use crate::store::Again;
 
@@ -40,7 +39,7 @@ impl Redrive {
             )));
         }
         // A projector of a release before it may be running.
-        mended::make(&place.pool).await?;
+        serving::make_mended(&place.pool).await?;
         let store = Store::new(place.pool.clone(), &live.schema, String::new());
         Ok(Self { place: place.clone(), store })
     }

@@ -65,7 +65,11 @@ impl Hub {
             messages_max: BATCH,
             bytes_max: usize::MAX,
         };
-        let mended = mended::follow(pool, broker.clone(), events.clone());
+        let sender = events.clone();
+        let mended = mended::follow(pool, broker.clone(), move |event| {
+            // An error: no client is subscribed.
+            let _ = sender.send(Handed::Mended(Arc::new(event)));
+        });
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(mended));
         tokio::spawn(async move {
             // It may wait for the read model in the middle of a batch.

@@ -1,17 +1,14 @@
 //! Events that the projector had set aside and that were folded since: their rows are there only now, so readers that passed them hear of
 //! them once more. They come without an id, which would set a client back that connects again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::broker::Broker;
 use runtime::follow::stored;
 use schemas::subjects::INBOX_EVENTS;
 use sqlx::{FromRow, PgPool};
-use tokio::sync::broadcast;
 
 use super::filter::LiveEvent;
-use super::hub::Handed;
 
 /// How often it is looked whether anything was mended.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -28,7 +25,7 @@ struct Mended {
 }
 
 /// Hands out what is mended from now on; never ends.
-pub(super) async fn follow(pool: PgPool, broker: Broker, out: broadcast::Sender<Handed>) {
+pub(super) async fn follow(pool: PgPool, broker: Broker, out: impl Fn(LiveEvent)) {
     let mut after = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -40,18 +37,10 @@ pub(super) async fn follow(pool: PgPool, broker: Broker, out: broadcast::Sender<
 }
 
 /// Hands out what was mended after `n`; returns the last of it. What cannot be read now is read at the next look.
-async fn hand_out(
-    pool: &PgPool,
-    broker: &Broker,
-    out: &broadcast::Sender<Handed>,
-    mut n: i64,
-) -> i64 {
+async fn hand_out(pool: &PgPool, broker: &Broker, out: &impl Fn(LiveEvent), mut n: i64) -> i64 {
     for mended in after(pool, n).await.unwrap_or_default() {
         match event(broker, mended).await {
-            Ok(Some(event)) => {
-                // An error: no client is subscribed.
-                let _ = out.send(Handed::Mended(Arc::new(event)));
-            }
+            Ok(Some(event)) => out(event),
             Ok(None) => {}
             Err(error) => {
                 tracing::debug!(%error, "A mended event cannot be read now; trying again");

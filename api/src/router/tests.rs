@@ -35,7 +35,7 @@ async fn lonely(tokens: &str) -> Router {
         cursors: Cursors::new(b"secret"),
         totals: crate::list::Totals::default(),
         searches: crate::conversations::search::Searches::default(),
-        syncs: crate::messages::sync::Syncs::default(),
+        syncs: crate::syncs::Syncs::default(),
         vouch: runtime::vouch::Vouch::from_hex(&"0a".repeat(32)).unwrap(),
         pool,
         broker,

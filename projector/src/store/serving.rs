@@ -2,8 +2,8 @@
 
 use sqlx::{PgConnection, PgPool};
 
+use super::mended;
 use super::schema::{GENERATION, SchemaName, replace_views, views_sql};
-use super::tables::mended;
 
 /// Key of the advisory lock under which views are replaced: `hookvie` in hex.
 const VIEWS_LOCK: i64 = 0x68_6f_6f_6b_76_69_65;
@@ -89,7 +89,7 @@ pub(super) async fn install_views(pool: &PgPool) -> sqlx::Result<SchemaName> {
     )
     .execute(&mut *tx)
     .await?;
-    mended::make_in(&mut tx).await?;
+    mended::make(&mut tx).await?;
     let stored: Option<Serving> =
         sqlx::query_as("select schema, views, generation from inbox.serving")
             .fetch_optional(&mut *tx)
@@ -141,8 +141,18 @@ pub(crate) async fn show(conn: &mut PgConnection, schema: &SchemaName) -> sqlx::
         .map(|_| ())
 }
 
-/// Takes the lock under which schema `inbox` is changed, until the end of the transaction.
-pub(crate) async fn lock_views(conn: &mut PgConnection) -> sqlx::Result<()> {
+/// Makes the list of mended events where a release before this one serves.
+///
+/// # Errors
+/// `sqlx::Error`: ask again.
+pub(crate) async fn make_mended(pool: &PgPool) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    lock_views(&mut tx).await?;
+    mended::make(&mut tx).await?;
+    tx.commit().await
+}
+
+async fn lock_views(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(VIEWS_LOCK).execute(conn).await.map(|_| ())
 }
 

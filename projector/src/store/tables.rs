@@ -5,7 +5,6 @@ pub(crate) mod conversations;
 pub(crate) mod facts;
 pub(crate) mod insights;
 pub(crate) mod leases;
-pub(crate) mod mended;
 pub(crate) mod mentions;
 pub(crate) mod messages;
 pub(crate) mod parked;

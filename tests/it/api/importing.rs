@@ -115,10 +115,10 @@ async fn an_import_needs_a_token_that_may_write_and_is_shared() {
     let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
     lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
     let ann = instagram.person("Ann Berg");
-    ann.says("told").accepted().await.unwrap();
+    ann.says("reported").accepted().await.unwrap();
     let id = conversation_of(&lab, IG, ann.id()).await;
     lab.settled().await;
-    ann.reported(Telling::Silent).says("never told");
+    ann.reported(Telling::Silent).says("silent");
     let calls = lab.simulator.count(CallKind::Conversations);
     let path = format!("/v1/conversations/{id}/messages?sync=true");
     let reader = with_token(&api, READER);
@@ -146,7 +146,7 @@ async fn one_conversation_is_imported_while_the_account_is() {
         instagram.person(&format!("Person {n}")).reported(Telling::Silent).says("old words");
     }
     let ann = instagram.person("Ann Berg");
-    ann.says("told").accepted().await.unwrap();
+    ann.says("reported").accepted().await.unwrap();
     let id = conversation_of(&lab, IG, ann.id()).await;
     let (status, import) = api.post(&format!("/v1/accounts/{IG}/sync"), json!({})).await;
     assert_eq!(status, 202, "{import}");
@@ -159,7 +159,7 @@ async fn one_conversation_is_imported_while_the_account_is() {
     };
     tokio::time::sleep(Duration::from_secs(2)).await;
     for n in 0..2 {
-        ann.reported(Telling::Silent).says("never told");
+        ann.reported(Telling::Silent).says("silent");
         let began = std::time::Instant::now();
         let (status, page) = api.get(&format!("/v1/conversations/{id}/messages?sync=true")).await;
         assert_eq!(status, 200, "{page}");

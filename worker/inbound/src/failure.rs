@@ -4,8 +4,6 @@ use facts::{FactError, PublishError};
 use runtime::db::{self, Fault};
 use runtime::publish::PublishFailure;
 
-use crate::parked::Parked;
-
 /// Why something cannot be carried out, however often it is tried with the same code and data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
@@ -92,13 +90,12 @@ pub(super) fn unforeseen(error: &anyhow::Error) -> Cause {
 }
 
 /// A parked row of which its raw webhook says nothing any more: it is not given up without an operator.
-pub(super) fn says_nothing(row: &Parked) -> Cause {
+pub(super) fn says_nothing(raw_seq: i64) -> Cause {
     Cause {
         word: "says_nothing".to_owned(),
         error: format!(
-            "raw webhook {} says nothing in this lane any more: was its account removed, or given another id? \
-             `hookline replay --seq {0}..{0} --dry-run` shows what it says now; `hookline redrive discard` gives the row up",
-            row.raw_seq
+            "raw webhook {raw_seq} says nothing in this lane any more: was its account removed, or given another id? \
+             `hookline replay --seq {raw_seq}..{raw_seq} --dry-run` shows what it says now; `hookline redrive discard` gives the row up"
         ),
     }
 }

@@ -23,6 +23,7 @@ pub mod parked_causes;
 mod parked_outputs;
 mod parked_raws;
 mod parking;
+mod raw_webhook;
 mod reading;
 mod release;
 pub mod replay;

@@ -1,31 +1,13 @@
 //! The bytes of raw webhooks that have parked rows: kept until the last of them is carried out or discarded, whatever META_RAW keeps
 //! (docs/decisions/35). Rows are deleted by a trigger of `worker.parked`.
 
-use bytes::Bytes;
-use runtime::follow::Received;
 use schemas::Timestamp;
 use schemas::raw::RawMeta;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgPool};
 
-use crate::reading::raw_meta;
-
-/// A raw webhook as it is normalised.
-#[derive(Clone, Debug)]
-pub(super) struct RawWebhook {
-    /// What ingest noted beside the bytes.
-    pub(super) meta: RawMeta,
-    /// The bytes.
-    pub(super) body: Bytes,
-}
-
-impl RawWebhook {
-    /// As META_RAW has it.
-    pub(super) fn of(raw: &Received) -> Self {
-        Self { meta: raw_meta(raw), body: raw.payload.clone() }
-    }
-}
+use crate::raw_webhook::RawWebhook;
 
 /// What is noted beside the bytes, but for the position.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,8 @@ use crate::failure::Cause;
 use crate::lanes::{self, Behind};
 use crate::output::Output;
 use crate::parked::cut;
-use crate::parked_raws::{self, RawWebhook};
+use crate::parked_raws;
+use crate::raw_webhook::RawWebhook;
 
 /// A row to park.
 #[derive(Clone, Debug)]

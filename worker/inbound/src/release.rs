@@ -19,10 +19,10 @@ use crate::failure::{self, Cause};
 use crate::normalizer::{FINISH, Inbound};
 use crate::parked::{self, ATTEMPTS_MAX, Parked};
 use crate::parked_causes::{ParkedCause, parked_by_cause};
-use crate::parked_raws::{self, RawWebhook};
 use crate::parking::{self, Parking};
+use crate::raw_webhook::RawWebhook;
 use crate::reading::normalize_safely;
-use crate::{effect, lanes, parked_outputs};
+use crate::{effect, lanes, parked_outputs, parked_raws};
 use facts::FactError;
 use facts::accounts::directory::Directory;
 use facts::accounts::refresh;
@@ -256,7 +256,7 @@ impl Release {
         }
         let outputs = parked_outputs::of_row(row, normalized);
         if outputs.is_empty() {
-            return Ok(Tried::Failed(failure::says_nothing(row)));
+            return Ok(Tried::Failed(failure::says_nothing(row.raw_seq)));
         }
         // What is of another lane waits behind what failed there, as when it came.
         let mut held = parking::held_by(pool, &outputs).await?;

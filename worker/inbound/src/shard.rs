@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Cause};
 use crate::normalizer::{BATCH_BYTES_MAX, CHECK, Inbound};
-use crate::parked_raws::RawWebhook;
 use crate::parking::{self, Parking};
+use crate::raw_webhook::RawWebhook;
 use crate::reading::{self, Read};
 use crate::{effect, lanes};
 use facts::accounts::directory::Directory;

@@ -3,7 +3,8 @@
 use runtime::streams::Era;
 use sqlx::{PgConnection, PgPool};
 
-use super::{mended, parked};
+use super::parked;
+use crate::store::mended;
 
 /// The stored position; 0 before the first batch.
 pub(crate) async fn stored(conn: &mut PgConnection, name: &str) -> sqlx::Result<u64> {

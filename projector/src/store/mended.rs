@@ -1,18 +1,10 @@
 //! Table `inbox.mended`: events that were set aside and were folded since, for readers that have passed them (`GET /v1/live`). Positions
 //! only. It belongs to no read model: who reads it need not know which one serves.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
-/// Makes the table. Asked first: to make one waits for nobody, but two who do at once would fail.
-pub(crate) async fn make(pool: &PgPool) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
-    crate::store::serving::lock_views(&mut tx).await?;
-    make_in(&mut tx).await?;
-    tx.commit().await
-}
-
-/// The same under the lock that the caller holds.
-pub(crate) async fn make_in(conn: &mut PgConnection) -> sqlx::Result<()> {
+/// Makes the table, under the lock of those who change schema `inbox`: two who did at once would fail.
+pub(super) async fn make(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query(
         "create table if not exists inbox.mended (
              n         bigint generated always as identity primary key,
