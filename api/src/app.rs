@@ -13,6 +13,7 @@ use crate::cursor::Cursors;
 use crate::list::Totals;
 use crate::live::source::Live;
 use crate::projected::Projected;
+use crate::syncs::Syncs;
 
 /// What every route may use.
 pub(crate) struct App {
@@ -29,6 +30,8 @@ pub(crate) struct App {
     pub totals: Totals,
     /// Whose search is next.
     pub searches: Searches,
+    /// Conversations that are being imported.
+    pub syncs: Syncs,
     /// Vouches for the commands of people.
     pub vouch: Vouch,
     /// Cancelled when the process is to stop: requests that wait are answered with what is known.

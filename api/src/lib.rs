@@ -1,6 +1,6 @@
 //! The inbox API (docs/contract.md 7): reads the read model, publishes commands and acts of people, pushes events live.
 //!
-//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `status`, `cursor`, `list`, `projected`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
+//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `status`, `cursor`, `list`, `projected`, `syncs`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
 //! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,
 //! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. Statements stand in the file of their
 //! resource or in `rows.rs` below it; those over the worker's schema in `worker_views`.
@@ -54,6 +54,7 @@ mod requests;
 mod router;
 mod status;
 mod sweep;
+mod syncs;
 mod templates;
 mod time;
 mod worker_views;
@@ -118,7 +119,7 @@ impl Api {
         health::watch_broker(&health, &broker, shutdown.clone());
         health::watch_postgres(&health, &pool, shutdown.clone());
         let projected = Projected::follow(pool.clone(), health.clone(), shutdown.clone());
-        let live = Live::start(broker.clone(), projected.clone(), shutdown.clone());
+        let live = Live::start(pool.clone(), broker.clone(), projected.clone(), shutdown.clone());
         let app = Arc::new(App {
             pool: pool.clone(),
             broker,
@@ -128,6 +129,7 @@ impl Api {
             cursors: config.cursors,
             totals: Totals::default(),
             searches: Searches::default(),
+            syncs: syncs::Syncs::default(),
             vouch: config.vouch,
             stopping: shutdown.clone(),
         });

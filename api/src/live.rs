@@ -6,5 +6,6 @@
 mod client;
 mod filter;
 mod hub;
+mod mended;
 pub(crate) mod route;
 pub(crate) mod source;

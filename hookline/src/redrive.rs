@@ -42,7 +42,7 @@ pub(crate) enum RedriveVerb {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
-    /// Tries again: one lane or event, then ten, then the rest; stops when a step fails again
+    /// Tries again: one lane or event, then ten, then the rest, a hundred at most at once; stops when a step fails again
     ///
     /// Lanes of the normaliser are carried out by the workers; this says which may go, and watches. Events of the projector are folded by
     /// this process. Killed in the middle it loses nothing: run the same command again to continue with the rest.

@@ -1,9 +1,10 @@
-//! Publishes a copy of what was set aside to INBOX_DEAD, and its number to the metrics. The rows in Postgres are the truth; a copy that is
+//! Keeps the bytes of what was set aside, publishes a copy without them to INBOX_DEAD, and its number to the metrics. The rows in Postgres are the truth; a copy that is
 //! late or missing holds up nothing.
 
 use std::time::Duration;
 
 use runtime::broker::Broker;
+use runtime::follow::stored;
 use runtime::publish::{Outgoing, PublishFailure};
 use runtime::retry::Backoff;
 use runtime::streams::{self, StreamName};
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 use crate::meters;
 use crate::store::Store;
 use crate::store::tables::parked::Unannounced;
+use crate::store::tables::parked_bytes::Kept;
 
 const AT_ONCE: i64 = 200;
 const ACK_WAIT: Duration = Duration::from_secs(5);
@@ -44,6 +46,7 @@ pub(crate) async fn announce(broker: &Broker, store: &Store, parked: &Notify) {
 async fn round(broker: &Broker, store: &Store) -> anyhow::Result<usize> {
     let (count, rows) = store.parked(AT_ONCE).await?;
     meters::parked(u64::try_from(count).unwrap_or(0));
+    keep_bytes(broker, store).await?;
     if rows.is_empty() {
         return Ok(0);
     }
@@ -60,6 +63,18 @@ async fn round(broker: &Broker, store: &Store) -> anyhow::Result<usize> {
             Err(failure.into())
         }
     }
+}
+
+/// Looks up the bytes of events set aside, so that they can be folded again whatever the stream keeps.
+async fn keep_bytes(broker: &Broker, store: &Store) -> anyhow::Result<()> {
+    for seq in store.to_look_up(AT_ONCE).await? {
+        let position = u64::try_from(seq).unwrap_or(0);
+        let message = stored::at(broker.js(), subjects::INBOX_EVENTS, position).await?;
+        let kept = message
+            .map(|message| Kept { subject: message.subject, body: message.payload.to_vec() });
+        store.keep(seq, kept.as_ref()).await?;
+    }
+    Ok(())
 }
 
 /// Ids and the cause, never content.

@@ -5,6 +5,7 @@ use schemas::Timestamp;
 use serde::Serialize;
 use sqlx::PgPool;
 
+pub use crate::store::tables::parked::ParkedCause;
 use crate::store::tables::parked::{self, Listed};
 use crate::store::{scope, serving};
 
@@ -34,13 +35,30 @@ impl From<Listed> for Parked {
     }
 }
 
-/// The events set aside, oldest first, at most `limit`; none where there is no read model yet.
+/// The events set aside, oldest first; none where there is no read model yet.
 ///
 /// # Errors
 /// `sqlx::Error`: ask again.
-pub async fn list(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
-    let rows = runtime::db::absent_is_empty(parked::list_serving(pool, limit).await)?;
+pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<Parked>> {
+    let rows = runtime::db::absent_is_empty(parked::list_serving(pool).await)?;
     Ok(rows.into_iter().map(Parked::from).collect())
+}
+
+/// The event set aside at this position; `None` where there is none, or no read model.
+///
+/// # Errors
+/// `sqlx::Error`: ask again.
+pub async fn find(pool: &PgPool, seq: i64) -> sqlx::Result<Option<Parked>> {
+    let row = runtime::db::absent_is_empty(parked::find_serving(pool, seq).await)?;
+    Ok(row.map(Parked::from))
+}
+
+/// The events set aside, by cause; none where there is no read model yet.
+///
+/// # Errors
+/// `sqlx::Error`: ask again.
+pub async fn by_cause(pool: &PgPool) -> sqlx::Result<Vec<ParkedCause>> {
+    runtime::db::absent_is_empty(parked::causes_serving(pool).await)
 }
 
 /// Takes one off the list for good; the event stays in the log, and a rebuild reads it again. `false`: it is not on the list.

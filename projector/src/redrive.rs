@@ -7,8 +7,9 @@ use runtime::db;
 use schemas::subjects;
 
 use crate::apply::NOT_STORABLE;
+use crate::read::read;
 use crate::rebuild::{Live, Place, RebuildError, event_at};
-use crate::store::{NAME, Store, StoreError};
+use crate::store::{NAME, Store, StoreError, serving};
 
 pub use crate::store::Again;
 
@@ -37,6 +38,8 @@ impl Redrive {
                 subjects::INBOX_EVENTS
             )));
         }
+        // A projector of a release before it may be running.
+        serving::make_mended(&place.pool).await?;
         let store = Store::new(place.pool.clone(), &live.schema, String::new());
         Ok(Self { place: place.clone(), store })
     }
@@ -53,7 +56,14 @@ impl Redrive {
             return Ok(Again::Failed(EVENT_GONE));
         }
         let position = u64::try_from(seq).unwrap_or(0);
-        let Some(incoming) = event_at(&self.place.broker, position).await? else {
+        let incoming = match event_at(&self.place.broker, position).await? {
+            Some(incoming) => Some(incoming),
+            // Its bytes were kept when it was set aside.
+            None => {
+                self.store.kept(seq).await?.map(|kept| read(position, &kept.subject, &kept.body))
+            }
+        };
+        let Some(incoming) = incoming else {
             let detail = "INBOX_EVENTS does not hold the event any more: discard the row";
             self.store.note(seq, EVENT_GONE, detail).await?;
             return Ok(Again::Failed(EVENT_GONE));

@@ -5,6 +5,7 @@
 
 mod absorb;
 mod error;
+mod mended;
 pub(crate) mod models;
 mod prepare;
 pub(crate) mod schema;

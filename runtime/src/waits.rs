@@ -28,8 +28,10 @@ pub const LEASE: Wait = Wait { name: "lease", real: Duration::from_secs(6) };
 pub const READS_APART: Wait = Wait { name: "reads_apart", real: Duration::from_secs(15) };
 /// How long a job's claim outlives the process that works on it.
 pub const CLAIM: Wait = Wait { name: "claim", real: Duration::from_secs(10) };
+/// Without a row released for so long, `redrive run` reports that nothing happens.
+pub const REDRIVE_PROGRESS: Wait = Wait { name: "redrive_progress", real: Duration::from_secs(60) };
 
-const ALL: [Wait; 3] = [LEASE, READS_APART, CLAIM];
+const ALL: [Wait; 4] = [LEASE, READS_APART, CLAIM, REDRIVE_PROGRESS];
 
 static SHORTENED: OnceLock<Vec<(&'static str, Duration)>> = OnceLock::new();
 
@@ -90,6 +92,6 @@ mod tests {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         // Nobody shortened anything here.
-        assert_eq!(ALL.map(|wait| wait.get().as_secs()), [6, 15, 10]);
+        assert_eq!(ALL.map(|wait| wait.get().as_secs()), [6, 15, 10, 60]);
     }
 }

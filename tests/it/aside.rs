@@ -1,5 +1,6 @@
 //! What hinders the projector: events that cannot be projected are set aside and published to INBOX_DEAD, everything else is waited out.
 
+mod kept;
 mod never;
 
 use std::time::Duration;

@@ -316,11 +316,12 @@ async fn streams_from_before_get_one_era() {
 async fn parked_work_of_a_lost_stream_reads_no_other_webhook() {
     let (lab, shops, _) = stage().await;
     let account = shops[0].account.id().to_owned();
+    lose(&lab, META_RAW, true).await;
+    stopped(&lab, Role::Worker, META_RAW).await;
+    // As a release parked it that kept no bytes.
     let parked = "insert into worker.parked (shard, lane, raw_seq, channel, account_id, role, cause, retry_at, fingerprint)
                   values (0, 'raw/1', 1, 'instagram', $1, 'failed', 'panic', null, 'raw/1')";
     sqlx::query(parked).bind(&account).execute(lab.pool()).await.unwrap();
-    lose(&lab, META_RAW, true).await;
-    stopped(&lab, Role::Worker, META_RAW).await;
     adopt(&lab, META_RAW).await;
     let facts = "select count(*) from worker.facts";
     for person in &shops[0].people {

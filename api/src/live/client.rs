@@ -9,12 +9,13 @@ use futures::stream::BoxStream;
 use runtime::follow::Follower;
 use runtime::lease::Position;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
+use sqlx::PgPool;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::filter::{Filter, LiveEvent, Place};
-use super::hub;
 use super::source::Live;
+use super::{hub, mended};
 use crate::projected::Projected;
 
 /// Events that wait for a client's socket.
@@ -47,12 +48,14 @@ pub(super) fn stream(
     let (events, head) = live.hub.subscribe();
     let client = Client {
         hub: live.hub.clone(),
+        pool: live.pool.clone(),
         broker: live.broker.clone(),
         projected: live.projected.clone(),
         turns: live.catching_up.clone(),
         filter,
         era,
         position: after.unwrap_or(head),
+        resumes: after.is_some(),
         sender,
     };
     let shutdown = live.shutdown.clone();
@@ -75,6 +78,7 @@ pub(super) fn stream(
 
 struct Client {
     hub: hub::Hub,
+    pool: PgPool,
     broker: runtime::broker::Broker,
     projected: Projected,
     turns: std::sync::Arc<tokio::sync::Semaphore>,
@@ -83,6 +87,8 @@ struct Client {
     era: u64,
     /// Everything up to here was looked at.
     position: u64,
+    /// It was connected before.
+    resumes: bool,
     sender: mpsc::Sender<sse::Event>,
 }
 
@@ -99,6 +105,13 @@ impl Client {
                 return end;
             }
         }
+        if self.resumes {
+            for event in mended::missed(&self.pool, &self.broker, self.position).await {
+                if let Err(end) = self.show_again(&event).await {
+                    return end;
+                }
+            }
+        }
         loop {
             if self.position < head {
                 drop(events);
@@ -111,6 +124,11 @@ impl Client {
             match events.recv().await {
                 Ok(hub::Handed::Event(event)) => {
                     if let Err(end) = self.look_at(&event).await {
+                        return end;
+                    }
+                }
+                Ok(hub::Handed::Mended(event)) => {
+                    if let Err(end) = self.show_again(&event).await {
                         return end;
                     }
                 }
@@ -154,6 +172,14 @@ impl Client {
         }
         self.position = event.sequence;
         Ok(())
+    }
+
+    /// An event whose rows are there only now; one that is still to come is not shown twice.
+    async fn show_again(&self, event: &LiveEvent) -> Result<(), End> {
+        if self.position < event.sequence || !self.filter.wants(event) {
+            return Ok(());
+        }
+        self.put(sse::Event::default().event(&event.kind).data(&event.json)).await
     }
 
     async fn put(&self, line: sse::Event) -> Result<(), End> {

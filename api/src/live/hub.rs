@@ -9,10 +9,12 @@ use runtime::lease::Position;
 use schemas::facts::CommandOutcome;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
 use schemas::{CommandId, Event, Fact};
+use sqlx::PgPool;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::filter::LiveEvent;
+use super::mended;
 use crate::projected::Projected;
 use crate::status::CommandStatus;
 
@@ -32,6 +34,8 @@ pub(crate) struct Outcome {
 pub(crate) enum Handed {
     /// An event.
     Event(Arc<LiveEvent>),
+    /// One that was set aside when it came, and is in the read model now.
+    Mended(Arc<LiveEvent>),
     /// The stream was recreated: positions mean something else from now on.
     Recreated,
 }
@@ -46,7 +50,12 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// Starts it at the present position of the read model.
-    pub(crate) fn start(broker: Broker, projected: Projected, shutdown: CancellationToken) -> Self {
+    pub(crate) fn start(
+        pool: PgPool,
+        broker: Broker,
+        projected: Projected,
+        shutdown: CancellationToken,
+    ) -> Self {
         let (events, _) = broadcast::channel(KEPT);
         let (moved, position) = watch::channel(None);
         let mut reader = Shared { out: Out { events: events.clone(), moved }, projected };
@@ -56,6 +65,12 @@ impl Hub {
             messages_max: BATCH,
             bytes_max: usize::MAX,
         };
+        let sender = events.clone();
+        let mended = mended::follow(pool, broker.clone(), move |event| {
+            // An error: no client is subscribed.
+            let _ = sender.send(Handed::Mended(Arc::new(event)));
+        });
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(mended));
         tokio::spawn(async move {
             // It may wait for the read model in the middle of a batch.
             shutdown.run_until_cancelled(follow(&broker, &source, &mut reader, &shutdown)).await;
@@ -92,7 +107,10 @@ impl Hub {
         let mut events = self.events.subscribe();
         async move {
             loop {
-                let Handed::Event(event) = events.recv().await.ok()? else { return None };
+                let event = match events.recv().await.ok()? {
+                    Handed::Event(event) | Handed::Mended(event) => event,
+                    Handed::Recreated => return None,
+                };
                 if event.kind.starts_with("command.")
                     && let Ok(read) = serde_json::from_str::<Event>(&event.json)
                     && let Some(outcome) = outcome(read)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use runtime::broker::Broker;
 use schemas::CommandId;
 use schemas::subjects::INBOX_EVENTS;
+use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,7 @@ const CATCHING_UP_MAX: usize = 8;
 /// The shared part: the hub and its limits.
 pub(crate) struct Live {
     pub(super) hub: Hub,
+    pub(super) pool: PgPool,
     pub(super) broker: Broker,
     pub(super) projected: Projected,
     pub(super) shutdown: CancellationToken,
@@ -29,11 +31,17 @@ pub(crate) struct Live {
 
 impl Live {
     /// Starts the shared reader.
-    pub(crate) fn start(broker: Broker, projected: Projected, shutdown: CancellationToken) -> Self {
-        let hub = Hub::start(broker.clone(), projected.clone(), shutdown.clone());
+    pub(crate) fn start(
+        pool: PgPool,
+        broker: Broker,
+        projected: Projected,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let hub = Hub::start(pool.clone(), broker.clone(), projected.clone(), shutdown.clone());
         metrics::gauge!("hookline_api_live_clients").set(0.0);
         Self {
             hub,
+            pool,
             broker,
             projected,
             shutdown,

@@ -30,11 +30,12 @@ async fn lonely(tokens: &str) -> Router {
     let health = Health::new();
     let projected = Projected::follow(pool.clone(), health.clone(), stopping.clone());
     let app = App {
-        live: Live::start(broker.clone(), projected.clone(), stopping.clone()),
+        live: Live::start(pool.clone(), broker.clone(), projected.clone(), stopping.clone()),
         tokens: Tokens::parse(tokens).unwrap(),
         cursors: Cursors::new(b"secret"),
         totals: crate::list::Totals::default(),
         searches: crate::conversations::search::Searches::default(),
+        syncs: crate::syncs::Syncs::default(),
         vouch: runtime::vouch::Vouch::from_hex(&"0a".repeat(32)).unwrap(),
         pool,
         broker,

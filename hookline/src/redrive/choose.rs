@@ -1,9 +1,6 @@
 //! ◆ Pure: which parked work is tried, and in which order.
 
-use std::collections::BTreeSet;
-
 use schemas::Kind;
-use worker::inbound::parked::Parked;
 
 use super::parked::Stage;
 
@@ -43,18 +40,24 @@ pub(crate) fn events(mut aside: Vec<projector::parked::Parked>, wanted: &Wanted)
     aside.into_iter().map(|event| event.seq).collect()
 }
 
-/// The lanes to try, oldest first.
-pub(crate) fn lanes(rows: &[Parked], wanted: &Wanted) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    rows.iter()
-        // The first row of each lane, as the list is ordered.
-        .filter(|row| seen.insert(row.lane.clone()))
-        .filter(|row| {
-            wanted.cause.as_ref().is_none_or(|cause| row.cause == *cause)
-                && wanted.lane.as_ref().is_none_or(|lane| row.lane == *lane)
-        })
-        .map(|row| row.lane.clone())
-        .collect()
+/// Items of the first steps: few, so that what is not mended costs little.
+const FIRST_STEPS: [usize; 2] = [1, 10];
+/// Items of each later step.
+const STEP_MAX: usize = 100;
+
+/// What is tried at once, in order: one, ten, then the rest in parts.
+pub(crate) fn steps<T>(items: &[T]) -> Vec<&[T]> {
+    let mut rest = items;
+    let mut steps = Vec::new();
+    for most in FIRST_STEPS.into_iter().chain(std::iter::repeat(STEP_MAX)) {
+        if rest.is_empty() {
+            break;
+        }
+        let (now, later) = rest.split_at(most.min(rest.len()));
+        steps.push(now);
+        rest = later;
+    }
+    steps
 }
 
 #[cfg(test)]
@@ -62,6 +65,18 @@ mod tests {
     use schemas::Timestamp;
 
     use super::*;
+
+    #[test]
+    fn the_rest_is_tried_in_parts() {
+        let items: Vec<u32> = (0..250).collect();
+        let sizes = |count: usize| -> Vec<usize> {
+            steps(&items[..count]).iter().map(|step| step.len()).collect()
+        };
+        assert!(sizes(0).is_empty());
+        assert_eq!(sizes(7), [1, 6]);
+        assert_eq!(sizes(250), [1, 10, 100, 100, 39]);
+        assert_eq!(steps(&items).concat(), items);
+    }
 
     #[test]
     fn deletions_are_tried_first_and_go_along_with_any_cause() {

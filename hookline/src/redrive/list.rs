@@ -1,49 +1,48 @@
 //! `hookline redrive list`: parked work, grouped by cause.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
+use futures::TryStreamExt;
 use sqlx::PgPool;
+use worker::inbound::{parked, parked_causes};
 
-use super::parked::{LIST_MAX, of_normalizer, of_projector};
+use super::parked::{of_normalizer, of_projector};
 use crate::exit::Exit;
 use crate::output::{Output, say, table};
 
 pub(crate) async fn list(pool: &PgPool, output: Output) -> anyhow::Result<Exit> {
-    let rows = worker::inbound::parked::list(pool, LIST_MAX).await?;
-    let aside = projector::parked::list(pool, LIST_MAX).await?;
-    if output == Output::Json {
-        let all: anyhow::Result<Vec<Value>> =
-            rows.iter().map(of_normalizer).chain(aside.iter().map(of_projector)).collect();
-        say(serde_json::to_string(&all?)?);
-        return Ok(Exit::Done);
+    match output {
+        Output::Json => print_rows(pool).await?,
+        Output::Table => print_causes(pool).await?,
     }
-    // A lane counts under the cause of its first row; the others wait behind it.
-    let mut causes: BTreeMap<(&str, String), (u64, u64, String)> = BTreeMap::new();
-    let mut cause_of_lane: BTreeMap<&str, &str> = BTreeMap::new();
-    for row in &rows {
-        let cause = *cause_of_lane.entry(&row.lane).or_insert(&row.cause);
-        let entry = causes
-            .entry(("normalize", cause.to_owned()))
-            .or_insert_with(|| (0, 0, row.parked_at.to_string()));
-        if row.role == "failed" {
-            entry.0 += 1;
-        } else {
-            entry.1 += 1;
-        }
-    }
-    for row in &aside {
-        let entry = causes
-            .entry(("projector", row.cause.clone()))
-            .or_insert_with(|| (0, 0, row.parked_at.to_string()));
-        entry.0 += 1;
-    }
-    let rows: Vec<Vec<String>> = causes
-        .into_iter()
-        .map(|((stage, cause), (failed, behind, since))| {
-            vec![stage.to_owned(), cause, failed.to_string(), behind.to_string(), since]
-        })
-        .collect();
-    table(&["stage", "cause", "failed", "waiting behind", "since"], &rows);
     Ok(Exit::Done)
+}
+
+/// One array of all rows. It is never whole in memory: there may be many.
+async fn print_rows(pool: &PgPool) -> anyhow::Result<()> {
+    let mut separator = "[";
+    let mut rows = parked::list(pool);
+    while let Some(row) = rows.try_next().await? {
+        say(format!("{separator}{}", of_normalizer(&row)?));
+        separator = ",";
+    }
+    for row in projector::parked::list(pool).await? {
+        say(format!("{separator}{}", of_projector(&row)?));
+        separator = ",";
+    }
+    say(if separator == "[" { "[]" } else { "]" });
+    Ok(())
+}
+
+async fn print_causes(pool: &PgPool) -> anyhow::Result<()> {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for held in parked_causes::held_by_cause(pool).await? {
+        let (failed, behind) = (held.failed.to_string(), held.behind.to_string());
+        rows.push(vec!["normalize".to_owned(), held.cause, failed, behind, held.since.to_string()]);
+    }
+    for aside in projector::parked::by_cause(pool).await? {
+        let failed = aside.count.to_string();
+        let (none, since) = ("0".to_owned(), aside.since.to_string());
+        rows.push(vec!["projector".to_owned(), aside.cause, failed, none, since]);
+    }
+    table(&["stage", "cause", "failed", "waiting behind", "since"], &rows);
+    Ok(())
 }

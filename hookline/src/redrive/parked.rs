@@ -7,9 +7,6 @@ use worker::inbound::parked::{self, Parked};
 
 use crate::exit::Failure;
 
-/// Rows that are read at most.
-pub(crate) const LIST_MAX: i64 = 10_000;
-
 /// The stage that parked something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stage {
@@ -42,12 +39,11 @@ pub(crate) fn of_projector(row: &projector::parked::Parked) -> anyhow::Result<Va
 pub(crate) async fn find(pool: &PgPool, id: i64, stage: Stage) -> anyhow::Result<Value> {
     match stage {
         Stage::Normalize => {
-            let rows = parked::list(pool, LIST_MAX).await?;
-            of_normalizer(rows.iter().find(|row| row.id == id).ok_or_else(|| unknown(id))?)
+            of_normalizer(&parked::find(pool, id).await?.ok_or_else(|| unknown(id))?)
         }
         Stage::Projector => {
-            let rows = projector::parked::list(pool, LIST_MAX).await?;
-            of_projector(rows.iter().find(|row| row.seq == id).ok_or_else(|| unknown(id))?)
+            let row = projector::parked::find(pool, id).await?;
+            of_projector(&row.ok_or_else(|| unknown(id))?)
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use super::choose::{self, Wanted};
-use super::parked::{LIST_MAX, Stage};
+use super::parked::Stage;
 use super::steps::{self, End, Tried};
 use crate::args::CommonArgs;
 use crate::exit::{Exit, Failure};
@@ -51,13 +51,14 @@ pub(crate) async fn run(
                 say(json!({"lanes": lanes.len(), "events": events.len(), "dry_run": true}));
             }
             Output::Table => say(format!(
-                "Would try {} lanes and {} events of the projector: of each first 1, then 10, then the rest.",
+                "Would try {} lanes and {} events of the projector: of each first 1, then 10, then the rest, at most 100 at once.",
                 lanes.len(),
                 events.len()
             )),
         }
         return Ok(Exit::Done);
     }
+    runtime::waits::shorten_from_env()?;
     // The broker is asked before anything is released: without it the workers do nothing either.
     let stop = runtime::shutdown::on_signal()?;
     let mut projector = match events.as_slice() {
@@ -99,12 +100,13 @@ pub(crate) async fn run(
 /// Lanes of the normaliser and positions of the projector's events that are to be tried.
 async fn chosen(pool: &PgPool, wanted: &Wanted) -> anyhow::Result<(Vec<String>, Vec<i64>)> {
     let lanes = if wanted.includes(Stage::Normalize) {
-        choose::lanes(&worker::inbound::parked::list(pool, LIST_MAX).await?, wanted)
+        let (cause, lane) = (wanted.cause.as_deref(), wanted.lane.as_deref());
+        worker::inbound::parked::lanes(pool, cause, lane).await?
     } else {
         Vec::new()
     };
     let events = if wanted.includes(Stage::Projector) && wanted.lane.is_none() {
-        choose::events(projector::parked::list(pool, LIST_MAX).await?, wanted)
+        choose::events(projector::parked::list(pool).await?, wanted)
     } else {
         Vec::new()
     };

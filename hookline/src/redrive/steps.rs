@@ -1,23 +1,22 @@
-//! Tries parked work in steps: one, ten, the rest. Workers carry out lanes of the normaliser; events of the projector are folded here.
+//! Tries parked work in steps: one, ten, the rest in parts. Workers carry out lanes of the normaliser; events of the projector are folded here.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use projector::redrive::{Again, Redrive};
+use runtime::waits::REDRIVE_PROGRESS;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use worker::inbound::parked;
+use worker::inbound::parked::{self, LaneHead};
 
-use super::parked::LIST_MAX;
+use super::choose::steps;
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::read_model::failure;
 
-/// How long the workers may take for a step.
-const STEP_WITHIN: Duration = Duration::from_secs(60);
-/// Items of a step at most.
-const STEPS: [usize; 3] = [1, 10, usize::MAX];
+/// How often it is looked how far the workers have come.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How the last step ended.
 #[derive(Clone, Copy)]
@@ -80,17 +79,12 @@ impl Tried {
 pub(crate) async fn lanes(pool: &PgPool, lanes: &[String], stop: &CancellationToken) -> Tried {
     let mut tried = Tried::all(lanes.len());
     let mut progress = Progress::new("redrive", "lanes", Some(lanes.len() as u64));
-    let mut rest = lanes;
-    for most in STEPS {
-        let (now, later) = rest.split_at(most.min(rest.len()));
-        if now.is_empty() {
-            break;
-        }
+    for now in steps(lanes) {
         let step = tokio::select! {
-            end = step(pool, now, lanes.len() - rest.len(), &mut progress) => end,
+            end = step(pool, now, lanes.len() - tried.left, &mut progress) => end,
             () = stop.cancelled() => Err(stopped()),
         };
-        (rest, tried.left) = (later, later.len());
+        tried.left -= now.len();
         tried.end = step.unwrap_or_else(|error| {
             tried.error = Some(error);
             End::Interrupted
@@ -103,26 +97,28 @@ pub(crate) async fn lanes(pool: &PgPool, lanes: &[String], stop: &CancellationTo
     tried
 }
 
-/// Lets these lanes go and watches until all are gone, or one failed again.
+/// Lets these lanes go and watches until all are gone, one failed again, or nothing has moved for a while: a lane with many rows takes its time.
 async fn step(
     pool: &PgPool,
     now: &[String],
     before_this: usize,
     progress: &mut Progress,
 ) -> anyhow::Result<End> {
-    let before = attempts(pool, now).await?;
+    let before = heads(pool, now).await?;
     parked::retry_now(pool, now).await?;
-    let began = Instant::now();
+    let (mut last, mut moved) = (before.clone(), Instant::now());
     loop {
-        let after = attempts(pool, now).await?;
+        let after = heads(pool, now).await?;
         let again = |lane: &&String| match (before.get(*lane), after.get(*lane)) {
-            (Some(before), Some(after)) if before.0 == after.0 => after.1 > before.1,
+            (Some(before), Some(after)) if before.id == after.id => {
+                after.attempts > before.attempts
+            }
             // The first row was released, and the next one failed.
-            (_, Some(after)) => after.1 > 0,
+            (_, Some(after)) => after.attempts > 0,
             (_, None) => false,
         };
         let failed = now.iter().filter(again).count();
-        let gone = now.iter().filter(|lane| !after.contains_key(*lane)).count();
+        let gone = now.len() - after.len();
         progress.at((before_this + gone) as u64, "");
         if failed > 0 {
             return Ok(End::FailedAgain { failed, of: now.len() });
@@ -130,22 +126,20 @@ async fn step(
         if gone == now.len() {
             return Ok(End::Released);
         }
-        if began.elapsed() > STEP_WITHIN {
+        if after != last {
+            (last, moved) = (after, Instant::now());
+        }
+        if moved.elapsed() > REDRIVE_PROGRESS.get() {
             return Ok(End::NothingHappens);
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// Row number and tries of the first row of each lane that still waits.
-async fn attempts(pool: &PgPool, lanes: &[String]) -> anyhow::Result<BTreeMap<String, (i64, i32)>> {
-    let mut found = BTreeMap::new();
-    for row in parked::list(pool, LIST_MAX).await? {
-        if lanes.contains(&row.lane) {
-            found.entry(row.lane).or_insert((row.id, row.attempts));
-        }
-    }
-    Ok(found)
+/// The first row of each lane that still waits.
+async fn heads(pool: &PgPool, lanes: &[String]) -> anyhow::Result<BTreeMap<String, LaneHead>> {
+    let heads = parked::heads(pool, lanes).await?;
+    Ok(heads.into_iter().map(|head| (head.lane.clone(), head)).collect())
 }
 
 fn stopped() -> anyhow::Error {
@@ -164,9 +158,7 @@ pub(crate) async fn events(
 ) -> Tried {
     let mut tried = Tried::all(events.len());
     let mut progress = Progress::new("redrive", "events", Some(events.len() as u64));
-    let mut rest = events;
-    for most in STEPS {
-        let (now, later) = rest.split_at(most.min(rest.len()));
+    for now in steps(events) {
         let mut failed = 0;
         for seq in now {
             let one = tokio::select! {
@@ -186,7 +178,6 @@ pub(crate) async fn events(
             tried.left -= 1;
             progress.at((tried.total - tried.left) as u64, "");
         }
-        rest = later;
         if failed > 0 {
             tried.end = End::FailedAgain { failed, of: now.len() };
             break;

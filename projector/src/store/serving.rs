@@ -2,6 +2,7 @@
 
 use sqlx::{PgConnection, PgPool};
 
+use super::mended;
 use super::schema::{GENERATION, SchemaName, replace_views, views_sql};
 
 /// Key of the advisory lock under which views are replaced: `hookvie` in hex.
@@ -88,6 +89,7 @@ pub(super) async fn install_views(pool: &PgPool) -> sqlx::Result<SchemaName> {
     )
     .execute(&mut *tx)
     .await?;
+    mended::make(&mut tx).await?;
     let stored: Option<Serving> =
         sqlx::query_as("select schema, views, generation from inbox.serving")
             .fetch_optional(&mut *tx)
@@ -137,6 +139,17 @@ pub(crate) async fn show(conn: &mut PgConnection, schema: &SchemaName) -> sqlx::
         .execute(conn)
         .await
         .map(|_| ())
+}
+
+/// Makes the list of mended events where a release before this one serves.
+///
+/// # Errors
+/// `sqlx::Error`: ask again.
+pub(crate) async fn make_mended(pool: &PgPool) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    lock_views(&mut tx).await?;
+    mended::make(&mut tx).await?;
+    tx.commit().await
 }
 
 async fn lock_views(conn: &mut PgConnection) -> sqlx::Result<()> {

@@ -8,6 +8,7 @@ pub(crate) mod leases;
 pub(crate) mod mentions;
 pub(crate) mod messages;
 pub(crate) mod parked;
+pub(crate) mod parked_bytes;
 pub(crate) mod positions;
 pub(crate) mod posts;
 pub(crate) mod reactions;

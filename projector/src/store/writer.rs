@@ -10,8 +10,9 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use super::absorb::{absorb_again, absorb_batch};
 use super::error::StoreError;
 use super::schema::SchemaName;
+use super::tables::parked_bytes::{self, Kept};
 use super::tables::{facts, parked, positions};
-use super::{scope, serving};
+use super::{mended, scope, serving};
 use crate::batch::{FOLD_FAILED, sort};
 use crate::fold::Arrival;
 use crate::read::{Incoming, Parked};
@@ -137,6 +138,8 @@ impl Store {
             }
         };
         let Some((cause, detail)) = cause else {
+            let position = positions::stored(&mut tx, name).await?;
+            mended::put(&mut tx, seq, position).await?;
             tx.commit().await?;
             return Ok(Again::Folded);
         };
@@ -195,6 +198,41 @@ impl Store {
         let mut tx = scope::begin(&self.pool, &self.schema).await?;
         parked::announced(&mut tx, positions).await?;
         tx.commit().await
+    }
+
+    /// Positions of events set aside whose bytes were not looked up yet, at most `limit`.
+    ///
+    /// # Errors
+    /// `sqlx::Error`: ask again.
+    pub(crate) async fn to_look_up(&self, limit: i64) -> sqlx::Result<Vec<i64>> {
+        let mut tx = scope::begin(&self.pool, &self.schema).await?;
+        let positions = parked_bytes::to_look_up(&mut tx, limit).await?;
+        tx.commit().await?;
+        Ok(positions)
+    }
+
+    /// Keeps the bytes of an event set aside; `None`: the stream has them no more.
+    ///
+    /// # Errors
+    /// `sqlx::Error`; they are looked up again.
+    pub(crate) async fn keep(&self, seq: i64, kept: Option<&Kept>) -> sqlx::Result<()> {
+        let mut tx = scope::begin(&self.pool, &self.schema).await?;
+        parked_bytes::keep(&mut tx, seq, kept).await?;
+        tx.commit().await
+    }
+
+    /// The bytes of an event set aside, where they are kept.
+    ///
+    /// # Errors
+    /// `sqlx::Error`: ask again.
+    pub(crate) async fn kept(&self, seq: i64) -> sqlx::Result<Option<Kept>> {
+        let mut tx = scope::begin(&self.pool, &self.schema).await?;
+        if !parked_bytes::are_kept(&mut tx).await? {
+            return Ok(None);
+        }
+        let kept = parked_bytes::kept(&mut tx, seq).await?;
+        tx.commit().await?;
+        Ok(kept)
     }
 
     /// Begins to write. Two writers come one after the other, and the second one sees that it is late. A lock on the lease's row would hold

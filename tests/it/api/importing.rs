@@ -7,7 +7,7 @@ use simulator::{AccountSpec, CallKind, Fault, FaultRule, Telling};
 use tests::body::{IG, PAGE};
 use tests::eventually;
 
-use super::{conversation_of, has_fields, is_problem, lab_without_accounts};
+use super::{READER, conversation_of, has_fields, is_problem, lab_without_accounts, with_token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_sync_the_list_holds_what_no_webhook_reported() {
@@ -106,4 +106,70 @@ async fn an_account_is_imported_as_a_whole_and_says_how_much() {
     assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");
     let person = lab.simulator.person(theirs.as_str().unwrap()).unwrap();
     assert_eq!(person.texts_received(), ["Still interested?"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_needs_a_token_that_may_write_and_is_shared() {
+    let lab = lab_without_accounts().await;
+    let api = lab.api();
+    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
+    let ann = instagram.person("Ann Berg");
+    ann.says("reported").accepted().await.unwrap();
+    let id = conversation_of(&lab, IG, ann.id()).await;
+    lab.settled().await;
+    ann.reported(Telling::Silent).says("silent");
+    let calls = lab.simulator.count(CallKind::Conversations);
+    let path = format!("/v1/conversations/{id}/messages?sync=true");
+    let reader = with_token(&api, READER);
+    is_problem(&reader.get(&path).await, 403, "insufficient_scope");
+    let plain = reader.get(&format!("/v1/conversations/{id}/messages?sync=false")).await;
+    assert_eq!(plain.0, 200, "{plain:?}");
+    assert_eq!(lab.last_sequence("INBOX_COMMANDS").await, 0, "a reader causes no command");
+    assert_eq!(lab.simulator.count(CallKind::Conversations), calls, "and no call to Graph");
+    let answers = futures::future::join_all((0..6).map(|_| api.get(&path))).await;
+    for (status, page) in answers {
+        assert_eq!(status, 200, "{page}");
+        assert_eq!(page["messages"].as_array().unwrap().len(), 2, "{page}");
+    }
+    assert_eq!(lab.last_sequence("INBOX_COMMANDS").await, 1, "all wait for one import");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_conversation_is_imported_while_the_account_is() {
+    let lab = lab_without_accounts().await;
+    let api = lab.api();
+    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
+    // Two pages of 25 a second.
+    for n in 0..600 {
+        instagram.person(&format!("Person {n}")).reported(Telling::Silent).says("old words");
+    }
+    let ann = instagram.person("Ann Berg");
+    ann.says("reported").accepted().await.unwrap();
+    let id = conversation_of(&lab, IG, ann.id()).await;
+    let (status, import) = api.post(&format!("/v1/accounts/{IG}/sync"), json!({})).await;
+    assert_eq!(status, 202, "{import}");
+    let state = async || -> Result<String, String> {
+        sqlx::query_scalar("select state from worker.commands where command_id = $1")
+            .bind(import["command_id"].as_str())
+            .fetch_one(lab.pool())
+            .await
+            .map_err(|error| error.to_string())
+    };
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for n in 0..2 {
+        ann.reported(Telling::Silent).says("silent");
+        let began = std::time::Instant::now();
+        let (status, page) = api.get(&format!("/v1/conversations/{id}/messages?sync=true")).await;
+        assert_eq!(status, 200, "{page}");
+        assert_eq!(page["messages"].as_array().unwrap().len(), n + 2, "{page}");
+        assert_eq!(state().await.as_deref(), Ok("open"), "the account is imported beside");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+    eventually("the account is imported", Duration::from_secs(60), async || {
+        let state = state().await?;
+        if state == "sent" { Ok(()) } else { Err(state) }
+    })
+    .await;
 }

@@ -1,5 +1,7 @@
 //! `GET /v1/live`: events as they are projected, without gap or repeat.
 
+mod mended;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};

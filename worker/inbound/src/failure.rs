@@ -89,6 +89,17 @@ pub(super) fn unforeseen(error: &anyhow::Error) -> Cause {
     })
 }
 
+/// A parked row of which its raw webhook says nothing any more: it is not given up without an operator.
+pub(super) fn says_nothing(raw_seq: i64) -> Cause {
+    Cause {
+        word: "says_nothing".to_owned(),
+        error: format!(
+            "raw webhook {raw_seq} says nothing in this lane any more: was its account removed, or given another id? \
+             `hookline replay --seq {raw_seq}..{raw_seq} --dry-run` shows what it says now; `hookline redrive discard` gives the row up"
+        ),
+    }
+}
+
 /// What a panic means.
 pub(super) fn panicked(what: &str) -> Cause {
     Cause {

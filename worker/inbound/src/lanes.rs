@@ -53,11 +53,24 @@ impl Behind {
         Some(Self { first, ids: drafts.iter().map(|draft| draft.event.id.clone()).collect() })
     }
 
+    /// The ids of all of them.
+    pub(super) fn ids(&self) -> Vec<&str> {
+        self.ids.iter().map(EventId::as_str).collect()
+    }
+
     /// Equal for raw webhooks that say the same: the same events are parked once, however often they are delivered.
     pub(super) fn fingerprint(&self) -> String {
-        let ids: Vec<&str> = self.ids.iter().map(EventId::as_str).collect();
-        schemas::ids::sha256_hex(ids.join(" ").as_bytes())
+        schemas::ids::sha256_hex(self.ids().join(" ").as_bytes())
     }
+}
+
+/// The lanes of some outputs.
+pub(super) fn of_outputs(outputs: &[(u64, Output)]) -> BTreeSet<String> {
+    let lanes = outputs.iter().filter_map(|(_, output)| match output {
+        Output::Fact(draft) => Some(lane(&draft.event)),
+        Output::Senderless(_) => None,
+    });
+    lanes.collect()
 }
 
 /// Sorts outputs, each with the position of its raw webhook.

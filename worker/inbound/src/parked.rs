@@ -1,16 +1,13 @@
-//! The table of parked work: who is held, who waits behind, and what an operator may do about it (docs/contract.md 9).
-//!
-//! Rows are written in the transaction that moves the shard's position, so parking is as durable as normalising.
+//! Parked work: its rows, and what a worker or an operator does about them (docs/contract.md 9). They are written by `parking`.
 
-use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use facts::eras;
-use schemas::{AccountId, Channel, ConversationId, EventId, Timestamp, subjects};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use schemas::{AccountId, Channel, ConversationId, EventId, Timestamp};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use crate::failure::Cause;
-use crate::lanes::{self, Behind};
 
 /// Notified when parked lanes are to be tried at once.
 pub(super) const CHANNEL: &str = "worker_parked";
@@ -19,120 +16,8 @@ pub(super) const ATTEMPTS_MAX: i32 = 20;
 /// Longest error text that is kept.
 const ERROR_MAX: usize = 500;
 
-/// A row to park.
-#[derive(Clone, Debug)]
-pub(super) struct Parking {
-    pub raw_seq: u64,
-    /// `None`: of a whole raw webhook.
-    pub lane: Option<String>,
-    /// What the raw webhook says in the lane, where it could be read.
-    pub events: Option<Behind>,
-    /// Why, for the one that failed; the others wait behind.
-    pub cause: Option<Cause>,
-}
-
-impl Parking {
-    /// A raw webhook that cannot be read, in a lane of its own.
-    pub(super) fn of_raw(raw_seq: u64, cause: Cause) -> Self {
-        Self { raw_seq, lane: None, events: None, cause: Some(cause) }
-    }
-
-    /// Rows for what waits behind a failure.
-    pub(super) fn behind(behind: BTreeMap<(u64, String), Behind>) -> Vec<Self> {
-        behind
-            .into_iter()
-            .map(|((raw_seq, lane), events)| Self {
-                raw_seq,
-                lane: Some(lane),
-                events: Some(events),
-                cause: None,
-            })
-            .collect()
-    }
-}
-
-/// The held lanes of a shard.
-pub(super) async fn held(conn: &mut PgConnection, shard: u32) -> sqlx::Result<HashSet<String>> {
-    let lanes: Vec<String> =
-        sqlx::query_scalar("select distinct lane from worker.parked where shard = $1")
-            .bind(shard_number(shard))
-            .fetch_all(conn)
-            .await?;
-    Ok(lanes.into_iter().collect())
-}
-
-/// The held lanes of all shards.
-pub(super) async fn held_anywhere(pool: &PgPool) -> sqlx::Result<HashSet<String>> {
-    let lanes: Vec<String> =
-        sqlx::query_scalar("select distinct lane from worker.parked").fetch_all(pool).await?;
-    Ok(lanes.into_iter().collect())
-}
-
-fn shard_number(shard: u32) -> i16 {
-    i16::try_from(shard).unwrap_or(0)
-}
-
-/// Parks rows; one that is parked already stays as it is.
-pub(super) async fn park(
-    conn: &mut PgConnection,
-    shard: u32,
-    rows: &[Parking],
-    retry_after: Duration,
-) -> sqlx::Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let era = eras::current(&mut *conn, subjects::META_RAW).await?.map_or(0, |known| known.n);
-    for row in rows {
-        let event = row.events.as_ref().map(|events| &events.first);
-        let data = event.map(|event| &event.data);
-        let lane = row.lane.clone().unwrap_or_else(|| lanes::lane_of_raw(row.raw_seq, era));
-        let fingerprint = row.events.as_ref().map_or_else(|| lane.clone(), Behind::fingerprint);
-        // The same events came again in another META_RAW: that is where they are found from now on.
-        let moved = sqlx::query(
-            "update worker.parked p set raw_era = $3, raw_seq = $4, retry_at = clock_timestamp()
-              where p.lane = $1 and p.fingerprint = $2 and p.raw_era < $3
-                and not exists (select from worker.parked o where o.raw_era = $3 and o.raw_seq = $4 and o.lane = $1)",
-        )
-        .bind(&lane)
-        .bind(&fingerprint)
-        .bind(era)
-        .bind(i64::try_from(row.raw_seq).unwrap_or(i64::MAX))
-        .execute(&mut *conn)
-        .await?;
-        if moved.rows_affected() > 0 {
-            continue;
-        }
-        sqlx::query(
-            "insert into worker.parked (shard, lane, raw_seq, raw_index, channel, account_id, conversation_id, event_id, kind,
-                                        traceparent, role, cause, last_error, attempts, retry_at, fingerprint, raw_era)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, clock_timestamp() + make_interval(secs => $15), $16, $17)
-             on conflict do nothing",
-        )
-        .bind(shard_number(shard))
-        .bind(&lane)
-        .bind(i64::try_from(row.raw_seq).unwrap_or(i64::MAX))
-        .bind(data.and_then(|data| data.origin.index).and_then(|index| i32::try_from(index).ok()))
-        .bind(data.map(|data| data.channel))
-        .bind(data.map_or("", |data| data.account_id.as_str()))
-        .bind(data.and_then(|data| data.conversation_id.as_ref()).map(AsRef::<str>::as_ref))
-        .bind(event.map(|event| event.id.as_str()))
-        .bind(event.map(|event| event.kind().as_str()))
-        .bind(event.and_then(|event| event.traceparent.as_deref()))
-        .bind(if row.cause.is_some() { "failed" } else { "behind" })
-        .bind(row.cause.as_ref().map_or("behind", |cause| cause.word.as_str()))
-        .bind(row.cause.as_ref().map(|cause| cut(&cause.error)))
-        .bind(i32::from(row.cause.is_some()))
-        .bind(if row.cause.is_some() { retry_after.as_secs_f64() } else { 0.0 })
-        .bind(fingerprint)
-        .bind(era)
-        .execute(&mut *conn)
-        .await?;
-    }
-    Ok(())
-}
-
-fn cut(text: &str) -> String {
+/// An error text as it is kept.
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(ERROR_MAX).collect()
 }
 
@@ -159,6 +44,9 @@ pub struct Parked {
     pub conversation_id: Option<ConversationId>,
     /// Of its first event.
     pub event_id: Option<EventId>,
+    /// Of all its events; of a row of the releases before it was kept, none.
+    #[serde(skip)]
+    pub(super) event_ids: Option<Vec<String>>,
     /// Of its first event.
     pub kind: Option<String>,
     /// The trace of the raw webhook.
@@ -177,28 +65,48 @@ pub struct Parked {
     pub retry_at: Option<Timestamp>,
 }
 
-/// Parked work in the order in which it would be released: lanes by their age, each in raw order.
+impl Parked {
+    /// Whether the event was parked with this row.
+    pub(super) fn has_event(&self, id: &EventId) -> bool {
+        self.event_id.as_ref() == Some(id)
+            || self.event_ids.iter().flatten().any(|event| event == id.as_str())
+    }
+}
+
+/// All parked work in the order in which it would be released: lanes by their age, each in raw order. Its items are errors where the
+/// connection breaks; list it again.
+pub fn list(pool: &PgPool) -> BoxStream<'_, sqlx::Result<Parked>> {
+    sqlx::query_as::<_, Parked>(
+        "select p.id, p.shard, p.lane, p.raw_seq, p.raw_era, p.channel, p.account_id, p.conversation_id, p.event_id, p.event_ids, p.kind,
+                p.traceparent, p.role, p.cause, p.last_error, p.attempts, p.parked_at, p.retry_at
+           from worker.held_lanes h join worker.parked p on p.lane = h.lane order by h.head, p.raw_era, p.raw_seq",
+    )
+    .fetch(pool)
+    .boxed()
+}
+
+/// One parked row by its number.
 ///
 /// # Errors
 /// `sqlx::Error`; ask again.
-pub async fn list(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
+pub async fn find(pool: &PgPool, id: i64) -> sqlx::Result<Option<Parked>> {
     sqlx::query_as(
-        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
+        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, event_ids, kind, traceparent, role, cause,
                 last_error, attempts, parked_at, retry_at
-           from worker.parked order by min(id) over (partition by lane), raw_era, raw_seq limit $1",
+           from worker.parked where id = $1",
     )
-    .bind(limit)
-    .fetch_all(pool)
+    .bind(id)
+    .fetch_optional(pool)
     .await
 }
 
 /// The first row of every lane that is due.
 pub(super) async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> {
     sqlx::query_as(
-        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
-                last_error, attempts, parked_at, retry_at
-           from (select distinct on (lane) * from worker.parked order by lane, raw_era, raw_seq) heads
-          where retry_at <= clock_timestamp() order by retry_at limit $1",
+        "select p.id, p.shard, p.lane, p.raw_seq, p.raw_era, p.channel, p.account_id, p.conversation_id, p.event_id, p.event_ids, p.kind,
+                p.traceparent, p.role, p.cause, p.last_error, p.attempts, p.parked_at, p.retry_at
+           from worker.held_lanes h join worker.parked p on p.id = h.head
+          where h.retry_at <= clock_timestamp() order by h.retry_at limit $1",
     )
     .bind(limit)
     .fetch_all(pool)
@@ -208,7 +116,7 @@ pub(super) async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Parked>> 
 /// The first row of a lane.
 pub(super) async fn head(pool: &PgPool, lane: &str) -> sqlx::Result<Option<Parked>> {
     sqlx::query_as(
-        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
+        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, event_ids, kind, traceparent, role, cause,
                 last_error, attempts, parked_at, retry_at
            from worker.parked where lane = $1 order by raw_era, raw_seq limit 1",
     )
@@ -258,7 +166,7 @@ pub(super) async fn reschedule(pool: &PgPool, id: i64, retry_after: Duration) ->
 /// Rows whose copy in INBOX_DEAD is missing.
 pub(super) async fn unannounced(pool: &PgPool) -> sqlx::Result<Vec<Parked>> {
     sqlx::query_as(
-        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, kind, traceparent, role, cause,
+        "select id, shard, lane, raw_seq, raw_era, channel, account_id, conversation_id, event_id, event_ids, kind, traceparent, role, cause,
                 last_error, attempts, parked_at, retry_at
            from worker.parked where not announced order by id limit 200",
     )
@@ -275,20 +183,70 @@ pub(super) async fn announced(pool: &PgPool, ids: &[i64]) -> sqlx::Result<()> {
         .map(|_| ())
 }
 
+/// Held lanes whose first row has this cause, if one is given, and that have this name, if one is given: oldest first.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn lanes(
+    pool: &PgPool,
+    cause: Option<&str>,
+    lane: Option<&str>,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select h.lane from worker.held_lanes h join worker.parked p on p.id = h.head
+          where ($1::text is null or p.cause = $1) and ($2::text is null or h.lane = $2) order by h.head",
+    )
+    .bind(cause)
+    .bind(lane)
+    .fetch_all(pool)
+    .await
+}
+
+/// The first row of a lane, for those who watch it.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct LaneHead {
+    /// The lane.
+    pub lane: String,
+    /// The number of its first row.
+    pub id: i64,
+    /// Tries of that row so far.
+    pub attempts: i32,
+}
+
+/// The first rows of those of these lanes that are still held.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn heads(pool: &PgPool, lanes: &[String]) -> sqlx::Result<Vec<LaneHead>> {
+    sqlx::query_as(
+        "select h.lane, p.id, p.attempts from unnest($1::text[]) as l(lane)
+           join worker.held_lanes h on h.lane = l.lane join worker.parked p on p.id = h.head",
+    )
+    .bind(lanes)
+    .fetch_all(pool)
+    .await
+}
+
 /// Makes the lanes due at once, also those out of attempts; an operator asked for it. Returns the number of lanes.
 ///
 /// # Errors
 /// `sqlx::Error`; call again, doing it twice changes nothing.
 pub async fn retry_now(pool: &PgPool, lanes: &[String]) -> sqlx::Result<u64> {
-    let done = sqlx::query(
-        "update worker.parked set retry_at = clock_timestamp()
-          where id in (select distinct on (lane) id from worker.parked where lane = any($1) order by lane, raw_era, raw_seq)",
-    )
-    .bind(lanes)
-    .execute(pool)
-    .await?;
-    runtime::notify::notify(&mut *pool.acquire().await?, CHANNEL).await?;
-    Ok(done.rows_affected())
+    let mut conn = pool.acquire().await?;
+    let mut done = 0;
+    // A statement each, so that no lane is locked while another is waited for.
+    for lane in lanes {
+        let one = sqlx::query(
+            "update worker.parked set retry_at = clock_timestamp()
+              where id = (select h.head from worker.held_lanes h where h.lane = $1)",
+        )
+        .bind(lane)
+        .execute(&mut *conn)
+        .await?;
+        done += one.rows_affected();
+    }
+    runtime::notify::notify(&mut conn, CHANNEL).await?;
+    Ok(done)
 }
 
 /// Deletes one row: its events are never published, its raw webhook stays in META_RAW. What waits behind it becomes due. `false`: no such row.
@@ -311,7 +269,8 @@ pub async fn discard(pool: &PgPool, id: i64, reason: &str, by: &str) -> sqlx::Re
         .execute(&mut *tx)
         .await?;
     sqlx::query(
-        "update worker.parked set retry_at = clock_timestamp() where lane = $1 and role = 'behind'",
+        "update worker.parked set retry_at = clock_timestamp()
+          where id = (select h.head from worker.held_lanes h where h.lane = $1) and role = 'behind'",
     )
     .bind(&lane)
     .execute(&mut *tx)

@@ -4,12 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use runtime::follow::Received;
-use schemas::raw::{RawMeta, header};
 
 use crate::failure;
 use crate::normalize::{normalize, unreadable};
 use crate::output::{Normalized, Output};
-use crate::parked::Parking;
+use crate::parking::Parking;
+use crate::raw_webhook::RawWebhook;
 use crate::rule_failpoint;
 use facts::accounts::directory::Directory;
 
@@ -36,7 +36,7 @@ pub(super) async fn read(batch: &[Received], accounts: &Arc<Directory>) -> Read 
 fn read_here(batch: &[Received], accounts: &Directory) -> Read {
     let mut read = Read::default();
     for raw in batch {
-        let (normalized, broken) = normalize_safely(raw, accounts);
+        let (normalized, broken) = normalize_safely(&RawWebhook::of(raw), accounts);
         read.outputs.extend(normalized.outputs.into_iter().map(|output| (raw.sequence, output)));
         if broken {
             let cause = failure::panicked("the normaliser");
@@ -56,68 +56,20 @@ pub(super) struct Read {
 }
 
 /// A raw webhook that makes the normaliser panic is reported, parked, and holds up nobody. `true`: it did.
-pub(super) fn normalize_safely(raw: &Received, accounts: &Directory) -> (Normalized, bool) {
-    let meta = raw_meta(raw);
-    let span = tracing::info_span!("normalize", raw.seq = raw.sequence);
+pub(super) fn normalize_safely(raw: &RawWebhook, accounts: &Directory) -> (Normalized, bool) {
+    let RawWebhook { meta, body } = raw;
+    let span = tracing::info_span!("normalize", raw.seq = meta.stream_sequence);
     runtime::telemetry::continue_trace(&span, meta.traceparent.as_deref());
     let _entered = span.enter();
-    match catch_unwind(AssertUnwindSafe(|| normalize(&raw.payload, &meta, accounts))) {
+    match catch_unwind(AssertUnwindSafe(|| normalize(body, meta, accounts))) {
         Ok(normalized) => (rule_failpoint::apply(normalized), false),
         Err(_) => {
             tracing::error!(
-                raw.seq = raw.sequence,
+                raw.seq = meta.stream_sequence,
                 "The normaliser failed on raw webhook {}: keep its bytes, they show a bug; `hookline redrive` reads it again",
-                raw.sequence
+                meta.stream_sequence
             );
-            (unreadable(&raw.payload, &meta), true)
+            (unreadable(body, meta), true)
         }
-    }
-}
-
-/// What ingest stored beside the bytes.
-pub(super) fn raw_meta(raw: &Received) -> RawMeta {
-    let text = |name: &str| raw.header(name).map(str::to_owned);
-    RawMeta {
-        stream_sequence: raw.sequence,
-        received_at: raw
-            .header(header::RECEIVED_AT)
-            .and_then(|time| time.parse().ok())
-            .unwrap_or(raw.stored_at),
-        secret: text(header::SECRET),
-        path: text(header::PATH),
-        traceparent: raw.traceparent().map(str::to_owned),
-        flaw: raw.flaw,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use schemas::Timestamp;
-
-    use super::*;
-
-    fn raw(sequence: u64, bytes: usize) -> Received {
-        Received {
-            sequence,
-            subject: "meta.v1.raw.any.00".to_owned(),
-            headers: async_nats::HeaderMap::new(),
-            flaw: None,
-            payload: vec![b' '; bytes].into(),
-            stored_at: Timestamp::from_millis(5),
-            pending: 0,
-        }
-    }
-
-    #[test]
-    fn headers_tell_when_and_by_whom_and_may_be_missing() {
-        let mut message = raw(7, 1);
-        assert_eq!(raw_meta(&message).received_at, Timestamp::from_millis(5));
-        message.headers.insert(header::RECEIVED_AT, "2026-11-18T11:10:00.007Z");
-        message.headers.insert(header::SECRET, "shop");
-        let meta = raw_meta(&message);
-        assert_eq!(
-            (meta.received_at.as_millis(), meta.secret.as_deref()),
-            (1_795_000_200_007, Some("shop"))
-        );
     }
 }

@@ -17,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Cause};
 use crate::normalizer::{FINISH, Inbound};
-use crate::output::Output;
-use crate::parked::{self, ATTEMPTS_MAX, Parked, Parking};
+use crate::parked::{self, ATTEMPTS_MAX, Parked};
 use crate::parked_causes::{ParkedCause, parked_by_cause};
+use crate::parking::{self, Parking};
+use crate::raw_webhook::RawWebhook;
 use crate::reading::normalize_safely;
-use crate::{effect, lanes};
+use crate::{effect, lanes, parked_outputs, parked_raws};
 use facts::FactError;
 use facts::accounts::directory::Directory;
 use facts::accounts::refresh;
@@ -36,6 +37,9 @@ const LANES_AT_ONCE: i64 = 50;
 const ACK_WAIT: Duration = Duration::from_secs(5);
 /// How long one statement may take: a connection that something in between forgot answers never.
 const ROWS_WITHIN: Duration = Duration::from_secs(10);
+/// Raw webhooks whose bytes are looked for at once, and how long that may take.
+const RAWS_AT_ONCE: i64 = 100;
+const BYTES_WITHIN: Duration = Duration::from_secs(60);
 /// How long publishing copies may take.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -69,7 +73,7 @@ impl Release {
             tokio::time::sleep(FINISH).await;
         };
         tokio::select! {
-            _ = futures::future::join3(self.publish_copies(stop), self.retry(stop), self.count(stop)) => {}
+            _ = futures::future::join4(self.publish_copies(stop), self.retry(stop), self.count(stop), self.keep_bytes(stop)) => {}
             () = finish => tracing::warn!("Parked work did not finish in time; what was not committed is tried again"),
         }
     }
@@ -99,6 +103,40 @@ impl Release {
         for cause in shown {
             metrics::gauge!(GAUGE, "cause" => cause).set(0.0);
         }
+    }
+
+    /// Keeps the bytes of rows that a release parked which kept none, as long as META_RAW has them.
+    async fn keep_bytes(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let kept = within(BYTES_WITHIN, self.keep_some_bytes()).await;
+            let more = *kept.as_ref().unwrap_or(&false);
+            if let Err(error) = kept {
+                tracing::debug!(error = %format!("{error:#}"), "Bytes of parked work cannot be kept now; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(if more { Duration::ZERO } else { COUNT_EVERY }) => {}
+            }
+        }
+    }
+
+    /// `true`: there may be more.
+    async fn keep_some_bytes(&self) -> anyhow::Result<bool> {
+        let pool = self.inbound.facts.pool();
+        let Some(known) = eras::current(&mut *pool.acquire().await?, subjects::META_RAW).await?
+        else {
+            return Ok(false);
+        };
+        let missing = parked_raws::missing(pool, known.n, RAWS_AT_ONCE).await?;
+        if missing.is_empty() || self.open_raw().await?.known.n != known.n {
+            return Ok(false);
+        }
+        for seq in &missing {
+            let raw = raw(self.inbound.broker.js(), *seq).await?;
+            let raw = raw.as_ref().map(RawWebhook::of);
+            parked_raws::keep_late(pool, known.n, *seq, raw.as_ref()).await?;
+        }
+        Ok(true)
     }
 
     async fn publish_copies(&self, stop: &CancellationToken) {
@@ -202,43 +240,29 @@ impl Release {
         Ok(())
     }
 
-    /// Reads the raw webhook again and carries out what belongs to the lane.
+    /// Reads the raw webhook again and carries out what belongs to the row.
     async fn attempt(&self, row: &Parked, directory: &Directory) -> anyhow::Result<Tried> {
-        let opened = self.open_raw().await?;
-        if row.raw_era != opened.known.n {
-            let error = format!(
-                "raw webhook {} was in a META_RAW that was lost: another one may have its number now; `hookline redrive discard` gives it up",
-                row.raw_seq
-            );
-            return Ok(Tried::Failed(Cause { word: "raw_of_another_era".to_owned(), error }));
-        }
-        let Some(raw) = raw(self.inbound.broker.js(), row.raw_seq).await? else {
-            let error = format!(
-                "raw webhook {} is no longer in META_RAW; `hookline redrive discard` gives it up",
-                row.raw_seq
-            );
-            return Ok(Tried::Failed(Cause { word: "raw_gone".to_owned(), error }));
+        let pool = self.inbound.facts.pool();
+        let raw = match parked_raws::kept(pool, row.raw_era, row.raw_seq).await? {
+            Some(raw) => raw,
+            None => match self.stored(row).await? {
+                Ok(raw) => raw,
+                Err(cause) => return Ok(Tried::Failed(cause)),
+            },
         };
         let (normalized, broken) = normalize_safely(&raw, directory);
         if broken {
             return Ok(Tried::Failed(failure::panicked("the normaliser")));
         }
-        let whole = row.lane == lanes::lane_of_raw(raw.sequence, row.raw_era);
-        let belongs = |output: &Output| match output {
-            Output::Fact(draft) => whole || lanes::lane(&draft.event) == row.lane,
-            Output::Senderless(_) => whole,
-        };
-        let outputs = normalized.outputs.into_iter().filter(belongs);
-        // A whole raw webhook waits behind what failed in its lanes, as when it came.
-        let held = match whole {
-            true => {
-                let mut conn = self.inbound.facts.pool().acquire().await?;
-                parked::held(&mut conn, row.shard).await?
-            }
-            false => HashSet::new(),
-        };
-        let sorted = lanes::sort(outputs.map(|output| (raw.sequence, output)).collect(), &held);
-        let done = AssertUnwindSafe(self.carry_out(row, sorted)).catch_unwind().await;
+        let outputs = parked_outputs::of_row(row, normalized);
+        if outputs.is_empty() {
+            return Ok(Tried::Failed(failure::says_nothing(row.raw_seq)));
+        }
+        // What is of another lane waits behind what failed there, as when it came.
+        let mut held = parking::held_by(pool, &outputs).await?;
+        held.remove(&row.lane);
+        let sorted = lanes::sort(outputs, &held);
+        let done = AssertUnwindSafe(self.carry_out(row, &raw, sorted)).catch_unwind().await;
         match done {
             Ok(Ok(())) => Ok(Tried::Released),
             Ok(Err(error)) => match failure::cause(&error) {
@@ -249,15 +273,41 @@ impl Release {
         }
     }
 
+    /// The raw webhook as META_RAW has it, for a row that was parked without its bytes. The inner error: it has it no more.
+    async fn stored(&self, row: &Parked) -> anyhow::Result<Result<RawWebhook, Cause>> {
+        let opened = self.open_raw().await?;
+        if row.raw_era != opened.known.n {
+            let error = format!(
+                "raw webhook {} was in a META_RAW that was lost: another one may have its number now; `hookline redrive discard` gives it up",
+                row.raw_seq
+            );
+            return Ok(Err(Cause { word: "raw_of_another_era".to_owned(), error }));
+        }
+        let Some(raw) = raw(self.inbound.broker.js(), row.raw_seq).await? else {
+            let error = format!(
+                "raw webhook {} is no longer in META_RAW; `hookline redrive discard` gives it up",
+                row.raw_seq
+            );
+            return Ok(Err(Cause { word: "raw_gone".to_owned(), error }));
+        };
+        Ok(Ok(RawWebhook::of(&raw)))
+    }
+
     /// The effect and the end of the row, in one transaction.
-    async fn carry_out(&self, row: &Parked, sorted: lanes::Sorted) -> Result<(), FactError> {
+    async fn carry_out(
+        &self,
+        row: &Parked,
+        raw: &RawWebhook,
+        sorted: lanes::Sorted,
+    ) -> Result<(), FactError> {
         let pool = self.inbound.facts.pool();
         let (drafts, hints) =
             effect::hold_edits(pool, sorted.drafts, sorted.hints, &HashSet::new()).await?;
         let behind = Parking::behind(sorted.behind);
         let mut emission = self.inbound.facts.begin(&drafts).await?;
         effect::follow_up(&self.inbound, &mut emission, &hints).await?;
-        parked::park(&mut emission.tx, row.shard, &behind, self.inbound.retry_min).await?;
+        let (tx, raws) = (&mut emission.tx, std::slice::from_ref(raw));
+        parking::park(tx, row.shard, row.raw_era, &behind, raws, self.inbound.retry_min).await?;
         parked::released(&mut emission.tx, row.id).await?;
         emission.commit().await?;
         Ok(())

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Cause};
 use crate::normalizer::{BATCH_BYTES_MAX, CHECK, Inbound};
-use crate::parked::{self, Parking};
+use crate::parking::{self, Parking};
+use crate::raw_webhook::RawWebhook;
 use crate::reading::{self, Read};
 use crate::{effect, lanes};
 use facts::accounts::directory::Directory;
@@ -118,11 +119,12 @@ impl<'a> Shard<'a> {
     async fn take(&mut self, batch: &[Received], era: Option<Era>) -> Result<Taken, FactError> {
         let Some(last) = batch.last() else { return Ok(Taken::Yes) };
         let began = Instant::now();
-        let held = self.prepare().await?;
+        self.refresh_accounts().await?;
         let Read { outputs, mut parking } = reading::read(batch, &self.accounts).await;
+        let pool = self.inbound.facts.pool();
+        let held = parking::held_by(pool, &outputs).await?;
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
-        let pool = self.inbound.facts.pool();
         let (drafts, hints) =
             effect::hold_edits(pool, sorted.drafts, sorted.hints, &HashSet::new()).await?;
         let to = last.position(era);
@@ -135,7 +137,7 @@ impl<'a> Shard<'a> {
         let mut emission = self.inbound.facts.begin_in(&drafts, begin).await?;
         effect::follow_up(self.inbound, &mut emission, &hints).await?;
         let Emission { tx, published } = emission;
-        if !self.finish(tx, &parking, to).await? {
+        if !self.finish(tx, batch, &parking, to).await? {
             return Ok(Taken::Lost);
         }
         self.position = last.sequence;
@@ -151,9 +153,10 @@ impl<'a> Shard<'a> {
         era: Option<Era>,
         cause: &Cause,
     ) -> Result<Taken, FactError> {
-        let held = self.prepare().await?;
-        let Read { outputs, mut parking } =
-            reading::read(std::slice::from_ref(raw), &self.accounts).await;
+        self.refresh_accounts().await?;
+        let batch = std::slice::from_ref(raw);
+        let Read { outputs, mut parking } = reading::read(batch, &self.accounts).await;
+        let held = parking::held_by(self.inbound.facts.pool(), &outputs).await?;
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
         for (lane, drafts) in lanes::by_lane(sorted.drafts) {
@@ -170,7 +173,7 @@ impl<'a> Shard<'a> {
         }
         let tx = self.inbound.leases.begin().await?;
         let to = raw.position(era);
-        if !self.finish(tx, &parking, to).await? {
+        if !self.finish(tx, batch, &parking, to).await? {
             return Ok(Taken::Lost);
         }
         self.position = raw.sequence;
@@ -195,10 +198,18 @@ impl<'a> Shard<'a> {
     async fn finish(
         &self,
         mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
+        batch: &[Received],
         parking: &[Parking],
         to: Position,
     ) -> Result<bool, FactError> {
-        parked::park(&mut tx, self.number, parking, self.inbound.retry_min).await?;
+        if !parking.is_empty() {
+            let known = eras::current(&mut *tx, subjects::META_RAW).await?;
+            let era = known.map_or(0, |known| known.n);
+            let of_row = |raw: &&Received| parking.iter().any(|row| row.raw_seq == raw.sequence);
+            let raws: Vec<RawWebhook> = batch.iter().filter(of_row).map(RawWebhook::of).collect();
+            let wait = self.inbound.retry_min;
+            parking::park(&mut tx, self.number, era, parking, &raws, wait).await?;
+        }
         let leases = &self.inbound.leases;
         runtime::failpoint!("inbound.before_position");
         let moved = leases
@@ -217,13 +228,13 @@ impl<'a> Shard<'a> {
         Ok(true)
     }
 
-    /// Reads the accounts anew where they changed, and which lanes are held.
-    async fn prepare(&mut self) -> Result<HashSet<String>, FactError> {
+    /// Reads the accounts anew where they changed.
+    async fn refresh_accounts(&mut self) -> Result<(), FactError> {
         let mut conn = self.inbound.facts.pool().acquire().await?;
         if let Some(accounts) = refresh(&mut conn, self.accounts.version()).await? {
             self.accounts = Arc::new(accounts);
         }
-        Ok(parked::held(&mut conn, self.number).await?)
+        Ok(())
     }
 }
 

@@ -14,7 +14,9 @@ use schemas::{Event, Timestamp};
 
 use crate::answer::outcome_error;
 use crate::ledger::commands::{self, End};
+use crate::ledger::queue;
 use crate::ledger::{self, CommandRow};
+use crate::plan::import_lane;
 use crate::services::{Next, Services};
 use crate::state::{CommandState, Hold};
 use facts::Draft;
@@ -27,6 +29,8 @@ use progress::Progress;
 const PAGE: u32 = 25;
 /// How long a page of a stopped account is left alone; a new token wakes it earlier.
 const STOPPED_PAUSE: Duration = Duration::from_secs(60);
+/// How long a page waits for a conversation that somebody waits for, before it is looked at again.
+const YIELD_PAUSE: Duration = Duration::from_millis(500);
 /// Pages that may fail in a row before the import gives up.
 const FAILURES_MAX: u32 = 10;
 
@@ -35,6 +39,9 @@ const FAILURES_MAX: u32 = 10;
 /// # Errors
 /// Database, broker or the store of tokens failed; the page is imported again when the claim lapses.
 pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Result<Next> {
+    if yields(services, command).await? {
+        return Ok(Next::Idle);
+    }
     let connected = services.accounts.get(command.channel, &command.account_id).await?;
     let Some(mut connected) = connected else { return Ok(Next::Idle) };
     let progress: Progress = command
@@ -56,6 +63,22 @@ pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Re
         Ok(page) => store(services, command, &connected, progress, page).await,
         Err(error) => failed(services, command, &connected, progress, &error).await,
     }
+}
+
+/// Whether the next page of a whole account waits, because somebody waits for one of its conversations. Both need the same calls to Graph.
+async fn yields(services: &Services, command: &CommandRow) -> anyhow::Result<bool> {
+    if command.lane != import_lane(command.channel, &command.account_id) {
+        return Ok(false);
+    }
+    let waits =
+        queue::import_is_due(&services.pool, command.channel, &command.account_id, &command.lane);
+    if !waits.await? {
+        return Ok(false);
+    }
+    let mut conn = services.pool.acquire().await?;
+    let later = ledger::now(&mut conn).await?.plus(YIELD_PAUSE);
+    commands::wait(&mut conn, &command.identity, later, None).await?;
+    Ok(true)
 }
 
 /// Publishes a page and stores the progress with it.

@@ -2,7 +2,7 @@
 
 use schemas::command::split::{Limit, split};
 use schemas::command::{Action, Command, OutboundAttachment, OutboundQuickReply, ReplyData};
-use schemas::{Channel, ConversationId};
+use schemas::{AccountId, Channel, ConversationId};
 use serde_json::{Value, json};
 
 use crate::payload::Payload;
@@ -34,6 +34,11 @@ pub(crate) enum PlanError {
     /// The contract names it, this version does not carry it out.
     #[error("`{0}` is not carried out by this version")]
     Unsupported(&'static str),
+}
+
+/// The lane of imports of a whole account.
+pub(crate) fn import_lane(channel: Channel, account: &AccountId) -> String {
+    format!("sync:{channel}/{account}")
 }
 
 /// Plans a command.
@@ -90,8 +95,14 @@ pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
         Action::CommentDelete(data) => moderation(data.comment_id, on_comment, |comment_id| {
             Payload::CommentDelete { comment_id }
         }),
-        Action::Sync(_) => {
-            CommandPlan { lane: format!("sync:{channel}/{account}"), parts: Vec::new() }
+        Action::Sync(data) => {
+            let account = import_lane(channel, account);
+            // One conversation is imported beside the whole account, not behind it.
+            let lane = match data.contact_id {
+                Some(contact) => format!("{account}/{contact}"),
+                None => account,
+            };
+            CommandPlan { lane, parts: Vec::new() }
         }
         later @ (Action::InsightsRefresh(_)
         | Action::ConversionEvent(_)
@@ -217,6 +228,13 @@ mod tests {
             plan_of("instagram", "template_send", json!({})),
             Err(PlanError::Unsupported("template_send"))
         );
-        assert!(plan_of("instagram", "sync", json!({})).unwrap().parts.is_empty());
+    }
+
+    #[test]
+    fn one_conversation_is_imported_beside_the_account() {
+        let account = plan_of("instagram", "sync", json!({})).unwrap();
+        let one = plan_of("instagram", "sync", json!({"contact_id": "5200000000000011"})).unwrap();
+        assert!(account.parts.is_empty() && one.parts.is_empty());
+        assert_eq!(one.lane, format!("{}/5200000000000011", account.lane));
     }
 }

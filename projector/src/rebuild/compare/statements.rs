@@ -8,8 +8,14 @@ use crate::store::SchemaName;
 /// Rows listed of one table; all are counted.
 const LISTED_MAX: usize = 100;
 /// Columns that depend on when and how something was learnt, which another time is another.
-const ASIDE: &[(&str, &str)] =
-    &[("parked", "first_seen"), ("parked", "announced"), ("withdrawn", "reason")];
+const ASIDE: &[(&str, &str)] = &[
+    ("parked", "first_seen"),
+    ("parked", "announced"),
+    ("parked", "looked"),
+    ("parked", "subject"),
+    ("parked", "body"),
+    ("withdrawn", "reason"),
+];
 
 /// Key and columns of a table of one model.
 #[derive(Clone, Debug)]

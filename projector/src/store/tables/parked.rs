@@ -40,6 +40,8 @@ pub struct ParkedCause {
     pub cause: String,
     /// How many.
     pub count: i64,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// What another read model of the same stream knows of an event set aside.
@@ -129,18 +131,27 @@ pub(crate) async fn announced(conn: &mut PgConnection, positions: &[i64]) -> sql
 }
 
 /// The events set aside in the model that serves, oldest first, by its view.
-pub(crate) async fn list_serving(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Listed>> {
+pub(crate) async fn list_serving(pool: &PgPool) -> sqlx::Result<Vec<Listed>> {
     sqlx::query_as(
-        "select seq, event_id, kind, cause, detail, first_seen from inbox.parked order by seq limit $1",
+        "select seq, event_id, kind, cause, detail, first_seen from inbox.parked order by seq",
     )
-    .bind(limit)
     .fetch_all(pool)
+    .await
+}
+
+/// One of them by its position.
+pub(crate) async fn find_serving(pool: &PgPool, seq: i64) -> sqlx::Result<Option<Listed>> {
+    sqlx::query_as(
+        "select seq, event_id, kind, cause, detail, first_seen from inbox.parked where seq = $1",
+    )
+    .bind(seq)
+    .fetch_optional(pool)
     .await
 }
 
 /// The events set aside in the model that serves, by cause, by its view.
 pub(crate) async fn causes_serving(pool: &PgPool) -> sqlx::Result<Vec<ParkedCause>> {
-    sqlx::query_as("select cause, count(*) as count from inbox.parked group by cause")
+    sqlx::query_as("select cause, count(*) as count, min(first_seen) as since from inbox.parked group by cause order by cause")
         .fetch_all(pool)
         .await
 }

@@ -4,6 +4,7 @@ use runtime::streams::Era;
 use sqlx::{PgConnection, PgPool};
 
 use super::parked;
+use crate::store::mended;
 
 /// The stored position; 0 before the first batch.
 pub(crate) async fn stored(conn: &mut PgConnection, name: &str) -> sqlx::Result<u64> {
@@ -56,6 +57,7 @@ pub(crate) async fn has_eras(conn: &mut PgConnection) -> sqlx::Result<bool> {
 pub(crate) async fn count_era(conn: &mut PgConnection, name: &str) -> sqlx::Result<()> {
     let before = eras(conn, name).await?;
     parked::lose(conn, before).await?;
+    mended::forget(conn).await?;
     sqlx::query("update positions set eras = eras + 1 where name = $1")
         .bind(name)
         .execute(conn)

@@ -14,8 +14,9 @@ use super::diff::{self, Gone};
 use super::rows;
 use super::source::Source;
 use crate::output::Output;
-use crate::reading::{normalize_safely, raw_meta};
-use crate::{effect, lanes, parked};
+use crate::raw_webhook::{RawWebhook, raw_meta};
+use crate::reading::normalize_safely;
+use crate::{effect, lanes, parking};
 use facts::accounts::directory::Directory;
 use facts::accounts::refresh;
 use facts::follow_up::senderless::Senderless;
@@ -113,7 +114,7 @@ impl Replay {
         let mut outputs = Vec::new();
         for raw in batch {
             // Also what a panic would end is only this raw webhook.
-            let (normalized, broken) = normalize_safely(raw, directory);
+            let (normalized, broken) = normalize_safely(&RawWebhook::of(raw), directory);
             let mut of_raw = normalized.outputs;
             if !broken {
                 reading.given.extend(of_raw.iter().flat_map(diff::given));
@@ -145,7 +146,8 @@ impl Replay {
             });
             outputs.extend(of_raw.into_iter().map(|output| (raw.sequence, output)));
         }
-        let sorted = lanes::sort(outputs, &parked::held_anywhere(pool).await?);
+        let held = parking::held_by(pool, &outputs).await?;
+        let sorted = lanes::sort(outputs, &held);
         reading.held += sorted.behind.values().map(|behind| behind.ids.len() as u64).sum::<u64>();
         let (drafts, hints) =
             effect::hold_edits(pool, sorted.drafts, sorted.hints, expected).await?;

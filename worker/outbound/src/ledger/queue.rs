@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schemas::AccountId;
+use schemas::{AccountId, Channel};
 use sqlx::{PgConnection, PgPool};
 
 /// A command that may be due.
@@ -83,6 +83,28 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
     // Planned for the tables as they are now: between an empty queue and a long one the right plan differs, and a kept one is of the empty.
     .persistent(false)
     .fetch_all(pool)
+    .await
+}
+
+/// Whether an import of the account in another lane than this is due and first there, and nobody works on it.
+pub(crate) async fn import_is_due(
+    pool: &PgPool,
+    channel: Channel,
+    account_id: &AccountId,
+    lane: &str,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from worker.commands c
+                         where c.channel = $1 and c.account_id = $2 and c.state = 'open' and c.due_at <= clock_timestamp()
+                           and c.command = 'sync' and c.lane <> $3
+                           and not exists (select from worker.commands e
+                                            where e.lane = c.lane and e.state = 'open'
+                                              and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)))",
+    )
+    .bind(channel)
+    .bind(account_id)
+    .bind(lane)
+    .fetch_one(pool)
     .await
 }
 
