@@ -21,6 +21,7 @@ mod output;
 pub mod parked;
 pub mod parked_causes;
 mod reading;
+pub mod recover;
 mod release;
 pub mod replay;
 mod rule_failpoint;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use facts::eras;
 use schemas::{AccountId, Channel, ConversationId, EventId, Timestamp, subjects};
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
 
 use crate::failure::Cause;
 use crate::lanes::{self, Behind};
@@ -62,9 +62,9 @@ pub(super) async fn held(conn: &mut PgConnection, shard: u32) -> sqlx::Result<Ha
 }
 
 /// The held lanes of all shards.
-pub(super) async fn held_anywhere(pool: &PgPool) -> sqlx::Result<HashSet<String>> {
+pub(super) async fn held_anywhere(executor: impl PgExecutor<'_>) -> sqlx::Result<HashSet<String>> {
     let lanes: Vec<String> =
-        sqlx::query_scalar("select distinct lane from worker.parked").fetch_all(pool).await?;
+        sqlx::query_scalar("select distinct lane from worker.parked").fetch_all(executor).await?;
     Ok(lanes.into_iter().collect())
 }
 
@@ -130,6 +130,26 @@ pub(super) async fn park(
         .await?;
     }
     Ok(())
+}
+
+/// Parks rows of a database that was lost. INBOX_DEAD has their copies; whether an operator has given them up is not known, so none of them is
+/// tried before an operator asks.
+pub(super) async fn regain(
+    conn: &mut PgConnection,
+    shard: u32,
+    rows: &[Parking],
+) -> sqlx::Result<()> {
+    park(conn, shard, rows, Duration::ZERO).await?;
+    sqlx::query(
+        "update worker.parked p set announced = true, retry_at = case when p.role = 'failed' then null else p.retry_at end
+           from unnest($1::bigint[], $2::text[]) as t (raw_seq, lane)
+          where p.raw_seq = t.raw_seq and (p.lane = t.lane or t.lane is null)",
+    )
+    .bind(rows.iter().map(|row| i64::try_from(row.raw_seq).unwrap_or(i64::MAX)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.lane.clone()).collect::<Vec<_>>())
+    .execute(conn)
+    .await
+    .map(|_| ())
 }
 
 fn cut(text: &str) -> String {
