@@ -9,6 +9,7 @@ use crate::args::OutputArgs;
 use crate::audit::AuditArgs;
 use crate::jobs::JobsVerb;
 use crate::rebuild::RebuildArgs;
+use crate::recover::RecoverArgs;
 use crate::redrive::RedriveVerb;
 use crate::replay::{self, ReplayArgs};
 use crate::replies::RepliesVerb;
@@ -114,6 +115,11 @@ pub(crate) enum HooklineVerb {
         after_help = "Examples:\n  hookline rebuild\n  hookline rebuild --swap --reason 'a row was wrong'\n  hookline rebuild revert"
     )]
     Rebuild(RebuildArgs),
+    /// An empty Postgres from the streams: facts, ledger, waiting room, read model; sends nothing
+    #[command(
+        after_help = "Examples:\n  hookline recover --dry-run\n  hookline recover --reason 'the disk of Postgres failed'\n\nStop all workers first. Tokens must be added again afterwards: the accounts are listed. The same command run again continues an\ninterrupted recovery."
+    )]
+    Recover(RecoverArgs),
     /// Read model against the stream: digests, rows that differ, the events that made them
     #[command(after_help = "Examples:\n  hookline verify\n  hookline verify --sample 50")]
     Verify(VerifyArgs),

@@ -10,8 +10,8 @@ use crate::exit::{Exit, Failure};
 use crate::role::{self, Role};
 use crate::streams::StreamsVerb;
 use crate::{
-    accounts, audit, doctor, jobs, manual, rebuild, redrive, replay, replies, send, status,
-    streams, trace, up, verify,
+    accounts, audit, doctor, jobs, manual, rebuild, recover, redrive, replay, replies, send,
+    status, streams, trace, up, verify,
 };
 
 const DATABASE: &[&str] = &["DATABASE_URL"];
@@ -65,6 +65,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Replay(args) => replay::run(*args, &located(BOTH)?).await,
         Verb::Redrive(verb) => redrive::run(verb, &located(DATABASE)?).await,
         Verb::Rebuild(args) => rebuild::run(args, &located(BOTH)?).await,
+        Verb::Recover(args) => {
+            let needed = &["NATS_URL", "DATABASE_URL", "ENCRYPTION_KEY"];
+            recover::run(args, &located(needed)?).await
+        }
         Verb::Verify(args) => verify::run(args, &located(BOTH)?).await,
         Verb::Doctor(args) => doctor::run(&located(BOTH)?, args.output).await,
     }

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `cli` (all verbs), `dispatch` (which function carries one out), `args`, `output`, `exit`; `connect`, `operator` and
 //! `account_name`, which most verbs use; then a verb: `role`, `up`, `accounts`, `status`, `doctor`, `replies`, `send`, `redrive`, `rebuild`,
-//! `verify`, `replay`, `trace`, `streams`, `jobs`, `audit`, `manual`.
+//! `recover`, `verify`, `replay`, `trace`, `streams`, `jobs`, `audit`, `manual`.
 
 mod account_name;
 mod accounts;
@@ -22,6 +22,7 @@ mod output;
 mod progress;
 mod read_model;
 mod rebuild;
+mod recover;
 mod redrive;
 mod replay;
 mod replies;

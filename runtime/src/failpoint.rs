@@ -41,6 +41,10 @@ pub const POINTS: &[Point] = &[
     point("replay.before_publish", "operator"),
     point("replay.before_commit", "operator"),
     point("replay.after_commit", "operator"),
+    // An empty database is filled from the streams.
+    point("recover.before_commit", "operator"),
+    point("recover.after_commit", "operator"),
+    point("recover.after_stage", "operator"),
     // Facts of any origin.
     point("facts.before_publish", "worker"),
     point("facts.after_publish", "worker"),

@@ -82,6 +82,12 @@ pub fn shard(first_entry_id: &str) -> u32 {
     fnv1a(first_entry_id.as_bytes()) % SHARDS
 }
 
+/// The shard that the subject of a raw webhook names; `None`: it names none.
+pub fn shard_of(subject: &str) -> Option<u32> {
+    let (_, shard) = subject.strip_prefix("meta.v1.raw.")?.split_once('.')?;
+    shard.parse().ok().filter(|shard| *shard < SHARDS)
+}
+
 /// `meta.v1.raw.<path>.<shard>`
 pub fn raw(path: RawPath, shard: u32) -> String {
     format!("meta.v1.raw.{}.{shard:02}", path.as_str())

@@ -17,6 +17,7 @@ mod order;
 mod overload;
 mod poison;
 mod rebuild;
+mod recover;
 mod redrive;
 mod replay;
 mod sending;

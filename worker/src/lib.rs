@@ -2,12 +2,13 @@
 //!
 //! The role over four crates in its folder, so that the compiler keeps the walls: [`facts`] (publish once), [`graph`] (the only client
 //! of Graph), [`inbound`] (webhooks become events; sees neither `graph` nor `outbound`, so a replay cannot send) and [`outbound`]
-//! (commands). Here are the loops that need both sides: [`resolve`] and [`enrich`], and [`trace`].
+//! (commands). Here are the loops that need both sides: [`resolve`] and [`enrich`], [`trace`], and [`recover`].
 
 pub mod config;
 pub mod enrich;
 pub mod eras;
 pub mod readers;
+pub mod recover;
 pub mod resolve;
 mod shares;
 pub mod trace;
@@ -107,6 +108,9 @@ async fn migrate_and_work(
         return Ok(());
     }
     health.set(MIGRATIONS, Ok(()));
+    if !recover::gate::open(&pool, &broker, &health, &shutdown).await {
+        return Ok(());
+    }
     let waits = config.waits;
     let owner = format!("worker-{}-{:016x}", std::process::id(), rand::random::<u64>());
     let leases = Leases::new(pool.clone(), "worker", owner.clone(), waits.lease);

@@ -15,4 +15,6 @@ mod rows;
 #[cfg(test)]
 mod testing;
 
+pub(crate) use evidence::Author;
 pub use resolver::Resolver;
+pub(crate) use rows::{Resolution, store_resolution};

@@ -1,4 +1,4 @@
-//! Whether the streams are those whose positions are stored.
+//! Whether the streams are those whose positions are stored, and whether Postgres has what they hold.
 
 use runtime::config::{NatsConfig, Settings};
 use runtime::streams::StreamName;
@@ -12,6 +12,16 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> anyho
     let config = NatsConfig::from_settings(settings)?;
     let Ok((_client, js)) = connect::broker(&config).await else { return Ok(()) };
     let Ok(pool) = connect::postgres(settings).await else { return Ok(()) };
+    if let Ok(closed) = worker::recover::gate::closed(&pool, &js).await {
+        match closed {
+            None => findings.ok("recovery", "nothing is to be recovered"),
+            Some(reason) => findings.problem(
+                "recovery",
+                reason,
+                "`hookline recover` (deploy/runbooks/recover.md)",
+            ),
+        }
+    }
     for name in StreamName::ALL.into_iter().filter(|name| name.has_positions()) {
         let check = format!("era of {}", name.as_str());
         match worker::facts::eras::open(&js, &pool, name).await {

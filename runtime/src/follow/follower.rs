@@ -2,13 +2,13 @@
 
 mod look_up;
 mod unfollowable;
+mod up_to;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Stream;
 use futures::StreamExt;
@@ -29,10 +29,6 @@ pub use unfollowable::{StreamPutBack, StreamRecreated, Unfollowable};
 const CATCH_UP: Duration = Duration::from_secs(20);
 /// Messages that are looked up one after the other before they are handed out.
 const LOOKED_UP_MAX: usize = 64;
-/// How long the broker may take to hand out what it has.
-const HANDED_OUT_WITHIN: Duration = Duration::from_secs(30);
-/// Messages read at once, where all of them are wanted.
-const BATCH: usize = 1000;
 /// How long the broker may take to say how many messages wait.
 const COUNTED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -89,29 +85,6 @@ impl Follower {
     pub fn headers_only(mut self) -> Self {
         self.headers_only = true;
         self
-    }
-
-    /// Every message that is there by now, in order.
-    ///
-    /// # Errors
-    /// When the broker does not answer, or the stream is another one: start again.
-    pub fn read_to_the_end(&mut self) -> BoxFuture<'_, anyhow::Result<Vec<Received>>> {
-        Box::pin(async move {
-            let (mut read, mut end) = (Vec::new(), 0);
-            for filter in &self.filters {
-                let last = stored::last(self.broker.js(), self.stream, filter).await?;
-                end = last.map_or(end, |last| end.max(last.sequence));
-            }
-            while self.at.seq < end {
-                // What is erased meanwhile never comes.
-                let batch = tokio::time::timeout(HANDED_OUT_WITHIN, self.next_batch(BATCH)).await;
-                let batch = batch.with_context(|| {
-                    format!("the broker does not hand out {} up to {end}", self.stream)
-                })??;
-                read.extend(batch.into_iter().take_while(|message| message.sequence <= end));
-            }
-            Ok(read)
-        })
     }
 
     /// The era of the stream: to be stored with the position. `None` until it was opened once.

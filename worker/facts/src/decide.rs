@@ -251,14 +251,7 @@ fn merge(
         // Merged without what was said before, facts would lose it.
         None => return Verdict::Known,
     };
-    let changed = match reports.said_by(&digest) {
-        // Of several times of delivery the earliest wins.
-        Some(first) if first <= source => reports.lower_time(first, event.time),
-        _ => {
-            reports.add(source, Report { event: event.clone(), digest });
-            true
-        }
-    };
+    let changed = reports.hear(source, Report { event: event.clone(), digest });
     let Some(mut reading) = reports.merged().filter(|_| changed) else { return Verdict::Known };
     if reading.data.time_approximate {
         reading.time = earliest.map_or(reading.time, |earliest| earliest.min(reading.time));

@@ -25,6 +25,7 @@ mod messages;
 mod publish;
 mod published;
 mod recorded;
+pub mod regain;
 mod reports;
 mod rows;
 pub mod seal;

@@ -93,13 +93,25 @@ impl Reports {
         self.0.is_empty()
     }
 
+    /// Takes note of what a source says. `false`: it adds nothing, as a report that is delivered again.
+    pub(crate) fn hear(&mut self, source: Source, report: Report) -> bool {
+        match self.said_by(&report.digest) {
+            // Of several times of delivery the earliest wins.
+            Some(first) if first <= source => self.lower_time(first, report.event.time),
+            _ => {
+                self.add(source, report);
+                true
+            }
+        }
+    }
+
     /// The first source that says exactly this.
-    pub(crate) fn said_by(&self, digest: &Digest) -> Option<Source> {
+    fn said_by(&self, digest: &Digest) -> Option<Source> {
         self.0.iter().find(|(_, report)| report.digest == *digest).map(|(source, _)| *source)
     }
 
     /// Notes an earlier time of delivery of the same report. `false`: it is none.
-    pub(crate) fn lower_time(&mut self, source: Source, time: Timestamp) -> bool {
+    fn lower_time(&mut self, source: Source, time: Timestamp) -> bool {
         let Some(Report { event, .. }) = self.0.get_mut(&source) else { return false };
         let lower = event.data.time_approximate && time < event.time;
         if lower {

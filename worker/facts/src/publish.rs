@@ -59,10 +59,10 @@ pub(super) async fn publish_plan(
         {
             let planned =
                 Planned { digest: digest(&event), draft: Draft::of(event), merged: false };
-            found.push(Placed { planned, event_seq: stored.sequence });
+            found.push(Placed { planned, event_seq: stored.sequence, stored_at: None });
             continue;
         }
-        placed.push(Placed { planned, event_seq: stored.sequence });
+        placed.push(Placed { planned, event_seq: stored.sequence, stored_at: None });
     }
     if found.is_empty() {
         let (known, refused, reports) = (decision.known, decision.refused, decision.reports);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use schemas::{Event, EventId};
+use schemas::{Event, EventId, Timestamp};
 
 use crate::decide::{Decision, Planned};
 use crate::draft::Draft;
@@ -24,6 +24,8 @@ pub struct Placed {
     pub planned: Planned,
     /// Its position in INBOX_EVENTS.
     pub event_seq: u64,
+    /// When the broker stored it; `None`: now.
+    pub(crate) stored_at: Option<Timestamp>,
 }
 
 /// What was published, to be recorded.

@@ -211,16 +211,16 @@ pub(super) async fn record_facts(
         |get: fn(&Placed) -> Option<String>| placed.iter().map(|one| get(one)).collect::<Vec<_>>();
     let inserted = sqlx::query(
         "insert into worker.facts (event_id, revision, kind, channel, account_id, contact_id, message_id, digest, rank, time,
-                                   time_approximate, raw_seq, raw_index, event_seq, raw_era, event_era, merged, silent)
+                                   time_approximate, raw_seq, raw_index, event_seq, raw_era, event_era, merged, silent, recorded_at)
          select t.event_id, t.revision, t.kind, t.channel, t.account_id, t.contact_id, t.message_id, t.digest, t.rank, t.time,
                 t.approximate, t.raw_seq, t.raw_index, t.event_seq,
                 coalesce(t.raw_era, (select worker.current_era('META_RAW'))),
-                (select worker.current_era('INBOX_EVENTS')), t.merged, t.silent
+                (select worker.current_era('INBOX_EVENTS')), t.merged, t.silent, coalesce(t.stored_at, now())
            from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
                        $9::smallint[], $10::timestamptz[], $11::boolean[], $12::bigint[], $13::int[], $14::bigint[],
-                       $15::boolean[], $16::boolean[], $17::smallint[])
+                       $15::boolean[], $16::boolean[], $17::smallint[], $18::timestamptz[])
                 as t (event_id, revision, kind, channel, account_id, contact_id, message_id, digest, rank, time, approximate,
-                      raw_seq, raw_index, event_seq, merged, silent, raw_era)
+                      raw_seq, raw_index, event_seq, merged, silent, raw_era, stored_at)
          on conflict (event_id, revision) do nothing",
     )
     .bind(column(|one| Some(event(one).id.to_string())))
@@ -240,6 +240,7 @@ pub(super) async fn record_facts(
     .bind(placed.iter().map(|one| one.planned.merged).collect::<Vec<_>>())
     .bind(placed.iter().map(|one| is_silent(event(one))).collect::<Vec<_>>())
     .bind(placed.iter().map(|one| event(one).data.origin.source_era).collect::<Vec<_>>())
+    .bind(placed.iter().map(|one| one.stored_at).collect::<Vec<_>>())
     .execute(&mut *conn)
     .await?
     .rows_affected();

@@ -24,7 +24,7 @@ const ROUNDS_MAX: u32 = 8;
 /// Publishes events and remembers them.
 #[derive(Clone, Debug)]
 pub struct FactStore {
-    broker: Broker,
+    pub(crate) broker: Broker,
     pool: PgPool,
     seal: Seal,
     replay: Option<std::sync::Arc<str>>,

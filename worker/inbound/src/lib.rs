@@ -25,6 +25,7 @@ mod parked_raws;
 mod parking;
 mod raw_webhook;
 mod reading;
+pub mod recover;
 mod release;
 pub mod replay;
 mod rule_failpoint;

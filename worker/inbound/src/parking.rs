@@ -81,6 +81,35 @@ pub(super) async fn held_by(
     held(&mut *pool.acquire().await?, outputs).await
 }
 
+/// All held lanes.
+pub(super) async fn all_held(conn: &mut PgConnection) -> sqlx::Result<HashSet<String>> {
+    let lanes: Vec<String> =
+        sqlx::query_scalar("select lane from worker.held_lanes").fetch_all(conn).await?;
+    Ok(lanes.into_iter().collect())
+}
+
+/// Parks rows of a database that was lost. INBOX_DEAD has their copies; whether an operator has given them up is not known, so none of them is
+/// tried before an operator asks.
+pub(super) async fn regain(
+    conn: &mut PgConnection,
+    shard: u32,
+    era: i16,
+    rows: &[Parking],
+    raws: &[RawWebhook],
+) -> sqlx::Result<()> {
+    park(conn, shard, era, rows, raws, Duration::ZERO).await?;
+    sqlx::query(
+        "update worker.parked p set announced = true, retry_at = case when p.role = 'failed' then null else p.retry_at end
+           from unnest($1::bigint[], $2::text[]) as t (raw_seq, lane)
+          where p.raw_seq = t.raw_seq and (p.lane = t.lane or t.lane is null)",
+    )
+    .bind(rows.iter().map(|row| i64::try_from(row.raw_seq).unwrap_or(i64::MAX)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.lane.clone()).collect::<Vec<_>>())
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
 /// Parks rows of this era of META_RAW, with the bytes of their raw webhooks; what is parked already stays as it is. `raws`: has every raw
 /// webhook of `rows`.
 ///

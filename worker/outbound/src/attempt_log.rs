@@ -6,13 +6,15 @@
 //! may have been sent.
 //!
 //! Pure: `entry` (what is logged), `fold` (what is learnt from it). Around it: `read` (the log), `catch_up`, `outcomes` (what became of
-//! commands whose end the ledger does not know), `watch` (the loop that notices and ends it).
+//! commands whose end the ledger does not know), `watch` (the loop that notices and ends it), `regain`
+//! (the ledger of an empty database).
 
 mod catch_up;
 mod entry;
 mod fold;
 mod outcomes;
 mod read;
+mod regain;
 mod watch;
 
 use std::collections::{BTreeSet, HashSet};

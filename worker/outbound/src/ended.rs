@@ -74,6 +74,11 @@ pub(crate) fn outcome_ids(
     [(sent, STATES[0]), (failed, STATES[1]), (unknown, STATES[2])]
 }
 
+/// The id of the outcome of a command that was refused beside the one of its id: `apart` is what its identity has behind `#`.
+pub(crate) fn refusal_id(channel: Channel, account: &AccountId, id: &str, apart: &str) -> EventId {
+    EventId::derive(channel, account, OTHER_KINDS[1], &[id, apart])
+}
+
 /// The end that an outcome event reports; `None` for any other event.
 pub(crate) fn ended(event: &Event) -> Option<Ended> {
     let reply = |state, body: &Reply| Ended {
@@ -98,7 +103,19 @@ pub(crate) fn ended(event: &Event) -> Option<Ended> {
         rule: None,
         error: body.error.clone(),
         result: body.result.clone(),
-        parts: Vec::new(),
+        // The message or comment that it made, if it made one.
+        parts: body
+            .result
+            .as_ref()
+            .and_then(|result| result.get("id")?.as_str())
+            .filter(|_| state == CommandState::Sent)
+            .map(|id| EndedPart {
+                state: PartState::Sent,
+                message_id: Some(id.to_owned()),
+                sent_at: Some(event.time),
+            })
+            .into_iter()
+            .collect(),
     };
     Some(match &event.data.fact {
         Fact::ReplySent(body) => reply(CommandState::Sent, body),

@@ -6,6 +6,7 @@
 
 mod broken;
 mod digest;
+mod drain;
 mod past;
 mod read;
 mod store;

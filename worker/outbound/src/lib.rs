@@ -4,7 +4,7 @@
 //! next), `matching` (whose effect a message is), `request` and `answer` (what is asked, what the answer means),
 //! `concurrency`, `ended` (ends as outcomes report them), `state` (the words of the ledger). Around it: `intake` (commands from the stream), `ledger` (the rows and their
 //! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `attempt_log` (attempts as they are known outside Postgres), `reconcile` (reading back), `echoes`, `outcome` (events), `scan` (outcomes in the stream),
-//! `import` (conversations read from Graph), [`automate`] (automatic replies), [`admin`] (what people decide).
+//! `import` (conversations read from Graph), [`recover`] (the ledger of an empty database), [`automate`] (automatic replies), [`admin`] (what people decide).
 
 pub mod admin;
 mod answer;
@@ -33,6 +33,7 @@ mod places;
 mod plan;
 mod policy;
 mod reconcile;
+pub mod recover;
 mod reporter;
 mod request;
 mod scan;

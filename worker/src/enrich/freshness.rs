@@ -7,7 +7,7 @@ use schemas::Timestamp;
 use graph::{Class, GraphError};
 
 /// A profile read less than this ago is fresh.
-const FRESH: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const FRESH: Duration = Duration::from_secs(24 * 3600);
 /// Failures in a row before the next act of the person is waited for.
 const FAILURES_MAX: u32 = 8;
 

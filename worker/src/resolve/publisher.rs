@@ -104,7 +104,8 @@ impl Publisher {
                 event_id: message.as_str(),
                 sealed,
             };
-            rows::store_resolution(&mut emission.tx, item, stored).await?;
+            let key = (item.channel, &item.account_id, &item.message_id);
+            rows::store_resolution(&mut emission.tx, key, stored).await?;
         }
         if keep_looking {
             rows::wait(&mut emission.tx, claimed, &pass).await?;

@@ -349,18 +349,18 @@ pub(super) async fn release(pool: &PgPool, owner: &str) -> sqlx::Result<()> {
 }
 
 /// A resolution to store: input to replay.
-pub(super) struct Resolution<'a> {
-    pub(super) method: &'a str,
-    pub(super) author: &'a Author,
-    pub(super) evidence: &'a Value,
-    pub(super) event_id: &'a str,
-    pub(super) sealed: Vec<u8>,
+pub(crate) struct Resolution<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) author: &'a Author,
+    pub(crate) evidence: &'a Value,
+    pub(crate) event_id: &'a str,
+    pub(crate) sealed: Vec<u8>,
 }
 
 /// Stores how a sender was found; a later one (content that was missing) replaces it.
-pub(super) async fn store_resolution(
+pub(crate) async fn store_resolution(
     conn: &mut PgConnection,
-    item: &Item,
+    (channel, account, message): (Channel, &AccountId, &MessageId),
     resolution: Resolution<'_>,
 ) -> sqlx::Result<()> {
     sqlx::query(
@@ -370,9 +370,9 @@ pub(super) async fn store_resolution(
             set method = excluded.method, contact_id = excluded.contact_id, direction = excluded.direction,
                 evidence = excluded.evidence, event_id = excluded.event_id, sealed = excluded.sealed, resolved_at = now()",
     )
-    .bind(item.channel.as_str())
-    .bind(item.account_id.as_str())
-    .bind(item.message_id.as_str())
+    .bind(channel)
+    .bind(account)
+    .bind(message)
     .bind(resolution.method)
     .bind(resolution.author.contact.as_str())
     .bind(resolution.author.direction.as_str())

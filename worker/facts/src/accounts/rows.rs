@@ -281,3 +281,39 @@ pub(super) async fn set_handle(
     .await?;
     Ok(())
 }
+
+/// Whether the account is stored.
+pub(super) async fn is_there(
+    conn: &mut PgConnection,
+    channel: Channel,
+    id: &AccountId,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from worker.accounts where channel = $1 and id = $2)")
+        .bind(channel)
+        .bind(id)
+        .fetch_one(conn)
+        .await
+}
+
+/// Adds a stopped account, unless it is there.
+pub(super) async fn add_stopped(
+    conn: &mut PgConnection,
+    channel: Channel,
+    id: &AccountId,
+    login: Login,
+    sealed: &[u8],
+    reason: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into worker.accounts (channel, id, login, token, state, state_reason) values ($1, $2, $3, $4, 'stopped', $5)
+         on conflict (channel, id) do nothing",
+    )
+    .bind(channel)
+    .bind(id)
+    .bind(login)
+    .bind(sealed)
+    .bind(reason)
+    .execute(conn)
+    .await?;
+    Ok(())
+}

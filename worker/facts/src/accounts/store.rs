@@ -272,6 +272,6 @@ async fn refuse_taken(conn: &mut PgConnection, new: &NewAccount) -> Result<(), A
 }
 
 /// What a sealed token is bound to.
-fn token_context(channel: Channel, id: &AccountId) -> String {
+pub(super) fn token_context(channel: Channel, id: &AccountId) -> String {
     format!("account-token/{channel}/{id}")
 }

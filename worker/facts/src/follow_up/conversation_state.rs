@@ -100,6 +100,38 @@ async fn note_echoes(conn: &mut PgConnection, echoes: &[&Echo]) -> sqlx::Result<
     if kept > 0 { wake(conn).await } else { Ok(()) }
 }
 
+/// Echoes among these events were seen when the broker stored them, not when they were noted.
+///
+/// # Errors
+/// `sqlx::Error`: roll back and repeat what belongs to the transaction.
+pub(crate) async fn seen_at(
+    conn: &mut PgConnection,
+    events: &[(&Event, Timestamp)],
+) -> sqlx::Result<()> {
+    let echoes: Vec<(Echo, Timestamp)> = events
+        .iter()
+        .flat_map(|(event, at)| {
+            let knowledge = Knowledge::of(std::slice::from_ref(*event), *at);
+            knowledge.echoes.into_values().map(|echo| (echo, *at))
+        })
+        .collect();
+    if echoes.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "update worker.echoes e set seen_at = t.at
+           from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as t (channel, account_id, item_id, at)
+          where e.channel = t.channel and e.account_id = t.account_id and e.item_id = t.item_id and t.at < e.seen_at",
+    )
+    .bind(echoes.iter().map(|(echo, _)| echo.channel.as_str()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|(echo, _)| echo.account_id.as_str()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|(echo, _)| echo.item_id.as_str()).collect::<Vec<_>>())
+    .bind(echoes.iter().map(|(_, at)| at.to_datetime()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Wakes the senders of all workers once the transaction commits.
 ///
 /// # Errors

@@ -8,9 +8,10 @@ use super::digest::body_digest;
 use super::past::Past;
 use super::read::Intake;
 use crate::decide::Repeat;
-use crate::ended::{Ended, EndedPart};
+use crate::ended::{Ended, EndedPart, refusal_id};
 use crate::ledger::echoes;
 use crate::ledger::insert::{self, NewCommand};
+use crate::ledger::mark;
 use crate::ledger::parts::{self, NewPart};
 use crate::payload::part_key;
 use crate::plan::{CommandPlan, PartPlan};
@@ -47,6 +48,8 @@ enum Beginning<'a> {
     Open,
     /// It never will be.
     Refused(&'a OutcomeError),
+    /// The same, and its outcome was published before this ledger knew it, at about this time.
+    RefusedBefore(&'a OutcomeError, Timestamp),
     /// It was, before this ledger knew it.
     Ended(&'a Ended),
     /// Perhaps it was.
@@ -57,7 +60,7 @@ impl Beginning<'_> {
     const fn state(&self) -> CommandState {
         match self {
             Self::Open => CommandState::Open,
-            Self::Refused(_) => CommandState::Failed,
+            Self::Refused(_) | Self::RefusedBefore(..) => CommandState::Failed,
             Self::Ended(ended) => ended.state,
             Self::Lost(_) => CommandState::Unknown,
         }
@@ -66,7 +69,7 @@ impl Beginning<'_> {
     const fn error(&self) -> Option<&OutcomeError> {
         match self {
             Self::Open => None,
-            Self::Refused(error) | Self::Lost(error) => Some(error),
+            Self::Refused(error) | Self::RefusedBefore(error, _) | Self::Lost(error) => Some(error),
             Self::Ended(ended) => ended.error.as_ref(),
         }
     }
@@ -74,7 +77,7 @@ impl Beginning<'_> {
     /// The end of part `n`; `None` where a refused command has no parts.
     fn part(&self, n: usize) -> Option<EndedPart> {
         let state = match self {
-            Self::Refused(_) => return None,
+            Self::Refused(_) | Self::RefusedBefore(..) => return None,
             Self::Ended(ended) => return Some(ended.part(n)),
             Self::Open => PartState::Planned,
             Self::Lost(_) => PartState::Unknown,
@@ -103,15 +106,11 @@ pub(super) async fn store(
 ) -> sqlx::Result<Accepted> {
     let identity = intake.command.identity();
     let digest = body_digest(&intake.command);
-    let apart = match intake.stream_era {
-        0 => format!("{identity}#{}", intake.stream_seq),
-        era => format!("{identity}#{era}.{}", intake.stream_seq),
-    };
     let row = Row { intake, digest: &digest, traceparent };
     let lost = ledger_lost();
     let (beginning, accepted) = match (&intake.plan, past) {
         (Err(error), _) if intake.malformed => {
-            row.insert(conn, &apart, &Beginning::Refused(error)).await?;
+            row.insert_apart(conn, error).await?;
             return Ok(Accepted::Malformed);
         }
         (_, Past::Ended(ended)) => (Beginning::Ended(ended), Accepted::EndedBefore),
@@ -131,11 +130,31 @@ pub(super) async fn store(
     if insert::body_digest(conn, &identity).await? == digest {
         return Ok(Accepted::Repeated);
     }
-    row.insert(conn, &apart, &Beginning::Refused(&reused_id())).await?;
+    row.insert_apart(conn, &reused_id()).await?;
     Ok(Accepted::ReusedId)
 }
 
 impl Row<'_> {
+    /// Adds a command that failed beside the one of its identity. Where an earlier ledger has published that, it is not published again.
+    async fn insert_apart(
+        &self,
+        conn: &mut PgConnection,
+        error: &OutcomeError,
+    ) -> sqlx::Result<bool> {
+        let command = &self.intake.command;
+        let apart = match self.intake.stream_era {
+            0 => self.intake.stream_seq.to_string(),
+            era => format!("{era}.{}", self.intake.stream_seq),
+        };
+        let id = refusal_id(command.channel, &command.account_id, command.id.as_str(), &apart);
+        let is_published = !mark::outcomes(conn, &[id.into_string()]).await?.is_empty();
+        let beginning = match is_published {
+            true => Beginning::RefusedBefore(error, self.intake.stored_at),
+            false => Beginning::Refused(error),
+        };
+        self.insert(conn, &format!("{}#{apart}", command.identity()), &beginning).await
+    }
+
     async fn insert(
         &self,
         conn: &mut PgConnection,
@@ -153,6 +172,10 @@ impl Row<'_> {
             Beginning::Ended(ended) => Some(*ended),
             _ => None,
         };
+        let reported_at = match beginning {
+            Beginning::RefusedBefore(_, at) => Some(*at),
+            _ => ended.map(|ended| ended.at),
+        };
         let new = NewCommand {
             identity,
             command: &intake.command,
@@ -165,7 +188,7 @@ impl Row<'_> {
             error: beginning.error(),
             rule: ended.and_then(|ended| ended.rule.as_deref()),
             result: ended.and_then(|ended| ended.result.as_ref()),
-            reported_at: ended.map(|ended| ended.at),
+            reported_at,
         };
         let inserted = insert::command(conn, &new).await?;
         if inserted && let Ok(plan) = &intake.plan {

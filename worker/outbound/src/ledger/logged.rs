@@ -80,6 +80,27 @@ pub(crate) async fn doubt(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx:
     Ok(())
 }
 
+/// Writes the attempts of parts that have ended, as their outcomes reported, into their rows.
+pub(crate) async fn regain(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx::Result<()> {
+    let columns = columns(rows);
+    sqlx::query(
+        "update worker.parts p
+            set attempt = greatest(p.attempt, t.attempt), first_at = t.first_at, started_at = t.started_at, deadline = t.deadline
+           from unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+                as t (identity, n, attempt, first_at, started_at, deadline)
+          where p.identity = t.identity and p.n = t.n and p.state in ('sent', 'failed', 'unknown')",
+    )
+    .bind(columns.identities)
+    .bind(columns.ns)
+    .bind(columns.attempts)
+    .bind(columns.first)
+    .bind(columns.started)
+    .bind(columns.deadlines)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Whether these attempts, `(identity, part, number)` each, must not be made: the log has one of them that the claim did not know, or the
 /// ledger was found to be behind. To be asked with the marks locked, after they are.
 pub(crate) async fn forbid(

@@ -194,20 +194,24 @@ pub(crate) struct EffectQuery<'a> {
     pub(crate) ended_after: Timestamp,
 }
 
-/// Parts that say the same to the same peer and may have had this effect: in flight, lost, ended without certainty, or known to be sent
-/// but not as which message. A private reply names a comment, not a person: it is compared whomever the message went to.
+/// Parts that say the same to the same peer and may have had this effect: in flight, lost, ended without certainty, known to be sent
+/// but not as which message, or attempted as the log knows and their row does not yet. A private reply names a comment, not a person: it is
+/// compared whomever the message went to.
 pub(crate) async fn unsettled(
     conn: &mut PgConnection,
     effect: EffectQuery<'_>,
 ) -> sqlx::Result<Vec<UnsettledRow>> {
     sqlx::query_as(
-        "select p.identity, p.n, p.peer, p.first_at, p.deadline,
+        "select p.identity, p.n, p.peer, least(p.first_at, l.first_at) as first_at, greatest(p.deadline, l.deadline) as deadline,
                 (p.state = 'sending' and not p.lost and clock_timestamp() < p.deadline) as in_flight
            from worker.parts p join worker.commands c using (identity)
+           left join worker.logged_attempts l
+             on l.identity = p.identity and l.n = p.n and p.attempt < l.attempt and p.state in ('planned', 'sending', 'refused')
           where c.channel = $1 and c.account_id = $2 and p.content = $4 and p.message_id is null
             and ((p.peer = $3 and p.peer <> '') or ($7 and p.peer = '' and p.payload ->> 'op' = 'private_reply'))
-            and p.state in ('sending', 'refused', 'unknown', 'failed', 'sent') and (p.state in ('sending', 'sent') or p.uncertain)
-            and p.first_at <= $5 and $6 <= p.deadline",
+            and (l.identity is not null
+                 or (p.state in ('sending', 'refused', 'unknown', 'failed', 'sent') and (p.state in ('sending', 'sent') or p.uncertain)))
+            and least(p.first_at, l.first_at) <= $5 and $6 <= greatest(p.deadline, l.deadline)",
     )
     .bind(effect.channel)
     .bind(effect.account_id)
