@@ -196,14 +196,33 @@ impl Problem {
         Self::new(StatusCode::BAD_GATEWAY, "sync_failed", "The import failed", detail)
     }
 
+    /// 503: the search ran out of time; the same one would again.
+    pub(crate) fn search_too_slow(seconds_max: u64) -> Self {
+        Self::again(
+            "search_too_slow",
+            "The search took too long",
+            format!(
+                "`q`: the search took longer than {seconds_max} s: use a longer or rarer text, or narrow it by `account_id` or `assigned_to`"
+            ),
+        )
+    }
+
+    /// 503: the searches before this one took too long.
+    pub(crate) fn search_busy() -> Self {
+        Self::again(
+            "search_busy",
+            "Too many searches",
+            "`q`: too many searches at once: repeat this one in a moment",
+        )
+    }
+
     /// 503: something we need is away; try again.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Temporarily unavailable",
-            detail,
-        );
+        Self::again("unavailable", "Temporarily unavailable", detail)
+    }
+
+    fn again(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail);
         problem.retry_after = Some(2);
         problem
     }

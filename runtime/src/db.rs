@@ -46,7 +46,9 @@ pub fn pool(
     // No transaction of ours pauses for long. What a frozen process has locked is free after this.
     let options = options
         .application_name(&format!("hookline-{application}"))
-        .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s")]);
+        .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s")])
+        // Compiling a statement takes longer than any of ours does.
+        .options([("jit", "off")]);
     Ok(PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(Duration::from_secs(5))
