@@ -1,5 +1,6 @@
 //! The statements of a search over `inbox.conversations`, `inbox.messages` and `inbox.names`. All of them run in the transaction that
-//! bounds their time. A page is found as ids first: the rest of its rows is read for these alone.
+//! bounds their time. A page is found as ids first: the rest of its rows is read for these alone. Conversations are looked up by a lateral
+//! subquery (`offset 0`): a join would read the whole table for a thousand of them.
 
 use std::time::Duration;
 
@@ -86,7 +87,9 @@ pub(crate) async fn page_of(
 ) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select c.id
-         from unnest($6::text[]) found(id) join inbox.conversations c on c.id = found.id
+         from unnest($6::text[]) found(id) cross join lateral (
+             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
+               from inbox.conversations c where c.id = found.id offset 0) c
          where not c.blocked
            and ($1::text is null or c.channel = $1)
            and ($2::text is null or c.account_id = $2)
@@ -234,7 +237,9 @@ pub(crate) async fn total_of(
 ) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
-         from (select from unnest($6::text[]) found(id) join inbox.conversations c on c.id = found.id
+         from (select from unnest($6::text[]) found(id) cross join lateral (
+             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
+               from inbox.conversations c where c.id = found.id offset 0) c
          where not c.blocked
            and ($1::text is null or c.channel = $1)
            and ($2::text is null or c.account_id = $2)
@@ -283,7 +288,9 @@ pub(crate) async fn total_of_first(
          from (select from (select id from matching
                             union select n.conversation_id from inbox.names n where n.text ilike $6
                             union select p.id from inbox.conversations p where p.contact_id = $7) found
-         join inbox.conversations c on c.id = found.id
+         cross join lateral (
+             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
+               from inbox.conversations c where c.id = found.id offset 0) c
          where not c.blocked
            and ($1::text is null or c.channel = $1)
            and ($2::text is null or c.account_id = $2)
