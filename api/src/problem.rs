@@ -216,6 +216,11 @@ impl Problem {
         )
     }
 
+    /// 503: no place for another client of `/v1/live`.
+    pub(crate) fn too_many_clients(detail: impl Into<String>) -> Self {
+        Self::again("too_many_clients", "Too many clients", detail)
+    }
+
     /// 503: something we need is away; try again.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::again("unavailable", "Temporarily unavailable", detail)

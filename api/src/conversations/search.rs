@@ -4,7 +4,6 @@
 //! indexes of messages and names. Of a frequent text the newest conversations are looked at, one by one, until the page is full. Up to
 //! [`MATCHES_MAX`] matches decide which way is taken (docs/decisions/36-api-under-load.md).
 
-mod line;
 mod rows;
 
 use std::collections::BTreeSet;
@@ -17,11 +16,13 @@ use super::rows::{ConversationRow, ConversationsQuery};
 use crate::app::App;
 use crate::list::{Page, TOTAL_MAX, Total};
 use crate::problem::Problem;
-
-pub(crate) use line::Searches;
-use line::Turn;
+use crate::turns::{Turn, Turns};
 use rows::Sought;
 
+/// Searches at once, in one process, and of one token: whatever they cost, most connections and processors stay for other requests.
+const AT_ONCE: usize = 2;
+/// How long a search may wait for its turn.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a search may take, once it is its turn.
 const TIME_MAX: Duration = Duration::from_secs(2);
 /// Matches of a rare text. Of one that has more, the newest conversations are looked at instead.
@@ -31,6 +32,24 @@ const MATCHES_MAX: i64 = 4_000;
 const NEWEST: i64 = 2_000;
 /// Matches of a frequent text that are counted. They may be of few conversations: then these are counted one by one.
 const COUNTED_MAX: i64 = 20_000;
+
+/// Whose search is next.
+pub(crate) struct Searches(Turns);
+
+impl Default for Searches {
+    fn default() -> Self {
+        Self(Turns::new(AT_ONCE, AT_ONCE))
+    }
+}
+
+impl Searches {
+    /// # Errors
+    /// 503 after [`TURN_WITHIN`].
+    async fn turn(&self, token: &str) -> Result<Turn, Problem> {
+        let turn = tokio::time::timeout(TURN_WITHIN, self.0.turn(token)).await;
+        turn.ok().flatten().ok_or_else(Problem::search_busy)
+    }
+}
 
 /// A search that has its turn.
 struct Search {
@@ -167,5 +186,12 @@ mod tests {
     #[test]
     fn patterns_take_text_as_it_is() {
         assert_eq!(contains("50%_a\\"), "%50\\%\\_a\\\\%");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_is_sent_away() {
+        let searches = Searches::default();
+        let _all = [searches.turn("a").await.ok().unwrap(), searches.turn("a").await.ok().unwrap()];
+        assert_eq!(searches.turn("b").await.err().unwrap().code, "search_busy");
     }
 }
