@@ -8,11 +8,11 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Tokens;
-use crate::conversations::search::Searches;
 use crate::cursor::Cursors;
 use crate::list::Totals;
 use crate::live::source::Live;
 use crate::projected::Projected;
+use crate::turns::Turns;
 
 /// What every route may use.
 pub(crate) struct App {
@@ -28,7 +28,7 @@ pub(crate) struct App {
     /// Lists that need not be counted again.
     pub totals: Totals,
     /// Whose search is next.
-    pub searches: Searches,
+    pub searches: Turns,
     /// Vouches for the commands of people.
     pub vouch: Vouch,
     /// Cancelled when the process is to stop: requests that wait are answered with what is known.

@@ -61,7 +61,6 @@ mod worker_views;
 
 use app::App;
 pub use config::Config;
-use conversations::search::Searches;
 use list::Totals;
 use live::source::Live;
 use projected::Projected;
@@ -128,7 +127,7 @@ impl Api {
             tokens: config.tokens,
             cursors: config.cursors,
             totals: Totals::default(),
-            searches: Searches::default(),
+            searches: conversations::search::turns(),
             vouch: config.vouch,
             stopping: shutdown.clone(),
         });

@@ -36,6 +36,8 @@ pub(crate) struct Problem {
 const FIELD_MAX: usize = 128;
 /// Longest reason, characters: the library that reads bodies quotes names in it.
 const REASON_MAX: usize = 400;
+/// Longest detail, characters, whatever it quotes.
+const DETAIL_MAX: usize = 1_000;
 
 impl Problem {
     fn new(
@@ -49,7 +51,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             code,
-            detail: detail.into(),
+            detail: cut(&detail.into(), DETAIL_MAX),
             field: None,
             retry_after: None,
         }

@@ -13,6 +13,7 @@ pub(crate) struct Turns {
 }
 
 /// A place, given back on drop.
+#[derive(Debug)]
 pub(crate) struct Turn(#[allow(dead_code)] [OwnedSemaphorePermit; 2]);
 
 /// Why there is no place at once.

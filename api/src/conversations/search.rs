@@ -34,21 +34,15 @@ const NEWEST: i64 = 2_000;
 const COUNTED_MAX: i64 = 20_000;
 
 /// Whose search is next.
-pub(crate) struct Searches(Turns);
-
-impl Default for Searches {
-    fn default() -> Self {
-        Self(Turns::new(AT_ONCE, AT_ONCE))
-    }
+pub(crate) fn turns() -> Turns {
+    Turns::new(AT_ONCE, AT_ONCE)
 }
 
-impl Searches {
-    /// # Errors
-    /// 503 after [`TURN_WITHIN`].
-    async fn turn(&self, token: &str) -> Result<Turn, Problem> {
-        let turn = tokio::time::timeout(TURN_WITHIN, self.0.turn(token)).await;
-        turn.ok().flatten().ok_or_else(Problem::search_busy)
-    }
+/// # Errors
+/// 503 after [`TURN_WITHIN`].
+async fn turn(turns: &Turns, token: &str) -> Result<Turn, Problem> {
+    let turn = tokio::time::timeout(TURN_WITHIN, turns.turn(token)).await;
+    turn.ok().flatten().ok_or_else(Problem::search_busy)
 }
 
 /// A search that has its turn.
@@ -72,7 +66,7 @@ pub(crate) async fn page(
     text: &str,
     page: &Page,
 ) -> Result<(Vec<ConversationRow>, Total), Problem> {
-    let turn = app.searches.turn(token).await?;
+    let turn = turn(&app.searches, token).await?;
     let sought = Sought { pattern: contains(text), text: text.to_owned() };
     let began = Instant::now();
     let (query, page) = (query.clone(), page.clone());
@@ -190,8 +184,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_is_sent_away() {
-        let searches = Searches::default();
-        let _all = [searches.turn("a").await.ok().unwrap(), searches.turn("a").await.ok().unwrap()];
-        assert_eq!(searches.turn("b").await.err().unwrap().code, "search_busy");
+        let turns = turns();
+        let _all = [turn(&turns, "a").await.unwrap(), turn(&turns, "a").await.unwrap()];
+        assert_eq!(turn(&turns, "b").await.err().unwrap().code, "search_busy");
     }
 }
