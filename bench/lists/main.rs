@@ -25,6 +25,8 @@ const LISTS: [(&str, &str); 5] = [
     ("archived", "limit=50&archived=true"),
     ("assigned", "limit=50&assigned_to=agent%203"),
 ];
+/// No index helps: all messages are read. Searched for alone, and seldom.
+const WITHOUT_INDEX: (&str, &str) = ("two letters, nowhere (all messages are read)", "q=zq");
 /// What is searched for.
 const QUERIES: [(&str, &str); 6] = [
     ("frequent (in 58 % of the messages)", "q=the"),
@@ -123,6 +125,8 @@ async fn main() {
     for (name, query) in QUERIES {
         line("search alone", name, &alone(&reader, query, requests).await);
     }
+    let (name, query) = WITHOUT_INDEX;
+    line("search alone", name, &alone(&reader, query, requests / 10).await);
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut searches = JoinSet::new();
     for n in 0..SEARCHES {
