@@ -75,7 +75,7 @@ async fn one_token_does_not_take_all_places() {
     };
     is_problem(&refused, 503, "too_many_clients");
     assert!(many.len() >= 100, "{}", many.len());
-    Listener::open(&api, "", None).await.ok().expect("another token has a place");
+    assert!(Listener::open(&api, "", None).await.is_ok(), "another token has a place");
     many.pop();
     eventually("its place is free", Duration::from_secs(10), async || {
         Listener::open(&reader, "", None).await.map(|_| ()).map_err(|error| format!("{error:?}"))
