@@ -186,3 +186,7 @@ select stream, seq, stream_created, era, eras from inbox_v1.positions where name
 
 create or replace view inbox.parked as
 select seq, event_id, kind, cause, detail, first_seen from inbox_v1.parked;
+
+-- Name and handle of the person of a conversation, for searching.
+create or replace view inbox.names as
+select conversation_id, text from inbox_v1.names;

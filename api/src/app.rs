@@ -8,12 +8,12 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Tokens;
-use crate::conversations::search::Searches;
 use crate::cursor::Cursors;
 use crate::list::Totals;
 use crate::live::source::Live;
 use crate::projected::Projected;
 use crate::syncs::Syncs;
+use crate::turns::Turns;
 
 /// What every route may use.
 pub(crate) struct App {
@@ -29,7 +29,7 @@ pub(crate) struct App {
     /// Lists that need not be counted again.
     pub totals: Totals,
     /// Whose search is next.
-    pub searches: Searches,
+    pub searches: Turns,
     /// Conversations that are being imported.
     pub syncs: Syncs,
     /// Vouches for the commands of people.

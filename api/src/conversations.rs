@@ -145,8 +145,10 @@ pub(crate) struct Conversations {
 ///
 /// Newest message first. Archived ones are left out unless asked for; blocked contacts always.
 ///
+/// A search (`q`) that takes longer than 2 s ends with `search_too_slow`; one that waits longer than 10 s for others with `search_busy`.
+///
 /// # Errors
-/// 422 naming the parameter.
+/// 422 naming the parameter; 503.
 #[utoipa::path(get, path = "/v1/conversations", tag = "conversations", params(ConversationsQuery),
     responses((status = 200, body = Conversations), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn list(
@@ -159,9 +161,7 @@ pub(crate) async fn list(
     }
     let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
     let (rows, total) = match query.search() {
-        Some(text) => {
-            search::page(&app.pool, &app.searches, &caller.name, &query, text, &page).await?
-        }
+        Some(text) => search::page(&app, &caller.name, &query, text, &page).await?,
         None => read(&app, &query, &page).await?,
     };
     let page = page.cut(&app.cursors, rows.into_iter().map(Conversation::from).collect());

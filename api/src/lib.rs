@@ -1,6 +1,6 @@
 //! The inbox API (docs/contract.md 7): reads the read model, publishes commands and acts of people, pushes events live.
 //!
-//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `status`, `cursor`, `list`, `projected`, `syncs`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
+//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `turns`, `status`, `cursor`, `list`, `projected`, `syncs`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
 //! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,
 //! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. Statements stand in the file of their
 //! resource or in `rows.rs` below it; those over the worker's schema in `worker_views`.
@@ -57,11 +57,11 @@ mod sweep;
 mod syncs;
 mod templates;
 mod time;
+mod turns;
 mod worker_views;
 
 use app::App;
 pub use config::Config;
-use conversations::search::Searches;
 use list::Totals;
 use live::source::Live;
 use projected::Projected;
@@ -128,7 +128,7 @@ impl Api {
             tokens: config.tokens,
             cursors: config.cursors,
             totals: Totals::default(),
-            searches: Searches::default(),
+            searches: conversations::search::turns(),
             syncs: syncs::Syncs::default(),
             vouch: config.vouch,
             stopping: shutdown.clone(),

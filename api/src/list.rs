@@ -46,6 +46,7 @@ pub(crate) fn flag(value: Option<bool>) -> Option<&'static str> {
 }
 
 /// A page that was asked for: its limit and its cursor are checked.
+#[derive(Clone, Debug)]
 pub(crate) struct Page {
     scope: String,
     limit: u32,

@@ -36,6 +36,8 @@ pub(crate) struct Problem {
 const FIELD_MAX: usize = 128;
 /// Longest reason, characters: the library that reads bodies quotes names in it.
 const REASON_MAX: usize = 400;
+/// Longest detail, characters, whatever it quotes.
+const DETAIL_MAX: usize = 1_000;
 
 impl Problem {
     fn new(
@@ -49,7 +51,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             code,
-            detail: detail.into(),
+            detail: cut(&detail.into(), DETAIL_MAX),
             field: None,
             retry_after: None,
         }
@@ -196,14 +198,38 @@ impl Problem {
         Self::new(StatusCode::BAD_GATEWAY, "sync_failed", "The import failed", detail)
     }
 
+    /// 503: the search ran out of time; the same one would again.
+    pub(crate) fn search_too_slow(seconds_max: u64) -> Self {
+        Self::again(
+            "search_too_slow",
+            "The search took too long",
+            format!(
+                "`q`: the search took longer than {seconds_max} s: use a longer or rarer text, or narrow it by `account_id` or `assigned_to`"
+            ),
+        )
+    }
+
+    /// 503: the searches before this one took too long.
+    pub(crate) fn search_busy() -> Self {
+        Self::again(
+            "search_busy",
+            "Too many searches",
+            "`q`: too many searches at once: repeat this one in a moment",
+        )
+    }
+
+    /// 503: no place for another client of `/v1/live`.
+    pub(crate) fn too_many_clients(detail: impl Into<String>) -> Self {
+        Self::again("too_many_clients", "Too many clients", detail)
+    }
+
     /// 503: something we need is away; try again.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Temporarily unavailable",
-            detail,
-        );
+        Self::again("unavailable", "Temporarily unavailable", detail)
+    }
+
+    fn again(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail);
         problem.retry_after = Some(2);
         problem
     }

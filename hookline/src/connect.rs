@@ -56,8 +56,18 @@ pub(crate) async fn postgres(settings: &Settings) -> anyhow::Result<PgPool> {
     match tokio::time::timeout(PATIENCE, sqlx::query("select 1").execute(&pool)).await {
         Ok(Ok(_)) => Ok(pool),
         Ok(Err(error)) => {
+            let error = runtime::db::refusal(&pool, error).await;
             Err(Failure::unreachable(format!("DATABASE_URL: Postgres cannot be reached: {error}")))
         }
-        Err(_) => Err(Failure::unreachable("DATABASE_URL: Postgres does not answer")),
+        // The pool goes on trying for longer.
+        Err(_) => match runtime::db::refusal(&pool, sqlx::Error::PoolTimedOut).await {
+            sqlx::Error::PoolTimedOut => {
+                Err(Failure::unreachable("DATABASE_URL: Postgres does not answer"))
+            }
+            error => {
+                let reason = format!("DATABASE_URL: Postgres cannot be reached: {error}");
+                Err(Failure::unreachable(reason))
+            }
+        },
     }
 }

@@ -158,7 +158,7 @@ async fn apply(
         Output::Json => say(serde_json::to_string(
             &json!({ "job": claim.job.id, "state": state, "plan": planned.plan, "result": tally }),
         )?),
-        Output::Table => print::result(&claim.job, state, &tally),
+        Output::Table => print::result(&claim.job, state, &tally, &wanted.how.target),
     }
     Ok(exit)
 }

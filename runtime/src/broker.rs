@@ -6,6 +6,7 @@ mod identity;
 mod life;
 mod options;
 mod reading;
+mod refused;
 mod room;
 mod state;
 mod streams;

@@ -25,16 +25,18 @@ const PING_WITHIN: Duration = Duration::from_secs(1);
 /// A connection that has been idle for longer is tested before it is used.
 const IDLE_UNTESTED: Duration = Duration::from_secs(1);
 
+/// How long Postgres may take to refuse a connection.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long a new connection may take to be set up.
 const SET_WITHIN: Duration = Duration::from_secs(3);
 
 /// Settings under which a statement has one plan, made once, that looks rows up by index whatever the tables held at that moment
 /// (docs/decisions/27).
-const BY_INDEX: [(&str, &str); 5] = [
+const BY_INDEX: [(&str, &str); 4] = [
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
-    ("jit", "off"),
     ("plan_cache_mode", "force_generic_plan"),
 ];
 
@@ -81,6 +83,8 @@ fn pool_with(
     let options = options
         .application_name(&format!("hookline-{application}"))
         .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s")])
+        // Compiling a statement takes longer than any of ours does.
+        .options([("jit", "off")])
         .options(planned.iter().copied());
     Ok(PgPoolOptions::new()
         .max_connections(connections_max)
@@ -192,6 +196,24 @@ pub fn absent_is_empty<T: Default>(read: sqlx::Result<T>) -> sqlx::Result<T> {
     }
 }
 
+/// Why there is no connection. The pool tries again until its time is over and reports only that: what Postgres says to whom it refuses
+/// is learnt by a connection beside it.
+pub async fn refusal(pool: &PgPool, error: sqlx::Error) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    let options = pool.connect_options();
+    let connecting = sqlx::PgConnection::connect_with(&options);
+    match tokio::time::timeout(REFUSED_WITHIN, connecting).await {
+        Ok(Err(refusal)) => refusal,
+        Ok(Ok(connection)) => {
+            let _ = tokio::time::timeout(REFUSED_WITHIN, connection.close()).await;
+            error
+        }
+        Err(_) => error,
+    }
+}
+
 /// Waits until Postgres answers, saying once that it waits. `false`: the process is to stop.
 pub async fn wait(pool: &PgPool, shutdown: &CancellationToken) -> bool {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
@@ -199,6 +221,7 @@ pub async fn wait(pool: &PgPool, shutdown: &CancellationToken) -> bool {
         let asked = within(Duration::from_secs(10), sqlx::query("select 1").execute(pool)).await;
         let Err(error) = asked else { return true };
         if backoff.attempts() == 0 {
+            let error = refusal(pool, error).await;
             tracing::warn!(%error, advice = advice(&error), "Waiting for Postgres");
         }
         tokio::select! {

@@ -118,8 +118,15 @@ pub fn watch_postgres(health: &Health, pool: &PgPool, shutdown: CancellationToke
             let state = match asked {
                 Ok(Ok(settings)) if !settings.read_only => Ok(()),
                 Ok(Ok(_)) => Err("Postgres is read-only: is this a standby, or is default_transaction_read_only set?".to_owned()),
-                Ok(Err(error)) => Err(format!("Postgres does not answer: {}", short(&error))),
-                Err(_) => Err("Postgres does not answer in time".to_owned()),
+                Ok(Err(error)) => {
+                    let error = db::refusal(&pool, error).await;
+                    Err(format!("Postgres does not answer: {}", short(&error)))
+                }
+                // The pool goes on trying for longer.
+                Err(_) => match db::refusal(&pool, sqlx::Error::PoolTimedOut).await {
+                    sqlx::Error::PoolTimedOut => Err("Postgres does not answer in time".to_owned()),
+                    error => Err(format!("Postgres does not answer: {}", short(&error))),
+                },
             };
             health.set("postgres", state);
             tokio::select! {
@@ -143,9 +150,17 @@ fn warn_of(health: &Health, settings: &db::PgSettings) {
     }
 }
 
+/// What Postgres says to those that it does not let in: names of roles and databases, nothing of what is stored.
+fn at_the_door(code: &str) -> bool {
+    matches!(code, "53300" | "57P03" | "3D000") || code.starts_with("28")
+}
+
 /// A database error without addresses or statements.
 fn short(error: &sqlx::Error) -> String {
     match error {
+        sqlx::Error::Database(error) if error.code().is_some_and(|code| at_the_door(&code)) => {
+            error.message().to_owned()
+        }
         sqlx::Error::Database(error) => {
             error.code().map_or_else(|| "refused".to_owned(), |code| format!("error {code}"))
         }

@@ -181,6 +181,12 @@ async fn a_subscriber_sees_its_own_account_only() {
     assert!(!reads("").await);
     assert!(reads(&filter("17841400000000001")).await);
     assert!(!publishes(&js, EVENT).await);
+    // The broker would list the subjects of all accounts.
+    let asked = client(&nats, "subscriber").await;
+    let all =
+        asked.request("$JS.API.STREAM.INFO.INBOX_EVENTS", r#"{"subjects_filter":">"}"#.into());
+    let listed = tokio::time::timeout(Duration::from_secs(1), all).await;
+    assert!(!matches!(listed, Ok(Ok(_))), "{listed:?}");
 
     // Nor does it hear the answers of others, or core subscriptions on the subjects.
     let spy = client(&nats, "subscriber").await;

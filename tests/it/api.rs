@@ -13,6 +13,7 @@ mod cable;
 mod callers;
 mod comments;
 mod importing;
+mod listeners;
 mod live;
 mod outages;
 mod paging;

@@ -7,6 +7,7 @@ mod counts;
 mod crash;
 mod enrich;
 mod eras;
+mod first_start;
 mod fixtures;
 mod ingest;
 mod once;

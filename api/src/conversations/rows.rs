@@ -10,7 +10,7 @@ use crate::list::{COUNT_MAX, Page, flag, scope};
 use crate::time::Time;
 
 /// Which conversations.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ConversationsQuery {

@@ -1,122 +1,158 @@
 //! `q` of the list of conversations: part of a person's name, handle or id, or of the text of a message.
 //!
 //! Two ways lead to a page, and each is slow where the other is quick. Of a rare text all matches are looked up first, by the trigram
-//! index of the messages. Of a frequent text conversations are walked, newest first, until the page is full. Up to [`MATCHES_MAX`] matches
-//! decide which way is taken (docs/decisions/26-searching.md).
+//! indexes of messages and names. Of a frequent text the newest conversations are looked at, one by one, until the page is full. Up to
+//! [`MATCHES_MAX`] matches decide which way is taken (docs/decisions/36-api-under-load.md).
 
 mod rows;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use sqlx::{PgConnection, PgPool};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use sqlx::PgConnection;
 
 use super::rows::{ConversationRow, ConversationsQuery};
+use crate::app::App;
 use crate::list::{Page, TOTAL_MAX, Total};
 use crate::problem::Problem;
+use crate::turns::{Turn, Turns};
+use rows::Sought;
 
-/// Searches at once, in one process: whatever they cost, most connections and processors stay for other requests.
+/// Searches at once, in one process, and of one token: whatever they cost, most connections and processors stay for other requests.
 const AT_ONCE: usize = 2;
 /// How long a search may wait for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
-/// Matches that are looked up before conversations are walked instead.
-const MATCHES_MAX: i64 = 20_000;
+/// How long a search may take, once it is its turn.
+const TIME_MAX: Duration = Duration::from_secs(2);
+/// Matches of a rare text. Of one that has more, the newest conversations are looked at instead.
+const MATCHES_MAX: i64 = 4_000;
+/// The newest conversations that are looked at one by one. Where they do not fill a page, all matches are looked up after all: the text is
+/// frequent among older ones.
+const NEWEST: i64 = 2_000;
+/// Matches of a frequent text that are counted. They may be of few conversations: then these are counted one by one.
+const COUNTED_MAX: i64 = 20_000;
 
-/// Whose turn it is. A token never has more than [`AT_ONCE`] searches in line, so one that sends many at once delays itself and not others.
-pub(crate) struct Searches {
-    all: Arc<Semaphore>,
-    by_token: Mutex<HashMap<String, Arc<Semaphore>>>,
+/// Whose search is next.
+pub(crate) fn turns() -> Turns {
+    Turns::new(AT_ONCE, AT_ONCE)
 }
 
-/// A turn, given back on drop.
-struct Turn(#[allow(dead_code)] [OwnedSemaphorePermit; 2]);
-
-impl Default for Searches {
-    fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(AT_ONCE)), by_token: Mutex::default() }
-    }
+/// # Errors
+/// 503 after [`TURN_WITHIN`].
+async fn turn(turns: &Turns, token: &str) -> Result<Turn, Problem> {
+    let turn = tokio::time::timeout(TURN_WITHIN, turns.turn(token)).await;
+    turn.ok().flatten().ok_or_else(Problem::search_busy)
 }
 
-impl Searches {
-    /// Waits for a turn of this token.
-    ///
-    /// # Errors
-    /// 503 after [`TURN_WITHIN`].
-    async fn turn(&self, token: &str) -> Result<Turn, Problem> {
-        let own = {
-            let mut tokens = self.by_token.lock().unwrap_or_else(PoisonError::into_inner);
-            // Tokens are those of the configuration, so this stays small.
-            let own = tokens.entry(token.to_owned());
-            Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
-        };
-        let all = Arc::clone(&self.all);
-        let both = async move {
-            let own = own.acquire_owned().await.ok()?;
-            Some(Turn([own, all.acquire_owned().await.ok()?]))
-        };
-        let turn = tokio::time::timeout(TURN_WITHIN, both).await;
-        turn.ok().flatten().ok_or_else(|| {
-            Problem::unavailable("too many searches at once: repeat this one in a moment")
-        })
-    }
-}
-
-/// Conversations that match, up to [`MATCHES_MAX`] matches.
-struct Matches {
-    conversations: Vec<String>,
-    /// These are all.
-    complete: bool,
+/// A search that has its turn.
+struct Search {
+    app: Arc<App>,
+    query: ConversationsQuery,
+    page: Page,
+    sought: Sought,
+    began: Instant,
+    _turn: Turn,
 }
 
 /// One page of the conversations that match `text`, and how many there are.
 ///
 /// # Errors
-/// 503 when no turn came or Postgres took too long.
+/// 503: no turn came, or Postgres took too long.
 pub(crate) async fn page(
-    pool: &PgPool,
-    searches: &Searches,
+    app: &Arc<App>,
     token: &str,
     query: &ConversationsQuery,
     text: &str,
     page: &Page,
 ) -> Result<(Vec<ConversationRow>, Total), Problem> {
-    let _turn = searches.turn(token).await?;
-    let pattern = contains(text);
-    // The limit of the statements ends with the transaction.
-    let mut tx = pool.begin().await?;
-    sqlx::query("set local statement_timeout = '2s'").execute(&mut *tx).await?;
-    let matches = find(&mut tx, &pattern, text).await?;
-    if matches.complete {
-        let rows = rows::page_of(&mut tx, query, page, &matches.conversations).await?;
-        let total = rows::total_of(&mut tx, query, &matches.conversations).await?;
-        return Ok((rows, Total::of(total)));
-    }
-    let rows = rows::page_matching(&mut tx, query, page, &pattern, text).await?;
-    let found = rows::total_of(&mut tx, query, &matches.conversations).await?;
-    if TOTAL_MAX < found {
-        return Ok((rows, Total::of(found)));
-    }
-    // A frequent text in few conversations: counting them may take longer than a search may.
-    let total = match rows::total_matching(&mut tx, query, &pattern, text).await {
-        Ok(total) => Total::of(total),
-        Err(error) if is_timeout(&error) => Total::at_least(found),
-        Err(error) => return Err(error.into()),
-    };
-    Ok((rows, total))
+    let turn = turn(&app.searches, token).await?;
+    let sought = Sought { pattern: contains(text), text: text.to_owned() };
+    let began = Instant::now();
+    let (query, page) = (query.clone(), page.clone());
+    let search = Search { app: app.clone(), query, page, sought, began, _turn: turn };
+    // A task of its own: the turn of a caller who goes away is not the next one's while Postgres still works for it.
+    let found = tokio::spawn(search.run()).await;
+    found.map_err(|_| Problem::internal())?
 }
 
-async fn find(conn: &mut PgConnection, pattern: &str, text: &str) -> sqlx::Result<Matches> {
-    let by_text = rows::with_text(conn, pattern, MATCHES_MAX).await?;
-    if MATCHES_MAX <= i64::try_from(by_text.len()).unwrap_or(i64::MAX) {
-        let conversations: BTreeSet<String> = by_text.into_iter().collect();
-        return Ok(Matches { conversations: conversations.into_iter().collect(), complete: false });
+impl Search {
+    async fn run(self) -> Result<(Vec<ConversationRow>, Total), Problem> {
+        self.find().await.map_err(|error| match is_timeout(&error) {
+            true => Problem::search_too_slow(TIME_MAX.as_secs()),
+            false => error.into(),
+        })
     }
-    let by_person = rows::of_person(conn, pattern, text, MATCHES_MAX).await?;
-    let complete = i64::try_from(by_person.len()).unwrap_or(i64::MAX) < MATCHES_MAX;
-    let conversations: BTreeSet<String> = by_text.into_iter().chain(by_person).collect();
-    Ok(Matches { conversations: conversations.into_iter().collect(), complete })
+
+    /// Limits what follows to what is left of the time.
+    async fn limit(&self, conn: &mut PgConnection) -> sqlx::Result<()> {
+        rows::limit(conn, TIME_MAX.saturating_sub(self.began.elapsed())).await
+    }
+
+    async fn find(&self) -> sqlx::Result<(Vec<ConversationRow>, Total)> {
+        let Self { query, page, sought, .. } = self;
+        // The limits end with the transaction.
+        let mut tx = self.app.pool.begin().await?;
+        self.limit(&mut tx).await?;
+        if let Some(matches) = rare(&mut tx, sought).await? {
+            let ids = rows::page_of(&mut tx, query, page, &matches).await?;
+            let rows = rows::rows_of(&mut tx, &ids).await?;
+            let total = rows::total_of(&mut tx, query, &matches).await?;
+            return Ok((rows, Total::of(total)));
+        }
+        self.limit(&mut tx).await?;
+        let mut ids = rows::page_among_newest(&mut tx, query, page, sought, NEWEST).await?;
+        if i64::try_from(ids.len()).unwrap_or(i64::MAX) < page.fetch() {
+            self.limit(&mut tx).await?;
+            ids = rows::page_of_all_matches(&mut tx, query, page, sought).await?;
+        }
+        let rows = rows::rows_of(&mut tx, &ids).await?;
+        let total = self.total(&mut tx, i64::try_from(ids.len()).unwrap_or_default()).await?;
+        Ok((rows, total))
+    }
+
+    /// How many conversations a frequent text is in; more than `least`.
+    async fn total(&self, conn: &mut PgConnection, least: i64) -> sqlx::Result<Total> {
+        let (totals, scope) = (&self.app.totals, self.page.scope());
+        if totals.is_large(scope, Instant::now()) {
+            return Ok(Total::at_least(TOTAL_MAX));
+        }
+        match self.count(conn).await {
+            Ok(counted) => {
+                totals.note(scope, counted);
+                Ok(Total::of(counted))
+            }
+            // The page was found in time.
+            Err(error) if is_timeout(&error) => Ok(Total::at_least(least)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn count(&self, conn: &mut PgConnection) -> sqlx::Result<i64> {
+        let Self { query, sought, .. } = self;
+        self.limit(conn).await?;
+        let counted = rows::total_of_first(conn, query, sought, COUNTED_MAX).await?;
+        if counted.messages < COUNTED_MAX || TOTAL_MAX < counted.conversations {
+            return Ok(counted.conversations);
+        }
+        self.limit(conn).await?;
+        rows::total_one_by_one(conn, query, sought).await
+    }
+}
+
+/// All conversations that match, unless the text is frequent.
+async fn rare(conn: &mut PgConnection, sought: &Sought) -> sqlx::Result<Option<Vec<String>>> {
+    let is_rare = |found: &[String]| i64::try_from(found.len()).unwrap_or(i64::MAX) < MATCHES_MAX;
+    let by_text = rows::with_text(conn, sought, MATCHES_MAX).await?;
+    if !is_rare(&by_text) {
+        return Ok(None);
+    }
+    let by_person = rows::of_person(conn, sought, MATCHES_MAX).await?;
+    if !is_rare(&by_person) {
+        return Ok(None);
+    }
+    let all: BTreeSet<String> = by_text.into_iter().chain(by_person).collect();
+    Ok(Some(all.into_iter().collect()))
 }
 
 /// `statement_timeout`
@@ -147,32 +183,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_token_with_many_searches_waits_for_itself() {
-        let searches = Arc::new(Searches::default());
-        let began = tokio::time::Instant::now();
-        let search = |token: &'static str| {
-            let searches = Arc::clone(&searches);
-            tokio::spawn(async move {
-                let _turn = searches.turn(token).await.map_err(|_| ())?;
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                Ok::<_, ()>(began.elapsed())
-            })
-        };
-        let many: Vec<_> = (0..8).map(|_| search("many")).collect();
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        let other = search("other").await.unwrap().unwrap();
-        assert!(other < Duration::from_millis(2_100), "{other:?}");
-        for one in many {
-            assert!(one.await.unwrap().unwrap() < Duration::from_millis(5_100));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_is_sent_away() {
-        let searches = Searches::default();
-        let _all = [searches.turn("a").await.ok().unwrap(), searches.turn("a").await.ok().unwrap()];
-        let refused = searches.turn("b").await.err().unwrap();
-        let refused = axum::response::IntoResponse::into_response(refused);
-        assert_eq!(refused.status(), axum::http::StatusCode::SERVICE_UNAVAILABLE);
+        let turns = turns();
+        let _all = [turn(&turns, "a").await.unwrap(), turn(&turns, "a").await.unwrap()];
+        assert_eq!(turn(&turns, "b").await.err().unwrap().code, "search_busy");
     }
 }

@@ -1,29 +1,37 @@
-//! One client of `/v1/live`: the past by a reader of its own, then what the hub hands out.
+//! One client of `/v1/live`: what it missed from memory or from the broker, then what the hub hands out.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use runtime::follow::Follower;
-use runtime::lease::Position;
-use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
+use runtime::follow::{Follower, stored};
+use schemas::subjects::INBOX_EVENTS;
 use sqlx::PgPool;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::filter::{Filter, LiveEvent, Place};
+use super::recent::Part;
 use super::source::Live;
 use super::{hub, mended};
-use crate::projected::Projected;
+use crate::turns::{Turn, Turns};
 
 /// Events that wait for a client's socket.
 const WAITING: usize = 64;
 /// A client that takes nothing for this long is cut.
 const STUCK: Duration = Duration::from_secs(30);
-/// Events read from the past at once.
-const BATCH: usize = 128;
+/// Events handed over from memory at once, and read from the broker at once.
+const BATCH: usize = 256;
+/// A turn of reading from the broker ends after this long,
+const TURN: Duration = Duration::from_secs(2);
+/// or with so many bytes.
+const TURN_BYTES: usize = 2 << 20;
+/// Before the next try, where a turn brought nothing.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Why a client's stream ends.
 enum End {
@@ -38,11 +46,12 @@ enum End {
 /// The stream of one client, driven by a task of its own that ends with it.
 pub(super) fn stream(
     live: &Live,
+    token: String,
     filter: Filter,
     era: u64,
     after: Option<u64>,
     gap: Option<(u64, u64)>,
-    place: OwnedSemaphorePermit,
+    place: Turn,
 ) -> BoxStream<'static, Result<sse::Event, Infallible>> {
     let (sender, receiver) = mpsc::channel(WAITING);
     let (events, head) = live.hub.subscribe();
@@ -50,8 +59,8 @@ pub(super) fn stream(
         hub: live.hub.clone(),
         pool: live.pool.clone(),
         broker: live.broker.clone(),
-        projected: live.projected.clone(),
-        turns: live.catching_up.clone(),
+        turns: Arc::clone(&live.reading),
+        token,
         filter,
         era,
         position: after.unwrap_or(head),
@@ -80,8 +89,8 @@ struct Client {
     hub: hub::Hub,
     pool: PgPool,
     broker: runtime::broker::Broker,
-    projected: Projected,
-    turns: std::sync::Arc<tokio::sync::Semaphore>,
+    turns: Arc<Turns>,
+    token: String,
     filter: Filter,
     /// The number of the era of INBOX_EVENTS: a part of every id.
     era: u64,
@@ -114,8 +123,9 @@ impl Client {
         }
         loop {
             if self.position < head {
+                // What is handed out meanwhile would be too much for it.
                 drop(events);
-                if let Err(end) = self.catch_up().await {
+                if let Err(end) = self.catch_up(head).await {
                     return end;
                 }
                 (events, head) = self.hub.subscribe();
@@ -139,24 +149,68 @@ impl Client {
         }
     }
 
-    /// Reads the past until it meets what the hub hands out.
-    async fn catch_up(&mut self) -> Result<(), End> {
-        let turns = self.turns.clone();
-        // The semaphore is never closed.
-        let _turn = turns.acquire_owned().await.map_err(|_| End::Gone)?;
-        let at = Position { seq: self.position, ..Position::default() };
-        let mut follower = Follower::new(self.broker.clone(), INBOX_EVENTS, EVENT_ALL, at);
-        while self.position < self.hub.position() {
-            let batch = follower.next_batch(BATCH).await.map_err(|_| End::Recreated)?;
-            for message in batch {
-                self.projected.reach(message.sequence).await;
-                match LiveEvent::read(message.sequence, &message.payload) {
-                    Some(event) => self.look_at(&event).await?,
-                    None => self.position = self.position.max(message.sequence),
+    /// Sends some of what lies before `head`.
+    async fn catch_up(&mut self, head: u64) -> Result<(), End> {
+        let part = match self.hub.recent(self.position, BATCH, &self.filter) {
+            Some(part) => part,
+            None => self.read(head).await?,
+        };
+        if part.up_to <= self.position {
+            tokio::time::sleep(PAUSE).await;
+        }
+        for event in &part.events {
+            self.look_at(event).await?;
+        }
+        self.position = self.position.max(part.up_to);
+        Ok(())
+    }
+
+    /// Reads from the broker what comes next, up to `head`, in a turn that ends before anything is sent: a client that takes nothing would
+    /// keep it.
+    async fn read(&self, head: u64) -> Result<Part, End> {
+        let nothing = || Part { events: Vec::new(), up_to: self.position };
+        let Some(_turn) = self.turns.turn(&self.token).await else { return Err(End::Gone) };
+        let over = Instant::now() + TURN;
+        let subjects = self.filter.subjects();
+        let Ok(Some(last)) = timeout_at(over, self.last(&subjects)).await else {
+            return Ok(nothing());
+        };
+        let mut part = nothing();
+        let (mut bytes, end) = (0, last.min(head));
+        let mut follower =
+            Follower::over(self.broker.clone(), INBOX_EVENTS, subjects, self.position).ahead(BATCH);
+        while part.up_to < end && bytes < TURN_BYTES {
+            let Ok(batch) = timeout_at(over, follower.next_batch(BATCH)).await else {
+                return Ok(part);
+            };
+            for message in batch.map_err(|_| End::Recreated)? {
+                part.up_to = message.sequence;
+                // The read model has not come to it.
+                if head < message.sequence {
+                    break;
+                }
+                let event = LiveEvent::read(message.sequence, &message.payload);
+                if let Some(event) = event.filter(|event| self.filter.wants(event)) {
+                    bytes += event.json.len();
+                    part.events.push(Arc::new(event));
                 }
             }
         }
-        Ok(())
+        // Nothing of these subjects lies between the last one and the head.
+        if end <= part.up_to {
+            part.up_to = head;
+        }
+        Ok(part)
+    }
+
+    /// The position of the last message of these subjects; `None` where the broker does not say.
+    async fn last(&self, subjects: &[String]) -> Option<u64> {
+        let mut last = 0;
+        for subject in subjects {
+            let found = stored::last(self.broker.js(), INBOX_EVENTS, subject).await.ok()?;
+            last = last.max(found.map_or(0, |message| message.sequence));
+        }
+        Some(last)
     }
 
     async fn look_at(&mut self, event: &LiveEvent) -> Result<(), End> {

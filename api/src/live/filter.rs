@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemas::subjects::{EVENT_ALL, token};
 use schemas::{Channel, Kind};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -98,6 +99,9 @@ impl Place {
     }
 }
 
+/// Of more kinds than this all are read: the broker is asked about each subject.
+const SUBJECTS_MAX: usize = 8;
+
 /// The conditions of one client, all of which must hold.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
@@ -124,6 +128,21 @@ impl Filter {
             conversation_id: query.conversation_id.clone(),
             kinds,
         })
+    }
+
+    /// Subjects that hold all the client wants, and little else: the broker skips the others.
+    pub(crate) fn subjects(&self) -> Vec<String> {
+        if self.channel.is_none() && self.account_id.is_none() && self.kinds.is_empty() {
+            return vec![EVENT_ALL.to_owned()];
+        }
+        let any = || "*".to_owned();
+        let channel = self.channel.map_or_else(any, |channel| channel.as_str().to_owned());
+        let account = self.account_id.as_deref().map_or_else(any, |id| token(id).into_owned());
+        let of_kind = |kind: &str| format!("inbox.v1.event.*.{channel}.{account}.{kind}");
+        if self.kinds.is_empty() || SUBJECTS_MAX < self.kinds.len() {
+            return vec![of_kind("*")];
+        }
+        self.kinds.iter().map(|kind| of_kind(&kind.replace('.', "-"))).collect()
     }
 
     /// Whether the client wants the event.
@@ -165,6 +184,25 @@ mod tests {
             ..LiveQuery::default()
         }));
         assert!(!wants(LiveQuery { kinds: Some("reply.sent".into()), ..LiveQuery::default() }));
+    }
+
+    #[test]
+    fn subjects_hold_what_is_wanted() {
+        let subjects = |query: LiveQuery| Filter::new(&query).unwrap().subjects();
+        assert_eq!(subjects(LiveQuery::default()), [EVENT_ALL]);
+        let query = LiveQuery {
+            channel: Some(Channel::Instagram),
+            account_id: Some("a.b".into()),
+            kinds: Some("message.received,reply.sent".into()),
+            ..LiveQuery::default()
+        };
+        assert_eq!(
+            subjects(query),
+            [
+                "inbox.v1.event.*.instagram.a%2Eb.message-received",
+                "inbox.v1.event.*.instagram.a%2Eb.reply-sent"
+            ]
+        );
     }
 
     #[test]

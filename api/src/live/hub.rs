@@ -1,7 +1,7 @@
 //! The shared reader: follows INBOX_EVENTS and hands out what the read model has come to.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use runtime::broker::Broker;
 use runtime::follow::{RECREATED_PAUSE, Reader, Received, Source, StreamRecreated, Taken, follow};
@@ -13,8 +13,9 @@ use sqlx::PgPool;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::filter::LiveEvent;
+use super::filter::{Filter, LiveEvent};
 use super::mended;
+use super::recent::{Part, Recent};
 use crate::projected::Projected;
 use crate::status::CommandStatus;
 
@@ -46,6 +47,7 @@ pub(crate) struct Hub {
     events: broadcast::Sender<Handed>,
     /// `None` before it has started.
     position: watch::Receiver<Option<u64>>,
+    recent: Arc<Mutex<Option<Recent>>>,
 }
 
 impl Hub {
@@ -58,7 +60,9 @@ impl Hub {
     ) -> Self {
         let (events, _) = broadcast::channel(KEPT);
         let (moved, position) = watch::channel(None);
-        let mut reader = Shared { out: Out { events: events.clone(), moved }, projected };
+        let recent = Arc::default();
+        let out = Out { events: events.clone(), moved, recent: Arc::clone(&recent) };
+        let mut reader = Shared { out, projected };
         let source = Source {
             stream: INBOX_EVENTS,
             filter: EVENT_ALL.to_owned(),
@@ -75,7 +79,7 @@ impl Hub {
             // It may wait for the read model in the middle of a batch.
             shutdown.run_until_cancelled(follow(&broker, &source, &mut reader, &shutdown)).await;
         });
-        Self { events, position }
+        Self { events, position, recent }
     }
 
     /// Waits until the reader has started: before that it is not known what a client has missed.
@@ -97,6 +101,18 @@ impl Hub {
         // In this order: what comes in between is seen twice rather than never, and recognised by its position.
         let receiver = self.events.subscribe();
         (receiver, self.position())
+    }
+
+    /// At most `max` events after `position` that a client wants; `None` where they are not in memory any more.
+    pub(super) fn recent(&self, position: u64, max: usize, filter: &Filter) -> Option<Part> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.as_ref()?.after(position, max, |event| filter.wants(event))
+    }
+
+    /// Whether all events after `position` are in memory.
+    pub(super) fn has(&self, position: u64) -> bool {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.as_ref().is_some_and(|recent| recent.has(position))
     }
 
     /// Waits for the outcome of a command that is published after this call. `None`: too much came at once; it may be there already.
@@ -137,21 +153,40 @@ fn outcome(event: Event) -> Option<Outcome> {
 struct Out {
     events: broadcast::Sender<Handed>,
     moved: watch::Sender<Option<u64>>,
+    recent: Arc<Mutex<Option<Recent>>>,
 }
 
 impl Out {
+    fn keep(&self, change: impl FnOnce(&mut Option<Recent>)) {
+        change(&mut self.recent.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Everything after this position will be handed out.
+    fn begin(&self, position: u64) {
+        self.keep(|recent| *recent = Some(Recent::begin(position)));
+        self.moved.send_replace(Some(position));
+    }
+
     /// Hands out one position of the stream, with the event that is there.
     fn put(&self, position: u64, event: Option<LiveEvent>) {
+        let event = event.map(Arc::new);
+        // A client that sees the position finds the event in memory.
+        self.keep(|recent| {
+            if let Some(recent) = recent {
+                recent.push(position, event.as_ref());
+            }
+        });
         // The position goes first: a client that subscribes in between reads the event elsewhere. The other way round it would miss it.
         self.moved.send_replace(Some(position));
         if let Some(event) = event {
             // An error: no client is subscribed.
-            let _ = self.events.send(Handed::Event(Arc::new(event)));
+            let _ = self.events.send(Handed::Event(event));
         }
     }
 
     /// Reports to all clients that their positions are void.
     fn recreated(&self) {
+        self.keep(|recent| *recent = None);
         self.moved.send_replace(None);
         let _ = self.events.send(Handed::Recreated);
     }
@@ -169,7 +204,7 @@ impl Reader for Shared {
     /// The present one of the read model: clients read what was before it there.
     async fn position(&mut self) -> Result<Position, Infallible> {
         let start = self.projected.known().await;
-        self.out.put(start, None);
+        self.out.begin(start);
         Ok(Position { seq: start, ..Position::default() })
     }
 
@@ -207,7 +242,9 @@ mod tests {
         const EVENTS: u64 = 60_000;
         let (events, _keep) = broadcast::channel(KEPT);
         let (moved, position) = watch::channel(None);
-        let (hub, out) = (Hub { events: events.clone(), position }, Out { events, moved });
+        let recent: Arc<Mutex<Option<Recent>>> = Arc::default();
+        let hub = Hub { events: events.clone(), position, recent: Arc::clone(&recent) };
+        let out = Out { events, moved, recent };
         let json = r#"{"type":"hookline.message.read.v1","data":{"channel":"instagram","account_id":"1"}}"#;
         std::thread::scope(|scope| {
             scope.spawn(move || {

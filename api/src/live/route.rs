@@ -12,10 +12,12 @@ use schemas::subjects::INBOX_EVENTS;
 
 use super::client;
 use super::filter::{Filter, LiveQuery, Place};
-use super::source::CLIENTS_MAX;
+use super::source::{CLIENTS_MAX, OF_TOKEN_MAX};
 use crate::app::{App, State};
+use crate::auth::Caller;
 use crate::extract::Query;
 use crate::problem::Problem;
+use crate::turns::Full;
 use crate::worker_views;
 
 /// How long a client waits for the shared reader to start.
@@ -45,13 +47,14 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 /// kept any more; `: keep-alive` comments come every 15 s. A client that reads too slowly is disconnected and resumes.
 ///
 /// # Errors
-/// 409 `stream_reset` when the id is of another era of the stream or beyond its end; 503 when too many clients are connected or NATS is away.
+/// 409 `stream_reset` when the id is of another era of the stream or beyond its end; 503 `too_many_clients` (128 of one token, 512 of all), or when NATS is away.
 #[utoipa::path(get, path = "/v1/live", tag = "live", params(LiveQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen.")),
     responses((status = 200, description = "A stream of events", content_type = "text/event-stream", body = String),
         (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn live(
     axum::extract::State(app): State,
+    caller: Caller,
     Query(query): Query<LiveQuery>,
     last: LastEventId,
 ) -> Result<impl IntoResponse, Problem> {
@@ -67,19 +70,25 @@ pub(crate) async fn live(
                 .map_err(|_| Problem::invalid(field, "use the id of an event, a whole number"))
         })
         .transpose()?;
-    let stream = open(&app, filter, after).await?;
+    let stream = open(&app, &caller.name, filter, after).await?;
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive")))
 }
 
 /// Opens the stream of one client.
 async fn open(
     app: &App,
+    token: &str,
     filter: Filter,
     after: Option<u64>,
 ) -> Result<BoxStream<'static, Result<axum::response::sse::Event, Infallible>>, Problem> {
     let live = &app.live;
-    let place = live.clients.clone().try_acquire_owned().map_err(|_| {
-        Problem::unavailable(format!("{CLIENTS_MAX} clients are connected already"))
+    let place = live.clients.at_once(token).map_err(|full| {
+        Problem::too_many_clients(match full {
+            Full::Token => {
+                format!("{OF_TOKEN_MAX} clients are connected with this token already: close some")
+            }
+            Full::All => format!("{CLIENTS_MAX} clients are connected already"),
+        })
     })?;
     tokio::time::timeout(START_WAIT, live.hub.started()).await.map_err(|_| {
         Problem::unavailable("the read model is not there yet: start the projector")
@@ -87,7 +96,9 @@ async fn open(
     let mut gap = None;
     let era = worker_views::era_number(&app.pool, INBOX_EVENTS).await?;
     let after = after.map(Place::of_id);
-    if let Some(Place { era: of, position: after }) = after {
+    // What is in memory needs no broker.
+    let in_memory = |place: &Place| place.era == era && live.hub.has(place.position);
+    if let Some(Place { era: of, position: after }) = after.filter(|place| !in_memory(place)) {
         let (first, last) = live.ends().await?;
         if of != era || after > last {
             return Err(Problem::stream_reset(last));
@@ -97,5 +108,5 @@ async fn open(
         }
     }
     let after = after.map(|after| after.position);
-    Ok(client::stream(live, filter, era, after, gap, place))
+    Ok(client::stream(live, token.to_owned(), filter, era, after, gap, place))
 }

@@ -6,27 +6,30 @@ use runtime::broker::Broker;
 use schemas::CommandId;
 use schemas::subjects::INBOX_EVENTS;
 use sqlx::PgPool;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::hub::{Hub, Outcome};
 use crate::problem::Problem;
 use crate::projected::Projected;
+use crate::turns::Turns;
 
 /// Clients of one process.
 pub(super) const CLIENTS_MAX: usize = 512;
-/// Clients that read the past at the same time; others wait for their turn.
-const CATCHING_UP_MAX: usize = 8;
+/// Clients of one token.
+pub(super) const OF_TOKEN_MAX: usize = 128;
+/// Clients that read the past from the broker at the same time; others wait for their turn.
+const READING_MAX: usize = 8;
+/// Of one token.
+const READING_OF_TOKEN_MAX: usize = 2;
 
 /// The shared part: the hub and its limits.
 pub(crate) struct Live {
     pub(super) hub: Hub,
     pub(super) pool: PgPool,
     pub(super) broker: Broker,
-    pub(super) projected: Projected,
     pub(super) shutdown: CancellationToken,
-    pub(super) clients: Arc<Semaphore>,
-    pub(super) catching_up: Arc<Semaphore>,
+    pub(super) clients: Turns,
+    pub(super) reading: Arc<Turns>,
 }
 
 impl Live {
@@ -37,16 +40,15 @@ impl Live {
         projected: Projected,
         shutdown: CancellationToken,
     ) -> Self {
-        let hub = Hub::start(pool.clone(), broker.clone(), projected.clone(), shutdown.clone());
+        let hub = Hub::start(pool.clone(), broker.clone(), projected, shutdown.clone());
         metrics::gauge!("hookline_api_live_clients").set(0.0);
         Self {
             hub,
             pool,
             broker,
-            projected,
             shutdown,
-            clients: Arc::new(Semaphore::new(CLIENTS_MAX)),
-            catching_up: Arc::new(Semaphore::new(CATCHING_UP_MAX)),
+            clients: Turns::new(CLIENTS_MAX, OF_TOKEN_MAX),
+            reading: Arc::new(Turns::new(READING_MAX, READING_OF_TOKEN_MAX)),
         }
     }
 

@@ -87,6 +87,17 @@ mod tests {
         let long = "é".repeat(200_000);
         let problem = Problem::invalid(&long, format!("unknown field `{long}`"));
         assert!(serde_json::to_vec(&problem).unwrap().len() < 2_500);
+        let found = vec![long.clone(), long.clone()];
+        for problem in [
+            Problem::not_found(long.clone()),
+            Problem::method_not_allowed(&long),
+            Problem::window_closed(long.clone()),
+            Problem::sync_failed(long.clone()),
+            Problem::unavailable(long.clone()),
+            super::super::only("thing", found, String::clone).unwrap_err(),
+        ] {
+            assert!(serde_json::to_vec(&problem).unwrap().len() < 2_500);
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ async fn lonely(tokens: &str) -> Router {
         tokens: Tokens::parse(tokens).unwrap(),
         cursors: Cursors::new(b"secret"),
         totals: crate::list::Totals::default(),
-        searches: crate::conversations::search::Searches::default(),
+        searches: crate::conversations::search::turns(),
         syncs: crate::syncs::Syncs::default(),
         vouch: runtime::vouch::Vouch::from_hex(&"0a".repeat(32)).unwrap(),
         pool,

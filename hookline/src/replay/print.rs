@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ops::{Job, JobState};
 use serde_json::json;
-use worker::inbound::replay::{ReplayPlan, Tally};
+use worker::inbound::replay::{ReplayPlan, Tally, Target};
 
 use crate::output::{say, table};
 
@@ -70,21 +70,34 @@ fn numbers(tally: &Tally) {
     }
 }
 
-pub(crate) fn result(job: &Job, state: JobState, tally: &Tally) {
+pub(crate) fn result(job: &Job, state: JobState, tally: &Tally, target: &Target) {
     let total = tally.total();
-    say(format!(
-        "Job {} is {}: {} added, {} changed, {} withdrawn, {} unchanged.",
-        job.id,
-        state.as_str(),
-        total.added,
-        total.changed,
-        total.withdrawn,
-        total.unchanged
-    ));
+    match target {
+        // Nothing is compared there: all of it goes out.
+        Target::Subject(subject) => say(format!(
+            "Job {} is {}: {} raw webhooks read, {} events published on {subject}.",
+            job.id,
+            state.as_str(),
+            tally.raw_webhooks,
+            tally.again
+        )),
+        Target::Events => say(format!(
+            "Job {} is {}: {} added, {} changed, {} withdrawn, {} unchanged.",
+            job.id,
+            state.as_str(),
+            total.added,
+            total.changed,
+            total.withdrawn,
+            total.unchanged
+        )),
+    }
+    if *target == Target::Events && tally.again > 0 {
+        say(format!("{} events went out again.", tally.again));
+    }
     if state == JobState::Paused {
         say("Run the same command again to continue it.");
     }
     if tally.is_incomplete() {
-        numbers(&Tally { kinds: BTreeMap::new(), ..tally.clone() });
+        numbers(&Tally { kinds: BTreeMap::new(), again: 0, ..tally.clone() });
     }
 }

@@ -14,6 +14,7 @@ use super::identity::{Trouble, identify};
 use super::life;
 use super::options::options;
 use super::reading::{ReadConnection, Reading};
+use super::refused::Refused;
 use super::room::Room;
 use super::state::{BrokerState, KnownEra, Needs};
 use super::streams::Streams;
@@ -84,6 +85,8 @@ impl Broker {
         let on_event = changed.clone();
         let trouble = Trouble::default();
         let on_trouble = trouble.clone();
+        let refused = Refused::default();
+        let on_refused = refused.clone();
         let alive = Arc::new(());
         let life = life::guard(shutdown.clone(), Arc::downgrade(&alive));
         let mut options = options(name)
@@ -91,12 +94,17 @@ impl Broker {
                 // Owned by the client: it goes with it.
                 let _ = &life;
                 let (changed, trouble) = (on_event.clone(), on_trouble.clone());
+                let refused = on_refused.clone();
                 async move {
                     trouble.learn(&event);
                     match event {
-                        async_nats::Event::ServerError(error) => {
-                            tracing::error!(%error, "The broker refused something; check its permissions and limits");
-                        }
+                        async_nats::Event::ServerError(error) => match refused.learn(&error.to_string()) {
+                            // Who needs the answer reports what follows.
+                            Some(subject) => tracing::debug!(subject, "The user of the broker may not ask this"),
+                            None => {
+                                tracing::error!(%error, "The broker refused something; check its permissions and limits");
+                            }
+                        },
                         async_nats::Event::SlowConsumer(id) => tracing::warn!(subscription = id, "Reading too slowly from the broker"),
                         async_nats::Event::Connected => tracing::info!("Connected to the broker"),
                         async_nats::Event::Disconnected => tracing::warn!("Lost the broker; reconnecting"),
@@ -119,7 +127,14 @@ impl Broker {
         });
         let config = Arc::new(config);
         let upkeep = Upkeep {
-            streams: Streams::new(client.clone(), js.clone(), config.clone(), needs, stored),
+            streams: Streams::new(
+                client.clone(),
+                js.clone(),
+                config.clone(),
+                needs,
+                stored,
+                refused,
+            ),
             client: client.clone(),
             config: config.clone(),
             sender,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream::{self, stream};
 
+use super::refused::Refused;
 use super::state::{KnownEra, Needs};
 use crate::config::NatsConfig;
 use crate::streams::{self, Era, StoredEras, StreamName, era_of};
@@ -36,6 +37,15 @@ pub(super) struct Streams {
     eras: BTreeMap<StreamName, KnownEra>,
     /// Streams whose metadata was to get the era already: once, for it may not be allowed.
     marked: BTreeSet<StreamName>,
+    refused: Refused,
+}
+
+/// Why this process does not make a stream that is missing.
+fn not_made(name: StreamName) -> String {
+    format!(
+        "stream {} is not there yet, and the user of the broker may not make it: the worker does as it starts",
+        name.as_str()
+    )
 }
 
 /// Why a stream is not ready.
@@ -53,9 +63,33 @@ impl Streams {
         config: Arc<NatsConfig>,
         needs: Needs,
         stored: Arc<dyn StoredEras>,
+        refused: Refused,
     ) -> Self {
         let (eras, marked) = (BTreeMap::new(), BTreeSet::new());
-        Self { client, js, config, needs, stored, eras, marked }
+        Self { client, js, config, needs, stored, eras, marked, refused }
+    }
+
+    /// The stream; `None` where there is none.
+    async fn find(&self, name: StreamName) -> Result<Option<stream::Stream>, Trouble> {
+        let name = name.as_str();
+        let asked = self
+            .refused
+            .or(&format!("$JS.API.STREAM.INFO.{name}"), streams::find(&self.js, name))
+            .await;
+        match asked {
+            Some(found) => found.map_err(|error| Trouble::Unseen(error.to_string())),
+            None => Err(Trouble::Unseen("the user of the broker may not look at it".to_owned())),
+        }
+    }
+
+    /// Makes a stream that was never there.
+    async fn make(&self, name: StreamName) -> Result<(), Trouble> {
+        let subject = format!("$JS.API.STREAM.CREATE.{}", name.as_str());
+        let asked = self.refused.or(&subject, streams::make(&self.js, name, &self.config)).await;
+        match asked {
+            Some(made) => made.map_err(|error| Trouble::Unseen(error.to_string())),
+            None => Err(Trouble::Said(not_made(name))),
+        }
     }
 
     /// Looks at all of them, and makes those that were never there.
@@ -97,15 +131,18 @@ impl Streams {
             Ok(Err(_)) | Err(_) => (None, false),
         };
         let known = stored.or(remembered);
-        let unseen = |error: &dyn std::fmt::Display| Trouble::Unseen(error.to_string());
-        let found = streams::find(&self.js, name.as_str()).await.map_err(|error| unseen(&error))?;
+        let found = self.find(name).await?;
+        if found.is_none() && self.needs.best_effort && !(known.is_some() && name.has_positions()) {
+            match self.log_has_begun().await {
+                Some(true) => return Err(Trouble::Said(gone(name.as_str()))),
+                None => return Err(Trouble::Said(not_made(name))),
+                Some(false) => {}
+            }
+        }
         let stream = match (found, known) {
             (Some(stream), _) => stream,
             (None, Some(era)) if name.has_positions() => {
                 return self.foreign(name, era, gone(name.as_str()));
-            }
-            (None, _) if self.needs.best_effort && self.log_has_begun().await => {
-                return Err(Trouble::Said(gone(name.as_str())));
             }
             (None, _) if !asked => {
                 let name = name.as_str();
@@ -114,14 +151,7 @@ impl Streams {
                 );
                 return Err(Trouble::Said(reason));
             }
-            (None, _) => {
-                let made = streams::make(&self.js, name, &self.config).await;
-                made.map_err(|error| unseen(&error))?;
-                let found = streams::find(&self.js, name.as_str()).await;
-                found
-                    .map_err(|error| unseen(&error))?
-                    .ok_or_else(|| unseen(&"it was made and is not there"))?
-            }
+            (None, _) => self.made(name).await?,
         };
         let (info, era) = (stream.cached_info(), era_of(stream.cached_info()));
         if let Some(known) = known.filter(|known| *known != era && name.has_positions())
@@ -142,6 +172,12 @@ impl Streams {
             })?;
         }
         Ok(())
+    }
+
+    async fn made(&self, name: StreamName) -> Result<stream::Stream, Trouble> {
+        self.make(name).await?;
+        let missing = || Trouble::Unseen("it was made and is not there".to_owned());
+        self.find(name).await?.ok_or_else(missing)
     }
 
     fn foreign(&mut self, name: StreamName, era: Era, reason: String) -> Result<(), Trouble> {
@@ -165,13 +201,12 @@ impl Streams {
     }
 
     /// Whether events were ever stored, so that raw webhooks were, too: a process without Postgres must not take a stream that was lost
-    /// for one that never was.
-    async fn log_has_begun(&self) -> bool {
-        match streams::find(&self.js, StreamName::Events.as_str()).await {
-            Ok(Some(stream)) => stream.cached_info().state.last_sequence > 0,
-            Ok(None) => false,
-            // A process that may not look at it may not make streams either.
-            Err(_) => true,
+    /// for one that never was. `None`: it may not look, and so it may not make streams either.
+    async fn log_has_begun(&self) -> Option<bool> {
+        match self.find(StreamName::Events).await {
+            Ok(Some(stream)) => Some(stream.cached_info().state.last_sequence > 0),
+            Ok(None) => Some(false),
+            Err(_) => None,
         }
     }
 }

@@ -15,7 +15,7 @@ use futures::StreamExt;
 use schemas::Timestamp;
 
 use super::care::Care;
-use super::open::{Ended, Open, Wanted, info, open, stuck};
+use super::open::{Ended, Open, PULL_BATCH, Wanted, info, open, stuck};
 use super::received::Received;
 use super::stored;
 use crate::BoxFuture;
@@ -38,6 +38,7 @@ pub struct Follower {
     stream: &'static str,
     filters: Vec<String>,
     headers_only: bool,
+    ahead: usize,
     at: Position,
     open: Option<Open>,
     buffer: VecDeque<Received>,
@@ -61,6 +62,7 @@ impl Follower {
             stream,
             filters: vec![filter.into()],
             headers_only: false,
+            ahead: PULL_BATCH,
             at,
             open: None,
             buffer: VecDeque::new(),
@@ -84,6 +86,13 @@ impl Follower {
     #[must_use]
     pub fn headers_only(mut self) -> Self {
         self.headers_only = true;
+        self
+    }
+
+    /// With no more than so many messages sent ahead: for somebody who reads a few and stops.
+    #[must_use]
+    pub fn ahead(mut self, messages: usize) -> Self {
+        self.ahead = messages.clamp(1, PULL_BATCH);
         self
     }
 
@@ -227,8 +236,9 @@ impl Follower {
     }
 
     fn wanted(&self, largest: usize) -> Wanted<'_> {
-        let (filters, headers_only) = (&self.filters, self.headers_only);
-        Wanted { filters, headers_only, held: self.held(), largest }
+        let Self { filters, headers_only, ahead, .. } = self;
+        let (headers_only, ahead) = (*headers_only, *ahead);
+        Wanted { filters, headers_only, ahead, held: self.held(), largest }
     }
 
     /// The position of the last message that was handed out or is buffered.

@@ -16,7 +16,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// heartbeats look well.
 const DOUBT_AFTER: Duration = Duration::from_secs(8);
 /// Messages that the broker may send ahead: as many as any reader takes at once, so that the next batch is here when it is asked for.
-const PULL_BATCH: usize = 4000;
+pub(super) const PULL_BATCH: usize = 4000;
 const PULL_BYTES: usize = 8 << 20;
 /// What the broker counts beside the body of a message: subject, headers.
 const HEADROOM: usize = 64 << 10;
@@ -47,6 +47,8 @@ pub(super) enum Ended {
 pub(super) struct Wanted<'a> {
     pub(super) filters: &'a [String],
     pub(super) headers_only: bool,
+    /// Messages that the broker may send ahead.
+    pub(super) ahead: usize,
     /// The position before the first.
     pub(super) held: u64,
     /// The broker's largest message, bytes.
@@ -56,7 +58,7 @@ pub(super) struct Wanted<'a> {
 /// Makes a consumer and has it deliver.
 pub(super) async fn open(
     stream: &Stream,
-    Wanted { filters, headers_only, held, largest }: Wanted<'_>,
+    Wanted { filters, headers_only, ahead, held, largest }: Wanted<'_>,
 ) -> Result<(Messages, PullConsumer), async_nats::Error> {
     let one = filters.first().filter(|_| filters.len() == 1);
     let config = pull::Config {
@@ -75,7 +77,7 @@ pub(super) async fn open(
     // A pull that the largest message does not fit into would be refused for ever.
     let messages = consumer
         .stream()
-        .max_messages_per_batch(PULL_BATCH)
+        .max_messages_per_batch(ahead)
         .max_bytes_per_batch(PULL_BYTES.max(largest + HEADROOM))
         .expires(EXPIRES)
         .heartbeat(HEARTBEAT)

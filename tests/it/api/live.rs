@@ -19,6 +19,12 @@ pub(super) struct Sent {
     data: String,
 }
 
+impl Sent {
+    pub(super) fn is_received(&self) -> bool {
+        self.kind == "message.received"
+    }
+}
+
 /// A client that listens.
 pub(super) struct Listener {
     answer: reqwest::Response,

@@ -119,6 +119,9 @@ async fn a_replay_is_paused_and_cancelled_and_may_go_elsewhere() {
     let client = js.client();
     let mut mine = client.subscribe("replay.shop").await.unwrap();
     client.flush().await.unwrap();
+    let printed = lab.hookline_ok(&["replay", "--yes", "--to", "replay.table"]).await;
+    assert!(printed.contains("events published on replay.table"), "{printed}");
+    assert!(!printed.contains("0 added"), "{printed}");
     let done = replay(&lab, &["--to", "replay.shop"], &[], 0).await;
     let again = done["result"]["again"].as_u64().unwrap();
     assert!(again >= 400, "{done}");

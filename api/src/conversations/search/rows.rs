@@ -1,9 +1,79 @@
-//! The statements of a search over `inbox.conversations` and `inbox.messages`. All of them run in the transaction that bounds their time.
+//! The statements of a search over `inbox.conversations`, `inbox.messages` and `inbox.names`. All of them run in the transaction that
+//! bounds their time. A page is found as ids first: the rest of its rows is read for these alone. Conversations are looked up by a lateral
+//! subquery (`offset 0`): a join would read the whole table for a thousand of them.
 
-use sqlx::PgConnection;
+use std::time::Duration;
+
+use sqlx::{FromRow, PgConnection};
 
 use crate::conversations::rows::{ConversationRow, ConversationsQuery};
 use crate::list::{COUNT_MAX, Page};
+
+/// What is searched for.
+pub(crate) struct Sought {
+    /// For `ilike`.
+    pub pattern: String,
+    /// As it is: the id of a person.
+    pub text: String,
+}
+
+/// Sets the limits of a search for the rest of its transaction: the time of each statement, and one processor.
+///
+/// # Errors
+/// `sqlx::Error`; call again.
+pub(crate) async fn limit(conn: &mut PgConnection, time: Duration) -> sqlx::Result<()> {
+    let time = format!("{}ms", time.as_millis().max(1));
+    sqlx::query(
+        "select set_config('statement_timeout', $1, true) as _time,
+                set_config('max_parallel_workers_per_gather', '0', true) as _workers",
+    )
+    .bind(time)
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+/// The conversations of up to `max` messages with this text; one may occur several times.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn with_text(
+    conn: &mut PgConnection,
+    sought: &Sought,
+    max: i64,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select m.conversation_id from inbox.messages m
+          where m.text ilike $1 and m.conversation_id is not null limit $2",
+    )
+    .bind(&sought.pattern)
+    .bind(max)
+    .persistent(false)
+    .fetch_all(conn)
+    .await
+}
+
+/// Up to `max` conversations of people with this name, handle or id.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn of_person(
+    conn: &mut PgConnection,
+    sought: &Sought,
+    max: i64,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select n.conversation_id from inbox.names n where n.text ilike $1
+         union select c.id from inbox.conversations c where c.contact_id = $2
+         limit $3",
+    )
+    .bind(&sought.pattern)
+    .bind(&sought.text)
+    .bind(max)
+    .persistent(false)
+    .fetch_all(conn)
+    .await
+}
 
 /// One page of these conversations.
 ///
@@ -14,13 +84,12 @@ pub(crate) async fn page_of(
     query: &ConversationsQuery,
     page: &Page,
     ids: &[String],
-) -> sqlx::Result<Vec<ConversationRow>> {
-    sqlx::query_as(
-        "select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
-                c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text,
-                c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count,
-                c.window_expires_at, c.archived, c.assigned_to
-         from inbox.conversations c
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select c.id
+         from unnest($6::text[]) found(id) cross join lateral (
+             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
+               from inbox.conversations c where c.id = found.id offset 0) c
          where not c.blocked
            and ($1::text is null or c.channel = $1)
            and ($2::text is null or c.account_id = $2)
@@ -28,7 +97,6 @@ pub(crate) async fn page_of(
            and ($4::boolean is not true or c.unread_count > 0)
            and ($4::boolean is not false or c.unread_count = 0)
            and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and c.id = any($6)
            and (c.last_message_at, c.id) < (coalesce($7::timestamptz, 'infinity'), coalesce($8::text, ''))
          order by c.last_message_at desc, c.id desc
          limit $9",
@@ -47,6 +115,117 @@ pub(crate) async fn page_of(
     .await
 }
 
+/// One page of those of the `newest` conversations that match, looked at one by one.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn page_among_newest(
+    conn: &mut PgConnection,
+    query: &ConversationsQuery,
+    page: &Page,
+    sought: &Sought,
+    newest: i64,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select c.id
+         from (select c.id, c.contact_id, c.last_message_at
+         from inbox.conversations c
+         where not c.blocked
+           and ($1::text is null or c.channel = $1)
+           and ($2::text is null or c.account_id = $2)
+           and c.archived = $3
+           and ($4::boolean is not true or c.unread_count > 0)
+           and ($4::boolean is not false or c.unread_count = 0)
+           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
+           and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
+         order by c.last_message_at desc, c.id desc
+         limit $11) c
+         where (c.contact_id = $7
+                or exists (select from inbox.names n where n.conversation_id = c.id and n.text ilike $6 offset 0)
+                or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $6 offset 0))
+         order by c.last_message_at desc, c.id desc
+         limit $10",
+    )
+    .bind(query.channel)
+    .bind(query.account_id.as_deref())
+    .bind(query.archived())
+    .bind(query.unread)
+    .bind(query.assigned_to.as_deref())
+    .bind(&sought.pattern)
+    .bind(&sought.text)
+    .bind(page.after_time())
+    .bind(page.after_id())
+    .bind(page.fetch())
+    .bind(newest)
+    .persistent(false)
+    .fetch_all(conn)
+    .await
+}
+
+/// One page of the conversations that match. All messages that do are looked up, which takes long for a frequent text.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn page_of_all_matches(
+    conn: &mut PgConnection,
+    query: &ConversationsQuery,
+    page: &Page,
+    sought: &Sought,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select c.id
+         from inbox.conversations c
+         where not c.blocked
+           and ($1::text is null or c.channel = $1)
+           and ($2::text is null or c.account_id = $2)
+           and c.archived = $3
+           and ($4::boolean is not true or c.unread_count > 0)
+           and ($4::boolean is not false or c.unread_count = 0)
+           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
+           and (c.contact_id = $7
+                or c.id in (select n.conversation_id from inbox.names n where n.text ilike $6)
+                or c.id in (select m.conversation_id from inbox.messages m where m.text ilike $6 and m.conversation_id is not null))
+           and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
+         order by c.last_message_at desc, c.id desc
+         limit $10",
+    )
+    .bind(query.channel)
+    .bind(query.account_id.as_deref())
+    .bind(query.archived())
+    .bind(query.unread)
+    .bind(query.assigned_to.as_deref())
+    .bind(&sought.pattern)
+    .bind(&sought.text)
+    .bind(page.after_time())
+    .bind(page.after_id())
+    .bind(page.fetch())
+    .persistent(false)
+    .fetch_all(conn)
+    .await
+}
+
+/// The rows of a page.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn rows_of(
+    conn: &mut PgConnection,
+    ids: &[String],
+) -> sqlx::Result<Vec<ConversationRow>> {
+    sqlx::query_as(
+        "select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
+                c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text,
+                c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count,
+                c.window_expires_at, c.archived, c.assigned_to
+         from unnest($1::text[]) found(id) join inbox.conversations c on c.id = found.id
+         order by c.last_message_at desc, c.id desc",
+    )
+    .bind(ids)
+    .persistent(false)
+    .fetch_all(conn)
+    .await
+}
+
 /// How many of these conversations the filters let through, counted up to [`COUNT_MAX`].
 ///
 /// # Errors
@@ -58,7 +237,9 @@ pub(crate) async fn total_of(
 ) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
-         from (select from inbox.conversations c
+         from (select from unnest($6::text[]) found(id) cross join lateral (
+             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
+               from inbox.conversations c where c.id = found.id offset 0) c
          where not c.blocked
            and ($1::text is null or c.channel = $1)
            and ($2::text is null or c.account_id = $2)
@@ -66,7 +247,6 @@ pub(crate) async fn total_of(
            and ($4::boolean is not true or c.unread_count > 0)
            and ($4::boolean is not false or c.unread_count = 0)
            and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and c.id = any($6)
          limit $7) counted",
     )
     .bind(query.channel)
@@ -81,23 +261,36 @@ pub(crate) async fn total_of(
     .await
 }
 
-/// One page of the conversations that match, found by walking them: `pattern` for `ilike`, `text` for the id.
+/// How far a text was counted.
+#[derive(FromRow)]
+pub(crate) struct Counted {
+    /// Messages that were looked at, at most as many as asked for.
+    pub messages: i64,
+    /// Conversations of these, and of people with the text in their name, up to [`COUNT_MAX`].
+    pub conversations: i64,
+}
+
+/// How many conversations match, by the first `max` messages that do.
 ///
 /// # Errors
 /// `sqlx::Error`; nothing is changed by reading, call again.
-pub(crate) async fn page_matching(
+pub(crate) async fn total_of_first(
     conn: &mut PgConnection,
     query: &ConversationsQuery,
-    page: &Page,
-    pattern: &str,
-    text: &str,
-) -> sqlx::Result<Vec<ConversationRow>> {
+    sought: &Sought,
+    max: i64,
+) -> sqlx::Result<Counted> {
     sqlx::query_as(
-        "select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
-                c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text,
-                c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count,
-                c.window_expires_at, c.archived, c.assigned_to
-         from inbox.conversations c
+        "with matching as materialized (
+             select m.conversation_id as id from inbox.messages m
+              where m.text ilike $6 and m.conversation_id is not null limit $8)
+         select (select count(*) from matching) as messages, count(*) as conversations
+         from (select from (select id from matching
+                            union select n.conversation_id from inbox.names n where n.text ilike $6
+                            union select p.id from inbox.conversations p where p.contact_id = $7) found
+         cross join lateral (
+             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
+               from inbox.conversations c where c.id = found.id offset 0) c
          where not c.blocked
            and ($1::text is null or c.channel = $1)
            and ($2::text is null or c.account_id = $2)
@@ -105,36 +298,30 @@ pub(crate) async fn page_matching(
            and ($4::boolean is not true or c.unread_count > 0)
            and ($4::boolean is not false or c.unread_count = 0)
            and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and (c.contact_name ilike $6 or c.contact_username ilike $6 or c.contact_id = $7
-                or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $6))
-           and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
-         order by c.last_message_at desc, c.id desc
-         limit $10",
+         limit $9) counted",
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
-    .bind(pattern)
-    .bind(text)
-    .bind(page.after_time())
-    .bind(page.after_id())
-    .bind(page.fetch())
+    .bind(&sought.pattern)
+    .bind(&sought.text)
+    .bind(max)
+    .bind(COUNT_MAX)
     .persistent(false)
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await
 }
 
-/// How many conversations match, as [`page_matching`] finds them, counted up to [`COUNT_MAX`].
+/// How many conversations match, looked at one by one, counted up to [`COUNT_MAX`].
 ///
 /// # Errors
 /// `sqlx::Error`; nothing is changed by reading, call again.
-pub(crate) async fn total_matching(
+pub(crate) async fn total_one_by_one(
     conn: &mut PgConnection,
     query: &ConversationsQuery,
-    pattern: &str,
-    text: &str,
+    sought: &Sought,
 ) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
@@ -146,8 +333,9 @@ pub(crate) async fn total_matching(
            and ($4::boolean is not true or c.unread_count > 0)
            and ($4::boolean is not false or c.unread_count = 0)
            and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and (c.contact_name ilike $6 or c.contact_username ilike $6 or c.contact_id = $7
-                or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $6))
+           and (c.contact_id = $7
+                or exists (select from inbox.names n where n.conversation_id = c.id and n.text ilike $6 offset 0)
+                or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $6 offset 0))
          limit $8) counted",
     )
     .bind(query.channel)
@@ -155,52 +343,10 @@ pub(crate) async fn total_matching(
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
-    .bind(pattern)
-    .bind(text)
+    .bind(&sought.pattern)
+    .bind(&sought.text)
     .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(conn)
-    .await
-}
-
-/// The conversations of up to `max` messages with this text; one may occur several times.
-///
-/// # Errors
-/// `sqlx::Error`; nothing is changed by reading, call again.
-pub(crate) async fn with_text(
-    conn: &mut PgConnection,
-    pattern: &str,
-    max: i64,
-) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
-        "select m.conversation_id from inbox.messages m
-          where m.text ilike $1 and m.conversation_id is not null limit $2",
-    )
-    .bind(pattern)
-    .bind(max)
-    .persistent(false)
-    .fetch_all(conn)
-    .await
-}
-
-/// Up to `max` conversations of people with this name, handle or id.
-///
-/// # Errors
-/// `sqlx::Error`; nothing is changed by reading, call again.
-pub(crate) async fn of_person(
-    conn: &mut PgConnection,
-    pattern: &str,
-    id: &str,
-    max: i64,
-) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
-        "select c.id from inbox.conversations c
-          where c.contact_name ilike $1 or c.contact_username ilike $1 or c.contact_id = $2 limit $3",
-    )
-    .bind(pattern)
-    .bind(id)
-    .bind(max)
-    .persistent(false)
-    .fetch_all(conn)
     .await
 }
