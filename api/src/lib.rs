@@ -114,7 +114,7 @@ impl Api {
         let stored = Arc::new(eras::Eras::new(pool.clone()));
         let broker =
             Broker::connect_knowing("api", config.nats, needs, stored, shutdown.clone()).await?;
-        let health = Health::new();
+        let health = Health::at_door();
         health.set("migrations", Err("not done yet".to_owned()));
         health::watch_broker(&health, &broker, shutdown.clone());
         health::watch_postgres(&health, &pool, shutdown.clone());

@@ -95,7 +95,7 @@ impl Ingest {
         let _close = closed.clone().drop_guard();
         let broker =
             Broker::connect("ingest", config.nats.0.clone(), NEEDS, closed.clone()).await?;
-        let health = Health::new();
+        let health = Health::at_door();
         health.set("secrets", Ok(()));
         health::watch_broker(&health, &broker, closed.clone());
         watch_max_payload(&health, &broker, config.max_body, closed);

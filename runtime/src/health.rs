@@ -20,12 +20,18 @@ use crate::db;
 pub struct Health {
     checks: Arc<Mutex<BTreeMap<&'static str, Result<(), String>>>>,
     warnings: Arc<Mutex<BTreeMap<&'static str, String>>>,
+    hides_warnings: bool,
 }
 
 impl Health {
     /// No checks yet: ready.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same for a door that strangers reach: its answer has no warnings.
+    pub fn at_door() -> Self {
+        Self { hides_warnings: true, ..Self::default() }
     }
 
     /// Records the state of one dependency; the reason includes what to do.
@@ -75,7 +81,7 @@ impl Health {
         let problems = self.problems();
         let mut answer = json!({"status": if problems.is_empty() { "ready" } else { "not_ready" }});
         let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if !warnings.is_empty() {
+        if !warnings.is_empty() && !self.hides_warnings {
             answer["warnings"] = json!(*warnings);
         }
         if problems.is_empty() {

@@ -35,6 +35,9 @@ pub struct Lease {
     pub owner: String,
     /// Counted up with every change of holder.
     pub epoch: i64,
+    /// When the server that gave it was started, microseconds since 1970: one that was started anew may have lost its last commits, and a
+    /// reader without work would not look at its position.
+    pub server_started: i64,
 }
 
 /// A stored position.
@@ -143,9 +146,9 @@ impl Leases {
     /// `sqlx::Error`; ask again. If it was taken nevertheless, asking again finds it ours.
     pub fn acquire<'a>(&'a self, name: &'a str) -> BoxFuture<'a, sqlx::Result<Option<Lease>>> {
         Box::pin(async move {
-            let taken: Option<i64> = within(self.patience(), async {
+            let taken: Option<(i64, i64)> = within(self.patience(), async {
             let mut tx = self.begin().await?;
-            let taken = sqlx::query_scalar(
+            let taken = sqlx::query_as::<_, (i64, i64)>(
                 "insert into leases as held (name, owner, epoch, expires_at)
                  values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
                  on conflict (name) do update
@@ -153,7 +156,7 @@ impl Leases {
                         epoch = held.epoch + case when held.owner = excluded.owner then 0 else 1 end,
                         expires_at = excluded.expires_at
                   where held.owner = excluded.owner or held.expires_at < clock_timestamp()
-                 returning epoch",
+                 returning epoch, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint",
             )
             .bind(name)
             .bind(&self.owner)
@@ -164,12 +167,17 @@ impl Leases {
             Ok::<_, sqlx::Error>(taken)
         })
         .await?;
-            let lease = |epoch| Lease { name: name.to_owned(), owner: self.owner.clone(), epoch };
+            let lease = |(epoch, server_started)| Lease {
+                name: name.to_owned(),
+                owner: self.owner.clone(),
+                epoch,
+                server_started,
+            };
             Ok(taken.map(lease))
         })
     }
 
-    /// Holds on to the lease; `false`: it is lost.
+    /// Holds on to the lease; `false`: it is lost, or Postgres was started anew since it was taken.
     ///
     /// # Errors
     /// `sqlx::Error`: whether it is lost is unknown; ask again before `ttl` is over.
@@ -179,12 +187,14 @@ impl Leases {
                 let mut tx = self.begin().await?;
                 let done = sqlx::query(
                     "update leases set expires_at = clock_timestamp() + make_interval(secs => $4)
-                  where name = $1 and owner = $2 and epoch = $3",
+                  where name = $1 and owner = $2 and epoch = $3
+                    and (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint = $5",
                 )
                 .bind(&lease.name)
                 .bind(&lease.owner)
                 .bind(lease.epoch)
                 .bind(self.seconds())
+                .bind(lease.server_started)
                 .execute(&mut *tx)
                 .await?;
                 tx.commit().await?;
@@ -325,7 +335,7 @@ impl Leases {
                     Ok(Err(_)) | Err(_) => break,
                 }
             }
-            tracing::warn!(lease = %lease.name, "Lost the lease; somebody else goes on from the stored position");
+            tracing::warn!(lease = %lease.name, "Lost the lease; whoever takes it next goes on from the stored position");
             stop.cancel();
             // The work is dropped at its next await: whatever it had not committed is done again by the next holder.
         })

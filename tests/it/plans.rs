@@ -1,6 +1,8 @@
 //! Statements that write the read model have one plan, whatever the tables hold: every row is looked up by an index that begins with what
 //! is known of it. A plan that reads a table or a whole index is right while these are empty, is kept, and costs seconds per batch later.
 
+mod worker;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -57,11 +59,16 @@ struct Hot {
     sql: String,
 }
 
-/// The statements of batches, and that with which writers begin.
-fn statements() -> (Vec<Hot>, String) {
+/// Every statement of the sources.
+fn all_statements() -> Vec<statements::Statement> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let sources = Sources::parse(Tree::read(root).unwrap(), tree::packages(root).unwrap()).unwrap();
-    let found = statements::find(&House::new(&sources), &["tests".to_owned()].into()).statements;
+    statements::find(&House::new(&sources), &["tests".to_owned()].into()).statements
+}
+
+/// The statements of batches, and that with which writers begin.
+fn statements() -> (Vec<Hot>, String) {
+    let found = all_statements();
     let begins = found.iter().find(|one| one.file == BEGINS.0 && one.sql.contains(BEGINS.1));
     let begins = begins.expect("writers say how plans are made").sql.clone();
     let hot = found
@@ -75,12 +82,14 @@ fn statements() -> (Vec<Hot>, String) {
     (hot, begins)
 }
 
-/// The first column of each index.
-async fn leading(connection: &mut PgConnection) -> BTreeMap<String, String> {
+/// The first column of each index; of two with one name that of the schema.
+async fn leading(connection: &mut PgConnection, schema: &str) -> BTreeMap<String, String> {
     let rows: Vec<(String, String)> = sqlx::query_as(
         "select c.relname::text, pg_get_indexdef(i.indexrelid, 1, true)
-           from pg_index i join pg_class c on c.oid = i.indexrelid",
+           from pg_index i join pg_class c on c.oid = i.indexrelid
+          order by c.relnamespace = $1::regnamespace",
     )
+    .bind(schema)
     .fetch_all(connection)
     .await
     .unwrap();
@@ -146,7 +155,7 @@ async fn rows_are_looked_up_by_index_whatever_the_tables_hold() {
         .unwrap();
     let (hot, begins) = statements();
     assert!(hot.len() > 30, "only {} statements: is the way to find them blind?", hot.len());
-    let leading = leading(&mut connection).await;
+    let leading = leading(&mut connection, &model).await;
     let mut wrong = Vec::new();
     for (state, words) in STATES {
         let mut tx = connection.begin().await.unwrap();
@@ -184,7 +193,7 @@ async fn a_plan_that_reads_a_whole_table_or_index_is_refused() {
         .fetch_one(&mut connection)
         .await
         .unwrap();
-    let leading = leading(&mut connection).await;
+    let leading = leading(&mut connection, &model).await;
     let mut tx = connection.begin().await.unwrap();
     tx.execute(AssertSqlSafe(format!("set local search_path = {model}"))).await.unwrap();
     tx.execute(AssertSqlSafe(FILL.replace("$ROWS", "1"))).await.unwrap();

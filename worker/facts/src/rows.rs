@@ -255,8 +255,9 @@ fn is_silent(event: &schemas::Event) -> bool {
 /// Some revisions were there already: fine when they say the same.
 async fn compare(conn: &mut PgConnection, placed: &[&Placed]) -> Result<(), FactError> {
     let rows: Vec<ReadingDigest> = sqlx::query_as(
-        "select f.event_id, f.revision, f.digest from worker.facts f
-         join unnest($1::text[], $2::int[]) as k (event_id, revision) using (event_id, revision)",
+        "select f.event_id, f.revision, f.digest from unnest($1::text[], $2::int[]) as k (event_id, revision)
+          cross join lateral (select one.event_id, one.revision, one.digest from worker.facts one
+                               where one.event_id = k.event_id and one.revision = k.revision offset 0) f",
     )
     .bind(placed.iter().map(|one| event(one).id.to_string()).collect::<Vec<_>>())
     .bind(placed.iter().map(|one| revision(one)).collect::<Vec<_>>())

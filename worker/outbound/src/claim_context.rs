@@ -74,14 +74,15 @@ pub(crate) async fn read_all(
         "select clock_timestamp() as now, (select version from worker.accounts_version) as accounts_version, a.state = 'stopped' as account_stopped, v.opened_at,
                 coalesce(v.other_owns, false) as other_owns,
                 coalesce(a.id = t.contact_id or a.page_id = t.contact_id, false)
-                    or exists (select from worker.account_aliases l
-                                where l.channel = t.channel and l.account_id = t.account_id and l.alias = t.contact_id) as to_itself,
+                    or exists (select from (select from worker.account_aliases l
+                                             where l.channel = t.channel and l.account_id = t.account_id and l.alias = t.contact_id
+                                            offset 0) alias) as to_itself,
                 greatest(v.others_replied_at,
                          (select max(p.requested_at) from worker.commands p
                            where p.conversation_id = t.conversation_id and p.requester = 'person' and p.command = 'reply'
                              and p.state <> 'failed' and p.requested_at > now() - interval '1 hour')) as others_replied_at,
-                exists (select from worker.account_policy y
-                         where y.channel = t.channel and y.account_id = t.account_id and y.blocked) as blocked,
+                exists (select from (select from worker.account_policy y
+                                      where y.channel = t.channel and y.account_id = t.account_id and y.blocked offset 0) policy) as blocked,
                 coalesce(v.unreachable_at > coalesce(v.opened_at, '-infinity'), false) as unreachable,
                 exists (select from worker.freezes f
                          where f.scope in ('*', 'account:' || t.channel || '/' || t.account_id, 'conversation:' || t.conversation_id))
@@ -89,22 +90,26 @@ pub(crate) async fn read_all(
                 (select max(p.until) from worker.pauses p
                   where p.scope in ('account:' || t.channel || '/' || t.account_id, 'app:' || coalesce(a.app, 'login:' || a.login))
                     and p.until > clock_timestamp()) as paused_until,
-                exists (select from worker.commands u where u.lane = t.lane and u.state = 'unknown') as parked,
-                exists (select from worker.echoes e
-                         where e.channel = t.channel and e.account_id = t.account_id and e.item_id = t.comment and e.kind = 'comment')
-                    or exists (select from worker.parts q where q.message_id = t.comment) as own_comment,
-                (t.caused_by is null or exists (select from worker.facts f where f.event_id = t.caused_by)) as cause_known,
-                exists (select from worker.facts f
-                          join worker.facts d on d.channel = f.channel and d.account_id = f.account_id
-                                             and d.message_id = f.message_id and d.kind = 'message.deleted'
-                         where f.event_id = t.caused_by) as cause_deleted,
+                exists (select from (select from worker.commands u where u.lane = t.lane and u.state = 'unknown' offset 0) other) as parked,
+                exists (select from (select from worker.echoes e
+                                      where e.channel = t.channel and e.account_id = t.account_id and e.item_id = t.comment
+                                        and e.kind = 'comment' offset 0) echo)
+                    or exists (select from (select from worker.parts q where q.message_id = t.comment offset 0) part) as own_comment,
+                (t.caused_by is null or exists (select from (select from worker.facts f where f.event_id = t.caused_by offset 0) cause))
+                    as cause_known,
+                exists (select from (select f.channel, f.account_id, f.message_id from worker.facts f
+                                      where f.event_id = t.caused_by offset 0) cause
+                         cross join lateral (select from worker.facts d
+                                              where d.channel = cause.channel and d.account_id = cause.account_id
+                                                and d.message_id = cause.message_id and d.kind = 'message.deleted' offset 0) deleted)
+                    as cause_deleted,
                 g.attempt as logged_attempt, g.first_at as logged_first_at, g.started_at as logged_started_at,
                 g.deadline as logged_deadline
            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[])
                 with ordinality as t (channel, account_id, conversation_id, contact_id, lane, comment, caused_by, identity, n, place)
-           left join worker.accounts a on a.channel = t.channel and a.id = t.account_id
-           left join worker.conversations v on v.conversation_id = t.conversation_id
-           left join worker.logged_attempts g on g.identity = t.identity and g.n = t.n
+           left join lateral (select * from worker.accounts one where one.channel = t.channel and one.id = t.account_id offset 0) a on true
+           left join lateral (select * from worker.conversations one where one.conversation_id = t.conversation_id offset 0) v on true
+           left join lateral (select * from worker.logged_attempts one where one.identity = t.identity and one.n = t.n offset 0) g on true
           order by t.place",
     )
     .bind(of(|command| command.channel.as_str()))

@@ -121,7 +121,7 @@ pub(crate) async fn seen_at(
     sqlx::query(
         "update worker.echoes e set seen_at = t.at
            from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as t (channel, account_id, item_id, at)
-          where e.channel = t.channel and e.account_id = t.account_id and e.item_id = t.item_id and t.at < e.seen_at",
+          where e.channel = any(array[t.channel]) and e.account_id = t.account_id and e.item_id = t.item_id and t.at < e.seen_at",
     )
     .bind(echoes.iter().map(|(echo, _)| echo.channel.as_str()).collect::<Vec<_>>())
     .bind(echoes.iter().map(|(echo, _)| echo.account_id.as_str()).collect::<Vec<_>>())

@@ -45,9 +45,9 @@ pub(super) async fn read_all(pool: &PgPool, events: &[&Event]) -> sqlx::Result<V
                 exists (select from worker.freezes f
                          where f.scope in ('*', 'account:' || t.channel || '/' || t.account_id, 'conversation:' || t.conversation_id))
                     as frozen,
-                exists (select from worker.facts d
-                         where d.channel = t.channel and d.account_id = t.account_id and d.message_id = t.message_id
-                           and d.kind = 'message.deleted') as deleted,
+                exists (select from (select from worker.facts d
+                                      where d.channel = t.channel and d.account_id = t.account_id and d.message_id = t.message_id
+                                        and d.kind = 'message.deleted' offset 0) deletion) as deleted,
                 case when t.revision > 0 then (select count(*) from worker.facts e where e.event_id = t.id and e.revision <= t.revision)
                      else 0 end as recorded,
                 case when t.revision > 0 then (select count(*) from worker.facts e
@@ -55,7 +55,7 @@ pub(super) async fn read_all(pool: &PgPool, events: &[&Event]) -> sqlx::Result<V
                      else 0 end as considered
            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::int[])
                 with ordinality as t (channel, account_id, conversation_id, message_id, time, id, revision, place)
-           left join worker.conversations v on v.conversation_id = t.conversation_id
+           left join lateral (select * from worker.conversations one where one.conversation_id = t.conversation_id offset 0) v on true
           order by t.place",
     )
     .bind(of(|event| event.data.channel.as_str()))

@@ -1,4 +1,7 @@
 //! `worker.commands`: many commands at once. Each statement has the conditions of its counterpart in [`super::commands`].
+//!
+//! Rows are looked up by their key whatever the table held when the plan was made (docs/decisions/27). A condition that is the predicate of
+//! a partial index is written so that Postgres does not take it for one: `in ('open', '')`, `is not true`.
 
 use schemas::{AccountId, Channel, CommandId};
 use sqlx::PgConnection;
@@ -24,7 +27,7 @@ pub(crate) async fn lock_all_due(
         "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
                 requested_at, caused_by, traceparent, stream_era, stream_seq, state, rule, error, result, version, created_at, finished_at
            from worker.commands
-          where identity = any($1) and state = 'open' and due_at <= clock_timestamp()
+          where identity = any($1) and state in ('open', '') and due_at <= clock_timestamp()
           order by due_at, stream_seq for update skip locked",
     )
     .bind(identities)
@@ -40,7 +43,7 @@ pub(crate) async fn all_ended_unpublished(
     sqlx::query_as(
         "select identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, requester, requester_name,
                 requested_at, caused_by, traceparent, stream_era, stream_seq, state, rule, error, result, version, created_at, finished_at
-           from worker.commands where identity = any($1) and state <> 'open' and not outcome_published order by finished_at, identity",
+           from worker.commands where identity = any($1) and state <> 'open' and outcome_published is not true order by finished_at, identity",
     )
     .bind(identities)
     .fetch_all(conn)
@@ -56,7 +59,7 @@ pub(crate) async fn mark_all_published(
     sqlx::query(
         "update worker.commands c set outcome_published = true
            from unnest($1::text[], $2::bigint[]) as t (identity, version)
-          where c.identity = t.identity and c.version = t.version",
+          where c.identity = any(array[t.identity]) and c.version = t.version",
     )
     .bind(identities)
     .bind(versions)

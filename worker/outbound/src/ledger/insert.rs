@@ -114,8 +114,9 @@ pub(crate) async fn commands(
                           $23::text[], $24::text[], $25::text[], $26::smallint[])
                    as t (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, body_digest,
                          requester, requester_name, requested_at, caused_by, traceparent, stream_seq, sent, failed, unknown, stream_era)
-             where not exists (select from worker.facts f where f.event_id in (t.sent, t.failed, t.unknown))
-               and not exists (select from worker.found_outcomes o where o.event_id in (t.sent, t.failed, t.unknown))
+             where not exists (select from (select from worker.facts f where f.event_id in (t.sent, t.failed, t.unknown) offset 0) said)
+               and not exists (select from (select from worker.found_outcomes o
+                                             where o.event_id in (t.sent, t.failed, t.unknown) offset 0) found)
             on conflict (identity) do nothing
             returning identity, lane, stream_era, stream_seq),
          planned as (
@@ -124,9 +125,10 @@ pub(crate) async fn commands(
                             as t (identity, n, lane, payload, content, peer)
              where t.identity in (select added.identity from added))
          select added.stream_seq,
-                not exists (select from worker.commands e
-                             where e.lane = added.lane and e.state = 'open'
-                               and (e.stream_era, e.stream_seq) < (added.stream_era, added.stream_seq)) as is_first
+                not exists (select from (select from worker.commands e
+                                          where e.lane = added.lane and e.state = 'open'
+                                            and (e.stream_era, e.stream_seq) < (added.stream_era, added.stream_seq) offset 0) earlier)
+                    as is_first
            from added",
     )
     .bind(new.iter().map(|new| new.identity).collect::<Vec<_>>())
