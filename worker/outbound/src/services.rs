@@ -1,5 +1,7 @@
 //! What every step of a command works with, and what a step returns.
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 
 use crate::Waits;
@@ -58,6 +60,8 @@ pub(crate) enum Next {
     Idle,
     /// There is more to do at once.
     Again,
+    /// Nothing more for this moment, which is too short for others to look.
+    In(Duration),
     /// The command has ended: publish its outcome.
     Ended,
 }

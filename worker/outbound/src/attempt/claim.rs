@@ -24,6 +24,8 @@ use graph::Lane;
 const PAGE_CLAIM: Duration = Duration::from_secs(60);
 /// What a claim for reading back lasts beyond its one call; so long others wait after a death in the middle of it.
 const LOOK_SLACK: Duration = Duration::from_secs(5);
+/// A wait that is shorter is waited for where it is: writing it down, and the next look, take longer.
+const MOMENT: Duration = Duration::from_millis(100);
 /// The shortest pause of a call that is kept back.
 const BUDGET_PAUSE_MIN: Duration = Duration::from_millis(50);
 
@@ -97,6 +99,9 @@ async fn try_claim(services: &Services, identity: &str, news: News) -> anyhow::R
         ClaimStep::AskForNews => Ok(Claimed::AskForNews(Box::new(locked.command))),
         ClaimStep::Conclude => locked.conclude(None).await,
         ClaimStep::Refuse(error) => locked.refuse(error).await,
+        ClaimStep::Wait { until, held: None } if until.since(locked.now) < MOMENT => {
+            Ok(Claimed::Nothing(Next::In(until.since(locked.now))))
+        }
         ClaimStep::Wait { until, held } => locked.wait(until, held).await,
         ClaimStep::Fail { n, error, rule } => locked.fail(services, n, &error, rule).await,
         ClaimStep::Park { n, error } => locked.park(services, n, &error).await,

@@ -22,6 +22,8 @@ const NEWS_GRACE: Duration = Duration::from_secs(2);
 const CAUSE_GRACE: Duration = Duration::from_secs(60);
 /// Between two such looks.
 const NEWS_PAUSE: Duration = Duration::from_millis(100);
+/// At first.
+const NEWS_PAUSE_MIN: Duration = Duration::from_millis(5);
 /// The same where such an event is published already, and only this database does not have it.
 const UNRECORDED_GRACE: Duration = Duration::from_secs(600);
 /// Between two such looks, which ask the broker.
@@ -173,7 +175,8 @@ enum NewsStep {
 fn wait_for_news(age: Duration, cause_known: bool, news: News) -> NewsStep {
     let grace = if cause_known { NEWS_GRACE } else { CAUSE_GRACE };
     match news {
-        _ if age < grace => NewsStep::Wait(NEWS_PAUSE),
+        // What is recorded in a moment is not waited for long.
+        _ if age < grace => NewsStep::Wait(age.clamp(NEWS_PAUSE_MIN, NEWS_PAUSE)),
         _ if UNRECORDED_GRACE <= age => NewsStep::Judge,
         News::NotAsked => NewsStep::Ask,
         News::Unrecorded => NewsStep::Wait(UNRECORDED_PAUSE),
@@ -200,4 +203,21 @@ fn outcome_unknown() -> OutcomeError {
         "unknown",
         "it is not known whether Meta delivered it: look into the conversation, then `hookline replies resolve`",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_in_a_moment_is_not_waited_for_long() {
+        let pause =
+            |millis, known| wait_for_news(Duration::from_millis(millis), known, News::NotAsked);
+        for known in [true, false] {
+            assert_eq!(pause(0, known), NewsStep::Wait(NEWS_PAUSE_MIN));
+            assert_eq!(pause(40, known), NewsStep::Wait(Duration::from_millis(40)));
+            assert_eq!(pause(1_000, known), NewsStep::Wait(NEWS_PAUSE));
+        }
+        assert_eq!(pause(2_001, true), NewsStep::Ask);
+    }
 }

@@ -255,6 +255,10 @@ async fn go_on(services: &Services, identity: &str, mut next: anyhow::Result<Nex
         match next {
             Ok(Next::Idle) => return,
             Ok(Next::Again) => next = attempt::step(services, identity).await,
+            Ok(Next::In(pause)) => {
+                tokio::time::sleep(pause).await;
+                next = attempt::step(services, identity).await;
+            }
             Ok(Next::Ended) => {
                 services.reporter.report(identity.to_owned());
                 return;
