@@ -146,7 +146,8 @@ fn may_begin(seen: &RecoveryPlan, goes_on: bool) -> Result<(), String> {
         }
         Database::Empty | Database::Begun(_) | Database::Recovered => {}
     }
-    if seen.workers > 0 {
+    // What is left of a recovered one is the read model.
+    if seen.workers > 0 && seen.database != Database::Recovered {
         return Err(format!(
             "{} connections of workers to this Postgres: stop all workers first, also those that wait for it to be recovered",
             seen.workers

@@ -57,6 +57,9 @@ pub(crate) async fn run(args: ReplayArgs, settings: &Settings) -> anyhow::Result
     let seal = worker::config::seal(settings)?;
     let grace = worker::config::Waits::from_settings(settings)?.twin_grace;
     let broker = connect_as_replay(nats).await?;
+    if let Some(why) = worker::recover::gate::closed(&pool, broker.js()).await? {
+        return Err(Failure::refused(why.to_owned()));
+    }
     let facts = FactStore::new(broker.clone(), pool.clone(), seal);
     let replay = Replay::new(broker, facts, grace, wanted.scope.clone());
 

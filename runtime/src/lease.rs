@@ -35,8 +35,8 @@ pub struct Lease {
     pub owner: String,
     /// Counted up with every change of holder.
     pub epoch: i64,
-    /// When the server that gave it was started, microseconds since 1970: one that was started anew may have lost its last commits, and a
-    /// reader without work would not look at its position.
+    /// When the server that gave it was started or last recovered from a crash, microseconds since 1970: it may have lost its last commits then,
+    /// and a reader without work would not look at its position.
     pub server_started: i64,
 }
 
@@ -156,7 +156,8 @@ impl Leases {
                         epoch = held.epoch + case when held.owner = excluded.owner then 0 else 1 end,
                         expires_at = excluded.expires_at
                   where held.owner = excluded.owner or held.expires_at < clock_timestamp()
-                 returning epoch, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint",
+                 returning epoch, (extract(epoch from greatest(pg_postmaster_start_time(),
+                                      (select stats_reset from pg_stat_bgwriter))) * 1000000)::bigint",
             )
             .bind(name)
             .bind(&self.owner)
@@ -188,7 +189,8 @@ impl Leases {
                 let done = sqlx::query(
                     "update leases set expires_at = clock_timestamp() + make_interval(secs => $4)
                   where name = $1 and owner = $2 and epoch = $3
-                    and (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint = $5",
+                    and (extract(epoch from greatest(pg_postmaster_start_time(),
+                            (select stats_reset from pg_stat_bgwriter))) * 1000000)::bigint = $5",
                 )
                 .bind(&lease.name)
                 .bind(&lease.owner)
@@ -269,6 +271,7 @@ impl Leases {
             "insert into positions as stored (name, stream, era, seq, stored_at, stored_seq)
              select $1, $2, $3, $5, $8, $5 from leases
               where name = $1 and owner = $6 and epoch = $7 and expires_at > clock_timestamp()
+                and ($4 = 0 or exists (select from positions p where p.name = $1))
              on conflict (name) do update
                 set seq = excluded.seq, stored_at = excluded.stored_at, stored_seq = excluded.stored_seq,
                     era = coalesce(excluded.era, stored.era)

@@ -77,7 +77,7 @@ pub(crate) async fn page(
 }
 
 impl Search {
-    async fn run(self) -> Result<(Vec<ConversationRow>, Total), Problem> {
+    async fn run(mut self) -> Result<(Vec<ConversationRow>, Total), Problem> {
         self.find().await.map_err(|error| match is_timeout(&error) {
             true => Problem::search_too_slow(TIME_MAX.as_secs()),
             false => error.into(),
@@ -89,23 +89,28 @@ impl Search {
         rows::limit(conn, TIME_MAX.saturating_sub(self.began.elapsed())).await
     }
 
-    async fn find(&self) -> sqlx::Result<(Vec<ConversationRow>, Total)> {
-        let Self { query, page, sought, .. } = self;
+    async fn find(&mut self) -> sqlx::Result<(Vec<ConversationRow>, Total)> {
         // The limits end with the transaction.
         let mut tx = self.app.pool.begin().await?;
-        self.limit(&mut tx).await?;
-        if let Some(matches) = rare(&mut tx, sought).await? {
+        self.began = Instant::now();
+        let Self { query, page, sought, .. } = &*self;
+        if let Some(matches) = self.rare(&mut tx).await? {
+            self.limit(&mut tx).await?;
             let ids = rows::page_of(&mut tx, query, page, &matches).await?;
+            self.limit(&mut tx).await?;
             let rows = rows::rows_of(&mut tx, &ids).await?;
+            self.limit(&mut tx).await?;
             let total = rows::total_of(&mut tx, query, &matches).await?;
             return Ok((rows, Total::of(total)));
         }
         self.limit(&mut tx).await?;
         let mut ids = rows::page_among_newest(&mut tx, query, page, sought, NEWEST).await?;
-        if i64::try_from(ids.len()).unwrap_or(i64::MAX) < page.fetch() {
+        let is_short = i64::try_from(ids.len()).unwrap_or(i64::MAX) < page.fetch();
+        if is_short && rows::are_older(&mut tx, query, page, NEWEST).await? {
             self.limit(&mut tx).await?;
             ids = rows::page_of_all_matches(&mut tx, query, page, sought).await?;
         }
+        self.limit(&mut tx).await?;
         let rows = rows::rows_of(&mut tx, &ids).await?;
         let total = self.total(&mut tx, i64::try_from(ids.len()).unwrap_or_default()).await?;
         Ok((rows, total))
@@ -138,21 +143,24 @@ impl Search {
         self.limit(conn).await?;
         rows::total_one_by_one(conn, query, sought).await
     }
-}
 
-/// All conversations that match, unless the text is frequent.
-async fn rare(conn: &mut PgConnection, sought: &Sought) -> sqlx::Result<Option<Vec<String>>> {
-    let is_rare = |found: &[String]| i64::try_from(found.len()).unwrap_or(i64::MAX) < MATCHES_MAX;
-    let by_text = rows::with_text(conn, sought, MATCHES_MAX).await?;
-    if !is_rare(&by_text) {
-        return Ok(None);
+    /// All conversations that match, unless the text is frequent.
+    async fn rare(&self, conn: &mut PgConnection) -> sqlx::Result<Option<Vec<String>>> {
+        let is_rare =
+            |found: &[String]| i64::try_from(found.len()).unwrap_or(i64::MAX) < MATCHES_MAX;
+        self.limit(conn).await?;
+        let by_text = rows::with_text(conn, &self.sought, MATCHES_MAX).await?;
+        if !is_rare(&by_text) {
+            return Ok(None);
+        }
+        self.limit(conn).await?;
+        let by_person = rows::of_person(conn, &self.sought, MATCHES_MAX).await?;
+        if !is_rare(&by_person) {
+            return Ok(None);
+        }
+        let all: BTreeSet<String> = by_text.into_iter().chain(by_person).collect();
+        Ok(Some(all.into_iter().collect()))
     }
-    let by_person = rows::of_person(conn, sought, MATCHES_MAX).await?;
-    if !is_rare(&by_person) {
-        return Ok(None);
-    }
-    let all: BTreeSet<String> = by_text.into_iter().chain(by_person).collect();
-    Ok(Some(all.into_iter().collect()))
 }
 
 /// `statement_timeout`

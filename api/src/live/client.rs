@@ -64,7 +64,9 @@ pub(super) fn stream(
         filter,
         era,
         position: after.unwrap_or(head),
+        away: None,
         resumes: after.is_some(),
+        recreations: live.hub.recreations(),
         sender,
     };
     let shutdown = live.shutdown.clone();
@@ -96,8 +98,12 @@ struct Client {
     era: u64,
     /// Everything up to here was looked at.
     position: u64,
+    /// What was mended since it was here is not shown yet.
+    away: Option<mended::Away>,
     /// It was connected before.
     resumes: bool,
+    /// How often the stream was another one before it came.
+    recreations: u64,
     sender: mpsc::Sender<sse::Event>,
 }
 
@@ -115,14 +121,16 @@ impl Client {
             }
         }
         if self.resumes {
-            for event in mended::missed(&self.pool, &self.broker, self.position).await {
-                if let Err(end) = self.show_again(&event).await {
-                    return end;
-                }
-            }
+            self.away = Some(mended::Away::since(&self.pool, self.position).await);
         }
         loop {
+            if self.hub.recreations() != self.recreations {
+                return End::Recreated;
+            }
             if self.position < head {
+                if self.away.is_none() {
+                    self.away = Some(mended::Away::since(&self.pool, self.position).await);
+                }
                 // What is handed out meanwhile would be too much for it.
                 drop(events);
                 if let Err(end) = self.catch_up(head).await {
@@ -130,6 +138,14 @@ impl Client {
                 }
                 (events, head) = self.hub.subscribe();
                 continue;
+            }
+            if let Some(away) = self.away.take() {
+                let missed = mended::missed(&self.pool, &self.broker, away, self.position).await;
+                for event in &missed {
+                    if let Err(end) = self.show_again(event).await {
+                        return end;
+                    }
+                }
             }
             match events.recv().await {
                 Ok(hub::Handed::Event(event)) => {

@@ -1,6 +1,7 @@
 //! The shared reader: follows INBOX_EVENTS and hands out what the read model has come to.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use runtime::broker::Broker;
@@ -48,6 +49,7 @@ pub(crate) struct Hub {
     /// `None` before it has started.
     position: watch::Receiver<Option<u64>>,
     recent: Arc<Mutex<Option<Recent>>>,
+    recreations: Arc<AtomicU64>,
 }
 
 impl Hub {
@@ -61,7 +63,13 @@ impl Hub {
         let (events, _) = broadcast::channel(KEPT);
         let (moved, position) = watch::channel(None);
         let recent = Arc::default();
-        let out = Out { events: events.clone(), moved, recent: Arc::clone(&recent) };
+        let recreations: Arc<AtomicU64> = Arc::default();
+        let out = Out {
+            events: events.clone(),
+            moved,
+            recent: Arc::clone(&recent),
+            recreations: Arc::clone(&recreations),
+        };
         let mut reader = Shared { out, projected };
         let source = Source {
             stream: INBOX_EVENTS,
@@ -79,7 +87,7 @@ impl Hub {
             // It may wait for the read model in the middle of a batch.
             shutdown.run_until_cancelled(follow(&broker, &source, &mut reader, &shutdown)).await;
         });
-        Self { events, position, recent }
+        Self { events, position, recent, recreations }
     }
 
     /// Waits until the reader has started: before that it is not known what a client has missed.
@@ -89,6 +97,12 @@ impl Hub {
             // The process stops.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// How often the stream was found to be another one: a client of before has positions that mean nothing any more. One that subscribes again
+    /// does not hear of it.
+    pub(crate) fn recreations(&self) -> u64 {
+        self.recreations.load(Ordering::SeqCst)
     }
 
     /// Everything up to here was handed out, or is about to be; 0 before the start.
@@ -154,6 +168,7 @@ struct Out {
     events: broadcast::Sender<Handed>,
     moved: watch::Sender<Option<u64>>,
     recent: Arc<Mutex<Option<Recent>>>,
+    recreations: Arc<AtomicU64>,
 }
 
 impl Out {
@@ -186,6 +201,7 @@ impl Out {
 
     /// Reports to all clients that their positions are void.
     fn recreated(&self) {
+        self.recreations.fetch_add(1, Ordering::SeqCst);
         self.keep(|recent| *recent = None);
         self.moved.send_replace(None);
         let _ = self.events.send(Handed::Recreated);
@@ -243,8 +259,14 @@ mod tests {
         let (events, _keep) = broadcast::channel(KEPT);
         let (moved, position) = watch::channel(None);
         let recent: Arc<Mutex<Option<Recent>>> = Arc::default();
-        let hub = Hub { events: events.clone(), position, recent: Arc::clone(&recent) };
-        let out = Out { events, moved, recent };
+        let recreations: Arc<AtomicU64> = Arc::default();
+        let hub = Hub {
+            events: events.clone(),
+            position,
+            recent: Arc::clone(&recent),
+            recreations: Arc::clone(&recreations),
+        };
+        let out = Out { events, moved, recent, recreations };
         let json = r#"{"type":"hookline.message.read.v1","data":{"channel":"instagram","account_id":"1"}}"#;
         std::thread::scope(|scope| {
             scope.spawn(move || {

@@ -52,11 +52,32 @@ async fn hand_out(pool: &PgPool, broker: &Broker, out: &impl Fn(LiveEvent), mut 
     n
 }
 
-/// The events up to `position` that were mended when the read model was there or further: a client that was away since has missed them.
-/// As many as can be read: what is missed here is in the rows.
-pub(super) async fn missed(pool: &PgPool, broker: &Broker, position: u64) -> Vec<LiveEvent> {
+/// Where a client was when it stopped to hear what is mended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Away {
+    /// Its position.
+    since: u64,
+    /// The last event that was mended before.
+    n: i64,
+}
+
+impl Away {
+    /// A client at this position hears nothing from now on.
+    pub(super) async fn since(pool: &PgPool, position: u64) -> Self {
+        Self { since: position, n: last(pool).await.unwrap_or(i64::MAX) }
+    }
+}
+
+/// The events up to `position` that a client has missed which was away: that it had passed, and were mended when the read model was at its
+/// position or further; and those that were mended while it read what is older. As many as can be read: what is missed here is in the rows.
+pub(super) async fn missed(
+    pool: &PgPool,
+    broker: &Broker,
+    away: Away,
+    position: u64,
+) -> Vec<LiveEvent> {
     let mut missed = Vec::new();
-    for mended in since(pool, position).await.unwrap_or_default() {
+    for mended in between(pool, away, position).await.unwrap_or_default() {
         if let Ok(Some(event)) = event(broker, mended).await {
             missed.push(event);
         }
@@ -82,10 +103,13 @@ async fn after(pool: &PgPool, n: i64) -> sqlx::Result<Vec<Mended>> {
         .await
 }
 
-async fn since(pool: &PgPool, position: u64) -> sqlx::Result<Vec<Mended>> {
+async fn between(pool: &PgPool, away: Away, position: u64) -> sqlx::Result<Vec<Mended>> {
     sqlx::query_as(
-        "select n, seq from inbox.mended where position >= $1 and seq <= $1 order by n limit $2",
+        "select n, seq from inbox.mended
+          where (position >= $1 and seq <= $1 or n > $2) and seq <= $3 order by n limit $4",
     )
+    .bind(i64::try_from(away.since).unwrap_or(i64::MAX))
+    .bind(away.n)
     .bind(i64::try_from(position).unwrap_or(i64::MAX))
     .bind(EVENTS_MAX)
     .fetch_all(pool)

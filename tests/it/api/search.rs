@@ -106,18 +106,24 @@ async fn many_searches_at_once_leave_connections_for_others() {
     for n in 0..50 {
         let api = lab.api();
         let query = ["common", "third", "rare", "person"][n % 4];
-        searches.spawn(async move { api.get(&format!("/v1/conversations?q={query}")).await.0 });
+        searches.spawn(async move { api.get(&format!("/v1/conversations?q={query}")).await });
     }
     let api = lab.api();
-    let mut others = 0;
+    let (mut others, mut found) = (0, 0);
     while !searches.is_empty() {
         assert_eq!(api.get("/v1/conversations?limit=1").await.0, 200);
         others += 1;
-        while let Some(status) = searches.try_join_next() {
-            assert_eq!(status.unwrap(), 200);
+        while let Some(answer) = searches.try_join_next() {
+            match answer.unwrap() {
+                (200, _) => found += 1,
+                // On a busy machine the last of fifty wait for longer than they may.
+                (503, problem) => assert_eq!(problem["code"], "search_busy", "{problem}"),
+                other => panic!("{other:?}"),
+            }
         }
     }
     assert!(others > 5, "the others waited for the searches: {others}");
+    assert!(25 <= found, "only {found} of 50 were answered");
 }
 
 /// While it lives, no search comes to an end by itself.

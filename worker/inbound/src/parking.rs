@@ -99,7 +99,8 @@ pub(super) async fn regain(
 ) -> sqlx::Result<()> {
     park(conn, shard, era, rows, raws, Duration::ZERO).await?;
     sqlx::query(
-        "update worker.parked p set announced = true, retry_at = case when p.role = 'failed' then null else p.retry_at end
+        "update worker.parked p set announced = true, retry_at = case
+                    when p.role = 'failed' or exists (select from worker.held_lanes h where h.head = p.id) then null else p.retry_at end
            from unnest($1::bigint[], $2::text[]) as t (raw_seq, lane)
           where p.raw_seq = t.raw_seq and (p.lane = t.lane or t.lane is null)",
     )

@@ -138,7 +138,7 @@ impl Sender {
             }
             in_flight.reap();
             let due = look_at <= Instant::now();
-            let looked = match std::mem::replace(&mut woken, Woken::Look) {
+            let started = match std::mem::replace(&mut woken, Woken::Look) {
                 Woken::Claimed(claim) => in_flight.go_on(&services, claim),
                 Woken::HandedOver(commands) if !due => in_flight.start(&services, commands),
                 // What was handed over is found here, too.
@@ -151,10 +151,10 @@ impl Sender {
                     in_flight.look(&services).await
                 }
             };
-            // What comes meanwhile is notified. A place that is given back matters to those who wait for one. No look while a claim is
-            // under way: what becomes due meanwhile gathers.
-            let (waits, idle) = (looked.starved || in_flight.is_full(), !in_flight.is_claiming());
-            if looked.started == 0 || !waits || in_flight.is_full() || !idle {
+            // What comes meanwhile is notified. A place that is given back matters to those who wait for one. While a claim is under way only
+            // the clock makes it look: what becomes due meanwhile gathers.
+            let (waits, idle) = (in_flight.waits_for_places(), !in_flight.is_claiming());
+            if started == 0 || !waits || in_flight.is_full() || !idle {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     ended = in_flight.ended(waits && idle) => {
@@ -168,6 +168,10 @@ impl Sender {
             }
         }
         let drained = async {
+            // A claim may have ended just now.
+            if let Woken::Claimed(claim) = woken {
+                in_flight.go_on(&services, claim);
+            }
             in_flight.drain(&services).await;
             while beside.join_next().await.is_some() {}
             drop(services);

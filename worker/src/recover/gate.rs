@@ -34,11 +34,15 @@ pub async fn closed(pool: &PgPool, js: &Context) -> anyhow::Result<Option<&'stat
         None => {}
     }
     if absent_is_empty(rows::is_used(pool).await)? {
-        return Ok(None);
+        // Perhaps by a recovery that has begun meanwhile.
+        let begun = absent_is_empty(rows::read(pool).await)?;
+        return Ok(begun.filter(|row| !row.finished).map(|_| UNFINISHED));
     }
     let events = streams::find(js, StreamName::Events.as_str()).await?;
-    let has_events = events.is_some_and(|events| events.cached_info().state.last_sequence > 0);
-    Ok(has_events.then_some(EMPTY))
+    let has_events = events.is_some_and(|events| events.cached_info().state.messages > 0);
+    // Of a first start another worker may have made the first events meanwhile.
+    let is_empty = has_events && !absent_is_empty(rows::is_used(pool).await)?;
+    Ok(is_empty.then_some(EMPTY))
 }
 
 /// Waits until a worker may work. `false`: `shutdown` came first.

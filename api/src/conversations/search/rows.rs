@@ -162,6 +162,44 @@ pub(crate) async fn page_among_newest(
     .await
 }
 
+/// Whether there are more than the `newest` conversations among which a text was looked for.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn are_older(
+    conn: &mut PgConnection,
+    query: &ConversationsQuery,
+    page: &Page,
+    newest: i64,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select count(*) > $8
+         from (select c.id
+         from inbox.conversations c
+         where not c.blocked
+           and ($1::text is null or c.channel = $1)
+           and ($2::text is null or c.account_id = $2)
+           and c.archived = $3
+           and ($4::boolean is not true or c.unread_count > 0)
+           and ($4::boolean is not false or c.unread_count = 0)
+           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
+           and (c.last_message_at, c.id) < (coalesce($6::timestamptz, 'infinity'), coalesce($7::text, ''))
+         order by c.last_message_at desc, c.id desc
+         limit $8 + 1) looked_at",
+    )
+    .bind(query.channel)
+    .bind(query.account_id.as_deref())
+    .bind(query.archived())
+    .bind(query.unread)
+    .bind(query.assigned_to.as_deref())
+    .bind(page.after_time())
+    .bind(page.after_id())
+    .bind(newest)
+    .persistent(false)
+    .fetch_one(conn)
+    .await
+}
+
 /// One page of the conversations that match. All messages that do are looked up, which takes long for a frequent text.
 ///
 /// # Errors

@@ -9,7 +9,8 @@ pub(crate) async fn seize(conn: &mut PgConnection, name: &str, owner: &str) -> s
     let (epoch, server_started) = sqlx::query_as::<_, (i64, i64)>(
         "insert into leases as held (name, owner, epoch, expires_at) values ($1, $2, 1, 'infinity')
          on conflict (name) do update set owner = excluded.owner, epoch = held.epoch + 1, expires_at = 'infinity'
-         returning epoch, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint",
+         returning epoch, (extract(epoch from greatest(pg_postmaster_start_time(),
+                              (select stats_reset from pg_stat_bgwriter))) * 1000000)::bigint",
     )
     .bind(name)
     .bind(owner)

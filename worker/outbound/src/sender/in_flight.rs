@@ -1,7 +1,9 @@
 //! Commands in flight, each in a task of its own; what is simply to be sent is claimed together.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 
+use futures::FutureExt;
 use runtime::broker::PublishFailure;
 use runtime::db::within;
 use tokio::task::{JoinError, JoinSet};
@@ -14,15 +16,6 @@ use crate::services::{LEDGER_WITHIN, Next, Services};
 
 /// Commands one worker drives at once.
 const IN_FLIGHT_MAX: usize = 64;
-
-/// What a look came to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Looked {
-    /// Commands that were started.
-    pub(super) started: usize,
-    /// There were more than places.
-    pub(super) starved: bool,
-}
 
 /// Commands in flight; each task returns the identity of its command.
 ///
@@ -39,6 +32,8 @@ pub(super) struct InFlight {
     /// Commands that are being claimed.
     claimed: usize,
     gathered: Vec<DueRow>,
+    /// Something that was due got no place since the last look.
+    starved: bool,
 }
 
 /// A claim that has ended, with the places of its commands.
@@ -49,23 +44,23 @@ pub(super) struct Claim {
 }
 
 impl InFlight {
-    /// Looks for what is due, and starts as much of it as there are places.
-    pub(super) async fn look(&mut self, services: &Services) -> Looked {
+    /// Looks for what is due, and starts as much of it as there are places. Returns how many commands.
+    pub(super) async fn look(&mut self, services: &Services) -> usize {
         // They are due and free, unless somebody else has them meanwhile.
         self.gathered.clear();
+        self.starved = false;
         let active: Vec<String> = self.active.iter().cloned().collect();
         match within(LEDGER_WITHIN, queue::due(&services.pool, &active)).await {
             Ok(due) => self.start(services, due),
             Err(error) => {
                 tracing::debug!(%error, "Could not look for due commands");
-                Looked { started: 0, starved: false }
+                0
             }
         }
     }
 
-    /// Starts as many of the due commands as there are places.
-    pub(super) fn start(&mut self, services: &Services, due: Vec<DueRow>) -> Looked {
-        let found = due.len();
+    /// Starts as many of the due commands as there are places. Returns how many.
+    pub(super) fn start(&mut self, services: &Services, due: Vec<DueRow>) -> usize {
         let mut places: HashMap<String, Place> = HashMap::new();
         let mut order = Vec::new();
         let mut shards = BTreeSet::new();
@@ -76,6 +71,7 @@ impl InFlight {
                 continue;
             }
             if IN_FLIGHT_MAX <= self.tasks.len() + self.claimed + order.len() {
+                self.starved = true;
                 break;
             }
             let shard = shard_of(channel, &row.account_id);
@@ -85,7 +81,10 @@ impl InFlight {
             }
             let DueRow { identity, account_id, reading, .. } = row;
             let key = PlaceKey { channel, account_id, reading };
-            let Some(place) = services.places.take(key) else { continue };
+            let Some(place) = services.places.take(key) else {
+                self.starved = true;
+                continue;
+            };
             started += 1;
             if reading {
                 self.step(services, identity, place);
@@ -101,11 +100,16 @@ impl InFlight {
             self.claiming.extend(&shards);
             let services = services.clone();
             self.claims.spawn(async move {
-                let came = claim(&services, order).await;
+                // A bug in a claim must not take the others with it: its commands are found again when it would have lapsed.
+                let claimed = AssertUnwindSafe(claim(&services, order)).catch_unwind().await;
+                let came = claimed.unwrap_or_else(|_| {
+                    tracing::error!("A claim failed inside: a bug; the others go on");
+                    ClaimedAll { attempts: Vec::new(), rest: Vec::new() }
+                });
                 Claim { shards, places, came }
             });
         }
-        Looked { started, starved: started < found }
+        started
     }
 
     /// Returns the next claim that has ended, or `None` once something in flight has, where `or_else` asks for that.
@@ -125,7 +129,7 @@ impl InFlight {
     }
 
     /// Makes the attempts of a claim, and starts what has gathered meanwhile. The rest of its commands goes step by step.
-    pub(super) fn go_on(&mut self, services: &Services, claim: Result<Claim, JoinError>) -> Looked {
+    pub(super) fn go_on(&mut self, services: &Services, claim: Result<Claim, JoinError>) -> usize {
         match claim {
             Ok(Claim { shards, mut places, came }) => {
                 self.claimed -= places.len();
@@ -160,6 +164,11 @@ impl InFlight {
     fn step(&mut self, services: &Services, identity: String, place: Place) {
         self.active.insert(identity.clone());
         self.tasks.spawn(drive(services.clone(), identity, place));
+    }
+
+    /// Whether a place that is given back lets something go on.
+    pub(super) fn waits_for_places(&self) -> bool {
+        self.starved || self.is_full()
     }
 
     pub(super) fn is_full(&self) -> bool {
