@@ -10,7 +10,7 @@ mod stages;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bench::Samples;
+use bench::{Samples, setting};
 use chrono::{DateTime, Utc};
 use simulator::{CallKind, Person};
 use tests::crowd::Shop;
@@ -24,12 +24,6 @@ const PER_SECOND: u64 = 50;
 const FAST_PER_SECOND: u64 = 200;
 /// The goal for p99 with everything durable.
 const GOAL: Duration = Duration::from_millis(250);
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| {
-        value.parse().unwrap_or_else(|_| panic!("{name} is not a whole number: `{value}`"))
-    })
-}
 
 async fn stage(durable: bool) -> (Lab, Vec<Shop>) {
     let mut lab = Lab::start_with(LabOptions { durable: Some(durable), ..LabOptions::OWN }).await;

@@ -2,6 +2,16 @@
 
 use std::time::Duration;
 
+/// What a variable sets, or `default`.
+///
+/// # Panics
+/// The variable is no whole number.
+pub fn setting<N: std::str::FromStr>(name: &str, default: N) -> N {
+    std::env::var(name).map_or(default, |value| {
+        value.parse().unwrap_or_else(|_| panic!("{name} is not a whole number: `{value}`"))
+    })
+}
+
 /// Samples of one measurement.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<Duration>);

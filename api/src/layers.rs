@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use tracing::Instrument;
 
 use crate::app::App;
-use crate::auth::{self, Scope};
+use crate::auth::{self, Caller, Scope};
 use crate::problem::Problem;
 
 /// Longest time for an answer to begin: above the longest `?wait`.
@@ -29,11 +29,20 @@ pub(crate) async fn authenticate(
         Method::GET | Method::HEAD => Scope::Read,
         _ => Scope::Write,
     };
+    allow(&caller, needed)?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+/// Whether a caller may do what needs this scope.
+///
+/// # Errors
+/// 403 `insufficient_scope`.
+pub(crate) fn allow(caller: &Caller, needed: Scope) -> Result<(), Problem> {
     if caller.scope < needed {
         return Err(Problem::insufficient_scope(caller.scope.as_str(), needed.as_str()));
     }
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// Answers for a route when Postgres is away, rather than let it wait for a connection. A write without `Idempotency-Key` that has begun

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
-use crate::auth::Caller;
+use crate::auth::{Caller, Scope};
 use crate::contacts;
 use crate::extract::{Id, Query};
+use crate::layers;
 use crate::list::{Page, scope};
 use crate::problem::Problem;
 
@@ -63,7 +64,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Messages>, Problem> {
     let wants_sync = query.sync == Some(true);
     if wants_sync {
-        sync::check(&caller)?;
+        layers::allow(&caller, Scope::Write)?;
     }
     let target = contacts::target(&app.pool, &id).await?;
     if wants_sync {

@@ -38,7 +38,7 @@ impl Turns {
         Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(self.of_token))))
     }
 
-    /// Waits for a place. `None`: the process stops.
+    /// Waits for a place. `None` does not occur: the places are never closed.
     pub(crate) async fn turn(&self, token: &str) -> Option<Turn> {
         let own = self.of(token).acquire_owned().await.ok()?;
         Some(Turn([own, Arc::clone(&self.all).acquire_owned().await.ok()?]))

@@ -13,6 +13,7 @@ mod webhook;
 
 use std::time::Duration;
 
+use bench::setting;
 use candidate::{Candidate, Kind};
 use load::{Load, Pace};
 use report::Course;
@@ -27,12 +28,6 @@ const LOADS: [Load; 6] = [
     Load { name: "4 KiB, default sync", sync: false, body: 4 * KIB, pace: Pace::Closed(64) },
     Load { name: "64 KiB, default sync", sync: false, body: 64 * KIB, pace: Pace::Closed(64) },
 ];
-
-fn setting(name: &str, default: u32) -> u32 {
-    std::env::var(name).map_or(default, |value| {
-        value.parse().unwrap_or_else(|_| panic!("{name} is not a whole number: `{value}`"))
-    })
-}
 
 /// The candidates take turns; each starts anew for every load, in front of an empty broker.
 async fn measure(load: Load, kinds: &[Kind], rounds: u32, length: Duration) -> Vec<Course> {
@@ -66,8 +61,7 @@ fn main() {
 }
 
 async fn compare() {
-    let (rounds, length) =
-        (setting("ROUNDS", 5), Duration::from_secs(setting("SECONDS", 3).into()));
+    let (rounds, length) = (setting("ROUNDS", 5), Duration::from_secs(setting("SECONDS", 3)));
     let wanted = std::env::var("LOADS").unwrap_or_default();
     let mut courses = Vec::new();
     for load in LOADS.into_iter().filter(|load| load.name.contains(&wanted)) {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bench::Samples;
+use bench::{Samples, setting};
 use tests::{Api, Lab, LabOptions};
 use tokio::task::JoinSet;
 
@@ -36,12 +36,6 @@ const QUERIES: [(&str, &str); 6] = [
     ("nowhere", "q=qxqxqx"),
     ("a person's handle", "q=_lofin5"),
 ];
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| {
-        value.parse().unwrap_or_else(|_| panic!("{name} is not a whole number: `{value}`"))
-    })
-}
 
 async fn stage() -> Lab {
     let mut lab = Lab::start_with(LabOptions::OWN).await;

@@ -12,6 +12,7 @@ mod stage;
 use std::path::Path;
 use std::time::Instant;
 
+use bench::setting;
 use ops::{NewJob, Ops};
 use projector::Config;
 use projector::rebuild::{Place, RebuildPlan};
@@ -26,12 +27,6 @@ use stage::{Model, ROLE, Stage};
 
 /// Events that the naive writer is measured with.
 const NAIVE: usize = 2000;
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| {
-        value.parse().unwrap_or_else(|_| panic!("{name} is not a whole number: `{value}`"))
-    })
-}
 
 /// Seconds per event of one way, one sample for each round.
 struct Way {

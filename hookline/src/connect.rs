@@ -1,8 +1,9 @@
 //! Connections for one verb: within seconds, or exit code 4.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
+use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Settings};
 use sqlx::PgPool;
 
@@ -29,6 +30,21 @@ pub(crate) async fn broker(
         }
         Err(_) => Err(Failure::unreachable("NATS_URL: the broker does not answer")),
     }
+}
+
+/// Waits until a broker that connects by itself is connected.
+///
+/// # Errors
+/// Exit code 4 where the broker does not answer.
+pub(crate) async fn connected(broker: &Broker) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !broker.is_connected() {
+        if Instant::now() > deadline {
+            return Err(Failure::unreachable("NATS_URL: the broker does not answer"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
 }
 
 /// Exit code 4 for an error of the broker in the middle of a verb.

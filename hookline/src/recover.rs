@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use ops::{Act, Beat, Claim, JobState, NewJob, Ops, Wish};
 use runtime::broker::Broker;
-use runtime::config::{NatsConfig, Settings};
+use runtime::config::Settings;
 use runtime::health::Health;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -36,20 +36,18 @@ pub(crate) struct RecoverArgs {
 /// Carries out `hookline recover`.
 ///
 /// # Errors
-/// Exit code 2 without a reason, 3 where the database is in use, a worker runs or a stream is missing, 4 where something does not answer.
+/// Exit code 2 without a reason, 3 where the database is in use, a worker runs, a stream is missing, or the broker is lost in the middle, 4 where
+/// something does not answer at the beginning.
 pub(crate) async fn run(args: RecoverArgs, settings: &Settings) -> anyhow::Result<Exit> {
     runtime::failpoint::arm_from_env()?;
     runtime::waits::shorten_from_env()?;
     let common = &args.common;
-    let seal = worker::config::seal(settings)?;
-    let vouch = worker::Config::from_settings(settings)?.vouch;
-    let waits = worker::config::Waits::from_settings(settings)?;
-    let nats = NatsConfig::from_settings(settings)?;
+    let worker::Config { seal, vouch, waits, nats, .. } = worker::Config::from_settings(settings)?;
     connect::broker(&nats).await?;
     let pool = connect::postgres(settings).await?;
     let stop = runtime::shutdown::on_signal()?;
     let broker = Broker::connect(VERB, nats, NEEDS, stop.clone()).await?;
-    connected(&broker).await?;
+    connect::connected(&broker).await?;
 
     let seen = look(&pool, &broker).await?;
     if common.dry_run {
@@ -157,20 +155,8 @@ fn may_begin(seen: &RecoveryPlan, goes_on: bool) -> Result<(), String> {
 }
 
 async fn is_unfinished(pool: &sqlx::PgPool) -> anyhow::Result<bool> {
-    let jobs = runtime::db::absent_is_empty(Ops::as_it_is(pool.clone()).jobs(1000).await)?;
-    let is_open = |state| matches!(state, JobState::Running | JobState::Paused);
-    Ok(jobs.iter().any(|job| job.verb == VERB && is_open(job.state)))
-}
-
-async fn connected(broker: &Broker) -> anyhow::Result<()> {
-    let deadline = Instant::now() + connect::PATIENCE;
-    while !broker.is_connected() {
-        if Instant::now() > deadline {
-            return Err(Failure::unreachable("NATS_URL: the broker does not answer"));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
+    let jobs = runtime::db::absent_is_empty(ops::unfinished(pool).await)?;
+    Ok(jobs.iter().any(|job| job.verb == VERB))
 }
 
 /// The projector itself makes the read model, from the first event to the last; beside one that runs, whoever has its lease does.

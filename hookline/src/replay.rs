@@ -4,7 +4,6 @@ mod args;
 mod print;
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::time::{Duration, Instant};
 
 use ops::{Act, Job, JobState, NewJob, Ops, Wish};
 use runtime::broker::Broker;
@@ -178,13 +177,7 @@ async fn unfinished(ops: &Ops, arguments: &Value) -> sqlx::Result<Option<Job>> {
 /// As the NATS user `replay` may: its broker object needs fewer streams than an operator's.
 async fn connect_as_replay(nats: NatsConfig) -> anyhow::Result<Broker> {
     let broker = Broker::connect(VERB, nats, NEEDS, CancellationToken::new()).await?;
-    let deadline = Instant::now() + connect::PATIENCE;
-    while !broker.is_connected() {
-        if Instant::now() > deadline {
-            return Err(Failure::unreachable("NATS_URL: the broker does not answer"));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    connect::connected(&broker).await?;
     Ok(broker)
 }
 

@@ -13,7 +13,7 @@ use crate::store::{NAME, Store, StoreError, serving};
 
 pub use crate::store::Again;
 
-/// The cause of events that INBOX_EVENTS does not hold any more.
+/// The cause of events that INBOX_EVENTS does not hold any more, and whose bytes were not kept.
 const EVENT_GONE: &str = "event_gone";
 /// How long one may take, with the wait for a batch of the projector: beyond the limit of a statement.
 const FOLDED_WITHIN: Duration = Duration::from_secs(90);

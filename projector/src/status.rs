@@ -3,8 +3,7 @@
 use runtime::streams::Era;
 use sqlx::PgPool;
 
-pub use crate::store::tables::parked::ParkedCause;
-use crate::store::tables::{parked, positions};
+use crate::store::tables::positions;
 
 /// The last position of INBOX_EVENTS that the serving read model has folded, with the era that it is of; `None` before the first.
 ///
@@ -13,12 +12,4 @@ use crate::store::tables::{parked, positions};
 pub async fn position(pool: &PgPool) -> sqlx::Result<Option<(u64, Option<Era>)>> {
     let serving = positions::of_serving(pool).await?;
     Ok(serving.map(|serving| (serving.seq, serving.era)))
-}
-
-/// Events set aside, by cause.
-///
-/// # Errors
-/// As [`position`].
-pub async fn parked_by_cause(pool: &PgPool) -> sqlx::Result<Vec<ParkedCause>> {
-    parked::causes_serving(pool).await
 }

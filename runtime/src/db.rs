@@ -15,7 +15,7 @@ use crate::BoxFuture;
 use crate::config::{ConfigError, Settings};
 use crate::retry::Backoff;
 
-pub use durability::{PgSettings, Risk, settings};
+pub use durability::{PgSettings, Risk, pg_settings};
 pub use fault::{advice, code, describe, fault, is_held_up, report};
 pub use sqlstate::Fault;
 

@@ -117,19 +117,18 @@ pub fn watch_postgres(health: &Health, pool: &PgPool, shutdown: CancellationToke
     health.set("postgres", Err("not connected yet".to_owned()));
     tokio::spawn(async move {
         loop {
-            let asked = tokio::time::timeout(Duration::from_secs(2), db::settings(&pool)).await;
-            if let Ok(Ok(settings)) = &asked {
-                warn_of(&health, settings);
-            }
-            let state = match asked {
-                Ok(Ok(settings)) if !settings.read_only => Ok(()),
-                Ok(Ok(_)) => Err("Postgres is read-only: is this a standby, or is default_transaction_read_only set?".to_owned()),
-                Ok(Err(error)) => {
-                    let error = db::refusal(&pool, error).await;
-                    Err(format!("Postgres does not answer: {}", short(&error)))
+            let asked = tokio::time::timeout(Duration::from_secs(2), db::pg_settings(&pool)).await;
+            let state = match asked.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+                Ok(settings) => {
+                    warn_of(&health, &settings);
+                    if settings.read_only {
+                        Err("Postgres is read-only: is this a standby, or is default_transaction_read_only set?".to_owned())
+                    } else {
+                        Ok(())
+                    }
                 }
                 // The pool goes on trying for longer.
-                Err(_) => match db::refusal(&pool, sqlx::Error::PoolTimedOut).await {
+                Err(error) => match db::refusal(&pool, error).await {
                     sqlx::Error::PoolTimedOut => Err("Postgres does not answer in time".to_owned()),
                     error => Err(format!("Postgres does not answer: {}", short(&error))),
                 },
@@ -145,8 +144,7 @@ pub fn watch_postgres(health: &Health, pool: &PgPool, shutdown: CancellationToke
 
 fn warn_of(health: &Health, settings: &db::PgSettings) {
     let risks = settings.risks();
-    let warning =
-        risks.iter().map(|risk| format!("{}: {} ({})", risk.setting, risk.finding, risk.fix));
+    let warning = risks.iter().map(|risk| format!("{risk} ({})", risk.fix));
     let warning = warning.collect::<Vec<_>>().join("; ");
     let warning = (!warning.is_empty()).then_some(warning);
     if health.warn("postgres durability", warning.clone())
@@ -171,7 +169,6 @@ fn short(error: &sqlx::Error) -> String {
             error.code().map_or_else(|| "refused".to_owned(), |code| format!("error {code}"))
         }
         sqlx::Error::Io(_) => "no connection".to_owned(),
-        sqlx::Error::PoolTimedOut => "no free connection in time".to_owned(),
         _ => "no connection".to_owned(),
     }
 }

@@ -37,7 +37,14 @@ pub struct Lease {
     pub epoch: i64,
     /// When the server that gave it was started or last recovered from a crash, microseconds since 1970: it may have lost its last commits then,
     /// and a reader without work would not look at its position.
-    pub server_started: i64,
+    server_started: i64,
+}
+
+impl Lease {
+    /// A lease that is never renewed.
+    pub fn for_good(name: &str, owner: String, epoch: i64) -> Self {
+        Self { name: name.to_owned(), owner, epoch, server_started: 0 }
+    }
 }
 
 /// A stored position.
@@ -178,7 +185,7 @@ impl Leases {
         })
     }
 
-    /// Holds on to the lease; `false`: it is lost, or Postgres was started anew since it was taken.
+    /// Holds on to the lease; `false`: it is lost, or Postgres may have lost commits since it was taken.
     ///
     /// # Errors
     /// `sqlx::Error`: whether it is lost is unknown; ask again before `ttl` is over.

@@ -145,3 +145,18 @@ pub(crate) async fn shared(empty: bool) -> (Broker, Database) {
     share.create_database("hookline", !empty).await;
     (Broker::Shared(share.clone()), Database::Shared(share))
 }
+
+/// `deploy/nats-users.conf`, where every user's password is its name.
+pub fn deployed_users() -> String {
+    let users = include_str!("../../deploy/nats-users.conf");
+    let named = users
+        .split('$')
+        .skip(1)
+        .filter_map(|rest| rest.split_once("_PASSWORD").map(|(name, _)| name));
+    let upper = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let passwords: std::collections::BTreeSet<String> = named
+        .filter(|name| upper(name))
+        .map(|name| format!("{name}_PASSWORD: \"{}\"\n", name.to_lowercase()))
+        .collect();
+    passwords.into_iter().collect::<String>() + users
+}

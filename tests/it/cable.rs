@@ -10,6 +10,8 @@ use tests::cable::Cable;
 use tests::traffic::{Findings, Traffic, paced};
 use tests::{Lab, LabOptions, Role, eventually};
 
+/// How soon a role says why it is not ready.
+const WITHIN: Duration = Duration::from_secs(20);
 const RECOVERS: Duration = Duration::from_secs(60);
 
 /// Traffic all the time, the cable troubled in between: afterwards everything accepted is there.
@@ -151,16 +153,6 @@ async fn a_consumer_that_hangs_is_noticed_by_its_progress() {
     eprintln!("noticed within {:?}", asked.elapsed());
 }
 
-async fn not_ready(lab: &Lab, role: Role, words: &str) {
-    let (meta, url) = (lab.meta(), format!("{}/readyz", lab.url(role)));
-    eventually(&format!("{role:?} says {words}"), Duration::from_secs(20), async || {
-        let answer = meta.http.get(&url).send().await.map_err(|error| error.to_string())?;
-        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap_or_default());
-        tests::client::holds(status == 503 && text.contains(words), || text)
-    })
-    .await;
-}
-
 /// A standby, or a disk that filled up: nothing can be written for a while. Then no connection is left. Ingest needs neither.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_read_only_and_then_out_of_connections() {
@@ -175,7 +167,7 @@ async fn postgres_read_only_and_then_out_of_connections() {
     let sent = traffic.clone().deliver(lab.meta(), gate).await;
     assert_eq!(sent.refused, 0);
     for role in [Role::Worker, Role::Projector, Role::Api] {
-        not_ready(&lab, role, "read-only").await;
+        lab.not_ready(role, "read-only", WITHIN).await;
     }
     let mut writing = sqlx::Acquire::acquire(lab.pool()).await.unwrap();
     sqlx::query("set default_transaction_read_only = off").execute(&mut *writing).await.unwrap();
@@ -197,7 +189,7 @@ async fn postgres_read_only_and_then_out_of_connections() {
     }
     assert!(held.len() > 100, "{}", held.len());
     lab.run(Role::Worker).await;
-    not_ready(&lab, Role::Worker, "postgres").await;
+    lab.not_ready(Role::Worker, "postgres", WITHIN).await;
     let body = instagram(text(IG, "5200000000000001", "mid.last", now(), "hello"));
     assert_eq!(lab.meta().post("/webhooks/instagram", &body).await, 200);
     drop(held);

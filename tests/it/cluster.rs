@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tests::body::{IG, instagram, now, text};
-use tests::client::holds;
 use tests::cluster::Cluster;
 use tests::traffic::{Findings, Traffic, paced, soak};
 use tests::{Lab, Role, eventually};
@@ -101,13 +100,7 @@ async fn three_replicas_without_a_sync_are_durable_with_a_warning() {
         .await;
     }
     lab.run(Role::Ingest).await;
-    let url = format!("{}/readyz", lab.url(Role::Ingest));
-    eventually("ingest says why it is not ready", Duration::from_secs(30), async || {
-        let answer = meta.http.get(&url).send().await.map_err(|error| error.to_string())?;
-        let (status, reason) = (answer.status(), answer.text().await.unwrap_or_default());
-        holds(status == 503 && reason.contains("sync_interval: always"), || reason)
-    })
-    .await;
+    lab.not_ready(Role::Ingest, "sync_interval: always", Duration::from_secs(30)).await;
     assert_eq!(meta.post("/webhooks/instagram", &hello(3)).await, 503);
 }
 
@@ -129,11 +122,7 @@ async fn a_server_that_is_not_listed_counts_as_one_that_does_not_sync() {
     lab.set("NATS_MONITOR_URL", &monitor);
     lab.set("NATS_REPLICAS", "1");
     lab.run(Role::Ingest).await;
-    eventually("ingest is not ready", Duration::from_secs(30), async || {
-        let said = lab.readyz(Role::Ingest).await;
-        holds(said.0 == 503 && said.1.contains("NATS_MONITOR_URL"), || format!("{said:?}"))
-    })
-    .await;
+    lab.not_ready(Role::Ingest, "NATS_MONITOR_URL", Duration::from_secs(30)).await;
     let body = instagram(text(IG, "5200000000000001", "mid.1", now(), "hello"));
     assert_eq!(lab.meta().post("/webhooks/instagram", &body).await, 503);
 }

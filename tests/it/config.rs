@@ -10,15 +10,8 @@ use tests::servers::Broker;
 use tests::up::Folder;
 use tests::{Lab, LabOptions, Role, eventually};
 
-async fn not_ready(lab: &Lab, role: Role, because: &str) {
-    eventually("not ready, with the reason", Duration::from_secs(20), async || {
-        match lab.readyz(role).await {
-            (503, reason) if reason.contains(because) => Ok(()),
-            other => Err(format!("{role:?}: {other:?}\n{}", lab.log(role))),
-        }
-    })
-    .await;
-}
+/// How soon a role says why it is not ready.
+const WITHIN: Duration = Duration::from_secs(20);
 
 fn webhook(n: u32) -> Vec<u8> {
     instagram(text(IG, "5200000000000011", &format!("mid.{n}"), now(), "hello"))
@@ -43,7 +36,7 @@ async fn a_broker_that_does_not_sync_is_used_only_by_choice() {
         lab.run(role).await;
     }
     for role in Role::ALL {
-        not_ready(&lab, role, "sync_interval").await;
+        lab.not_ready(role, "sync_interval", WITHIN).await;
     }
     let (meta, body) = (lab.meta(), webhook(1));
     let refused = meta
@@ -85,7 +78,7 @@ async fn durability_that_cannot_be_read_is_none() {
     let monitors = format!("{},{nobody}", lab.nats.monitor_url());
     lab.set("NATS_MONITOR_URL", &monitors);
     lab.run(Role::Ingest).await;
-    not_ready(&lab, Role::Ingest, "NATS_MONITOR_URL").await;
+    lab.not_ready(Role::Ingest, "NATS_MONITOR_URL", WITHIN).await;
     assert_eq!(lab.meta().post("/webhook", &webhook(1)).await, 503);
     let (code, out, _) = lab.hookline(&["doctor"]).await;
     assert!(code == 1 && out.contains("NATS_MONITOR_URL"), "{code}: {out}");
@@ -143,7 +136,8 @@ async fn passwords_that_do_not_fit_are_waited_out_and_never_shown() {
         lab.run(role).await;
     }
     for role in Role::ALL {
-        not_ready(&lab, role, "the broker is not reachable: nats: authorization violation").await;
+        lab.not_ready(role, "the broker is not reachable: nats: authorization violation", WITHIN)
+            .await;
         // Said, with the reason, and not again and again.
         let waits = match role {
             Role::Ingest => &["Waiting for the broker"][..],

@@ -79,13 +79,7 @@ async fn a_full_disk_refuses_loses_nothing_and_is_left_behind_when_there_is_room
         }
     }
     assert!(refused == 5 && accepted.len() > 20, "{} accepted, {refused}", accepted.len());
-    let url = format!("{}/readyz", lab.url(Role::Ingest));
-    eventually("ingest says why it is not ready", Duration::from_secs(30), async || {
-        let answer = meta.http.get(&url).send().await.map_err(|error| error.to_string())?;
-        let (status, reason) = (answer.status(), answer.text().await.unwrap_or_default());
-        holds(status == 503 && reason.contains("had no answer"), || format!("{status} {reason}"))
-    })
-    .await;
+    lab.not_ready(Role::Ingest, "had no answer", Duration::from_secs(30)).await;
 
     disk.free();
     // A failed write is sticky: nats-server itself asks for a restart (see ARCHITECTURE.md).

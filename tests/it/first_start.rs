@@ -3,24 +3,14 @@
 use std::time::Duration;
 
 use servers::{NatsOptions, NatsServer};
-use tests::{Lab, LabOptions, Role, eventually};
-
-/// `deploy/nats-users.conf`, where every user's password is its name.
-fn users() -> String {
-    let users = include_str!("../../deploy/nats-users.conf");
-    let mut text = String::new();
-    for role in ["ingest", "worker", "replay", "projector", "api", "operator", "subscriber"] {
-        text.push_str(&format!("{}_PASSWORD: \"{role}\"\n", role.to_uppercase()));
-    }
-    text + users
-}
+use tests::{Lab, LabOptions, Role};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_deployed_users_roles_wait_for_the_worker_without_an_alarm() {
     let mut lab = Lab::start_with(LabOptions::EMPTY).await;
     let mut nats = NatsServer::start(NatsOptions {
         password: false,
-        extra_config: Some(users()),
+        extra_config: Some(tests::servers::deployed_users()),
         ..NatsOptions::new(lab.data_folder().join("nats-with-users"))
     })
     .await
@@ -61,14 +51,8 @@ async fn what_postgres_says_to_whom_it_refuses_is_passed_on() {
     url.set_password(Some("full")).unwrap();
     lab.set("DATABASE_URL", url.as_str());
     lab.run(Role::Api).await;
-    let http = tests::client::http(Duration::from_secs(5));
-    let ready = format!("{}/readyz", lab.url(Role::Api));
-    eventually("the reason is reported", Duration::from_secs(15), async || {
-        let answer = http.get(&ready).send().await.map_err(|error| error.to_string())?;
-        let text = answer.text().await.unwrap_or_default();
-        if text.contains("too many connections for role") { Ok(()) } else { Err(text) }
-    })
-    .await;
+    let reason = "too many connections for role";
+    lab.not_ready(Role::Api, reason, Duration::from_secs(15)).await;
     let (code, out, err) = lab.hookline(&["status"]).await;
     assert_eq!(code, 4, "{out}{err}");
     assert!(err.contains("too many connections for role"), "{err}");

@@ -48,11 +48,7 @@ async fn without_the_broker_ingest_refuses_at_once_and_recovers_by_itself() {
     assert_eq!(meta.post("/webhooks/instagram", &second).await, 503);
     assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
     for role in Role::ALL {
-        eventually("not ready", Duration::from_secs(10), async || match lab.readyz(role).await {
-            (503, reason) if reason.contains("broker") => Ok(()),
-            other => Err(format!("{role:?} {other:?}")),
-        })
-        .await;
+        lab.not_ready(role, "broker", Duration::from_secs(10)).await;
     }
     lab.nats.own().restart().await.unwrap();
     meta.deliver("/webhooks/instagram", &second).await;
@@ -78,11 +74,7 @@ async fn without_postgres_ingest_goes_on_and_the_others_catch_up() {
         assert_eq!(meta.post("/webhooks/instagram", &body).await, 200);
     }
     for role in [Role::Worker, Role::Projector, Role::Api] {
-        eventually("not ready", Duration::from_secs(10), async || match lab.readyz(role).await {
-            (503, reason) if reason.contains("postgres") => Ok(()),
-            other => Err(format!("{role:?} {other:?}")),
-        })
-        .await;
+        lab.not_ready(role, "postgres", Duration::from_secs(10)).await;
     }
     assert_eq!(lab.api().get("/v1/conversations").await.0, 503);
     assert_eq!(lab.readyz(Role::Ingest).await.0, 200);
@@ -150,13 +142,7 @@ async fn a_stream_that_was_lost_is_reported_and_followed_again_when_it_is_restor
     lab.nats.own().stop().await.unwrap();
     std::fs::rename(&data, &aside).unwrap();
     lab.nats.own().restart().await.unwrap();
-    eventually("the projector reports it", Duration::from_secs(60), async || {
-        match lab.readyz(Role::Projector).await {
-            (503, reason) if reason.contains("is gone") => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    lab.not_ready(Role::Projector, "is gone", Duration::from_secs(60)).await;
     lab.nats.own().stop().await.unwrap();
     std::fs::remove_dir_all(&data).unwrap();
     std::fs::rename(&aside, &data).unwrap();

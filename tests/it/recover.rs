@@ -41,7 +41,7 @@ async fn lose_postgres(lab: &mut Lab) {
     empty(lab).await;
 }
 
-/// The ids of events from a position on.
+/// Events from a position on.
 async fn events_after(lab: &Lab, head: usize) -> Vec<Value> {
     lab.events().await.split_off(head)
 }

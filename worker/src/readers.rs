@@ -53,7 +53,7 @@ pub async fn readers(pool: &PgPool) -> sqlx::Result<Vec<Reader>> {
     let mut readers: Vec<Reader> = (0..subjects::SHARDS)
         .map(|shard| {
             let filter = subjects::raw_shard_filter(shard);
-            reader("normalize", subjects::META_RAW, filter, &format!("raw-{shard:02}"))
+            reader("normalize", subjects::META_RAW, filter, &inbound::reader_name(shard))
         })
         .collect();
     let commands = subjects::COMMAND_ALL.to_owned();

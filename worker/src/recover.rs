@@ -23,7 +23,7 @@ use runtime::broker::Needs;
 use runtime::follow::stored;
 use runtime::lease::Position;
 use runtime::streams::StreamName;
-use schemas::subjects::{EVENT_ALL, INBOX_EVENTS, META_RAW};
+use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
 
 pub use place::{At, Recovery, Show};
 use stage::{Done, Stage};
@@ -42,12 +42,10 @@ impl Recovery {
     /// Broker or Postgres failed, or a worker runs: run it again, it goes on where it stopped.
     pub fn run<'a>(&'a self, show: Show<'a>) -> BoxFuture<'a, anyhow::Result<Done>> {
         Box::pin(async move {
-            for name in
-                [StreamName::Raw, StreamName::Events, StreamName::Commands, StreamName::Attempts]
-            {
+            for name in plan::READ {
                 self.declare(name).await?;
             }
-            rows::begin(&self.pool, &Done::default()).await?;
+            rows::begin(&self.pool).await?;
             loop {
                 let row = rows::read(&self.pool).await?.context("the recovery was undone")?;
                 if row.finished {
@@ -108,22 +106,16 @@ impl Recovery {
     /// Where the readers go on. The last webhooks of each shard are read again, for they may have been published in part.
     async fn set_positions(&self, done: &Done) -> anyhow::Result<()> {
         for (shard, read) in done.shards.iter().enumerate() {
-            self.set_position(StreamName::Raw, META_RAW, &format!("raw-{shard:02}"), read.position)
-                .await?;
+            let reader = inbound::reader_name(u32::try_from(shard)?);
+            self.set_position(StreamName::Raw, &reader, read.position).await?;
         }
         let old = runtime::now().minus(self.max_age + ANSWERED_BEFORE);
         let first = stored::first_since(self.broker.js(), INBOX_EVENTS, EVENT_ALL, old).await?;
         let name = outbound::automate::NAME;
-        self.set_position(StreamName::Events, INBOX_EVENTS, name, first.saturating_sub(1)).await
+        self.set_position(StreamName::Events, name, first.saturating_sub(1)).await
     }
 
-    async fn set_position(
-        &self,
-        name: StreamName,
-        stream: &str,
-        reader: &str,
-        seq: u64,
-    ) -> anyhow::Result<()> {
+    async fn set_position(&self, name: StreamName, reader: &str, seq: u64) -> anyhow::Result<()> {
         if seq == 0 || self.leases.position(reader).await?.seq > 0 {
             return Ok(());
         }
@@ -131,7 +123,8 @@ impl Recovery {
         let lease = self.leases.acquire(reader).await?.context(HELD)?;
         let mut tx = self.leases.begin().await?;
         let to = Position { seq, era, at: None };
-        anyhow::ensure!(self.leases.move_position(&mut tx, &lease, stream, 0, to).await?, HELD);
+        let moved = self.leases.move_position(&mut tx, &lease, name.as_str(), 0, to).await?;
+        anyhow::ensure!(moved, HELD);
         tx.commit().await?;
         let _ = self.leases.release(&lease).await;
         Ok(())

@@ -128,21 +128,14 @@ pub(crate) async fn page(
     page: &Page,
 ) -> sqlx::Result<Vec<ConversationRow>> {
     sqlx::query_as(
-        "select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
+        concat!("select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
                 c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text,
                 c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count,
                 c.window_expires_at, c.archived, c.assigned_to
          from inbox.conversations c
-         where not c.blocked
-           and ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
-           and c.archived = $3
-           and ($4::boolean is not true or c.unread_count > 0)
-           and ($4::boolean is not false or c.unread_count = 0)
-           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and (c.last_message_at, c.id) < (coalesce($6::timestamptz, 'infinity'), coalesce($7::text, ''))
+         ", include_str!("filter.sql"), "and (c.last_message_at, c.id) < (coalesce($6::timestamptz, 'infinity'), coalesce($7::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $8",
+         limit $8"),
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
@@ -162,18 +155,13 @@ pub(crate) async fn page(
 /// # Errors
 /// `sqlx::Error`; nothing is changed by reading, call again.
 pub(crate) async fn total(pool: &PgPool, query: &ConversationsQuery) -> sqlx::Result<i64> {
-    sqlx::query_scalar(
+    sqlx::query_scalar(concat!(
         "select count(*)
          from (select from inbox.conversations c
-         where not c.blocked
-           and ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
-           and c.archived = $3
-           and ($4::boolean is not true or c.unread_count > 0)
-           and ($4::boolean is not false or c.unread_count = 0)
-           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-         limit $6) counted",
-    )
+         ",
+        include_str!("filter.sql"),
+        "limit $6) counted"
+    ))
     .bind(query.channel)
     .bind(query.account_id.as_deref())
     .bind(query.archived())

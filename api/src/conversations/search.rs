@@ -84,9 +84,10 @@ impl Search {
         })
     }
 
-    /// Limits what follows to what is left of the time.
-    async fn limit(&self, conn: &mut PgConnection) -> sqlx::Result<()> {
-        rows::limit(conn, TIME_MAX.saturating_sub(self.began.elapsed())).await
+    /// The connection, on which what follows is limited to what is left of the time.
+    async fn limit<'c>(&self, conn: &'c mut PgConnection) -> sqlx::Result<&'c mut PgConnection> {
+        rows::limit(&mut *conn, TIME_MAX.saturating_sub(self.began.elapsed())).await?;
+        Ok(conn)
     }
 
     async fn find(&mut self) -> sqlx::Result<(Vec<ConversationRow>, Total)> {
@@ -95,66 +96,51 @@ impl Search {
         self.began = Instant::now();
         let Self { query, page, sought, .. } = &*self;
         if let Some(matches) = self.rare(&mut tx).await? {
-            self.limit(&mut tx).await?;
-            let ids = rows::page_of(&mut tx, query, page, &matches).await?;
-            self.limit(&mut tx).await?;
-            let rows = rows::rows_of(&mut tx, &ids).await?;
-            self.limit(&mut tx).await?;
-            let total = rows::total_of(&mut tx, query, &matches).await?;
+            let ids = rows::page_of(self.limit(&mut tx).await?, query, page, &matches).await?;
+            let rows = rows::rows_of(self.limit(&mut tx).await?, &ids).await?;
+            let total = rows::total_of(self.limit(&mut tx).await?, query, &matches).await?;
             return Ok((rows, Total::of(total)));
         }
-        self.limit(&mut tx).await?;
-        let mut ids = rows::page_among_newest(&mut tx, query, page, sought, NEWEST).await?;
+        let conn = self.limit(&mut tx).await?;
+        let mut ids = rows::page_among_newest(conn, query, page, sought, NEWEST).await?;
         let is_short = i64::try_from(ids.len()).unwrap_or(i64::MAX) < page.fetch();
-        if is_short && rows::are_older(&mut tx, query, page, NEWEST).await? {
-            self.limit(&mut tx).await?;
-            ids = rows::page_of_all_matches(&mut tx, query, page, sought).await?;
+        if is_short && rows::are_older(self.limit(&mut tx).await?, query, page, NEWEST).await? {
+            let conn = self.limit(&mut tx).await?;
+            ids = rows::page_of_all_matches(conn, query, page, sought).await?;
         }
-        self.limit(&mut tx).await?;
-        let rows = rows::rows_of(&mut tx, &ids).await?;
+        let rows = rows::rows_of(self.limit(&mut tx).await?, &ids).await?;
         let total = self.total(&mut tx, i64::try_from(ids.len()).unwrap_or_default()).await?;
         Ok((rows, total))
     }
 
     /// How many conversations a frequent text is in; more than `least`.
     async fn total(&self, conn: &mut PgConnection, least: i64) -> sqlx::Result<Total> {
-        let (totals, scope) = (&self.app.totals, self.page.scope());
-        if totals.is_large(scope, Instant::now()) {
-            return Ok(Total::at_least(TOTAL_MAX));
-        }
-        match self.count(conn).await {
-            Ok(counted) => {
-                totals.note(scope, counted);
-                Ok(Total::of(counted))
-            }
+        match self.app.totals.get(self.page.scope(), self.count(conn)).await {
             // The page was found in time.
             Err(error) if is_timeout(&error) => Ok(Total::at_least(least)),
-            Err(error) => Err(error),
+            total => total,
         }
     }
 
     async fn count(&self, conn: &mut PgConnection) -> sqlx::Result<i64> {
         let Self { query, sought, .. } = self;
-        self.limit(conn).await?;
-        let counted = rows::total_of_first(conn, query, sought, COUNTED_MAX).await?;
+        let counted =
+            rows::total_of_first(self.limit(conn).await?, query, sought, COUNTED_MAX).await?;
         if counted.messages < COUNTED_MAX || TOTAL_MAX < counted.conversations {
             return Ok(counted.conversations);
         }
-        self.limit(conn).await?;
-        rows::total_one_by_one(conn, query, sought).await
+        rows::total_one_by_one(self.limit(conn).await?, query, sought).await
     }
 
     /// All conversations that match, unless the text is frequent.
     async fn rare(&self, conn: &mut PgConnection) -> sqlx::Result<Option<Vec<String>>> {
         let is_rare =
             |found: &[String]| i64::try_from(found.len()).unwrap_or(i64::MAX) < MATCHES_MAX;
-        self.limit(conn).await?;
-        let by_text = rows::with_text(conn, &self.sought, MATCHES_MAX).await?;
+        let by_text = rows::with_text(self.limit(conn).await?, &self.sought, MATCHES_MAX).await?;
         if !is_rare(&by_text) {
             return Ok(None);
         }
-        self.limit(conn).await?;
-        let by_person = rows::of_person(conn, &self.sought, MATCHES_MAX).await?;
+        let by_person = rows::of_person(self.limit(conn).await?, &self.sought, MATCHES_MAX).await?;
         if !is_rare(&by_person) {
             return Ok(None);
         }

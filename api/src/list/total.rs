@@ -57,19 +57,13 @@ impl Totals {
             return Ok(Total::at_least(TOTAL_MAX));
         }
         let counted = count.await?;
-        self.note(scope, counted);
-        Ok(Total::of(counted))
-    }
-
-    /// Remembers the list of `scope` if it is large.
-    pub(crate) fn note(&self, scope: &str, counted: i64) {
         if COUNT_MAX <= counted {
             self.remember(scope, Instant::now());
         }
+        Ok(Total::of(counted))
     }
 
-    /// Whether the list of `scope` was large a moment ago.
-    pub(crate) fn is_large(&self, scope: &str, now: Instant) -> bool {
+    fn is_large(&self, scope: &str, now: Instant) -> bool {
         let large = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         large.get(scope).is_some_and(|seen| now.duration_since(*seen) < LARGE_FOR)
     }

@@ -60,16 +60,7 @@ impl Hub {
         projected: Projected,
         shutdown: CancellationToken,
     ) -> Self {
-        let (events, _) = broadcast::channel(KEPT);
-        let (moved, position) = watch::channel(None);
-        let recent = Arc::default();
-        let recreations: Arc<AtomicU64> = Arc::default();
-        let out = Out {
-            events: events.clone(),
-            moved,
-            recent: Arc::clone(&recent),
-            recreations: Arc::clone(&recreations),
-        };
+        let (hub, out) = pair();
         let mut reader = Shared { out, projected };
         let source = Source {
             stream: INBOX_EVENTS,
@@ -77,7 +68,7 @@ impl Hub {
             messages_max: BATCH,
             bytes_max: usize::MAX,
         };
-        let sender = events.clone();
+        let sender = hub.events.clone();
         let mended = mended::follow(pool, broker.clone(), move |event| {
             // An error: no client is subscribed.
             let _ = sender.send(Handed::Mended(Arc::new(event)));
@@ -87,7 +78,7 @@ impl Hub {
             // It may wait for the read model in the middle of a batch.
             shutdown.run_until_cancelled(follow(&broker, &source, &mut reader, &shutdown)).await;
         });
-        Self { events, position, recent, recreations }
+        hub
     }
 
     /// Waits until the reader has started: before that it is not known what a client has missed.
@@ -151,6 +142,20 @@ impl Hub {
             }
         }
     }
+}
+
+/// A hub, and where what it hands out is put.
+fn pair() -> (Hub, Out) {
+    let (events, _) = broadcast::channel(KEPT);
+    let (moved, position) = watch::channel(None);
+    let hub = Hub { events, position, recent: Arc::default(), recreations: Arc::default() };
+    let out = Out {
+        events: hub.events.clone(),
+        moved,
+        recent: Arc::clone(&hub.recent),
+        recreations: Arc::clone(&hub.recreations),
+    };
+    (hub, out)
 }
 
 fn outcome(event: Event) -> Option<Outcome> {
@@ -256,17 +261,7 @@ mod tests {
     #[test]
     fn whoever_subscribes_at_any_moment_misses_nothing() {
         const EVENTS: u64 = 60_000;
-        let (events, _keep) = broadcast::channel(KEPT);
-        let (moved, position) = watch::channel(None);
-        let recent: Arc<Mutex<Option<Recent>>> = Arc::default();
-        let recreations: Arc<AtomicU64> = Arc::default();
-        let hub = Hub {
-            events: events.clone(),
-            position,
-            recent: Arc::clone(&recent),
-            recreations: Arc::clone(&recreations),
-        };
-        let out = Out { events, moved, recent, recreations };
+        let (hub, out) = pair();
         let json = r#"{"type":"hookline.message.read.v1","data":{"channel":"instagram","account_id":"1"}}"#;
         std::thread::scope(|scope| {
             scope.spawn(move || {

@@ -18,7 +18,7 @@ const EVENTS_MAX: i64 = 1000;
 /// An event that was folded again.
 #[derive(Clone, Copy, Debug, FromRow)]
 struct Mended {
-    /// In the order in which they were.
+    /// Counts up in the order in which they were mended.
     n: i64,
     /// Its position in INBOX_EVENTS.
     seq: i64,
@@ -52,7 +52,7 @@ async fn hand_out(pool: &PgPool, broker: &Broker, out: &impl Fn(LiveEvent), mut 
     n
 }
 
-/// Where a client was when it stopped to hear what is mended.
+/// Where a client was when it stopped hearing what is mended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Away {
     /// Its position.

@@ -43,7 +43,8 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 /// Events as they are projected
 ///
 /// Server-sent events: `id` is the position in INBOX_EVENTS (in one that was adopted with the number of its era before it), `event` the kind, `data` the event as the contract has it. Starts with what
-/// comes next; an event that had been set aside comes once more when its rows are there, without an `id`; with `Last-Event-ID` (header, or `last_event_id`) right after that event. A `gap` event says that older events are not
+/// comes next; with `Last-Event-ID` (header, or `last_event_id`) right after that event. An event that had been set aside comes once more
+/// when its rows are there, without an `id`. A `gap` event says that older events are not
 /// kept any more; `: keep-alive` comments come every 15 s. A client that reads too slowly is disconnected and resumes.
 ///
 /// # Errors

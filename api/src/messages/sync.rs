@@ -7,7 +7,7 @@ use futures::FutureExt;
 use schemas::command::{Action, SyncData};
 
 use crate::app::App;
-use crate::auth::{Caller, Scope};
+use crate::auth::Caller;
 use crate::commands::NewCommand;
 use crate::contacts::Target;
 use crate::problem::Problem;
@@ -28,17 +28,6 @@ pub(super) async fn sync(
 ) -> Result<(), Problem> {
     let import = || import(Arc::clone(app), caller.clone(), target).boxed();
     app.syncs.join(conversation, import).await
-}
-
-/// Whether the caller may have a conversation imported.
-///
-/// # Errors
-/// 403 `insufficient_scope`.
-pub(super) fn check(caller: &Caller) -> Result<(), Problem> {
-    if caller.scope < Scope::Write {
-        return Err(Problem::insufficient_scope(caller.scope.as_str(), Scope::Write.as_str()));
-    }
-    Ok(())
 }
 
 async fn import(app: Arc<App>, caller: Caller, target: Target) -> Result<(), Problem> {

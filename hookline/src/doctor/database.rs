@@ -14,7 +14,7 @@ use crate::connect;
 /// What its settings make of a commit.
 async fn durability(pool: &PgPool, findings: &mut Findings) {
     const CHECK: &str = "postgres durability";
-    let settings = match db::settings(pool).await {
+    let settings = match db::pg_settings(pool).await {
         Ok(settings) => settings,
         Err(error) => {
             let why = db::describe(&error);
@@ -26,11 +26,10 @@ async fn durability(pool: &PgPool, findings: &mut Findings) {
         findings.ok(CHECK, "what is committed survives a crash");
     }
     for risk in risks {
-        let finding = format!("{}: {}", risk.setting, risk.finding);
         if risk.by_crash {
-            findings.problem(CHECK, finding, risk.fix);
+            findings.problem(CHECK, risk.to_string(), risk.fix);
         } else {
-            findings.warning(CHECK, finding, risk.fix);
+            findings.warning(CHECK, risk.to_string(), risk.fix);
         }
     }
 }

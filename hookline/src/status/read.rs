@@ -113,7 +113,7 @@ impl Reader {
 /// Parked work by stage and cause, such as `normalize/database_23514`.
 async fn dead_letters(pool: &PgPool) -> sqlx::Result<BTreeMap<String, i64>> {
     let normalize = absent_is_empty(parked_causes::parked_by_cause(pool).await)?;
-    let project = absent_is_empty(projector::status::parked_by_cause(pool).await)?;
+    let project = absent_is_empty(projector::parked::by_cause(pool).await)?;
     let normalize =
         normalize.into_iter().map(|row| (format!("normalize/{}", row.cause), row.count));
     let project = project.into_iter().map(|row| (format!("project/{}", row.cause), row.count));
@@ -130,8 +130,8 @@ async fn unfinished_jobs(pool: &PgPool) -> sqlx::Result<BTreeMap<String, String>
 }
 
 async fn postgres_risks(pool: &PgPool) -> sqlx::Result<Vec<String>> {
-    let risks = runtime::db::settings(pool).await?.risks();
-    Ok(risks.iter().map(|risk| format!("{}: {}", risk.setting, risk.finding)).collect())
+    let risks = runtime::db::pg_settings(pool).await?.risks();
+    Ok(risks.iter().map(ToString::to_string).collect())
 }
 
 /// Whether an ack means durable, as text.

@@ -57,13 +57,14 @@ impl Builder {
         migrate(&pool, schema, &CancellationToken::new()).await?;
         let owner = format!("rebuild-{}-{:016x}", std::process::id(), rand::random::<u64>());
         let mut tx = scope::begin(&pool, schema).await?;
-        let lease = leases::seize(&mut tx, NAME, &owner).await?;
+        let epoch = leases::seize(&mut tx, NAME, &owner).await?;
         if positions::stored(&mut tx, NAME).await? == 0 {
             drop_readers_indexes(&mut tx).await?;
         }
         let eras = positions::eras(&mut tx, NAME).await?;
         tx.commit().await?;
-        let store = Store::aside(pool, schema, owner);
+        let store = Store::aside(pool, schema, owner.clone());
+        let lease = Lease::for_good(NAME, owner, epoch);
         let position = store.leases().position(NAME).await?;
         let follower = Follower::new(
             place.broker.clone(),

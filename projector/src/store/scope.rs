@@ -57,7 +57,7 @@ pub(crate) async fn lock_to_write(
     sqlx::query(
         "select pg_advisory_xact_lock(hashtextextended($1, 0)), set_config('search_path', $2, true),
                 set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-                set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
+                set_config('enable_mergejoin', 'off', true),
                 set_config('plan_cache_mode', 'force_generic_plan', true)",
     )
     .bind(format!("{schema}/{name}"))

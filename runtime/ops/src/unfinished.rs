@@ -9,6 +9,8 @@ use crate::JobState;
 pub struct UnfinishedJob {
     /// Its id.
     pub id: String,
+    /// The verb.
+    pub verb: String,
     /// `Running` or `Paused`.
     pub state: JobState,
     /// Whether a process works on it now.
@@ -21,7 +23,7 @@ pub struct UnfinishedJob {
 /// `sqlx::Error`; ask again. Of an absent table ([`runtime::db::is_absent`]) where no job was ever started.
 pub async fn unfinished(pool: &PgPool) -> sqlx::Result<Vec<UnfinishedJob>> {
     sqlx::query_as(
-        "select id, state, coalesce(claimed_until >= clock_timestamp(), false) as held
+        "select id, verb, state, coalesce(claimed_until >= clock_timestamp(), false) as held
            from ops.jobs where state in ('running', 'paused')",
     )
     .fetch_all(pool)

@@ -132,26 +132,28 @@ impl Streams {
         };
         let known = stored.or(remembered);
         let found = self.find(name).await?;
-        if found.is_none() && self.needs.best_effort && !(known.is_some() && name.has_positions()) {
-            match self.log_has_begun().await {
-                Some(true) => return Err(Trouble::Said(gone(name.as_str()))),
-                None => return Err(Trouble::Said(not_made(name))),
-                Some(false) => {}
-            }
-        }
         let stream = match (found, known) {
             (Some(stream), _) => stream,
             (None, Some(era)) if name.has_positions() => {
                 return self.foreign(name, era, gone(name.as_str()));
             }
-            (None, _) if !asked => {
-                let name = name.as_str();
-                let reason = format!(
-                    "stream {name} is missing, and Postgres does not say whether it was there before"
-                );
-                return Err(Trouble::Said(reason));
+            (None, _) => {
+                if self.needs.best_effort {
+                    match self.log_has_begun().await {
+                        Some(true) => return Err(Trouble::Said(gone(name.as_str()))),
+                        None => return Err(Trouble::Said(not_made(name))),
+                        Some(false) => {}
+                    }
+                }
+                if !asked {
+                    let name = name.as_str();
+                    let reason = format!(
+                        "stream {name} is missing, and Postgres does not say whether it was there before"
+                    );
+                    return Err(Trouble::Said(reason));
+                }
+                self.made(name).await?
             }
-            (None, _) => self.made(name).await?,
         };
         let (info, era) = (stream.cached_info(), era_of(stream.cached_info()));
         if let Some(known) = known.filter(|known| *known != era && name.has_positions())

@@ -1,5 +1,7 @@
 //! Whether Postgres keeps what it has committed, as its settings say.
 
+use std::fmt;
+
 use sqlx::PgPool;
 
 /// What is asked of Postgres: whether it writes, and what of a commit survives a crash.
@@ -14,24 +16,30 @@ pub struct PgSettings {
     standbys_waited_for: bool,
 }
 
-/// What may be lost.
+/// What may be lost; as text the setting and what may happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Risk {
     /// The setting with its value.
-    pub setting: &'static str,
+    setting: &'static str,
     /// What may happen.
-    pub finding: &'static str,
+    finding: &'static str,
     /// What to do.
     pub fix: &'static str,
     /// A crash of the one server is enough; else it takes the loss of the server.
     pub by_crash: bool,
 }
 
+impl fmt::Display for Risk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.finding)
+    }
+}
+
 /// Asks Postgres.
 ///
 /// # Errors
 /// `sqlx::Error`: ask again.
-pub async fn settings(pool: &PgPool) -> sqlx::Result<PgSettings> {
+pub async fn pg_settings(pool: &PgPool) -> sqlx::Result<PgSettings> {
     sqlx::query_as(
         "select current_setting('transaction_read_only')::bool as read_only,
                 current_setting('fsync')::bool as fsync,
@@ -47,9 +55,8 @@ pub async fn settings(pool: &PgPool) -> sqlx::Result<PgSettings> {
 impl PgSettings {
     /// What its settings put at risk. Nobody is answered twice even so (docs/decisions/24), but sending stops until what was lost is settled.
     pub fn risks(&self) -> Vec<Risk> {
-        let of = |at_risk: bool, risk: Risk| at_risk.then_some(risk);
-        [
-            of(
+        let risks = [
+            (
                 !self.fsync,
                 Risk {
                     setting: "fsync=off",
@@ -58,7 +65,7 @@ impl PgSettings {
                     by_crash: true,
                 },
             ),
-            of(
+            (
                 !self.full_page_writes,
                 Risk {
                     setting: "full_page_writes=off",
@@ -67,7 +74,7 @@ impl PgSettings {
                     by_crash: true,
                 },
             ),
-            of(
+            (
                 !self.synchronous_commit,
                 Risk {
                     setting: "synchronous_commit=off",
@@ -76,7 +83,7 @@ impl PgSettings {
                     by_crash: true,
                 },
             ),
-            of(
+            (
                 0 < self.standbys && !self.standbys_waited_for,
                 Risk {
                     setting: "synchronous_standby_names is empty",
@@ -85,10 +92,8 @@ impl PgSettings {
                     by_crash: false,
                 },
             ),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        ];
+        risks.into_iter().filter_map(|(at_risk, risk)| at_risk.then_some(risk)).collect()
     }
 }
 

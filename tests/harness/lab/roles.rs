@@ -118,6 +118,17 @@ impl Lab {
         }
     }
 
+    /// Waits until `/readyz` of a role says 503 with these words.
+    pub async fn not_ready(&self, role: Role, words: &str, within: Duration) {
+        eventually(&format!("{} says {words}", role.name()), within, async || {
+            match self.readyz(role).await {
+                (503, reason) if reason.contains(words) => Ok(()),
+                other => Err(format!("{other:?}\n{}", self.log(role))),
+            }
+        })
+        .await;
+    }
+
     pub fn url(&self, role: Role) -> String {
         self.url_nth(role, 0)
     }

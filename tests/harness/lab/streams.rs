@@ -30,6 +30,23 @@ impl Lab {
         options.connect(servers).await.unwrap()
     }
 
+    /// Waits until a stream has aged out of everything that it holds.
+    pub async fn age_out(&self, stream: &str) {
+        let js = self.jetstream().await;
+        let mut config = js.get_stream(stream).await.unwrap().cached_info().config.clone();
+        config.max_age = Duration::from_secs(1);
+        config.duplicate_window = Duration::from_secs(1);
+        js.update_stream(config).await.unwrap();
+        eventually(&format!("{stream} is empty"), Duration::from_secs(10), async || {
+            let stream = js.get_stream(stream).await.map_err(|error| error.to_string())?;
+            match stream.cached_info().state.messages {
+                0 => Ok(()),
+                n => Err(format!("{n} messages")),
+            }
+        })
+        .await;
+    }
+
     /// Every message of a stream, in order: subject, headers, body.
     pub async fn messages(&self, stream: &str) -> Vec<async_nats::jetstream::Message> {
         use futures::StreamExt;

@@ -24,19 +24,7 @@ async fn what_was_set_aside_is_folded_after_the_log_has_aged_out() {
         },
     )
     .await;
-    let js = lab.jetstream().await;
-    let mut events = js.get_stream("INBOX_EVENTS").await.unwrap().cached_info().config.clone();
-    events.max_age = Duration::from_secs(1);
-    events.duplicate_window = Duration::from_secs(1);
-    js.update_stream(events).await.unwrap();
-    eventually("INBOX_EVENTS is empty", Duration::from_secs(10), async || {
-        let events = js.get_stream("INBOX_EVENTS").await.map_err(|error| error.to_string())?;
-        match events.cached_info().state.messages {
-            0 => Ok(()),
-            n => Err(format!("{n} messages")),
-        }
-    })
-    .await;
+    lab.age_out("INBOX_EVENTS").await;
     lab.mend_in("inbox_v1.messages").await;
     let (code, projector) = redrive(&lab, &["--stage", "projector"]).await;
     assert_eq!((code, &projector["result"]), (0, &json!("released")), "{projector}");

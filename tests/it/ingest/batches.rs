@@ -135,20 +135,10 @@ async fn a_refused_message_fails_alone() {
 /// The deployed user of ingest may only publish raw webhooks: enough for singles, batches and readiness, and nothing can be read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_deployed_user_is_all_it_needs() {
-    let users = include_str!("../../../deploy/nats-users.conf");
-    let named = users
-        .split('$')
-        .skip(1)
-        .filter_map(|rest| rest.split_once("_PASSWORD").map(|(name, _)| name));
-    let upper = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let passwords: std::collections::BTreeSet<String> = named
-        .filter(|name| upper(name))
-        .map(|name| format!("{name}_PASSWORD: \"{}\"\n", name.to_lowercase()))
-        .collect();
     let folder = Folder::new();
     let mut options = durable(&folder);
     options.password = false;
-    options.extra_config = Some(format!("{}{users}", passwords.into_iter().collect::<String>()));
+    options.extra_config = Some(tests::servers::deployed_users());
     let nats = NatsServer::start(options).await.unwrap();
     let at = nats.url().replace("nats://", "");
     let pairs = [

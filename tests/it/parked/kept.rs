@@ -54,19 +54,7 @@ async fn parked_work_is_carried_out_after_meta_raw_has_aged_out() {
     assert_eq!(lab.meta().post("/webhooks/instagram", &behind).await, 200);
     lab.settled().await;
     assert_eq!(parked(&lab).await.len(), 2);
-    let js = lab.jetstream().await;
-    let mut raw = js.get_stream("META_RAW").await.unwrap().cached_info().config.clone();
-    raw.max_age = Duration::from_secs(1);
-    raw.duplicate_window = Duration::from_secs(1);
-    js.update_stream(raw).await.unwrap();
-    eventually("META_RAW is empty", Duration::from_secs(10), async || {
-        let raw = js.get_stream("META_RAW").await.map_err(|error| error.to_string())?;
-        match raw.cached_info().state.messages {
-            0 => Ok(()),
-            n => Err(format!("{n} messages")),
-        }
-    })
-    .await;
+    lab.age_out("META_RAW").await;
 
     let (code, out, err) = lab.hookline(&["redrive", "run"]).await;
     assert_eq!(code, 0, "{out}{err}");

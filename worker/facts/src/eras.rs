@@ -142,6 +142,17 @@ pub async fn open(js: &Context, pool: &PgPool, name: StreamName) -> anyhow::Resu
     }
 }
 
+/// How a stream stands that must be there.
+///
+/// # Errors
+/// It is not there, or the broker did not answer.
+pub async fn there(js: &Context, name: StreamName) -> anyhow::Result<Info> {
+    let reading = || format!("reading {}", name.as_str());
+    let stream = streams::find(js, name.as_str()).await.with_context(reading)?;
+    let stream = stream.with_context(|| format!("stream {} is gone", name.as_str()))?;
+    Ok(stream.cached_info().clone())
+}
+
 /// Whether the stream has the message at the last stored position.
 async fn has_what_was_read(
     js: &Context,

@@ -6,7 +6,7 @@ mod events;
 mod reports;
 mod rows;
 
-pub use draft::draft_of;
+use draft::draft_of;
 pub use events::{StoredEvent, events};
 pub use reports::reports;
 pub use rows::{FactOfRaw, PlacedFact, facts_of, last_raw, readings};

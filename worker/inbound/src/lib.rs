@@ -35,3 +35,8 @@ mod shards;
 mod tests;
 
 pub use normalizer::Inbound;
+
+/// The lease and the position of the reader of a shard of META_RAW.
+pub fn reader_name(shard: u32) -> String {
+    format!("raw-{shard:02}")
+}

@@ -43,17 +43,23 @@ impl KeptMeta {
     }
 }
 
-/// Keeps a raw webhook, in the transaction that parks rows of it. The lock on its row keeps a release of other rows of it from deleting it.
-pub(super) async fn keep(conn: &mut PgConnection, era: i16, raw: &RawWebhook) -> sqlx::Result<()> {
+/// Keeps a raw webhook, in the transaction that parks or locks rows of it; `None`: its bytes are gone. The lock on its row keeps a release of
+/// other rows of it from deleting it.
+pub(super) async fn keep(
+    conn: &mut PgConnection,
+    era: i16,
+    seq: i64,
+    raw: Option<&RawWebhook>,
+) -> sqlx::Result<()> {
     sqlx::query(
         "insert into worker.parked_raws (raw_era, raw_seq, meta, body) values ($1, $2, $3, $4)
          on conflict (raw_era, raw_seq) do update
              set meta = coalesce(parked_raws.meta, excluded.meta), body = coalesce(parked_raws.body, excluded.body)",
     )
     .bind(era)
-    .bind(i64::try_from(raw.meta.stream_sequence).unwrap_or(i64::MAX))
-    .bind(Json(KeptMeta::of(&raw.meta)))
-    .bind(raw.body.as_ref())
+    .bind(seq)
+    .bind(raw.map(|raw| Json(KeptMeta::of(&raw.meta))))
+    .bind(raw.map(|raw| raw.body.as_ref()))
     .execute(conn)
     .await
     .map(|_| ())
@@ -111,15 +117,7 @@ pub(super) async fn keep_late(
     .fetch_all(&mut *tx)
     .await?;
     if !parked.is_empty() {
-        sqlx::query(
-            "insert into worker.parked_raws (raw_era, raw_seq, meta, body) values ($1, $2, $3, $4) on conflict do nothing",
-        )
-        .bind(era)
-        .bind(seq)
-        .bind(raw.map(|raw| Json(KeptMeta::of(&raw.meta))))
-        .bind(raw.map(|raw| raw.body.as_ref()))
-        .execute(&mut *tx)
-        .await?;
+        keep(&mut tx, era, seq, raw).await?;
     }
     tx.commit().await
 }

@@ -52,10 +52,14 @@ impl Parking {
 /// # Errors
 /// `sqlx::Error`; ask again.
 pub(super) async fn held(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     outputs: &[(u64, Output)],
 ) -> sqlx::Result<HashSet<String>> {
-    if outputs.is_empty() || !any_held(conn).await? {
+    if outputs.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let mut conn = pool.acquire().await?;
+    if !any_held(&mut conn).await? {
         return Ok(HashSet::new());
     }
     let lanes: Vec<String> = lanes::of_outputs(outputs).into_iter().collect();
@@ -63,7 +67,7 @@ pub(super) async fn held(
         "select h.lane from unnest($1::text[]) as l(lane) join worker.held_lanes h on h.lane = l.lane",
     )
     .bind(lanes)
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     Ok(held.into_iter().collect())
 }
@@ -71,14 +75,6 @@ pub(super) async fn held(
 /// Whether anything is parked at all: nearly always nothing is, and then no lane is looked for.
 async fn any_held(conn: &mut PgConnection) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select from worker.held_lanes)").fetch_one(conn).await
-}
-
-/// The same by a connection of its own.
-pub(super) async fn held_by(
-    pool: &PgPool,
-    outputs: &[(u64, Output)],
-) -> sqlx::Result<HashSet<String>> {
-    held(&mut *pool.acquire().await?, outputs).await
 }
 
 /// All held lanes.
@@ -139,8 +135,9 @@ pub(super) async fn park(
             kept.insert(row.raw_seq, raw);
         }
     }
-    for raw in kept.into_values() {
-        parked_raws::keep(conn, era, raw).await?;
+    for (seq, raw) in kept {
+        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+        parked_raws::keep(conn, era, seq, Some(raw)).await?;
     }
     Ok(())
 }

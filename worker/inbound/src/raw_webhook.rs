@@ -42,21 +42,17 @@ mod tests {
 
     use super::*;
 
-    fn raw(sequence: u64, bytes: usize) -> Received {
-        Received {
-            sequence,
-            subject: "meta.v1.raw.any.00".to_owned(),
-            headers: async_nats::HeaderMap::new(),
-            flaw: None,
-            payload: vec![b' '; bytes].into(),
-            stored_at: Timestamp::from_millis(5),
-            pending: 0,
-        }
-    }
-
     #[test]
     fn headers_tell_when_and_by_whom_and_may_be_missing() {
-        let mut message = raw(7, 1);
+        let mut message = Received {
+            sequence: 7,
+            subject: String::new(),
+            headers: async_nats::HeaderMap::new(),
+            flaw: None,
+            payload: Bytes::new(),
+            stored_at: Timestamp::from_millis(5),
+            pending: 0,
+        };
         assert_eq!(raw_meta(&message).received_at, Timestamp::from_millis(5));
         message.headers.insert(header::RECEIVED_AT, "2026-11-18T11:10:00.007Z");
         message.headers.insert(header::SECRET, "shop");

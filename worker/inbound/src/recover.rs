@@ -15,9 +15,9 @@ use sqlx::PgConnection;
 
 use crate::failure::Cause;
 use crate::lanes::{self, Behind};
-use crate::output::Output;
 use crate::parking::{self, Parking};
 use crate::raw_webhook::RawWebhook;
+pub use crate::shard::BATCH_MAX;
 use crate::{effect, reading};
 
 /// Copies of what was parked.
@@ -98,17 +98,10 @@ pub async fn take(
     dead: &DeadLetters,
 ) -> Result<RawsTaken, FactError> {
     let read = reading::read(batch, accounts).await;
-    let mut raws = RawsTaken::default();
-    let mut drafts = Vec::with_capacity(read.outputs.len());
-    for (_, output) in read.outputs {
-        match output {
-            Output::Fact(draft) => drafts.push(draft),
-            Output::Senderless(hint) => raws.hints.push(hint),
-        }
-    }
-    let hints = std::mem::take(&mut raws.hints);
-    let (drafts, hints) = effect::hold_edits(facts.pool(), drafts, hints, &HashSet::new()).await?;
-    raws.hints = hints;
+    let sorted = lanes::sort(read.outputs, &HashSet::new());
+    let (drafts, hints) =
+        effect::hold_edits(facts.pool(), sorted.drafts, sorted.hints, &HashSet::new()).await?;
+    let mut raws = RawsTaken { hints, ..RawsTaken::default() };
     let unknown = regain::reports(facts, conn, drafts).await?;
     if unknown.is_empty() && read.parking.is_empty() {
         return Ok(raws);

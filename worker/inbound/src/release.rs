@@ -259,7 +259,7 @@ impl Release {
             return Ok(Tried::Failed(failure::says_nothing(row.raw_seq)));
         }
         // What is of another lane waits behind what failed there, as when it came.
-        let mut held = parking::held_by(pool, &outputs).await?;
+        let mut held = parking::held(pool, &outputs).await?;
         held.remove(&row.lane);
         let sorted = lanes::sort(outputs, &held);
         let done = AssertUnwindSafe(self.carry_out(row, &raw, sorted)).catch_unwind().await;

@@ -26,7 +26,7 @@ use facts::follow_up::senderless::Senderless;
 use facts::{Draft, Emission, FactError, Published};
 
 /// Raw webhooks taken at once, when so many are there.
-const BATCH_MAX: usize = 200;
+pub const BATCH_MAX: usize = 200;
 
 /// The work on one shard.
 pub(super) struct Shard<'a> {
@@ -122,7 +122,7 @@ impl<'a> Shard<'a> {
         self.refresh_accounts().await?;
         let Read { outputs, mut parking } = reading::read(batch, &self.accounts).await;
         let pool = self.inbound.facts.pool();
-        let held = parking::held_by(pool, &outputs).await?;
+        let held = parking::held(pool, &outputs).await?;
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
         let (drafts, hints) =
@@ -156,7 +156,7 @@ impl<'a> Shard<'a> {
         self.refresh_accounts().await?;
         let batch = std::slice::from_ref(raw);
         let Read { outputs, mut parking } = reading::read(batch, &self.accounts).await;
-        let held = parking::held_by(self.inbound.facts.pool(), &outputs).await?;
+        let held = parking::held(self.inbound.facts.pool(), &outputs).await?;
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
         for (lane, drafts) in lanes::by_lane(sorted.drafts) {

@@ -46,7 +46,7 @@ impl Inbound {
 
     /// Seeks one shard and works on it while it is ours.
     async fn seek(self, number: u32, shares: members::Shares, shutdown: CancellationToken) {
-        let name = format!("raw-{number:02}");
+        let name = crate::reader_name(number);
         while !shutdown.is_cancelled() {
             if let Some(place) = shares.take(number, &shutdown) {
                 match self.leases.acquire(&name).await {

@@ -75,15 +75,7 @@ impl Commands {
             };
             leases
                 .while_held(NAME, shutdown, |lease, stop| {
-                    let mut intake = Batches {
-                        commands: self.clone(),
-                        lease,
-                        mark: Mark::default(),
-                        era: 0,
-                        patience: Patience::default(),
-                        broken: BTreeMap::new(),
-                        position: 0,
-                    };
+                    let mut intake = Batches::new(self.clone(), lease);
                     let source = &source;
                     async move {
                         let broker = intake.commands.broker.clone();
@@ -289,6 +281,18 @@ impl Reader for Batches {
 }
 
 impl Batches {
+    fn new(commands: Commands, lease: Lease) -> Self {
+        Self {
+            commands,
+            lease,
+            mark: Mark::default(),
+            era: 0,
+            patience: Patience::default(),
+            broken: BTreeMap::new(),
+            position: 0,
+        }
+    }
+
     /// Less is tried of a command that Postgres refuses. `false`: nothing less is left, so it is not the command's fault.
     fn give_up(&mut self, sequence: u64) -> bool {
         let Some(less) = Broken::after(self.broken.get(&sequence).copied()) else { return false };

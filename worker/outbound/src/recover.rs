@@ -4,14 +4,13 @@
 //! a backup was put back. One without either was never attempted, and is carried out: the log shows that as far as it reaches back. Of older
 //! ones nobody knows; they are `unknown` and parked, as for a ledger that was lost before there was a log.
 
-use anyhow::Context;
-use async_nats::jetstream::stream::Info;
+use facts::eras;
 use runtime::BoxFuture;
 use runtime::broker::Broker;
 use runtime::follow::stored;
 use runtime::health::Health;
 use runtime::lease::Leases;
-use runtime::streams::{self, StreamName, era_of};
+use runtime::streams::{StreamName, era_of};
 use runtime::vouch::Vouch;
 use schemas::Timestamp;
 use schemas::subjects::{COMMAND_ALL, INBOX_COMMANDS};
@@ -73,22 +72,15 @@ impl Ledger {
 
     /// Commands up to the mark may have been attempted although the log does not know: they are from before its beginning.
     async fn first_mark(&self) -> anyhow::Result<Mark> {
-        let commands = self.stream(StreamName::Commands).await?;
-        let log = self.stream(StreamName::Attempts).await?;
+        let js = self.broker.js();
+        let commands = eras::there(js, StreamName::Commands).await?;
+        let log = eras::there(js, StreamName::Attempts).await?;
         let (state, made) = (&log.state, Timestamp::from_nanos(log.created.unix_timestamp_nanos()));
         let first = Timestamp::from_nanos(state.first_timestamp.unix_timestamp_nanos());
         let first = (state.messages > 0).then_some(first);
         let since = known_since(made, state.first_sequence, first, runtime::now());
-        let js = self.broker.js();
         let from = stored::first_since(js, INBOX_COMMANDS, COMMAND_ALL, since).await?;
         Ok(Mark { seq: from.saturating_sub(1), era: Some(era_of(&commands)), at: None })
-    }
-
-    async fn stream(&self, name: StreamName) -> anyhow::Result<Info> {
-        let reading = || format!("reading {}", name.as_str());
-        let stream = streams::find(self.broker.js(), name.as_str()).await.with_context(reading)?;
-        let stream = stream.with_context(|| format!("stream {} is gone", name.as_str()))?;
-        Ok(stream.cached_info().clone())
     }
 }
 

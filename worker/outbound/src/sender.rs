@@ -20,7 +20,7 @@ use runtime::health::Health;
 use runtime::notify::Listener;
 use sqlx::PgPool;
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,7 @@ enum Woken {
     /// Commands of the intake.
     HandedOver(Vec<DueRow>),
     /// A claim that has ended.
-    Claimed(Result<Claim, JoinError>),
+    Claimed(Claim),
 }
 
 /// When commands were last let go, and what was known of the accounts then.
@@ -151,8 +151,8 @@ impl Sender {
                     in_flight.look(&services).await
                 }
             };
-            // What comes meanwhile is notified. A place that is given back matters to those who wait for one. While a claim is under way only
-            // the clock makes it look: what becomes due meanwhile gathers.
+            // What comes meanwhile is notified. A place that is given back matters to those who wait for one. While a claim is under way,
+            // what is notified waits for its end or for the clock.
             let (waits, idle) = (in_flight.waits_for_places(), !in_flight.is_claiming());
             if started == 0 || !waits || in_flight.is_full() || !idle {
                 tokio::select! {
@@ -169,10 +169,8 @@ impl Sender {
         }
         let drained = async {
             // A claim may have ended just now.
-            if let Woken::Claimed(claim) = woken {
-                in_flight.go_on(&services, claim);
-            }
-            in_flight.drain(&services).await;
+            let claimed = if let Woken::Claimed(claim) = woken { Some(claim) } else { None };
+            in_flight.drain(&services, claimed).await;
             while beside.join_next().await.is_some() {}
             drop(services);
             while behind.join_next().await.is_some() {}

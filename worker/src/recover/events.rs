@@ -1,6 +1,5 @@
 //! Stage *events*: INBOX_EVENTS becomes facts again, with what follows from them.
 
-use anyhow::Context;
 use facts::Direction;
 use facts::follow_up::waiting::resolution_context;
 use facts::regain::{self, StoredEvent};
@@ -9,10 +8,10 @@ use runtime::lease::Position;
 use runtime::streams::StreamName;
 use schemas::facts::Message;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS};
-use schemas::{Event, Fact, Via};
+use schemas::{ContactId, Event, Fact, Via};
 use sqlx::PgConnection;
 
-use super::place::{At, OVERTAKEN, Recovery, Show};
+use super::place::{At, Recovery, Show, commit};
 use super::rows::{self, ProfileRead};
 use super::stage::{Done, Stage};
 use crate::enrich::freshness::FRESH;
@@ -41,13 +40,7 @@ pub(super) async fn read(
         for one in &events {
             note(recovery, &mut tx, &one.event).await?;
         }
-        anyhow::ensure!(
-            rows::advance(&mut tx, Stage::Events, (position, to), &done).await?,
-            OVERTAKEN
-        );
-        runtime::failpoint!("recover.before_commit");
-        tx.commit().await.context("storing facts")?;
-        runtime::failpoint!("recover.after_commit");
+        commit(tx, Stage::Events, (position, to), &done).await?;
         position = to;
         show(At { stage: Stage::Events, position, end });
     }
@@ -63,9 +56,10 @@ fn event_of(message: &Received) -> Option<StoredEvent> {
 /// What single events leave beside facts: a profile that was read, a sender that was found.
 async fn note(recovery: &Recovery, conn: &mut PgConnection, event: &Event) -> anyhow::Result<()> {
     let data = &event.data;
-    let Some(contact) = &data.contact_id else { return Ok(()) };
+    let by_graph = |_: &&ContactId| data.origin.via == Via::Reconcile;
+    let Some(contact) = data.contact_id.as_ref().filter(by_graph) else { return Ok(()) };
     match &data.fact {
-        Fact::ContactEnriched(profile) if data.origin.via == Via::Reconcile => {
+        Fact::ContactEnriched(profile) => {
             let read = ProfileRead {
                 channel: data.channel,
                 account: &data.account_id,
@@ -76,8 +70,14 @@ async fn note(recovery: &Recovery, conn: &mut PgConnection, event: &Event) -> an
             rows::enriched(conn, &read, event.time.plus(FRESH)).await?;
             Ok(())
         }
-        Fact::MessageReceived(body) => found(recovery, conn, event, body, Direction::Inbound).await,
-        Fact::MessageSent(body) => found(recovery, conn, event, body, Direction::Outbound).await,
+        Fact::MessageReceived(body) => {
+            let author = Author { contact: contact.clone(), direction: Direction::Inbound };
+            found(recovery, conn, event, body, &author).await
+        }
+        Fact::MessageSent(body) => {
+            let author = Author { contact: contact.clone(), direction: Direction::Outbound };
+            found(recovery, conn, event, body, &author).await
+        }
         _ => Ok(()),
     }
 }
@@ -88,15 +88,10 @@ async fn found(
     conn: &mut PgConnection,
     event: &Event,
     body: &Message,
-    direction: Direction,
+    author: &Author,
 ) -> anyhow::Result<()> {
     let data = &event.data;
-    let (Some(resolution), Some(contact)) = (&body.sender_resolution, &data.contact_id) else {
-        return Ok(());
-    };
-    if data.origin.via != Via::Reconcile {
-        return Ok(());
-    }
+    let Some(resolution) = &body.sender_resolution else { return Ok(()) };
     // As a draft: its revision is decided anew wherever it is published.
     let mut draft = event.clone();
     draft.data.origin.revision = 0;
@@ -104,7 +99,7 @@ async fn found(
     let sealed = recovery.facts.seal().seal(&context, &serde_json::to_string(&draft)?)?;
     let stored = Resolution {
         method: &resolution.method,
-        author: &Author { contact: contact.clone(), direction },
+        author,
         evidence: resolution.evidence.as_ref().unwrap_or(&serde_json::Value::Null),
         event_id: event.id.as_str(),
         sealed,

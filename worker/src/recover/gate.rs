@@ -18,10 +18,10 @@ const CHECK: &str = "recovery";
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// Postgres is empty.
-pub const EMPTY: &str = "Postgres is empty and the streams are not: stop workers and run `hookline recover` \
+const EMPTY: &str = "Postgres is empty and the streams are not: stop workers and run `hookline recover` \
      (deploy/runbooks/recover.md)";
 /// A recovery was begun.
-pub const UNFINISHED: &str = "a recovery of this Postgres is not finished: let it run, or run `hookline recover` again where it was interrupted";
+const UNFINISHED: &str = "a recovery of this Postgres is not finished: let it run, or run `hookline recover` again where it was interrupted";
 
 /// Why no worker may work on this database; `None`: it may.
 ///

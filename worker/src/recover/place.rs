@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use facts::FactStore;
 use facts::seal::Seal;
+use facts::{FactStore, eras};
 use runtime::broker::Broker;
 use runtime::lease::Leases;
-use runtime::streams::{self, Era, StreamName, era_of};
+use runtime::streams::{Era, StreamName, era_of};
 use runtime::vouch::Vouch;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 
 use super::rows;
 use super::stage::{Done, Stage};
 
 /// Of two processes that fill one database, one goes on.
-pub(super) const OVERTAKEN: &str = "another process recovers this database: watch or stop that one";
+const OVERTAKEN: &str = "another process recovers this database: watch or stop that one";
 
 /// Where the work is: stage, position in its stream, and the end of that.
 #[derive(Clone, Copy, Debug)]
@@ -58,19 +58,28 @@ impl Recovery {
 
     /// The next stage begins.
     pub(super) async fn go_on(&self, from: Stage, to: Stage, done: &Done) -> anyhow::Result<()> {
-        let mut tx = self.pool.begin().await?;
-        anyhow::ensure!(rows::turn(&mut tx, from, to, done).await?, OVERTAKEN);
-        tx.commit().await?;
+        anyhow::ensure!(rows::turn(&self.pool, from, to, done).await?, OVERTAKEN);
         runtime::failpoint!("recover.after_stage");
         Ok(())
     }
 
     /// The era of a stream, and its last position.
     pub(super) async fn stands(&self, name: StreamName) -> anyhow::Result<(Era, u64)> {
-        let reading = || format!("reading {}", name.as_str());
-        let stream = streams::find(self.broker.js(), name.as_str()).await.with_context(reading)?;
-        let stream = stream.with_context(|| format!("stream {} is gone", name.as_str()))?;
-        let info = stream.cached_info();
-        Ok((era_of(info), info.state.last_sequence))
+        let info = eras::there(self.broker.js(), name).await?;
+        Ok((era_of(&info), info.state.last_sequence))
     }
+}
+
+/// Stores how far a stage is with what was read `from` there `to` here.
+pub(super) async fn commit(
+    mut tx: Transaction<'static, Postgres>,
+    stage: Stage,
+    (from, to): (u64, u64),
+    done: &Done,
+) -> anyhow::Result<()> {
+    anyhow::ensure!(rows::advance(&mut tx, stage, (from, to), done).await?, OVERTAKEN);
+    runtime::failpoint!("recover.before_commit");
+    tx.commit().await.with_context(|| format!("storing what stage {} read", stage.as_str()))?;
+    runtime::failpoint!("recover.after_commit");
+    Ok(())
 }

@@ -9,7 +9,7 @@ use super::rows;
 use super::stage::Stage;
 
 /// The streams that are read.
-const READ: [StreamName; 4] =
+pub(super) const READ: [StreamName; 4] =
     [StreamName::Events, StreamName::Raw, StreamName::Commands, StreamName::Attempts];
 
 /// What there is to read, and into what.

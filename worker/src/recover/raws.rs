@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use anyhow::Context;
 use facts::accounts::directory::Directory;
 use facts::accounts::{refresh, regain as accounts};
 use facts::regain::{self, FactOfRaw};
@@ -15,9 +14,9 @@ use schemas::subjects::{self, META_RAW, RAW_ALL};
 use schemas::{Timestamp, meta};
 use sqlx::PgConnection;
 
-use super::place::{At, OVERTAKEN, Recovery, Show};
+use super::place::{At, Recovery, Show, commit};
 use super::stage::{Done, Stage};
-use super::{rows, waiting};
+use super::waiting;
 
 /// Raw webhooks in one transaction.
 const BATCH: usize = 200;
@@ -39,13 +38,7 @@ pub(super) async fn read(
         let Some(to) = batch.last().map(|last| last.sequence) else { break };
         let mut tx = recovery.pool.begin().await?;
         take(recovery, &mut tx, &batch, &mut directory, &dead, &mut done).await?;
-        anyhow::ensure!(
-            rows::advance(&mut tx, Stage::Raws, (position, to), &done).await?,
-            OVERTAKEN
-        );
-        runtime::failpoint!("recover.before_commit");
-        tx.commit().await.context("storing what raw webhooks hold")?;
-        runtime::failpoint!("recover.after_commit");
+        commit(tx, Stage::Raws, (position, to), &done).await?;
         position = to;
         show(At { stage: Stage::Raws, position, end });
     }

@@ -28,9 +28,9 @@ pub(super) async fn read(pool: &PgPool) -> sqlx::Result<Option<RecoveryRow>> {
 }
 
 /// Begins, unless one was begun.
-pub(super) async fn begin(pool: &PgPool, done: &Done) -> sqlx::Result<()> {
+pub(super) async fn begin(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query("insert into worker.recovery (stage, done) values ('events', $1) on conflict (one) do nothing")
-        .bind(Json(done))
+        .bind(Json(Done::default()))
         .execute(pool)
         .await
         .map(|_| ())
@@ -56,19 +56,14 @@ pub(super) async fn advance(
 }
 
 /// Ends a stage. `false`: another process did.
-pub(super) async fn turn(
-    conn: &mut PgConnection,
-    from: Stage,
-    to: Stage,
-    done: &Done,
-) -> sqlx::Result<bool> {
+pub(super) async fn turn(pool: &PgPool, from: Stage, to: Stage, done: &Done) -> sqlx::Result<bool> {
     let turned = sqlx::query(
         "update worker.recovery set stage = $2, position = 0, done = $3 where stage = $1 and finished_at is null",
     )
     .bind(from)
     .bind(to)
     .bind(Json(done))
-    .execute(conn)
+    .execute(pool)
     .await?;
     Ok(turned.rows_affected() == 1)
 }

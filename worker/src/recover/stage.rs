@@ -1,10 +1,11 @@
 //! ◆ Pure: the stages of a recovery, and what each has found.
 
+use schemas::subjects::SHARDS;
 use serde::{Deserialize, Serialize};
 
 /// Raw webhooks of a shard that are read again at the end of a recovery, at least: so many the normaliser publishes at once, and those may have
 /// been published in part.
-const READ_AGAIN: u64 = 200;
+const READ_AGAIN: u64 = inbound::recover::BATCH_MAX as u64;
 
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -47,7 +48,7 @@ pub struct Done {
     /// Parts of commands that the log of attempts knows.
     pub parts_attempted: u64,
     /// By shard of META_RAW.
-    pub shards: [ShardRead; 8],
+    pub shards: [ShardRead; SHARDS as usize],
 }
 
 /// How far the raw webhooks of a shard had been read, as the events show.

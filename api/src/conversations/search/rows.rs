@@ -86,20 +86,13 @@ pub(crate) async fn page_of(
     ids: &[String],
 ) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
-        "select c.id
+        concat!("select c.id
          from unnest($6::text[]) found(id) cross join lateral (
              select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
                from inbox.conversations c where c.id = found.id offset 0) c
-         where not c.blocked
-           and ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
-           and c.archived = $3
-           and ($4::boolean is not true or c.unread_count > 0)
-           and ($4::boolean is not false or c.unread_count = 0)
-           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and (c.last_message_at, c.id) < (coalesce($7::timestamptz, 'infinity'), coalesce($8::text, ''))
+         ", include_str!("../filter.sql"), "and (c.last_message_at, c.id) < (coalesce($7::timestamptz, 'infinity'), coalesce($8::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $9",
+         limit $9"),
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
@@ -127,24 +120,17 @@ pub(crate) async fn page_among_newest(
     newest: i64,
 ) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
-        "select c.id
+        concat!("select c.id
          from (select c.id, c.contact_id, c.last_message_at
          from inbox.conversations c
-         where not c.blocked
-           and ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
-           and c.archived = $3
-           and ($4::boolean is not true or c.unread_count > 0)
-           and ($4::boolean is not false or c.unread_count = 0)
-           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
+         ", include_str!("../filter.sql"), "and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
          order by c.last_message_at desc, c.id desc
          limit $11) c
          where (c.contact_id = $7
                 or exists (select from inbox.names n where n.conversation_id = c.id and n.text ilike $6 offset 0)
                 or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $6 offset 0))
          order by c.last_message_at desc, c.id desc
-         limit $10",
+         limit $10"),
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
@@ -173,19 +159,12 @@ pub(crate) async fn are_older(
     newest: i64,
 ) -> sqlx::Result<bool> {
     sqlx::query_scalar(
-        "select count(*) > $8
+        concat!("select count(*) > $8
          from (select c.id
          from inbox.conversations c
-         where not c.blocked
-           and ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
-           and c.archived = $3
-           and ($4::boolean is not true or c.unread_count > 0)
-           and ($4::boolean is not false or c.unread_count = 0)
-           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and (c.last_message_at, c.id) < (coalesce($6::timestamptz, 'infinity'), coalesce($7::text, ''))
+         ", include_str!("../filter.sql"), "and (c.last_message_at, c.id) < (coalesce($6::timestamptz, 'infinity'), coalesce($7::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $8 + 1) looked_at",
+         limit $8 + 1) looked_at"),
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
@@ -211,21 +190,14 @@ pub(crate) async fn page_of_all_matches(
     sought: &Sought,
 ) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
-        "select c.id
+        concat!("select c.id
          from inbox.conversations c
-         where not c.blocked
-           and ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
-           and c.archived = $3
-           and ($4::boolean is not true or c.unread_count > 0)
-           and ($4::boolean is not false or c.unread_count = 0)
-           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and (c.contact_id = $7
+         ", include_str!("../filter.sql"), "and (c.contact_id = $7
                 or c.id in (select n.conversation_id from inbox.names n where n.text ilike $6)
                 or c.id in (select m.conversation_id from inbox.messages m where m.text ilike $6 and m.conversation_id is not null))
            and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $10",
+         limit $10"),
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
@@ -274,18 +246,11 @@ pub(crate) async fn total_of(
     ids: &[String],
 ) -> sqlx::Result<i64> {
     sqlx::query_scalar(
-        "select count(*)
+        concat!("select count(*)
          from (select from unnest($6::text[]) found(id) cross join lateral (
              select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
                from inbox.conversations c where c.id = found.id offset 0) c
-         where not c.blocked
-           and ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
-           and c.archived = $3
-           and ($4::boolean is not true or c.unread_count > 0)
-           and ($4::boolean is not false or c.unread_count = 0)
-           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-         limit $7) counted",
+         ", include_str!("../filter.sql"), "limit $7) counted"),
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
@@ -319,7 +284,7 @@ pub(crate) async fn total_of_first(
     max: i64,
 ) -> sqlx::Result<Counted> {
     sqlx::query_as(
-        "with matching as materialized (
+        concat!("with matching as materialized (
              select m.conversation_id as id from inbox.messages m
               where m.text ilike $6 and m.conversation_id is not null limit $8)
          select (select count(*) from matching) as messages, count(*) as conversations
@@ -329,14 +294,7 @@ pub(crate) async fn total_of_first(
          cross join lateral (
              select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
                from inbox.conversations c where c.id = found.id offset 0) c
-         where not c.blocked
-           and ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
-           and c.archived = $3
-           and ($4::boolean is not true or c.unread_count > 0)
-           and ($4::boolean is not false or c.unread_count = 0)
-           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-         limit $9) counted",
+         ", include_str!("../filter.sql"), "limit $9) counted"),
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())
@@ -362,19 +320,12 @@ pub(crate) async fn total_one_by_one(
     sought: &Sought,
 ) -> sqlx::Result<i64> {
     sqlx::query_scalar(
-        "select count(*)
+        concat!("select count(*)
          from (select from inbox.conversations c
-         where not c.blocked
-           and ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
-           and c.archived = $3
-           and ($4::boolean is not true or c.unread_count > 0)
-           and ($4::boolean is not false or c.unread_count = 0)
-           and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
-           and (c.contact_id = $7
+         ", include_str!("../filter.sql"), "and (c.contact_id = $7
                 or exists (select from inbox.names n where n.conversation_id = c.id and n.text ilike $6 offset 0)
                 or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $6 offset 0))
-         limit $8) counted",
+         limit $8) counted"),
     )
     .bind(query.channel)
     .bind(query.account_id.as_deref())

@@ -25,7 +25,7 @@ pub(crate) async fn regain<'a>(
 ) -> Result<(), FactError> {
     let accounts: BTreeSet<(Channel, &AccountId)> = accounts.collect();
     for (channel, id) in accounts {
-        if rows::is_there(conn, channel, id).await? {
+        if rows::find(&mut *conn, channel, id).await?.is_some() {
             continue;
         }
         // How it was connected is known of a Page only; `accounts add` says it.

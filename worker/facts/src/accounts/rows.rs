@@ -282,19 +282,6 @@ pub(super) async fn set_handle(
     Ok(())
 }
 
-/// Whether the account is stored.
-pub(super) async fn is_there(
-    conn: &mut PgConnection,
-    channel: Channel,
-    id: &AccountId,
-) -> sqlx::Result<bool> {
-    sqlx::query_scalar("select exists (select from worker.accounts where channel = $1 and id = $2)")
-        .bind(channel)
-        .bind(id)
-        .fetch_one(conn)
-        .await
-}
-
 /// Adds a stopped account, unless it is there.
 pub(super) async fn add_stopped(
     conn: &mut PgConnection,

@@ -9,7 +9,7 @@ use crate::draft::{Direction, Draft, MessageFact};
 const MESSAGE_COMMANDS: [&str; 2] = ["comment_private_reply", "template_send"];
 
 /// The draft of a published event, with the messages that it makes known.
-pub fn draft_of(event: Event) -> Draft {
+pub(super) fn draft_of(event: Event) -> Draft {
     let messages = messages(&event);
     Draft { messages, ..Draft::of(event) }
 }

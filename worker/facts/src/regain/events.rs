@@ -8,7 +8,6 @@ use crate::accounts::regain as accounts;
 use crate::decide::Planned;
 use crate::digest::digest;
 use crate::error::FactError;
-use crate::follow_up::FollowUp;
 use crate::follow_up::conversation_state;
 use crate::follow_up::wants::{self, Want};
 use crate::messages;
@@ -78,19 +77,19 @@ fn names_account(event: &Event) -> bool {
 
 async fn follow_up(conn: &mut PgConnection, batch: &[&StoredEvent]) -> sqlx::Result<()> {
     let Some(last) = batch.last() else { return Ok(()) };
-    // Nothing is in the waiting room yet, so nothing is revealed. An import wants no profiles.
-    let only_state = FollowUp { reveals: false, profiles: false };
+    // An import wants no profiles. Nothing is in the waiting room yet, so nothing is revealed.
+    let wanted = batch.iter().filter(|one| one.event.data.origin.via != Via::Backfill);
+    let wanted: Vec<Want> = wanted.filter_map(|one| Want::of(&one.event)).collect();
+    wants::note(conn, &wanted).await?;
     // A time in the future was capped when the event was published.
     let (now, later): (Vec<&StoredEvent>, Vec<&StoredEvent>) =
         batch.iter().partition(|one| one.event.time <= one.stored_at);
     let events: Vec<Event> = now.iter().map(|one| one.event.clone()).collect();
-    only_state.note(conn, &events, last.stored_at).await?;
+    conversation_state::note(conn, &events, last.stored_at).await?;
     for one in later {
-        only_state.note(conn, std::slice::from_ref(&one.event), one.stored_at).await?;
+        let event = std::slice::from_ref(&one.event);
+        conversation_state::note(conn, event, one.stored_at).await?;
     }
-    let wanted = batch.iter().filter(|one| one.event.data.origin.via != Via::Backfill);
-    let wanted: Vec<Want> = wanted.filter_map(|one| Want::of(&one.event)).collect();
-    wants::note(conn, &wanted).await?;
     let seen: Vec<(&Event, Timestamp)> =
         batch.iter().map(|one| (&one.event, one.stored_at)).collect();
     conversation_state::seen_at(conn, &seen).await

@@ -30,8 +30,6 @@ pub struct FactOfRaw {
 pub struct PlacedFact {
     /// The event.
     pub event_id: EventId,
-    /// Which reading.
-    pub revision: i32,
     /// Of its source.
     pub rank: i16,
     /// Its raw webhook or command.
@@ -126,7 +124,7 @@ pub async fn readings(
     ids: &[&str],
 ) -> sqlx::Result<HashMap<EventId, Vec<PlacedFact>>> {
     let rows: Vec<PlacedFact> = sqlx::query_as(
-        "select event_id, revision, rank, raw_seq, event_seq from worker.facts f
+        "select event_id, rank, raw_seq, event_seq from worker.facts f
           where event_id = any($1) and not exists (select from worker.withdrawn w where w.event_id = f.event_id)
           order by event_id, revision desc",
     )

@@ -146,7 +146,7 @@ impl Replay {
             });
             outputs.extend(of_raw.into_iter().map(|output| (raw.sequence, output)));
         }
-        let held = parking::held_by(pool, &outputs).await?;
+        let held = parking::held(pool, &outputs).await?;
         let sorted = lanes::sort(outputs, &held);
         reading.held += sorted.behind.values().map(|behind| behind.ids.len() as u64).sum::<u64>();
         let (drafts, hints) =

@@ -23,7 +23,7 @@ pub(super) async fn positions(pool: &PgPool) -> sqlx::Result<Vec<u64>> {
             .fetch_all(pool)
             .await?;
     let position = |shard: u32| {
-        let name = format!("raw-{shard:02}");
+        let name = crate::reader_name(shard);
         let row = rows.iter().find(|(other, _)| *other == name);
         row.and_then(|(_, seq)| u64::try_from(*seq).ok()).unwrap_or(0)
     };

@@ -16,6 +16,7 @@ use crate::services::Services;
 use facts::accounts::Connected;
 
 /// What came of it.
+#[derive(Default)]
 pub(crate) struct ClaimedAll {
     /// Written down, logged and committed: Meta may be asked.
     pub(crate) attempts: Vec<Attempt>,

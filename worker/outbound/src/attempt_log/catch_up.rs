@@ -158,15 +158,8 @@ async fn ledger_of(
 }
 
 async fn write(conn: &mut PgConnection, learnt: &Learnt) -> sqlx::Result<()> {
-    let recalled: Vec<_> = learnt.recalled.iter().collect();
-    for recalled in recalled.chunks(PARTS_BATCH) {
-        logged::keep(conn, recalled).await?;
-    }
-    let doubted: Vec<_> = learnt.doubted.iter().collect();
-    for doubted in doubted.chunks(PARTS_BATCH) {
-        logged::doubt(conn, doubted).await?;
-    }
-    Ok(())
+    logged::keep(conn, &learnt.recalled).await?;
+    logged::doubt(conn, &learnt.doubted).await
 }
 
 /// Marks of another era say nothing about this log, and it nothing about what was attempted before: an operator decides.

@@ -1,14 +1,10 @@
 //! Taking in every command that is there by now, for a ledger that is filled again: by the intake's own steps, without a worker.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
-use runtime::db::Patience;
 use runtime::follow::{Follower, Reader, Taken, stored};
 use schemas::subjects::{COMMAND_ALL, INBOX_COMMANDS};
 
 use super::{BATCH, Batches, Commands, NAME};
-use crate::ledger::mark::Mark;
 
 /// A worker has the lease, or took it.
 const HELD: &str = "a worker takes in commands: stop all workers, then run the same command again";
@@ -25,20 +21,12 @@ impl Commands {
         let last = stored::last(self.broker.js(), INBOX_COMMANDS, COMMAND_ALL).await?;
         let Some(end) = last.map(|last| last.sequence) else { return Ok(()) };
         let lease = self.leases.acquire(NAME).await?.context(HELD)?;
-        let mut batches = Batches {
-            commands: self.clone(),
-            lease,
-            mark: Mark::default(),
-            era: 0,
-            patience: Patience::default(),
-            broken: BTreeMap::new(),
-            position: 0,
-        };
+        let mut batches = Batches::new(self.clone(), lease);
         let position = batches.position().await?;
         let mut follower =
             Follower::new(self.broker.clone(), INBOX_COMMANDS, COMMAND_ALL, position);
         while let Some(batch) = follower.next_up_to(end, BATCH).await? {
-            self.leases.acquire(NAME).await?.context(HELD)?;
+            anyhow::ensure!(self.leases.renew(&batches.lease).await?, HELD);
             let Some(last) = batch.last() else { break };
             let to = last.position(follower.era());
             if batches.take(&batch, batches.position, to).await? == Taken::Lost {

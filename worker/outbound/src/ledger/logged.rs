@@ -1,40 +1,44 @@
 //! `worker.logged_attempts`: attempts that the log has and the ledger did not.
 
+use std::collections::BTreeMap;
+
 use sqlx::PgConnection;
 
 use crate::decide::LoggedAttempt;
 
-/// A part and what the log has of it.
-type Logged<'a> = (&'a (String, i32), &'a LoggedAttempt);
+/// What the log has of parts.
+type Attempts = BTreeMap<(String, i32), LoggedAttempt>;
 
-/// As columns of one statement.
-struct Columns<'a> {
-    identities: Vec<&'a str>,
-    ns: Vec<i32>,
-    attempts: Vec<i32>,
-    first: Vec<schemas::Timestamp>,
-    started: Vec<schemas::Timestamp>,
-    deadlines: Vec<schemas::Timestamp>,
-}
+/// Parts written by one statement.
+const BATCH: usize = 1_000;
 
-fn columns<'a>(rows: &[Logged<'a>]) -> Columns<'a> {
-    Columns {
-        identities: rows.iter().map(|((identity, _), _)| identity.as_str()).collect(),
-        ns: rows.iter().map(|((_, n), _)| *n).collect(),
-        attempts: rows
-            .iter()
-            .map(|(_, one)| i32::try_from(one.attempt).unwrap_or(i32::MAX))
-            .collect(),
-        first: rows.iter().map(|(_, one)| one.first_at).collect(),
-        started: rows.iter().map(|(_, one)| one.started_at).collect(),
-        deadlines: rows.iter().map(|(_, one)| one.deadline).collect(),
+/// Carries out a statement whose $1 to $6 are the columns of `attempts`: identity, part, number, first and last begin, deadline.
+async fn write(
+    conn: &mut PgConnection,
+    attempts: &Attempts,
+    statement: &'static str,
+) -> sqlx::Result<()> {
+    let rows: Vec<_> = attempts.iter().collect();
+    for rows in rows.chunks(BATCH) {
+        let number = |attempt: u32| i32::try_from(attempt).unwrap_or(i32::MAX);
+        sqlx::query(statement)
+            .bind(rows.iter().map(|((identity, _), _)| identity.as_str()).collect::<Vec<_>>())
+            .bind(rows.iter().map(|((_, n), _)| *n).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, one)| number(one.attempt)).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, one)| one.first_at).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, one)| one.started_at).collect::<Vec<_>>())
+            .bind(rows.iter().map(|(_, one)| one.deadline).collect::<Vec<_>>())
+            .execute(&mut *conn)
+            .await?;
     }
+    Ok(())
 }
 
 /// Keeps them until their parts are claimed, which is at once for those that are here.
-pub(crate) async fn keep(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx::Result<()> {
-    let columns = columns(rows);
-    sqlx::query(
+pub(crate) async fn keep(conn: &mut PgConnection, attempts: &Attempts) -> sqlx::Result<()> {
+    write(
+        conn,
+        attempts,
         "with kept as (
             insert into worker.logged_attempts as l (identity, n, attempt, first_at, started_at, deadline)
             select * from unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
@@ -47,21 +51,14 @@ pub(crate) async fn keep(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx::
              where c.state = 'open' and c.due_at > clock_timestamp() for update of c skip locked)
          update worker.commands c set due_at = clock_timestamp() from later where c.identity = later.identity",
     )
-    .bind(columns.identities)
-    .bind(columns.ns)
-    .bind(columns.attempts)
-    .bind(columns.first)
-    .bind(columns.started)
-    .bind(columns.deadlines)
-    .execute(conn)
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Parts that ended without this attempt: an echo of it may still show that they were sent.
-pub(crate) async fn doubt(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx::Result<()> {
-    let columns = columns(rows);
-    sqlx::query(
+pub(crate) async fn doubt(conn: &mut PgConnection, attempts: &Attempts) -> sqlx::Result<()> {
+    write(
+        conn,
+        attempts,
         "update worker.parts p
             set uncertain = true, attempt = greatest(p.attempt, t.attempt), first_at = least(p.first_at, t.first_at),
                 started_at = coalesce(p.started_at, t.first_at), deadline = greatest(p.deadline, t.deadline)
@@ -69,36 +66,21 @@ pub(crate) async fn doubt(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx:
                 as t (identity, n, attempt, first_at, started_at, deadline)
           where p.identity = t.identity and p.n = t.n and p.state <> 'sent'",
     )
-    .bind(columns.identities)
-    .bind(columns.ns)
-    .bind(columns.attempts)
-    .bind(columns.first)
-    .bind(columns.started)
-    .bind(columns.deadlines)
-    .execute(conn)
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Writes the attempts of parts that have ended, as their outcomes reported, into their rows.
-pub(crate) async fn regain(conn: &mut PgConnection, rows: &[Logged<'_>]) -> sqlx::Result<()> {
-    let columns = columns(rows);
-    sqlx::query(
+pub(crate) async fn regain(conn: &mut PgConnection, attempts: &Attempts) -> sqlx::Result<()> {
+    write(
+        conn,
+        attempts,
         "update worker.parts p
             set attempt = greatest(p.attempt, t.attempt), first_at = t.first_at, started_at = t.started_at, deadline = t.deadline
            from unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
                 as t (identity, n, attempt, first_at, started_at, deadline)
           where p.identity = t.identity and p.n = t.n and p.state in ('sent', 'failed', 'unknown')",
     )
-    .bind(columns.identities)
-    .bind(columns.ns)
-    .bind(columns.attempts)
-    .bind(columns.first)
-    .bind(columns.started)
-    .bind(columns.deadlines)
-    .execute(conn)
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Whether these attempts, `(identity, part, number)` each, must not be made: the log has one of them that the claim did not know, or the

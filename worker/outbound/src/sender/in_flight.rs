@@ -29,8 +29,6 @@ pub(super) struct InFlight {
     claims: JoinSet<Claim>,
     /// Shards of the log that are being claimed from.
     claiming: BTreeSet<u32>,
-    /// Commands that are being claimed.
-    claimed: usize,
     gathered: Vec<DueRow>,
     /// Something that was due got no place since the last look.
     starved: bool,
@@ -70,7 +68,7 @@ impl InFlight {
             if self.active.contains(&row.identity) {
                 continue;
             }
-            if IN_FLIGHT_MAX <= self.tasks.len() + self.claimed + order.len() {
+            if self.is_full() {
                 self.starved = true;
                 break;
             }
@@ -86,6 +84,7 @@ impl InFlight {
                 continue;
             };
             started += 1;
+            self.active.insert(identity.clone());
             if reading {
                 self.step(services, identity, place);
             } else {
@@ -95,17 +94,11 @@ impl InFlight {
             }
         }
         if !order.is_empty() {
-            self.claimed += places.len();
-            self.active.extend(order.iter().cloned());
             self.claiming.extend(&shards);
             let services = services.clone();
             self.claims.spawn(async move {
-                // A bug in a claim must not take the others with it: its commands are found again when it would have lapsed.
-                let claimed = AssertUnwindSafe(claim(&services, order)).catch_unwind().await;
-                let came = claimed.unwrap_or_else(|_| {
-                    tracing::error!("A claim failed inside: a bug; the others go on");
-                    ClaimedAll { attempts: Vec::new(), rest: Vec::new() }
-                });
+                // Where it breaks down, its commands are found again when it would have lapsed.
+                let came = contained(claim(&services, order)).await.unwrap_or_default();
                 Claim { shards, places, came }
             });
         }
@@ -113,11 +106,11 @@ impl InFlight {
     }
 
     /// Returns the next claim that has ended, or `None` once something in flight has, where `or_else` asks for that.
-    pub(super) async fn ended(&mut self, or_else: bool) -> Option<Result<Claim, JoinError>> {
+    pub(super) async fn ended(&mut self, or_else: bool) -> Option<Claim> {
         tokio::select! {
-            Some(claim) = self.claims.join_next() => Some(claim),
-            Some(done) = self.tasks.join_next(), if or_else => {
-                self.forget(done);
+            Some(Ok(claim)) = self.claims.join_next() => Some(claim),
+            Some(ended) = self.tasks.join_next(), if or_else => {
+                self.forget(ended);
                 None
             }
             else => std::future::pending().await,
@@ -128,42 +121,41 @@ impl InFlight {
         !self.claims.is_empty()
     }
 
-    /// Makes the attempts of a claim, and starts what has gathered meanwhile. The rest of its commands goes step by step.
-    pub(super) fn go_on(&mut self, services: &Services, claim: Result<Claim, JoinError>) -> usize {
-        match claim {
-            Ok(Claim { shards, mut places, came }) => {
-                self.claimed -= places.len();
-                self.claiming.retain(|shard| !shards.contains(shard));
-                for identity in places.keys() {
-                    self.active.remove(identity);
-                }
-                for attempt in came.attempts {
-                    let Some(place) = places.remove(&attempt.command.identity) else { continue };
-                    self.active.insert(attempt.command.identity.clone());
-                    self.tasks.spawn(carry_out(services.clone(), attempt, place));
-                }
-                for identity in came.rest {
-                    if let Some(place) = places.remove(&identity) {
-                        self.step(services, identity, place);
-                    }
-                }
-            }
-            Err(error) => {
-                // Which claim it was is not known. With the others ended, nothing is being claimed.
-                report(&error);
-                self.claims.abort_all();
-                (self.claims, self.claimed) = (JoinSet::new(), 0);
-                self.claiming.clear();
-                self.active.clear();
-            }
-        }
+    /// Carries out what was claimed, and starts what has gathered meanwhile. Returns how many commands.
+    pub(super) fn go_on(&mut self, services: &Services, claim: Claim) -> usize {
+        self.carry_out(services, claim);
         let gathered = std::mem::take(&mut self.gathered);
         self.start(services, gathered)
     }
 
+    /// Makes the attempts of a claim. The rest of its commands goes step by step.
+    fn carry_out(&mut self, services: &Services, claim: Claim) {
+        let Claim { shards, mut places, came } = claim;
+        self.claiming.retain(|shard| !shards.contains(shard));
+        for attempt in came.attempts {
+            let Some(place) = places.remove(&attempt.command.identity) else { continue };
+            let (services, identity) = (services.clone(), attempt.command.identity.clone());
+            self.tasks.spawn(async move {
+                contained(carry_out(&services, attempt, place)).await;
+                identity
+            });
+        }
+        for identity in came.rest {
+            if let Some(place) = places.remove(&identity) {
+                self.step(services, identity, place);
+            }
+        }
+        for identity in places.keys() {
+            self.active.remove(identity);
+        }
+    }
+
     fn step(&mut self, services: &Services, identity: String, place: Place) {
-        self.active.insert(identity.clone());
-        self.tasks.spawn(drive(services.clone(), identity, place));
+        let services = services.clone();
+        self.tasks.spawn(async move {
+            contained(drive(&services, &identity, place)).await;
+            identity
+        });
     }
 
     /// Whether a place that is given back lets something go on.
@@ -172,48 +164,44 @@ impl InFlight {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        IN_FLIGHT_MAX <= self.tasks.len() + self.claimed
+        IN_FLIGHT_MAX <= self.active.len()
     }
 
     /// Forgets what has ended.
     pub(super) fn reap(&mut self) {
-        while let Some(done) = self.tasks.try_join_next() {
-            self.forget(done);
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.forget(ended);
         }
     }
 
-    /// Returns once everything has ended. What is being claimed is carried out.
-    pub(super) async fn drain(&mut self, services: &Services) {
-        while self.is_claiming() {
-            self.gathered.clear();
-            if let Some(claim) = self.claims.join_next().await {
-                self.go_on(services, claim);
+    /// Returns once everything has ended. What was claimed just now, or is being claimed, is carried out; nothing else is started.
+    pub(super) async fn drain(&mut self, services: &Services, claimed: Option<Claim>) {
+        if let Some(claim) = claimed {
+            self.carry_out(services, claim);
+        }
+        while let Some(ended) = self.claims.join_next().await {
+            if let Ok(claim) = ended {
+                self.carry_out(services, claim);
             }
         }
         while self.tasks.join_next().await.is_some() {}
     }
 
-    fn forget(&mut self, done: Result<String, JoinError>) {
-        match done {
-            Ok(identity) => {
-                self.active.remove(&identity);
-            }
-            Err(error) => {
-                // A bug; which command it was is not known, so all may be looked at again: the ledger keeps them apart.
-                report(&error);
-                self.active.clear();
-            }
+    fn forget(&mut self, ended: Result<String, JoinError>) {
+        if let Ok(identity) = ended {
+            self.active.remove(&identity);
         }
     }
 }
 
-fn report(error: &JoinError) {
-    tracing::error!(error = runtime::telemetry::task_end(error), "A send failed inside");
+/// A bug in work on some commands must not take the others with it. `None`: it broke down.
+async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    ended.inspect_err(|_| tracing::error!("Sending broke down: a bug; the others go on")).ok()
 }
 
 /// Claims what is to be sent together. What is neither claimed nor the rest is found by a later look.
 async fn claim(services: &Services, order: Vec<String>) -> ClaimedAll {
-    let nothing = ClaimedAll { attempts: Vec::new(), rest: Vec::new() };
     match within(LEDGER_WITHIN, attempt::claim_all(services, &order)).await {
         Ok(Some(claimed)) => claimed,
         Ok(None) => {
@@ -221,12 +209,12 @@ async fn claim(services: &Services, order: Vec<String>) -> ClaimedAll {
                 tracing::warn!(error = %format!("{error:#}"), "Could not read the log of attempts; nothing is sent before");
                 put_off(services, &order).await;
             }
-            nothing
+            ClaimedAll::default()
         }
         Err(error) if error.is::<PublishFailure>() => {
             tracing::warn!(error = %format!("{error:#}"), "Attempts cannot be logged; nothing is sent before");
             put_off(services, &order).await;
-            nothing
+            ClaimedAll::default()
         }
         Err(error) => {
             tracing::debug!(error = %format!("{error:#}"), "Could not claim commands together; each on its own");
@@ -245,18 +233,16 @@ async fn put_off(services: &Services, identities: &[String]) {
 }
 
 /// Makes a claimed attempt, then drives its command as far as it goes now.
-async fn carry_out(services: Services, attempt: Attempt, _place: Place) -> String {
+async fn carry_out(services: &Services, attempt: Attempt, _place: Place) {
     let identity = attempt.command.identity.clone();
-    let next = attempt::carry_out(&services, attempt).await;
-    go_on(&services, &identity, next).await;
-    identity
+    let next = attempt::carry_out(services, attempt).await;
+    go_on(services, &identity, next).await;
 }
 
 /// Drives one command as far as it goes now.
-async fn drive(services: Services, identity: String, _place: Place) -> String {
-    let next = attempt::step(&services, &identity).await;
-    go_on(&services, &identity, next).await;
-    identity
+async fn drive(services: &Services, identity: &str, _place: Place) {
+    let next = attempt::step(services, identity).await;
+    go_on(services, identity, next).await;
 }
 
 async fn go_on(services: &Services, identity: &str, mut next: anyhow::Result<Next>) {

@@ -1,0 +1,7 @@
+where not c.blocked
+  and ($1::text is null or c.channel = $1)
+  and ($2::text is null or c.account_id = $2)
+  and c.archived = $3
+  and ($4::boolean is not true or c.unread_count > 0)
+  and ($4::boolean is not false or c.unread_count = 0)
+  and ($5::text is null or case when $5 = '' then c.assigned_to is null else c.assigned_to = $5 end)
