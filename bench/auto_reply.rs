@@ -123,8 +123,11 @@ async fn main() {
     }
     let (mut lab, mut shops) = synced;
     let since = Utc::now();
+    let before = cpu::of(&mut lab);
     let fast = round(&lab, &shops, "Cid", seconds, FAST_PER_SECOND).await;
-    println!("durable, {FAST_PER_SECOND} a second: {fast}");
+    let count = usize::try_from(FAST_PER_SECOND * seconds).unwrap();
+    let each = cpu::each(&before, &cpu::of(&mut lab), count);
+    println!("durable, {FAST_PER_SECOND} a second: {fast}; per reply {each}");
     stages::print(&lab, since).await;
     let many = usize::try_from(setting("BACKLOG", 2_000)).unwrap();
     for shop in &mut shops {

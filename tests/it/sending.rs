@@ -235,7 +235,8 @@ async fn a_throttled_account_is_left_alone_and_the_others_go_on() {
     for shop in &shops[2..] {
         let during = sends(shop).iter().filter(|at| **at < over).count();
         println!("{}: {during} calls meanwhile", shop.account.id());
-        assert!(during > 20, "{:?} sent {during} while others were throttled", shop.account);
+        // Held up by the others, it would be the two that were under way.
+        assert!(during > 8, "{:?} sent {during} while others were throttled", shop.account);
     }
     println!("resumed {} after the end", resumed.unwrap() - over);
     let tally = audit(&lab, &asked).await;
