@@ -94,7 +94,7 @@ impl Watcher {
     async fn watch(&self, pool: &PgPool) {
         loop {
             // It is known to be away while the connection opens, so there is no hurry to give up.
-            match notify::open(pool, CHANNEL).await {
+            match notify::open(pool, &[CHANNEL]).await {
                 Ok(listener) => self.listen(listener).await,
                 // Postgres is there and has no connection to spare: look with one of ours.
                 Err(sqlx::Error::Database(_)) => {

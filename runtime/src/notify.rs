@@ -28,12 +28,12 @@ pub async fn notify(conn: &mut PgConnection, channel: &str) -> sqlx::Result<()> 
     Ok(())
 }
 
-/// Opens a connection that listens on `channel`, in a pool of its own: one that hangs takes no place from others, and its loss is returned
+/// Opens a connection that listens on `channels`, in a pool of its own: one that hangs takes no place from others, and its loss is returned
 /// at once by [`PgListener::try_recv`] instead of being mended silently.
 ///
 /// # Errors
 /// `sqlx::Error`, also when Postgres does not answer within ten seconds; call again.
-pub async fn open(pool: &PgPool, channel: &str) -> sqlx::Result<PgListener> {
+pub async fn open(pool: &PgPool, channels: &[&str]) -> sqlx::Result<PgListener> {
     let own = PgPoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)
@@ -42,7 +42,7 @@ pub async fn open(pool: &PgPool, channel: &str) -> sqlx::Result<PgListener> {
     within(OPEN_WITHIN, async {
         let mut listener = PgListener::connect_with(&own).await?;
         listener.eager_reconnect(false);
-        listener.listen(channel).await?;
+        listener.listen_all(channels.iter().copied()).await?;
         Ok(listener)
     })
     .await
@@ -52,15 +52,22 @@ pub async fn open(pool: &PgPool, channel: &str) -> sqlx::Result<PgListener> {
 #[derive(Debug)]
 pub struct Listener {
     woken: Arc<Notify>,
-    _task: AbortOnDropHandle<()>,
+    _task: Arc<AbortOnDropHandle<()>>,
 }
 
 impl Listener {
     /// Starts to listen, on a connection beside those of `pool`.
     pub fn start(pool: PgPool, channel: &'static str) -> Self {
-        let woken = Arc::new(Notify::new());
-        let task = tokio::spawn(listen(pool, channel, woken.clone()));
-        Self { woken, _task: AbortOnDropHandle::new(task) }
+        let [listener] = Self::start_all(pool, [channel]);
+        listener
+    }
+
+    /// Starts to listen on several channels over one connection. The listeners are in the order of the channels.
+    pub fn start_all<const N: usize>(pool: PgPool, channels: [&'static str; N]) -> [Self; N] {
+        let woken = channels.map(|_| Arc::new(Notify::new()));
+        let task = AbortOnDropHandle::new(tokio::spawn(listen(pool, channels, woken.clone())));
+        let task = Arc::new(task);
+        woken.map(|woken| Self { woken, _task: Arc::clone(&task) })
     }
 
     /// Waits for a notification that came after the last call returned; one call returns for any number of them. May be dropped while it
@@ -70,28 +77,40 @@ impl Listener {
     }
 }
 
-async fn listen(pool: PgPool, channel: &'static str, woken: Arc<Notify>) {
+async fn listen<const N: usize>(
+    pool: PgPool,
+    channels: [&'static str; N],
+    woken: [Arc<Notify>; N],
+) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     loop {
-        match open(&pool, channel).await {
+        match open(&pool, &channels).await {
             Ok(listener) => {
                 backoff.reset();
                 // What was notified before is found by one look.
-                woken.notify_one();
-                forward(listener, &woken).await;
-                tracing::debug!(channel, "No longer listening; connecting again");
+                woken.iter().for_each(|woken| woken.notify_one());
+                forward(listener, &channels, &woken).await;
+                tracing::debug!(?channels, "No longer listening; connecting again");
             }
-            Err(error) => tracing::debug!(channel, %error, "Cannot listen; trying again"),
+            Err(error) => tracing::debug!(?channels, %error, "Cannot listen; trying again"),
         }
         tokio::time::sleep(backoff.next(rand::random())).await;
     }
 }
 
 /// Returns when the connection is lost.
-async fn forward(mut listener: PgListener, woken: &Notify) {
+async fn forward(mut listener: PgListener, channels: &[&str], woken: &[Arc<Notify>]) {
     loop {
         match tokio::time::timeout(SILENCE_MAX, listener.try_recv()).await {
-            Ok(Ok(Some(_))) => woken.notify_one(),
+            Ok(Ok(Some(notification))) => {
+                for (_, woken) in channels
+                    .iter()
+                    .zip(woken)
+                    .filter(|(channel, _)| **channel == notification.channel())
+                {
+                    woken.notify_one();
+                }
+            }
             Ok(Ok(None) | Err(_)) => return,
             Err(_) => {
                 if within(TEST_WITHIN, listener.execute("select 1")).await.is_err() {

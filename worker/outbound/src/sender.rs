@@ -6,7 +6,6 @@
 mod in_flight;
 mod outcomes;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use facts::FactStore;
@@ -19,7 +18,6 @@ use runtime::db::within;
 use runtime::health::Health;
 use runtime::notify::Listener;
 use sqlx::PgPool;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +36,10 @@ use outcomes::sweep;
 
 /// How often the ledger is looked at without being woken.
 const POLL: Duration = Duration::from_millis(250);
+/// Between two looks, however often it is woken: a look reads what is due of all accounts.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+/// A look that took long is followed by a pause of so many times as long.
+const LOOK_SHARE: u32 = 10;
 /// How often commands are let go whose freeze or stop has ended unseen.
 const RELEASE: Duration = Duration::from_secs(1);
 /// Between two comparisons of echoes: what comes meanwhile is compared together.
@@ -54,12 +56,39 @@ pub struct Sender {
 
 /// What the loop goes on with.
 enum Woken {
-    /// Whatever is due.
-    Look,
+    /// The time for a look may have come.
+    Clock,
+    /// More may be due than is known.
+    Notified,
+    /// A place is free.
+    Freed,
     /// Commands of the intake.
     HandedOver(Vec<DueRow>),
     /// A claim that has ended.
     Claimed(Claim),
+}
+
+/// When the ledger is looked at.
+struct Looks {
+    earliest: Instant,
+    next: Instant,
+}
+
+impl Looks {
+    fn is_due(&self) -> bool {
+        self.next <= Instant::now()
+    }
+
+    /// The next look is as soon as may be.
+    fn soon(&mut self) {
+        self.next = self.next.min(self.earliest);
+    }
+
+    fn looked(&mut self, since: Instant) {
+        let now = Instant::now();
+        let pause = LOOK_PAUSE.max((now - since) * LOOK_SHARE).min(POLL);
+        *self = Self { earliest: now + pause, next: now + POLL };
+    }
 }
 
 /// When commands were last let go, and what was known of the accounts then.
@@ -121,14 +150,17 @@ impl Sender {
         behind.spawn(reporting.run());
         // Beside the loop: neither many outcomes at once, nor an echo whose command somebody holds, hold up a send.
         let mut beside = JoinSet::new();
-        let examine_now = Arc::new(Notify::new());
-        beside.spawn(examine(services.clone(), Arc::clone(&examine_now), shutdown.clone()));
+        let [due_listener, echo_listener] = Listener::start_all(
+            services.pool.clone(),
+            [conversation_state::WAKE, conversation_state::ECHOES],
+        );
+        beside.spawn(examine(services.clone(), echo_listener, shutdown.clone()));
         beside.spawn(sweep(services.clone(), POLL, shutdown.clone()));
         beside.spawn(clocks::watch(services.clone(), shutdown.clone()));
         beside.spawn(attempt_log::watch(services.log.clone(), health, shutdown.clone()));
-        let listener = Listener::start(services.pool.clone(), conversation_state::WAKE);
         let mut released = Released::never();
-        let (mut woken, mut look_at) = (Woken::Look, Instant::now());
+        let mut looks = Looks { earliest: Instant::now(), next: Instant::now() };
+        let mut woken = Woken::Clock;
         while !shutdown.is_cancelled() {
             // They end with the process; before, only by a bug, which is one of the whole worker.
             for tasks in [&mut beside, &mut behind] {
@@ -137,34 +169,33 @@ impl Sender {
                 }
             }
             in_flight.reap();
-            let due = look_at <= Instant::now();
-            let started = match std::mem::replace(&mut woken, Woken::Look) {
+            match std::mem::replace(&mut woken, Woken::Clock) {
                 Woken::Claimed(claim) => in_flight.go_on(&services, claim),
-                Woken::HandedOver(commands) if !due => in_flight.start(&services, commands),
-                // What was handed over is found here, too.
-                Woken::HandedOver(_) | Woken::Look => {
-                    if let Err(error) = within(LEDGER_WITHIN, released.look(&services)).await {
-                        tracing::debug!(%error, "Could not look for commands to release");
-                    }
-                    examine_now.notify_one();
-                    look_at = Instant::now() + POLL;
-                    in_flight.look(&services).await
+                Woken::HandedOver(commands) => in_flight.start_also(&services, commands),
+                Woken::Freed if in_flight.has_more_to_find() => looks.soon(),
+                Woken::Freed => in_flight.start_found(&services),
+                Woken::Notified => looks.soon(),
+                Woken::Clock => {}
+            }
+            if looks.is_due() {
+                let since = Instant::now();
+                if let Err(error) = within(LEDGER_WITHIN, released.look(&services)).await {
+                    tracing::debug!(%error, "Could not look for commands to release");
                 }
-            };
-            // What comes meanwhile is notified. A place that is given back matters to those who wait for one. While a claim is under way,
-            // what is notified waits for its end or for the clock.
-            let (waits, idle) = (in_flight.waits_for_places(), !in_flight.is_claiming());
-            if started == 0 || !waits || in_flight.is_full() || !idle {
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    ended = in_flight.ended(waits && idle) => {
-                        woken = ended.map_or(Woken::Look, Woken::Claimed);
-                    }
-                    () = tokio::time::sleep_until(look_at) => {}
-                    commands = handed_over.next() => woken = Woken::HandedOver(commands),
-                    () = listener.notified(), if idle => {}
-                    () = services.places.freed(), if waits && idle => {}
+                in_flight.look(&services).await;
+                looks.looked(since);
+            }
+            // A place that is given back matters to those who wait for one; while a claim is under way, they wait for its end.
+            let waits = in_flight.waits_for_places() && !in_flight.is_claiming();
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                ended = in_flight.ended(waits) => {
+                    woken = ended.map_or(Woken::Freed, Woken::Claimed);
                 }
+                () = tokio::time::sleep_until(looks.next) => {}
+                commands = handed_over.next() => woken = Woken::HandedOver(commands),
+                () = due_listener.notified() => woken = Woken::Notified,
+                () = services.places.freed(), if waits => woken = Woken::Freed,
             }
         }
         let drained = async {
@@ -204,11 +235,12 @@ impl Released {
     }
 }
 
-/// Compares echoes with the ledger when the loop has come round, but not all the time, until `shutdown`.
-async fn examine(services: Services, now: Arc<Notify>, shutdown: CancellationToken) {
+/// Compares echoes with the ledger when some have come, and from time to time, until `shutdown`.
+async fn examine(services: Services, listener: Listener, shutdown: CancellationToken) {
     loop {
         let compared = async {
-            now.notified().await;
+            // What comes too early for its part is due later, and nobody notifies of that.
+            let _ = tokio::time::timeout(POLL, listener.notified()).await;
             tokio::time::sleep(EXAMINE_PAUSE).await;
             within(LEDGER_WITHIN, echoes::examine(&services.pool)).await
         };

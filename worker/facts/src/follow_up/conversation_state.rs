@@ -9,6 +9,8 @@ use super::knowledge::{Echo, Knowledge};
 
 /// The channel by which a waiting sender is woken.
 pub const WAKE: &str = "worker_send";
+/// The channel by which workers are notified of echoes that are to be compared with the ledger.
+pub const ECHOES: &str = "worker_echoes";
 
 /// Remembers what `events` say: windows, thread control, echoes, policy notices. Belongs into the transaction that records
 /// them; may be called again with the same events, in any order. Takes no lock of the ledger, so it never waits for a send.
@@ -68,7 +70,7 @@ async fn note_policies(conn: &mut PgConnection, knowledge: &Knowledge) -> sqlx::
     Ok(())
 }
 
-/// Keeps echoes as evidence and wakes a sender to compare them with what is open. The first report of a message stays.
+/// Keeps echoes as evidence and notifies the workers to compare them with what is open. The first report of a message stays.
 ///
 /// # Errors
 /// `sqlx::Error`: roll back and repeat what belongs to the transaction.
@@ -97,7 +99,7 @@ async fn note_echoes(conn: &mut PgConnection, echoes: &[&Echo]) -> sqlx::Result<
     .execute(&mut *conn)
     .await?
     .rows_affected();
-    if kept > 0 { wake(conn).await } else { Ok(()) }
+    if kept > 0 { runtime::notify::notify(conn, ECHOES).await } else { Ok(()) }
 }
 
 /// Echoes among these events were seen when the broker stored them, not when they were noted.

@@ -265,7 +265,7 @@ pub(crate) async fn reopen(
     .bind(peer)
     .execute(&mut *conn)
     .await?;
-    conversation_state::wake(conn).await
+    runtime::notify::notify(conn, conversation_state::ECHOES).await
 }
 
 /// The same after the ledger was lost: whenever they came, and also those that the part of `key` had claimed.

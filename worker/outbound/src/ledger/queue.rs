@@ -5,6 +5,9 @@ use std::time::Duration;
 use schemas::{AccountId, Channel};
 use sqlx::{PgConnection, PgPool};
 
+/// What one look returns of an account at most, of each kind: as many rows or more, and it may have left some out.
+pub(crate) const SHARE: usize = 32;
+
 /// A command that may be due.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct DueRow {

@@ -16,6 +16,8 @@ use crate::services::{LEDGER_WITHIN, Next, Services};
 
 /// Commands one worker drives at once.
 const IN_FLIGHT_MAX: usize = 64;
+/// Commands that wait for a place in memory. The others wait in the ledger.
+const FOUND_MAX: usize = 1024;
 
 /// Commands in flight; each task returns the identity of its command.
 ///
@@ -30,8 +32,10 @@ pub(super) struct InFlight {
     /// Shards of the log that are being claimed from.
     claiming: BTreeSet<u32>,
     gathered: Vec<DueRow>,
-    /// Something that was due got no place since the last look.
-    starved: bool,
+    /// Due, and without a place so far, in the order in which they are started.
+    found: Vec<DueRow>,
+    /// More may be due than the last look found, or than is kept.
+    more: bool,
 }
 
 /// A claim that has ended, with the places of its commands.
@@ -42,48 +46,59 @@ pub(super) struct Claim {
 }
 
 impl InFlight {
-    /// Looks for what is due, and starts as much of it as there are places. Returns how many commands.
-    pub(super) async fn look(&mut self, services: &Services) -> usize {
-        // They are due and free, unless somebody else has them meanwhile.
-        self.gathered.clear();
-        self.starved = false;
+    /// Looks for what is due, and starts as much of it as there are places.
+    pub(super) async fn look(&mut self, services: &Services) {
         let active: Vec<String> = self.active.iter().cloned().collect();
         match within(LEDGER_WITHIN, queue::due(&services.pool, &active)).await {
-            Ok(due) => self.start(services, due),
-            Err(error) => {
-                tracing::debug!(%error, "Could not look for due commands");
-                0
+            Ok(due) => {
+                // What was known before is found again, unless somebody else has it meanwhile.
+                self.gathered.clear();
+                self.found.clear();
+                self.more = queue::SHARE <= due.len();
+                self.start(services, due);
             }
+            Err(error) => tracing::debug!(%error, "Could not look for due commands"),
         }
     }
 
-    /// Starts as many of the due commands as there are places. Returns how many.
-    pub(super) fn start(&mut self, services: &Services, due: Vec<DueRow>) -> usize {
+    /// Starts what was found before, as far as there are places.
+    pub(super) fn start_found(&mut self, services: &Services) {
+        self.start_also(services, Vec::new());
+    }
+
+    /// Starts what was found before, then these, as far as there are places.
+    pub(super) fn start_also(&mut self, services: &Services, due: Vec<DueRow>) {
+        let mut found = std::mem::take(&mut self.found);
+        found.extend(due);
+        self.start(services, found);
+    }
+
+    /// Starts as many of the due commands as there are places; the others wait for one.
+    fn start(&mut self, services: &Services, due: Vec<DueRow>) {
         let mut places: HashMap<String, Place> = HashMap::new();
         let mut order = Vec::new();
         let mut shards = BTreeSet::new();
-        let mut started = 0;
         for row in due {
             let Ok(channel) = row.channel.parse() else { continue };
             if self.active.contains(&row.identity) {
                 continue;
             }
             if self.is_full() {
-                self.starved = true;
-                break;
+                self.keep(row);
+                continue;
             }
             let shard = shard_of(channel, &row.account_id);
             if !row.reading && self.claiming.contains(&shard) {
                 self.gathered.push(row);
                 continue;
             }
-            let DueRow { identity, account_id, reading, .. } = row;
-            let key = PlaceKey { channel, account_id, reading };
+            let key =
+                PlaceKey { channel, account_id: row.account_id.clone(), reading: row.reading };
             let Some(place) = services.places.take(key) else {
-                self.starved = true;
+                self.keep(row);
                 continue;
             };
-            started += 1;
+            let DueRow { identity, reading, .. } = row;
             self.active.insert(identity.clone());
             if reading {
                 self.step(services, identity, place);
@@ -102,7 +117,15 @@ impl InFlight {
                 Claim { shards, places, came }
             });
         }
-        started
+    }
+
+    /// It waits for a place.
+    fn keep(&mut self, row: DueRow) {
+        if self.found.len() < FOUND_MAX {
+            self.found.push(row);
+        } else {
+            self.more = true;
+        }
     }
 
     /// Returns the next claim that has ended, or `None` once something in flight has, where `or_else` asks for that.
@@ -121,11 +144,11 @@ impl InFlight {
         !self.claims.is_empty()
     }
 
-    /// Carries out what was claimed, and starts what has gathered meanwhile. Returns how many commands.
-    pub(super) fn go_on(&mut self, services: &Services, claim: Claim) -> usize {
+    /// Carries out what was claimed, and starts what has gathered meanwhile.
+    pub(super) fn go_on(&mut self, services: &Services, claim: Claim) {
         self.carry_out(services, claim);
         let gathered = std::mem::take(&mut self.gathered);
-        self.start(services, gathered)
+        self.start(services, gathered);
     }
 
     /// Makes the attempts of a claim. The rest of its commands goes step by step.
@@ -160,10 +183,15 @@ impl InFlight {
 
     /// Whether a place that is given back lets something go on.
     pub(super) fn waits_for_places(&self) -> bool {
-        self.starved || self.is_full()
+        !self.found.is_empty() || self.more
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether what was found is used up, and more may be due.
+    pub(super) fn has_more_to_find(&self) -> bool {
+        self.found.is_empty() && self.more
+    }
+
+    fn is_full(&self) -> bool {
         IN_FLIGHT_MAX <= self.active.len()
     }
 
