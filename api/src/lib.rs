@@ -138,7 +138,7 @@ impl Api {
         let stop = shutdown.child_token();
         let served = tokio::spawn(serve::serve(listener, router, Limits::default(), stop.clone()));
         tracing::info!(address = %local_addr, "The inbox API listens on http://{local_addr}, its description is at /docs");
-        let migrated = db::migrate(&pool, "api", sqlx::migrate!("./migrations"), &shutdown).await;
+        let migrated = migrate(&pool, &shutdown).await;
         match &migrated {
             Ok(true) => {
                 health.set("migrations", Ok(()));
@@ -151,6 +151,14 @@ impl Api {
         pool.close().await;
         migrated.map(|_| ())
     }
+}
+
+/// Brings schema `api` up to date. `Ok(false)`: `shutdown` came first.
+///
+/// # Errors
+/// When a migration is wrong.
+pub async fn migrate(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Result<bool> {
+    db::migrate(pool, "api", sqlx::migrate!("./migrations"), shutdown).await
 }
 
 /// The whole role: binds, then runs until `shutdown`.

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::accounts::AccountsVerb;
 use crate::args::OutputArgs;
 use crate::audit::AuditArgs;
+use crate::db::DbVerb;
 use crate::jobs::JobsVerb;
 use crate::rebuild::RebuildArgs;
 use crate::recover::RecoverArgs;
@@ -87,6 +88,9 @@ pub(crate) enum HooklineVerb {
     /// The streams as they are beside what they should be
     #[command(subcommand, after_help = "Example:\n  hookline streams plan")]
     Streams(StreamsVerb),
+    /// A Postgres role for each service: what is missing, what is too much
+    #[command(subcommand, after_help = "Example:\n  hookline db plan")]
+    Db(DbVerb),
     /// Jobs that operators started: list, pause, give up, go on
     #[command(subcommand, after_help = "Example:\n  hookline jobs list")]
     Jobs(JobsVerb),

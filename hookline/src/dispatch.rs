@@ -10,7 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::role::{self, Role};
 use crate::streams::StreamsVerb;
 use crate::{
-    accounts, audit, doctor, jobs, manual, rebuild, recover, redrive, replay, replies, send,
+    accounts, audit, db, doctor, jobs, manual, rebuild, recover, redrive, replay, replies, send,
     status, streams, trace, up, verify,
 };
 
@@ -56,6 +56,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             };
             streams::run(verb, &located(needed)?).await
         }
+        Verb::Db(verb) => db::run(verb, &located(DATABASE)?).await,
         Verb::Jobs(verb) => jobs::run(verb, &located(DATABASE)?).await,
         Verb::Audit(args) => audit::run(&args, &located(DATABASE)?).await,
         Verb::Completions { shell } => manual::completions(Arguments::command(), shell),

@@ -5,6 +5,7 @@ mod database;
 mod eras;
 mod findings;
 mod graph;
+mod rights;
 mod variables;
 
 use runtime::config::Settings;

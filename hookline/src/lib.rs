@@ -11,6 +11,7 @@ mod audit;
 mod cli;
 mod config;
 mod connect;
+mod db;
 mod dispatch;
 mod doctor;
 mod exit;

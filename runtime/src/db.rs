@@ -252,14 +252,13 @@ async fn migrate_all(
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
     migrator.dangerous_set_table_name(format!("{schema}._sqlx_migrations"));
-    migrator.create_schema(schema.to_owned());
     // A newer release may have migrated further already: this one goes on with the tables it knows.
     migrator.set_ignore_missing(true);
     loop {
         if !wait(pool, shutdown).await {
             return Ok(false);
         }
-        match migrate_once(pool, &migrator).await {
+        match migrate_once(pool, schema, &mut migrator).await {
             Ok(()) => return Ok(true),
             Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))
                 if passes(&error) =>
@@ -273,9 +272,21 @@ async fn migrate_all(
 }
 
 /// On a connection of its own, without the limit of other statements: a migration of a large table takes its time, and so does waiting for
-/// another process that is at it.
-async fn migrate_once(pool: &PgPool, migrator: &Migrator) -> Result<(), MigrateError> {
-    let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
+/// another process that is at it. What is made belongs to the owner of the schema, whoever migrates.
+async fn migrate_once(
+    pool: &PgPool,
+    schema: &str,
+    migrator: &mut Migrator,
+) -> Result<(), MigrateError> {
+    let found = of_schema(pool, schema).await?;
+    if !found.exists {
+        // Asking for a schema that is there needs the right to make one.
+        migrator.create_schema(schema.to_owned());
+    }
+    let mut options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
+    if let Some(owner) = found.owner {
+        options = options.options([("role", owner)]);
+    }
     let own = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(5))
@@ -283,6 +294,28 @@ async fn migrate_once(pool: &PgPool, migrator: &Migrator) -> Result<(), MigrateE
     let migrated = migrator.run(&own).await;
     own.close().await;
     migrated
+}
+
+/// A schema before it is migrated.
+#[derive(sqlx::FromRow)]
+struct Schema {
+    exists: bool,
+    /// Its owner, or for a model of `inbox` that of `inbox`; `None` where that is this user, or this user may not act for them.
+    owner: Option<String>,
+}
+
+async fn of_schema(pool: &PgPool, schema: &str) -> sqlx::Result<Schema> {
+    let family = schema.split_once("_v").map_or(schema, |(family, _)| family);
+    sqlx::query_as(
+        "select to_regnamespace(quote_ident($1)) is not null as exists,
+                (select pg_get_userbyid(nspowner)::text from pg_namespace
+                  where nspname in ($1, $2) and pg_get_userbyid(nspowner) <> current_user and pg_has_role(current_user, nspowner, 'member')
+                  order by nspname = $1 desc limit 1) as owner",
+    )
+    .bind(schema)
+    .bind(family)
+    .fetch_one(pool)
+    .await
 }
 
 /// Trouble of the moment, or another process was faster in creating the schema.

@@ -10,6 +10,7 @@ mod eras;
 mod first_start;
 mod fixtures;
 mod ingest;
+mod least;
 mod once;
 mod outage;
 mod parked;

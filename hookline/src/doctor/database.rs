@@ -78,6 +78,7 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> bool 
         );
     }
     durability(&pool, findings).await;
+    super::rights::check(&pool, findings).await;
     let schemas: BTreeSet<String> = sqlx::query_scalar("select nspname::text from pg_namespace")
         .fetch_all(&pool)
         .await

@@ -101,9 +101,16 @@ pub(crate) fn views_sql(schema: &SchemaName) -> String {
     VIEWS.replace(FIRST, schema.as_str())
 }
 
-/// Replaces the public views.
+/// Replaces the public views. They belong to the owner of `inbox`, whoever does it.
 pub(super) async fn replace_views(conn: &mut PgConnection, views: String) -> sqlx::Result<()> {
-    sqlx::raw_sql(AssertSqlSafe(views)).execute(conn).await.map(|_| ())
+    sqlx::query(
+        "select set_config('role', pg_get_userbyid(nspowner), true) from pg_namespace
+          where nspname = 'inbox' and pg_get_userbyid(nspowner) <> current_user and pg_has_role(current_user, nspowner, 'member')",
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::raw_sql(AssertSqlSafe(views)).execute(&mut *conn).await?;
+    sqlx::raw_sql("reset role").execute(conn).await.map(|_| ())
 }
 
 /// Makes or brings up to date the tables of one read model; waits for Postgres. `false`: the process is to stop.
