@@ -121,9 +121,10 @@ async fn migrate_and_work(
     let leases = Leases::new(pool.clone(), "worker", owner.clone(), waits.lease);
     let facts = facts::FactStore::new(broker.clone(), pool.clone(), config.seal.clone());
     let accounts = facts::accounts::AccountStore::new(pool.clone(), config.seal.clone());
-    let graph = graph::Graph::new(config.graph.clone())?;
+    let graph = graph::Graph::of_worker(config.graph.clone(), pool.clone())?;
 
     let mut tasks = JoinSet::new();
+    tasks.spawn(graph.clone().share_budget(pool.clone(), shutdown.clone()));
     let inbound = inbound::Inbound {
         broker: broker.clone(),
         facts: facts.clone(),

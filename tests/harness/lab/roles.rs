@@ -203,18 +203,18 @@ impl Lab {
         status.code().unwrap_or_else(|| panic!("{} was killed: {status}", role.name()))
     }
 
-    /// The leases of a role that is dead lapse now: a test need not wait for what only the clock would do.
+    /// The leases of a role that is dead lapse now, and others know that it is: a test need not wait for what only the clock would do.
     pub async fn lapse(&self, role: Role) {
         let sql = match role {
             Role::Worker => {
-                "update worker.leases set expires_at = clock_timestamp() - interval '1 second'"
+                "update worker.leases set expires_at = clock_timestamp() - interval '1 second'; delete from worker.members"
             }
             Role::Projector => {
                 "update inbox_v1.leases set expires_at = clock_timestamp() - interval '1 second'"
             }
             Role::Ingest | Role::Api => return,
         };
-        sqlx::query(sql).execute(&self.pool).await.unwrap();
+        sqlx::raw_sql(sql).execute(&self.pool).await.unwrap();
     }
 
     /// SIGTERM; the exit code, or `None` where it did not end within 12 s.
