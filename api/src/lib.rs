@@ -1,6 +1,6 @@
 //! The inbox API (docs/contract.md 7): reads the read model, publishes commands and acts of people, pushes events live.
 //!
-//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `turns`, `status`, `cursor`, `list`, `projected`, `syncs`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
+//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `turns`, `status`, `cursor`, `list`, `projected`, `syncs`, `imports`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
 //! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,
 //! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. Statements stand in the file of their
 //! resource or in `rows.rs` below it; those over the worker's schema in `worker_views`.
@@ -38,6 +38,7 @@ mod cursor;
 mod eras;
 mod extract;
 mod feed;
+mod imports;
 mod insights;
 mod layers;
 mod list;
