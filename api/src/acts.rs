@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use schemas::command::{Action, SenderActionData};
-use schemas::facts::{ConversationAssigned, ConversationMark};
+use schemas::facts::{ConversationAssigned, ConversationMark, ConversationRead};
 use schemas::{Fact, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,13 +28,11 @@ async fn mark(
     caller: &Caller,
     id: &str,
     key: IdempotencyKey,
-    fact: Fact,
+    mut fact: Fact,
 ) -> Result<Response, Problem> {
     let conversation = conversations::load(&app.pool, id).await?;
-    let mut time = runtime::now();
-    if matches!(fact, Fact::ConversationRead(_)) {
-        // Meta's clock may be ahead of ours, and who reads a conversation has read its last message.
-        time = time.max(Timestamp::from(conversation.last_message_at.0));
+    if let Fact::ConversationRead(read) = &mut fact {
+        read.last_message_at = Some(Timestamp::from(conversation.last_message_at.0));
     }
     let act = Act {
         caller,
@@ -42,7 +40,7 @@ async fn mark(
         channel: conversation.channel,
         account: conversation.account_id,
         contact: conversation.contact.id,
-        time,
+        time: runtime::now(),
         fact,
     };
     let projected = app.act(act).await?;
@@ -69,7 +67,9 @@ pub(crate) async fn read(
     key: IdempotencyKey,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Response, Problem> {
-    mark(&app, &caller, &id, key, Fact::ConversationRead(by(&caller))).await
+    let by = Some(caller.name.clone());
+    let read = ConversationRead { by, last_message_at: None };
+    mark(&app, &caller, &id, key, Fact::ConversationRead(read)).await
 }
 
 /// Archive

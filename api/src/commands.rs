@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::live::Outcome;
 use crate::problem::Problem;
 use crate::publish::key_or_unique;
 use crate::requests::{Request, digest};
@@ -36,6 +37,19 @@ pub(crate) struct CommandState {
     /// Why it had no effect.
     #[schema(value_type = Option<Object>)]
     pub error: Option<OutcomeError>,
+}
+
+impl CommandState {
+    /// Nothing is known of it but that it was asked for.
+    fn queued(command: &Command) -> Self {
+        Self {
+            command_id: command.id.to_string(),
+            command: command.action.name().to_owned(),
+            status: CommandStatus::Queued,
+            result: None,
+            error: None,
+        }
+    }
 }
 
 impl IntoResponse for CommandState {
@@ -72,7 +86,7 @@ impl NewCommand<'_> {
         ]))
     }
 
-    fn into_command(self) -> Command {
+    pub(crate) fn into_command(self) -> Command {
         let key = key_or_unique(self.key.as_deref());
         Command {
             id: CommandId::of_request(self.channel, &self.account, &self.caller.name, &key),
@@ -98,9 +112,6 @@ impl App {
     ) -> Result<CommandState, Problem> {
         let (caller, has_key, asked) = (new.caller, new.key.is_some(), new.digest()?);
         let command = new.into_command();
-        command.check()?;
-        // Before publishing: the outcome may be there before the ack.
-        let outcome = (!wait.is_zero()).then(|| self.live.outcome_of(&command.id));
         let request = has_key.then(|| Request {
             id: command.id.as_str(),
             kind: "command",
@@ -110,19 +121,60 @@ impl App {
             conversation: None,
             digest: asked,
         });
-        let published = self.publish_once(request.as_ref(), &command).await?;
-        let mut state = CommandState {
-            command_id: command.id.to_string(),
-            command: command.action.name().to_owned(),
-            status: CommandStatus::Queued,
-            result: None,
-            error: None,
-        };
+        self.carry_out(&command, request.as_ref(), wait).await
+    }
+
+    /// The same for a command that has its id already.
+    ///
+    /// # Errors
+    /// As [`App::command`].
+    pub(crate) async fn carry_out(
+        &self,
+        command: &Command,
+        request: Option<&Request<'_>>,
+        wait: Duration,
+    ) -> Result<CommandState, Problem> {
+        command.check()?;
+        // Before publishing: the outcome may be there before the ack.
+        let outcome = (!wait.is_zero()).then(|| self.live.outcome_of(&command.id));
+        let published = self.publish_once(request, command).await?;
+        let mut state = CommandState::queued(command);
         // A repeat answers with the state of the first, whose outcome may have come long ago.
-        if published.is_none() && self.ledger_knows(&command, &mut state).await? {
+        if published.is_none() && self.ledger_knows(command, &mut state).await? {
             return Ok(state);
         }
-        let Some(outcome) = outcome else { return Ok(state) };
+        if let Some(outcome) = outcome {
+            self.wait_for(command, outcome, &mut state, wait).await?;
+        }
+        Ok(state)
+    }
+
+    /// Waits, at most `wait`, for the outcome of a command that somebody else has published. `None`: it had ended before.
+    ///
+    /// # Errors
+    /// 503 when Postgres is away.
+    pub(crate) async fn outcome(
+        &self,
+        command: &Command,
+        wait: Duration,
+    ) -> Result<Option<CommandState>, Problem> {
+        // Before the ledger is asked: it may end in between.
+        let outcome = self.live.outcome_of(&command.id);
+        let mut state = CommandState::queued(command);
+        if self.ledger_knows(command, &mut state).await? {
+            return Ok(None);
+        }
+        self.wait_for(command, outcome, &mut state, wait).await?;
+        Ok(Some(state))
+    }
+
+    async fn wait_for(
+        &self,
+        command: &Command,
+        outcome: impl Future<Output = Option<Outcome>>,
+        state: &mut CommandState,
+        wait: Duration,
+    ) -> Result<(), Problem> {
         match self.stopping.run_until_cancelled(tokio::time::timeout(wait, outcome)).await {
             Some(Ok(Some(outcome))) => {
                 state.status = outcome.status;
@@ -131,11 +183,11 @@ impl App {
             }
             // Too much came at once to see it pass: it may be there.
             Some(Ok(None)) => {
-                self.ledger_knows(&command, &mut state).await?;
+                self.ledger_knows(command, state).await?;
             }
             _ => {}
         }
-        Ok(state)
+        Ok(())
     }
 
     /// Fills in the outcome of a command by the worker's ledger. `false`: it has none yet.

@@ -1,6 +1,6 @@
 //! The inbox API (docs/contract.md 7): reads the read model, publishes commands and acts of people, pushes events live.
 //!
-//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `turns`, `status`, `cursor`, `list`, `projected`, `syncs`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
+//! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `turns`, `status`, `cursor`, `list`, `projected`, `syncs`, `imports`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
 //! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,
 //! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. Statements stand in the file of their
 //! resource or in `rows.rs` below it; those over the worker's schema in `worker_views`.
@@ -12,13 +12,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
 use runtime::config::Settings;
 use runtime::health::{self, Health};
 use runtime::serve::{self, Limits};
 use runtime::streams::StreamName;
-use runtime::{db, telemetry};
+use runtime::{BoxFuture, admin, db};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +38,7 @@ mod cursor;
 mod eras;
 mod extract;
 mod feed;
+mod imports;
 mod insights;
 mod layers;
 mod list;
@@ -95,16 +95,20 @@ impl Api {
         self.local_addr
     }
 
-    /// Answers until `shutdown`. Waits for NATS and Postgres in the background: until they are there, `/readyz` says what is missing and
+    /// Answers until `shutdown`. Waits for NATS and Postgres in the background: until they are there, `health` says what is missing and
     /// `/v1` answers 503.
     ///
     /// # Errors
     /// When the configuration cannot work, or the database was migrated by a changed file.
-    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
-        Box::pin(self.answer(shutdown))
+    pub fn run(
+        self,
+        health: Health,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(self.answer(health, shutdown))
     }
 
-    async fn answer(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    async fn answer(self, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { listener, local_addr, config, pool } = self;
         if config.tokens.is_empty() {
             tracing::warn!("API_TOKENS is not set: every request to /v1 is refused");
@@ -114,7 +118,6 @@ impl Api {
         let stored = Arc::new(eras::Eras::new(pool.clone()));
         let broker =
             Broker::connect_knowing("api", config.nats, needs, stored, shutdown.clone()).await?;
-        let health = Health::at_door();
         health.set("migrations", Err("not done yet".to_owned()));
         health::watch_broker(&health, &broker, shutdown.clone());
         health::watch_postgres(&health, &pool, shutdown.clone());
@@ -133,7 +136,7 @@ impl Api {
             vouch: config.vouch,
             stopping: shutdown.clone(),
         });
-        let router = router::router(app.clone(), &health, telemetry::metrics_handle());
+        let router = router::router(app.clone(), &health);
         // A failed migration stops the role, so that it is seen.
         let stop = shutdown.child_token();
         let served = tokio::spawn(serve::serve(listener, router, Limits::default(), stop.clone()));
@@ -166,5 +169,8 @@ pub async fn migrate(pool: &PgPool, shutdown: &CancellationToken) -> anyhow::Res
 /// # Errors
 /// As [`Api::bind`] and [`Api::run`].
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    Api::bind(settings).await?.run(shutdown).await
+    let admin = admin::address(&settings)?;
+    let (api, health) = (Api::bind(settings).await?, Health::new());
+    let work = api.run(health.clone(), shutdown.clone());
+    admin::beside(admin, &health, &shutdown, work).await
 }

@@ -2,7 +2,8 @@
 //!
 //! One reader per process follows INBOX_EVENTS and hands out to all clients what the read model has come to. A client that resumes gets
 //! what was handed out of late from memory, and reads what is older from the broker until it meets the others: in turns that end by time and
-//! bytes, so that nobody waits for a client's socket. A client that is too slow is cut: it resumes where it was.
+//! bytes, so that nobody waits for a client's socket. A client that is too slow is cut: it resumes where it was. What was unsent meanwhile is
+//! shown without its words.
 
 mod client;
 mod filter;
@@ -11,3 +12,6 @@ mod mended;
 mod recent;
 pub(crate) mod route;
 pub(crate) mod source;
+mod unsent;
+
+pub(crate) use hub::Outcome;

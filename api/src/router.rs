@@ -1,10 +1,10 @@
-//! Everything that is answered: the routes of `/v1` behind their layers, `/openapi.json`, `/docs`, health and metrics.
+//! Everything that is answered: the routes of `/v1` behind their layers, `/openapi.json`, `/docs`, and whether it is ready.
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Json, Router, middleware};
-use metrics_exporter_prometheus::PrometheusHandle;
+use runtime::admin;
 use runtime::health::Health;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -17,7 +17,7 @@ use crate::{layers, openapi};
 mod tests;
 
 /// Everything that is answered.
-pub(crate) fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) -> Router {
+pub(crate) fn router(app: Arc<App>, health: &Health) -> Router {
     let (v1, doc) = openapi::routes();
     let v1 = v1
         .method_not_allowed_fallback(layers::no_method)
@@ -28,7 +28,7 @@ pub(crate) fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) 
     let docs = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]).validator_url("none"));
     Router::new()
         .merge(v1)
-        .merge(health.router(metrics))
+        .merge(admin::at_door(health))
         .merge(docs)
         .route("/openapi.json", axum::routing::get(move || async move { Json(doc) }))
         .fallback(layers::no_route)

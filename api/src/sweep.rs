@@ -9,6 +9,7 @@ use schemas::{Command, Event};
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
+use crate::imports;
 use crate::problem::Problem;
 use crate::publish::Message;
 use crate::requests::{self, Unpublished};
@@ -59,6 +60,7 @@ async fn sweep(app: &App, age: Duration) -> Result<u64, Problem> {
         };
         published += u64::from(done);
     }
+    imports::sweep(&app.pool).await?;
     metrics::counter!("hookline_api_requests_swept_total").increment(published);
     Ok(published)
 }

@@ -1,5 +1,5 @@
-//! Imports of conversations that are under way. Requests for one conversation that come while it is imported share that import: they would
-//! read the same pages.
+//! Imports of conversations that are under way in this process. Requests for one conversation that come while it is imported share that
+//! import: they would read the same pages. All processes share it by [`crate::imports`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -8,9 +8,13 @@ use clap::Args;
 use ops::{Act, Beat, Claim, JobState, NewJob, Ops, Wish};
 use runtime::broker::Broker;
 use runtime::config::Settings;
+use runtime::follow::{StreamRecreated, Unfollowable};
 use runtime::health::Health;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use worker::facts::eras::Gone;
+use worker::facts::regain::Halted;
+use worker::facts::seal::SealError;
 use worker::recover::plan::{Database, RecoveryPlan, plan};
 use worker::recover::stage::Done;
 use worker::recover::{NEEDS, Recovery};
@@ -36,8 +40,8 @@ pub(crate) struct RecoverArgs {
 /// Carries out `hookline recover`.
 ///
 /// # Errors
-/// Exit code 2 without a reason, 3 where the database is in use, a worker runs, a stream is missing, or the broker is lost in the middle, 4 where
-/// something does not answer at the beginning.
+/// Exit code 2 without a reason, 3 where the database is in use, a worker runs, or a stream is missing, 4 where broker or Postgres do not answer,
+/// also in the middle.
 pub(crate) async fn run(args: RecoverArgs, settings: &Settings) -> anyhow::Result<Exit> {
     runtime::failpoint::arm_from_env()?;
     runtime::waits::shorten_from_env()?;
@@ -94,7 +98,7 @@ pub(crate) async fn run(args: RecoverArgs, settings: &Settings) -> anyhow::Resul
         anyhow::Ok(done)
     };
     let done = tokio::select! {
-        done = worked => done.map_err(|error| away(error, &claim))?,
+        done = worked => done.map_err(|error| stopped(error, &claim.job.id))?,
         ended = interrupted(&claim) => return end_early(&ops, &claim, ended).await,
     };
     bar.end();
@@ -222,15 +226,28 @@ async fn end_early(ops: &Ops, claim: &Claim, ended: Beat) -> anyhow::Result<Exit
     Err(Failure { exit: Exit::SomeFailed, message }.into())
 }
 
-fn away(error: anyhow::Error, claim: &Claim) -> anyhow::Error {
-    let error = error.context(format!(
-        "job {} stopped; run the same command again to continue it",
-        claim.job.id
-    ));
-    let known = error.chain().any(|cause| {
-        cause.downcast_ref::<sqlx::Error>().is_some() || cause.downcast_ref::<Failure>().is_some()
+/// The error with its exit code: what somebody has to act on first, or who did not answer.
+fn stopped(error: anyhow::Error, job: &str) -> anyhow::Error {
+    let is_halted = error.chain().any(|cause| {
+        cause.is::<Halted>()
+            || cause.is::<Gone>()
+            || cause.is::<Unfollowable>()
+            || cause.is::<StreamRecreated>()
     });
-    if known { error } else { Failure::refused(format!("{error:#}")) }
+    let is_known = error.chain().any(|cause| {
+        cause.is::<sqlx::Error>()
+            || cause.is::<Failure>()
+            || cause.is::<serde_json::Error>()
+            || cause.is::<SealError>()
+    });
+    let error =
+        error.context(format!("job {job} stopped; run the same command again to continue it"));
+    match (is_halted, is_known) {
+        (true, _) => Failure::refused(format!("{error:#}")),
+        (_, true) => error,
+        // What is left of it is the broker.
+        _ => Failure::unreachable(format!("{error:#}")),
+    }
 }
 
 fn summary(done: &Done, took: Duration) -> Value {
@@ -244,4 +261,32 @@ fn summary(done: &Done, took: Duration) -> Value {
         "parts_attempted": done.parts_attempted,
         "seconds": took.as_secs_f64(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::follow::StreamPutBack;
+
+    use super::*;
+
+    fn exit(error: impl Into<anyhow::Error>) -> (Exit, String) {
+        let error = stopped(error.into().context("reading"), "job_1");
+        let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+        (failure.map_or(Exit::SomeFailed, |failure| failure.exit), format!("{error:#}"))
+    }
+
+    #[test]
+    fn a_lost_broker_is_no_refusal() {
+        let away = std::io::Error::new(std::io::ErrorKind::TimedOut, "timed out");
+        let (code, said) = exit(away);
+        assert_eq!(code, Exit::Unreachable);
+        assert!(
+            said.contains("run the same command again") && said.contains("timed out"),
+            "{said}"
+        );
+        assert_eq!(exit(Halted("a worker runs")).0, Exit::Refused);
+        let put_back = StreamPutBack { stream: "META_RAW", position: 7 };
+        assert_eq!(exit(Unfollowable::from(put_back)).0, Exit::Refused);
+        assert_eq!(exit(sqlx::Error::PoolTimedOut).0, Exit::SomeFailed, "its own code follows");
+    }
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use runtime::config::{Origin, Settings, UP_FOLDER};
+use runtime::health::Health;
 use tokio_util::sync::CancellationToken;
 
 use self::private::PrivateServers;
@@ -65,9 +66,10 @@ async fn run_with_servers(
     print::write_env(folder, &settings, addresses, simulator.as_deref())?;
 
     let stop = shutdown.child_token();
-    let mut roles = roles::start(listeners, &settings, &stop).await?;
+    let health = Health::new();
+    let mut roles = roles::start(listeners, health.clone(), &settings, &stop).await?;
     let started = async {
-        roles::wait_ready(addresses).await;
+        roles::wait_ready(addresses, &health).await;
         if let Some(meta) = &meta {
             meta.begin(&settings, addresses.webhooks).await?;
         }

@@ -25,12 +25,12 @@ mod webhook;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
 use runtime::config::Settings;
 use runtime::health::{self, Health};
 use runtime::serve::{self, Limits};
 use runtime::streams::StreamName;
+use runtime::{BoxFuture, admin};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -58,9 +58,12 @@ pub struct Ingest {
 /// Runs the role until `shutdown`.
 ///
 /// # Errors
-/// When the configuration cannot be used or the address is taken.
+/// When the configuration cannot be used or the address of the door is taken.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    Ingest::bind(settings).await?.run(shutdown).await
+    let admin = admin::address(&settings)?;
+    let (ingest, health) = (Ingest::bind(settings).await?, Health::new());
+    let work = ingest.run(health.clone(), shutdown.clone());
+    admin::beside(admin, &health, &shutdown, work).await
 }
 
 impl Ingest {
@@ -80,30 +83,33 @@ impl Ingest {
         self.address
     }
 
-    /// Answers until `shutdown`, then finishes open requests. Waits for a broker that is away, answering 503.
+    /// Answers until `shutdown`, then finishes open requests. Waits for a broker that is away, answering 503. Says in `health` what it lacks;
+    /// its door gives a status only.
     ///
     /// # Errors
     /// When the broker's options cannot work.
-    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
-        Box::pin(self.answer(shutdown))
+    pub fn run(
+        self,
+        health: Health,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(self.answer(health, shutdown))
     }
 
-    async fn answer(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    async fn answer(self, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { config, listener, address } = self;
         // The broker is watched for as long as requests are open, which is longer than `shutdown`.
         let closed = CancellationToken::new();
         let _close = closed.clone().drop_guard();
         let broker =
             Broker::connect("ingest", config.nats.0.clone(), NEEDS, closed.clone()).await?;
-        let health = Health::at_door();
         health.set("secrets", Ok(()));
         health::watch_broker(&health, &broker, closed.clone());
         watch_max_payload(&health, &broker, config.max_body, closed);
 
-        let rendered = runtime::telemetry::metrics_handle();
         let meters = Arc::new(Meters::new());
         let store = Store::new(broker, config.max_body, meters.clone());
-        let router = Door::new(config, store, meters).router().merge(health.router(rendered));
+        let router = Door::new(config, store, meters).router().merge(admin::at_door(&health));
         let files = runtime::process::raise_open_files().saturating_sub(FILES_SPARE);
         let connections_max = usize::try_from(files.clamp(64, CONNECTIONS_MAX))?;
         tracing::info!(connections_max, "Listening for webhooks at {address}");

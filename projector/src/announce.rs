@@ -70,8 +70,11 @@ async fn keep_bytes(broker: &Broker, store: &Store) -> anyhow::Result<()> {
     for seq in store.to_look_up(AT_ONCE).await? {
         let position = u64::try_from(seq).unwrap_or(0);
         let message = stored::at(broker.js(), subjects::INBOX_EVENTS, position).await?;
-        let kept = message
-            .map(|message| Kept { subject: message.subject, body: message.payload.to_vec() });
+        let kept = message.map(|message| Kept {
+            subject: message.subject,
+            body: message.payload.to_vec(),
+            stored_at: message.stored_at,
+        });
         store.keep(seq, kept.as_ref()).await?;
     }
     Ok(())

@@ -27,7 +27,7 @@ impl Config {
         Ok(Self {
             nats: NatsConfig::from_settings(settings)?,
             pool: runtime::db::pool(settings, "projector", CONNECTIONS_MAX)?,
-            admin_listen: settings.address("ADMIN_LISTEN", "127.0.0.1:8082")?,
+            admin_listen: runtime::admin::address(settings)?,
         })
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::announce::announce;
 use crate::apply::{CHECK, Sink, Unapplied, unavailable};
 use crate::meters;
-use crate::read::{Incoming, Parked, read};
+use crate::read::{Incoming, Parked};
 use crate::store::{NAME, Store, StoreError};
 
 /// Events per transaction at most: a commit waits for the disk, and a conversation's row is written once for all of them.
@@ -242,12 +242,7 @@ impl Batches<'_> {
 /// Reads events on a thread beside the one that stores.
 fn reading(chunk: &[Received]) -> JoinHandle<Vec<Incoming>> {
     let chunk = chunk.to_vec();
-    tokio::task::spawn_blocking(move || {
-        chunk
-            .iter()
-            .map(|message| read(message.sequence, &message.subject, &message.payload))
-            .collect()
-    })
+    tokio::task::spawn_blocking(move || chunk.iter().map(Incoming::of).collect())
 }
 
 /// The end of an event's trace: from delivery to the commit of its rows.

@@ -27,11 +27,10 @@ mod worker_view;
 
 use std::sync::Arc;
 
-use runtime::BoxFuture;
 use runtime::broker::{Broker, Needs};
 use runtime::health::{self, Health};
 use runtime::streams::StreamName;
-use runtime::{serve, telemetry};
+use runtime::{BoxFuture, admin};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -46,27 +45,31 @@ pub const NEEDS: Needs = Needs { streams: &[StreamName::Events], best_effort: fa
 /// Runs the role with its own admin listener until `shutdown`.
 ///
 /// # Errors
-/// When the address is taken, the broker's options cannot work, or a migration is wrong. NATS or Postgres being away is no error: it waits.
+/// When the broker's options cannot work, or a migration is wrong. NATS or Postgres being away is no error: it waits.
 pub fn run(config: Config, shutdown: CancellationToken) -> BoxFuture<'static, anyhow::Result<()>> {
     Box::pin(serve_and_project(config, shutdown))
 }
 
 async fn serve_and_project(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    // Whatever ends the work ends the listener too, and only this role.
+    // Whatever ends the work ends what watches for it, and only this role.
     let shutdown = shutdown.child_token();
-    let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
-    let health = Health::new();
+    let (admin, health) = (config.admin_listen, Health::new());
+    let work = connect_and_project(config, health.clone(), shutdown.clone());
+    admin::beside(admin, &health, &shutdown.clone(), Box::pin(work)).await
+}
+
+async fn connect_and_project(
+    config: Config,
+    health: Health,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let stored = Arc::new(eras::Eras::new(config.pool.clone()));
     let broker =
         Broker::connect_knowing("projector", config.nats, NEEDS, stored, shutdown.clone()).await?;
     health::watch_broker(&health, &broker, shutdown.clone());
     health::watch_postgres(&health, &config.pool, shutdown.clone());
-    let router = health.router(telemetry::metrics_handle());
-    let admin =
-        tokio::spawn(serve::serve(listener, router, serve::Limits::default(), shutdown.clone()));
     let outcome = project(broker, config.pool, health, shutdown.clone()).await;
     shutdown.cancel();
-    let _ = admin.await;
     outcome
 }
 

@@ -1,9 +1,11 @@
 //! ◆ Pure: from the bytes of a message of INBOX_EVENTS to an event, split. What cannot be read is set aside and stops nothing.
 
+use std::borrow::Borrow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use percent_encoding::percent_decode_str;
-use schemas::{Channel, Event, Kind};
+use runtime::follow::Received;
+use schemas::{Channel, Event, Kind, Timestamp};
 use serde_json::Value;
 
 use crate::fold::{Arrival, split};
@@ -38,6 +40,23 @@ pub struct Parked {
     pub(crate) cause: &'static str,
     /// For people who operate.
     pub(crate) detail: String,
+}
+
+impl Incoming {
+    /// A message as the stream has it.
+    pub(crate) fn of(message: impl Borrow<Received>) -> Self {
+        let message = message.borrow();
+        read(message.sequence, &message.subject, &message.payload).stored_at(message.stored_at)
+    }
+
+    /// The same, of a message that the broker stored at `at`: no act of a person on our side is later.
+    #[must_use]
+    pub(crate) fn stored_at(mut self, at: Timestamp) -> Self {
+        if let Ok((Arrival::Fact { facts, .. }, _)) = &mut self.outcome {
+            facts.iter_mut().for_each(|fact| fact.bound(at));
+        }
+        self
+    }
 }
 
 /// Reads one message.

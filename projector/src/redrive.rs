@@ -56,13 +56,14 @@ impl Redrive {
             return Ok(Again::Failed(EVENT_GONE));
         }
         let position = u64::try_from(seq).unwrap_or(0);
-        let incoming = match event_at(&self.place.broker, position).await? {
-            Some(incoming) => Some(incoming),
-            // Its bytes were kept when it was set aside.
-            None => {
-                self.store.kept(seq).await?.map(|kept| read(position, &kept.subject, &kept.body))
-            }
-        };
+        let incoming =
+            match event_at(&self.place.broker, position).await? {
+                Some(incoming) => Some(incoming),
+                // Its bytes were kept when it was set aside.
+                None => self.store.kept(seq).await?.map(|kept| {
+                    read(position, &kept.subject, &kept.body).stored_at(kept.stored_at)
+                }),
+            };
         let Some(incoming) = incoming else {
             let detail = "INBOX_EVENTS does not hold the event any more: discard the row";
             self.store.note(seq, EVENT_GONE, detail).await?;

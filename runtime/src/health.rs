@@ -1,26 +1,29 @@
-//! `/livez`, `/readyz` and `/metrics` of every role.
+//! Whether a role can do its work, what is missing, and what somebody should change. [`crate::admin`] shows it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::json;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
 use crate::db;
 
-/// What a role needs in order to be ready, and the reason for everything that is missing.
+/// What a role needs in order to be ready, and the reason for everything that is missing. Roles of one process may share a board.
 #[derive(Clone, Default)]
 pub struct Health {
-    checks: Arc<Mutex<BTreeMap<&'static str, Result<(), String>>>>,
-    warnings: Arc<Mutex<BTreeMap<&'static str, String>>>,
-    hides_warnings: bool,
+    board: Arc<Mutex<Board>>,
+    role: &'static str,
+}
+
+/// A check and the role that it belongs to; the role is empty where all of a process share the check.
+type Key = (&'static str, &'static str);
+
+#[derive(Default)]
+struct Board {
+    checks: BTreeMap<Key, Result<(), String>>,
+    warnings: BTreeMap<Key, String>,
 }
 
 impl Health {
@@ -29,67 +32,58 @@ impl Health {
         Self::default()
     }
 
-    /// The same for a door that strangers reach: its answer has no warnings.
-    pub fn at_door() -> Self {
-        Self { hides_warnings: true, ..Self::default() }
+    /// The checks of one role of this process, on the same board.
+    #[must_use]
+    pub fn of(&self, role: &'static str) -> Self {
+        Self { board: self.board.clone(), role }
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records the state of one dependency; the reason includes what to do.
     pub fn set(&self, check: &'static str, state: Result<(), String>) {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(check, state);
+        self.board().checks.insert((self.role, check), state);
     }
 
     /// Records what somebody should change although the role works; `None`: nothing any more. Returns whether this is new.
     pub fn warn(&self, check: &'static str, warning: Option<String>) -> bool {
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut board, key) = (self.board(), (self.role, check));
         match warning {
             None => {
-                warnings.remove(check);
+                board.warnings.remove(&key);
                 false
             }
-            Some(warning) => warnings.insert(check, warning.clone()) != Some(warning),
+            Some(warning) => board.warnings.insert(key, warning.clone()) != Some(warning),
         }
     }
 
-    /// What is missing, by check; empty when ready.
+    /// What this role lacks, by check; empty when it is ready.
     pub fn problems(&self) -> BTreeMap<&'static str, String> {
-        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        checks
-            .iter()
-            .filter_map(|(name, state)| state.as_ref().err().map(|reason| (*name, reason.clone())))
+        let board = self.board();
+        let own = board.checks.iter().filter(|((role, _), _)| *role == self.role);
+        own.filter_map(|((_, check), state)| Some((*check, state.as_ref().err()?.clone())))
             .collect()
     }
 
-    /// `/livez`, `/readyz` and `/metrics`.
-    pub fn router(&self, metrics: metrics_exporter_prometheus::PrometheusHandle) -> Router {
-        let health = self.clone();
-        Router::new()
-            .route("/livez", get(|| async { Json(json!({"status": "ok"})) }))
-            .route("/readyz", get(move || async move { health.answer() }))
-            .route(
-                "/metrics",
-                get(move || async move {
-                    (
-                        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-                        metrics.render(),
-                    )
-                }),
-            )
+    /// What all roles of the board lack.
+    pub fn problems_of_all(&self) -> BTreeMap<String, String> {
+        let missing = |(key, state): (&Key, &Result<(), String>)| {
+            Some((shown(*key), state.as_ref().err()?.clone()))
+        };
+        self.board().checks.iter().filter_map(missing).collect()
     }
 
-    fn answer(&self) -> Response {
-        let problems = self.problems();
-        let mut answer = json!({"status": if problems.is_empty() { "ready" } else { "not_ready" }});
-        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if !warnings.is_empty() && !self.hides_warnings {
-            answer["warnings"] = json!(*warnings);
-        }
-        if problems.is_empty() {
-            return Json(answer).into_response();
-        }
-        answer["reasons"] = json!(problems);
-        (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response()
+    /// What somebody should change, of all roles of the board.
+    pub fn warnings_of_all(&self) -> BTreeMap<String, String> {
+        let board = self.board();
+        board.warnings.iter().map(|(key, text)| (shown(*key), text.clone())).collect()
     }
+}
+
+fn shown((role, check): Key) -> String {
+    if role.is_empty() { check.to_owned() } else { format!("{role} {check}") }
 }
 
 /// Keeps the check `nats` up to date from the broker's state; `durable`: the role must not run on a broker that is not durable.
@@ -170,5 +164,27 @@ fn short(error: &sqlx::Error) -> String {
         }
         sqlx::Error::Io(_) => "no connection".to_owned(),
         _ => "no connection".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_share_a_board_and_each_is_ready_by_its_own_checks() {
+        let all = Health::new();
+        let (ingest, api) = (all.of("ingest"), all.of("api"));
+        ingest.set("nats", Err("away".to_owned()));
+        api.set("nats", Ok(()));
+        assert!(api.warn("postgres durability", Some("fsync".to_owned())));
+        assert!(api.problems().is_empty() && all.problems().is_empty());
+        assert_eq!(ingest.problems()["nats"], "away");
+        assert_eq!(
+            api.problems_of_all(),
+            BTreeMap::from([("ingest nats".to_owned(), "away".to_owned())])
+        );
+        let warnings = ingest.warnings_of_all();
+        assert_eq!(warnings.into_keys().collect::<Vec<_>>(), ["api postgres durability"]);
     }
 }

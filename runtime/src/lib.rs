@@ -2,10 +2,11 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`notify`], [`claim`], [`health`],
-//! [`serve`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
+//! [`serve`], [`admin`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod admin;
 pub mod append;
 pub mod broker;
 pub mod claim;

@@ -10,13 +10,14 @@ mod message;
 mod outcome;
 mod post;
 mod sender;
+mod unsent;
 mod webhook;
 mod withdrawal;
 
 pub use account::{PolicyEnforced, Rating, RolesChanged, TemplateStatus};
 pub use comment::{Author, Comment, CommentAd, CommentReaction, Mention};
 pub use contact::{BlockMark, ContactDiscovered, Profile};
-pub use conversation::{ConversationAssigned, ConversationMark, ThreadControl};
+pub use conversation::{ConversationAssigned, ConversationMark, ConversationRead, ThreadControl};
 pub use interaction::{AccountLink, Feedback, Optin, Order, Postback, Product, ReferralReceived};
 pub use kind::{Fact, Kind, UnknownKind};
 pub use message::{
@@ -26,5 +27,6 @@ pub use message::{
 pub use outcome::{CommandOutcome, OutcomeError, PartState, Reply, ReplyPart};
 pub use post::{InsightsCaptured, PostChanged, PostReacted, StoryInsights};
 pub use sender::{SenderResolution, SenderUnresolved, TriedMethod};
+pub use unsent::erase_story;
 pub use webhook::WebhookShape;
 pub use withdrawal::{FactWithdrawn, WithdrawReason};

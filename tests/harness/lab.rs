@@ -18,7 +18,7 @@ use crate::client::{Api, Meta};
 use crate::servers::{self, Broker, Database};
 use crate::shared::files;
 pub use process::Role;
-use process::Running;
+use process::{Ports, Running};
 pub use roles::signal;
 
 /// The secret that signs webhooks in tests.
@@ -59,7 +59,7 @@ pub struct Lab {
     pub settings: BTreeMap<String, String>,
     roles: BTreeMap<(Role, u32), Running>,
     together: Option<Running>,
-    ports: BTreeMap<(Role, u32), SocketAddr>,
+    ports: BTreeMap<(Role, u32), Ports>,
     folder: PathBuf,
     data: PathBuf,
     pool: PgPool,
@@ -165,7 +165,7 @@ impl Lab {
         let url = self
             .ports
             .get(&(Role::Ingest, 0))
-            .map_or_else(String::new, |address| format!("http://{address}"));
+            .map_or_else(String::new, |ports| format!("http://{}", ports.door));
         Meta::new(url, SECRET)
     }
 

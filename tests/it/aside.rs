@@ -157,7 +157,7 @@ async fn sql(lab: &Lab, statements: &'static str) {
 }
 
 async fn says(lab: &Lab, n: u32, reason: &str) {
-    let url = format!("{}/readyz", lab.url_nth(Role::Projector, n));
+    let url = format!("{}/readyz", lab.admin_url(Role::Projector, n));
     let http = lab.meta().http;
     eventually(&format!("projector {n} says `{reason}`"), Duration::from_secs(20), async || {
         let answer = http.get(&url).send().await.map_err(|error| error.to_string())?;
@@ -302,9 +302,8 @@ async fn what_was_set_aside_is_folded_again_once_its_cause_is_gone() {
     let (code, out, err) = lab.hookline(&["verify", "--output", "json"]).await;
     assert_eq!(code, 0, "{out}{err}");
     // Operators read the figure of the list, not of what was ever put on it.
-    let url = format!("{}/metrics", lab.url(Role::Projector));
     eventually("the metric follows", Duration::from_secs(20), async || {
-        let text = lab.meta().http.get(&url).send().await.unwrap().text().await.unwrap();
+        let text = lab.metrics(Role::Projector).await;
         if text.contains("hookline_projector_parked 1\n") { Ok(()) } else { Err(text) }
     })
     .await;

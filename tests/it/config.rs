@@ -163,8 +163,7 @@ async fn passwords_that_do_not_fit_are_waited_out_and_never_shown() {
         for secret in secrets {
             assert!(!log.contains(secret), "the log of {role:?} shows `{secret}`: {log}");
         }
-        let url = format!("{}/metrics", lab.url(role));
-        let shown = lab.meta().http.get(url).send().await.unwrap().text().await.unwrap();
+        let shown = lab.metrics(role).await;
         assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{shown}");
         for line in ["Waiting for the broker", "Waiting for Postgres"] {
             assert!(log.matches(line).count() <= 1, "{role:?}: {log}");

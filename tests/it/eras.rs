@@ -71,10 +71,9 @@ async fn operators_see_it(lab: &Lab, stream: &str, stages: &[&str]) {
             "automate" => (Role::Worker, "hookline_automate_lag_messages"),
             _ => (Role::Projector, "hookline_projector_lag_messages"),
         };
-        let metrics = format!("{}/metrics", lab.url(role));
         // The reader finds it by itself, which may be after the check of the connection that `/readyz` reported.
         eventually(&format!("{gauge} is not known"), VISIBLE, async || {
-            let text = lab.meta().http.get(&metrics).send().await.unwrap().text().await.unwrap();
+            let text = lab.metrics(role).await;
             match text.lines().find(|line| line.starts_with(gauge)) {
                 Some(line) if line.ends_with("NaN") => Ok(()),
                 other => Err(format!("{other:?}")),

@@ -3,6 +3,7 @@
 
 mod api;
 mod aside;
+mod budget;
 mod cable;
 mod chaos;
 mod cluster;

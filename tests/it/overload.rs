@@ -72,8 +72,7 @@ async fn slow_sockets_keep_nobody_out_and_take_little_memory() {
     assert!(during < RSS_MAX, "{during} bytes");
     drop(slow);
     eventually("their places are free again", Duration::from_secs(20), async || {
-        let metrics = meta.http.get(format!("{}/metrics", meta.url)).send().await.unwrap();
-        let metrics = metrics.text().await.unwrap();
+        let metrics = lab.metrics(Role::Ingest).await;
         let inside =
             metrics.lines().find_map(|line| line.strip_prefix("hookline_ingest_inflight "));
         holds(inside == Some("0"), || format!("{inside:?}"))

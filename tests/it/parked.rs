@@ -3,6 +3,7 @@
 mod kept;
 mod lanes;
 mod many;
+mod order;
 
 use std::time::Duration;
 

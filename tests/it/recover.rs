@@ -5,12 +5,15 @@ mod day;
 mod tables;
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use simulator::CallKind;
 use tests::body::{IG, body, entry, now, text};
+use tests::cable::Cable;
 use tests::crowd::{all_ended, audit};
+use tests::lab::signal;
 use tests::traffic::{Traffic, share, soak};
 use tests::{Lab, Role, eventually};
 
@@ -79,11 +82,37 @@ async fn recover_with_deaths(lab: &Lab) -> Value {
             lab.hookline_with(&RECOVER, &[(runtime::failpoint::ENV, death)]).await;
         assert_eq!(code, -1, "{death}: {out}{err}");
     }
+    the_broker_is_lost(lab).await;
     // As `hookline jobs resume` prints it.
     let said = lab.hookline_ok(&["recover", "--output", "json"]).await;
     let (code, _, err) = lab.hookline(&RECOVER).await;
     assert_eq!(code, 3, "it was recovered: {err}");
     serde_json::from_str(said.trim()).unwrap()
+}
+
+/// Frozen between two stages, it finds the broker gone when it goes on: that is no refusal.
+async fn the_broker_is_lost(lab: &Lab) {
+    let nats = url::Url::parse(&lab.settings["NATS_URL"]).unwrap();
+    let cable = Cable::to_port(nats.port().unwrap()).await;
+    let mut verb = tokio::process::Command::new(tests::lab::hookline_binary());
+    verb.args(RECOVER).current_dir(lab.folder()).env_clear().envs(&lab.settings);
+    verb.env("NATS_URL", cable.instead_of(nats.as_str()));
+    verb.env(runtime::failpoint::ENV, "recover.after_stage=stop");
+    let verb =
+        verb.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let pid = verb.id().unwrap();
+    eventually("it is frozen", WITHIN, async || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        tests::client::holds(stat.contains(") T"), || stat.clone())
+    })
+    .await;
+    cable.cut();
+    signal(pid, rustix::process::Signal::CONT);
+    let ended =
+        tokio::time::timeout(WITHIN, verb.wait_with_output()).await.expect("it ends").unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("run the same command again"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,11 +139,6 @@ async fn a_collector_that_never_answers_holds_up_no_exit() {
 /// Words that only persons, their tokens and our secrets have; hyphens survive percent-encoding of subjects.
 const MARK: &str = "zq-private";
 
-async fn metrics(lab: &Lab, role: Role) -> String {
-    let url = format!("{}/metrics", lab.url(role));
-    lab.meta().http.get(url).send().await.unwrap().text().await.unwrap()
-}
-
 /// What the people of a shop do on a day that goes badly: every word, name and token is marked.
 async fn busy_day(lab: &Lab, instagram_account: &AccountHandle, page: &AccountHandle) {
     for account in [instagram_account, page] {
@@ -316,7 +311,7 @@ async fn nothing_a_person_says_is_in_logs_metrics_subjects_or_traces() {
     }
 
     for role in Role::ALL {
-        let shown = metrics(&lab, role).await;
+        let shown = lab.metrics(role).await;
         let stage = match role {
             Role::Ingest => ["hookline_ingest_requests_total", "hookline_ingest_store_seconds"],
             Role::Worker => ["hookline_normalize_events_total", "hookline_graph_calls_total"],

@@ -1,6 +1,5 @@
 //! What the worker reads from the environment, one small struct per concern.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use runtime::config::{ConfigError, NatsConfig, Settings};
@@ -13,8 +12,6 @@ use graph::GraphConfig;
 /// Everything the worker needs to know.
 #[derive(Clone)]
 pub struct Config {
-    /// `ADMIN_LISTEN`: health and metrics.
-    pub admin_listen: SocketAddr,
     /// The broker.
     pub nats: NatsConfig,
     /// Graph.
@@ -103,7 +100,6 @@ impl Config {
     /// Names the variable that is missing or wrong.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         Ok(Self {
-            admin_listen: settings.address("ADMIN_LISTEN", "127.0.0.1:8082")?,
             nats: NatsConfig::from_settings(settings)?,
             graph: GraphConfig::from_settings(settings)?,
             seal: seal(settings)?,

@@ -21,7 +21,7 @@ use runtime::config::Settings;
 use runtime::health::{self, Health};
 use runtime::lease::Leases;
 use runtime::streams::StreamName;
-use runtime::{db, serve, telemetry};
+use runtime::{admin, db, telemetry};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ const CONNECTIONS_MAX: u32 = 40;
 /// Runs the role with its own admin listener until `shutdown`.
 ///
 /// # Errors
-/// When the configuration cannot be used, the address is taken, or a migration is wrong. NATS or Postgres being away is no error: it
+/// When the configuration cannot be used or a migration is wrong. NATS or Postgres being away is no error: it
 /// waits.
 pub fn run(
     settings: Settings,
@@ -48,20 +48,25 @@ pub fn run(
 async fn serve_and_work(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let config = Config::from_settings(&settings)?;
     let pool = db::pool_by_index(&settings, "worker", CONNECTIONS_MAX)?;
-    let listener = serve::bind("ADMIN_LISTEN", config.admin_listen).await?;
-    let health = Health::new();
+    let (admin, health) = (admin::address(&settings)?, Health::new());
+    let work = connect_and_work(config, pool, health.clone(), shutdown.clone());
+    admin::beside(admin, &health, &shutdown, Box::pin(work)).await
+}
+
+async fn connect_and_work(
+    config: Config,
+    pool: PgPool,
+    health: Health,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let stored = Arc::new(facts::eras::Eras::new(pool.clone()));
     let nats = config.nats.clone();
     let broker = Broker::connect_knowing("worker", nats, NEEDS, stored, shutdown.clone()).await?;
     health::watch_broker(&health, &broker, shutdown.clone());
     health::watch_postgres(&health, &pool, shutdown.clone());
-    let router = health.router(telemetry::metrics_handle());
-    let admin =
-        tokio::spawn(serve::serve(listener, router, serve::Limits::default(), shutdown.clone()));
     let outcome = work(config, broker, pool, health, shutdown.clone()).await;
-    // Whatever ended the work ends the listener too.
+    // Whatever ended the work ends what watches for it.
     shutdown.cancel();
-    let _ = admin.await;
     outcome
 }
 
@@ -116,9 +121,10 @@ async fn migrate_and_work(
     let leases = Leases::new(pool.clone(), "worker", owner.clone(), waits.lease);
     let facts = facts::FactStore::new(broker.clone(), pool.clone(), config.seal.clone());
     let accounts = facts::accounts::AccountStore::new(pool.clone(), config.seal.clone());
-    let graph = graph::Graph::new(config.graph.clone())?;
+    let graph = graph::Graph::of_worker(config.graph.clone(), pool.clone())?;
 
     let mut tasks = JoinSet::new();
+    tasks.spawn(graph.clone().share_budget(pool.clone(), shutdown.clone()));
     let inbound = inbound::Inbound {
         broker: broker.clone(),
         facts: facts.clone(),

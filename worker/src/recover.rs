@@ -15,8 +15,8 @@ mod waiting;
 
 use std::time::Duration;
 
-use anyhow::Context;
 use facts::eras;
+use facts::regain::Halted;
 use outbound::recover::Ledger;
 use runtime::BoxFuture;
 use runtime::broker::Needs;
@@ -32,6 +32,8 @@ use stage::{Done, Stage};
 pub const NEEDS: Needs = Needs { streams: &[], best_effort: true };
 /// Messages older than the automatic reply's age by so much are surely not answered by it.
 const ANSWERED_BEFORE: Duration = Duration::from_secs(60);
+/// Its row went.
+const UNDONE: &str = "the recovery was undone: look at this Postgres with `hookline doctor`";
 /// Somebody else has it.
 const HELD: &str = "a worker runs: stop all workers, then run the same command again";
 
@@ -47,7 +49,7 @@ impl Recovery {
             }
             rows::begin(&self.pool).await?;
             loop {
-                let row = rows::read(&self.pool).await?.context("the recovery was undone")?;
+                let row = rows::read(&self.pool).await?.ok_or(Halted(UNDONE))?;
                 if row.finished {
                     return Ok(row.done);
                 }
@@ -120,11 +122,13 @@ impl Recovery {
             return Ok(());
         }
         let era = eras::current(&self.pool, name.as_str()).await?.map(|known| known.era);
-        let lease = self.leases.acquire(reader).await?.context(HELD)?;
+        let lease = self.leases.acquire(reader).await?.ok_or(Halted(HELD))?;
         let mut tx = self.leases.begin().await?;
         let to = Position { seq, era, at: None };
         let moved = self.leases.move_position(&mut tx, &lease, name.as_str(), 0, to).await?;
-        anyhow::ensure!(moved, HELD);
+        if !moved {
+            return Err(Halted(HELD).into());
+        }
         tx.commit().await?;
         let _ = self.leases.release(&lease).await;
         Ok(())

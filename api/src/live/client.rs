@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::filter::{Filter, LiveEvent, Place};
 use super::recent::Part;
 use super::source::Live;
-use super::{hub, mended};
+use super::{hub, mended, unsent};
 use crate::turns::{Turn, Turns};
 
 /// Events that wait for a client's socket.
@@ -171,10 +171,15 @@ impl Client {
             Some(part) => part,
             None => self.read(head).await?,
         };
+        let Ok(events) = unsent::without(&self.pool, part.events).await else {
+            // Nothing of it is shown before it is known what was unsent.
+            tokio::time::sleep(PAUSE).await;
+            return Ok(());
+        };
         if part.up_to <= self.position {
             tokio::time::sleep(PAUSE).await;
         }
-        for event in &part.events {
+        for event in &events {
             self.look_at(event).await?;
         }
         self.position = self.position.max(part.up_to);

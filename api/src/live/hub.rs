@@ -71,7 +71,7 @@ impl Hub {
         let sender = hub.events.clone();
         let mended = mended::follow(pool, broker.clone(), move |event| {
             // An error: no client is subscribed.
-            let _ = sender.send(Handed::Mended(Arc::new(event)));
+            let _ = sender.send(Handed::Mended(event));
         });
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(mended));
         tokio::spawn(async move {

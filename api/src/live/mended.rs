@@ -1,6 +1,7 @@
 //! Events that the projector had set aside and that were folded since: their rows are there only now, so readers that passed them hear of
 //! them once more. They come without an id, which would set a client back that connects again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::broker::Broker;
@@ -9,6 +10,7 @@ use schemas::subjects::INBOX_EVENTS;
 use sqlx::{FromRow, PgPool};
 
 use super::filter::LiveEvent;
+use super::unsent;
 
 /// How often it is looked whether anything was mended.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -25,7 +27,7 @@ struct Mended {
 }
 
 /// Hands out what is mended from now on; never ends.
-pub(super) async fn follow(pool: PgPool, broker: Broker, out: impl Fn(LiveEvent)) {
+pub(super) async fn follow(pool: PgPool, broker: Broker, out: impl Fn(Arc<LiveEvent>)) {
     let mut after = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -37,16 +39,22 @@ pub(super) async fn follow(pool: PgPool, broker: Broker, out: impl Fn(LiveEvent)
 }
 
 /// Hands out what was mended after `n`; returns the last of it. What cannot be read now is read at the next look.
-async fn hand_out(pool: &PgPool, broker: &Broker, out: &impl Fn(LiveEvent), mut n: i64) -> i64 {
+async fn hand_out(
+    pool: &PgPool,
+    broker: &Broker,
+    out: &impl Fn(Arc<LiveEvent>),
+    mut n: i64,
+) -> i64 {
     for mended in after(pool, n).await.unwrap_or_default() {
-        match event(broker, mended).await {
-            Ok(Some(event)) => out(event),
-            Ok(None) => {}
+        let read = match event(broker, mended).await {
+            Ok(event) => unsent::without(pool, event.into_iter().map(Arc::new).collect()).await,
             Err(error) => {
                 tracing::debug!(%error, "A mended event cannot be read now; trying again");
                 break;
             }
-        }
+        };
+        let Ok(events) = read else { break };
+        events.into_iter().for_each(out);
         n = mended.n;
     }
     n
@@ -75,14 +83,14 @@ pub(super) async fn missed(
     broker: &Broker,
     away: Away,
     position: u64,
-) -> Vec<LiveEvent> {
+) -> Vec<Arc<LiveEvent>> {
     let mut missed = Vec::new();
     for mended in between(pool, away, position).await.unwrap_or_default() {
         if let Ok(Some(event)) = event(broker, mended).await {
-            missed.push(event);
+            missed.push(Arc::new(event));
         }
     }
-    missed
+    unsent::without(pool, missed).await.unwrap_or_default()
 }
 
 async fn event(broker: &Broker, mended: Mended) -> Result<Option<LiveEvent>, stored::LookUpError> {

@@ -42,7 +42,7 @@ async fn lonely(tokens: &str) -> Router {
         projected,
         stopping,
     };
-    router(Arc::new(app), &health, runtime::telemetry::metrics_handle())
+    router(Arc::new(app), &health)
 }
 
 async fn ask(
@@ -105,12 +105,19 @@ async fn without_tokens_nobody_is_let_in_and_the_answer_says_why() {
     for (path, status) in [
         ("/livez", 200),
         ("/readyz", 503),
-        ("/metrics", 200),
+        ("/metrics", 404),
         ("/openapi.json", 200),
         ("/docs/", 200),
     ] {
         assert_eq!(ask(&router, "GET", path, "", "").await.0.as_u16(), status, "{path}");
     }
+}
+
+#[tokio::test]
+async fn who_asks_at_the_door_whether_it_is_ready_gets_a_status_only() {
+    let router = lonely("ann=abc").await;
+    let (status, _, body) = ask(&router, "GET", "/readyz", "", "").await;
+    assert_eq!((status.as_u16(), body), (503, serde_json::json!({"status": "not_ready"})));
 }
 
 #[tokio::test]

@@ -26,7 +26,9 @@ pub(crate) fn write_env(
     values.insert("HOOKLINE_INGEST_URL".to_owned(), format!("http://{}", addresses.webhooks));
     values.insert("HOOKLINE_API_URL".to_owned(), format!("http://{}", addresses.inbox));
     values.insert("HOOKLINE_API_TOKEN".to_owned(), first_token(settings));
-    values.insert("HOOKLINE_ADMIN_URL".to_owned(), format!("http://{}", addresses.admin));
+    if let Some(admin) = addresses.admin {
+        values.insert("HOOKLINE_ADMIN_URL".to_owned(), format!("http://{admin}"));
+    }
     if let Some(url) = simulator {
         values.insert("HOOKLINE_SIMULATOR_URL".to_owned(), url.to_owned());
     }
@@ -56,7 +58,9 @@ pub(crate) fn announce(
         "  webhooks   http://{webhooks}/webhook  (also /webhooks/instagram, /webhooks/facebook)"
     ));
     say(format!("  inbox API  http://{inbox}/v1/conversations  (docs: http://{inbox}/docs)"));
-    say(format!("  health     http://{admin}/readyz  (metrics: /metrics)"));
+    if let Some(admin) = admin {
+        say(format!("  health     http://{admin}/readyz  (metrics: /metrics)"));
+    }
     if let Some(url) = simulator {
         say(format!("  Meta       {url}  (simulated: people write, Graph answers)"));
     }

@@ -4,9 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::admin;
 use runtime::broker::Broker;
 use runtime::config::{NatsConfig, Origin, Settings};
 use runtime::health::{self, Health};
+use runtime::serve::Limits;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -15,14 +17,15 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Addresses {
     pub(crate) webhooks: SocketAddr,
     pub(crate) inbox: SocketAddr,
-    pub(crate) admin: SocketAddr,
+    /// `None` where the address is taken.
+    pub(crate) admin: Option<SocketAddr>,
 }
 
 /// Roles with a port, bound and not yet running.
 pub(crate) struct Listeners {
     ingest: ingest::Ingest,
     api: api::Api,
-    admin: tokio::net::TcpListener,
+    admin: Option<tokio::net::TcpListener>,
     pub(crate) addresses: Addresses,
 }
 
@@ -31,19 +34,16 @@ impl Listeners {
     pub(crate) async fn bind(settings: &mut Settings) -> anyhow::Result<Self> {
         let ingest = ingest::Ingest::bind(settings.clone()).await?;
         let api = api::Api::bind(settings.clone()).await?;
-        let admin = settings.address("ADMIN_LISTEN", "127.0.0.1:8082")?;
-        let admin = runtime::serve::bind("ADMIN_LISTEN", admin).await?;
+        let admin = admin::listen(admin::address(settings)?).await?;
         let addresses = Addresses {
             webhooks: ingest.local_addr(),
             inbox: api.local_addr(),
-            admin: admin.local_addr()?,
+            admin: admin.as_ref().map(tokio::net::TcpListener::local_addr).transpose()?,
         };
         // Port 0 asks for any port; these are the ports.
-        for (name, address) in [
-            ("INGEST_LISTEN", addresses.webhooks),
-            ("API_LISTEN", addresses.inbox),
-            ("ADMIN_LISTEN", addresses.admin),
-        ] {
+        let doors = [("INGEST_LISTEN", addresses.webhooks), ("API_LISTEN", addresses.inbox)];
+        let admin_listen = addresses.admin.map(|address| (admin::LISTEN, address));
+        for (name, address) in doors.into_iter().chain(admin_listen) {
             settings.put(name, address.to_string(), Origin::Program);
         }
         Ok(Self { ingest, api, admin, addresses })
@@ -52,7 +52,7 @@ impl Listeners {
 
 /// Gives every role that has no address the usual port of loopback, or a free one where that is taken.
 pub(crate) fn choose_ports(settings: &mut Settings) -> anyhow::Result<()> {
-    for (name, default) in [("INGEST_LISTEN", 8080), ("API_LISTEN", 8081), ("ADMIN_LISTEN", 8082)] {
+    for (name, default) in [("INGEST_LISTEN", 8080), ("API_LISTEN", 8081), (admin::LISTEN, 8082)] {
         if settings.get(name).is_none() {
             settings.put(name, free_address(default)?.to_string(), Origin::Program);
         }
@@ -63,26 +63,27 @@ pub(crate) fn choose_ports(settings: &mut Settings) -> anyhow::Result<()> {
 /// The running roles, by name.
 pub(crate) type Roles = JoinSet<(&'static str, anyhow::Result<()>)>;
 
-/// Starts all of them; `stop` ends them.
+/// Starts all of them; `stop` ends them. They share one admin listener and say in `health` what they lack.
 pub(crate) async fn start(
     listeners: Listeners,
+    health: Health,
     settings: &Settings,
     stop: &CancellationToken,
 ) -> anyhow::Result<Roles> {
-    let health = Health::new();
-    let admin_router = health.router(runtime::telemetry::metrics_handle());
     let mut roles = Roles::new();
     let Listeners { ingest, api, admin, .. } = listeners;
-    let token = stop.clone();
-    roles.spawn(async move {
-        let limits = runtime::serve::Limits::default();
-        runtime::serve::serve(admin, admin_router, limits, token).await;
-        ("admin", anyhow::Ok(()))
-    });
-    let token = stop.clone();
-    roles.spawn(async move { ("ingest", ingest.run(token).await) });
-    let token = stop.clone();
-    roles.spawn(async move { ("api", api.run(token).await) });
+    if let Some(listener) = admin {
+        let (router, limits) = (admin::router(&health), Limits::default());
+        let serving = runtime::serve::serve(listener, router, limits, stop.clone());
+        roles.spawn(async move {
+            serving.await;
+            ("admin", anyhow::Ok(()))
+        });
+    }
+    let answering = ingest.run(health.of("ingest"), stop.clone());
+    roles.spawn(async move { ("ingest", answering.await) });
+    let answering = api.run(health.of("api"), stop.clone());
+    roles.spawn(async move { ("api", answering.await) });
     let config = NatsConfig::from_settings(settings)?;
     let pool = runtime::db::pool(settings, "up", 20)?;
     let looking_up = runtime::db::pool_by_index(settings, "up", 40)?;
@@ -137,21 +138,28 @@ fn free_address(default: u16) -> anyhow::Result<SocketAddr> {
 }
 
 /// Waits until all roles are ready, for ever: a role that cannot go on ends `up` in the meantime.
-pub(crate) async fn wait_ready(addresses: Addresses) {
+pub(crate) async fn wait_ready(addresses: Addresses, health: &Health) {
     let Ok(http) = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()
     else {
         return;
     };
-    for address in [addresses.webhooks, addresses.inbox, addresses.admin] {
-        let url = format!("http://{address}/readyz");
-        let mut said = false;
-        let started = std::time::Instant::now();
-        while !matches!(http.get(&url).send().await, Ok(answer) if answer.status().is_success()) {
-            if !said && started.elapsed() > Duration::from_secs(10) {
-                said = true;
-                tracing::warn!(%url, "Not ready yet; the address says why");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    let doors = [addresses.webhooks, addresses.inbox].map(|door| format!("http://{door}/readyz"));
+    let mut said = false;
+    let started = std::time::Instant::now();
+    loop {
+        let mut ready = health.problems().is_empty();
+        for door in &doors {
+            ready &=
+                matches!(http.get(door).send().await, Ok(answer) if answer.status().is_success());
         }
+        if ready {
+            return;
+        }
+        if !said && started.elapsed() > Duration::from_secs(10) {
+            said = true;
+            let missing = health.problems_of_all();
+            tracing::warn!(?missing, "Not ready yet; `/readyz` of {} says why", admin::LISTEN);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

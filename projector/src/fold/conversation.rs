@@ -53,7 +53,7 @@ pub(crate) struct ConversationRow {
     pub(crate) blocked_by: Option<String>,
     /// Since when they are blocked.
     pub(crate) blocked_at: Option<Timestamp>,
-    /// The time of the last `conversation.read`.
+    /// Up to which time messages are read, by the last `conversation.read`.
     pub(crate) read_until: Option<Timestamp>,
     /// Known beyond its messages: by a discovery, a profile, an interaction or a block.
     pub(crate) known: bool,
@@ -91,8 +91,16 @@ pub(crate) fn conversation_row(id: &str, identity: Identity, facts: &[RowFact]) 
         block_reason: mark(|mark| &mark.reason),
         blocked_by: mark(|mark| &mark.by),
         blocked_at: block.as_ref().map(|(_, since)| *since),
-        read_until: latest(facts, Slot::Read).map(|(fact, _)| fact.time),
+        read_until: latest(facts, Slot::Read).map(read_until),
         interaction_at: listed.max(interaction),
+    }
+}
+
+/// Messages sent until then are read: before the act, and the last one that was there.
+fn read_until((fact, statement): Standing<'_>) -> Timestamp {
+    match &statement.fact {
+        Fact::ConversationRead(read) => fact.time.max(read.last_message_at.unwrap_or(fact.time)),
+        _ => fact.time,
     }
 }
 
@@ -101,5 +109,56 @@ fn block_of((fact, statement): Standing<'_>) -> Option<(&BlockMark, Timestamp)> 
     match &statement.fact {
         Fact::ContactBlocked(mark) => Some((mark, fact.time)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::facts::ConversationRead;
+    use schemas::{Event, Via};
+
+    use super::*;
+    use crate::fold::fixture::{at, event};
+    use crate::fold::{Arrival, split};
+
+    /// The row after reads that were stored at these seconds.
+    fn read_until(reads: &[(Event, i64)]) -> Option<Timestamp> {
+        let mut facts = Vec::new();
+        for (read, stored) in reads {
+            let Arrival::Fact { facts: of, .. } = split(read.clone()) else { panic!("a fact") };
+            facts.extend(of.into_iter().map(|mut fact| {
+                fact.bound(at(*stored));
+                fact
+            }));
+        }
+        let identity = facts.first().and_then(|fact| Identity::of(fact.statement.as_ref()?));
+        conversation_row("cnv", identity.unwrap(), &facts).read_until
+    }
+
+    fn read(key: &str, seconds: i64, last: Option<i64>) -> Event {
+        let read = ConversationRead { by: None, last_message_at: last.map(at) };
+        event(key, seconds, Via::Api, Fact::ConversationRead(read))
+    }
+
+    #[test]
+    fn a_read_ends_when_it_was_stored_and_with_the_last_message_that_was_there() {
+        for (read, until) in [
+            (read("a", 10, None), 10),
+            (read("a", 10_000, None), 12),
+            (read("a", 10, Some(9)), 10),
+            // Meta's clock is ahead, or a message has an impossible time.
+            (read("a", 10, Some(500)), 500),
+            (read("a", 10, Some(1_000_000)), 10),
+        ] {
+            assert_eq!(read_until(&[(read.clone(), 12)]), Some(at(until)), "{read:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_read_counts_whatever_clock_the_others_had() {
+        let (wrong, right) = (read("a", 10_000, None), read("b", 20, None));
+        for reads in [[(wrong.clone(), 12), (right.clone(), 20)], [(right, 20), (wrong, 12)]] {
+            assert_eq!(read_until(&reads), Some(at(20)));
+        }
     }
 }

@@ -9,14 +9,18 @@ use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, Origin, Times
 pub(crate) const ACCOUNT: &str = "17841400000000101";
 pub(crate) const ANN: &str = "5200000000000011";
 
+/// So many seconds after some time.
+pub(crate) const fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_795_000_000_000 + seconds * 1000)
+}
+
 /// An event of Ann's conversation; its id follows from `key`.
 pub(crate) fn event(key: &str, seconds: i64, via: Via, fact: Fact) -> Event {
     let account = AccountId::from(ACCOUNT);
     let id = EventId::derive(Channel::Instagram, &account, fact.kind().as_str(), &[key]);
-    let time = Timestamp::from_millis(1_795_000_000_000 + seconds * 1000);
     Event::new(
         id,
-        time,
+        at(seconds),
         Channel::Instagram,
         account,
         Some(ContactId::from(ANN)),

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use schemas::facts::{
-    BlockMark, By, Comment, ContactDiscovered, ConversationAssigned, ConversationMark, PostChanged,
-    PostReacted, Profile, Receipt, SenderResolution, SenderUnresolved,
+    BlockMark, By, Comment, ContactDiscovered, ConversationAssigned, ConversationMark,
+    ConversationRead, PostChanged, PostReacted, Profile, Receipt, SenderResolution,
+    SenderUnresolved,
 };
 use schemas::{Event, Fact, Timestamp, Via};
 
@@ -78,7 +79,11 @@ fn of_conversations() -> impl Strategy<Value = Event> {
     let mark = || ConversationMark { by: None };
     (0..8_u8, word(), seconds(), 0..20_u8).prop_map(move |(what, word, s, key)| {
         let fact = match what {
-            0 => Fact::ConversationRead(mark()),
+            0 => Fact::ConversationRead(ConversationRead {
+                last_message_at: (key % 2 == 0)
+                    .then(|| Timestamp::from_millis(1_795_000_000_000 + i64::from(key) * 500)),
+                ..ConversationRead::default()
+            }),
             1 => Fact::ConversationArchived(mark()),
             2 => Fact::ConversationUnarchived(mark()),
             3 => Fact::ConversationAssigned(ConversationAssigned {

@@ -1,9 +1,14 @@
 //! ◆ Pure: what one event states about one row.
 
+use std::time::Duration;
+
 use schemas::{AccountId, Channel, ContactId, ConversationId, EventId, Fact, Kind, Timestamp, Via};
 
 use super::slot::Slot;
 use super::version::Version;
+
+/// As much may Meta's clock be ahead of the broker's; the time of a message beyond that is a mistake.
+const META_AHEAD_MAX: Duration = Duration::from_secs(600);
 
 /// What an event states, as long as it is not withdrawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +71,20 @@ impl RowFact {
     /// (revision, source rank, digest), then the id: the order of "the best" in docs/contract.md 8.
     pub(crate) fn precedence(&self) -> (&Version, &EventId) {
         (&self.version, &self.event_id)
+    }
+
+    /// It was stored at `at`. An act of a person on our side is published when it is done, so a later time is that of a clock that is wrong:
+    /// it would outdo every act, and hide every message, until then.
+    pub(crate) fn bound(&mut self, at: Timestamp) {
+        let Some(statement) = &mut self.statement else { return };
+        if statement.via != Via::Api {
+            return;
+        }
+        self.time = self.time.min(at);
+        if let Fact::ConversationRead(read) = &mut statement.fact {
+            read.last_message_at =
+                read.last_message_at.filter(|last| *last <= at.plus(META_AHEAD_MAX));
+        }
     }
 
     /// The same without its statement.

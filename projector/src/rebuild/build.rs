@@ -17,7 +17,7 @@ use super::live::Live;
 use super::log::holds_between;
 use super::place::Place;
 use crate::apply::Sink;
-use crate::read::{Incoming, read};
+use crate::read::Incoming;
 use crate::store::schema::{drop_readers_indexes, migrate};
 use crate::store::tables::{leases, positions};
 use crate::store::{NAME, SchemaName, Store, scope};
@@ -180,11 +180,7 @@ impl Builder {
             }
         }
         let count = self.queue.iter().take(most).take_while(|one| one.sequence <= target).count();
-        let batch: Vec<Incoming> = self
-            .queue
-            .drain(..count)
-            .map(|message| read(message.sequence, &message.subject, &message.payload))
-            .collect();
+        let batch: Vec<Incoming> = self.queue.drain(..count).map(Incoming::of).collect();
         // What comes next is beyond the target: the rest of the way is empty.
         let to = match (self.queue.front(), batch.last()) {
             (Some(next), _) if next.sequence > target => target,

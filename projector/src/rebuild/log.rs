@@ -6,7 +6,7 @@ use runtime::follow::stored;
 use schemas::subjects;
 
 use super::error::RebuildError;
-use crate::read::{Incoming, read};
+use crate::read::Incoming;
 
 fn away(error: &dyn std::fmt::Display) -> RebuildError {
     RebuildError::Unreachable(format!("{} cannot be read: {error}", subjects::INBOX_EVENTS))
@@ -22,7 +22,7 @@ pub(super) async fn info(broker: &Broker) -> Result<Info, RebuildError> {
 pub(crate) async fn event_at(broker: &Broker, seq: u64) -> Result<Option<Incoming>, RebuildError> {
     let stored = stored::at(broker.js(), subjects::INBOX_EVENTS, seq).await;
     let message = stored.map_err(|error| away(&error))?;
-    Ok(message.map(|message| read(seq, &message.subject, &message.payload)))
+    Ok(message.map(Incoming::of))
 }
 
 /// Whether an event of these subjects is somewhere after `position`, up to `end`.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::choose::{Chosen, choose};
 use super::scratch::Scratch;
 use super::verified::{Sample, Verified};
-use crate::read::{Incoming, read};
+use crate::read::Incoming;
 use crate::rebuild::{
     Builder, Heartbeat, Live, Place, Reader, RebuildError, Show, event_at, holds_between,
 };
@@ -134,7 +134,7 @@ impl Folding<'_> {
             let fresh: Vec<Incoming> = batch
                 .iter()
                 .filter(|message| message.sequence <= end && self.folded.insert(message.sequence))
-                .map(|message| read(message.sequence, &message.subject, &message.payload))
+                .map(Incoming::of)
                 .collect();
             self.builder.fold(fresh).await?;
         }

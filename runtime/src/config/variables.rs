@@ -33,7 +33,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("DATABASE_URL", "", "postgres://…; a private server under `up` when unset"),
     variable("INGEST_LISTEN", "127.0.0.1:8080", "the webhook door"),
     variable("API_LISTEN", "127.0.0.1:8081", "the inbox API"),
-    variable("ADMIN_LISTEN", "127.0.0.1:8082", "health and metrics of worker and projector"),
+    variable("ADMIN_LISTEN", "127.0.0.1:8082", "health with reasons, and metrics, of every role"),
     variable("META_APP_SECRETS", "", "[name=]secret,…; any of them may verify"),
     variable("META_VERIFY_TOKENS", "", "token,… for the GET handshake"),
     variable(

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use crate::Timestamp;
+
 /// A change of the app that owns a conversation.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +28,16 @@ pub struct ThreadControl {
 pub struct ConversationMark {
     /// Name of the API token that acted.
     pub by: Option<String>,
+}
+
+/// Somebody on our side read a conversation.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConversationRead {
+    /// Name of the API token that acted.
+    pub by: Option<String>,
+    /// When the last message was sent that the conversation had then, by Meta's clock, which may be ahead of ours: it was read, too.
+    pub last_message_at: Option<Timestamp>,
 }
 
 /// A conversation was assigned.

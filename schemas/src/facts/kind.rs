@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use super::account::{PolicyEnforced, Rating, RolesChanged, TemplateStatus};
 use super::comment::{Comment, CommentReaction, Mention};
 use super::contact::{BlockMark, ContactDiscovered, Profile};
-use super::conversation::{ConversationAssigned, ConversationMark, ThreadControl};
+use super::conversation::{
+    ConversationAssigned, ConversationMark, ConversationRead, ThreadControl,
+};
 use super::interaction::{AccountLink, Feedback, Optin, Order, Postback, ReferralReceived};
 use super::message::{Message, MessageDeleted, MessageEdited, Reaction, Receipt};
 use super::outcome::{CommandOutcome, Reply};
@@ -137,7 +139,7 @@ facts! {
     InsightsCaptured(InsightsCaptured) = "insights.captured", "Figures read from Graph.";
     ContactDiscovered(ContactDiscovered) = "contact.discovered", "A person was seen for the first time.";
     ContactEnriched(Profile) = "contact.enriched", "A person's profile was read from Graph.";
-    ConversationRead(ConversationMark) = "conversation.read", "Somebody on our side read the conversation.";
+    ConversationRead(ConversationRead) = "conversation.read", "Somebody on our side read the conversation.";
     ConversationArchived(ConversationMark) = "conversation.archived", "Somebody archived the conversation.";
     ConversationUnarchived(ConversationMark) = "conversation.unarchived", "Somebody took the conversation out of the archive.";
     ConversationAssigned(ConversationAssigned) = "conversation.assigned", "Somebody assigned the conversation.";

@@ -25,16 +25,26 @@ impl Role {
         }
     }
 
-    pub(super) const fn listens_at(self) -> &'static str {
+    /// The variable of its door, where it has one.
+    pub(super) const fn door(self) -> Option<&'static str> {
         match self {
-            Self::Ingest => "INGEST_LISTEN",
-            Self::Worker | Self::Projector => "ADMIN_LISTEN",
-            Self::Api => "API_LISTEN",
+            Self::Ingest => Some("INGEST_LISTEN"),
+            Self::Worker | Self::Projector => None,
+            Self::Api => Some("API_LISTEN"),
         }
     }
 }
 
+/// Where a process listens.
+#[derive(Clone, Copy)]
+pub(super) struct Ports {
+    /// Its door; where it has none, as `admin`.
+    pub(super) door: SocketAddr,
+    /// `ADMIN_LISTEN`
+    pub(super) admin: SocketAddr,
+}
+
 pub(super) struct Running {
     pub(super) child: Child,
-    pub(super) address: SocketAddr,
+    pub(super) ports: Ports,
 }

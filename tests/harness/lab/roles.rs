@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::process::Child;
 
-use super::process::{Role, Running};
+use super::process::{Ports, Role, Running};
 use super::{Lab, free_address};
 use crate::binary::hookline_command;
 use crate::client::eventually;
 
+const ADMIN_LISTEN: &str = runtime::admin::LISTEN;
 const TOGETHER: &str = "the roles of this lab share a process: start them with `run_apart`";
 
 impl Lab {
@@ -18,20 +19,19 @@ impl Lab {
     /// ingest. None of them can be stopped alone.
     pub async fn run_all(&mut self) {
         let [door, inbox, admin] = [free_address(), free_address(), free_address()];
-        for (role, address) in [
+        for (role, door) in [
             (Role::Ingest, door),
             (Role::Worker, admin),
             (Role::Projector, admin),
             (Role::Api, inbox),
         ] {
-            self.ports.insert((role, 0), address);
+            self.ports.insert((role, 0), Ports { door, admin });
         }
         // A folder below, so that other verbs do not read what `up` writes for them.
         std::fs::create_dir_all(self.folder.join("up")).unwrap();
-        let listens = [Role::Ingest, Role::Worker, Role::Api]
-            .map(|role| (role.listens_at(), self.ports[&(role, 0)]));
+        let listens = [("INGEST_LISTEN", door), ("API_LISTEN", inbox), (ADMIN_LISTEN, admin)];
         let child = self.spawn("up", "up", &listens);
-        self.together = Some(Running { child, address: admin });
+        self.together = Some(Running { child, ports: Ports { door: admin, admin } });
         self.all_ready().await;
         self.point_meta_at_ingest();
     }
@@ -66,10 +66,14 @@ impl Lab {
     /// Starts process number `n` of a role; after a kill on the same port as before.
     pub async fn run_nth(&mut self, role: Role, n: u32) {
         assert!(self.together.is_none() || n > 0, "{TOGETHER}");
-        let address = *self.ports.entry((role, n)).or_insert_with(free_address);
-        let listens = [(role.listens_at(), address)];
+        let ports = *self.ports.entry((role, n)).or_insert_with(|| {
+            let admin = free_address();
+            Ports { door: role.door().map_or(admin, |_| free_address()), admin }
+        });
+        let mut listens = vec![(ADMIN_LISTEN, ports.admin)];
+        listens.extend(role.door().map(|variable| (variable, ports.door)));
         let child = self.spawn(role.name(), &format!("{}-{n}", role.name()), &listens);
-        self.roles.insert((role, n), Running { child, address });
+        self.roles.insert((role, n), Running { child, ports });
     }
 
     fn spawn(&self, verb: &str, log: &str, listens: &[(&str, SocketAddr)]) -> Child {
@@ -109,9 +113,18 @@ impl Lab {
         .await;
     }
 
-    /// What `/readyz` of a role answers: status and text; 0 where nobody does.
+    /// What `/readyz` of a role answers: the status of its door where it has one, and the text of its admin listener; 0 where nobody does.
     pub async fn readyz(&self, role: Role) -> (u16, String) {
-        let url = format!("{}/readyz", self.url(role));
+        let (status, _) = self.ask(&format!("{}/readyz", self.url(role))).await;
+        (status, self.ask(&format!("{}/readyz", self.admin_url(role, 0))).await.1)
+    }
+
+    /// What `/metrics` of a role shows.
+    pub async fn metrics(&self, role: Role) -> String {
+        self.ask(&format!("{}/metrics", self.admin_url(role, 0))).await.1
+    }
+
+    async fn ask(&self, url: &str) -> (u16, String) {
         match self.meta().http.get(url).send().await {
             Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
             Err(error) => (0, error.to_string()),
@@ -134,12 +147,16 @@ impl Lab {
     }
 
     pub fn url_nth(&self, role: Role, n: u32) -> String {
-        format!(
-            "http://{}",
-            self.roles
-                .get(&(role, n))
-                .map_or_else(|| self.ports[&(role, n)], |running| running.address)
-        )
+        format!("http://{}", self.ports_of(role, n).door)
+    }
+
+    /// Where process number `n` of a role gives reasons and metrics.
+    pub fn admin_url(&self, role: Role, n: u32) -> String {
+        format!("http://{}", self.ports_of(role, n).admin)
+    }
+
+    fn ports_of(&self, role: Role, n: u32) -> Ports {
+        self.roles.get(&(role, n)).map_or_else(|| self.ports[&(role, n)], |running| running.ports)
     }
 
     /// `kill -9`, and waits for the process to be gone.
@@ -186,18 +203,18 @@ impl Lab {
         status.code().unwrap_or_else(|| panic!("{} was killed: {status}", role.name()))
     }
 
-    /// The leases of a role that is dead lapse now: a test need not wait for what only the clock would do.
+    /// The leases of a role that is dead lapse now, and others know that it is: a test need not wait for what only the clock would do.
     pub async fn lapse(&self, role: Role) {
         let sql = match role {
             Role::Worker => {
-                "update worker.leases set expires_at = clock_timestamp() - interval '1 second'"
+                "update worker.leases set expires_at = clock_timestamp() - interval '1 second'; delete from worker.members"
             }
             Role::Projector => {
                 "update inbox_v1.leases set expires_at = clock_timestamp() - interval '1 second'"
             }
             Role::Ingest | Role::Api => return,
         };
-        sqlx::query(sql).execute(&self.pool).await.unwrap();
+        sqlx::raw_sql(sql).execute(&self.pool).await.unwrap();
     }
 
     /// SIGTERM; the exit code, or `None` where it did not end within 12 s.

@@ -208,3 +208,56 @@ async fn nobody_is_blocked_who_cannot_be_a_contact() {
     let body = json!({"attachment": {"type": "image", "url": "HTTPS://example.com/a.png"}});
     assert_eq!(api.post_once(&path, "good", body).await.0, 202);
 }
+
+/// Publishes an act of a person under the clock of a machine that is wrong.
+async fn act_at(lab: &tests::Lab, id: &str, kind: &str, at: i64) {
+    let time = chrono::DateTime::from_timestamp_millis(at).unwrap();
+    let event = json!({
+        "specversion": "1.0", "id": format!("evt_{kind}_{at}"), "type": format!("hookline.{kind}.v1"),
+        "source": format!("/instagram/{IG}"), "time": time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        "data": {"channel": "instagram", "account_id": IG, "conversation_id": id, "contact_id": person(1), "by": "tester",
+                 "origin": {"via": "api", "revision": 0}},
+    });
+    let subject = format!("inbox.v1.event.07.instagram.{IG}.{}", kind.replace('.', "-"));
+    let js = lab.jetstream().await;
+    js.publish(subject, event.to_string().into()).await.unwrap().await.unwrap();
+    lab.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acts_from_the_future_hide_no_later_message_and_no_later_act() {
+    let lab = lab().await;
+    let api = lab.api();
+    let id = written(&lab, IG, 1, "one").await;
+    let path = format!("/v1/conversations/{id}");
+    act_at(&lab, &id, "conversation.read", now() + 3_600_000).await;
+    act_at(&lab, &id, "conversation.archived", now() + 3_600_000).await;
+    let shown = api.get(&path).await.1;
+    assert_eq!((&shown["unread_count"], &shown["archived"]), (&json!(0), &json!(true)));
+    webhook(&lab, IG, &[text(IG, &person(1), "mid.two", now(), "two")]).await;
+    lab.settled().await;
+    assert_eq!(api.get(&path).await.1["unread_count"], 1, "nobody has read it");
+    let (status, after) = api.post(&format!("{path}/unarchive"), json!({})).await;
+    assert_eq!((status, &after["archived"]), (200, &json!(false)));
+    let (status, after) = api.post(&format!("{path}/read"), json!({})).await;
+    assert_eq!((status, &after["unread_count"]), (200, &json!(0)));
+    // Every reader of the stream comes to the same.
+    lab.hookline_ok(&["verify"]).await;
+}
+
+/// Meta's clock may be ahead of ours: who reads a conversation has read its last message, and not the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_message_from_the_future_is_read_and_hides_no_later_one() {
+    let lab = lab().await;
+    let api = lab.api();
+    let id = written(&lab, IG, 1, "one").await;
+    let path = format!("/v1/conversations/{id}");
+    let ahead = now() + 120_000;
+    webhook(&lab, IG, &[text(IG, &person(1), "mid.two", ahead, "two")]).await;
+    lab.settled().await;
+    let (status, read) = api.post(&format!("{path}/read"), json!({})).await;
+    assert_eq!((status, &read["unread_count"]), (200, &json!(0)), "{read}");
+    webhook(&lab, IG, &[text(IG, &person(1), "mid.three", ahead + 1, "three")]).await;
+    lab.settled().await;
+    assert_eq!(api.get(&path).await.1["unread_count"], 1);
+}

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use simulator::{AccountSpec, CallKind, Fault, FaultRule, Telling};
 use tests::body::{IG, PAGE};
-use tests::eventually;
+use tests::{Api, LabOptions, Role, eventually};
 
-use super::{READER, conversation_of, has_fields, is_problem, lab_without_accounts, with_token};
+use super::{
+    READER, conversation_of, has_fields, is_problem, lab_apart, lab_without_accounts, with_token,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_sync_the_list_holds_what_no_webhook_reported() {
@@ -172,4 +174,37 @@ async fn one_conversation_is_imported_while_the_account_is() {
         if state == "sent" { Ok(()) } else { Err(state) }
     })
     .await;
+}
+
+/// Several processes of the api share one import, and none of them holds a connection while it waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_is_shared_by_all_processes_of_the_api() {
+    let mut lab = lab_apart(LabOptions::default()).await;
+    lab.run_nth(Role::Api, 1).await;
+    lab.ready_nth(Role::Api, 1).await;
+    let instagram = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    lab.add_account("instagram", "instagram", IG, &instagram.token(), &[]).await;
+    let ann = instagram.person("Ann Berg");
+    ann.says("reported").accepted().await.unwrap();
+    let id = conversation_of(&lab, IG, ann.id()).await;
+    lab.settled().await;
+    ann.reported(Telling::Silent).says("silent");
+    // They all come while the first import runs.
+    let slow = Duration::from_millis(1_500);
+    lab.simulator.set_policy(|policy| policy.answer_delay = slow).unwrap();
+    let path = format!("/v1/conversations/{id}/messages?sync=true");
+    let apis = [lab.api(), Api { url: lab.url_nth(Role::Api, 1), ..lab.api() }];
+    // More than one process has connections.
+    let asked = (0..40).map(|n| apis[n % 2].get(&path));
+    for (status, page) in futures::future::join_all(asked).await {
+        assert_eq!(status, 200, "{page}");
+        assert_eq!(page["messages"].as_array().unwrap().len(), 2, "{page}");
+    }
+    assert_eq!(lab.last_sequence("INBOX_COMMANDS").await, 1, "all wait for one import");
+    // What comes after it is another import.
+    lab.simulator.set_policy(|policy| policy.answer_delay = Duration::ZERO).unwrap();
+    ann.reported(Telling::Silent).says("silent again");
+    let (status, page) = apis[1].get(&path).await;
+    assert_eq!((status, page["messages"].as_array().unwrap().len()), (200, 3), "{page}");
+    assert_eq!(lab.last_sequence("INBOX_COMMANDS").await, 2);
 }

@@ -1,6 +1,7 @@
 //! `GET /v1/live`: events as they are projected, without gap or repeat.
 
 mod mended;
+mod unsent;
 
 use std::time::{Duration, Instant};
 

@@ -110,16 +110,7 @@ async fn another_apps_secret_speaks_for_nobody() {
     );
     done(&lab).await;
     assert!(rows(&lab).await.iter().all(|(contact, ..)| contact == BOB));
-    let metrics = lab
-        .meta()
-        .http
-        .get(format!("{}/metrics", lab.url(Role::Worker)))
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let metrics = lab.metrics(Role::Worker).await;
     assert!(
         metrics.contains(r#"hookline_normalize_unrecognized_total{reason="wrong_app"} 2"#),
         "{metrics}"

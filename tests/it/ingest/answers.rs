@@ -198,10 +198,12 @@ async fn what_is_refused_is_not_stored_and_says_why() {
         says(&door.post(path, b"{}").await, 404, "/webhook");
     }
     assert_eq!(door.stored().await, 1, "only the one at the limit");
-    let metrics = door.get("/metrics").await.text;
+    says(&door.get("/metrics").await, 404, "/webhook");
+    let metrics = runtime::telemetry::metrics_handle().render();
     assert!(metrics.contains("hookline_ingest_signature_total"), "{metrics}");
     assert!(!metrics.contains(SECRET));
-    assert_eq!(door.get("/livez").await.status, 200);
+    assert_eq!(door.get("/livez").await.text, r#"{"status":"ok"}"#);
+    assert_eq!(door.get("/readyz").await.text, r#"{"status":"ready"}"#);
     door.stop().await;
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::ingest::Ingest;
 use async_nats::jetstream::{self, stream};
 use runtime::config::Settings;
+use runtime::health::Health;
 use serde_json::Value;
 use servers::{NatsOptions, NatsServer};
 use tests::client::{eventually, signature};
@@ -22,6 +23,7 @@ pub(crate) struct Door {
     pub(crate) nats: Broker,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
+    pub(crate) health: Health,
     pub(crate) shutdown: CancellationToken,
     pub(crate) run: tokio::task::JoinHandle<anyhow::Result<()>>,
     _folder: Folder,
@@ -97,12 +99,15 @@ impl Door {
             ("META_VERIFY_TOKENS".to_owned(), "one,two".to_owned()),
         ];
         pairs.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        // Figures count from the moment there is somebody to show them.
+        let _ = runtime::telemetry::metrics_handle();
         let ingest = Ingest::bind(Settings::from_pairs(pairs)).await.unwrap();
         let (address, shutdown) = (ingest.local_addr(), CancellationToken::new());
-        let run = tokio::spawn(ingest.run(shutdown.clone()));
+        let health = Health::new();
+        let run = tokio::spawn(ingest.run(health.clone(), shutdown.clone()));
         let http =
             reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { nats, address, http, shutdown, run, _folder: folder }
+        Self { nats, address, http, health, shutdown, run, _folder: folder }
     }
 
     pub(crate) async fn ready(&self) {
@@ -115,13 +120,14 @@ impl Door {
         .await;
     }
 
-    /// Waits until `/readyz` says 503 with a reason that contains `words`.
+    /// Waits until `/readyz` says 503, for a reason that contains `words`.
     pub(crate) async fn not_ready(&self, words: &str) {
         eventually(&format!("not ready: {words}"), Duration::from_secs(15), async || {
-            match self.get("/readyz").await {
-                Answer { status: 503, text, .. } if text.contains(words) => Ok(()),
-                answer => Err(format!("{answer:?}")),
-            }
+            let (status, text) =
+                (self.get("/readyz").await.status, format!("{:?}", self.health.problems()));
+            tests::client::holds(status == 503 && text.contains(words), || {
+                format!("{status} {text}")
+            })
         })
         .await;
     }

@@ -153,7 +153,7 @@ async fn two_thousand_slow_clients_keep_nobody_out() {
         slow.push(stream);
     }
     eventually("they are all inside", Duration::from_secs(8), async || {
-        let metrics = door.get("/metrics").await.text;
+        let metrics = runtime::telemetry::metrics_handle().render();
         let inside = metrics
             .lines()
             .find_map(|line| line.strip_prefix("hookline_ingest_inflight ")?.parse::<f64>().ok());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use simulator::Person;
+use simulator::{CallKind, Fault, FaultRule, Person};
 use tests::body::{body, entry, now, senderless, text};
 use tests::crowd::{self, Asked, Shop, all_ended, ask};
 use tests::{Lab, Role, eventually};
@@ -32,8 +32,9 @@ impl Day {
         lab.settled().await;
         day.ask_all(lab, "one").await;
         day.refused(lab).await;
-        // The automatic reply, three refusals.
-        day.commands = day.asked.len() + 1 + 3;
+        day.lost(lab).await;
+        // The automatic reply, three refusals, one whose outcome is unknown.
+        day.commands = day.asked.len() + 1 + 3 + 1;
         all_ended(lab, day.commands, WITHIN).await;
         assert!(lab.simulator.settled(Duration::from_secs(20)).await);
         crowd::named(lab, 7).await;
@@ -92,6 +93,36 @@ impl Day {
         });
         let asked = ask(lab, wishes.collect()).await;
         self.asked.extend(asked);
+    }
+
+    /// A reply whose answer is lost and whose thread cannot be read: nobody knows what became of it. (Its last look is brought forward, which
+    /// takes minutes otherwise.)
+    async fn lost(&self, lab: &Lab) {
+        // Nothing else is to meet the faults.
+        all_ended(lab, self.asked.len() + 1 + 3, WITHIN).await;
+        assert!(lab.simulator.settled(Duration::from_secs(20)).await);
+        let shop = &self.shops[0];
+        let of = |fault, kind| FaultRule::new(fault).on(kind).of(shop.account.id());
+        lab.simulator.fault(of(Fault::ResetAfter, CallKind::Send).times(1));
+        lab.simulator.fault(of(Fault::NoPermission, CallKind::Conversations));
+        lab.simulator.set_policy(|policy| policy.echoes = false).unwrap();
+        let wish = (shop, &shop.people[0], "lost".to_owned(), "lost".to_owned());
+        let reply = ask(lab, vec![wish]).await.remove(0).reply_id;
+        eventually("its answer is lost", WITHIN, async || {
+            let done = sqlx::query(
+                "update worker.parts p set looks = 7, deadline = least(deadline, clock_timestamp())
+                   from worker.commands c where c.identity = p.identity and c.command_id = $1 and p.state = 'sending' and p.lost",
+            )
+            .bind(&reply)
+            .execute(lab.pool())
+            .await
+            .map_err(|error| error.to_string())?;
+            tests::client::holds(done.rows_affected() == 1, || "not yet".to_owned())
+        })
+        .await;
+        crowd::reaches(lab, &reply, &["unknown"], WITHIN).await;
+        lab.simulator.clear_faults();
+        lab.simulator.set_policy(|policy| policy.echoes = true).unwrap();
     }
 
     /// Commands that fail: outside the window, malformed, under an id that is used.

@@ -149,9 +149,13 @@ pub async fn open(js: &Context, pool: &PgPool, name: StreamName) -> anyhow::Resu
 pub async fn there(js: &Context, name: StreamName) -> anyhow::Result<Info> {
     let reading = || format!("reading {}", name.as_str());
     let stream = streams::find(js, name.as_str()).await.with_context(reading)?;
-    let stream = stream.with_context(|| format!("stream {} is gone", name.as_str()))?;
-    Ok(stream.cached_info().clone())
+    Ok(stream.ok_or(Gone(name.as_str()))?.cached_info().clone())
 }
+
+/// A stream that must be there is not.
+#[derive(Debug, thiserror::Error)]
+#[error("stream {0} is gone: restore it from a backup")]
+pub struct Gone(&'static str);
 
 /// Whether the stream has the message at the last stored position.
 async fn has_what_was_read(

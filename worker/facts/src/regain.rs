@@ -10,3 +10,8 @@ use draft::draft_of;
 pub use events::{StoredEvent, events};
 pub use reports::reports;
 pub use rows::{FactOfRaw, PlacedFact, facts_of, last_raw, readings};
+
+/// Filling a database cannot go on before somebody has acted; the text says how.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Halted(pub &'static str);

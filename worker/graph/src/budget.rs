@@ -1,6 +1,6 @@
-//! The rate budget of this process: one meter per app and per account, consulted before each call and fed by each answer.
+//! The rate budget: one meter per app and per account, consulted before each call, fed by each answer and by what other workers learnt.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use schemas::{Channel, Timestamp};
 
 use super::error::{Class, GraphError, Scope};
 use super::limits::{Lane, Meter, Pace, Pauses, Usage};
+use super::shared::Figure;
 use facts::accounts::directory::Account;
 
 /// Two per second (docs/meta-platform.md 10).
-const CONVERSATIONS_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const CONVERSATIONS_EVERY: Duration = Duration::from_millis(500);
 
 type AccountKey = (Channel, String);
 
@@ -27,6 +28,8 @@ struct Meters {
     apps: HashMap<String, Meter>,
     accounts: HashMap<AccountKey, Meter>,
     conversations: HashMap<AccountKey, Pace>,
+    /// Scopes whose meters have learnt something that the other workers do not know.
+    changed: BTreeSet<String>,
     /// By account, the stored token that Meta refused last, and how.
     refused: HashMap<AccountKey, (Vec<u8>, GraphError)>,
 }
@@ -38,6 +41,21 @@ fn app_key(account: &Account) -> String {
 
 fn account_key(account: &Account) -> AccountKey {
     (account.channel, account.id.as_str().to_owned())
+}
+
+/// As `worker.graph_budget` names an account.
+pub(crate) fn account_scope(account: &Account) -> String {
+    format!("account:{}/{}", account.channel, account.id)
+}
+
+impl Meters {
+    fn of_scope(&mut self, scope: &str) -> Option<&mut Meter> {
+        if let Some(app) = scope.strip_prefix("app:") {
+            return Some(self.apps.entry(app.to_owned()).or_default());
+        }
+        let (channel, id) = scope.strip_prefix("account:")?.split_once('/')?;
+        Some(self.accounts.entry((channel.parse().ok()?, id.to_owned())).or_default())
+    }
 }
 
 impl Budget {
@@ -92,7 +110,7 @@ impl Budget {
         });
     }
 
-    /// Takes a slot of the Conversations API and returns how long to wait for it.
+    /// Takes a slot of the Conversations API and returns how long to wait for it: of a process that works alone.
     pub(crate) fn conversations_slot(&self, account: &Account, now: Timestamp) -> Duration {
         self.with(|meters| {
             meters
@@ -112,6 +130,12 @@ impl Budget {
         now: Timestamp,
     ) {
         self.with(|meters| {
+            let limited =
+                matches!(error.as_ref().map(|error| error.class), Some(Class::Limited(_)));
+            if limited || usage != Usage::default() {
+                meters.changed.insert(format!("app:{}", app_key(account)));
+                meters.changed.insert(account_scope(account));
+            }
             let app = meters.apps.entry(app_key(account)).or_default();
             if let Some(percent) = usage.app {
                 app.measure(percent, None, now, &self.pauses);
@@ -138,6 +162,49 @@ impl Budget {
         });
     }
 
+    /// For how long a figure says something.
+    pub(crate) const fn measured_for(&self) -> Duration {
+        self.pauses.measured_for
+    }
+
+    /// What was learnt since the last call, for the other workers.
+    pub(crate) fn changed(&self, now: Timestamp) -> Vec<Figure> {
+        self.with(|meters| {
+            let changed = std::mem::take(&mut meters.changed);
+            let figure = |scope: String| {
+                let (measured, closed_until) = meters.of_scope(&scope)?.figures();
+                let closed = closed_until.filter(|until| now < *until);
+                Some(Figure {
+                    scope,
+                    percent: measured
+                        .map(|(percent, _)| i32::try_from(percent).unwrap_or(i32::MAX)),
+                    measured_ms_ago: measured.map(|(_, at)| millis(now.since(at))),
+                    closed_for_ms: closed.map(|until| millis(until.since(now))),
+                })
+            };
+            changed.into_iter().filter_map(figure).collect()
+        })
+    }
+
+    /// They do not know it yet.
+    pub(crate) fn not_shared(&self, figures: Vec<Figure>) {
+        self.with(|meters| meters.changed.extend(figures.into_iter().map(|figure| figure.scope)));
+    }
+
+    /// Takes in what the other workers know.
+    pub(crate) fn adopt(&self, figures: &[Figure], now: Timestamp) {
+        let span = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        self.with(|meters| {
+            for figure in figures {
+                let Some(meter) = meters.of_scope(&figure.scope) else { continue };
+                let measured = figure.percent.zip(figure.measured_ms_ago).map(|(percent, ago)| {
+                    (u32::try_from(percent).unwrap_or(0), now.minus(span(ago)))
+                });
+                meter.adopt(measured, figure.closed_for_ms.map(|ms| now.plus(span(ms))));
+            }
+        });
+    }
+
     /// The account's app and until when its calls are closed, where they are.
     pub(crate) fn app_closed_until(
         &self,
@@ -160,5 +227,65 @@ impl Budget {
                     .and_then(|meter| meter.closed_until(now)),
             )
         })
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::Channel;
+
+    use super::*;
+    use facts::accounts::directory::Login;
+
+    fn account(id: &str) -> Account {
+        Account {
+            channel: Channel::Instagram,
+            id: id.into(),
+            login: Login::Instagram,
+            app: Some("main".to_owned()),
+            page_id: None,
+            handle: None,
+            aliases: Vec::new(),
+            name: None,
+            auto_reply: None,
+            stopped: false,
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_000_000_000 + seconds * 1000)
+    }
+
+    #[test]
+    fn what_one_worker_learns_keeps_the_others_back() {
+        let budget = || Budget::new(Duration::from_secs(1), Duration::from_secs(600));
+        let (one, other) = (budget(), budget());
+        let (busy, calm) = (account("1"), account("2"));
+        let usage = |percent| Usage { account: Some(percent), ..Usage::default() };
+        one.learn(&busy, usage(70), None, at(0));
+        assert!(other.allow(&busy, Lane::Enrich, at(1)).is_ok());
+        // The clock of the other machine is an hour behind.
+        let learnt = one.changed(at(1));
+        other.adopt(&learnt, at(-3599));
+        assert!(other.allow(&busy, Lane::Enrich, at(-3599)).is_err());
+        assert!(other.allow(&busy, Lane::Reply, at(-3599)).is_ok());
+        assert!(other.allow(&calm, Lane::Enrich, at(-3599)).is_ok());
+        // A figure of its own that is newer counts; what is closed stays so.
+        other.learn(&busy, usage(10), None, at(-3598));
+        other.adopt(&learnt, at(-3597));
+        assert!(other.allow(&busy, Lane::Enrich, at(-3597)).is_ok());
+        let mut limited = GraphError::kept_back(Scope::App, Duration::from_secs(1));
+        limited.class = Class::Limited(Scope::App);
+        one.learn(&busy, Usage::default(), Some(&mut limited), at(2));
+        let learnt = one.changed(at(2));
+        other.adopt(&learnt, at(2));
+        assert!(other.allow(&calm, Lane::Reply, at(2)).is_err(), "the app's calls are closed");
+        assert!(one.changed(at(3)).is_empty(), "nothing is shared twice");
+        one.not_shared(learnt);
+        assert!(!one.changed(at(3)).is_empty());
     }
 }

@@ -5,21 +5,24 @@ use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method};
+use runtime::db::within;
 use runtime::retry::Backoff;
 use schemas::Timestamp;
 use serde_json::Value;
+use sqlx::PgPool;
 use tracing::Instrument;
 use url::Url;
 
-use super::budget::Budget;
+use super::budget::{Budget, CONVERSATIONS_EVERY, account_scope};
 use super::call::Call;
 use super::clock::Clocks;
 use super::config::GraphConfig;
-use super::error::{Class, Failure, GraphError, Use};
+use super::error::{Class, Failure, GraphError, Scope, Use};
 use super::host::Host;
 use super::limits::{Lane, Usage};
 use super::proof::appsecret_proof;
 use super::response;
+use super::shared;
 use super::timely::Timely;
 use facts::accounts::Connected;
 use facts::accounts::directory::Account;
@@ -29,6 +32,8 @@ const READ_TRIES: usize = 3;
 /// Least pause before the second try.
 const READ_PAUSE: Duration = Duration::from_millis(200);
 const READ_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long it may take to take a slot; then the call is tried again as much later.
+const SLOT_WITHIN: Duration = Duration::from_secs(2);
 
 /// The Graph client. Cheap to clone; clones share connections and budget.
 #[derive(Clone)]
@@ -41,6 +46,8 @@ struct Inner {
     config: GraphConfig,
     budget: Budget,
     clocks: Clocks,
+    /// Of a worker: where the budget of all workers is.
+    pool: Option<PgPool>,
 }
 
 /// The body of a write.
@@ -55,6 +62,18 @@ impl Graph {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(config: GraphConfig) -> anyhow::Result<Self> {
+        Self::with(config, None)
+    }
+
+    /// A client that shares the pace of its calls with the other workers of a database, and their budget while [`Graph::share_budget`] runs.
+    ///
+    /// # Errors
+    /// As [`Graph::new`].
+    pub fn of_worker(config: GraphConfig, pool: PgPool) -> anyhow::Result<Self> {
+        Self::with(config, Some(pool))
+    }
+
+    fn with(config: GraphConfig, pool: Option<PgPool>) -> anyhow::Result<Self> {
         runtime::tls::install();
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -68,7 +87,26 @@ impl Graph {
             .user_agent(concat!("hookline/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let budget = Budget::new(config.pause_min, config.pause_max);
-        Ok(Self { inner: Arc::new(Inner { http, config, budget, clocks: Clocks::default() }) })
+        Ok(Self {
+            inner: Arc::new(Inner { http, config, budget, clocks: Clocks::default(), pool }),
+        })
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.inner.budget
+    }
+
+    /// How long to wait for the next slot of the Conversations API. Where it cannot be shared, nobody calls.
+    async fn slot(&self, account: &Account) -> Result<Duration, GraphError> {
+        let Some(pool) = &self.inner.pool else {
+            return Ok(self.inner.budget.conversations_slot(account, runtime::now()));
+        };
+        let scope = account_scope(account);
+        let slot = shared::take_slot(pool, &scope, CONVERSATIONS_EVERY);
+        within(SLOT_WITHIN, slot).await.map_err(|error| {
+            tracing::debug!(%error, "No slot of the Conversations API can be taken now");
+            GraphError::kept_back(Scope::Account, SLOT_WITHIN)
+        })
     }
 
     /// Until when calls for the account are closed by a rate limit, where they are: a queue may sleep as long.
@@ -193,7 +231,7 @@ impl Graph {
             }
             budget.allow(account, call.lane, runtime::now())?;
             if call.paced {
-                tokio::time::sleep(budget.conversations_slot(account, runtime::now())).await;
+                tokio::time::sleep(self.slot(account).await?).await;
             }
             let (usage, mut result) =
                 self.send_request(connected, call, method, path, query, payload).await;

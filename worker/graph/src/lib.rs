@@ -1,7 +1,7 @@
 //! The Graph client: both hosts, a token per account, time-outs, classed errors, a rate budget (docs/meta-platform.md 8–10).
 //!
-//! `error` says what a failure means, `limits` and `budget` when not to call, `client` makes the calls, `reads` knows the shapes of
-//! answers. Tokens travel in the `Authorization` header and are never part of a log line, an error or a span.
+//! `error` says what a failure means, `limits` and `budget` when not to call, `shared` and `sharing` what all workers know of that together,
+//! `client` makes the calls, `reads` knows the shapes of answers. Tokens travel in the `Authorization` header and are never part of a log line, an error or a span.
 
 mod budget;
 mod call;
@@ -17,6 +17,8 @@ mod limits;
 mod proof;
 mod reads;
 mod response;
+mod shared;
+mod sharing;
 mod timely;
 
 pub use call::Call;

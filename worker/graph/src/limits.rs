@@ -191,6 +191,24 @@ impl Meter {
         self.closed_until = self.closed_until.max(Some(until));
     }
 
+    /// The last figure with the time of its answer, and until when no call may be made: what other workers should know.
+    pub(crate) const fn figures(&self) -> (Option<(u32, Timestamp)>, Option<Timestamp>) {
+        (self.measured, self.closed_until)
+    }
+
+    /// Takes in what another worker knows: the newer figure counts, and the longer pause.
+    pub(crate) fn adopt(
+        &mut self,
+        measured: Option<(u32, Timestamp)>,
+        closed_until: Option<Timestamp>,
+    ) {
+        let time = |figure: &Option<(u32, Timestamp)>| figure.map(|(_, at)| at);
+        if time(&self.measured) < time(&measured) {
+            self.measured = measured;
+        }
+        self.closed_until = self.closed_until.max(closed_until);
+    }
+
     /// Until when no call may be made, where that is later than `now`.
     pub(crate) fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.closed_until.filter(|until| now < *until)

@@ -3,7 +3,7 @@
 //! Rows are written in the transaction that moves the shard's position, so parking is as durable as normalising. `worker.held_lanes` follows
 //! from them by triggers, in the same transaction (docs/decisions/35).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
@@ -140,6 +140,18 @@ pub(super) async fn park(
         parked_raws::keep(conn, era, seq, Some(raw)).await?;
     }
     Ok(())
+}
+
+/// Locks lanes until the transaction ends, in the order in which [`park`] does: for who touches several of them otherwise.
+pub(super) async fn lock(conn: &mut PgConnection, lanes: &BTreeSet<&str>) -> sqlx::Result<()> {
+    let lanes: Vec<&str> = lanes.iter().copied().collect();
+    sqlx::query(
+        "select worker.keep_held_lane(l.lane) from unnest($1::text[]) with ordinality as l (lane, n) order by l.n",
+    )
+    .bind(lanes)
+    .execute(conn)
+    .await
+    .map(|_| ())
 }
 
 /// Inserts a row. `false`: it is parked already, of another raw webhook or of this one.

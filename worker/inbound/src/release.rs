@@ -307,6 +307,10 @@ impl Release {
         let mut emission = self.inbound.facts.begin(&drafts).await?;
         effect::follow_up(&self.inbound, &mut emission, &hints).await?;
         let (tx, raws) = (&mut emission.tx, std::slice::from_ref(raw));
+        if !behind.is_empty() {
+            let lanes = behind.iter().filter_map(|behind| behind.lane.as_deref());
+            parking::lock(tx, &lanes.chain([row.lane.as_str()]).collect()).await?;
+        }
         parking::park(tx, row.shard, row.raw_era, &behind, raws, self.inbound.retry_min).await?;
         parked::released(&mut emission.tx, row.id).await?;
         emission.commit().await?;

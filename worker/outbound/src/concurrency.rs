@@ -33,6 +33,11 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// How many may be in flight at once.
+    pub(crate) const fn allowed(&self) -> u32 {
+        self.allowed
+    }
+
     /// Takes a place, if there is one.
     pub(crate) fn start(&mut self, now: Timestamp) -> bool {
         let rested = self.ended_at.is_some_and(|ended| REST < now.since(ended));

@@ -1,16 +1,23 @@
-//! Places for commands in flight: a number per account that follows its [`Pace`], fewer for reads than for sends.
+//! Places for commands in flight: a number per account that follows its [`Pace`], fewer for reads than for sends. Where other workers live, what
+//! they have in flight takes places, too (docs/decisions/39).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use schemas::{AccountId, Channel};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::concurrency::Pace;
+use crate::ledger::under_way::Living;
 
 /// How many commands of one worker may only read (looks for lost sends, pages of an import): sends always have places left.
 const READING_MAX: usize = 24;
+
+/// How long a worker that finds others waits before it sends: then they know that they are not alone.
+const JOINS_AFTER: Duration = Duration::from_secs(2);
 
 /// An account, and whether the place is for reading: slow reads must not take the places of sends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +33,15 @@ pub(crate) struct Places {
     paces: Arc<Mutex<HashMap<PlaceKey, Pace>>>,
     reading: Arc<AtomicUsize>,
     freed: Arc<Notify>,
+    company: Arc<Mutex<Company>>,
+}
+
+/// What is known of other workers.
+#[derive(Default)]
+struct Company {
+    others: bool,
+    /// From when on places are given out; `None` before this worker is known to the others.
+    opens_at: Option<Instant>,
 }
 
 /// A place that was taken; given back on drop, whatever becomes of the task.
@@ -35,8 +51,41 @@ pub(crate) struct Place {
 }
 
 impl Places {
+    fn company(&self) -> MutexGuard<'_, Company> {
+        self.company.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in which workers live.
+    pub(crate) fn know(&self, living: Living) {
+        let mut company = self.company();
+        company.others = living.others;
+        if living.own && company.opens_at.is_none() {
+            let now = Instant::now();
+            company.opens_at = Some(if living.others { now + JOINS_AFTER } else { now });
+        }
+    }
+
+    /// Whether it is known when places are given out: from when on this worker is known to the others.
+    pub(crate) fn are_open(&self) -> bool {
+        self.company().opens_at.is_some()
+    }
+
+    /// Whether no other worker sends: then the places here are all there are.
+    pub(crate) fn are_all(&self) -> bool {
+        !self.company().others
+    }
+
+    /// How many sends of an account all workers may have in flight together, as far as this one has learnt.
+    pub(crate) fn allowed(&self, channel: Channel, account_id: &AccountId) -> i64 {
+        let key = PlaceKey { channel, account_id: account_id.clone(), reading: false };
+        i64::from(self.pace(&key, |pace| pace.allowed()))
+    }
+
     /// Takes a place, if there is one. Only the loop of this worker does.
     pub(crate) fn take(&self, key: PlaceKey) -> Option<Place> {
+        if self.company().opens_at.is_none_or(|opens| Instant::now() < opens) {
+            return None;
+        }
         if key.reading && READING_MAX <= self.reading.load(Ordering::Relaxed) {
             return None;
         }

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt_log::AttemptLog;
 use crate::handover::HandedOver;
 use crate::ledger::queue::{self, DueRow};
+use crate::ledger::under_way;
 use crate::places::Places;
 use crate::reporter::{Reporting, reporter};
 use crate::services::{LEDGER_WITHIN, Services};
@@ -227,7 +228,11 @@ impl Released {
         let mut conn = services.pool.acquire().await?;
         let version = facts::accounts::store::version(&mut conn).await?;
         self.looked = Instant::now();
-        if version != self.accounts_version || RELEASE <= self.at.elapsed() {
+        let again = version != self.accounts_version || RELEASE <= self.at.elapsed();
+        if again || !services.places.are_open() {
+            services.places.know(under_way::living(&mut conn, &services.worker).await?);
+        }
+        if again {
             queue::release(&mut conn).await?;
             (self.accounts_version, self.at) = (version, Instant::now());
         }

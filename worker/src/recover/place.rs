@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use facts::regain::Halted;
 use facts::seal::Seal;
 use facts::{FactStore, eras};
 use runtime::broker::Broker;
@@ -58,7 +59,9 @@ impl Recovery {
 
     /// The next stage begins.
     pub(super) async fn go_on(&self, from: Stage, to: Stage, done: &Done) -> anyhow::Result<()> {
-        anyhow::ensure!(rows::turn(&self.pool, from, to, done).await?, OVERTAKEN);
+        if !rows::turn(&self.pool, from, to, done).await? {
+            return Err(Halted(OVERTAKEN).into());
+        }
         runtime::failpoint!("recover.after_stage");
         Ok(())
     }
@@ -77,7 +80,9 @@ pub(super) async fn commit(
     (from, to): (u64, u64),
     done: &Done,
 ) -> anyhow::Result<()> {
-    anyhow::ensure!(rows::advance(&mut tx, stage, (from, to), done).await?, OVERTAKEN);
+    if !rows::advance(&mut tx, stage, (from, to), done).await? {
+        return Err(Halted(OVERTAKEN).into());
+    }
     runtime::failpoint!("recover.before_commit");
     tx.commit().await.with_context(|| format!("storing what stage {} read", stage.as_str()))?;
     runtime::failpoint!("recover.after_commit");

@@ -1,11 +1,10 @@
 //! ◆ Pure: what a message says, and the reactions to it.
 
-use schemas::facts::{Attachment, By};
+use schemas::facts::{Attachment, By, erase_story};
 use schemas::{Fact, Kind};
 use serde_json::{Value, json};
 
 use super::bodies::{message_of, reply_of};
-use super::erase::scrub_story;
 use super::row::ReactionNow;
 use crate::fold::row_fact::{Standing, Statement};
 
@@ -93,7 +92,7 @@ pub(super) fn reply_to(originals: &[Standing<'_>], erased: bool) -> Option<Value
             |message| message.reply_to.clone(),
         );
         if erased {
-            scrub_story(&mut quoted);
+            erase_story(&mut quoted);
         }
         quoted.and_then(|quoted| serde_json::to_value(quoted).ok())
     })

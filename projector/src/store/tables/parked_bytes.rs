@@ -1,5 +1,6 @@
 //! Table `parked`: the bytes of events set aside. They are people's words: an erasure looks here by the event's id.
 
+use schemas::Timestamp;
 use sqlx::PgConnection;
 
 /// An event as INBOX_EVENTS had it.
@@ -7,6 +8,8 @@ use sqlx::PgConnection;
 pub(crate) struct Kept {
     pub(crate) subject: String,
     pub(crate) body: Vec<u8>,
+    /// When it was stored, at the latest: when it was set aside.
+    pub(crate) stored_at: Timestamp,
 }
 
 /// Positions of events whose bytes were not looked up yet, at most `limit`. Those of a lost stream cannot be.
@@ -45,7 +48,7 @@ pub(crate) async fn are_kept(conn: &mut PgConnection) -> sqlx::Result<bool> {
 
 /// The bytes of an event; `None` where they are not kept.
 pub(crate) async fn kept(conn: &mut PgConnection, seq: i64) -> sqlx::Result<Option<Kept>> {
-    sqlx::query_as("select subject, body from parked where seq = $1 and subject is not null and body is not null")
+    sqlx::query_as("select subject, body, first_seen as stored_at from parked where seq = $1 and subject is not null and body is not null")
         .bind(seq)
         .fetch_optional(conn)
         .await

@@ -1,5 +1,6 @@
 //! Claims a command: reads it and what is around it under its lock, and writes down what is about to happen.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runtime::deadline::{Deadline, Moment};
@@ -9,11 +10,11 @@ use schemas::facts::OutcomeError;
 use sqlx::{Postgres, Transaction};
 
 use super::claim_step::{ClaimStep, News, Read, claim_step, open_part};
-use crate::attempt_log::{Behind, Entry, shard_of};
+use crate::attempt_log::{AttemptLog, Behind, Entry, shard_of};
 use crate::claim_context::{self, Around};
 use crate::decide::LoggedAttempt;
 use crate::ledger::commands::{self, End};
-use crate::ledger::{CommandRow, PartRow, part_states, parts, transitions};
+use crate::ledger::{CommandRow, PartRow, part_states, parts, transitions, under_way};
 use crate::payload::Payload;
 use crate::services::{Next, Services};
 use crate::state::{CommandState, Hold};
@@ -219,13 +220,23 @@ impl Locked {
             let until = now.plus(pause.max(BUDGET_PAUSE_MIN));
             return self.wait(until, Some(Hold::Budget)).await;
         }
+        let shard = shard_of(command.channel, &command.account_id);
+        if !services.places.are_all() {
+            // Until the end of this transaction nobody else begins an attempt of the account.
+            AttemptLog::lock(tx, &BTreeSet::from([shard])).await?;
+            let under_way = under_way::by_account(tx).await?;
+            let taken = under_way.get(&(command.channel, command.account_id.clone()));
+            let allowed = services.places.allowed(command.channel, &command.account_id);
+            if allowed <= taken.copied().unwrap_or(0) {
+                return self.wait(now.plus(MOMENT), Some(Hold::Budget)).await;
+            }
+        }
         let deadline = now.plus(services.waits.send_lease);
         let part =
             transitions::begin_attempt(tx, command, part, &services.worker, now, deadline, rule)
                 .await?;
         failpoint!("send.before_log");
         let entry = entry(command, &part, now, deadline);
-        let shard = shard_of(command.channel, &command.account_id);
         let logged = services.log.append_one(tx, shard, entry).await?;
         failpoint!("send.after_log");
         failpoint!("send.before_begin_commit");

@@ -4,14 +4,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use runtime::deadline::Moment;
 use runtime::failpoint;
-use schemas::Timestamp;
+use schemas::{AccountId, Channel, Timestamp};
+use sqlx::PgConnection;
 
 use super::claim::{Attempt, entry, lane, usable};
 use super::claim_step::{ClaimStep, News, Read, claim_step, open_part};
 use crate::attempt_log::{AttemptLog, Behind, Entry, Marks, shard_of};
 use crate::claim_context::{self, Around};
 use crate::ledger::part_sets::{self, Begin};
-use crate::ledger::{CommandRow, PartRow, command_sets, parts, transitions};
+use crate::ledger::{CommandRow, PartRow, command_sets, parts, transitions, under_way};
 use crate::services::Services;
 use facts::accounts::Connected;
 
@@ -22,7 +23,19 @@ pub(crate) struct ClaimedAll {
     pub(crate) attempts: Vec<Attempt>,
     /// Not to be sent as they stand, or somebody else's.
     pub(crate) rest: Vec<String>,
+    /// To be sent, once fewer of the account are in flight at other workers.
+    pub(crate) later: Vec<String>,
 }
+
+impl ClaimedAll {
+    /// Nothing was claimed.
+    pub(crate) fn nothing(rest: Vec<String>) -> Self {
+        Self { rest, ..Self::default() }
+    }
+}
+
+/// A command, its open part, and the rule that allows it.
+type ToSend<'a> = (&'a CommandRow, PartRow, &'static str);
 
 /// A command that is to be sent.
 struct Chosen {
@@ -55,7 +68,7 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
     let mut tx = services.pool.begin().await?;
     let commands = command_sets::lock_all_due(&mut tx, identities).await?;
     if commands.is_empty() {
-        return Ok(ClaimedAll { attempts: Vec::new(), rest: identities.to_vec() });
+        return Ok(ClaimedAll::nothing(identities.to_vec()));
     }
     let shards: BTreeSet<u32> =
         commands.iter().map(|command| shard_of(command.channel, &command.account_id)).collect();
@@ -76,7 +89,7 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
         .collect();
     let contexts = claim_context::read_all(&mut tx, &around).await?;
     let Some(first) = contexts.first() else {
-        return Ok(ClaimedAll { attempts: Vec::new(), rest: identities.to_vec() });
+        return Ok(ClaimedAll::nothing(identities.to_vec()));
     };
     let (now, accounts_version) = (first.now, first.accounts_version);
     let mut sends = Vec::new();
@@ -91,6 +104,7 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
             sends.push((command, *part, rule));
         }
     }
+    let (sends, later) = with_place(services, &mut tx, sends).await?;
     let mut chosen = Vec::with_capacity(sends.len());
     let senders = sends.iter().map(|(command, ..)| *command);
     let tokens = services.tokens.of(&mut tx, accounts_version, senders).await?;
@@ -104,13 +118,42 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
     }
     let sent: HashSet<&str> =
         chosen.iter().map(|chosen| chosen.command.identity.as_str()).collect();
-    let rest =
-        identities.iter().filter(|identity| !sent.contains(identity.as_str())).cloned().collect();
+    let is_rest =
+        |identity: &&String| !sent.contains(identity.as_str()) && !later.contains(*identity);
+    let rest = identities.iter().filter(is_rest).cloned().collect();
     if chosen.is_empty() {
-        return Ok(ClaimedAll { attempts: Vec::new(), rest });
+        return Ok(ClaimedAll { attempts: Vec::new(), rest, later });
     }
     let attempts = begin(services, tx, &marks, chosen, (now, begun)).await?;
-    Ok(ClaimedAll { attempts, rest })
+    Ok(ClaimedAll { attempts, rest, later })
+}
+
+/// Of what is to be sent, what has a place beside all that other workers have in flight; and the others. The marks of its shards are locked, so
+/// nobody else begins an attempt of these accounts meanwhile.
+async fn with_place<'a>(
+    services: &Services,
+    tx: &mut PgConnection,
+    sends: Vec<ToSend<'a>>,
+) -> sqlx::Result<(Vec<ToSend<'a>>, Vec<String>)> {
+    if services.places.are_all() || sends.is_empty() {
+        return Ok((sends, Vec::new()));
+    }
+    let mut taken: HashMap<(Channel, AccountId), i64> = under_way::by_account(tx).await?;
+    let mut later = Vec::new();
+    let mut with_place = Vec::with_capacity(sends.len());
+    for send in sends {
+        let command = send.0;
+        let key = (command.channel, command.account_id.clone());
+        let allowed = services.places.allowed(command.channel, &command.account_id);
+        let taken = taken.entry(key).or_default();
+        if *taken < allowed {
+            *taken += 1;
+            with_place.push(send);
+        } else {
+            later.push(command.identity.clone());
+        }
+    }
+    Ok((with_place, later))
 }
 
 /// Writes the attempts down, logs them, and commits.

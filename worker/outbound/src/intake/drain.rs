@@ -1,6 +1,6 @@
 //! Taking in every command that is there by now, for a ledger that is filled again: by the intake's own steps, without a worker.
 
-use anyhow::Context;
+use facts::regain::Halted;
 use runtime::follow::{Follower, Reader, Taken, stored};
 use schemas::subjects::{COMMAND_ALL, INBOX_COMMANDS};
 
@@ -20,17 +20,19 @@ impl Commands {
     ) -> anyhow::Result<()> {
         let last = stored::last(self.broker.js(), INBOX_COMMANDS, COMMAND_ALL).await?;
         let Some(end) = last.map(|last| last.sequence) else { return Ok(()) };
-        let lease = self.leases.acquire(NAME).await?.context(HELD)?;
+        let lease = self.leases.acquire(NAME).await?.ok_or(Halted(HELD))?;
         let mut batches = Batches::new(self.clone(), lease);
         let position = batches.position().await?;
         let mut follower =
             Follower::new(self.broker.clone(), INBOX_COMMANDS, COMMAND_ALL, position);
         while let Some(batch) = follower.next_up_to(end, BATCH).await? {
-            anyhow::ensure!(self.leases.renew(&batches.lease).await?, HELD);
+            if !self.leases.renew(&batches.lease).await? {
+                return Err(Halted(HELD).into());
+            }
             let Some(last) = batch.last() else { break };
             let to = last.position(follower.era());
             if batches.take(&batch, batches.position, to).await? == Taken::Lost {
-                anyhow::bail!(HELD);
+                return Err(Halted(HELD).into());
             }
             show(to.seq);
         }

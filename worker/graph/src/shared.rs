@@ -1,0 +1,75 @@
+//! Table `worker.graph_budget`: what Meta allows, as all workers know it together. Times travel as durations, by the clock of the database:
+//! the clocks of two machines differ.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+
+/// How one allowance stands.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct Figure {
+    /// `app:<app>` or `account:<channel>/<account>`.
+    pub(crate) scope: String,
+    /// The last figure, in percent of the allowance.
+    pub(crate) percent: Option<i32>,
+    /// How old it is.
+    pub(crate) measured_ms_ago: Option<i64>,
+    /// For how long no call may be made.
+    pub(crate) closed_for_ms: Option<i64>,
+}
+
+/// Takes the next slot of a scope and returns how long to wait for it. Slots are `every` apart, whoever takes them.
+pub(crate) async fn take_slot(
+    pool: &PgPool,
+    scope: &str,
+    every: Duration,
+) -> sqlx::Result<Duration> {
+    let wait: f64 = sqlx::query_scalar(
+        "insert into worker.graph_budget as b (scope, next_slot) values ($1, clock_timestamp() + make_interval(secs => $2))
+         on conflict (scope) do update set next_slot = greatest(b.next_slot, clock_timestamp()) + make_interval(secs => $2)
+         returning greatest(0, extract(epoch from next_slot - clock_timestamp()) - $2)::float8",
+    )
+    .bind(scope)
+    .bind(every.as_secs_f64())
+    .fetch_one(pool)
+    .await?;
+    Ok(Duration::from_secs_f64(wait))
+}
+
+/// Writes figures; of two the newer counts, and what is closed for longer stays so. Rows are locked in one order.
+pub(crate) async fn put(conn: &mut PgConnection, figures: &[Figure]) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into worker.graph_budget as b (scope, percent, measured_at, closed_until)
+         select f.scope, f.percent, clock_timestamp() - f.ago * interval '1 millisecond',
+                clock_timestamp() + f.closed * interval '1 millisecond'
+           from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) as f (scope, percent, ago, closed) order by f.scope
+         on conflict (scope) do update set
+            percent = case when b.measured_at > excluded.measured_at then b.percent else coalesce(excluded.percent, b.percent) end,
+            measured_at = greatest(b.measured_at, excluded.measured_at),
+            closed_until = greatest(b.closed_until, excluded.closed_until)",
+    )
+    .bind(figures.iter().map(|figure| figure.scope.as_str()).collect::<Vec<_>>())
+    .bind(figures.iter().map(|figure| figure.percent).collect::<Vec<_>>())
+    .bind(figures.iter().map(|figure| figure.measured_ms_ago).collect::<Vec<_>>())
+    .bind(figures.iter().map(|figure| figure.closed_for_ms).collect::<Vec<_>>())
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+/// The figures that say something: not older than `measured_for`, or of what is closed.
+pub(crate) async fn read(
+    conn: &mut PgConnection,
+    measured_for: Duration,
+) -> sqlx::Result<Vec<Figure>> {
+    sqlx::query_as(
+        "select scope, percent, (extract(epoch from clock_timestamp() - measured_at) * 1000)::bigint as measured_ms_ago,
+                case when closed_until > clock_timestamp()
+                     then (extract(epoch from closed_until - clock_timestamp()) * 1000)::bigint end as closed_for_ms
+           from worker.graph_budget
+          where measured_at > clock_timestamp() - make_interval(secs => $1) or closed_until > clock_timestamp()",
+    )
+    .bind(measured_for.as_secs_f64())
+    .fetch_all(conn)
+    .await
+}
