@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use schemas::{Channel, Timestamp};
+use runtime::steady::Steady;
+use schemas::Channel;
 
 use super::error::{Class, GraphError, Scope};
 use super::limits::{Lane, Meter, Pace, Pauses, Usage};
@@ -59,7 +60,7 @@ impl Budget {
         &self,
         account: &Account,
         lane: Lane,
-        now: Timestamp,
+        now: Steady,
     ) -> Result<(), GraphError> {
         self.with(|meters| {
             let app = meters
@@ -93,7 +94,7 @@ impl Budget {
     }
 
     /// Takes a slot of the Conversations API and returns how long to wait for it.
-    pub(crate) fn conversations_slot(&self, account: &Account, now: Timestamp) -> Duration {
+    pub(crate) fn conversations_slot(&self, account: &Account, now: Steady) -> Duration {
         self.with(|meters| {
             meters
                 .conversations
@@ -109,7 +110,7 @@ impl Budget {
         account: &Account,
         usage: Usage,
         error: Option<&mut GraphError>,
-        now: Timestamp,
+        now: Steady,
     ) {
         self.with(|meters| {
             let app = meters.apps.entry(app_key(account)).or_default();
@@ -138,27 +139,23 @@ impl Budget {
         });
     }
 
-    /// The account's app and until when its calls are closed, where they are.
-    pub(crate) fn app_closed_until(
+    /// The account's app and for how long its calls are closed, where they are.
+    pub(crate) fn app_closed_for(
         &self,
         account: &Account,
-        now: Timestamp,
-    ) -> Option<(String, Timestamp)> {
+        now: Steady,
+    ) -> Option<(String, Duration)> {
         let app = app_key(account);
-        let until = self.with(|meters| meters.apps.get(&app)?.closed_until(now))?;
-        Some((app, until))
+        let closed = self.with(|meters| meters.apps.get(&app)?.closed_for(now))?;
+        Some((app, closed))
     }
 
-    /// Until when calls for the account are closed, where they are.
-    pub(crate) fn closed_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
+    /// For how long calls for the account are closed, where they are.
+    pub(crate) fn closed_for(&self, account: &Account, now: Steady) -> Option<Duration> {
         self.with(|meters| {
-            let app = meters.apps.get(&app_key(account)).and_then(|meter| meter.closed_until(now));
-            app.max(
-                meters
-                    .accounts
-                    .get(&account_key(account))
-                    .and_then(|meter| meter.closed_until(now)),
-            )
+            let app = meters.apps.get(&app_key(account)).and_then(|meter| meter.closed_for(now));
+            let own = meters.accounts.get(&account_key(account));
+            app.max(own.and_then(|meter| meter.closed_for(now)))
         })
     }
 }

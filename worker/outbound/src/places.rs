@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use runtime::steady::Steady;
 use schemas::{AccountId, Channel};
 use tokio::sync::Notify;
 
@@ -40,7 +41,7 @@ impl Places {
         if key.reading && READING_MAX <= self.reading.load(Ordering::Relaxed) {
             return None;
         }
-        if !self.pace(&key, |pace| pace.start(runtime::now())) {
+        if !self.pace(&key, |pace| pace.start(Steady::now())) {
             return None;
         }
         if key.reading {
@@ -71,7 +72,7 @@ impl Drop for Place {
         if self.key.reading {
             self.places.reading.fetch_sub(1, Ordering::Relaxed);
         }
-        self.places.pace(&self.key, |pace| pace.end(runtime::now()));
+        self.places.pace(&self.key, |pace| pace.end(Steady::now()));
         self.places.freed.notify_one();
     }
 }
