@@ -59,14 +59,14 @@ impl Deadline {
 }
 
 #[cfg(target_os = "linux")]
-fn since_boot() -> Option<Duration> {
+pub(crate) fn since_boot() -> Option<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let (seconds, nanos) = (u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?);
     Some(Duration::new(seconds, nanos))
 }
 
 #[cfg(not(target_os = "linux"))]
-const fn since_boot() -> Option<Duration> {
+pub(crate) const fn since_boot() -> Option<Duration> {
     None
 }
 

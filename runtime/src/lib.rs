@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`notify`], [`claim`], [`health`],
-//! [`serve`], [`admin`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
+//! [`serve`], [`admin`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`steady`], [`tls`], [`mod@failpoint`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -24,6 +24,7 @@ pub mod publish;
 pub mod retry;
 pub mod serve;
 pub mod shutdown;
+pub mod steady;
 pub mod streams;
 pub mod telemetry;
 pub mod tls;

@@ -35,12 +35,21 @@ pub struct PgOptions {
     pub template_dir: Option<PathBuf>,
     /// Further server settings, e.g. `("max_connections", "200")`.
     pub settings: Vec<(String, String)>,
+    /// Further variables of the server's processes, for tests.
+    pub variables: Vec<(String, String)>,
 }
 
 impl PgOptions {
     /// Durable, on a free port, data made from scratch.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: None, fsync: true, template_dir: None, settings: Vec::new() }
+        Self {
+            dir: dir.into(),
+            port: None,
+            fsync: true,
+            template_dir: None,
+            settings: Vec::new(),
+            variables: Vec::new(),
+        }
     }
 }
 
@@ -180,6 +189,8 @@ impl Postgres {
             let (log, log_start) = files::open_log(&log_path)?;
             let mut shell = user::command("/bin/sh", self.user.as_ref());
             shell.current_dir(self.data_dir());
+            let variables = self.options.variables.iter();
+            shell.envs(variables.map(|(name, value)| (name, value)));
             let mut guardian =
                 Guardian::spawn(shell, &self.server_command(), log, StopSignal::Int)?;
             let problem = loop {

@@ -25,7 +25,12 @@ pub fn hookline_binary() -> PathBuf {
 /// A command of the binary that knows no variable but `PATH`, and of the certificates of this machine nothing: every process would spend
 /// its first milliseconds on reading them, and Meta is on loopback here. (`up::Folder` starts it as users do.)
 pub(crate) fn hookline_command() -> tokio::process::Command {
-    let mut command = tokio::process::Command::new(hookline_binary());
+    hookline_command_of(&hookline_binary())
+}
+
+/// The same of another program, such as that of another release.
+pub(crate) fn hookline_command_of(program: &Path) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(program);
     command
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))

@@ -112,13 +112,18 @@ impl Api {
 
     /// A POST with an `Idempotency-Key`.
     pub async fn post_once(&self, path: &str, key: &str, body: Value) -> (u16, Value) {
-        self.send(
-            self.http
-                .post(format!("{}{path}", self.url))
-                .header("idempotency-key", key)
-                .json(&body),
-        )
-        .await
+        self.try_post_once(path, key, body).await.unwrap()
+    }
+
+    /// The same; an error where nobody answers.
+    pub async fn try_post_once(
+        &self,
+        path: &str,
+        key: &str,
+        body: Value,
+    ) -> reqwest::Result<(u16, Value)> {
+        let request = self.http.post(format!("{}{path}", self.url));
+        self.try_send(request.header("idempotency-key", key).json(&body)).await
     }
 
     pub async fn delete(&self, path: &str, body: Value) -> (u16, Value) {
@@ -126,10 +131,14 @@ impl Api {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
-        let answer = request.bearer_auth(&self.token).send().await.unwrap();
+        self.try_send(request).await.unwrap()
+    }
+
+    async fn try_send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<(u16, Value)> {
+        let answer = request.bearer_auth(&self.token).send().await?;
         let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        let text = answer.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
     /// All conversations, over all pages.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use simulator::{AccountHandle, AccountSpec, Person};
 
 use crate::body::{IG, PAGE};
-use crate::client::eventually;
+use crate::client::{Api, eventually};
 use crate::lab::Lab;
 
 /// Requests to the API at once.
@@ -141,10 +141,17 @@ pub async fn open(lab: &Lab, numbers: std::ops::Range<usize>, people: usize) -> 
     shops
 }
 
-/// Asks for replies, `(shop, person, text, key)` each, a few at a time but those to one person in order.
-pub async fn ask(lab: &Lab, wishes: Vec<(&Shop, &Person, String, String)>) -> Vec<Asked> {
-    let api = lab.api();
-    let mut by_person: BTreeMap<&str, Vec<(&Shop, &Person, String, String)>> = BTreeMap::new();
+/// A reply that is wished for: whose, to whom, its text, and the person's key for it.
+pub type Wish<'a> = (&'a Shop, &'a Person, String, String);
+
+/// Asks for replies, a few at a time but those to one person in order.
+pub async fn ask(lab: &Lab, wishes: Vec<Wish<'_>>) -> Vec<Asked> {
+    ask_at(&lab.api(), wishes).await
+}
+
+/// The same, of an API that may be away for a while.
+pub async fn ask_at(api: &Api, wishes: Vec<Wish<'_>>) -> Vec<Asked> {
+    let mut by_person: BTreeMap<&str, Vec<Wish>> = BTreeMap::new();
     for wish in wishes {
         by_person.entry(wish.1.id()).or_default().push(wish);
     }
@@ -158,14 +165,13 @@ pub async fn ask(lab: &Lab, wishes: Vec<(&Shop, &Person, String, String)>) -> Ve
                 let key = format!("{key}-{}", person.id());
                 let deadline = Instant::now() + ASKED_WITHIN;
                 let body = loop {
-                    let (status, body) = api.post_once(&path, &key, json!({ "text": text })).await;
-                    match status {
-                        200 | 202 => break body,
-                        // As the answer says: again, with the same key.
-                        503 if Instant::now() < deadline => {
+                    match api.try_post_once(&path, &key, json!({ "text": text })).await {
+                        Ok((200 | 202, body)) => break body,
+                        // As the answer says, and as for one that did not come: again, with the same key.
+                        Ok((503, _)) | Err(_) if Instant::now() < deadline => {
                             tokio::time::sleep(Duration::from_millis(200)).await;
                         }
-                        _ => panic!("{status} {body}"),
+                        other => panic!("{other:?}"),
                     }
                 };
                 let reply_id = body["reply_id"].as_str().unwrap().to_owned();

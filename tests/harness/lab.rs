@@ -1,5 +1,6 @@
 //! A whole hookline in a folder of its own: servers, roles as processes, and Meta.
 
+mod backups;
 mod poison;
 mod process;
 mod roles;
@@ -15,6 +16,7 @@ use sqlx::PgPool;
 
 pub use crate::binary::hookline_binary;
 use crate::client::{Api, Meta};
+use crate::clock::Clock;
 use crate::servers::{self, Broker, Database};
 use crate::shared::files;
 pub use process::Role;
@@ -41,13 +43,16 @@ pub struct LabOptions {
     pub empty: bool,
     /// Its own Postgres counts statements (`pg_stat_statements`), where the module is installed.
     pub counted: bool,
+    /// Its own Postgres runs by a clock that the test sets ([`Lab::clock_of_postgres`]), where libfaketime is installed.
+    pub clock: bool,
 }
 
 impl LabOptions {
     /// Servers that nobody else uses: to be stopped, killed, frozen, filled, reconfigured, or looked at as a whole.
-    pub const OWN: Self = Self { own: true, durable: None, empty: true, counted: false };
+    pub const OWN: Self =
+        Self { own: true, durable: None, empty: true, counted: false, clock: false };
     /// As before the first start of a role.
-    pub const EMPTY: Self = Self { own: false, durable: None, empty: true, counted: false };
+    pub const EMPTY: Self = Self { own: false, ..Self::OWN };
 }
 
 /// Everything a test needs, gone with it.
@@ -57,12 +62,15 @@ pub struct Lab {
     pub simulator: SimulatorHandle,
     /// Settings of every role; a test may change them before it starts one.
     pub settings: BTreeMap<String, String>,
+    /// What roles are started from; a test may change it before it starts one.
+    pub program: PathBuf,
     roles: BTreeMap<(Role, u32), Running>,
     together: Option<Running>,
     ports: BTreeMap<(Role, u32), Ports>,
     folder: PathBuf,
     data: PathBuf,
     pool: PgPool,
+    clock: Option<Clock>,
 }
 
 /// An address nobody listens at, on loopback; not one that an outgoing connection may take while a role is down.
@@ -101,9 +109,10 @@ impl Lab {
             policy: simulator::Policy::for_tests(),
             ..SimulatorConfig::default()
         };
+        let clock = if options.clock { Clock::new(&data, "clock-of-postgres") } else { None };
         let servers = async {
             match options.own {
-                true => servers::own(&data, options.durable, options.counted).await,
+                true => servers::own(&data, options.durable, options.counted, clock.as_ref()).await,
                 false => Ok(servers::shared(options.empty).await),
             }
         };
@@ -119,12 +128,14 @@ impl Lab {
             postgres,
             simulator,
             settings,
+            program: hookline_binary(),
             roles: BTreeMap::new(),
             together: None,
             ports: BTreeMap::new(),
             folder,
             data,
             pool,
+            clock,
         })
     }
 
@@ -179,6 +190,11 @@ impl Lab {
 
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// The clock of its own Postgres. `None`: it was not asked for, or libfaketime is not installed.
+    pub fn clock_of_postgres(&self) -> Option<&Clock> {
+        self.clock.as_ref()
     }
 }
 

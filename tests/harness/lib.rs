@@ -3,7 +3,7 @@
 //!
 //! [`shared`] starts the servers that all tests of a run share, [`servers`] gives a lab its part of them or its own. [`lab`] starts and kills things, [`cable`] cuts connections between them, [`client`] speaks to them from outside,
 //! [`collector`] takes their traces. [`cluster`] is three brokers in one, [`traffic`] delivers much and compares it with what became of it.
-//! [`up`] is `hookline up` as somebody tries it.
+//! [`old_release`] builds hookline as it was. [`clock`] is a clock that a test sets. [`up`] is `hookline up` as somebody tries it.
 //! A failing test panics with what it saw, so unwrapping is the way here.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -11,10 +11,12 @@ mod binary;
 pub mod body;
 pub mod cable;
 pub mod client;
+pub mod clock;
 pub mod cluster;
 pub mod collector;
 pub mod crowd;
 pub mod lab;
+pub mod old_release;
 pub mod raw_nats;
 pub mod servers;
 pub mod shared;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::servers::{NatsOptions, NatsServer, PgOptions, Postgres};
 
 use crate::binary;
+use crate::clock::Clock;
 use crate::shared::Share;
 
 const OWN: &str = "this lab shares its servers with others: start it with `LabOptions::own`";
@@ -114,7 +115,7 @@ pub async fn another_broker() -> Broker {
     Broker::Shared(Arc::new(Share::take().await))
 }
 
-/// Starts servers for one lab alone. `durable` and `counted` as in `LabOptions`.
+/// Starts servers for one lab alone. `durable` and `counted` as in `LabOptions`; Postgres runs by `clock`, where there is one.
 ///
 /// # Errors
 /// Postgres did not come up: it is to count, and has no module for that.
@@ -122,6 +123,7 @@ pub(crate) async fn own(
     folder: &Path,
     durable: Option<bool>,
     counted: bool,
+    clock: Option<&Clock>,
 ) -> anyhow::Result<(Broker, Database)> {
     let mut pg = PgOptions::new(folder.join("postgres"));
     pg.settings = vec![("jit".to_owned(), "off".to_owned())];
@@ -130,6 +132,7 @@ pub(crate) async fn own(
         let module = ("shared_preload_libraries".to_owned(), "pg_stat_statements".to_owned());
         pg.settings.push(module);
     }
+    pg.variables = clock.map(Clock::variables).unwrap_or_default();
     pg.template_dir = Some(binary::folder().join("postgres-template"));
     let mut nats = NatsOptions::new(folder.join("nats"));
     nats.sync_always = durable != Some(false);

@@ -22,9 +22,14 @@ const AT_ONCE: usize = 16;
 /// After this long without acceptance something is broken for good.
 const GIVE_UP: Duration = Duration::from_secs(180);
 
-/// A share of the numbers an issue names: a twentieth unless `HOOKLINE_SOAK` (a factor, `1` for the whole) says otherwise.
+/// A share of the numbers an issue names: the whole unless `HOOKLINE_SOAK` (a factor) says otherwise.
 pub fn soak() -> f64 {
     std::env::var("HOOKLINE_SOAK").ok().map_or(1.0, |text| text.parse().unwrap())
+}
+
+/// What random choices of a test begin with: `HOOKLINE_SEED`, or another one each time. The test prints it.
+pub fn seed() -> u64 {
+    std::env::var("HOOKLINE_SEED").ok().map_or_else(rand::random, |text| text.parse().unwrap())
 }
 
 /// `whole` numbers, of which a test takes a share.

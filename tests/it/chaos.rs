@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tests::traffic::{Findings, Traffic, share, soak};
+use tests::traffic::{Findings, Traffic, seed, share, soak};
 use tests::{Lab, LabOptions, Role};
 use tokio::sync::Semaphore;
 
@@ -13,8 +13,7 @@ const KILLS: usize = 200;
 const DELIVERIES: usize = 20_000;
 
 async fn survives(of: f64) {
-    let seed =
-        std::env::var("HOOKLINE_SEED").ok().map_or_else(rand::random, |s| s.parse().unwrap());
+    let seed = seed();
     let (kills, deliveries) = (share(KILLS, of), share(DELIVERIES, of));
     let mut lab = Lab::start_with(LabOptions::OWN).await;
     lab.run_apart().await;

@@ -20,6 +20,7 @@ mod poison;
 mod rebuild;
 mod recover;
 mod redrive;
+mod releases;
 mod replay;
 mod sending;
 mod sources;

@@ -2,7 +2,10 @@
 
 mod clocks;
 mod counted;
+mod jumps;
+mod load;
 mod lost;
+mod put_back;
 mod restored;
 
 use std::time::{Duration, Instant};
@@ -13,21 +16,7 @@ use tests::crowd::{self, Shop, all_ended, ask, audit};
 use tests::lab::signal;
 use tests::{Lab, Role, eventually};
 
-/// What goes wrong with sends, in shares: 20 % of answers lost after delivery, 10 % before, 5 % HTTP 500 of either kind, 5 % throttled.
-fn misfortune(lab: &Lab) {
-    for (fault, rate) in [
-        (Fault::ResetAfter, 0.1),
-        (Fault::TimeoutAfter, 0.05),
-        (Fault::BadGatewayAfter, 0.05),
-        (Fault::ResetBefore, 0.05),
-        (Fault::TimeoutBefore, 0.05),
-        (Fault::ServerErrorAfter, 0.025),
-        (Fault::ServerErrorBefore, 0.025),
-        (Fault::RateLimited, 0.05),
-    ] {
-        lab.simulator.fault(FaultRule::new(fault).on(CallKind::Send).rate(rate));
-    }
-}
+use load::misfortune;
 
 /// `count` replies over 20 accounts while the worker is killed every few seconds.
 async fn many_sends(count: usize, people: usize, kills_max: usize, within: Duration) {

@@ -8,7 +8,7 @@ use tokio::process::Child;
 
 use super::process::{Ports, Role, Running};
 use super::{Lab, free_address};
-use crate::binary::hookline_command;
+use crate::binary::hookline_command_of;
 use crate::client::eventually;
 
 const ADMIN_LISTEN: &str = runtime::admin::LISTEN;
@@ -80,7 +80,7 @@ impl Lab {
         let folder = if verb == "up" { self.folder.join("up") } else { self.folder.clone() };
         let log = self.folder.join(format!("{log}.log"));
         let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
-        hookline_command()
+        hookline_command_of(&self.program)
             .arg(verb)
             .current_dir(folder)
             .envs(&self.settings)
@@ -219,7 +219,11 @@ impl Lab {
 
     /// SIGTERM; the exit code, or `None` where it did not end within 12 s.
     pub async fn stop(&mut self, role: Role) -> Option<i32> {
-        let mut running = self.alone(role, 0);
+        self.stop_nth(role, 0).await
+    }
+
+    pub async fn stop_nth(&mut self, role: Role, n: u32) -> Option<i32> {
+        let mut running = self.alone(role, n);
         let pid = running.child.id().expect("it runs");
         signal(pid, rustix::process::Signal::TERM);
         let ended = tokio::time::timeout(Duration::from_secs(12), running.child.wait()).await;

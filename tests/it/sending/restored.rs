@@ -1,6 +1,6 @@
 //! Postgres is put back to an earlier state: nobody is answered twice, and sending goes on by itself. The log of attempts decides.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,30 +12,11 @@ use tests::{Lab, LabOptions, Role, eventually};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Copies a folder as it is, owners too.
-fn copy(from: &Path, to: &Path) {
-    let done = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(done.success());
-}
-
-/// What Postgres has now, with the server stopped; it runs again then.
+/// What Postgres has now.
 async fn backup(lab: &mut Lab) -> PathBuf {
-    let data = lab.postgres.own().data_dir();
-    let kept = data.with_extension("backup");
-    lab.postgres.own().stop().await.unwrap();
-    copy(&data, &kept);
-    lab.postgres.own().restart().await.unwrap();
+    let kept = lab.cold_copy_of_postgres("backup").await;
     lab.all_ready().await;
     kept
-}
-
-/// Postgres is stopped, and runs again with what it had.
-async fn put_back(lab: &mut Lab, backup: &Path) {
-    let data = lab.postgres.own().data_dir();
-    lab.postgres.own().stop().await.unwrap();
-    std::fs::remove_dir_all(&data).unwrap();
-    copy(backup, &data);
-    lab.postgres.own().restart().await.unwrap();
 }
 
 async fn reply_to_all(lab: &Lab, shops: &[Shop], what: &str) -> Vec<Asked> {
@@ -107,7 +88,7 @@ async fn a_cold_backup_that_is_put_back_sends_nothing_again() {
     for role in [Role::Worker, Role::Projector, Role::Api] {
         lab.kill9(role).await;
     }
-    put_back(&mut lab, &backup).await;
+    lab.put_postgres_back(&backup).await;
     for role in [Role::Worker, Role::Projector, Role::Api] {
         lab.lapse(role).await;
         lab.run(role).await;
@@ -133,7 +114,7 @@ async fn a_backup_put_back_under_a_running_worker_sends_nothing_again() {
     }
     all_ended(&lab, asked.len(), WITHIN).await;
     let sends = lab.simulator.count(CallKind::Send);
-    put_back(&mut lab, &backup).await;
+    lab.put_postgres_back(&backup).await;
     frozen(&lab).await;
     once(&lab, &shops, &asked).await;
     assert_eq!(sends + 6, lab.simulator.count(CallKind::Send));
@@ -155,7 +136,7 @@ async fn what_no_outcome_and_no_echo_shows_is_read_from_the_threads() {
     for role in [Role::Projector, Role::Api] {
         lab.kill9(role).await;
     }
-    put_back(&mut lab, &backup).await;
+    lab.put_postgres_back(&backup).await;
     for role in [Role::Worker, Role::Projector, Role::Api] {
         lab.lapse(role).await;
         lab.run(role).await;

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use schemas::{Channel, Timestamp};
+use runtime::steady::Steady;
+use schemas::Channel;
 
 use super::error::{Class, GraphError, Scope};
 use super::limits::{Lane, Meter, Pace, Pauses, Usage};
@@ -77,7 +78,7 @@ impl Budget {
         &self,
         account: &Account,
         lane: Lane,
-        now: Timestamp,
+        now: Steady,
     ) -> Result<(), GraphError> {
         self.with(|meters| {
             let app = meters
@@ -111,7 +112,7 @@ impl Budget {
     }
 
     /// Takes a slot of the Conversations API and returns how long to wait for it: of a process that works alone.
-    pub(crate) fn conversations_slot(&self, account: &Account, now: Timestamp) -> Duration {
+    pub(crate) fn conversations_slot(&self, account: &Account, now: Steady) -> Duration {
         self.with(|meters| {
             meters
                 .conversations
@@ -127,7 +128,7 @@ impl Budget {
         account: &Account,
         usage: Usage,
         error: Option<&mut GraphError>,
-        now: Timestamp,
+        now: Steady,
     ) {
         self.with(|meters| {
             let limited =
@@ -168,7 +169,7 @@ impl Budget {
     }
 
     /// What was learnt since the last call, for the other workers.
-    pub(crate) fn changed(&self, now: Timestamp) -> Vec<Figure> {
+    pub(crate) fn changed(&self, now: Steady) -> Vec<Figure> {
         self.with(|meters| {
             let changed = std::mem::take(&mut meters.changed);
             let figure = |scope: String| {
@@ -192,7 +193,7 @@ impl Budget {
     }
 
     /// Takes in what the other workers know.
-    pub(crate) fn adopt(&self, figures: &[Figure], now: Timestamp) {
+    pub(crate) fn adopt(&self, figures: &[Figure], now: Steady) {
         let span = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         self.with(|meters| {
             for figure in figures {
@@ -205,27 +206,23 @@ impl Budget {
         });
     }
 
-    /// The account's app and until when its calls are closed, where they are.
-    pub(crate) fn app_closed_until(
+    /// The account's app and for how long its calls are closed, where they are.
+    pub(crate) fn app_closed_for(
         &self,
         account: &Account,
-        now: Timestamp,
-    ) -> Option<(String, Timestamp)> {
+        now: Steady,
+    ) -> Option<(String, Duration)> {
         let app = app_key(account);
-        let until = self.with(|meters| meters.apps.get(&app)?.closed_until(now))?;
-        Some((app, until))
+        let closed = self.with(|meters| meters.apps.get(&app)?.closed_for(now))?;
+        Some((app, closed))
     }
 
-    /// Until when calls for the account are closed, where they are.
-    pub(crate) fn closed_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
+    /// For how long calls for the account are closed, where they are.
+    pub(crate) fn closed_for(&self, account: &Account, now: Steady) -> Option<Duration> {
         self.with(|meters| {
-            let app = meters.apps.get(&app_key(account)).and_then(|meter| meter.closed_until(now));
-            app.max(
-                meters
-                    .accounts
-                    .get(&account_key(account))
-                    .and_then(|meter| meter.closed_until(now)),
-            )
+            let app = meters.apps.get(&app_key(account)).and_then(|meter| meter.closed_for(now));
+            let own = meters.accounts.get(&account_key(account));
+            app.max(own.and_then(|meter| meter.closed_for(now)))
         })
     }
 }
@@ -256,8 +253,8 @@ mod tests {
         }
     }
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_millis(1_795_000_000_000 + seconds * 1000)
+    fn at(seconds: u64) -> Steady {
+        Steady::after(Duration::from_secs(10_000 + seconds))
     }
 
     #[test]
@@ -268,22 +265,23 @@ mod tests {
         let usage = |percent| Usage { account: Some(percent), ..Usage::default() };
         one.learn(&busy, usage(70), None, at(0));
         assert!(other.allow(&busy, Lane::Enrich, at(1)).is_ok());
-        // The clock of the other machine is an hour behind.
+        // The clock of the other process has another origin.
+        let there = |seconds| Steady::after(Duration::from_secs(500 + seconds));
         let learnt = one.changed(at(1));
-        other.adopt(&learnt, at(-3599));
-        assert!(other.allow(&busy, Lane::Enrich, at(-3599)).is_err());
-        assert!(other.allow(&busy, Lane::Reply, at(-3599)).is_ok());
-        assert!(other.allow(&calm, Lane::Enrich, at(-3599)).is_ok());
+        other.adopt(&learnt, there(1));
+        assert!(other.allow(&busy, Lane::Enrich, there(1)).is_err());
+        assert!(other.allow(&busy, Lane::Reply, there(1)).is_ok());
+        assert!(other.allow(&calm, Lane::Enrich, there(1)).is_ok());
         // A figure of its own that is newer counts; what is closed stays so.
-        other.learn(&busy, usage(10), None, at(-3598));
-        other.adopt(&learnt, at(-3597));
-        assert!(other.allow(&busy, Lane::Enrich, at(-3597)).is_ok());
+        other.learn(&busy, usage(10), None, there(2));
+        other.adopt(&learnt, there(3));
+        assert!(other.allow(&busy, Lane::Enrich, there(3)).is_ok());
         let mut limited = GraphError::kept_back(Scope::App, Duration::from_secs(1));
         limited.class = Class::Limited(Scope::App);
         one.learn(&busy, Usage::default(), Some(&mut limited), at(2));
         let learnt = one.changed(at(2));
-        other.adopt(&learnt, at(2));
-        assert!(other.allow(&calm, Lane::Reply, at(2)).is_err(), "the app's calls are closed");
+        other.adopt(&learnt, there(4));
+        assert!(other.allow(&calm, Lane::Reply, there(4)).is_err(), "the app's calls are closed");
         assert!(one.changed(at(3)).is_empty(), "nothing is shared twice");
         one.not_shared(learnt);
         assert!(!one.changed(at(3)).is_empty());

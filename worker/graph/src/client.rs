@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method};
 use runtime::db::within;
 use runtime::retry::Backoff;
-use schemas::Timestamp;
+use runtime::steady::Steady;
 use serde_json::Value;
 use sqlx::PgPool;
 use tracing::Instrument;
@@ -15,7 +15,7 @@ use url::Url;
 
 use super::budget::{Budget, CONVERSATIONS_EVERY, account_scope};
 use super::call::Call;
-use super::clock::Clocks;
+use super::clock::{Clocks, HostClock};
 use super::config::GraphConfig;
 use super::error::{Class, Failure, GraphError, Scope, Use};
 use super::host::Host;
@@ -99,7 +99,7 @@ impl Graph {
     /// How long to wait for the next slot of the Conversations API. Where it cannot be shared, nobody calls.
     async fn slot(&self, account: &Account) -> Result<Duration, GraphError> {
         let Some(pool) = &self.inner.pool else {
-            return Ok(self.inner.budget.conversations_slot(account, runtime::now()));
+            return Ok(self.inner.budget.conversations_slot(account, Steady::now()));
         };
         let scope = account_scope(account);
         let slot = shared::take_slot(pool, &scope, CONVERSATIONS_EVERY);
@@ -109,28 +109,23 @@ impl Graph {
         })
     }
 
-    /// Until when calls for the account are closed by a rate limit, where they are: a queue may sleep as long.
-    pub fn closed_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
-        self.inner.budget.closed_until(account, now)
+    /// For how long calls for the account are closed by a rate limit, where they are: a queue may sleep as long.
+    pub fn closed_for(&self, account: &Account) -> Option<Duration> {
+        self.inner.budget.closed_for(account, Steady::now())
     }
 
-    /// The account's app and until when all of its calls are closed, where they are, so that the caller can publish it to the other workers.
-    pub fn app_closed_until(
-        &self,
-        account: &Account,
-        now: Timestamp,
-    ) -> Option<(String, Timestamp)> {
-        self.inner.budget.app_closed_until(account, now)
+    /// The account's app and for how long all of its calls are closed, where they are, so that the caller can publish it to the other workers.
+    pub fn app_closed_for(&self, account: &Account) -> Option<(String, Duration)> {
+        self.inner.budget.app_closed_for(account, Steady::now())
     }
 
-    /// Milliseconds that Graph's clock is ahead of this machine's, by its latest answer for an account like this one; negative where it is
-    /// behind. `None` before an answer has named its time.
-    pub fn clock_ahead(&self, account: &Account) -> Option<i64> {
-        self.inner.clocks.ahead(Host::of(account))
+    /// Graph's clock, by its latest answer for an account like this one. `None` before an answer has named its time.
+    pub fn clock(&self, account: &Account) -> Option<HostClock> {
+        self.inner.clocks.of(Host::of(account))
     }
 
     /// The same for every host that has named its time.
-    pub fn clocks(&self) -> Vec<(Host, i64)> {
+    pub fn clocks(&self) -> Vec<(Host, HostClock)> {
         self.inner.clocks.all()
     }
 
@@ -138,8 +133,8 @@ impl Graph {
     ///
     /// # Errors
     /// [`Class::Limited`] with the time to wait.
-    pub fn allow(&self, account: &Account, lane: Lane, now: Timestamp) -> Result<(), GraphError> {
-        self.inner.budget.allow(account, lane, now)
+    pub fn allow(&self, account: &Account, lane: Lane) -> Result<(), GraphError> {
+        self.inner.budget.allow(account, lane, Steady::now())
     }
 
     /// `GET {path}` on the account's host, tried a few times: reads are safe to repeat. `path` holds the parts behind the version.
@@ -229,13 +224,13 @@ impl Graph {
             {
                 return Err(GraphError::refused_before(&how));
             }
-            budget.allow(account, call.lane, runtime::now())?;
+            budget.allow(account, call.lane, Steady::now())?;
             if call.paced {
                 tokio::time::sleep(self.slot(account).await?).await;
             }
             let (usage, mut result) =
                 self.send_request(connected, call, method, path, query, payload).await;
-            budget.learn(account, usage, result.as_mut().err(), runtime::now());
+            budget.learn(account, usage, result.as_mut().err(), Steady::now());
             if let Err(error) = &result
                 && error.class == Class::Account
             {
@@ -299,12 +294,12 @@ impl Graph {
                     .body(Body::wrap(Timely::new(body.to_string().into(), deadline))),
             };
         }
-        let asked = runtime::now();
+        let asked = Steady::now();
         match request.send().await {
             Err(error) => (Usage::default(), Err(response::failure(&error, purpose))),
             Ok(received) => {
                 let headers = received.headers();
-                self.inner.clocks.learn(host, headers, asked, runtime::now());
+                self.inner.clocks.learn(host, headers, asked, Steady::now());
                 let usage = response::usage(headers);
                 (usage, response::answer(received, purpose).await)
             }

@@ -24,6 +24,7 @@ mod timely;
 pub use call::Call;
 pub use check::check;
 pub use client::Graph;
+pub use clock::HostClock;
 pub use config::GraphConfig;
 pub use error::{Class, Failure, GraphError, Scope, Stage, Use};
 pub use findings::{Finding, Level};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemas::Timestamp;
+use runtime::steady::Steady;
 use serde::Deserialize;
 
 /// What a call is made for, the most important first. Each may use the allowance up to its share, so that the next more important
@@ -108,9 +108,9 @@ impl Usage {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Meter {
     /// The last figure, and when it arrived.
-    measured: Option<(u32, Timestamp)>,
+    measured: Option<(u32, Steady)>,
     /// No call before.
-    closed_until: Option<Timestamp>,
+    closed_until: Option<Steady>,
     /// Refusals for the limit since the last success.
     refusals: u32,
     /// Figures of 100 % or more since the last lower one.
@@ -130,9 +130,9 @@ pub(crate) struct Pauses {
 
 impl Meter {
     /// How long this kind of work must wait; `None`: it may go on.
-    pub(crate) fn wait(&self, lane: Lane, now: Timestamp, pauses: &Pauses) -> Option<Duration> {
-        if let Some(until) = self.closed_until.filter(|until| now < *until) {
-            return Some(until.since(now));
+    pub(crate) fn wait(&self, lane: Lane, now: Steady, pauses: &Pauses) -> Option<Duration> {
+        if let Some(closed) = self.closed_for(now) {
+            return Some(closed);
         }
         let (percent, at) = self.measured?;
         let until = at.plus(pauses.measured_for);
@@ -145,7 +145,7 @@ impl Meter {
         &mut self,
         percent: u32,
         regain: Option<Duration>,
-        now: Timestamp,
+        now: Steady,
         pauses: &Pauses,
     ) {
         self.measured = Some((percent, now));
@@ -155,7 +155,7 @@ impl Meter {
             let longest = pauses.max.max(USED_UP_PAUSE);
             let pause = runtime::retry::delay(USED_UP_PAUSE, longest, self.used_up, 1.0);
             // Figures that arrive while it is closed already were under way: they are one and the same.
-            if self.closed_until(now).is_none() {
+            if self.closed_for(now).is_none() {
                 self.used_up = self.used_up.saturating_add(1);
                 self.close(now.plus(pause));
             }
@@ -174,7 +174,7 @@ impl Meter {
     pub(crate) fn refuse(
         &mut self,
         regain: Option<Duration>,
-        now: Timestamp,
+        now: Steady,
         pauses: &Pauses,
     ) -> Duration {
         let pause = regain
@@ -187,43 +187,44 @@ impl Meter {
         self.closed_until.map_or(pause, |until| until.since(now))
     }
 
-    fn close(&mut self, until: Timestamp) {
+    fn close(&mut self, until: Steady) {
         self.closed_until = self.closed_until.max(Some(until));
     }
 
     /// The last figure with the time of its answer, and until when no call may be made: what other workers should know.
-    pub(crate) const fn figures(&self) -> (Option<(u32, Timestamp)>, Option<Timestamp>) {
+    pub(crate) const fn figures(&self) -> (Option<(u32, Steady)>, Option<Steady>) {
         (self.measured, self.closed_until)
     }
 
     /// Takes in what another worker knows: the newer figure counts, and the longer pause.
     pub(crate) fn adopt(
         &mut self,
-        measured: Option<(u32, Timestamp)>,
-        closed_until: Option<Timestamp>,
+        measured: Option<(u32, Steady)>,
+        closed_until: Option<Steady>,
     ) {
-        let time = |figure: &Option<(u32, Timestamp)>| figure.map(|(_, at)| at);
+        let time = |figure: &Option<(u32, Steady)>| figure.map(|(_, at)| at);
         if time(&self.measured) < time(&measured) {
             self.measured = measured;
         }
         self.closed_until = self.closed_until.max(closed_until);
     }
 
-    /// Until when no call may be made, where that is later than `now`.
-    pub(crate) fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.closed_until.filter(|until| now < *until)
+    /// For how long no call may be made, where that is any time at all.
+    pub(crate) fn closed_for(&self, now: Steady) -> Option<Duration> {
+        let until = self.closed_until.filter(|until| now < *until)?;
+        Some(until.since(now))
     }
 }
 
 /// Spaces calls evenly: the Conversations API allows 2 per second and account (docs/meta-platform.md 10).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pace {
-    next: Option<Timestamp>,
+    next: Option<Steady>,
 }
 
 impl Pace {
     /// Takes the next slot and returns how long to wait for it.
-    pub(crate) fn take(&mut self, every: Duration, now: Timestamp) -> Duration {
+    pub(crate) fn take(&mut self, every: Duration, now: Steady) -> Duration {
         let slot = self.next.map_or(now, |next| next.max(now));
         self.next = Some(slot.plus(every));
         slot.since(now)

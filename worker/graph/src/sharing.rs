@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use runtime::db::within;
-use schemas::Timestamp;
+use runtime::steady::Steady;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ impl Graph {
     /// Exchanges what is known of the budget with the other workers, until `shutdown`.
     pub async fn share_budget(self, pool: PgPool, shutdown: CancellationToken) {
         loop {
-            let now = runtime::now();
+            let now = Steady::now();
             let learnt = self.budget().changed(now);
             match within(WITHIN, self.exchange(&pool, &learnt, now)).await {
                 Ok(()) => {}
@@ -40,7 +40,7 @@ impl Graph {
         &self,
         pool: &PgPool,
         learnt: &[shared::Figure],
-        now: Timestamp,
+        now: Steady,
     ) -> sqlx::Result<()> {
         let mut conn = pool.acquire().await?;
         if !learnt.is_empty() {

@@ -1,6 +1,5 @@
 //! ◆ Pure: what Meta's answer to a write means for the ledger.
 
-use schemas::Timestamp;
 use schemas::facts::OutcomeError;
 use serde_json::{Value, json};
 
@@ -39,11 +38,11 @@ pub(crate) struct Reading {
     pub(crate) kept: Value,
 }
 
-/// Reads an answer to a write that ended at `now`.
-pub(crate) fn read(answer: Result<Value, GraphError>, now: Timestamp) -> Reading {
+/// Reads an answer to a write.
+pub(crate) fn read(answer: Result<Value, GraphError>) -> Reading {
     match answer {
         Ok(body) => success(&body),
-        Err(error) => failure(&error, now),
+        Err(error) => failure(&error),
     }
 }
 
@@ -78,11 +77,11 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn failure(error: &GraphError, now: Timestamp) -> Reading {
-    let later = Answer::NotExecuted { until: error.retry_after.map(|pause| now.plus(pause)) };
+fn failure(error: &GraphError) -> Reading {
+    let later = Answer::NotExecuted { pause: error.retry_after };
     let answer = match error.class {
         Class::Retry | Class::Limited(_) => later,
-        Class::Account => Answer::NotExecuted { until: None },
+        Class::Account => Answer::NotExecuted { pause: None },
         Class::Unknown => Answer::Lost,
         Class::Done => Answer::Already,
         Class::Permission | Class::Window | Class::Recipient | Class::Invalid => Answer::Refused,

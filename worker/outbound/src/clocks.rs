@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use graph::Host;
+use graph::{Host, HostClock};
 use runtime::db::within;
+use runtime::steady::Steady;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -18,14 +19,18 @@ const UNMOVED: Duration = Duration::from_secs(60);
 /// A difference that has moved by less is the same: a date of Graph has whole seconds.
 const MOVED_MS: u64 = 2_000;
 
-/// Milliseconds by which a clock is ahead of the database's that is `ahead` of this machine's now.
+/// Milliseconds by which a clock of Graph is ahead of the database's; negative where it is behind.
 ///
 /// # Errors
 /// The database did not answer in time.
-pub(crate) async fn of_database(pool: &PgPool, ahead: i64) -> sqlx::Result<i64> {
-    let clock = async { ledger::now(&mut *pool.acquire().await?).await };
-    let database = within(LEDGER_WITHIN, clock).await?;
-    Ok(ahead + runtime::now().as_millis() - database.as_millis())
+pub(crate) async fn ahead_of_database(pool: &PgPool, graph: HostClock) -> sqlx::Result<i64> {
+    let compared = async {
+        let mut conn = pool.acquire().await?;
+        let asked = Steady::now();
+        let database = ledger::now(&mut conn).await?;
+        Ok(graph.ahead_of(database, asked, Steady::now()))
+    };
+    within(LEDGER_WITHIN, compared).await
 }
 
 /// Whether two clocks are near enough for their times to be compared.
@@ -40,16 +45,21 @@ type Kept = HashMap<Host, (i64, Instant)>;
 pub(crate) async fn watch(services: Services, shutdown: CancellationToken) {
     let mut kept = Kept::new();
     while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-        for (host, ahead) in services.graph.clocks() {
-            if let Err(error) = keep(&services, host, ahead, &mut kept).await {
+        for (host, clock) in services.graph.clocks() {
+            if let Err(error) = keep(&services, host, clock, &mut kept).await {
                 tracing::debug!(%error, "Could not compare Graph's clock with the database's");
             }
         }
     }
 }
 
-async fn keep(services: &Services, host: Host, ahead: i64, kept: &mut Kept) -> sqlx::Result<()> {
-    let ahead = of_database(&services.pool, ahead).await?;
+async fn keep(
+    services: &Services,
+    host: Host,
+    clock: HostClock,
+    kept: &mut Kept,
+) -> sqlx::Result<()> {
+    let ahead = ahead_of_database(&services.pool, clock).await?;
     #[expect(clippy::cast_precision_loss, reason = "seconds of a gauge")]
     metrics::gauge!("hookline_graph_clock_ahead_seconds", "host" => host.as_str())
         .set(ahead as f64 / 1000.0);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use schemas::Timestamp;
+use runtime::steady::Steady;
 
 /// To begin with, and after trouble.
 pub(crate) const IN_FLIGHT_MIN: u32 = 2;
@@ -23,7 +23,7 @@ pub(crate) struct Pace {
     streak: u32,
     in_flight: u32,
     /// When the last place was given back.
-    ended_at: Option<Timestamp>,
+    ended_at: Option<Steady>,
 }
 
 impl Default for Pace {
@@ -39,7 +39,7 @@ impl Pace {
     }
 
     /// Takes a place, if there is one.
-    pub(crate) fn start(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn start(&mut self, now: Steady) -> bool {
         let rested = self.ended_at.is_some_and(|ended| REST < now.since(ended));
         if self.in_flight == 0 && rested {
             self.went_wrong();
@@ -52,7 +52,7 @@ impl Pace {
     }
 
     /// Gives the place back.
-    pub(crate) const fn end(&mut self, now: Timestamp) {
+    pub(crate) const fn end(&mut self, now: Steady) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.ended_at = Some(now);
     }
@@ -77,8 +77,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_millis(1_795_000_000_000 + seconds * 1000)
+    fn at(seconds: u64) -> Steady {
+        Steady::after(Duration::from_secs(1_000 + seconds))
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl World {
         let answer = match fate {
             Fate::Answered => Answer::Sent { item_id: Some("m".to_owned()) },
             Fate::DeliveredThenLost | Fate::LostBefore => Answer::Lost,
-            Fate::NotExecuted => Answer::NotExecuted { until: None },
+            Fate::NotExecuted => Answer::NotExecuted { pause: None },
             Fate::Refused => Answer::Refused,
             Fate::CrashBefore | Fate::CrashAfterDelivery => return,
         };

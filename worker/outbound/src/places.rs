@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use runtime::steady::Steady;
 use schemas::{AccountId, Channel};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -89,7 +90,7 @@ impl Places {
         if key.reading && READING_MAX <= self.reading.load(Ordering::Relaxed) {
             return None;
         }
-        if !self.pace(&key, |pace| pace.start(runtime::now())) {
+        if !self.pace(&key, |pace| pace.start(Steady::now())) {
             return None;
         }
         if key.reading {
@@ -120,7 +121,7 @@ impl Drop for Place {
         if self.key.reading {
             self.places.reading.fetch_sub(1, Ordering::Relaxed);
         }
-        self.places.pace(&self.key, |pace| pace.end(runtime::now()));
+        self.places.pace(&self.key, |pace| pace.end(Steady::now()));
         self.places.freed.notify_one();
     }
 }

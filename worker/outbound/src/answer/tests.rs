@@ -20,7 +20,7 @@ const REPEATS: [Repeat; 3] = [Repeat::AfterProof, Repeat::Never, Repeat::OneTry]
 fn error(status: u16, code: i64, subcode: i64) -> Reading {
     let body =
         json!({"error": {"code": code, "error_subcode": subcode, "message": "words"}}).to_string();
-    read(Err(GraphError::of_answer(status, body.as_bytes(), Use::Write).unwrap()), NOW)
+    read(Err(GraphError::of_answer(status, body.as_bytes(), Use::Write).unwrap()))
 }
 
 /// What the ledger does with a part of this kind after the answer to its attempt number `attempt`.
@@ -143,7 +143,7 @@ fn a_success_without_a_name_settles_only_what_makes_nothing() {
         (json!({"success": false}), ["reconcile", "reconcile", "fail"]),
         (json!({"id": "1"}), ["sent"; 3]),
     ] {
-        let reading = read(Ok(body.clone()), NOW);
+        let reading = read(Ok(body.clone()));
         assert_eq!(REPEATS.map(|repeat| decided(&reading, repeat, 1)), expected, "{body}");
     }
 }
@@ -151,11 +151,11 @@ fn a_success_without_a_name_settles_only_what_makes_nothing() {
 #[test]
 fn classes_drive_what_happens() {
     assert_eq!(error(500, 1, 0).answer, Answer::Lost);
-    assert_eq!(error(400, 613, 0).answer, Answer::NotExecuted { until: None });
+    assert_eq!(error(400, 613, 0).answer, Answer::NotExecuted { pause: None });
     assert_eq!(error(400, 551, 0).answer, Answer::Refused);
     assert_eq!(error(400, 10_900, 0).answer, Answer::Already);
     let token = error(401, 190, 463);
-    assert!(token.stop.is_some() && token.answer == Answer::NotExecuted { until: None });
+    assert!(token.stop.is_some() && token.answer == Answer::NotExecuted { pause: None });
     assert!(error(400, 4, 0).limited);
 }
 
@@ -189,17 +189,17 @@ fn a_closed_window_has_one_code_on_both_channels() {
 #[test]
 fn ids_are_read_whatever_their_type() {
     let sent = |id: &str| Answer::Sent { item_id: Some(id.to_owned()) };
-    assert_eq!(read(Ok(json!({"recipient_id": "1", "message_id": "m"})), NOW).answer, sent("m"));
+    assert_eq!(read(Ok(json!({"recipient_id": "1", "message_id": "m"}))).answer, sent("m"));
     assert_eq!(
-        read(Ok(json!({"id": 17_900_000_000_000_001_i64})), NOW).answer,
+        read(Ok(json!({"id": 17_900_000_000_000_001_i64}))).answer,
         sent("17900000000000001")
     );
-    assert_eq!(read(Ok(json!({"success": true})), NOW).answer, Answer::Sent { item_id: None });
-    assert_eq!(read(Ok(json!({"success": false})), NOW).answer, Answer::Lost);
+    assert_eq!(read(Ok(json!({"success": true}))).answer, Answer::Sent { item_id: None });
+    assert_eq!(read(Ok(json!({"success": false}))).answer, Answer::Lost);
     assert_eq!(
-        read(Err(GraphError::without_answer(Failure::Timeout, Use::Write)), NOW).answer,
+        read(Err(GraphError::without_answer(Failure::Timeout, Use::Write))).answer,
         Answer::Lost
     );
-    let unreachable = read(Err(GraphError::without_answer(Failure::Connect, Use::Write)), NOW);
-    assert_eq!(unreachable.answer, Answer::NotExecuted { until: None });
+    let unreachable = read(Err(GraphError::without_answer(Failure::Connect, Use::Write)));
+    assert_eq!(unreachable.answer, Answer::NotExecuted { pause: None });
 }

@@ -215,7 +215,7 @@ impl Locked {
             services.accounts.get_with(&mut **tx, command.channel, &command.account_id).await?;
         let Some(connected) = connected else { return Ok(Claimed::Nothing(Next::Idle)) };
         // Asked before the attempt is written down: a call that is kept back is no attempt.
-        if let Err(kept) = services.graph.allow(&connected.account, lane(&part.payload), now) {
+        if let Err(kept) = services.graph.allow(&connected.account, lane(&part.payload)) {
             let pause = kept.retry_after.unwrap_or(services.waits.retry_min);
             let until = now.plus(pause.max(BUDGET_PAUSE_MIN));
             return self.wait(until, Some(Hold::Budget)).await;

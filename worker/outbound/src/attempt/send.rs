@@ -31,7 +31,7 @@ pub(super) async fn send(services: &Services, attempt: Attempt) -> anyhow::Resul
         Err(TooLate) => Err(GraphError::without_answer(Failure::Timeout, Use::Write)),
     };
     failpoint!("send.after_call");
-    let reading = answer::read(answered, runtime::now());
+    let reading = answer::read(answered);
     let well = !matches!(reading.answer, Answer::Lost | Answer::NotExecuted { .. });
     services.places.learn(command.channel, &command.account_id, well && reading.stop.is_none());
     if let Some(reason) = &reading.stop {
@@ -55,7 +55,7 @@ pub(super) async fn send(services: &Services, attempt: Attempt) -> anyhow::Resul
 fn plain_success(services: &Services, attempt: &Attempt, reading: &Reading) -> Option<Answered> {
     let Answer::Sent { item_id: Some(item_id) } = &reading.answer else { return None };
     let account = &attempt.connected.account;
-    let closed = services.graph.closed_until(account, runtime::now()).is_some();
+    let closed = services.graph.closed_for(account).is_some();
     let plain = !closed && !reading.limited && reading.stop.is_none() && reading.learnt.is_none();
     (plain && attempt.command.command == "reply").then(|| Answered {
         identity: attempt.command.identity.clone(),

@@ -62,7 +62,7 @@ async fn try_settle(
     .await?;
     // A success may say that it was the last one for a while.
     let account = &attempt.connected.account;
-    let closed = services.graph.closed_until(account, runtime::now()).is_some();
+    let closed = services.graph.closed_for(account).is_some();
     if reading.limited || closed {
         pause_account(&mut tx, services, attempt, now).await?;
     }
@@ -141,7 +141,7 @@ async fn mark_failed(
     }
 }
 
-/// A limit that was met holds for the other workers too.
+/// A limit that was met holds for the other workers too. `now` is the database's: by its clock they see the pause end.
 async fn pause_account(
     conn: &mut PgConnection,
     services: &Services,
@@ -149,13 +149,11 @@ async fn pause_account(
     now: Timestamp,
 ) -> sqlx::Result<()> {
     let account = &attempt.connected.account;
-    let until = services
-        .graph
-        .closed_until(account, runtime::now())
-        .unwrap_or_else(|| now.plus(services.waits.retry_min));
-    stops::pause(conn, &format!("account:{}/{}", account.channel, account.id), until).await?;
-    if let Some((app, until)) = services.graph.app_closed_until(account, runtime::now()) {
-        stops::pause(conn, &format!("app:{app}"), until).await?;
+    let closed = services.graph.closed_for(account).unwrap_or(services.waits.retry_min);
+    let scope = format!("account:{}/{}", account.channel, account.id);
+    stops::pause(conn, &scope, now.plus(closed)).await?;
+    if let Some((app, closed)) = services.graph.app_closed_for(account) {
+        stops::pause(conn, &format!("app:{app}"), now.plus(closed)).await?;
     }
     Ok(())
 }

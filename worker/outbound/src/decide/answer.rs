@@ -1,5 +1,7 @@
 //! ◆ Pure: what follows from Meta's answer to an attempt.
 
+use std::time::Duration;
+
 use runtime::retry;
 use schemas::Timestamp;
 
@@ -19,8 +21,8 @@ pub(crate) enum Answer {
     Already,
     /// Not executed: later again.
     NotExecuted {
-        /// Not before this time, where Meta or the account says so.
-        until: Option<Timestamp>,
+        /// For how long, where Meta or the account says so.
+        pause: Option<Duration>,
     },
     /// Executed or not, nobody knows.
     Lost,
@@ -47,7 +49,7 @@ pub(crate) enum AfterAnswer {
     Failed,
 }
 
-/// Decides after an answer.
+/// Decides after an answer. `now` is the ledger's.
 pub(crate) fn after_answer(
     journal: &Journal,
     answer: Answer,
@@ -66,10 +68,9 @@ pub(crate) fn after_answer(
         Answer::Already if 1 < journal.attempt => AfterAnswer::Sent { item_id: None },
         Answer::Already => AfterAnswer::Failed,
         Answer::NotExecuted { .. } if journal.repeat == Repeat::OneTry => AfterAnswer::Failed,
-        Answer::NotExecuted { until } => {
-            let pause = retry::delay(waits.retry_min, waits.retry_max, journal.refusals, jitter);
-            let own = now.plus(pause);
-            AfterAnswer::Refused { not_before: until.map_or(own, |until| until.max(now)) }
+        Answer::NotExecuted { pause } => {
+            let own = retry::delay(waits.retry_min, waits.retry_max, journal.refusals, jitter);
+            AfterAnswer::Refused { not_before: now.plus(pause.unwrap_or(own)) }
         }
         Answer::Lost if journal.repeat == Repeat::OneTry => AfterAnswer::Failed,
         Answer::Lost => AfterAnswer::Lost,

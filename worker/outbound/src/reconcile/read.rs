@@ -128,10 +128,10 @@ impl Target<'_> {
     /// Whether Graph's clock and the database's, by which attempts are dated, are near enough to compare their times (docs/contract.md 6). So
     /// it is as long as no answer of Graph has named its time.
     async fn clocks_agree(self) -> sqlx::Result<bool> {
-        let Some(graph_ahead) = self.services.graph.clock_ahead(&self.connected.account) else {
+        let Some(clock) = self.services.graph.clock(&self.connected.account) else {
             return Ok(true);
         };
-        let ahead = clocks::of_database(&self.services.pool, graph_ahead).await?;
+        let ahead = clocks::ahead_of_database(&self.services.pool, clock).await?;
         let agree = clocks::agree(ahead, self.services.waits.graph_clock_max_skew);
         if !agree {
             tracing::warn!(
