@@ -17,7 +17,8 @@ impl Lab {
     /// Starts all four roles in one process (`hookline up` with the servers of this lab), waits until they are ready, and points Meta at
     /// ingest. None of them can be stopped alone.
     pub async fn run_all(&mut self) {
-        let [door, inbox, admin] = [free_address(), free_address(), free_address()];
+        let [door, admin] = [free_address(), free_address()];
+        let inbox = *self.ports.entry((Role::Api, 0)).or_insert_with(free_address);
         for (role, address) in [
             (Role::Ingest, door),
             (Role::Worker, admin),
@@ -34,6 +35,19 @@ impl Lab {
         self.together = Some(Running { child, address: admin });
         self.all_ready().await;
         self.point_meta_at_ingest();
+    }
+
+    /// From now on roles connect accounts by the logins of the simulated Meta, by an app named `main`.
+    pub fn connect_in_browser(&mut self) {
+        let inbox = *self.ports.entry((Role::Api, 0)).or_insert_with(free_address);
+        let simulator = self.simulator.clone();
+        self.set("PUBLIC_URL", &format!("http://{inbox}"));
+        // Meta takes a code once: an answer that came too late would be a used code.
+        self.set("GRAPH_TIMEOUT", "20s");
+        self.set("META_APPS", &simulator.meta_apps("main"));
+        self.set("INSTAGRAM_LOGIN_URL", &simulator.instagram_login_url());
+        self.set("INSTAGRAM_OAUTH_URL", &simulator.instagram_oauth_url());
+        self.set("FACEBOOK_LOGIN_URL", &simulator.facebook_login_url());
     }
 
     /// Starts all four roles in a process each, waits until they are ready, and points Meta at ingest.
