@@ -20,7 +20,8 @@ run: build ## everything in one process, with a simulated Meta; data in .hooklin
 	@exec $(TARGET)/debug/hookline up --simulate
 
 # Tests start the real binary, so it is built first. Most of them wait: three for each core.
-test: build ## all tests, against real servers
+test: build ## all tests, against real servers and one real browser
+	@deploy/dev/setup.sh --tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  threads=$$(( $$(getconf _NPROCESSORS_ONLN) * 3 )); code=0; \
 	  (set -x; cargo nextest run --workspace --test-threads $$threads) || code=$$?; \

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use runtime::broker::Broker;
+use runtime::config::{LoginUrls, MetaApps, PublicUrl};
+use runtime::seal::Seal;
 use runtime::vouch::Vouch;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -12,8 +14,25 @@ use crate::cursor::Cursors;
 use crate::list::Totals;
 use crate::live::source::Live;
 use crate::projected::Projected;
+use crate::session::key::SessionKey;
 use crate::syncs::Syncs;
 use crate::turns::Turns;
+
+/// What browsers need.
+pub(crate) struct Browser {
+    /// Ties sessions to tokens.
+    pub key: SessionKey,
+    /// Seals codes of Meta's logins for the worker.
+    pub seal: Seal,
+    /// `PUBLIC_URL`; without it, connecting is off.
+    pub public_url: Option<PublicUrl>,
+    /// `META_APPS`; without any, connecting is off.
+    pub apps: MetaApps,
+    /// Where Meta's logins are.
+    pub urls: LoginUrls,
+    /// `GRAPH_VERSION`: that of Facebook's dialog.
+    pub version: String,
+}
 
 /// What every route may use.
 pub(crate) struct App {
@@ -34,6 +53,8 @@ pub(crate) struct App {
     pub syncs: Syncs,
     /// Vouches for the commands of people.
     pub vouch: Vouch,
+    /// What browsers need: sessions, and connecting accounts.
+    pub browser: Browser,
     /// Cancelled when the process is to stop: requests that wait are answered with what is known.
     pub stopping: CancellationToken,
 }

@@ -103,6 +103,16 @@ impl Tokens {
         }
         found
     }
+
+    /// The hash of a token of ours.
+    pub(crate) fn hash_of(&self, token: &str) -> Option<[u8; 32]> {
+        self.find(token).map(|_| Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// The caller whose token has a hash like this.
+    pub(crate) fn bound(&self, is: impl Fn(&[u8; 32]) -> bool) -> Option<&Caller> {
+        self.0.iter().find(|entry| is(&entry.hash)).map(|entry| &entry.caller)
+    }
 }
 
 fn parse_entry(text: &str) -> Result<Entry, String> {

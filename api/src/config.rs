@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
-use runtime::config::{ConfigError, NatsConfig, Settings};
+use runtime::config::{ConfigError, LoginUrls, MetaApps, NatsConfig, PublicUrl, Settings};
+use runtime::seal::Seal;
 use runtime::vouch::Vouch;
 
+use crate::app::Browser;
 use crate::auth::Tokens;
 use crate::cursor::Cursors;
+use crate::session::key::SessionKey;
 
 /// The configuration of the api.
 pub struct Config {
@@ -19,6 +22,8 @@ pub struct Config {
     pub(crate) cursors: Cursors,
     /// Vouches for the commands of people, by `ENCRYPTION_KEY`.
     pub(crate) vouch: Vouch,
+    /// Sessions and connecting.
+    pub(crate) browser: Browser,
 }
 
 impl Config {
@@ -37,6 +42,14 @@ impl Config {
             tokens: settings.parsed("API_TOKENS", "", Tokens::parse)?,
             cursors: Cursors::new(&key),
             vouch,
+            browser: Browser {
+                key: SessionKey::new(&key),
+                seal: Seal::from_hex(text).map_err(|_| wrong())?,
+                public_url: PublicUrl::from_settings(settings)?,
+                apps: MetaApps::from_settings(settings)?,
+                urls: LoginUrls::from_settings(settings)?,
+                version: settings.get("GRAPH_VERSION").unwrap_or("v26.0").to_owned(),
+            },
         })
     }
 }

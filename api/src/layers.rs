@@ -14,17 +14,25 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::auth::{self, Caller, Scope};
 use crate::problem::Problem;
+use crate::session;
 
 /// Longest time for an answer to begin: above the longest `?wait`.
 const REQUEST_WAIT: Duration = Duration::from_secs(45);
 
-/// Refuses requests without a token that allows the method.
+/// Refuses requests without a token or session that allows the method.
 pub(crate) async fn authenticate(
     State(app): State<Arc<App>>,
     mut request: Request,
     next: Next,
 ) -> Result<axum::response::Response, Problem> {
-    let caller = caller(&app.tokens, request.headers())?.clone();
+    let headers = request.headers();
+    // A token counts where there is one; a browser has its cookie.
+    let by_cookie = !headers.contains_key(header::AUTHORIZATION)
+        && session::cookie::read(headers, session::COOKIE).is_some();
+    let caller = match by_cookie {
+        true => session::caller(&app, request.method(), headers).await?,
+        false => caller(&app.tokens, headers)?.clone(),
+    };
     let needed = match *request.method() {
         Method::GET | Method::HEAD => Scope::Read,
         _ => Scope::Write,
@@ -121,7 +129,8 @@ fn for_browsers(mut response: axum::response::Response) -> axum::response::Respo
     let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let is_page = kind.is_some_and(|kind| kind.starts_with(b"text/html"));
     let policy = if is_page { OF_PAGES } else { OF_ALL_ELSE };
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    // Pages of ours bring their own, which is stricter.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(policy));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

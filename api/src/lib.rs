@@ -2,10 +2,10 @@
 //!
 //! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `turns`, `status`, `cursor`, `list`, `projected`, `syncs`, `imports`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
 //! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,
-//! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. Statements stand in the file of their
+//! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. For browsers: `html`, `session` and `connect`. Statements stand in the file of their
 //! resource or in `rows.rs` below it; those over the worker's schema in `worker_views`.
 //!
-//! It never calls Meta and never writes to the read model: what it wants done, it publishes.
+//! It never calls Meta and never writes to the read model: what it wants done, it publishes, or leaves to the worker in a view.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -31,6 +31,7 @@ mod blocklist;
 mod commands;
 mod comments;
 mod config;
+mod connect;
 mod contacts;
 mod conversations;
 mod conversions;
@@ -38,6 +39,7 @@ mod cursor;
 mod eras;
 mod extract;
 mod feed;
+mod html;
 mod imports;
 mod insights;
 mod layers;
@@ -52,6 +54,7 @@ mod publish;
 mod replies;
 mod requests;
 mod router;
+mod session;
 mod status;
 mod sweep;
 mod syncs;
@@ -65,6 +68,7 @@ pub use config::Config;
 use list::Totals;
 use live::source::Live;
 use projected::Projected;
+pub use session::{connects_of, make_link};
 
 /// Connections to Postgres of one process.
 const CONNECTIONS_MAX: u32 = 16;
@@ -134,6 +138,7 @@ impl Api {
             searches: conversations::search::turns(),
             syncs: syncs::Syncs::default(),
             vouch: config.vouch,
+            browser: config.browser,
             stopping: shutdown.clone(),
         });
         let router = router::router(app.clone(), &health);

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::{
-    accounts, acts, blocklist, comments, contacts, conversations, conversions, feed, insights,
-    live, mentions, messages, replies, templates,
+    accounts, acts, blocklist, comments, connect, contacts, conversations, conversions, feed,
+    insights, live, mentions, messages, replies, session, templates,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -72,10 +72,21 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(live::route::live))
 }
 
-/// The routes of `/v1`, and their description: OpenAPI 3.1.
-pub(crate) fn routes() -> (Router<Arc<App>>, Value) {
-    let (router, doc) = described().split_for_parts();
-    (router, finished(&doc))
+/// What browsers need, which no token is sent for.
+fn of_browsers() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(session::routes::open, session::routes::end))
+        .route("/session", axum::routing::get(session::routes::page))
+        .routes(routes!(connect::begin))
+        .routes(routes!(connect::callback))
+}
+
+/// The routes of `/v1`, those of browsers, and their description: OpenAPI 3.1.
+pub(crate) fn routes() -> (Router<Arc<App>>, Router<Arc<App>>, Value) {
+    let (router, mut doc) = described().split_for_parts();
+    let (pages, of_pages) = of_browsers().split_for_parts();
+    doc.merge(of_pages);
+    (router, pages, finished(&doc))
 }
 
 /// Problems have a media type of their own.
@@ -137,11 +148,15 @@ mod tests {
         post /v1/accounts/{id}/sync
         get /v1/accounts/{id}/health
         get /v1/live
+        post /session
+        delete /session
+        get /connect/{login}
+        get /connect/callback
     ";
 
     #[test]
     fn every_route_of_the_contract_is_described_and_no_other() {
-        let (_, doc) = routes();
+        let (_, _, doc) = routes();
         let mut described: Vec<String> = doc["paths"]
             .as_object()
             .unwrap()
@@ -163,12 +178,16 @@ mod tests {
 
     #[test]
     fn every_operation_says_what_a_missing_token_gives() {
-        let (_, doc) = routes();
+        let (_, _, doc) = routes();
         assert_eq!(doc["components"]["securitySchemes"]["token"]["scheme"], "bearer");
         for (path, item) in doc["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let problem = &operation["responses"]["401"]["content"]["application/problem+json"];
-                assert!(problem["schema"].is_object(), "{method} {path}");
+                // Pages answer with pages.
+                assert!(
+                    problem["schema"].is_object() || path.starts_with("/connect"),
+                    "{method} {path}"
+                );
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }

@@ -87,6 +87,16 @@ impl Problem {
         )
     }
 
+    /// 403: a browser sends a write with its cookie from a page that is not ours.
+    pub(crate) fn cross_origin() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "cross_origin",
+            "Not from a page of ours",
+            "a write with a session comes from our own pages only: it needs `Sec-Fetch-Site: same-origin`, or the `Origin` of PUBLIC_URL; programs send `Authorization: Bearer <token>`",
+        )
+    }
+
     /// 403: Meta takes no message to this person any more.
     pub(crate) fn window_closed(detail: String) -> Self {
         Self::new(StatusCode::FORBIDDEN, "window_closed", "The messaging window is closed", detail)

@@ -1,4 +1,4 @@
-//! Everything that is answered: the routes of `/v1` behind their layers, `/openapi.json`, `/docs`, and whether it is ready.
+//! Everything that is answered: the routes of `/v1` behind their layers, the pages of browsers, `/openapi.json`, `/docs`, and whether it is ready.
 
 use std::sync::Arc;
 
@@ -11,23 +11,29 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 use crate::extract::BODY_MAX;
-use crate::{layers, openapi};
+use crate::{connect, layers, openapi, session};
 
 #[cfg(test)]
 mod tests;
 
 /// Everything that is answered.
 pub(crate) fn router(app: Arc<App>, health: &Health) -> Router {
-    let (v1, doc) = openapi::routes();
+    let (v1, pages, doc) = openapi::routes();
     let v1 = v1
         .method_not_allowed_fallback(layers::no_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
         .route_layer(middleware::from_fn_with_state(app.clone(), layers::authenticate))
+        .with_state(app.clone());
+    let pages = pages
+        .merge(session::routes::undescribed())
+        .merge(connect::undescribed())
+        .method_not_allowed_fallback(layers::no_method)
         .with_state(app);
     // Its page would ask somebody else's validator about our address.
     let docs = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]).validator_url("none"));
     Router::new()
         .merge(v1)
+        .merge(pages)
         .merge(admin::at_door(health))
         .merge(docs)
         .route("/openapi.json", axum::routing::get(move || async move { Json(doc) }))

@@ -1,7 +1,7 @@
 //! Everything the api reads from the schema `worker`, which the worker alone writes. Tokens are never read.
 //!
 //! Published for readers (worker/migrations): the views `worker.account_list`, `worker.account_ids`, `worker.account_health`,
-//! `worker.replies`, `worker.command_outcomes`, `worker.refused_commands` and `worker.eras`.
+//! `worker.replies`, `worker.command_outcomes`, `worker.refused_commands`, `worker.connecting` and `worker.eras`.
 
 use std::borrow::Cow;
 
@@ -260,6 +260,59 @@ pub(crate) async fn refused(
     .bind(id)
     .bind(channel)
     .bind(account)
+    .fetch_optional(pool)
+    .await;
+    absent_is_empty(row)
+}
+
+/// An account that a login can connect, and what became of it.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct Candidate {
+    pub channel: String,
+    pub id: String,
+    pub name: Option<String>,
+    pub handle: Option<String>,
+    /// Why it cannot be connected.
+    pub obstacle: Option<String>,
+    /// Permissions that it lacks.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    pub outcome: Option<String>,
+    pub note: Option<String>,
+}
+
+/// All of a login.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Candidates(pub Vec<Candidate>);
+
+/// How far the worker is with a login.
+#[derive(Debug, FromRow)]
+pub(crate) struct Connecting {
+    pub step: String,
+    pub granted: Vec<String>,
+    #[sqlx(json)]
+    pub candidates: Candidates,
+    pub refusal: Option<String>,
+    pub detail: Option<String>,
+}
+
+impl Connecting {
+    /// Whether it waits for a person, or has ended.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.step.as_str(), "choosing" | "done" | "refused")
+    }
+}
+
+/// How far the worker is with a login. `None`: it has not seen it yet.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn connecting(pool: &PgPool, id: &str) -> sqlx::Result<Option<Connecting>> {
+    let row = sqlx::query_as(
+        "select step, granted, candidates, refusal, detail from worker.connecting where id = $1",
+    )
+    .bind(id)
     .fetch_optional(pool)
     .await;
     absent_is_empty(row)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Finds or fetches what hookline is built and run with: cargo, a C compiler, nats-server >= 2.15, Postgres >= 15.
+# Finds or fetches what hookline is built and run with: cargo, a C compiler, nats-server >= 2.15, Postgres >= 15; with `--tests` also a Chromium
+# and its driver.
 # Safe to run again; says one line and changes nothing when all is there. `make run`, `make test` and `make lint` call it.
 # Linux with apt is tested; macOS with Homebrew is written, not tested.
 set -euo pipefail
@@ -71,6 +72,19 @@ find_postgres() {
     printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV
     printf '%s\n' /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin
   )
+  return 1
+}
+
+# The driver of a Chromium, for the test in a real browser.
+find_chromedriver() {
+  if [ -n "${HOOKLINE_CHROMEDRIVER:-}" ]; then
+    [ -x "$HOOKLINE_CHROMEDRIVER" ] || die "HOOKLINE_CHROMEDRIVER=$HOOKLINE_CHROMEDRIVER cannot be run: correct it or unset it"
+    return
+  fi
+  local candidate
+  for candidate in /usr/bin/chromedriver /usr/lib/chromium/chromedriver /opt/homebrew/bin/chromedriver; do
+    [ -x "$candidate" ] && return
+  done
   return 1
 }
 
@@ -166,6 +180,13 @@ postgres=$(find_postgres) || {
   brew+=(postgresql@17)
   wanted+=("Postgres 15 or newer, server included (Debian: postgresql; macOS: brew install postgresql@17)")
 }
+
+if [ "${1:-}" = --tests ] && ! find_chromedriver; then
+  [ -z "${HOOKLINE_CHROMEDRIVER:-}" ] || exit 1
+  apt+=(chromium chromium-driver)
+  brew+=(chromedriver)
+  wanted+=("Chromium and its driver, for one test (Debian: chromium chromium-driver; macOS: Google Chrome and brew install chromedriver)")
+fi
 
 if ! have cargo; then
   # Nothing we may install behind somebody's back, and nothing works without it.

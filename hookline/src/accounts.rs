@@ -1,6 +1,7 @@
 //! `hookline accounts`: the accounts we may speak for.
 
 mod add;
+pub(crate) mod browser;
 mod check;
 mod error;
 mod list;
@@ -22,6 +23,11 @@ pub(crate) enum AccountsVerb {
         after_help = "Example:\n  hookline accounts add --channel instagram --login instagram --id 17841400000000001 --token-env IG_TOKEN"
     )]
     Add(Box<add::AddArgs>),
+    /// Prints a one-time link where a browser connects accounts, and waits
+    #[command(
+        after_help = "Examples:\n  hookline accounts connect --login instagram\n  hookline accounts connect --login facebook --wait 30m"
+    )]
+    Connect(browser::ConnectArgs),
     /// Lists accounts; never their tokens
     #[command(after_help = "Example:\n  hookline accounts list --output json")]
     List {
@@ -68,6 +74,7 @@ pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Resu
     let (pool, accounts) = open(settings, !reads).await?;
     match verb {
         AccountsVerb::Add(args) => add::add(*args, &pool, &accounts).await,
+        AccountsVerb::Connect(args) => browser::connect(args, &pool, settings).await,
         AccountsVerb::List { output } => list::list(&accounts, output).await,
         AccountsVerb::Check { account, output } => {
             let chosen = match account {

@@ -73,7 +73,8 @@ async fn run_with_servers(
         if let Some(meta) = &meta {
             meta.begin(&settings, addresses.webhooks).await?;
         }
-        print::announce(here, &settings, addresses, simulator.as_deref());
+        let connect = connect_address(&settings).await;
+        print::announce(here, &settings, addresses, simulator.as_deref(), connect.as_deref());
         anyhow::Ok(())
     };
     let mut failed = None;
@@ -96,5 +97,24 @@ async fn run_with_servers(
     match failed {
         Some(error) => Err(error),
         None => runtime::shutdown::check().map(|()| Exit::Done),
+    }
+}
+
+/// A one-time link where accounts are connected in a browser; `None` where connecting is off.
+async fn connect_address(settings: &Settings) -> Option<String> {
+    let public = runtime::config::PublicUrl::from_settings(settings).ok().flatten()?;
+    runtime::config::MetaApps::from_settings(settings).ok().filter(|apps| !apps.is_empty())?;
+    let pool = runtime::db::pool(settings, "up", 1).ok()?;
+    let code = crate::accounts::browser::link(&pool).await;
+    pool.close().await;
+    match code {
+        Ok(code) => Some(crate::accounts::browser::address(&public, &code)),
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "No link to connect accounts could be made"
+            );
+            None
+        }
     }
 }

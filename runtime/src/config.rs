@@ -2,14 +2,20 @@
 
 mod error;
 mod load;
+mod logins;
+mod meta_apps;
 mod nats;
+mod public_url;
 mod settings;
 mod units;
 mod variables;
 
 pub use error::{ConfigError, Origin};
 pub use load::{UP_FOLDER, up_is_alive};
+pub use logins::LoginUrls;
+pub use meta_apps::{MetaApp, MetaApps};
 pub use nats::NatsConfig;
+pub use public_url::PublicUrl;
 pub use settings::Settings;
 pub use units::{parse_duration, parse_size};
 pub use variables::{VARIABLES, Variable};

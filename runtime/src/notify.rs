@@ -13,6 +13,9 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::db::within;
 use crate::retry::Backoff;
 
+/// The channel on which the api reports that a login came back from Meta, or that a person chose.
+pub const LOGINS: &str = "hookline_logins";
+
 /// How long a connection may take to open.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 /// After so long without a notification the connection is tested: one that something in between forgot would stay silent for ever.

@@ -11,7 +11,7 @@ use crate::command::Requester;
 use crate::event::Via;
 use crate::facts::{PartState, WithdrawReason};
 use crate::ids::{AccountId, CommandId, ContactId, ConversationId, EventId, MessageId};
-use crate::{Channel, Kind, Timestamp};
+use crate::{Channel, Kind, Login, Timestamp};
 
 /// Makes a type a `text` column: by its `as_str` and its `FromStr`, whose error must be an error.
 #[macro_export]
@@ -54,7 +54,7 @@ macro_rules! text_column {
     )+};
 }
 
-text_column!(Channel, Kind, Via, Requester, PartState, WithdrawReason);
+text_column!(Channel, Login, Kind, Via, Requester, PartState, WithdrawReason);
 text_column!(AccountId, ContactId, MessageId, ConversationId, EventId, CommandId);
 
 impl Type<Postgres> for Timestamp {

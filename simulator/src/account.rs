@@ -39,6 +39,13 @@ impl AccountHandle {
         self.shared.world().spec(&self.key).cloned()
     }
 
+    /// Ends the subscription: until somebody subscribes it again, no webhook is sent of it.
+    pub fn unsubscribe(&self) {
+        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
+            account.subscribed.clear();
+        }
+    }
+
     /// The person with this name, who comes into being at the first call.
     pub fn person(&self, name: &str) -> Person {
         let id = self.shared.world().person_named(&self.key, name);

@@ -8,6 +8,10 @@ use url::Url;
 
 use crate::error::{Invalid, SimulatorError};
 use crate::model::Login;
+use crate::oauth::CodeRefusal;
+
+/// Our app's id at Instagram; that at Facebook is [`SimulatorConfig::app_id`].
+pub(crate) const INSTAGRAM_APP_ID: u64 = 880_000_000_000_001;
 
 /// How a simulator starts.
 #[derive(Clone, Debug)]
@@ -201,6 +205,10 @@ pub struct Policy {
     pub answer_delay: Duration,
     /// Milliseconds that Meta's clock is ahead of this machine's; negative where it is behind.
     pub clock_ahead_ms: i64,
+    /// Codes of Instagram Login are answered in the older form, without `data`.
+    pub flat_code_answers: bool,
+    /// Every code is refused like this.
+    pub refuse_codes: Option<CodeRefusal>,
 }
 
 impl Default for Policy {
@@ -228,6 +236,8 @@ impl Default for Policy {
             hold: Duration::from_secs(120),
             answer_delay: Duration::ZERO,
             clock_ahead_ms: 0,
+            flat_code_answers: false,
+            refuse_codes: None,
         }
     }
 }

@@ -46,6 +46,32 @@ impl SimulatorHandle {
         format!("{}/instagram", self.shared.base)
     }
 
+    /// For `INSTAGRAM_LOGIN_URL`.
+    pub fn instagram_login_url(&self) -> String {
+        format!("{}/www.instagram", self.shared.base)
+    }
+
+    /// For `INSTAGRAM_OAUTH_URL`.
+    pub fn instagram_oauth_url(&self) -> String {
+        format!("{}/api.instagram", self.shared.base)
+    }
+
+    /// For `FACEBOOK_LOGIN_URL`.
+    pub fn facebook_login_url(&self) -> String {
+        format!("{}/www.facebook", self.shared.base)
+    }
+
+    /// An app of this name for both logins, for `META_APPS`.
+    pub fn meta_apps(&self, name: &str) -> String {
+        let (instagram, facebook) = (crate::config::INSTAGRAM_APP_ID, self.shared.app_id);
+        format!("{name}:instagram:{instagram},{name}:facebook:{facebook}")
+    }
+
+    /// Every code and token that was given out by a login: what must be found nowhere.
+    pub fn given_secrets(&self) -> Vec<String> {
+        self.shared.world().grants.secrets.clone()
+    }
+
     /// Where control is (`/sim/…`).
     pub fn control_url(&self) -> String {
         format!("{}/sim", self.shared.base)

@@ -15,7 +15,7 @@
 //!
 //! Modules in the order to read them: `model` (accounts, people, messages), `world` (state), `ids` and `json` (how Meta
 //! writes), `payload` (webhook bodies), `people` and `commenting` (acts), `outbox` and `deliver` (order, signing, retry), `faults`,
-//! `graph` (answers), `echo` (what follows a send), `start`, `handle` and `account` (the front), `control` (the same over HTTP), `traffic`.
+//! `graph` (answers), `echo` (what follows a send), `oauth` (logins in a browser), `start`, `handle` and `account` (the front), `control` (the same over HTTP), `traffic`.
 
 mod account;
 mod act;
@@ -33,6 +33,7 @@ mod handle;
 mod ids;
 mod json;
 mod model;
+mod oauth;
 mod outbox;
 mod payload;
 mod people;
@@ -57,12 +58,13 @@ pub use ids::InstagramMid;
 pub use model::{
     AccountSpec, Channel, Comment, Host, Login, Lookup, Message, ProfileAnswer, Side, Usage,
 };
+pub use oauth::CodeRefusal;
 pub use outbox::{Attempt, Delivery, DeliveryState};
 pub use payload::{Content, Envelope};
 pub use people::{Person, Telling};
 pub use sign::{appsecret_proof, signature};
 pub use start::Simulator;
-pub use traffic::{Traffic, demo_accounts};
+pub use traffic::{Traffic, demo_accounts, unconnected_accounts};
 pub use world::PersonSpec;
 
 /// The role: a simulator with the demo accounts and, when there is a webhook to send to, demo traffic, until `stop` ends.

@@ -17,6 +17,7 @@ use tower::ServiceExt as _;
 use crate::control;
 use crate::graph::{self, Reset};
 use crate::model::Host;
+use crate::oauth;
 use crate::shared::Shared;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/facebook/{*path}", any(facebook))
         .route("/instagram/{*path}", any(instagram))
         .merge(control::router())
+        .merge(oauth::router())
         .with_state(shared)
 }
 

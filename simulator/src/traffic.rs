@@ -69,6 +69,16 @@ pub fn demo_accounts() -> Vec<AccountSpec> {
     ]
 }
 
+/// Accounts of the same demo that nobody has connected yet: one of Instagram Login, and a Page with its Instagram account.
+pub fn unconnected_accounts() -> Vec<AccountSpec> {
+    vec![
+        AccountSpec::instagram("17841499000000002").named("Lumen Studio", "lumen.studio"),
+        AccountSpec::messenger("109900000000002").named("Lumen Outlet", "lumenoutlet"),
+        AccountSpec::instagram_by_page("17841499000000003", "109900000000002")
+            .named("Lumen Outlet", "lumen.outlet"),
+    ]
+}
+
 impl SimulatorHandle {
     /// Starts demo traffic, in place of any that runs.
     ///

@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use crate::calls::CallLog;
 use crate::faults::FaultPlan;
 use crate::model::{Account, AccountKey, Comment, Message, Person};
+use crate::oauth::grants::Grants;
 
 pub(crate) use accounts::{INSTAGRAM_FIELDS, PAGE_FIELDS};
 pub use people::PersonSpec;
@@ -44,6 +45,7 @@ pub(crate) struct World {
     pub(crate) faults: FaultPlan,
     pub(crate) calls: CallLog,
     pub(crate) fault_random: StdRng,
+    pub(crate) grants: Grants,
     minted: u64,
 }
 
@@ -60,12 +62,13 @@ impl World {
             faults: FaultPlan::default(),
             calls: CallLog::default(),
             fault_random: StdRng::seed_from_u64(seed ^ 0xFA17),
+            grants: Grants::default(),
             minted: 0,
         }
     }
 
     /// A number nobody got before.
-    fn mint(&mut self) -> String {
+    pub(crate) fn mint(&mut self) -> String {
         self.minted += 1;
         self.minted.to_string()
     }

@@ -4,11 +4,13 @@
 //! [`shared`] starts the servers that all tests of a run share, [`servers`] gives a lab its part of them or its own. [`lab`] starts and kills things, [`cable`] cuts connections between them, [`client`] speaks to them from outside,
 //! [`collector`] takes their traces. [`cluster`] is three brokers in one, [`traffic`] delivers much and compares it with what became of it.
 //! [`old_release`] builds hookline as it was. [`clock`] is a clock that a test sets. [`up`] is `hookline up` as somebody tries it.
+//! [`web`] is a browser without a window, [`browser`] a real one.
 //! A failing test panics with what it saw, so unwrapping is the way here.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod binary;
 pub mod body;
+pub mod browser;
 pub mod cable;
 pub mod client;
 pub mod clock;
@@ -23,6 +25,7 @@ pub mod shared;
 pub mod snapshot;
 pub mod traffic;
 pub mod up;
+pub mod web;
 
 pub use client::{Api, Meta, eventually};
 pub use lab::{Lab, LabOptions, Role};

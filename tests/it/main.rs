@@ -3,6 +3,7 @@
 
 mod cases;
 mod config;
+mod connect;
 mod counts;
 mod crash;
 mod enrich;

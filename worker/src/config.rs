@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::config::{ConfigError, NatsConfig, Settings};
+use runtime::config::{ConfigError, LoginUrls, MetaApps, NatsConfig, Settings};
 use runtime::vouch::Vouch;
 use runtime::waits;
 
@@ -20,8 +20,19 @@ pub struct Config {
     pub seal: Seal,
     /// Distinguishes the commands of people from those of automation, by `ENCRYPTION_KEY`.
     pub vouch: Vouch,
+    /// Logins in a browser.
+    pub connect: ConnectConfig,
     /// The waits that tests shorten.
     pub waits: Waits,
+}
+
+/// Where Meta's logins are, and by which apps.
+#[derive(Clone, Debug)]
+pub struct ConnectConfig {
+    /// `META_APPS`
+    pub apps: MetaApps,
+    /// The three URLs of logins.
+    pub urls: LoginUrls,
 }
 
 /// Waits named by the contract; tests shorten them.
@@ -106,6 +117,10 @@ impl Config {
             vouch: Vouch::from_hex(settings.require("ENCRYPTION_KEY")?).ok_or_else(|| {
                 settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits")
             })?,
+            connect: ConnectConfig {
+                apps: MetaApps::from_settings(settings)?,
+                urls: LoginUrls::from_settings(settings)?,
+            },
             waits: Waits::from_settings(settings)?,
         })
     }

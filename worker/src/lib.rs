@@ -2,9 +2,10 @@
 //!
 //! The role over four crates in its folder, so that the compiler keeps the walls: [`facts`] (publish once), [`graph`] (the only client
 //! of Graph), [`inbound`] (webhooks become events; sees neither `graph` nor `outbound`, so a replay cannot send) and [`outbound`]
-//! (commands). Here are the loops that need both sides: [`resolve`] and [`enrich`], [`trace`], and [`recover`].
+//! (commands). Here are the loops that need both sides: [`resolve`] and [`enrich`], [`connect`], [`trace`], and [`recover`].
 
 pub mod config;
+pub mod connect;
 pub mod enrich;
 pub mod eras;
 pub mod readers;
@@ -149,6 +150,8 @@ async fn migrate_and_work(
         enrich::Enricher::new(facts.clone(), accounts.clone(), graph.clone(), waits, owner.clone());
     let stop = shutdown.clone();
     tasks.spawn(async move { enricher.run(stop).await });
+    let connector = connect::Connector::new(&pool, &accounts, &graph, &config, &owner);
+    tasks.spawn(connector.run(shutdown.clone()));
     let (handover, handed_over) = outbound::handover();
     let commands = outbound::Commands {
         broker: broker.clone(),

@@ -21,6 +21,15 @@ pub(crate) enum LoginArg {
     Facebook,
 }
 
+impl LoginArg {
+    pub(crate) const fn login(self) -> Login {
+        match self {
+            Self::Instagram => Login::Instagram,
+            Self::Facebook => Login::Facebook,
+        }
+    }
+}
+
 /// Arguments of `accounts add`.
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
@@ -76,10 +85,7 @@ impl AddArgs {
             })?;
         Ok(NewAccount {
             channel: self.channel.channel(),
-            login: match self.login {
-                LoginArg::Instagram => Login::Instagram,
-                LoginArg::Facebook => Login::Facebook,
-            },
+            login: self.login.login(),
             id: self.id.into(),
             token: Token::new(&token),
             name: self.name,

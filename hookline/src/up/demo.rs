@@ -23,7 +23,13 @@ impl Meta {
     /// # Errors
     /// When it cannot listen, or a Graph URL is set already: a simulation must never meet the real Meta.
     pub(crate) async fn start(settings: &mut Settings) -> anyhow::Result<Self> {
-        for name in ["GRAPH_FACEBOOK_URL", "GRAPH_INSTAGRAM_URL"] {
+        for name in [
+            "GRAPH_FACEBOOK_URL",
+            "GRAPH_INSTAGRAM_URL",
+            "INSTAGRAM_LOGIN_URL",
+            "INSTAGRAM_OAUTH_URL",
+            "FACEBOOK_LOGIN_URL",
+        ] {
             if settings.get(name).is_some() {
                 return Err(crate::exit::Failure::usage(format!(
                     "{name} is set: unset it, or leave out --simulate"
@@ -42,6 +48,27 @@ impl Meta {
         let handle = Simulator::start(config).await.context("starting the simulated Meta")?;
         settings.put("GRAPH_FACEBOOK_URL", handle.facebook_url(), Origin::Program);
         settings.put("GRAPH_INSTAGRAM_URL", handle.instagram_url(), Origin::Program);
+        settings.put("INSTAGRAM_LOGIN_URL", handle.instagram_login_url(), Origin::Program);
+        settings.put("INSTAGRAM_OAUTH_URL", handle.instagram_oauth_url(), Origin::Program);
+        settings.put("FACEBOOK_LOGIN_URL", handle.facebook_login_url(), Origin::Program);
+        let secrets = settings.get("META_APP_SECRETS").unwrap_or_default();
+        // An app is known by the name of its secret.
+        let name = secrets
+            .split(',')
+            .next()
+            .and_then(|first| first.split_once('='))
+            .map(|(name, _)| name.trim().to_owned());
+        if let (None, Some(name)) = (settings.get("META_APPS"), name) {
+            settings.put("META_APPS", handle.meta_apps(&name), Origin::Program);
+        }
+        if settings.get("PUBLIC_URL").is_none() {
+            let inbox = settings.address("API_LISTEN", "127.0.0.1:8081")?;
+            settings.put(
+                "PUBLIC_URL",
+                format!("http://127.0.0.1:{}", inbox.port()),
+                Origin::Program,
+            );
+        }
         Ok(Self { handle })
     }
 
@@ -75,6 +102,12 @@ impl Meta {
                 auto_reply: Some(AUTO_REPLY.to_owned()),
             };
             accounts.add(&new).await.context("connecting the demo account")?;
+        }
+        // Those that a person may connect in a browser; until then Meta sends nothing of them.
+        for spec in simulator::unconnected_accounts() {
+            if self.handle.account(&spec.id).is_none() {
+                self.handle.add_account(spec)?.unsubscribe();
+            }
         }
         self.handle.set_policy(|policy| {
             policy.senderless_rate = 0.1;

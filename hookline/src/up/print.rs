@@ -51,6 +51,7 @@ pub(crate) fn announce(
     settings: &Settings,
     addresses: Addresses,
     simulator: Option<&str>,
+    connect: Option<&str>,
 ) {
     let Addresses { webhooks, inbox, admin } = addresses;
     say("hookline is up.");
@@ -63,6 +64,11 @@ pub(crate) fn announce(
     }
     if let Some(url) = simulator {
         say(format!("  Meta       {url}  (simulated: people write, Graph answers)"));
+    }
+    if let Some(address) = connect {
+        say(format!(
+            "  connect    {address}  (once, within ten minutes; another one: hookline accounts connect --login instagram)"
+        ));
     }
     say(format!("  API token  {}", first_token(settings)));
     say(format!(

@@ -47,6 +47,31 @@ pub const VARIABLES: &[Variable] = &[
     variable("GRAPH_VERSION", "v26.0", "Graph version"),
     variable("GRAPH_TIMEOUT", "8s", "per Graph call, connect included"),
     variable("API_TOKENS", "", "[name=]token[:read|write|admin][:person|automation],…"),
+    variable(
+        "META_APPS",
+        "",
+        "name:instagram|facebook:APP_ID[:CONFIG_ID],…; apps that accounts are connected by; none: connecting is off",
+    ),
+    variable(
+        "INSTAGRAM_LOGIN_URL",
+        "https://www.instagram.com",
+        "where a browser authorises by Instagram Login",
+    ),
+    variable(
+        "INSTAGRAM_OAUTH_URL",
+        "https://api.instagram.com",
+        "where Instagram's code is exchanged",
+    ),
+    variable(
+        "FACEBOOK_LOGIN_URL",
+        "https://www.facebook.com",
+        "where a browser authorises by Facebook Login",
+    ),
+    variable(
+        "PUBLIC_URL",
+        "",
+        "the https origin under which browsers and Meta reach api and ingest; none: connecting is off",
+    ),
     variable("ENCRYPTION_KEY", "", "32 bytes hex; seals account tokens in Postgres"),
     variable("RAW_MAX_AGE", "30d", "how long META_RAW keeps"),
     variable("EVENTS_MAX_AGE", "0", "how long INBOX_EVENTS keeps; 0 is for ever"),

@@ -107,6 +107,28 @@ impl GraphError {
         GraphError::new(400, 100, METHOD, &text).sub(33)
     }
 
+    pub(crate) fn code_used() -> GraphError {
+        GraphError::new(400, 100, OAUTH, "This authorization code has been used.").sub(36_009)
+    }
+
+    pub(crate) fn other_redirect() -> GraphError {
+        let text = "Error validating verification code. Please make sure your redirect_uri is identical to the one you used in the OAuth dialog request";
+        GraphError::new(400, 100, OAUTH, text).sub(36_008)
+    }
+
+    pub(crate) fn bad_app() -> GraphError {
+        GraphError::new(
+            400,
+            101,
+            OAUTH,
+            "Error validating application. Cannot get application info due to a system error.",
+        )
+    }
+
+    pub(crate) fn bad_app_secret() -> GraphError {
+        GraphError::new(400, 1, OAUTH, "Error validating client secret.")
+    }
+
     pub(crate) fn no_capability() -> GraphError {
         let text = "(#3) Application does not have the capability to make this API call.";
         GraphError::new(400, 3, OAUTH, text)

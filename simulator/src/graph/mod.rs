@@ -27,9 +27,9 @@ use crate::model::{AccountKey, Host, Login, Usage};
 use crate::shared::Shared;
 use crate::world::World;
 use ask::{After, Ask, Done};
-use error::GraphError;
+pub(crate) use error::GraphError;
 use reply::{Outcome, Reply, respond};
-use request::GraphRequest;
+pub(crate) use request::GraphRequest;
 
 pub(crate) use reply::Reset;
 
@@ -48,6 +48,18 @@ pub(crate) async fn handle(
 ) -> Response<Body> {
     let read =
         GraphRequest::read(host, &shared.base, method, &path, query.as_deref(), &headers, &body);
+    if let Ok(request) = &read
+        && let Some((status, body)) = crate::oauth::answer(&shared, request)
+    {
+        return respond(Outcome {
+            reply: Reply::Json(status, body),
+            after: After::Nothing,
+            login: Login::Facebook,
+            usage: None,
+            app_limited: false,
+            token_refused: false,
+        });
+    }
     let mut outcome = match read {
         Ok(request) => perform(&shared, &request),
         Err(error) => {

@@ -18,7 +18,8 @@ impl Lab {
     /// Starts all four roles in one process (`hookline up` with the servers of this lab), waits until they are ready, and points Meta at
     /// ingest. None of them can be stopped alone.
     pub async fn run_all(&mut self) {
-        let [door, inbox, admin] = [free_address(), free_address(), free_address()];
+        let inbox = self.choose_ports(Role::Api, 0);
+        let (door, inbox, admin) = (free_address(), inbox.door, inbox.admin);
         for (role, door) in [
             (Role::Ingest, door),
             (Role::Worker, admin),
@@ -34,6 +35,19 @@ impl Lab {
         self.together = Some(Running { child, ports: Ports { door: admin, admin } });
         self.all_ready().await;
         self.point_meta_at_ingest();
+    }
+
+    /// From now on roles connect accounts by the logins of the simulated Meta, by an app named `main`.
+    pub fn connect_in_browser(&mut self) {
+        let inbox = self.choose_ports(Role::Api, 0).door;
+        let simulator = self.simulator.clone();
+        self.set("PUBLIC_URL", &format!("http://{inbox}"));
+        // Meta takes a code once: an answer that came too late would be a used code.
+        self.set("GRAPH_TIMEOUT", "20s");
+        self.set("META_APPS", &simulator.meta_apps("main"));
+        self.set("INSTAGRAM_LOGIN_URL", &simulator.instagram_login_url());
+        self.set("INSTAGRAM_OAUTH_URL", &simulator.instagram_oauth_url());
+        self.set("FACEBOOK_LOGIN_URL", &simulator.facebook_login_url());
     }
 
     /// Starts all four roles in a process each, waits until they are ready, and points Meta at ingest.
@@ -63,13 +77,18 @@ impl Lab {
         self.run_nth(role, 0).await;
     }
 
+    /// The same ones at every start.
+    fn choose_ports(&mut self, role: Role, n: u32) -> Ports {
+        *self.ports.entry((role, n)).or_insert_with(|| {
+            let admin = free_address();
+            Ports { door: role.door().map_or(admin, |_| free_address()), admin }
+        })
+    }
+
     /// Starts process number `n` of a role; after a kill on the same port as before.
     pub async fn run_nth(&mut self, role: Role, n: u32) {
         assert!(self.together.is_none() || n > 0, "{TOGETHER}");
-        let ports = *self.ports.entry((role, n)).or_insert_with(|| {
-            let admin = free_address();
-            Ports { door: role.door().map_or(admin, |_| free_address()), admin }
-        });
+        let ports = self.choose_ports(role, n);
         let mut listens = vec![(ADMIN_LISTEN, ports.admin)];
         listens.extend(role.door().map(|variable| (variable, ports.door)));
         let child = self.spawn(role.name(), &format!("{}-{n}", role.name()), &listens);

@@ -32,7 +32,9 @@ async fn every_route_asks_for_a_token_and_a_reader_writes_nowhere() {
         .await
         .unwrap();
     let mut writing = 0;
-    for (path, item) in document["paths"].as_object().unwrap() {
+    let paths = document["paths"].as_object().unwrap();
+    // What browsers need beside it asks for no token.
+    for (path, item) in paths.iter().filter(|(path, _)| path.starts_with("/v1/")) {
         let path = path.replace("{id}", "1").replace("{reply_id}", "1");
         for method in item.as_object().unwrap().keys() {
             is_problem(&call(&stranger, method, &path).await, 401, "unauthorized");

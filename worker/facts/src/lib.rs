@@ -28,7 +28,6 @@ mod recorded;
 pub mod regain;
 mod reports;
 mod rows;
-pub mod seal;
 mod secrets;
 mod store;
 
@@ -38,4 +37,5 @@ pub use error::{FactError, PublishError};
 pub use publish::outgoing;
 pub use published::{Placed, PublishPlan, Published};
 pub use recorded::{Place, RecordedFact};
+pub use runtime::seal;
 pub use store::{Emission, FactStore};

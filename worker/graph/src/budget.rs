@@ -266,7 +266,7 @@ mod tests {
         one.learn(&busy, usage(70), None, at(0));
         assert!(other.allow(&busy, Lane::Enrich, at(1)).is_ok());
         // The clock of the other process has another origin.
-        let there = |seconds| Steady::after(Duration::from_secs(500 + seconds));
+        let there = |seconds: u64| Steady::after(Duration::from_secs(500 + seconds));
         let learnt = one.changed(at(1));
         other.adopt(&learnt, there(1));
         assert!(other.allow(&busy, Lane::Enrich, there(1)).is_err());

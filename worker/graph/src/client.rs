@@ -306,8 +306,17 @@ impl Graph {
         }
     }
 
+    /// For calls that no account makes: logins.
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.inner.http
+    }
+
+    pub(super) fn config(&self) -> &GraphConfig {
+        &self.inner.config
+    }
+
     /// `{host URL}/{version}/{path…}`, each part of the path percent-encoded.
-    fn url(&self, host: Host, path: &[&str]) -> Url {
+    pub(super) fn url(&self, host: Host, path: &[&str]) -> Url {
         let config = &self.inner.config;
         let mut url = match host {
             Host::Facebook => config.facebook_url.clone(),

@@ -75,7 +75,7 @@ const fn scopes_needed(account: &Account) -> (&'static [&'static str], &'static 
 }
 
 /// Webhook fields: without the first, messages stay away; without the others, part of what happens does.
-const fn fields_wanted(account: &Account) -> &'static [&'static str] {
+pub const fn fields_wanted(account: &Account) -> &'static [&'static str] {
     match (account.channel, account.login) {
         (Channel::Instagram, Login::Instagram) => &[
             "messages",

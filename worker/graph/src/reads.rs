@@ -91,7 +91,7 @@ pub fn text_of(value: Option<&Value>) -> Option<String> {
     }
 }
 
-fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+pub(super) fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     let items = value.map(|value| value.get("data").unwrap_or(value)).and_then(Value::as_array);
     items.into_iter().flatten()
 }
@@ -105,7 +105,7 @@ const CURSOR_MAX: usize = 4096;
 
 /// The cursor of the page behind the one that was asked for with `after`: none without `next`, whatever stands in `cursors`, and none where
 /// it leads to the same page again.
-fn next(answer: &Value, after: Option<&str>) -> Option<String> {
+pub(super) fn next(answer: &Value, after: Option<&str>) -> Option<String> {
     let link = answer.pointer("/paging/next").and_then(Value::as_str)?;
     text_of(answer.pointer("/paging/cursors/after"))
         .or_else(|| {

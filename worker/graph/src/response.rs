@@ -33,28 +33,47 @@ pub(super) fn failure(error: &reqwest::Error, purpose: Use) -> GraphError {
 ///
 /// # Errors
 /// Graph's own error, or why the body cannot be used.
-pub(super) async fn answer(mut response: Response, purpose: Use) -> Result<Value, GraphError> {
+pub(super) async fn answer(response: Response, purpose: Use) -> Result<Value, GraphError> {
+    let (status, body) = body(response, purpose).await?;
+    read(status, &body, purpose)
+}
+
+/// Reads the status and the bytes.
+///
+/// # Errors
+/// Why they cannot be read.
+pub(super) async fn body(
+    mut response: Response,
+    purpose: Use,
+) -> Result<(u16, Vec<u8>), GraphError> {
     let status = response.status().as_u16();
-    let with_status = |failure| GraphError {
-        status: Some(status),
-        ..GraphError::without_answer(failure, purpose)
-    };
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(None) => break,
+            Ok(None) => return Ok((status, body)),
             Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_MAX => {
                 body.extend_from_slice(&chunk)
             }
-            Ok(Some(_)) => return Err(with_status(Failure::TooLarge)),
+            Ok(Some(_)) => return Err(with_status(status, Failure::TooLarge, purpose)),
             Err(error) => return Err(failure(&error, purpose)),
         }
     }
-    if let Some(error) = GraphError::of_answer(status, &body, purpose) {
+}
+
+/// What a body says, or the error in it.
+///
+/// # Errors
+/// Graph's own error, or that the body is no JSON.
+pub(super) fn read(status: u16, body: &[u8], purpose: Use) -> Result<Value, GraphError> {
+    if let Some(error) = GraphError::of_answer(status, body, purpose) {
         return Err(error);
     }
     // Read like a webhook: half an emoji or NUL in what a person wrote spoils nothing, and no id is rounded.
-    let raw: &RawValue =
-        serde_json::from_slice(&body).map_err(|_| with_status(Failure::Unreadable))?;
+    let raw: &RawValue = serde_json::from_slice(body)
+        .map_err(|_| with_status(status, Failure::Unreadable, purpose))?;
     Ok(schemas::meta::json::json(raw))
+}
+
+fn with_status(status: u16, failure: Failure, purpose: Use) -> GraphError {
+    GraphError { status: Some(status), ..GraphError::without_answer(failure, purpose) }
 }

@@ -1,48 +1,11 @@
 //! ◆ Pure: the accounts we may speak for, and how an id in a webhook finds them.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 
 use schemas::ids::may_be_contact;
 use schemas::{AccountId, Channel, ContactId};
 
-/// How an account is connected (docs/meta-platform.md 0).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Login {
-    /// Instagram API with Instagram Login: host `graph.instagram.com`.
-    Instagram,
-    /// Facebook Login: host `graph.facebook.com`.
-    Facebook,
-}
-
-impl Login {
-    /// `instagram` or `facebook`, as `worker.accounts.login` has it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Instagram => "instagram",
-            Self::Facebook => "facebook",
-        }
-    }
-}
-
-/// A word that is no [`Login`].
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no login: use `instagram` or `facebook`")]
-pub struct UnknownLogin(String);
-
-impl FromStr for Login {
-    type Err = UnknownLogin;
-
-    fn from_str(text: &str) -> Result<Self, UnknownLogin> {
-        match text {
-            "instagram" => Ok(Self::Instagram),
-            "facebook" => Ok(Self::Facebook),
-            other => Err(UnknownLogin(other.to_owned())),
-        }
-    }
-}
-
-schemas::text_column!(Login);
+pub use schemas::Login;
 
 /// An account without its token.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use schemas::{AccountId, Channel, Timestamp};
 use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
 
 use super::directory::{Account, Login};
+use super::grant::Grant;
 use super::new_account::NewAccount;
 
 #[derive(Debug, FromRow)]
@@ -172,18 +173,20 @@ pub(super) async fn taken(
     .await
 }
 
-/// Stores an account with its sealed token and makes it active; its aliases are those of `new` and those learnt afterwards. `true`: it was new.
+/// Stores an account with its sealed token and makes it active. `true`: it was new.
 pub(super) async fn store(
     conn: &mut PgConnection,
     new: &NewAccount,
     sealed: &[u8],
+    grant: &Grant,
 ) -> sqlx::Result<bool> {
-    let inserted: bool = sqlx::query_scalar(
-        "insert into worker.accounts as a (channel, id, login, name, app, page_id, token, auto_reply)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
+    sqlx::query_scalar(
+        "insert into worker.accounts as a (channel, id, login, name, app, page_id, token, auto_reply, token_ends, granted, granted_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          on conflict (channel, id) do update
             set login = excluded.login, name = excluded.name, app = excluded.app, page_id = excluded.page_id,
-                token = excluded.token, auto_reply = excluded.auto_reply, state = 'active', state_reason = null,
+                token = excluded.token, auto_reply = excluded.auto_reply, token_ends = excluded.token_ends,
+                granted = excluded.granted, granted_by = excluded.granted_by, state = 'active', state_reason = null,
                 state_since = case when a.state = 'active' then a.state_since else now() end, updated_at = now()
          returning xmax = 0",
     )
@@ -195,8 +198,15 @@ pub(super) async fn store(
     .bind(&new.page_id)
     .bind(sealed)
     .bind(&new.auto_reply)
+    .bind(grant.ends)
+    .bind((!grant.scopes.is_empty()).then_some(&grant.scopes))
+    .bind(&grant.person)
     .fetch_one(&mut *conn)
-    .await?;
+    .await
+}
+
+/// Makes the aliases of an account those of `new` and those that were learnt.
+pub(super) async fn store_aliases(conn: &mut PgConnection, new: &NewAccount) -> sqlx::Result<()> {
     sqlx::query(
         "delete from worker.account_aliases where channel = $1 and account_id = $2 and not learnt",
     )
@@ -214,7 +224,26 @@ pub(super) async fn store(
     .bind(&new.aliases)
     .execute(conn)
     .await?;
-    Ok(inserted)
+    Ok(())
+}
+
+/// The account that has one of these ids or aliases; of several the one whose id stands first.
+pub(super) async fn known_as(
+    conn: &mut PgConnection,
+    channel: Channel,
+    ids: &[String],
+) -> sqlx::Result<Option<AccountId>> {
+    sqlx::query_scalar(
+        "select account_id
+           from (select id as account_id, array_position($2, id) as place from worker.accounts where channel = $1 and id = any($2)
+                 union all
+                 select account_id, array_position($2, alias) from worker.account_aliases where channel = $1 and alias = any($2)) known
+          order by place limit 1",
+    )
+    .bind(channel)
+    .bind(ids)
+    .fetch_optional(conn)
+    .await
 }
 
 /// Removes an account; its aliases and its token go with it. `false`: there was none.

@@ -5,6 +5,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::directory::{Account, Directory};
 use super::error::AccountError;
+use super::grant::Grant;
 use super::new_account::{NewAccount, validate};
 use super::rows;
 use super::token::Token;
@@ -77,21 +78,36 @@ impl AccountStore {
     /// # Errors
     /// [`AccountError::AliasHasEvents`], [`AccountError::Taken`], [`AccountError::Invalid`] name what to change.
     pub async fn add(&self, new: &NewAccount) -> Result<bool, AccountError> {
+        let mut tx = self.pool.begin().await?;
+        rows::lock(&mut tx).await?;
+        let inserted = self.put(&mut tx, new, &Grant::default()).await?;
+        rows::store_aliases(&mut tx, new).await?;
+        tx.commit().await?;
+        Ok(inserted)
+    }
+
+    /// Stores an account without its aliases, and wakes what waited for a token. The caller holds [`rows::lock`].
+    pub(super) async fn put(
+        &self,
+        conn: &mut PgConnection,
+        new: &NewAccount,
+        grant: &Grant,
+    ) -> Result<bool, AccountError> {
         validate(new)?;
         let context = token_context(new.channel, &new.id);
         let sealed = self
             .seal
             .seal(&context, new.token.expose())
             .map_err(|source| AccountError::Seal { account: new.id.clone(), source })?;
-        let mut tx = self.pool.begin().await?;
-        rows::lock(&mut tx).await?;
-        refuse_taken(&mut tx, new).await?;
-        let inserted = rows::store(&mut tx, new, &sealed).await?;
-        // What waited for a token goes on.
-        waiting::retry_account(&mut tx, new.channel, &new.id).await?;
-        wants::retry_refused(&mut tx, new.channel, &new.id).await?;
-        tx.commit().await?;
+        refuse_taken(conn, new).await?;
+        let inserted = rows::store(conn, new, &sealed, grant).await?;
+        waiting::retry_account(conn, new.channel, &new.id).await?;
+        wants::retry_refused(conn, new.channel, &new.id).await?;
         Ok(inserted)
+    }
+
+    pub(super) const fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     /// All accounts, without tokens.
@@ -187,29 +203,39 @@ impl AccountStore {
         ids: &[String],
         handle: Option<&str>,
     ) -> Result<Learnt, AccountError> {
-        let new: Vec<&String> = ids.iter().filter(|id| !account.is_self(id)).collect();
-        let handle = handle.filter(|handle| account.handle.as_deref() != Some(*handle));
-        if new.is_empty() && handle.is_none() {
+        let new = ids.iter().any(|id| !account.is_self(id));
+        if !new && handle.is_none_or(|handle| account.handle.as_deref() == Some(handle)) {
             return Ok(Learnt { account: account.clone(), refused: Vec::new() });
         }
-        let mut refused = Vec::new();
         let mut tx = self.pool.begin().await?;
         rows::lock(&mut tx).await?;
-        for id in new {
+        let learnt = Self::learn_in(&mut tx, account, ids, handle).await?;
+        tx.commit().await?;
+        Ok(learnt)
+    }
+
+    /// The same in a transaction of the caller, who holds [`rows::lock`].
+    pub(super) async fn learn_in(
+        conn: &mut PgConnection,
+        account: &Account,
+        ids: &[String],
+        handle: Option<&str>,
+    ) -> Result<Learnt, AccountError> {
+        let mut refused = Vec::new();
+        for id in ids.iter().filter(|id| !account.is_self(id)) {
             let one = std::slice::from_ref(id);
-            let taken = rows::taken(&mut tx, account.channel, &account.id, one).await?.is_some();
-            let own = crate::rows::account_with_events(&mut tx, account.channel, &[id]).await?;
+            let taken = rows::taken(conn, account.channel, &account.id, one).await?.is_some();
+            let own = crate::rows::account_with_events(conn, account.channel, &[id]).await?;
             if taken || own.is_some() {
                 refused.push(id.clone());
             } else {
-                rows::add_learnt_alias(&mut tx, account, id).await?;
+                rows::add_learnt_alias(conn, account, id).await?;
             }
         }
-        if let Some(handle) = handle {
-            rows::set_handle(&mut tx, account, handle).await?;
+        if let Some(handle) = handle.filter(|handle| account.handle.as_deref() != Some(*handle)) {
+            rows::set_handle(conn, account, handle).await?;
         }
-        let found = rows::find(&mut *tx, account.channel, &account.id).await?;
-        tx.commit().await?;
+        let found = rows::find(conn, account.channel, &account.id).await?;
         let account = found.map_or_else(|| account.clone(), |(account, _)| account);
         Ok(Learnt { account, refused })
     }

@@ -1,4 +1,4 @@
-//! Sealing of account tokens and of secrets that come with webhooks, under `ENCRYPTION_KEY`.
+//! Sealing of account tokens, of codes of Meta's logins and of secrets that come with webhooks, under `ENCRYPTION_KEY`.
 //!
 //! XChaCha20-Poly1305 with a random nonce of 24 bytes. Sealed form: one version byte, nonce, ciphertext with tag. A *context* is
 //! bound in as associated data, so that a sealed value moved to another row does not open.
