@@ -24,7 +24,7 @@ pub(crate) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<axum::response::Response, Problem> {
-    let caller = caller(&app.tokens, request.headers())?.clone();
+    let caller = caller(&app.tokens.get(), request.headers())?.clone();
     let needed = match *request.method() {
         Method::GET | Method::HEAD => Scope::Read,
         _ => Scope::Write,

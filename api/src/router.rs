@@ -11,7 +11,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 use crate::extract::BODY_MAX;
-use crate::{layers, openapi};
+use crate::{deletion, layers, openapi};
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +19,10 @@ mod tests;
 /// Everything that is answered.
 pub(crate) fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) -> Router {
     let (v1, doc) = openapi::routes();
+    // Public: whoever asked for the deletion of their data has a code and no token.
+    let public = Router::new()
+        .route("/deletion/{code}", axum::routing::get(deletion::page))
+        .with_state(app.clone());
     let v1 = v1
         .method_not_allowed_fallback(layers::no_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
@@ -28,6 +32,7 @@ pub(crate) fn router(app: Arc<App>, health: &Health, metrics: PrometheusHandle) 
     let docs = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]).validator_url("none"));
     Router::new()
         .merge(v1)
+        .merge(public)
         .merge(health.router(metrics))
         .merge(docs)
         .route("/openapi.json", axum::routing::get(move || async move { Json(doc) }))

@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`notify`], [`claim`], [`health`],
-//! [`serve`], [`telemetry`], [`shutdown`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
+//! [`serve`], [`telemetry`], [`shutdown`], [`reload`], [`vouch`], [`retry`], [`process`], [`tls`], [`mod@failpoint`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -20,6 +20,7 @@ pub mod lease;
 pub mod notify;
 pub mod process;
 pub mod publish;
+pub mod reload;
 pub mod retry;
 pub mod serve;
 pub mod shutdown;

@@ -7,8 +7,9 @@ use runtime::config::{ConfigError, NatsConfig, Settings};
 use runtime::vouch::Vouch;
 use runtime::waits;
 
-use facts::seal::Seal;
-use graph::GraphConfig;
+use facts::seal::{Seal, SealError};
+use graph::{Graph, GraphConfig};
+use tokio_util::sync::CancellationToken;
 
 /// Everything the worker needs to know.
 #[derive(Clone)]
@@ -25,6 +26,7 @@ pub struct Config {
     pub vouch: Vouch,
     /// The waits that tests shorten.
     pub waits: Waits,
+    settings: Settings,
 }
 
 /// Waits named by the contract; tests shorten them.
@@ -111,6 +113,20 @@ impl Config {
                 settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits")
             })?,
             waits: Waits::from_settings(settings)?,
+            settings: settings.clone(),
+        })
+    }
+
+    /// On SIGHUP the app secrets are read again.
+    pub(crate) fn reread_secrets(
+        &self,
+        graph: &Graph,
+        shutdown: &CancellationToken,
+    ) -> std::io::Result<()> {
+        let graph = graph.clone();
+        runtime::reload::on_hangup("worker", self.settings.clone(), shutdown.clone(), move |now| {
+            graph.set_app_secrets(GraphConfig::from_settings(now)?.app_secrets);
+            Ok(())
         })
     }
 }
@@ -120,6 +136,8 @@ impl Config {
 /// # Errors
 /// When the variable is missing or no key; its value is never quoted.
 pub fn seal(settings: &Settings) -> Result<Seal, ConfigError> {
-    Seal::from_hex(settings.require("ENCRYPTION_KEY")?)
-        .map_err(|error| settings.invalid("ENCRYPTION_KEY", error.to_string()))
+    Seal::from_hex(settings.require("ENCRYPTION_KEY")?).map_err(|error| match error {
+        SealError::Key(reason) => settings.invalid("ENCRYPTION_KEY", reason),
+        other => settings.invalid("ENCRYPTION_KEY", other.to_string()),
+    })
 }

@@ -2,16 +2,19 @@
 //!
 //! The role over four crates in its folder, so that the compiler keeps the walls: [`facts`] (publish once), [`graph`] (the only client
 //! of Graph), [`inbound`] (webhooks become events; sees neither `graph` nor `outbound`, so a replay cannot send) and [`outbound`]
-//! (commands). Here are the loops that need both sides: [`resolve`] and [`enrich`], [`trace`], and [`recover`].
+//! (commands). Here are the loops that need both sides: [`resolve`], [`enrich`] and [`upkeep`], [`trace`], and [`recover`].
 
+mod callbacks;
 pub mod config;
 pub mod enrich;
 pub mod eras;
 pub mod readers;
 pub mod recover;
+pub mod rekey;
 pub mod resolve;
 mod shares;
 pub mod trace;
+pub mod upkeep;
 
 use std::sync::Arc;
 
@@ -117,6 +120,7 @@ async fn migrate_and_work(
     let facts = facts::FactStore::new(broker.clone(), pool.clone(), config.seal.clone());
     let accounts = facts::accounts::AccountStore::new(pool.clone(), config.seal.clone());
     let graph = graph::Graph::new(config.graph.clone())?;
+    config.reread_secrets(&graph, &shutdown)?;
 
     let mut tasks = JoinSet::new();
     let inbound = inbound::Inbound {
@@ -153,6 +157,10 @@ async fn migrate_and_work(
         handover,
     };
     tasks.spawn(commands.run(shutdown.clone()));
+    let upkeep = upkeep::Upkeep::new(&pool, &accounts, &graph, &leases);
+    tasks.spawn(upkeep.run(shutdown.clone()));
+    let callbacks = callbacks::Callbacks::new(&broker, &accounts, &leases, &health);
+    tasks.spawn(callbacks.run(shutdown.clone()));
     let automate = outbound::automate::Automate {
         broker: broker.clone(),
         pool: pool.clone(),
@@ -169,6 +177,10 @@ async fn migrate_and_work(
         ),
     );
 
+    all_end(tasks, &shutdown).await
+}
+
+async fn all_end(mut tasks: JoinSet<()>, shutdown: &CancellationToken) -> anyhow::Result<()> {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
             // A bug. The others finish what they hold; then the process ends, and a supervisor starts it anew.

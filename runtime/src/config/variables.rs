@@ -47,7 +47,16 @@ pub const VARIABLES: &[Variable] = &[
     variable("GRAPH_VERSION", "v26.0", "Graph version"),
     variable("GRAPH_TIMEOUT", "8s", "per Graph call, connect included"),
     variable("API_TOKENS", "", "[name=]token[:read|write|admin][:person|automation],…"),
-    variable("ENCRYPTION_KEY", "", "32 bytes hex; seals account tokens in Postgres"),
+    variable(
+        "ENCRYPTION_KEY",
+        "",
+        "32 bytes hex, or several as id:hex,…; the first seals account tokens in Postgres, all open",
+    ),
+    variable(
+        "PUBLIC_URL",
+        "",
+        "the https origin under which browsers and Meta reach api and ingest; without it requests for deletion are off",
+    ),
     variable("RAW_MAX_AGE", "30d", "how long META_RAW keeps"),
     variable("EVENTS_MAX_AGE", "0", "how long INBOX_EVENTS keeps; 0 is for ever"),
     variable(

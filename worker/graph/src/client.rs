@@ -1,6 +1,7 @@
 //! Making calls: the right host, node and token for an account; one try for writes, a few for reads.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
@@ -39,6 +40,7 @@ pub struct Graph {
 struct Inner {
     http: reqwest::Client,
     config: GraphConfig,
+    app_secrets: RwLock<BTreeMap<String, String>>,
     budget: Budget,
     clocks: Clocks,
 }
@@ -68,7 +70,19 @@ impl Graph {
             .user_agent(concat!("hookline/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let budget = Budget::new(config.pause_min, config.pause_max);
-        Ok(Self { inner: Arc::new(Inner { http, config, budget, clocks: Clocks::default() }) })
+        let app_secrets = RwLock::new(config.app_secrets.clone());
+        let clocks = Clocks::default();
+        Ok(Self { inner: Arc::new(Inner { http, config, app_secrets, budget, clocks }) })
+    }
+
+    /// Uses these app secrets from now on (docs/meta-platform.md 8).
+    pub fn set_app_secrets(&self, secrets: BTreeMap<String, String>) {
+        *self.inner.app_secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+    }
+
+    fn app_secret(&self, account: &Account) -> Option<String> {
+        let secrets = self.inner.app_secrets.read().unwrap_or_else(PoisonError::into_inner);
+        secrets.get(account.app.as_ref()?).cloned()
     }
 
     /// Until when calls for the account are closed by a rate limit, where they are: a queue may sleep as long.
@@ -234,13 +248,13 @@ impl Graph {
         let config = &self.inner.config;
         let purpose = if method == Method::GET { Use::Read } else { Use::Write };
         let host = Host::of(&connected.account);
-        let mut url = self.url(host, path);
+        let mut url = self.url(host, call, path);
         {
             let mut pairs = url.query_pairs_mut();
             pairs.extend_pairs(query);
-            let secret = connected.account.app.as_ref().and_then(|app| config.app_secrets.get(app));
+            let secret = self.app_secret(&connected.account);
             if let Some(proof) =
-                secret.and_then(|secret| appsecret_proof(secret, connected.token.expose()))
+                secret.and_then(|secret| appsecret_proof(&secret, connected.token.expose()))
             {
                 pairs.append_pair("appsecret_proof", &proof);
             }
@@ -274,7 +288,7 @@ impl Graph {
     }
 
     /// `{host URL}/{version}/{path…}`, each part of the path percent-encoded.
-    fn url(&self, host: Host, path: &[&str]) -> Url {
+    fn url(&self, host: Host, call: Call, path: &[&str]) -> Url {
         let config = &self.inner.config;
         let mut url = match host {
             Host::Facebook => config.facebook_url.clone(),
@@ -282,7 +296,11 @@ impl Graph {
         };
         // `Settings::url` only lets through URLs with a host, which have a path.
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push(&config.version).extend(path);
+            segments.pop_if_empty();
+            if !call.versionless {
+                segments.push(&config.version);
+            }
+            segments.extend(path);
         }
         url
     }

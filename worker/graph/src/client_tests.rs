@@ -45,12 +45,13 @@ async fn send(
 #[test]
 fn a_path_in_the_hosts_url_is_kept_and_parts_are_encoded() {
     let graph = graph("http://127.0.0.1:9");
+    let call = Call::new("send", Lane::Reply);
     assert_eq!(
-        graph.url(Host::Facebook, &["103", "messages"]).as_str(),
+        graph.url(Host::Facebook, call, &["103", "messages"]).as_str(),
         "http://127.0.0.1:9/facebook/v26.0/103/messages"
     );
     assert_eq!(
-        graph.url(Host::Instagram, &["a/b?c"]).as_str(),
+        graph.url(Host::Instagram, call, &["a/b?c"]).as_str(),
         "http://127.0.0.1:9/instagram/v26.0/a%2Fb%3Fc"
     );
 }

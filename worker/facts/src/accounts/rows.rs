@@ -42,6 +42,7 @@ impl From<AccountColumns> for Account {
 pub(super) struct Listed {
     #[sqlx(flatten)]
     account: AccountColumns,
+    pub(super) state: String,
     pub(super) state_reason: Option<String>,
     pub(super) state_since: Timestamp,
     pub(super) added_at: Timestamp,
@@ -97,7 +98,7 @@ pub(super) async fn list(conn: impl PgExecutor<'_>) -> sqlx::Result<Vec<Listed>>
         "select a.channel, a.id, a.login, a.name, a.app, a.page_id, a.auto_reply, a.handle, a.state <> 'active' as stopped,
                 coalesce((select array_agg(alias order by alias) from worker.account_aliases x
                            where x.channel = a.channel and x.account_id = a.id), '{}') as aliases,
-                a.state_reason, a.state_since, a.added_at
+                a.state, a.state_reason, a.state_since, a.added_at
            from worker.accounts a
           order by a.channel, a.id",
     )
