@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_nats::HeaderMap;
-use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Json, Router};
 use runtime::publish::Outgoing;
 use runtime::telemetry;
 use schemas::Timestamp;
@@ -21,11 +22,12 @@ use crate::error::Refused;
 use crate::http::Door;
 use crate::store::STORE_WITHIN;
 
-/// A form with one field; Meta's have some hundred bytes.
-pub(crate) const BODY_MAX: usize = 64 << 10;
+/// `/callbacks/{app}/{kind}`
+pub(crate) fn router(door: Arc<Door>) -> Router {
+    Router::new().route("/callbacks/{app}/{kind}", any(answer)).with_state(door)
+}
 
-/// Answers `/callbacks/{app}/{kind}`.
-pub(crate) async fn answer(
+async fn answer(
     State(door): State<Arc<Door>>,
     Path((app, kind)): Path<(String, String)>,
     request: Request,

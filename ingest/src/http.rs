@@ -19,7 +19,7 @@ use schemas::subjects;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
-use crate::body::{Reader, linger};
+use crate::body::{CALLBACK_MAX, Reader, linger};
 use crate::callback::Forged;
 use crate::config::Config;
 use crate::error::Refused;
@@ -30,7 +30,7 @@ use crate::secrets::{CurrentSecrets, Secrets};
 use crate::signature::{self, Rejection, Signature};
 use crate::store::{STORE_WITHIN, Store};
 use crate::webhook::Webhook;
-use crate::{call_back, handshake, scan};
+use crate::{handshake, scan};
 
 /// Larger bodies are hashed where they hold up nobody.
 const HASH_IN_PLACE_MAX_BYTES: usize = 256 << 10;
@@ -55,7 +55,7 @@ impl Door {
         meters: Arc<Meters>,
     ) -> Arc<Self> {
         let reader = Reader::new(config.max_body);
-        let callback_reader = Reader::new(call_back::BODY_MAX);
+        let callback_reader = Reader::new(CALLBACK_MAX);
         let rejections = Mutex::default();
         Arc::new(Self { config, reader, callback_reader, secrets, store, meters, rejections })
     }
@@ -105,7 +105,6 @@ impl Door {
                 };
                 router.route(path.http_path(), any(at))
             })
-            .route("/callbacks/{app}/{kind}", any(call_back::answer))
             .fallback(nothing_here)
             .with_state(self)
     }

@@ -114,8 +114,9 @@ impl Ingest {
         let rendered = runtime::telemetry::metrics_handle();
         let meters = Arc::new(Meters::new());
         let store = Store::new(broker, config.max_body, meters.clone());
-        let router =
-            Door::new(config, secrets, store, meters).router().merge(health.router(rendered));
+        let door = Door::new(config, secrets, store, meters);
+        let callbacks = call_back::router(door.clone());
+        let router = door.router().merge(callbacks).merge(health.router(rendered));
         let files = runtime::process::raise_open_files().saturating_sub(FILES_SPARE);
         let connections_max = usize::try_from(files.clamp(64, CONNECTIONS_MAX))?;
         tracing::info!(connections_max, "Listening for webhooks at {address}");

@@ -19,7 +19,7 @@ async fn a_disconnected_account_has_no_token_no_queue_and_its_history() {
     let (ann, conversation) = writes(&lab, &shop, "Ann Berg").await;
     lab.hookline_ok(&["send", "freeze", "--account", IG, "--reason", "test"]).await;
     let path = format!("/v1/conversations/{conversation}/messages");
-    let (status, queued) = lab.api().post(&path, json!({"text": "never sent"})).await;
+    let (status, queued) = lab.api().post_once(&path, "key-1", json!({"text": "never sent"})).await;
     assert_eq!(status, 202, "{queued}");
     let reply = queued["reply_id"].as_str().unwrap().to_owned();
     let sealed: Vec<u8> = sqlx::query_scalar("select token from worker.accounts where id = $1")
@@ -59,7 +59,7 @@ async fn a_disconnected_account_has_no_token_no_queue_and_its_history() {
     lab.add_account("instagram", "instagram", IG, &shop.token(), &[]).await;
     lab.hookline_ok(&["send", "thaw", "--account", IG, "--reason", "test"]).await;
     let path = format!("/v1/conversations/{conversation}/messages?wait=20s");
-    let (status, sent) = lab.api().post(&path, json!({"text": "we are back"})).await;
+    let (status, sent) = lab.api().post_once(&path, "key-2", json!({"text": "we are back"})).await;
     assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");
     assert_eq!(ann.texts_received(), ["we are back"]);
 }
@@ -136,7 +136,7 @@ async fn a_removed_app_disconnects_at_the_first_refusal() {
     let (ann, conversation) = writes(&lab, &shop, "Ann Berg").await;
     shop.remove_app();
     let path = format!("/v1/conversations/{conversation}/messages");
-    let (status, queued) = lab.api().post(&path, json!({"text": "too late"})).await;
+    let (status, queued) = lab.api().post_once(&path, "key-3", json!({"text": "too late"})).await;
     assert_eq!(status, 202, "{queued}");
     let ended = reaches(&lab, queued["reply_id"].as_str().unwrap(), &["failed"], LONG).await;
     assert_eq!(ended["error"]["code"], "account_disconnected", "{ended}");

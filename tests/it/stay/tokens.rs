@@ -127,7 +127,7 @@ async fn a_token_that_meta_refuses_stops_the_account_and_a_waiting_new_one_start
     // A reply waits for the Page's token, and goes on with a new one.
     let (person, conversation) = writes(&lab, &page, "Ann Berg").await;
     let path = format!("/v1/conversations/{conversation}/messages");
-    let (status, queued) = lab.api().post(&path, json!({"text": "later"})).await;
+    let (status, queued) = lab.api().post_once(&path, "key-4", json!({"text": "later"})).await;
     assert_eq!(status, 202, "{queued}");
     page.set_token("EAASIMnew");
     lab.add_account("messenger", "facebook", PAGE, "EAASIMnew", &[]).await;

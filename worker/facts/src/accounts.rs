@@ -11,6 +11,7 @@ mod refusal;
 pub mod regain;
 mod rows;
 pub mod seen;
+mod standing;
 pub mod store;
 mod token;
 pub mod upkeep;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 
 use super::directory::Account;
-use super::upkeep::{Attention, FieldRow, MissingScope, NewToken, Scopes, Shown, Standing};
+use super::standing::{Attention, FieldRow, MissingScope, NewToken, Scopes, Shown, Standing};
 
 /// A token was stored: nothing is known of it yet.
 pub(super) async fn start(
