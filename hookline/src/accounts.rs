@@ -49,6 +49,9 @@ pub(crate) enum AccountsVerb {
     Subscribe {
         /// The account, as ID or CHANNEL/ID; all where absent
         account: Option<String>,
+        /// Says what would be done, changes nothing
+        #[arg(long)]
+        dry_run: bool,
         /// For people or for programs
         #[arg(long, value_enum, default_value_t)]
         output: Output,
@@ -58,6 +61,9 @@ pub(crate) enum AccountsVerb {
     Refresh {
         /// The account, as ID or CHANNEL/ID; all where absent
         account: Option<String>,
+        /// Says what would be done, changes nothing
+        #[arg(long)]
+        dry_run: bool,
         /// For people or for programs
         #[arg(long, value_enum, default_value_t)]
         output: Output,
@@ -85,6 +91,9 @@ pub(crate) enum AccountsVerb {
         /// Why; kept in the record of acts
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// Says what would be done, changes nothing
+        #[arg(long)]
+        dry_run: bool,
         /// For people or for programs
         #[arg(long, value_enum, default_value_t)]
         output: Output,
@@ -125,12 +134,18 @@ pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Resu
             };
             check::check(&accounts, settings, chosen, output).await
         }
-        AccountsVerb::Subscribe { account, output } => {
+        AccountsVerb::Subscribe { account, dry_run, output } => {
             let chosen = tend::chosen(&pool, &accounts, account.as_deref()).await?;
+            if dry_run {
+                return Ok(tend::would("ask Meta for the webhook fields of", &chosen, output));
+            }
             tend::subscribe(&accounts, settings, chosen, output).await
         }
-        AccountsVerb::Refresh { account, output } => {
+        AccountsVerb::Refresh { account, dry_run, output } => {
             let chosen = tend::chosen(&pool, &accounts, account.as_deref()).await?;
+            if dry_run {
+                return Ok(tend::would("ask Meta for a new token of", &chosen, output));
+            }
             tend::refresh(&accounts, settings, chosen, output).await
         }
         AccountsVerb::Disconnect { account, reason, dry_run, output } => {
@@ -138,7 +153,8 @@ pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Resu
             let what = tend::Disconnect { named, reason, dry_run, output };
             tend::disconnect(&pool, &accounts, settings, what).await
         }
-        AccountsVerb::Rekey { reason, output } => {
+        AccountsVerb::Rekey { dry_run: true, output, .. } => rekey::would(settings, output),
+        AccountsVerb::Rekey { reason, output, .. } => {
             rekey::rekey(&pool, settings, reason.as_deref(), output).await
         }
         AccountsVerb::Remove { account, reason, dry_run, output } => {

@@ -1,12 +1,29 @@
 //! `hookline accounts rekey`: everything that is sealed moves to the first key of `ENCRYPTION_KEY`.
 
-use runtime::config::Settings;
+use runtime::config::{EncryptionKeys, Settings};
 use serde_json::{Map, json};
 use sqlx::PgPool;
 
 use crate::exit::Exit;
 use crate::operator;
 use crate::output::{Output, say, table};
+
+/// Which key would seal, and which others are there.
+pub(super) fn would(settings: &Settings, output: Output) -> anyhow::Result<Exit> {
+    let keys = EncryptionKeys::parse(settings.require("ENCRYPTION_KEY")?)
+        .map_err(|reason| settings.invalid("ENCRYPTION_KEY", reason))?;
+    let others: Vec<&str> = keys.others.iter().map(|key| key.id.as_str()).collect();
+    match output {
+        Output::Json => say(json!({"first": keys.first.id, "others": others, "dry_run": true})),
+        Output::Table if others.is_empty() => {
+            say(format!("Would move nothing: `{}` is the only key.", keys.first.id));
+        }
+        Output::Table => {
+            say(format!("Would move what {} sealed to `{}`.", others.join(", "), keys.first.id))
+        }
+    }
+    Ok(Exit::Done)
+}
 
 pub(super) async fn rekey(
     pool: &PgPool,

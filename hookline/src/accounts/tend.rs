@@ -33,6 +33,16 @@ pub(super) async fn chosen(
     }
 }
 
+/// What would be done, for which accounts.
+pub(super) fn would(what: &str, chosen: &[Named], output: Output) -> Exit {
+    let names: Vec<String> = chosen.iter().map(|(channel, id)| format!("{channel}/{id}")).collect();
+    match output {
+        Output::Json => say(json!({"accounts": names, "dry_run": true})),
+        Output::Table => say(format!("Would {what} {}.", names.join(", "))),
+    }
+    Exit::Done
+}
+
 /// Asks for the fields of accounts. Exit code 1 where one could not be asked, or messages are withheld.
 pub(super) async fn subscribe(
     accounts: &AccountStore,
