@@ -1,21 +1,22 @@
-//! `GET /v1/accounts`, their health, and importing their conversations.
+//! `GET /v1/accounts`, their health and connection, and importing their conversations.
+
+mod diagnosis;
+pub(crate) mod health;
+pub(crate) mod upkeep;
 
 use axum::Json;
 use schemas::Channel;
 use schemas::command::{Action, SyncData};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sqlx::PgPool;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
 use crate::auth::Caller;
 use crate::commands::{CommandState, NewCommand};
-use crate::conversations::{self, rows::Figures};
 use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, wait_of};
 use crate::list::{Page, Total, scope};
 use crate::problem::{Problem, only};
-use crate::time::{Time, millis};
 use crate::worker_views::{self, Account};
 
 /// A page of accounts.
@@ -124,70 +125,4 @@ pub(crate) async fn sync(
         action: Action::Sync(SyncData::default()),
     };
     app.command(new, wait).await
-}
-
-/// How an account does.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AccountHealth {
-    /// The account.
-    pub id: String,
-    /// The channel.
-    #[schema(value_type = String)]
-    pub channel: Channel,
-    /// Whether it can be used: `active` or `stopped`.
-    pub state: String,
-    /// Why it is stopped.
-    pub state_reason: Option<String>,
-    /// Since when.
-    pub state_since: Time,
-    /// The latest message in either direction.
-    pub last_message_at: Option<Time>,
-    /// Conversations.
-    pub conversations: i64,
-    /// Conversations with unread messages.
-    pub unread_conversations: i64,
-    /// What the worker knows beside: expiry of the token, budget, frozen sends. Null while it has told nothing.
-    #[schema(value_type = Option<Object>)]
-    pub worker: Option<Value>,
-}
-
-/// Read how an account does
-///
-/// What is known here, without asking Meta: `hookline accounts check` does that.
-///
-/// # Errors
-/// 404, 409.
-#[utoipa::path(get, path = "/v1/accounts/{id}/health", tag = "accounts", params(("id" = String, Path, description = "The account's id"), AccountQuery),
-    responses((status = 200, body = AccountHealth), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 503, body = Problem)))]
-pub(crate) async fn health(
-    axum::extract::State(app): State,
-    Id(id): Id,
-    Query(query): Query<AccountQuery>,
-) -> Result<Json<AccountHealth>, Problem> {
-    let account = find(&app.pool, &id, query.channel).await?;
-    let Figures { last_message_at, conversations, unread_conversations } =
-        conversations::rows::figures(&app.pool, account.channel, &account.id).await?;
-    let worker = worker_views::account_health(&app.pool, &account).await?;
-    Ok(Json(AccountHealth {
-        worker: worker.map(with_millis),
-        id: account.id,
-        channel: account.channel,
-        state: account.state,
-        state_reason: account.state_reason,
-        state_since: account.state_since,
-        last_message_at,
-        conversations,
-        unread_conversations,
-    }))
-}
-
-/// The fields of an object with their times as the wire has them.
-fn with_millis(mut row: Value) -> Value {
-    for value in row.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
-        if let Value::String(text) = value {
-            *text = millis(std::mem::take(text));
-        }
-    }
-    row
 }

@@ -9,7 +9,7 @@ use runtime::vouch::Vouch;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::Tokens;
+use crate::current_tokens::CurrentTokens;
 use crate::cursor::Cursors;
 use crate::list::Totals;
 use crate::live::source::Live;
@@ -43,7 +43,7 @@ pub(crate) struct App {
     /// Events as they are projected.
     pub live: Live,
     /// Who may call.
-    pub tokens: Tokens,
+    pub tokens: CurrentTokens,
     pub cursors: Cursors,
     /// Lists that need not be counted again.
     pub totals: Totals,

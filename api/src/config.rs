@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 
-use runtime::config::{ConfigError, LoginUrls, MetaApps, NatsConfig, PublicUrl, Settings};
+use runtime::config::{
+    ConfigError, EncryptionKeys, LoginUrls, MetaApps, NatsConfig, PublicUrl, Settings,
+};
 use runtime::seal::Seal;
 use runtime::vouch::Vouch;
 
 use crate::app::Browser;
 use crate::auth::Tokens;
+use crate::current_tokens::CurrentTokens;
 use crate::cursor::Cursors;
 use crate::session::key::SessionKey;
 
@@ -17,7 +20,7 @@ pub struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) nats: NatsConfig,
     /// `API_TOKENS`; without any, everything is refused.
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: CurrentTokens,
     /// Signs cursors, by `ENCRYPTION_KEY`.
     pub(crate) cursors: Cursors,
     /// Vouches for the commands of people, by `ENCRYPTION_KEY`.
@@ -32,19 +35,20 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming the variable that is missing or wrong, never its value.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
-        let text = settings.require("ENCRYPTION_KEY")?.trim();
-        let wrong = || settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits");
-        let key = hex::decode(text).map_err(|_| wrong())?;
-        let vouch = Vouch::from_hex(text).ok_or_else(wrong)?;
+        let text = settings.require("ENCRYPTION_KEY")?;
+        let wrong = |reason: String| settings.invalid("ENCRYPTION_KEY", reason);
+        let keys = EncryptionKeys::parse(text).map_err(wrong)?;
+        let vouch = Vouch::from_hex(text).ok_or_else(|| wrong("it cannot be used".to_owned()))?;
         Ok(Self {
             listen: settings.address("API_LISTEN", "127.0.0.1:8081")?,
             nats: NatsConfig::from_settings(settings)?,
-            tokens: settings.parsed("API_TOKENS", "", Tokens::parse)?,
-            cursors: Cursors::new(&key),
+            tokens: CurrentTokens::new(Tokens::from_settings(settings)?),
+            // A cursor of the page before lives as long as its key is the first one.
+            cursors: Cursors::new(&keys.first.bytes),
             vouch,
             browser: Browser {
-                key: SessionKey::new(&key),
-                seal: Seal::from_hex(text).map_err(|_| wrong())?,
+                key: SessionKey::new(&keys.first.bytes),
+                seal: Seal::from_hex(text).map_err(|error| wrong(error.to_string()))?,
                 public_url: PublicUrl::from_settings(settings)?,
                 apps: MetaApps::from_settings(settings)?,
                 urls: LoginUrls::from_settings(settings)?,

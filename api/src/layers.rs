@@ -31,7 +31,7 @@ pub(crate) async fn authenticate(
         && session::cookie::read(headers, session::COOKIE).is_some();
     let caller = match by_cookie {
         true => session::caller(&app, request.method(), headers).await?,
-        false => caller(&app.tokens, headers)?.clone(),
+        false => caller(&app.tokens.get(), headers)?.clone(),
     };
     let needed = match *request.method() {
         Method::GET | Method::HEAD => Scope::Read,

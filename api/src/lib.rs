@@ -35,7 +35,9 @@ mod connect;
 mod contacts;
 mod conversations;
 mod conversions;
+mod current_tokens;
 mod cursor;
+mod deletion;
 mod eras;
 mod extract;
 mod feed;
@@ -78,6 +80,7 @@ pub struct Api {
     listener: TcpListener,
     local_addr: SocketAddr,
     config: Config,
+    settings: Settings,
     pool: PgPool,
 }
 
@@ -91,7 +94,7 @@ impl Api {
         let pool = db::pool(&settings, "api", CONNECTIONS_MAX)?;
         let listener = serve::bind("API_LISTEN", config.listen).await?;
         let local_addr = listener.local_addr()?;
-        Ok(Self { listener, local_addr, config, pool })
+        Ok(Self { listener, local_addr, config, settings, pool })
     }
 
     /// Where it listens: with the port it got where `API_LISTEN` asked for any.
@@ -113,8 +116,12 @@ impl Api {
     }
 
     async fn answer(self, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { listener, local_addr, config, pool } = self;
-        if config.tokens.is_empty() {
+        let Self { listener, local_addr, config, settings, pool } = self;
+        let tokens = config.tokens.clone();
+        runtime::reload::on_hangup("api", settings, shutdown.clone(), move |settings| {
+            tokens.take(settings)
+        })?;
+        if config.tokens.get().is_empty() {
             tracing::warn!("API_TOKENS is not set: every request to /v1 is refused");
         }
         let needs =

@@ -68,7 +68,10 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(templates::send))
         .routes(routes!(accounts::list))
         .routes(routes!(accounts::sync))
-        .routes(routes!(accounts::health))
+        .routes(routes!(accounts::upkeep::subscribe))
+        .routes(routes!(accounts::upkeep::refresh))
+        .routes(routes!(accounts::upkeep::disconnect))
+        .routes(routes!(accounts::health::health))
         .routes(routes!(live::route::live))
 }
 
@@ -146,6 +149,9 @@ mod tests {
         post /v1/templates/{id}/send
         get /v1/accounts
         post /v1/accounts/{id}/sync
+        post /v1/accounts/{id}/subscribe
+        post /v1/accounts/{id}/refresh
+        post /v1/accounts/{id}/disconnect
         get /v1/accounts/{id}/health
         get /v1/live
         post /session

@@ -11,7 +11,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 use crate::extract::BODY_MAX;
-use crate::{connect, layers, openapi, session};
+use crate::{connect, deletion, layers, openapi, session};
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +19,10 @@ mod tests;
 /// Everything that is answered.
 pub(crate) fn router(app: Arc<App>, health: &Health) -> Router {
     let (v1, pages, doc) = openapi::routes();
+    // Public: whoever asked for the deletion of their data has a code and no token.
+    let public = Router::new()
+        .route("/deletion/{code}", axum::routing::get(deletion::page))
+        .with_state(app.clone());
     let v1 = v1
         .method_not_allowed_fallback(layers::no_method)
         .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
@@ -34,6 +38,7 @@ pub(crate) fn router(app: Arc<App>, health: &Health) -> Router {
     Router::new()
         .merge(v1)
         .merge(pages)
+        .merge(public)
         .merge(admin::at_door(health))
         .merge(docs)
         .route("/openapi.json", axum::routing::get(move || async move { Json(doc) }))

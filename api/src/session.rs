@@ -65,7 +65,7 @@ pub(crate) async fn find(app: &App, headers: &HeaderMap) -> sqlx::Result<Option<
             scope: Scope::Admin,
             kind: Requester::Person,
         }),
-        Some(token) => app.tokens.bound(|hash| app.browser.key.holds(hash, &token)).cloned(),
+        Some(token) => app.tokens.get().bound(|hash| app.browser.key.holds(hash, &token)).cloned(),
     };
     Ok(caller.map(|caller| Session { digest, caller }))
 }

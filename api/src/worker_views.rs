@@ -1,7 +1,7 @@
 //! Everything the api reads from the schema `worker`, which the worker alone writes. Tokens are never read.
 //!
 //! Published for readers (worker/migrations): the views `worker.account_list`, `worker.account_ids`, `worker.account_health`,
-//! `worker.replies`, `worker.command_outcomes`, `worker.refused_commands`, `worker.connecting` and `worker.eras`.
+//! `worker.replies`, `worker.command_outcomes`, `worker.refused_commands`, `worker.connecting`, `worker.deletion_requests` and `worker.eras`.
 
 use std::borrow::Cow;
 
@@ -62,7 +62,7 @@ pub(crate) struct Account {
     pub aliases: Vec<String>,
     /// The text of the automatic reply.
     pub auto_reply: Option<String>,
-    /// `active`, or `stopped`: Meta refused its token.
+    /// `active`; `stopped`: Meta refused its token; `disconnected`: its token was destroyed.
     pub state: String,
     /// Why.
     pub state_reason: Option<String>,
@@ -156,7 +156,8 @@ pub(crate) async fn account_health(
 ) -> sqlx::Result<Option<Value>> {
     let row = sqlx::query_scalar(
         "select to_jsonb(h) - array['channel', 'account_id', 'name', 'login', 'page_id', 'state', 'state_reason', 'state_since',
-                                    'added_at', 'updated_at']
+                                    'added_at', 'updated_at', 'handle', 'token_ends', 'token_accepted_at', 'look_error',
+                                    'refreshed_at', 'refresh_error', 'scopes', 'scopes_missing', 'fields', 'seen']
          from worker.account_health h
          where h.channel = $1 and h.account_id = $2",
     )
@@ -165,6 +166,51 @@ pub(crate) async fn account_health(
     .fetch_optional(pool)
     .await;
     absent_is_empty(row)
+}
+
+/// How the connection of an account stands.
+#[derive(Debug, Default, FromRow)]
+pub(crate) struct Upkeep {
+    pub handle: Option<String>,
+    pub token_ends: Option<Time>,
+    pub token_accepted_at: Option<Time>,
+    pub look_error: Option<String>,
+    pub refreshed_at: Option<Time>,
+    pub refresh_error: Option<String>,
+    pub scopes: Option<Vec<String>>,
+    pub scopes_missing: Option<Value>,
+    #[sqlx(json(nullable))]
+    pub fields: Option<Vec<Value>>,
+    pub seen: Option<Value>,
+}
+
+/// How the connection of an account stands. `None`: there is no such account, or the view is not there yet.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn upkeep(pool: &PgPool, account: &Account) -> sqlx::Result<Option<Upkeep>> {
+    let row = sqlx::query_as(
+        "select handle, token_ends, token_accepted_at, look_error, refreshed_at, refresh_error, scopes, scopes_missing, fields, seen
+         from worker.account_health
+         where channel = $1 and account_id = $2",
+    )
+    .bind(account.channel)
+    .bind(&account.id)
+    .fetch_optional(pool)
+    .await;
+    absent_is_empty(row)
+}
+
+/// Where the request for deletion of this code stands; `None`: there is none.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn deletion(pool: &PgPool, code: &str) -> sqlx::Result<Option<String>> {
+    let state = sqlx::query_scalar("select state from worker.deletion_requests where code = $1")
+        .bind(code)
+        .fetch_optional(pool)
+        .await;
+    absent_is_empty(state)
 }
 
 /// A reply by the worker's ledger.

@@ -5,6 +5,8 @@ pub(crate) mod browser;
 mod check;
 mod error;
 mod list;
+mod rekey;
+mod tend;
 
 use clap::Subcommand;
 use runtime::config::Settings;
@@ -46,6 +48,62 @@ pub(crate) enum AccountsVerb {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
+    /// Asks Meta for the webhook fields; takes none away that is there, and reports what Meta refused
+    #[command(
+        after_help = "Examples:\n  hookline accounts subscribe\n  hookline accounts subscribe instagram/17841400000000001"
+    )]
+    Subscribe {
+        /// The account, as ID or CHANNEL/ID; all where absent
+        account: Option<String>,
+        /// Says what would be done, changes nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// For people or for programs
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Asks Meta for a new token now; the old one stays until the new one has answered
+    #[command(after_help = "Example:\n  hookline accounts refresh instagram/17841400000000001")]
+    Refresh {
+        /// The account, as ID or CHANNEL/ID; all where absent
+        account: Option<String>,
+        /// Says what would be done, changes nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// For people or for programs
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Takes the webhook fields away, destroys the token and ends what is queued; the history stays
+    #[command(
+        after_help = "Example:\n  hookline accounts disconnect instagram/17841400000000001 --reason 'the shop left'"
+    )]
+    Disconnect {
+        /// The account, as ID or CHANNEL/ID
+        account: String,
+        /// Why; kept in the record of acts
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Says what would be done, changes nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// For people or for programs
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Moves everything that is sealed to the first key of ENCRYPTION_KEY; the others can be removed afterwards
+    #[command(after_help = "Example:\n  ENCRYPTION_KEY=new:…,old:… hookline accounts rekey")]
+    Rekey {
+        /// Why; kept in the record of acts
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Says what would be done, changes nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// For people or for programs
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
     /// Forgets an account and its token; its conversations stay
     #[command(
         after_help = "Example:\n  hookline accounts remove instagram/17841400000000001 --dry-run"
@@ -73,7 +131,7 @@ pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Resu
     let reads = matches!(verb, AccountsVerb::List { .. } | AccountsVerb::Check { .. });
     let (pool, accounts) = open(settings, !reads).await?;
     match verb {
-        AccountsVerb::Add(args) => add::add(*args, &pool, &accounts).await,
+        AccountsVerb::Add(args) => add::add(*args, &pool, &accounts, settings).await,
         AccountsVerb::Connect(args) => browser::connect(args, &pool, settings).await,
         AccountsVerb::List { output } => list::list(&accounts, output).await,
         AccountsVerb::Check { account, output } => {
@@ -82,6 +140,29 @@ pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Resu
                 None => None,
             };
             check::check(&accounts, settings, chosen, output).await
+        }
+        AccountsVerb::Subscribe { account, dry_run, output } => {
+            let chosen = tend::chosen(&pool, &accounts, account.as_deref()).await?;
+            if dry_run {
+                return Ok(tend::would("ask Meta for the webhook fields of", &chosen, output));
+            }
+            tend::subscribe(&accounts, settings, chosen, output).await
+        }
+        AccountsVerb::Refresh { account, dry_run, output } => {
+            let chosen = tend::chosen(&pool, &accounts, account.as_deref()).await?;
+            if dry_run {
+                return Ok(tend::would("ask Meta for a new token of", &chosen, output));
+            }
+            tend::refresh(&accounts, settings, chosen, output).await
+        }
+        AccountsVerb::Disconnect { account, reason, dry_run, output } => {
+            let named = account_name::connected(&pool, "ACCOUNT", &account).await?;
+            let what = tend::Disconnect { named, reason, dry_run, output };
+            tend::disconnect(&pool, &accounts, settings, what).await
+        }
+        AccountsVerb::Rekey { dry_run: true, output, .. } => rekey::would(settings, output),
+        AccountsVerb::Rekey { reason, output, .. } => {
+            rekey::rekey(&pool, settings, reason.as_deref(), output).await
         }
         AccountsVerb::Remove { account, reason, dry_run, output } => {
             let (channel, id) = account_name::connected(&pool, "ACCOUNT", &account).await?;

@@ -119,8 +119,11 @@ fn every_variable_is_parsed_by_whatever_is_started() {
         ("INSTAGRAM_LOGIN_URL", &["www.instagram.com"]),
         ("INSTAGRAM_OAUTH_URL", &["ftp://api"]),
         ("FACEBOOK_LOGIN_URL", &["facebook"]),
-        ("PUBLIC_URL", &["hookline.example", "http://hookline.example", "https://h.example/api"]),
-        ("ENCRYPTION_KEY", &["zq-secret", "00"]),
+        (
+            "PUBLIC_URL",
+            &["hookline.example", "http://hookline.example", "https://h.example/api", "ftp://h"],
+        ),
+        ("ENCRYPTION_KEY", &["zq-secret", "00", "new:00,old:11"]),
         ("RAW_MAX_AGE", &["a month", "30"]),
         ("EVENTS_MAX_AGE", &["never"]),
         ("AUTO_REPLY_MAX_AGE", &["10 m"]),
@@ -195,6 +198,27 @@ fn a_file_that_cannot_be_used_is_reported_in_one_line() {
     refused_in_one_line("no file", &ended, "nowhere.toml");
     folder.write(".env", "API_TOKENS='zq-secret\nNATS_REPLICAS=1\n");
     refused_in_one_line("half a .env", &hookline(&folder.0, &["ingest"], &GOOD), ".env");
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file_but_not_in_both() {
+    let folder = Folder::new("secret-files");
+    let file = folder.write("key", &format!("{KEY}\n"));
+    let without: Vec<(&str, &str)> =
+        GOOD.into_iter().filter(|(name, _)| *name != "ENCRYPTION_KEY").collect();
+    let with = |path: &str, base: &[(&str, &str)]| {
+        let twin = [("ENCRYPTION_KEY_FILE", path)];
+        let variables: Vec<(&str, &str)> = base.iter().copied().chain(twin).collect();
+        hookline(&folder.0, &["accounts", "list"], &variables)
+    };
+    // The key is found; Postgres is not.
+    assert_eq!(with(&file, &without).0, 4);
+    refused_in_one_line("both", &with(&file, &GOOD), "ENCRYPTION_KEY_FILE");
+    refused_in_one_line("no file", &with("/nowhere/key", &without), "ENCRYPTION_KEY_FILE");
+    folder.write("key", "zq-secret");
+    refused_in_one_line("no key", &with(&file, &without), "ENCRYPTION_KEY");
+    folder.write("key", " \n");
+    refused_in_one_line("empty", &with(&file, &without), "ENCRYPTION_KEY_FILE");
 }
 
 #[test]

@@ -11,6 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Refused;
 
+/// The largest callback: a form with one field, of some hundred bytes.
+pub(crate) const CALLBACK_MAX: usize = 64 << 10;
 /// How long a body may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of bodies that are being read, beyond the free part of each, unless `INGEST_MAX_BODY` is so large that only a few would fit.

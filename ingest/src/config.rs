@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use runtime::config::{ConfigError, NatsConfig, Settings};
 
-use crate::handshake::VerifyTokens;
+use crate::secrets::Secrets;
 use crate::signature::AppSecrets;
 
 /// What a stored webhook needs in the broker's `max_payload` beside its body: headers, and the broker's own.
@@ -18,10 +18,8 @@ const MAX_BODY_SMALLEST: usize = 1 << 10;
 pub struct Config {
     /// `INGEST_LISTEN`
     pub(crate) listen: SocketAddr,
-    /// `META_APP_SECRETS`
-    pub(crate) secrets: AppSecrets,
-    /// `META_VERIFY_TOKENS`
-    pub(crate) verify_tokens: VerifyTokens,
+    /// `PUBLIC_URL`, without a slash at its end.
+    pub(crate) public_url: Option<String>,
     /// `META_ACCEPT_SHA1`
     pub(crate) accept_sha1: bool,
     /// `INGEST_MAX_BODY`, bytes.
@@ -36,6 +34,17 @@ pub(crate) struct Nats(pub(crate) NatsConfig);
 impl std::fmt::Debug for Nats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Nats(…)")
+    }
+}
+
+/// `PUBLIC_URL`, without a slash at its end.
+fn public_url(settings: &Settings) -> Result<Option<String>, ConfigError> {
+    match settings.get("PUBLIC_URL") {
+        None => Ok(None),
+        Some(_) => {
+            let url = settings.url("PUBLIC_URL", "")?;
+            Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
+        }
     }
 }
 
@@ -57,12 +66,11 @@ impl Config {
     /// # Errors
     /// Names the variable that is missing or wrong, without showing a secret.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
-        settings.require("META_APP_SECRETS")?;
-        settings.require("META_VERIFY_TOKENS")?;
+        // Named now, and read where requests are checked.
+        Secrets::from_settings(settings)?;
         Ok(Self {
             listen: settings.address("INGEST_LISTEN", "127.0.0.1:8080")?,
-            secrets: settings.parsed("META_APP_SECRETS", "", AppSecrets::parse)?,
-            verify_tokens: settings.parsed("META_VERIFY_TOKENS", "", VerifyTokens::parse)?,
+            public_url: public_url(settings)?,
             accept_sha1: settings.flag("META_ACCEPT_SHA1", false)?,
             max_body: match settings.size("INGEST_MAX_BODY", "4MiB")? {
                 size @ MAX_BODY_SMALLEST..=MAX_BODY_LARGEST => size,

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::{handshake, signature};
+use crate::{callback, handshake, signature};
 
 /// Seconds after which a refused client should come back.
 const RETRY_AFTER_SECONDS: &str = "5";
@@ -34,6 +34,12 @@ pub(crate) enum Refused {
     /// No room for another one.
     #[error("too many webhooks at once")]
     Overloaded,
+    /// A callback that is not Meta's.
+    #[error("{0}")]
+    Forged(#[from] callback::Forged),
+    /// Another method at a callback.
+    #[error("use POST")]
+    PostOnly,
     /// Another method.
     #[error("use GET for the handshake and POST for webhooks")]
     Method,
@@ -47,12 +53,12 @@ impl Refused {
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
             Self::Handshake(_) => StatusCode::FORBIDDEN,
-            Self::Signature(_) => StatusCode::UNAUTHORIZED,
+            Self::Signature(_) | Self::Forged(_) => StatusCode::UNAUTHORIZED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::NotStored(_) | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method | Self::PostOnly => StatusCode::METHOD_NOT_ALLOWED,
             Self::Path => StatusCode::NOT_FOUND,
         }
     }
@@ -60,13 +66,13 @@ impl Refused {
     const fn code(&self) -> &'static str {
         match self {
             Self::Handshake(_) => "handshake_refused",
-            Self::Signature(_) => "signature_refused",
+            Self::Signature(_) | Self::Forged(_) => "signature_refused",
             Self::TooLarge(_) => "body_too_large",
             Self::Slow => "body_too_slow",
             Self::Broken => "body_broken",
             Self::NotStored(_) => "not_stored",
             Self::Overloaded => "overloaded",
-            Self::Method => "method_not_allowed",
+            Self::Method | Self::PostOnly => "method_not_allowed",
             Self::Path => "not_found",
         }
     }
@@ -90,7 +96,10 @@ impl IntoResponse for Refused {
             Self::TooLarge(_) | Self::Slow | Self::Broken => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::Handshake(_) | Self::Signature(_) | Self::Path => {}
+            Self::PostOnly => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+            }
+            Self::Handshake(_) | Self::Signature(_) | Self::Forged(_) | Self::Path => {}
         }
         response
     }

@@ -1,4 +1,4 @@
-//! The three paths of Meta, and the order in which a request is checked.
+//! The three paths of Meta's webhooks, and the order in which a request is checked.
 //!
 //! Path and method, size, signature over the raw bytes, broker, room, durable ack. An unsigned request learns nothing about the
 //! broker and is not kept.
@@ -19,12 +19,14 @@ use schemas::subjects;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
-use crate::body::{Reader, linger};
+use crate::body::{CALLBACK_MAX, Reader, linger};
+use crate::callback::Forged;
 use crate::config::Config;
 use crate::error::Refused;
 use crate::log_limit::LogLimit;
 use crate::meters::{self, Meters};
 use crate::queue::Key;
+use crate::secrets::{CurrentSecrets, Secrets};
 use crate::signature::{self, Rejection, Signature};
 use crate::store::{STORE_WITHIN, Store};
 use crate::webhook::Webhook;
@@ -37,6 +39,8 @@ const HASH_IN_PLACE_MAX_BYTES: usize = 256 << 10;
 pub(crate) struct Door {
     config: Config,
     reader: Reader,
+    callback_reader: Reader,
+    secrets: CurrentSecrets,
     store: Store,
     meters: Arc<Meters>,
     rejections: Mutex<LogLimit>,
@@ -44,9 +48,51 @@ pub(crate) struct Door {
 
 impl Door {
     /// A door in front of `store`.
-    pub(crate) fn new(config: Config, store: Store, meters: Arc<Meters>) -> Arc<Self> {
+    pub(crate) fn new(
+        config: Config,
+        secrets: CurrentSecrets,
+        store: Store,
+        meters: Arc<Meters>,
+    ) -> Arc<Self> {
         let reader = Reader::new(config.max_body);
-        Arc::new(Self { config, reader, store, meters, rejections: Mutex::default() })
+        let callback_reader = Reader::new(CALLBACK_MAX);
+        let rejections = Mutex::default();
+        Arc::new(Self { config, reader, callback_reader, secrets, store, meters, rejections })
+    }
+
+    pub(crate) fn secrets(&self) -> Arc<Secrets> {
+        self.secrets.get()
+    }
+
+    pub(crate) const fn callback_reader(&self) -> &Reader {
+        &self.callback_reader
+    }
+
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// `PUBLIC_URL`, without a slash at its end.
+    pub(crate) fn public_url(&self) -> Option<&str> {
+        self.config.public_url.as_deref()
+    }
+
+    /// Counts a callback that is not Meta's.
+    pub(crate) fn forged(&self, forged: Forged) -> Refused {
+        let reason = forged.as_str();
+        counter!("hookline_ingest_callbacks_refused_total", "reason" => reason).increment(1);
+        if self.may_complain().is_some() {
+            tracing::warn!(
+                reason,
+                "Refused a callback that is not Meta's: is META_APP_SECRETS complete?"
+            );
+        }
+        forged.into()
+    }
+
+    /// How many complaints were kept back since the last one, where one may be logged now.
+    fn may_complain(&self) -> Option<u64> {
+        self.rejections.lock().unwrap_or_else(PoisonError::into_inner).allow(Instant::now())
     }
 
     /// The three paths; everything else is refused.
@@ -91,7 +137,7 @@ impl Door {
 
     fn answer_handshake(&self, uri: &Uri) -> Result<Response, Refused> {
         let challenge =
-            handshake::answer(uri.query().unwrap_or_default(), &self.config.verify_tokens)
+            handshake::answer(uri.query().unwrap_or_default(), &self.secrets().verify_tokens)
                 .inspect_err(|refusal| tracing::warn!(%refusal, "Refused a handshake"))?;
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("text/plain")),
@@ -163,7 +209,7 @@ impl Door {
         signature: Signature,
     ) -> Result<(String, Key), Rejection> {
         let examine = move |door: &Self, body: &[u8]| {
-            let name = door.config.secrets.verify(body, &signature)?.to_owned();
+            let name = door.secrets().apps.verify(body, &signature)?.to_owned();
             Ok((name, Key::from(Sha256::digest(body))))
         };
         if body.len() <= HASH_IN_PLACE_MAX_BYTES {
@@ -178,9 +224,7 @@ impl Door {
 
     fn rejected(&self, rejection: Rejection, object: &'static str) -> Refused {
         counter!("hookline_ingest_signature_total", "result" => rejection.as_str()).increment(1);
-        let say =
-            self.rejections.lock().unwrap_or_else(PoisonError::into_inner).allow(Instant::now());
-        if let Some(kept_back) = say {
+        if let Some(kept_back) = self.may_complain() {
             let reason = rejection.as_str();
             tracing::warn!(
                 reason,

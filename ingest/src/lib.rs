@@ -1,7 +1,7 @@
 //! Meta's door: verify, store, say 200. Nothing else happens here.
 //!
 //! Read in this order: `config`, `http` (what is asked and answered), `handshake`, `signature`, `scan` and `body` (what it is
-//! made of), `webhook`, `store`, `queue` and `detach` (how a webhook becomes durable), `error`, `meters`, `log_limit`.
+//! made of), `callback` and `call_back` (people who remove the app), `secrets`, `webhook`, `store`, `queue` and `detach` (how a webhook becomes durable), `error`, `meters`, `log_limit`.
 //!
 //! Invariants: no 200 without a durable ack; no body is parsed in order to decide anything; an unsigned request is not stored, and its answer
 //! says nothing about the broker; memory is bounded whatever clients do.
@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod body;
+mod call_back;
+mod callback;
 mod config;
 mod detach;
 mod error;
@@ -18,6 +20,7 @@ mod log_limit;
 mod meters;
 mod queue;
 mod scan;
+mod secrets;
 mod signature;
 mod store;
 mod webhook;
@@ -38,6 +41,7 @@ pub use config::{Config, apps};
 
 use crate::http::Door;
 use crate::meters::Meters;
+use crate::secrets::{CurrentSecrets, Secrets};
 use crate::store::Store;
 
 /// Many more than the 2,000 slow clients that must not keep others out. Each may hold some 10 KiB before its signature is checked.
@@ -51,6 +55,8 @@ const NEEDS: Needs = Needs { streams: &[StreamName::Raw], best_effort: true };
 #[derive(Debug)]
 pub struct Ingest {
     config: Config,
+    settings: Settings,
+    secrets: CurrentSecrets,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -73,9 +79,10 @@ impl Ingest {
     /// Names the variable that is missing or wrong, or the address that is taken.
     pub async fn bind(settings: Settings) -> anyhow::Result<Self> {
         let config = Config::from_settings(&settings)?;
+        let secrets = CurrentSecrets::new(Secrets::from_settings(&settings)?);
         let listener = serve::bind("INGEST_LISTEN", config.listen).await?;
         let address = listener.local_addr()?;
-        Ok(Self { config, listener, address })
+        Ok(Self { config, settings, secrets, listener, address })
     }
 
     /// Where it listens.
@@ -97,19 +104,25 @@ impl Ingest {
     }
 
     async fn answer(self, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { config, listener, address } = self;
+        let Self { config, settings, secrets, listener, address } = self;
         // The broker is watched for as long as requests are open, which is longer than `shutdown`.
         let closed = CancellationToken::new();
         let _close = closed.clone().drop_guard();
         let broker =
             Broker::connect("ingest", config.nats.0.clone(), NEEDS, closed.clone()).await?;
+        let current = secrets.clone();
+        runtime::reload::on_hangup("ingest", settings, shutdown.clone(), move |settings| {
+            current.take(settings)
+        })?;
         health.set("secrets", Ok(()));
         health::watch_broker(&health, &broker, closed.clone());
         watch_max_payload(&health, &broker, config.max_body, closed);
 
         let meters = Arc::new(Meters::new());
         let store = Store::new(broker, config.max_body, meters.clone());
-        let router = Door::new(config, store, meters).router().merge(admin::at_door(&health));
+        let door = Door::new(config, secrets, store, meters);
+        let callbacks = call_back::router(door.clone());
+        let router = door.router().merge(callbacks).merge(admin::at_door(&health));
         let files = runtime::process::raise_open_files().saturating_sub(FILES_SPARE);
         let connections_max = usize::try_from(files.clamp(64, CONNECTIONS_MAX))?;
         tracing::info!(connections_max, "Listening for webhooks at {address}");

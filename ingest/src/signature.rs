@@ -15,10 +15,21 @@ pub(crate) const SHA1_HEADER: &str = "x-hub-signature";
 
 const NAME_MAX_BYTES: usize = 64;
 
-struct Secret {
+pub(crate) struct Secret {
     name: String,
     sha256: Hmac<Sha256>,
     sha1: Hmac<Sha1>,
+}
+
+impl Secret {
+    /// HMAC-SHA256 under it over these parts, one after the other.
+    pub(crate) fn hmac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.sha256.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
 }
 
 /// `META_APP_SECRETS`: `[name=]secret,…`. One without a name is called by its place: `1`, `2`, … Two may share a name: an app whose
@@ -69,6 +80,16 @@ impl AppSecrets {
     /// The names of the apps.
     pub(crate) fn names(&self) -> BTreeSet<&str> {
         self.0.iter().map(|secret| secret.name.as_str()).collect()
+    }
+
+    /// The secret of `app` that signed these bytes; compared in constant time.
+    pub(crate) fn signer(&self, app: &str, signed: &[u8], given: &[u8; 32]) -> Option<&Secret> {
+        let mut fitting = None;
+        for secret in self.0.iter().filter(|secret| secret.name == app) {
+            let fits: bool = secret.hmac(&[signed]).ct_eq(given).into();
+            fitting = fitting.or(fits.then_some(secret));
+        }
+        fitting
     }
 
     /// The name of the secret that signed `body`; the first one where several did.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use metrics::counter;
 use runtime::broker::Broker;
-use runtime::publish::{BATCH_BYTES_MAX, BATCH_FROM, PublishFailure, Stored};
+use runtime::publish::{BATCH_BYTES_MAX, BATCH_FROM, Outgoing, PublishFailure, Stored};
 use tokio::sync::{Notify, oneshot};
 
 use crate::config;
@@ -97,6 +97,30 @@ impl Store {
             .map_or_else(|_| Err(late()), |end| end.unwrap_or_else(|_| Err(late())));
         self.0.meters.store_seconds.record(started.elapsed().as_secs_f64());
         end
+    }
+
+    /// Stores a callback on its own: they are rare.
+    ///
+    /// # Errors
+    /// [`Refused::NotStored`]; it may be stored nevertheless, and a repeat is recognised by its id.
+    pub(crate) async fn store_callback(
+        &self,
+        callback: Outgoing,
+        deadline: Instant,
+    ) -> Result<(), Refused> {
+        self.accepts().map_err(Refused::NotStored)?;
+        let broker = &self.0.broker;
+        let connects = broker.connects();
+        let wait = deadline.saturating_duration_since(Instant::now());
+        broker
+            .publish(callback, wait)
+            .await
+            .map_err(|failure| Refused::NotStored(failure.to_string()))?;
+        // As for webhooks: an ack of another server than the one that was checked counts only once that one is checked.
+        if broker.connects() != connects {
+            self.accepts().map_err(Refused::NotStored)?;
+        }
+        Ok(())
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<Webhook, oneshot::Sender<End>>> {

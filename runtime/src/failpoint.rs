@@ -41,6 +41,12 @@ pub const POINTS: &[Point] = &[
     point("replay.before_publish", "operator"),
     point("replay.before_commit", "operator"),
     point("replay.after_commit", "operator"),
+    // A token is replaced, by the worker or by `accounts refresh`.
+    point("refresh.before_call", "operator"),
+    point("refresh.after_call", "operator"),
+    point("refresh.after_keep", "operator"),
+    point("refresh.before_use", "operator"),
+    point("refresh.after_use", "operator"),
     // An empty database is filled from the streams.
     point("recover.before_commit", "operator"),
     point("recover.after_commit", "operator"),

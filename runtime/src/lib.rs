@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`notify`], [`claim`], [`health`],
-//! [`serve`], [`admin`], [`telemetry`], [`shutdown`], [`vouch`], [`seal`], [`retry`], [`process`], [`steady`], [`tls`], [`mod@failpoint`].
+//! [`serve`], [`admin`], [`telemetry`], [`shutdown`], [`reload`], [`vouch`], [`seal`], [`retry`], [`process`], [`steady`], [`tls`], [`mod@failpoint`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -21,6 +21,7 @@ pub mod lease;
 pub mod notify;
 pub mod process;
 pub mod publish;
+pub mod reload;
 pub mod retry;
 pub mod seal;
 pub mod serve;

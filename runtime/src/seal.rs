@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::config::{EncryptionKey, EncryptionKeys};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 
@@ -13,7 +14,12 @@ const NONCE_BYTES: usize = 24;
 
 /// Seals and opens secrets.
 #[derive(Clone)]
-pub struct Seal(XChaCha20Poly1305);
+pub struct Seal {
+    /// Seals.
+    first: XChaCha20Poly1305,
+    /// Open what was sealed before, until `accounts rekey` has moved it.
+    others: Vec<XChaCha20Poly1305>,
+}
 
 impl fmt::Debug for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,10 +31,8 @@ impl fmt::Debug for Seal {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SealError {
     /// The key has the wrong form.
-    #[error(
-        "`ENCRYPTION_KEY` is not 32 bytes in hex (64 characters): make one with `openssl rand -hex 32`"
-    )]
-    Key,
+    #[error("`ENCRYPTION_KEY`: {0}; make one with `openssl rand -hex 32`")]
+    Key(String),
     /// The sealed value is damaged, belongs to another row, or was sealed under another key.
     #[error("a sealed secret does not open: is `ENCRYPTION_KEY` the one it was stored under?")]
     Open,
@@ -38,14 +42,14 @@ pub enum SealError {
 }
 
 impl Seal {
-    /// From `ENCRYPTION_KEY`: 32 bytes in hex.
+    /// From `ENCRYPTION_KEY`, as [`EncryptionKeys`] reads it.
     ///
     /// # Errors
-    /// [`SealError::Key`] when it is not.
+    /// [`SealError::Key`] when it cannot be used.
     pub fn from_hex(key: &str) -> Result<Self, SealError> {
-        let mut bytes = [0_u8; 32];
-        hex::decode_to_slice(key.trim(), &mut bytes).map_err(|_| SealError::Key)?;
-        Ok(Self(XChaCha20Poly1305::new(&Key::from(bytes))))
+        let keys = EncryptionKeys::parse(key).map_err(SealError::Key)?;
+        let cipher = |key: &EncryptionKey| XChaCha20Poly1305::new(&Key::from(key.bytes));
+        Ok(Self { first: cipher(&keys.first), others: keys.others.iter().map(cipher).collect() })
     }
 
     /// Seals `plain` for the place named by `context`, such as `account-token/instagram/1784…`.
@@ -55,7 +59,8 @@ impl Seal {
     pub fn seal(&self, context: &str, plain: &str) -> Result<Vec<u8>, SealError> {
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let payload = Payload { msg: plain.as_bytes(), aad: context.as_bytes() };
-        let cipher = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Seal)?;
+        let cipher =
+            self.first.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Seal)?;
         let mut sealed = Vec::with_capacity(1 + NONCE_BYTES + cipher.len());
         sealed.push(VERSION);
         sealed.extend_from_slice(&nonce);
@@ -63,18 +68,35 @@ impl Seal {
         Ok(sealed)
     }
 
-    /// Opens what [`Seal::seal`] made for the same context.
+    /// Opens what [`Seal::seal`] made for the same context, under any of the keys.
     ///
     /// # Errors
     /// [`SealError::Open`] when key, context or bytes differ.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<String, SealError> {
-        let rest = sealed.strip_prefix(&[VERSION]).ok_or(SealError::Open)?;
-        let (nonce, cipher) = rest.split_at_checked(NONCE_BYTES).ok_or(SealError::Open)?;
-        let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| SealError::Open)?;
-        let payload = Payload { msg: cipher, aad: context.as_bytes() };
-        let plain = self.0.decrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Open)?;
-        String::from_utf8(plain).map_err(|_| SealError::Open)
+        let ciphers = std::iter::once(&self.first).chain(&self.others);
+        let opened = ciphers.map(|cipher| open(cipher, context, sealed)).find_map(Result::ok);
+        opened.ok_or(SealError::Open)
     }
+
+    /// The same sealed under the first key; `None`: it is already.
+    ///
+    /// # Errors
+    /// [`SealError::Open`] when none of the keys opens it.
+    pub fn reseal(&self, context: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>, SealError> {
+        if open(&self.first, context, sealed).is_ok() {
+            return Ok(None);
+        }
+        self.seal(context, &self.open(context, sealed)?).map(Some)
+    }
+}
+
+fn open(cipher: &XChaCha20Poly1305, context: &str, sealed: &[u8]) -> Result<String, SealError> {
+    let rest = sealed.strip_prefix(&[VERSION]).ok_or(SealError::Open)?;
+    let (nonce, text) = rest.split_at_checked(NONCE_BYTES).ok_or(SealError::Open)?;
+    let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| SealError::Open)?;
+    let payload = Payload { msg: text, aad: context.as_bytes() };
+    let plain = cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Open)?;
+    String::from_utf8(plain).map_err(|_| SealError::Open)
 }
 
 #[cfg(test)]
@@ -104,6 +126,19 @@ mod tests {
     #[test]
     fn two_seals_of_one_secret_differ() {
         assert_ne!(seal("0a").seal("c", "x").unwrap(), seal("0a").seal("c", "x").unwrap());
+    }
+
+    #[test]
+    fn what_an_older_key_sealed_opens_and_is_moved() {
+        let sealed = seal("0a").seal("c", "IGAA-token").unwrap();
+        let both = format!("new:{},old:{}", "0b".repeat(32), "0a".repeat(32));
+        let both = Seal::from_hex(&both).unwrap();
+        assert_eq!(both.open("c", &sealed).unwrap(), "IGAA-token");
+        assert_eq!(both.open("d", &sealed), Err(SealError::Open));
+        let moved = both.reseal("c", &sealed).unwrap().unwrap();
+        assert_eq!(seal("0b").open("c", &moved).unwrap(), "IGAA-token");
+        assert_eq!(both.reseal("c", &moved).unwrap(), None);
+        assert_eq!(seal("0b").reseal("c", &sealed), Err(SealError::Open));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Whoever reads secrets again listens for it too (`reload`); it ends no process.
+    let _ = signal(SignalKind::hangup())?;
     let cancelled = token.clone();
     let _ = STOP.set(token.clone());
     tokio::spawn(async move {

@@ -6,6 +6,8 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::config::EncryptionKeys;
+
 /// The header that vouches for a command.
 pub const HEADER: &str = "Hookline-Vouch";
 
@@ -13,7 +15,11 @@ const PURPOSE: &[u8] = b"hookline command requested by a person v1";
 
 /// Vouches for commands, and checks.
 #[derive(Clone)]
-pub struct Vouch(Hmac<Sha256>);
+pub struct Vouch {
+    first: Hmac<Sha256>,
+    /// Of the keys that are being rotated out: what they vouched for holds.
+    others: Vec<Hmac<Sha256>>,
+}
 
 impl std::fmt::Debug for Vouch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -22,18 +28,16 @@ impl std::fmt::Debug for Vouch {
 }
 
 impl Vouch {
-    /// From `ENCRYPTION_KEY`: 32 bytes in hex. `None` where it is not.
+    /// From `ENCRYPTION_KEY`, as [`EncryptionKeys`] reads it. `None` where it cannot be used.
     pub fn from_hex(key: &str) -> Option<Self> {
-        let mut bytes = [0_u8; 32];
-        hex::decode_to_slice(key.trim(), &mut bytes).ok()?;
-        let mut derive = Hmac::<Sha256>::new_from_slice(&bytes).ok()?;
-        derive.update(PURPOSE);
-        Hmac::new_from_slice(&derive.finalize().into_bytes()).ok().map(Self)
+        let keys = EncryptionKeys::parse(key).ok()?;
+        let others = keys.others.iter().map(|key| derive(&key.bytes)).collect::<Option<_>>()?;
+        Some(Self { first: derive(&keys.first.bytes)?, others })
     }
 
     /// The value of [`HEADER`] for these bytes.
     pub fn of(&self, body: &[u8]) -> String {
-        let mut mac = self.0.clone();
+        let mut mac = self.first.clone();
         mac.update(body);
         hex::encode(mac.finalize().into_bytes())
     }
@@ -45,10 +49,18 @@ impl Vouch {
         if hex::decode_to_slice(header, &mut said).is_err() {
             return false;
         }
-        let mut mac = self.0.clone();
-        mac.update(body);
-        mac.verify_slice(&said).is_ok()
+        std::iter::once(&self.first).chain(&self.others).any(|mac| {
+            let mut mac = mac.clone();
+            mac.update(body);
+            mac.verify_slice(&said).is_ok()
+        })
     }
+}
+
+fn derive(key: &[u8; 32]) -> Option<Hmac<Sha256>> {
+    let mut derive = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    derive.update(PURPOSE);
+    Hmac::new_from_slice(&derive.finalize().into_bytes()).ok()
 }
 
 #[cfg(test)]
@@ -66,5 +78,10 @@ mod tests {
             assert!(!vouch("0a").holds(b"body", wrong), "{wrong:?}");
         }
         assert!(Vouch::from_hex("0a").is_none());
+        // While a key is rotated out, both vouch.
+        let (new, old) = ("0b".repeat(32), "0a".repeat(32));
+        let both = Vouch::from_hex(&format!("new:{new},old:{old}")).expect("keys");
+        assert!(both.holds(b"body", Some(&said)));
+        assert!(vouch("0b").holds(b"body", Some(&both.of(b"body"))));
     }
 }

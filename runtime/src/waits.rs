@@ -31,7 +31,10 @@ pub const CLAIM: Wait = Wait { name: "claim", real: Duration::from_secs(10) };
 /// Without a row released for so long, `redrive run` reports that nothing happens.
 pub const REDRIVE_PROGRESS: Wait = Wait { name: "redrive_progress", real: Duration::from_secs(60) };
 
-const ALL: [Wait; 4] = [LEASE, READS_APART, CLAIM, REDRIVE_PROGRESS];
+/// Between two looks for accounts whose token or webhook fields are due.
+pub const UPKEEP: Wait = Wait { name: "upkeep", real: Duration::from_secs(60) };
+
+const ALL: [Wait; 5] = [LEASE, READS_APART, CLAIM, REDRIVE_PROGRESS, UPKEEP];
 
 static SHORTENED: OnceLock<Vec<(&'static str, Duration)>> = OnceLock::new();
 
@@ -92,6 +95,6 @@ mod tests {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         // Nobody shortened anything here.
-        assert_eq!(ALL.map(|wait| wait.get().as_secs()), [6, 15, 10, 60]);
+        assert_eq!(ALL.map(|wait| wait.get().as_secs()), [6, 15, 10, 60, 60]);
     }
 }

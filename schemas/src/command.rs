@@ -12,7 +12,9 @@ mod unchecked;
 
 pub use action::{Action, COMMANDS};
 pub use error::CommandError;
-pub use fields::{CommentCreateData, CommentRef, CommentTextData, SenderActionData, SyncData};
+pub use fields::{
+    AccountData, CommentCreateData, CommentRef, CommentTextData, SenderActionData, SyncData,
+};
 pub use limits::check_parts;
 pub use reply::{OutboundAttachment, OutboundQuickReply, ReplyData};
 pub use requester::{RequestedBy, Requester};

@@ -12,6 +12,8 @@ pub mod header {
     pub const SECRET: &str = "Hookline-Secret";
     /// The HTTP path the body came in on.
     pub const PATH: &str = "Hookline-Path";
+    /// Of a request for deletion: the code of its public page.
+    pub const CODE: &str = "Hookline-Code";
     /// On replayed events only: the id of the replay job.
     pub const REPLAY: &str = "Hookline-Replay";
     /// W3C trace context.

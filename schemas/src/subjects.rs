@@ -21,6 +21,10 @@ pub const INBOX_ATTEMPTS: &str = "INBOX_ATTEMPTS";
 
 /// All subjects of META_RAW.
 pub const RAW_ALL: &str = "meta.v1.raw.>";
+/// Raw webhooks: all of META_RAW but Meta's callbacks.
+pub const RAW_WEBHOOKS: &str = "meta.v1.raw.*.*";
+/// Meta's callbacks about people who removed the app or asked for deletion. In META_RAW, out of the way of those who read webhooks.
+pub const CALLBACK_ALL: &str = "meta.v1.raw.callback.>";
 /// All subjects of INBOX_EVENTS.
 pub const EVENT_ALL: &str = "inbox.v1.event.>";
 /// All subjects of INBOX_COMMANDS.
@@ -91,6 +95,11 @@ pub fn shard_of(subject: &str) -> Option<u32> {
 /// `meta.v1.raw.<path>.<shard>`
 pub fn raw(path: RawPath, shard: u32) -> String {
     format!("meta.v1.raw.{}.{shard:02}", path.as_str())
+}
+
+/// `meta.v1.raw.callback.<kind>.<app>`
+pub fn callback(kind: &str, app: &str) -> String {
+    format!("meta.v1.raw.callback.{}.{}", token(kind), token(app))
 }
 
 /// The filter that reads one shard of META_RAW over all paths.
@@ -173,6 +182,8 @@ mod tests {
             format!("inbox.v1.event.{expected:02}.instagram.17841400000000101.message-received")
         );
         assert_eq!(raw(RawPath::Any, 3), "meta.v1.raw.any.03");
+        assert_eq!(callback("deletion", "my.app"), "meta.v1.raw.callback.deletion.my%2Eapp");
+        assert_eq!(shard_of(&callback("deletion", "3")), None);
         assert_eq!(dead("projector", None, ""), "inbox.v1.dead.projector._._");
         let shard = attempt_shard(Channel::Instagram, &account);
         assert_eq!(shard, fnv1a(b"instagram/17841400000000101") % 8);

@@ -13,7 +13,8 @@ use crate::error::SimulatorError;
 use crate::model::{AccountKey, AccountSpec, Comment, Login, Side, Usage};
 use crate::people::Person;
 use crate::shared::Shared;
-use crate::world::PersonSpec;
+use crate::world::tokens::{PASTED_AGE, TokenState};
+use crate::world::{PersonSpec, World};
 
 /// One account of a running simulator.
 #[derive(Clone)]
@@ -121,11 +122,72 @@ impl AccountHandle {
     /// A new token is good from now on; the old ones end.
     pub fn set_token(&self, token: &str) {
         self.expire_token();
+        let now = self.shared.now();
         if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
             account.expired.remove(token);
+            account.removed.remove(token);
             account.tokens.insert(token.to_owned());
+            account.issued.insert(token.to_owned(), now - PASTED_AGE);
             account.spec.token = token.to_owned();
         }
+    }
+
+    /// The person removes the app: tokens answer 190/458, and the webhook fields are gone.
+    pub fn remove_app(&self) {
+        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
+            let ended = std::mem::take(&mut account.tokens);
+            account.removed.extend(ended);
+            account.subscribed.clear();
+            account.page_subscribed.clear();
+        }
+    }
+
+    /// The id by which callbacks name who connected the account: its own one of this app by Instagram Login, the person's by Facebook Login.
+    pub fn connected_by(&self) -> String {
+        let world = self.shared.world();
+        let account = world.accounts.get(&self.key);
+        match account {
+            Some(account) if account.spec.login == Login::Facebook => account.person(),
+            _ => self.spec_alias(&world),
+        }
+    }
+
+    fn spec_alias(&self, world: &World) -> String {
+        let spec = world.spec(&self.key);
+        spec.and_then(|spec| spec.alias.clone()).unwrap_or_else(|| self.key.id.clone())
+    }
+
+    /// Meta does not grant these fields from now on: a set with one of them is refused with `code`. The others are granted again.
+    pub fn refuse_fields(&self, fields: &[&str], code: i64) {
+        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
+            account.refused_fields =
+                fields.iter().map(|field| ((*field).to_owned(), code)).collect();
+        }
+    }
+
+    /// Sets the subscribed webhook fields, of the account and of the Page behind it.
+    pub fn set_subscribed_fields(&self, fields: &[&str], page: &[&str]) {
+        let names = |fields: &[&str]| fields.iter().map(|field| (*field).to_owned()).collect();
+        if let Some(account) = self.shared.world().accounts.get_mut(&self.key) {
+            account.subscribed = names(fields);
+            account.page_subscribed = names(page);
+        }
+    }
+
+    /// Subscribed webhook fields of the Page behind an Instagram account.
+    pub fn subscribed_page_fields(&self) -> Vec<String> {
+        let world = self.shared.world();
+        let account = world.accounts.get(&self.key);
+        account.map(|account| account.page_subscribed.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Tokens that are good now.
+    pub fn good_tokens(&self) -> Vec<String> {
+        let now = self.shared.now();
+        let world = self.shared.world();
+        let Some(account) = world.accounts.get(&self.key) else { return Vec::new() };
+        let good = |token: &&String| account.token_state(token, now) == TokenState::Good;
+        account.tokens.iter().filter(good).cloned().collect()
     }
 
     /// Answers carry usage headers, for a while or (none) until [`AccountHandle::clear_usage`].

@@ -9,6 +9,7 @@ use url::Url;
 use crate::account::AccountHandle;
 use crate::act::Act;
 use crate::call_kind::CallKind;
+use crate::callback::{self, CallbackKind};
 use crate::calls::Call;
 use crate::config::Policy;
 use crate::error::{Invalid, SimulatorError};
@@ -89,7 +90,8 @@ impl SimulatorHandle {
     /// Names the field that is wrong or taken.
     pub fn add_account(&self, spec: AccountSpec) -> Result<AccountHandle, SimulatorError> {
         let login = spec.login;
-        let key = self.shared.world().add_account(spec)?;
+        let now = self.shared.now();
+        let key = self.shared.world().add_account(spec, now)?;
         Ok(AccountHandle { shared: self.shared.clone(), key, login })
     }
 
@@ -139,6 +141,33 @@ impl SimulatorHandle {
         policy.check()?;
         self.shared.set_policy(policy);
         Ok(())
+    }
+
+    /// Calls a webhook's app back about a person; returns status and body of the answer, 0 where there is none.
+    pub async fn call_back(
+        &self,
+        app: &str,
+        kind: CallbackKind,
+        user_id: &str,
+        issued_at: Option<i64>,
+    ) -> (u16, String) {
+        let issued_at = issued_at.unwrap_or_else(|| self.shared.now().timestamp());
+        let secret = &self.shared.secrets.facebook;
+        let body = callback::form(&callback::signed_request(secret, user_id, issued_at));
+        let base = self.shared.webhook_url.borrow().clone();
+        let base =
+            base.map(|url| url.as_str().trim_end_matches('/').to_owned()).unwrap_or_default();
+        let request = self
+            .shared
+            .http
+            .post(format!("{base}/callbacks/{app}/{}", kind.as_str()))
+            .timeout(self.shared.policy().post_timeout)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
+        match request.send().await {
+            Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+            Err(_) => (0, String::new()),
+        }
     }
 
     /// Adds a fault behind those already there.

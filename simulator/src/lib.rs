@@ -20,6 +20,7 @@
 mod account;
 mod act;
 mod call_kind;
+mod callback;
 mod calls;
 mod commenting;
 mod config;
@@ -49,6 +50,7 @@ mod world;
 pub use account::AccountHandle;
 pub use act::{ACCEPTED_WITHIN, Act};
 pub use call_kind::CallKind;
+pub use callback::{CallbackKind, signed_request};
 pub use calls::Call;
 pub use config::{AppSecrets, Policy, SimulatorConfig};
 pub use error::{Invalid, SimulatorError};

@@ -156,8 +156,16 @@ pub(crate) struct Account {
     pub tokens: BTreeSet<String>,
     /// Tokens that were good once: answered with 190/463.
     pub expired: BTreeSet<String>,
+    /// When tokens were issued: those of Instagram Login end after 60 days.
+    pub issued: BTreeMap<String, DateTime<Utc>>,
+    /// Tokens of a person who removed the app: answered with 190/458.
+    pub removed: BTreeSet<String>,
     /// Subscribed webhook fields; empty means that nothing is delivered.
     pub subscribed: BTreeSet<String>,
+    /// The same of the Page behind an Instagram account.
+    pub page_subscribed: BTreeSet<String>,
+    /// Fields that Meta does not grant, with the code of the refusal.
+    pub refused_fields: BTreeMap<String, i64>,
     /// Usage returned in headers, and until when.
     pub usage: Option<(Usage, Option<DateTime<Utc>>)>,
 }

@@ -13,7 +13,7 @@ pub fn appsecret_proof(secret: &str, token: &str) -> String {
     hex::encode(hmac(secret, token.as_bytes()))
 }
 
-fn hmac(secret: &str, message: &[u8]) -> Vec<u8> {
+pub(crate) fn hmac(secret: &str, message: &[u8]) -> Vec<u8> {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(message);

@@ -4,6 +4,7 @@ mod accounts;
 mod comments;
 mod people;
 mod threads;
+pub(crate) mod tokens;
 
 use std::collections::{BTreeMap, HashMap};
 

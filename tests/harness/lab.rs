@@ -216,7 +216,10 @@ fn settings(nats: &Broker, url: String, simulator: &SimulatorHandle) -> BTreeMap
         ("RECONCILE_AFTER", "1s".to_owned()),
         ("RETRY_MIN", "100ms".to_owned()),
         ("RETRY_MAX", "1s".to_owned()),
-        (runtime::waits::ENV, "lease=3s;reads_apart=2s;claim=3s;redrive_progress=3s".to_owned()),
+        (
+            runtime::waits::ENV,
+            "lease=3s;reads_apart=2s;claim=3s;redrive_progress=3s;upkeep=1h".to_owned(),
+        ),
         ("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned())),
     ];
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

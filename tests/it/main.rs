@@ -21,4 +21,5 @@ mod reply;
 mod resolve;
 mod shared;
 mod statements;
+mod stay;
 mod up;

@@ -1,11 +1,5 @@
 -- Accounts that are connected by a login in a browser.
 
--- What Meta said of the token when it was connected: when it ends (null: never, or not known), what was granted, and the id of the person who
--- granted it, as Meta's callbacks name them. Empty for a token that was stored by hand.
-alter table worker.accounts add column token_ends timestamptz;
-alter table worker.accounts add column granted text[];
-alter table worker.accounts add column granted_by text;
-
 -- What became of a login that came back from Meta (`api.connect_requests`). One row per login; its code is exchanged once.
 create table worker.connections (
     id            text primary key,

@@ -6,8 +6,9 @@ use runtime::config::{ConfigError, LoginUrls, MetaApps, NatsConfig, Settings};
 use runtime::vouch::Vouch;
 use runtime::waits;
 
-use facts::seal::Seal;
-use graph::GraphConfig;
+use facts::seal::{Seal, SealError};
+use graph::{Graph, GraphConfig};
+use tokio_util::sync::CancellationToken;
 
 /// Everything the worker needs to know.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub struct Config {
     pub connect: ConnectConfig,
     /// The waits that tests shorten.
     pub waits: Waits,
+    settings: Settings,
 }
 
 /// Where Meta's logins are, and by which apps.
@@ -122,6 +124,20 @@ impl Config {
                 urls: LoginUrls::from_settings(settings)?,
             },
             waits: Waits::from_settings(settings)?,
+            settings: settings.clone(),
+        })
+    }
+
+    /// On SIGHUP the app secrets are read again.
+    pub(crate) fn reread_secrets(
+        &self,
+        graph: &Graph,
+        shutdown: &CancellationToken,
+    ) -> std::io::Result<()> {
+        let graph = graph.clone();
+        runtime::reload::on_hangup("worker", self.settings.clone(), shutdown.clone(), move |now| {
+            graph.set_app_secrets(GraphConfig::from_settings(now)?.app_secrets);
+            Ok(())
         })
     }
 }
@@ -131,6 +147,8 @@ impl Config {
 /// # Errors
 /// When the variable is missing or no key; its value is never quoted.
 pub fn seal(settings: &Settings) -> Result<Seal, ConfigError> {
-    Seal::from_hex(settings.require("ENCRYPTION_KEY")?)
-        .map_err(|error| settings.invalid("ENCRYPTION_KEY", error.to_string()))
+    Seal::from_hex(settings.require("ENCRYPTION_KEY")?).map_err(|error| match error {
+        SealError::Key(reason) => settings.invalid("ENCRYPTION_KEY", reason),
+        other => settings.invalid("ENCRYPTION_KEY", other.to_string()),
+    })
 }

@@ -9,7 +9,6 @@ mod exchange;
 mod queue;
 mod report;
 mod store;
-mod subscribe;
 
 use std::time::Duration;
 

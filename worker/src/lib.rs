@@ -2,17 +2,20 @@
 //!
 //! The role over four crates in its folder, so that the compiler keeps the walls: [`facts`] (publish once), [`graph`] (the only client
 //! of Graph), [`inbound`] (webhooks become events; sees neither `graph` nor `outbound`, so a replay cannot send) and [`outbound`]
-//! (commands). Here are the loops that need both sides: [`resolve`] and [`enrich`], [`connect`], [`trace`], and [`recover`].
+//! (commands). Here are the loops that need both sides: [`resolve`], [`enrich`], [`connect`] and [`upkeep`], [`trace`], and [`recover`].
 
+mod callbacks;
 pub mod config;
 pub mod connect;
 pub mod enrich;
 pub mod eras;
 pub mod readers;
 pub mod recover;
+pub mod rekey;
 pub mod resolve;
 mod shares;
 pub mod trace;
+pub mod upkeep;
 
 use std::sync::Arc;
 
@@ -123,6 +126,7 @@ async fn migrate_and_work(
     let facts = facts::FactStore::new(broker.clone(), pool.clone(), config.seal.clone());
     let accounts = facts::accounts::AccountStore::new(pool.clone(), config.seal.clone());
     let graph = graph::Graph::of_worker(config.graph.clone(), pool.clone())?;
+    config.reread_secrets(&graph, &shutdown)?;
 
     let mut tasks = JoinSet::new();
     tasks.spawn(graph.clone().share_budget(pool.clone(), shutdown.clone()));
@@ -162,6 +166,10 @@ async fn migrate_and_work(
         handover,
     };
     tasks.spawn(commands.run(shutdown.clone()));
+    let upkeep = upkeep::Upkeep::new(&pool, &accounts, &graph, &leases);
+    tasks.spawn(upkeep.run(shutdown.clone()));
+    let callbacks = callbacks::Callbacks::new(&broker, &accounts, &leases, &health);
+    tasks.spawn(callbacks.run(shutdown.clone()));
     let automate = outbound::automate::Automate {
         broker: broker.clone(),
         pool: pool.clone(),
@@ -178,6 +186,10 @@ async fn migrate_and_work(
         ),
     );
 
+    all_end(tasks, &shutdown).await
+}
+
+async fn all_end(mut tasks: JoinSet<()>, shutdown: &CancellationToken) -> anyhow::Result<()> {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
             // A bug. The others finish what they hold; then the process ends, and a supervisor starts it anew.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::callbacks;
 use facts::eras;
 use runtime::streams::Era;
 use schemas::subjects;
@@ -10,7 +11,7 @@ use sqlx::{FromRow, PgPool};
 /// A reader of one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reader {
-    /// The stage it is part of: `normalize` (one reader a shard), `commands`, `automate`.
+    /// The stage it is part of: `normalize` (one reader a shard), `callbacks`, `commands`, `automate`.
     pub stage: &'static str,
     /// The stream.
     pub stream: &'static str,
@@ -56,6 +57,8 @@ pub async fn readers(pool: &PgPool) -> sqlx::Result<Vec<Reader>> {
             reader("normalize", subjects::META_RAW, filter, &inbound::reader_name(shard))
         })
         .collect();
+    let callbacks = subjects::CALLBACK_ALL.to_owned();
+    readers.push(reader("callbacks", subjects::META_RAW, callbacks, callbacks::NAME));
     let commands = subjects::COMMAND_ALL.to_owned();
     readers.push(reader("commands", subjects::INBOX_COMMANDS, commands, outbound::intake::NAME));
     let events = outbound::automate::FILTER.to_owned();

@@ -44,7 +44,7 @@ pub(crate) async fn open(State(app): app::State, request: Request) -> Result<Res
         false => Body::<NewSession>::from_request(request, &app).await?.0.token,
     };
     let token = token.trim();
-    let Some(hash) = app.tokens.hash_of(token) else {
+    let Some(hash) = app.tokens.get().hash_of(token) else {
         let words = "The token is not one of API_TOKENS.";
         return match is_form {
             true => Ok(sign_in(StatusCode::UNAUTHORIZED, Some(words)).into_response()),

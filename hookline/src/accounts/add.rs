@@ -1,12 +1,14 @@
 //! `hookline accounts add`: connects an account, or gives it a new token.
 
 use clap::{Args, ValueEnum};
+use runtime::config::Settings;
 use serde_json::json;
 use sqlx::PgPool;
 use worker::facts::accounts::directory::Login;
 use worker::facts::accounts::{AccountStore, NewAccount, Token};
 
 use super::error::failure;
+use super::tend;
 use crate::args::ChannelArg;
 use crate::exit::{Exit, Failure};
 use crate::operator;
@@ -101,6 +103,7 @@ pub(crate) async fn add(
     mut args: AddArgs,
     pool: &PgPool,
     accounts: &AccountStore,
+    settings: &Settings,
 ) -> anyhow::Result<Exit> {
     let (dry_run, output, reason) = (args.dry_run, args.output, args.reason.take());
     let new = args.into_account()?;
@@ -119,9 +122,13 @@ pub(crate) async fn add(
         let result = json!({"added": added});
         operator::record(pool, "accounts add", arguments, reason.as_deref(), result).await?;
     }
+    let fields = match dry_run {
+        true => None,
+        false => Some(tend::first_look(accounts, settings, new.channel, &new.id).await),
+    };
     match (output, dry_run) {
         (Output::Json, dry_run) => say(json!({
-            "channel": new.channel, "id": new.id, "added": added, "dry_run": dry_run,
+            "channel": new.channel, "id": new.id, "added": added, "dry_run": dry_run, "webhook_fields": fields,
         })),
         (Output::Table, true) => {
             let what = if added { "add" } else { "reconnect" };
@@ -133,6 +140,9 @@ pub(crate) async fn add(
                 "{what} {}/{}. `hookline accounts check {}` asks Graph whether it works.",
                 new.channel, new.id, new.id
             ));
+            if let Some(fields) = fields {
+                say(format!("Webhook fields: {fields}."));
+            }
         }
     }
     Ok(Exit::Done)

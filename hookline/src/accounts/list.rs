@@ -16,7 +16,7 @@ pub(crate) async fn list(accounts: &AccountStore, output: Output) -> anyhow::Res
                 serde_json::json!({
                     "channel": account.channel, "id": account.id, "login": account.login.as_str(), "name": account.name,
                     "app": account.app, "page_id": account.page_id, "aliases": account.aliases, "handle": account.handle,
-                    "auto_reply": account.auto_reply, "state": if account.stopped { "stopped" } else { "active" },
+                    "auto_reply": account.auto_reply, "state": row.state,
                     "state_reason": row.state_reason, "state_since": row.state_since, "added_at": row.added_at,
                 })
             })
@@ -30,7 +30,7 @@ pub(crate) async fn list(accounts: &AccountStore, output: Output) -> anyhow::Res
             let account = row.account;
             let state = match row.state_reason {
                 Some(reason) if account.stopped => {
-                    format!("stopped since {}: {reason}", row.state_since)
+                    format!("{} since {}: {reason}", row.state, row.state_since)
                 }
                 _ => "active".to_owned(),
             };

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use runtime::config::Settings;
 use runtime::db;
 use sqlx::PgPool;
-use worker::facts::accounts::overview;
+use worker::facts::accounts::{overview, upkeep};
 use worker::outbound::admin;
+use worker::upkeep::{Urgency, urgency};
 
 use super::findings::Findings;
 use crate::connect;
@@ -47,6 +48,29 @@ fn clocks_of(clocks: &[admin::GraphClock], findings: &mut Findings) {
                 format!("{finding}: more than GRAPH_CLOCK_MAX_SKEW, so sends whose answer is lost end as unknown"),
                 "set the clock of the machine that is wrong (NTP)",
             );
+        }
+    }
+}
+
+/// Tokens that end, and webhook fields that Meta withholds.
+async fn upkeep_of(pool: &PgPool, findings: &mut Findings) {
+    const CHECK: &str = "accounts' connection";
+    let Ok(all) = upkeep::attention(pool).await else { return };
+    let now = runtime::now();
+    for one in all.into_iter().filter(|one| one.state != "disconnected") {
+        let account = format!("{}/{}", one.channel, one.id);
+        if let Some(ends) = one.token_ends {
+            let finding = format!("{account}: the token ends at {ends}");
+            let fix = "`hookline accounts refresh` says why it was not refreshed; else `hookline accounts add`";
+            match urgency(ends, now) {
+                Urgency::None => {}
+                Urgency::Notice | Urgency::Warning => findings.warning(CHECK, finding, fix),
+                Urgency::Alert => findings.problem(CHECK, finding, fix),
+            }
+        }
+        if !one.withheld.is_empty() {
+            let finding = format!("{account}: Meta withholds {}", one.withheld.join(", "));
+            findings.warning(CHECK, finding, "`hookline accounts subscribe` says what it costs");
         }
     }
 }
@@ -115,6 +139,7 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> bool 
             .ok("accounts", format!("{count} (`hookline accounts check` asks Graph about them)")),
         Err(_) => {}
     }
+    upkeep_of(&pool, findings).await;
     if let (Ok(2..), Ok(open @ 1..)) = (ingest::apps(settings), overview::without_app(&pool).await)
     {
         findings.warning(

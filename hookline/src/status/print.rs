@@ -93,6 +93,22 @@ fn print_sending(sending: &Sending, unknown: i64) {
             stopped.account, stopped.reason, stopped.waiting
         ));
     }
+    for one in &sending.accounts_to_tend {
+        if let (Some(how), Some(days)) = (one.token, one.days_left) {
+            let why = one.refresh_error.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+            say(format!("token           {how}: {} ends in {days:.1} days{why}", one.account));
+        }
+        if let Some(since) = one.silent_since {
+            say(format!(
+                "silent          {}: no webhook since {since}: `hookline accounts check`",
+                one.account
+            ));
+        }
+        if !one.fields_withheld.is_empty() {
+            let fields = one.fields_withheld.join(", ");
+            say(format!("fields          {}: withheld by Meta: {fields}", one.account));
+        }
+    }
     for account in &sending.accounts_blocked {
         say(format!("blocked by Meta {account}: see its support inbox"));
     }

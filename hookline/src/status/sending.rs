@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use schemas::{AccountId, Channel, Timestamp};
 use serde::Serialize;
 use sqlx::PgPool;
-use worker::facts::accounts::overview;
+use worker::facts::accounts::{overview, upkeep};
 use worker::facts::follow_up::overview::blocked_accounts;
 use worker::outbound::admin;
 use worker::outbound::backlog::{self, Backlog};
+use worker::upkeep::{Urgency, days_left, silent_since, urgency};
 
 use super::absent::absent_is_empty;
 use super::lag::age;
@@ -30,6 +31,8 @@ pub(crate) struct Sending {
     pub(crate) freezes: Vec<Freeze>,
     /// Accounts whose token or right Meta refused: their queues wait.
     pub(crate) accounts_stopped: Vec<Stopped>,
+    /// Accounts whose token ends within 14 days, whose webhook fields Meta withholds, or that are silent although they used to speak.
+    pub(crate) accounts_to_tend: Vec<ToTend>,
     /// Accounts whose messages Meta blocks for a breach of policy.
     pub(crate) accounts_blocked: Vec<String>,
 }
@@ -80,6 +83,25 @@ pub(crate) struct Stopped {
     pub(crate) waiting: i64,
 }
 
+/// An account that somebody should look after.
+#[derive(Debug, Serialize)]
+pub(crate) struct ToTend {
+    /// Channel and id.
+    pub(crate) account: String,
+    /// `notice` 14 days before its token ends, `warning` 7, `alert` 3; absent where it does not end soon.
+    pub(crate) token: Option<&'static str>,
+    /// When its token ends.
+    pub(crate) token_ends: Option<Timestamp>,
+    /// Until then.
+    pub(crate) days_left: Option<f64>,
+    /// Why the last refresh failed, in Meta's numbers.
+    pub(crate) refresh_error: Option<String>,
+    /// Fields that Meta refused or lost, as `object/field`.
+    pub(crate) fields_withheld: Vec<String>,
+    /// Since when nothing came for it, where that is longer than it ever was.
+    pub(crate) silent_since: Option<Timestamp>,
+}
+
 /// Reads it.
 ///
 /// # Errors
@@ -115,11 +137,35 @@ pub(crate) async fn read(
             .map(|freeze| Freeze { scope: freeze.scope, by: freeze.by, since: freeze.since })
             .collect(),
         accounts_stopped: stopped(pool).await?,
+        accounts_to_tend: to_tend(pool, now).await?,
         accounts_blocked: blocked
             .into_iter()
             .map(|account| format!("{}/{}", account.channel, account.account_id))
             .collect(),
     })
+}
+
+/// Accounts that somebody should look after.
+async fn to_tend(pool: &PgPool, now: Timestamp) -> sqlx::Result<Vec<ToTend>> {
+    let all = absent_is_empty(upkeep::attention(pool).await)?;
+    let in_use = all.into_iter().filter(|one| one.state != "disconnected");
+    Ok(in_use
+        .map(|one| {
+            let urgency = one.token_ends.map_or(Urgency::None, |ends| urgency(ends, now));
+            ToTend {
+                silent_since: silent_since(&one, now),
+                account: format!("{}/{}", one.channel, one.id),
+                token: urgency.as_str(),
+                days_left: one.token_ends.map(|ends| days_left(ends, now)),
+                token_ends: one.token_ends,
+                refresh_error: one.refresh_error,
+                fields_withheld: one.withheld,
+            }
+        })
+        .filter(|one| {
+            one.token.is_some() || !one.fields_withheld.is_empty() || one.silent_since.is_some()
+        })
+        .collect())
 }
 
 /// Stopped accounts with the commands that wait for them.

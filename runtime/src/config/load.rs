@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::error::{ConfigError, Origin};
-use super::settings::Settings;
+use super::secret_files;
+use super::settings::{Settings, Sources};
 use super::variables::VARIABLES;
 
 /// The folder `up` keeps its state in, relative to the working directory.
@@ -16,6 +17,8 @@ impl Settings {
     /// When a file cannot be read or the TOML file names something unknown.
     pub fn load(toml: Option<&Path>, folder: &Path, with_up: bool) -> Result<Self, ConfigError> {
         let mut settings = Self::default();
+        settings.sources =
+            Some(Sources { toml: toml.map(Path::to_owned), folder: folder.to_owned(), with_up });
         if with_up && up_is_alive(folder) {
             settings.add_env_file(&folder.join(UP_FOLDER).join("env"), &Origin::Up)?;
         }
@@ -23,16 +26,18 @@ impl Settings {
             settings.add_toml(path)?;
         }
         settings.add_env_file(&folder.join(".env"), &Origin::DotEnv)?;
-        for variable in VARIABLES {
-            if let Some(value) = std::env::var_os(variable.name) {
+        let names = VARIABLES.iter().map(|variable| variable.name.to_owned());
+        for name in names.chain(secret_files::twins()) {
+            if let Some(value) = std::env::var_os(&name) {
                 let value = value.into_string().map_err(|_| ConfigError::Invalid {
-                    name: variable.name.to_owned(),
+                    name: name.clone(),
                     from: Origin::Environment,
                     reason: "is not UTF-8".to_owned(),
                 })?;
-                settings.put(variable.name, value, Origin::Environment);
+                settings.put(&name, value, Origin::Environment);
             }
         }
+        settings.read_secret_files()?;
         Ok(settings)
     }
 
@@ -47,7 +52,7 @@ impl Settings {
             // The error of a malformed line quotes it, and it may be a secret.
             let (name, value) =
                 line.map_err(|_| file_error("a line is not NAME=value".to_owned()))?;
-            if VARIABLES.iter().any(|variable| variable.name == name) {
+            if is_known(&name) {
                 self.put(&name, value, origin.clone());
             }
         }
@@ -62,7 +67,7 @@ impl Settings {
             ConfigError::File { file: file.clone(), reason: error.message().to_owned() }
         })?;
         for (name, value) in table {
-            if !VARIABLES.iter().any(|variable| variable.name == name) {
+            if !is_known(&name) {
                 let hint = VARIABLES
                     .iter()
                     .find(|variable| variable.name.eq_ignore_ascii_case(&name))
@@ -87,6 +92,10 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+fn is_known(name: &str) -> bool {
+    VARIABLES.iter().any(|variable| variable.name == name) || secret_files::is_twin(name)
 }
 
 /// Whether a `hookline up` runs in `folder`: it holds a lock on `.hookline/lock` as long as it lives.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -15,6 +16,16 @@ use super::variables::VARIABLES;
 #[derive(Clone, Default)]
 pub struct Settings {
     values: BTreeMap<String, (String, Origin)>,
+    /// Where they were read; `None`: they were given.
+    pub(super) sources: Option<Sources>,
+}
+
+/// Where settings are read.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub(super) toml: Option<PathBuf>,
+    pub(super) folder: PathBuf,
+    pub(super) with_up: bool,
 }
 
 impl fmt::Debug for Settings {
@@ -47,6 +58,28 @@ impl Settings {
     /// The text of a variable, where it is set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|(value, _)| value.as_str())
+    }
+
+    /// Where a value came from.
+    pub(super) fn origin(&self, name: &str) -> Option<&Origin> {
+        self.values.get(name).map(|(_, origin)| origin)
+    }
+
+    /// The same settings as their files say now. What the program set stays.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn reload(&self) -> Result<Self, ConfigError> {
+        let Some(Sources { toml, folder, with_up }) = &self.sources else {
+            return Ok(self.clone());
+        };
+        let mut again = Self::load(toml.as_deref(), folder, *with_up)?;
+        for (name, (value, origin)) in &self.values {
+            if *origin == Origin::Program && again.get(name).is_none() {
+                again.put(name, value.clone(), Origin::Program);
+            }
+        }
+        Ok(again)
     }
 
     /// The text of a variable that must be set.

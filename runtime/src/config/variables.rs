@@ -68,11 +68,15 @@ pub const VARIABLES: &[Variable] = &[
         "where a browser authorises by Facebook Login",
     ),
     variable(
+        "ENCRYPTION_KEY",
+        "",
+        "32 bytes hex, or several as id:hex,…; the first seals account tokens in Postgres, all open",
+    ),
+    variable(
         "PUBLIC_URL",
         "",
-        "the https origin under which browsers and Meta reach api and ingest; none: connecting is off",
+        "the https origin under which browsers and Meta reach api and ingest; none: connecting and requests for deletion are off",
     ),
-    variable("ENCRYPTION_KEY", "", "32 bytes hex; seals account tokens in Postgres"),
     variable("RAW_MAX_AGE", "30d", "how long META_RAW keeps"),
     variable("EVENTS_MAX_AGE", "0", "how long INBOX_EVENTS keeps; 0 is for ever"),
     variable(

@@ -5,13 +5,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{CommandError, describe};
-use super::fields::{CommentCreateData, CommentRef, CommentTextData, SenderActionData, SyncData};
+use super::fields::{
+    AccountData, CommentCreateData, CommentRef, CommentTextData, SenderActionData, SyncData,
+};
 use super::limits;
 use super::reply::ReplyData;
 use crate::Channel;
 
 /// The names of all commands of the contract.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: [&str; 17] = [
     "reply",
     "sender_action",
     "comment_reply",
@@ -21,6 +23,9 @@ pub const COMMANDS: [&str; 14] = [
     "comment_unhide",
     "comment_delete",
     "sync",
+    "account_subscribe",
+    "account_refresh",
+    "account_disconnect",
     "insights_refresh",
     "conversion_event",
     "template_submit",
@@ -50,6 +55,12 @@ pub enum Action {
     CommentDelete(CommentRef),
     /// `sync`
     Sync(SyncData),
+    /// `account_subscribe`: asks Meta for the webhook fields.
+    AccountSubscribe(AccountData),
+    /// `account_refresh`: asks Meta for a new token.
+    AccountRefresh(AccountData),
+    /// `account_disconnect`: takes the subscription away and destroys the token.
+    AccountDisconnect(AccountData),
     /// `insights_refresh`: not carried out yet, like all that follow.
     InsightsRefresh(Value),
     /// `conversion_event`
@@ -79,6 +90,9 @@ impl Action {
             "comment_delete" => Self::CommentDelete(fields(data)?),
             "sync" if data.is_null() => Self::Sync(SyncData::default()),
             "sync" => Self::Sync(fields(data)?),
+            "account_subscribe" => Self::AccountSubscribe(AccountData {}),
+            "account_refresh" => Self::AccountRefresh(AccountData {}),
+            "account_disconnect" => Self::AccountDisconnect(AccountData {}),
             "insights_refresh" => Self::InsightsRefresh(data.clone()),
             "conversion_event" => Self::ConversionEvent(data.clone()),
             "template_submit" => Self::TemplateSubmit(data.clone()),
@@ -100,6 +114,9 @@ impl Action {
             Self::CommentUnhide(_) => "comment_unhide",
             Self::CommentDelete(_) => "comment_delete",
             Self::Sync(_) => "sync",
+            Self::AccountSubscribe(_) => "account_subscribe",
+            Self::AccountRefresh(_) => "account_refresh",
+            Self::AccountDisconnect(_) => "account_disconnect",
             Self::InsightsRefresh(_) => "insights_refresh",
             Self::ConversionEvent(_) => "conversion_event",
             Self::TemplateSubmit(_) => "template_submit",
@@ -129,12 +146,23 @@ impl Action {
                 data.check()
             }
             Self::Sync(_)
+            | Self::AccountSubscribe(_)
+            | Self::AccountRefresh(_)
+            | Self::AccountDisconnect(_)
             | Self::InsightsRefresh(_)
             | Self::ConversionEvent(_)
             | Self::TemplateSubmit(_)
             | Self::TemplateStatus(_)
             | Self::TemplateSend(_) => Ok(()),
         }
+    }
+
+    /// Whether it is about the account itself: no send, and carried out although the account is stopped.
+    pub const fn is_about_account(&self) -> bool {
+        matches!(
+            self,
+            Self::AccountSubscribe(_) | Self::AccountRefresh(_) | Self::AccountDisconnect(_)
+        )
     }
 
     /// The media or post it is about.

@@ -47,6 +47,10 @@ pub struct SyncData {
     pub contact_id: Option<ContactId>,
 }
 
+/// `account_subscribe`, `account_refresh`, `account_disconnect`: nothing beside the account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountData {}
+
 impl SenderActionData {
     pub(super) fn check(&self) -> Result<(), CommandError> {
         if ["typing_on", "typing_off", "mark_seen"].contains(&self.action.as_str()) {

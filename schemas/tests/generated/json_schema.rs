@@ -3,8 +3,8 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use schemas::command::{
-    COMMANDS, CommentCreateData, CommentRef, CommentTextData, ReplyData, SenderActionData,
-    SyncData, UncheckedCommand,
+    AccountData, COMMANDS, CommentCreateData, CommentRef, CommentTextData, ReplyData,
+    SenderActionData, SyncData, UncheckedCommand,
 };
 use schemas::{Data, Event, Kind};
 use serde_json::{Map, Value, json};
@@ -80,6 +80,9 @@ pub(crate) fn command_schema() -> Value {
         ("comment_unhide", CommentRef::json_schema(&mut generator)),
         ("comment_delete", CommentRef::json_schema(&mut generator)),
         ("sync", SyncData::json_schema(&mut generator)),
+        ("account_subscribe", AccountData::json_schema(&mut generator)),
+        ("account_refresh", AccountData::json_schema(&mut generator)),
+        ("account_disconnect", AccountData::json_schema(&mut generator)),
     ];
     let cases: Vec<Value> = data
         .into_iter()

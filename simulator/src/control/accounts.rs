@@ -46,6 +46,8 @@ pub(super) async fn add(
 pub(super) struct TokenChange {
     #[serde(default)]
     expire: bool,
+    #[serde(default)]
+    remove_app: bool,
     token: Option<String>,
 }
 
@@ -59,8 +61,39 @@ pub(super) async fn token(
         Some("") => return Err(Refusal::invalid("token", "must not be empty")),
         Some(token) => account.set_token(token),
         None if change.expire => account.expire_token(),
-        None => return Err(Refusal::invalid("token", "give `token` or `\"expire\": true`")),
+        None if change.remove_app => account.remove_app(),
+        None => {
+            return Err(Refusal::invalid(
+                "token",
+                "give `token`, `\"expire\": true` or `\"remove_app\": true`",
+            ));
+        }
     }
+    Ok(Json(shown(&account)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FieldChange {
+    refused: Vec<String>,
+    #[serde(default = "FieldChange::code")]
+    code: i64,
+}
+
+impl FieldChange {
+    const fn code() -> i64 {
+        200
+    }
+}
+
+pub(super) async fn fields(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Input(change): Input<FieldChange>,
+) -> Answer {
+    let account = find(&shared, &id)?;
+    let refused: Vec<&str> = change.refused.iter().map(String::as_str).collect();
+    account.refuse_fields(&refused, change.code);
     Ok(Json(shown(&account)))
 }
 

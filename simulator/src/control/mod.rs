@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `GET /sim` | this list, the Graph URLs, open deliveries |
 //! | `GET /sim/accounts` · `POST /sim/accounts` | list; add: `{channel, login, id, name, username, token, page_id?, alias?, token_on_both_hosts?}` |
-//! | `POST /sim/accounts/{id}/token` | `{"expire": true}` ends the tokens (190/463), `{"token": "…"}` gives a new one |
+//! | `POST /sim/accounts/{id}/token` | `{"expire": true}` ends the tokens (190/463), `{"remove_app": true}` removes the app (190/458), `{"token": "…"}` gives a new one |
+//! | `PUT /sim/accounts/{id}/fields` | `{"refused": ["comments"], "code": 200}`: webhook fields that Meta does not grant |
+//! | `POST /sim/callbacks` | `{app, kind: deauthorize\|deletion, account \| user_id, issued_at?}`: a signed callback to `/callbacks/{app}/{kind}` |
 //! | `POST /sim/accounts/{id}/usage` · `DELETE` | `{percent, regain_minutes?, refuse?, for_ms?}`: usage headers on every answer |
 //! | `POST /sim/accounts/{id}/media` | `{caption}` gives `{id}` of a media or post to comment on |
 //! | `GET /sim/people?account=` · `POST /sim/people` | list; add: `{account, name, username?, id?, profile?}` |
@@ -33,6 +35,7 @@
 
 mod accounts;
 mod acts;
+mod callbacks;
 mod input;
 mod people;
 mod wire;
@@ -49,6 +52,8 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/sim", get(wire::index))
         .route("/sim/accounts", get(accounts::list).post(accounts::add))
         .route("/sim/accounts/{id}/token", post(accounts::token))
+        .route("/sim/accounts/{id}/fields", put(accounts::fields))
+        .route("/sim/callbacks", post(callbacks::send))
         .route("/sim/accounts/{id}/usage", post(accounts::usage).delete(accounts::clear_usage))
         .route("/sim/accounts/{id}/media", post(accounts::media))
         .route("/sim/people", get(people::list).post(people::add))

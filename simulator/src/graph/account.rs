@@ -1,5 +1,6 @@
 //! Accounts, tokens and subscriptions (docs/meta-platform.md 3.3, 8.2, 8.5).
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::ask::Ask;
@@ -8,10 +9,8 @@ use super::fields;
 use super::request::GraphRequest;
 use crate::call_kind::CallKind;
 use crate::model::{Account, Channel, Host, Login};
+use crate::world::tokens::{LIFE_SECONDS, REFRESH_AGE, TokenState};
 use crate::world::{INSTAGRAM_FIELDS, PAGE_FIELDS, World};
-
-/// 60 days less a little, as Meta counts.
-const TOKEN_SECONDS: u64 = 5_183_944;
 
 pub(super) fn read(ask: &Ask<'_>) -> Result<Value, GraphError> {
     let node = ask.request.segment(0);
@@ -73,9 +72,10 @@ pub(super) fn without_account(
     world: &World,
     request: &GraphRequest,
     app_id: u64,
+    now: DateTime<Utc>,
 ) -> Result<Value, GraphError> {
     if request.segment(0) == "debug_token" {
-        return debug_token(world, request, app_id);
+        return debug_token(world, request, app_id, now);
     }
     Err(GraphError::token_unknown())
 }
@@ -84,34 +84,44 @@ pub(super) fn debug_token(
     world: &World,
     request: &GraphRequest,
     app_id: u64,
+    now: DateTime<Utc>,
 ) -> Result<Value, GraphError> {
     let Some(token) = request.text("input_token") else {
         return Err(GraphError::parameter("The parameter input_token is required"));
     };
-    let holder = |tokens: fn(&Account) -> &std::collections::BTreeSet<String>| {
-        world.accounts.values().find(|account| tokens(account).contains(&token))
-    };
-    let (good, expired) = (holder(|account| &account.tokens), holder(|account| &account.expired));
+    let known = world.accounts.values().map(|account| (account, account.token_state(&token, now)));
+    let found = known.into_iter().find(|(_, state)| *state != TokenState::Unknown);
+    let state = found.map_or(TokenState::Unknown, |(_, state)| state);
     let mut data = Map::new();
     data.insert("app_id".to_owned(), app_id.to_string().into());
     data.insert("application".to_owned(), "Simulated app".into());
-    data.insert("is_valid".to_owned(), good.is_some().into());
-    if let Some(account) = good.or(expired) {
-        let (kind, owner) = match account.spec.login {
-            Login::Instagram => ("USER", "user_id"),
-            Login::Facebook => ("PAGE", "profile_id"),
-        };
-        let owner_id = account.spec.page_id.as_ref().unwrap_or(&account.spec.id);
-        data.insert("type".to_owned(), kind.into());
-        data.insert(owner.to_owned(), owner_id.clone().into());
+    data.insert("is_valid".to_owned(), (state == TokenState::Good).into());
+    if let Some((account, _)) = found {
+        let page = account.spec.page_id.as_ref().unwrap_or(&account.spec.id);
+        match account.spec.login {
+            Login::Instagram => {
+                data.insert("type".to_owned(), "USER".into());
+                data.insert("user_id".to_owned(), page.clone().into());
+            }
+            Login::Facebook => {
+                data.insert("type".to_owned(), "PAGE".into());
+                data.insert("profile_id".to_owned(), page.clone().into());
+                data.insert("user_id".to_owned(), account.person().into());
+            }
+        }
         data.insert("scopes".to_owned(), json!(scopes(account)));
-        data.insert("expires_at".to_owned(), 0.into());
+        let ends = account.ends(&token).map_or(0, |end| end.timestamp());
+        data.insert("expires_at".to_owned(), ends.into());
     } else {
         data.insert("scopes".to_owned(), json!([]));
     }
-    if good.is_none() {
+    if state != TokenState::Good {
         let text = "Error validating access token: Session has expired.";
-        let subcode = expired.map(|_| 463);
+        let subcode = match state {
+            TokenState::Expired => Some(463),
+            TokenState::AppRemoved => Some(458),
+            _ => None,
+        };
         data.insert("error".to_owned(), json!({"code": 190, "subcode": subcode, "message": text}));
     }
     Ok(json!({"data": data}))
@@ -151,10 +161,11 @@ pub(super) fn subscription(ask: Ask<'_>) -> Result<Value, GraphError> {
     if !ask.names_account(node) {
         return Err(GraphError::unsupported(node, &method.to_lowercase()));
     }
-    let known: &[&str] = match ask.account.channel {
-        Channel::Instagram => &INSTAGRAM_FIELDS,
-        Channel::Messenger => &PAGE_FIELDS,
-    };
+    let is_page = ask.account.channel == Channel::Messenger
+        || ask.world.spec(&ask.account).is_some_and(|spec| {
+            spec.login == Login::Facebook && spec.page_id.as_deref() == Some(node)
+        });
+    let known: &[&str] = if is_page { &PAGE_FIELDS } else { &INSTAGRAM_FIELDS };
     let wanted: Vec<String> = match ask.request.params.get("subscribed_fields") {
         Some(Value::Array(fields)) => {
             fields.iter().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -168,14 +179,20 @@ pub(super) fn subscription(ask: Ask<'_>) -> Result<Value, GraphError> {
     let Some(account) = ask.world.accounts.get_mut(&ask.account) else {
         return Err(GraphError::unsupported(node, "get"));
     };
+    let Account { subscribed, page_subscribed, refused_fields: refused, .. } = account;
+    let by_page = is_page && ask.account.channel == Channel::Instagram;
+    let subscribed = if by_page { page_subscribed } else { subscribed };
     match method {
-        "GET" if account.subscribed.is_empty() => Ok(json!({"data": []})),
+        "GET" if subscribed.is_empty() => Ok(json!({"data": []})),
+        "GET" if ask.request.host == Host::Instagram => {
+            Ok(json!({"data": [{"app_id": app_id, "subscribed_fields": subscribed}]}))
+        }
         "GET" => Ok(json!({"data": [{
             "category": "Business",
             "link": "https://example.invalid/app",
             "name": "Simulated app",
             "id": app_id,
-            "subscribed_fields": account.subscribed,
+            "subscribed_fields": subscribed,
         }]})),
         "POST" => {
             if wanted.is_empty() {
@@ -186,11 +203,15 @@ pub(super) fn subscription(ask: Ask<'_>) -> Result<Value, GraphError> {
             if let Some((index, field)) = bad {
                 return Err(GraphError::bad_subscription(index, field, known));
             }
-            account.subscribed = wanted.into_iter().collect();
+            if let Some(code) = wanted.iter().find_map(|field| refused.get(field)) {
+                return Err(GraphError::field_refused(*code));
+            }
+            // It replaces what was there (docs/meta-platform-2.md 16.4).
+            *subscribed = wanted.into_iter().collect();
             Ok(json!({"success": true}))
         }
         "DELETE" => {
-            account.subscribed.clear();
+            subscribed.clear();
             Ok(json!({"success": true}))
         }
         other => Err(GraphError::unsupported(node, &other.to_lowercase())),
@@ -208,8 +229,16 @@ pub(super) fn refresh(ask: Ask<'_>) -> Result<Value, GraphError> {
         format!("IGSIM{}", crate::ids::digits(seed, &["token", &ask.account.id, &count], 30));
     match ask.world.accounts.get_mut(&ask.account) {
         Some(account) if account.spec.login == Login::Instagram => {
+            let old = ask.request.token.as_deref().and_then(|old| account.issued.get(old));
+            if old.is_some_and(|issued| ask.now - *issued < REFRESH_AGE) {
+                return Err(GraphError::token_too_young());
+            }
+            let permissions = scopes(account).join(",");
             account.tokens.insert(token.clone());
-            Ok(json!({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_SECONDS}))
+            account.issued.insert(token.clone(), ask.now);
+            Ok(json!({
+                "access_token": token, "token_type": "bearer", "expires_in": LIFE_SECONDS, "permissions": permissions,
+            }))
         }
         _ => Err(GraphError::unsupported("refresh_access_token", "get")),
     }

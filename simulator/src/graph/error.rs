@@ -81,6 +81,20 @@ impl GraphError {
         GraphError { token: true, ..GraphError::new(400, 190, OAUTH, text).sub(463) }
     }
 
+    pub(crate) fn app_removed() -> GraphError {
+        let text = "Error validating access token: The user has not authorized application.";
+        GraphError { token: true, ..GraphError::new(400, 190, OAUTH, text).sub(458) }
+    }
+
+    pub(crate) fn token_too_young() -> GraphError {
+        GraphError::new(400, 100, INSTAGRAM, "The token is less than 24 hours old")
+    }
+
+    pub(crate) fn field_refused(code: i64) -> GraphError {
+        let text = format!("(#{code}) The app lacks a permission for one of the fields");
+        GraphError::new(403, code, OAUTH, &text)
+    }
+
     pub(crate) fn token_unknown() -> GraphError {
         let text = "Invalid OAuth access token - Cannot parse access token";
         GraphError { token: true, ..GraphError::new(400, 190, OAUTH, text) }

@@ -119,7 +119,7 @@ fn perform(shared: &Shared, request: &GraphRequest) -> Outcome {
     let mut guard = shared.world();
     let world = &mut *guard;
     let kind = route::classify(world, request);
-    let (owners, refusal) = route::authenticate(&shared.secrets, world, request, kind);
+    let (owners, refusal) = route::authenticate(&shared.secrets, world, request, kind, now);
     let account = route::choose(world, request, &owners);
     let name = account.as_ref().map_or("", |key| key.id.as_str()).to_owned();
     let usage = account.as_ref().and_then(|key| usage_now(world, key, now));
@@ -141,7 +141,7 @@ fn perform(shared: &Shared, request: &GraphRequest) -> Outcome {
             let app_id = shared.app_id;
             answer(Ask { world, request, account, now, app_id }, kind)
         }
-        (None, None) => account::without_account(world, request, shared.app_id).into(),
+        (None, None) => account::without_account(world, request, shared.app_id, now).into(),
     };
     let reply = match fault {
         Some(Fault::TimeoutBefore | Fault::TimeoutAfter) => Reply::Hold,
@@ -220,7 +220,9 @@ fn answer(ask: Ask<'_>, kind: CallKind) -> Done {
         CallKind::Thread => reads::thread(&ask).into(),
         CallKind::Profile => reads::profile(&ask).into(),
         CallKind::Account => account::read(&ask).into(),
-        CallKind::DebugToken => account::debug_token(ask.world, ask.request, ask.app_id).into(),
+        CallKind::DebugToken => {
+            account::debug_token(ask.world, ask.request, ask.app_id, ask.now).into()
+        }
         CallKind::Subscription => account::subscription(ask).into(),
         CallKind::TokenRefresh => account::refresh(ask).into(),
         CallKind::CommentList => comments::list(&ask).into(),

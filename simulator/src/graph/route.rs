@@ -1,6 +1,7 @@
 //! ◆ Pure: what a call is about: its kind, whose token it carries, which account is meant.
 
 use axum::http::Method;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::error::GraphError;
@@ -11,6 +12,7 @@ use crate::config::AppSecrets;
 use crate::model::{Account, AccountKey, AccountSpec, Channel, Host, Login};
 use crate::sign;
 use crate::world::World;
+use crate::world::tokens::TokenState;
 
 /// What is asked.
 pub(super) fn classify(world: &World, request: &GraphRequest) -> CallKind {
@@ -55,6 +57,7 @@ pub(super) fn authenticate(
     world: &World,
     request: &GraphRequest,
     kind: CallKind,
+    now: DateTime<Utc>,
 ) -> (Vec<AccountKey>, Option<GraphError>) {
     let Some(token) = &request.token else {
         return (Vec::new(), Some(GraphError::token_missing()));
@@ -64,22 +67,24 @@ pub(super) fn authenticate(
         return (Vec::new(), None);
     }
     let on_host = |spec: &AccountSpec| spec.host() == request.host || spec.token_on_both_hosts;
-    let of = |expired: bool| -> Vec<AccountKey> {
-        let holds = |account: &Account| {
-            let tokens = if expired { &account.expired } else { &account.tokens };
-            tokens.contains(token) && on_host(&account.spec)
-        };
+    let of = |state: TokenState| -> Vec<AccountKey> {
+        let holds =
+            |account: &Account| on_host(&account.spec) && account.token_state(token, now) == state;
         world.accounts.iter().filter(|(_, a)| holds(a)).map(|(key, _)| key.clone()).collect()
     };
-    let owners = of(false);
+    let owners = of(TokenState::Good);
     let Some(first) = owners.first() else {
-        let expired = of(true);
-        let error = if expired.is_empty() {
-            GraphError::token_unknown()
-        } else {
-            GraphError::token_expired()
-        };
-        return (expired, Some(error));
+        let refusals = [
+            (TokenState::AppRemoved, GraphError::app_removed()),
+            (TokenState::Expired, GraphError::token_expired()),
+        ];
+        for (state, error) in refusals {
+            let owners = of(state);
+            if !owners.is_empty() {
+                return (owners, Some(error));
+            }
+        }
+        return (Vec::new(), Some(GraphError::token_unknown()));
     };
     let login = world.spec(first).map_or(Login::Facebook, |spec| spec.login);
     let proof = request.text("appsecret_proof");

@@ -1,13 +1,16 @@
 //! ◆ Pure: accounts of the simulated Meta and the webhook fields they are subscribed to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
 
 use super::World;
+use super::tokens::PASTED_AGE;
 use crate::error::Invalid;
 use crate::model::{Account, AccountKey, AccountSpec, Channel, Login};
 
 /// Fields an account is subscribed to unless somebody changes it (docs/meta-platform.md 3.3).
-pub(crate) const INSTAGRAM_FIELDS: [&str; 12] = [
+pub(crate) const INSTAGRAM_FIELDS: [&str; 13] = [
     "messages",
     "message_edit",
     "message_reactions",
@@ -20,6 +23,7 @@ pub(crate) const INSTAGRAM_FIELDS: [&str; 12] = [
     "comments",
     "live_comments",
     "mentions",
+    "story_insights",
 ];
 /// The same for Pages.
 pub(crate) const PAGE_FIELDS: [&str; 19] = [
@@ -44,8 +48,16 @@ pub(crate) const PAGE_FIELDS: [&str; 19] = [
     "message_template_status_update",
 ];
 
+fn names(fields: &[&str]) -> BTreeSet<String> {
+    fields.iter().map(|field| (*field).to_owned()).collect()
+}
+
 impl World {
-    pub(crate) fn add_account(&mut self, spec: AccountSpec) -> Result<AccountKey, Invalid> {
+    pub(crate) fn add_account(
+        &mut self,
+        spec: AccountSpec,
+        now: DateTime<Utc>,
+    ) -> Result<AccountKey, Invalid> {
         let required = [
             ("id", &spec.id),
             ("name", &spec.name),
@@ -71,7 +83,11 @@ impl World {
         let account = Account {
             tokens: BTreeSet::from([spec.token.clone()]),
             expired: BTreeSet::new(),
-            subscribed: fields.iter().map(|field| (*field).to_owned()).collect(),
+            issued: BTreeMap::from([(spec.token.clone(), now - PASTED_AGE)]),
+            removed: BTreeSet::new(),
+            page_subscribed: names(&PAGE_FIELDS),
+            refused_fields: BTreeMap::new(),
+            subscribed: names(fields),
             usage: None,
             spec,
         };

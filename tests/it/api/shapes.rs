@@ -130,7 +130,7 @@ async fn everything_else_has_exactly_the_promised_fields() {
     assert_eq!(status, 200, "{health}");
     has_fields(
         &health,
-        "id channel state state_reason state_since last_message_at conversations unread_conversations worker",
+        "id channel state state_reason state_since diagnosis token scopes webhook_fields last_webhooks ids last_message_at conversations unread_conversations worker",
     );
     assert_eq!((&health["conversations"], &health["unread_conversations"]), (&json!(1), &json!(1)));
     is_time(&health["last_message_at"]);

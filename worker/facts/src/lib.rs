@@ -26,6 +26,7 @@ mod publish;
 mod published;
 mod recorded;
 pub mod regain;
+pub mod rekey;
 mod reports;
 mod rows;
 mod secrets;

@@ -32,6 +32,6 @@ pub(super) async fn record(
 }
 
 /// What a sealed webhook secret is bound to.
-fn context(event_id: &str, name: &str) -> String {
+pub(super) fn context(event_id: &str, name: &str) -> String {
     format!("webhook-secret/{event_id}/{name}")
 }

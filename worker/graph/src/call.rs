@@ -19,17 +19,24 @@ pub struct Call {
     pub deadline: Option<Deadline>,
     /// Takes a slot of the Conversations API: 2 per second and account (docs/meta-platform.md 10).
     pub paced: bool,
+    /// Its path has no version.
+    pub versionless: bool,
 }
 
 impl Call {
     /// A call with the usual time-out.
     pub const fn new(kind: &'static str, lane: Lane) -> Self {
-        Self { kind, lane, timeout: None, deadline: None, paced: false }
+        Self { kind, lane, timeout: None, deadline: None, paced: false, versionless: false }
     }
 
     /// At the pace of the Conversations API.
     pub const fn paced(self) -> Self {
         Self { paced: true, ..self }
+    }
+
+    /// At a path without version.
+    pub const fn without_version(self) -> Self {
+        Self { versionless: true, ..self }
     }
 
     /// Leaving before `deadline` or not at all.

@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::client::Graph;
 use super::error::{Class, GraphError};
+use super::fields::targets;
 use super::findings::{self, Finding, Level};
 use super::identity::Identity;
 use super::limits::Lane;
-use super::reads::text_of;
+use super::reads::{subscribed_by_app, text_of};
 use facts::accounts::{AccountStore, Connected};
 
 /// Asks, and judges. Of Graph it reads only; the ids and the handle that Graph uses for the account are stored. An account that is stopped is
@@ -25,8 +26,10 @@ pub async fn check(graph: &Graph, accounts: &AccountStore, connected: &Connected
             return all;
         }
     }
+    let mut app = None;
     match graph.debug_token(connected).await {
         Ok(token) => {
+            app = text_of(token.get("app_id"));
             let expires = token.get("expires_at").and_then(Value::as_i64).unwrap_or(0);
             all.extend(findings::expiry(expires, runtime::now()));
             match token.get("scopes").and_then(Value::as_array) {
@@ -41,9 +44,17 @@ pub async fn check(graph: &Graph, accounts: &AccountStore, connected: &Connected
         Err(error) if error.class == Class::Account => all.push(refused("scopes", &error)),
         Err(_) => all.push(unreadable()),
     }
-    match graph.subscribed_fields(connected).await {
-        Ok(fields) => all.push(findings::subscription(&connected.account, &fields)),
-        Err(error) => all.push(refused("subscription", &error)),
+    let account = &connected.account;
+    let known = accounts.fields(account.channel, &account.id).await.unwrap_or_default();
+    for target in targets(account) {
+        match graph.subscription(connected, &target.node).await {
+            Ok(answer) => {
+                let fields = subscribed_by_app(&answer, app.as_deref());
+                all.push(findings::subscription(&target, &fields, &known));
+            }
+            Err(error) if target.required => all.push(refused("subscription", &error)),
+            Err(_) => {}
+        }
     }
     if connected.account.stopped {
         let fix = "add it again with a working token (`hookline accounts add`)";

@@ -1,6 +1,7 @@
 //! Making calls: the right host, node and token for an account; one try for writes, a few for reads.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
@@ -24,8 +25,8 @@ use super::proof::appsecret_proof;
 use super::response;
 use super::shared;
 use super::timely::Timely;
-use facts::accounts::Connected;
 use facts::accounts::directory::Account;
+use facts::accounts::{Connected, Token};
 
 /// Tries of a read.
 const READ_TRIES: usize = 3;
@@ -44,6 +45,7 @@ pub struct Graph {
 struct Inner {
     http: reqwest::Client,
     config: GraphConfig,
+    app_secrets: RwLock<BTreeMap<String, String>>,
     budget: Budget,
     clocks: Clocks,
     /// Of a worker: where the budget of all workers is.
@@ -87,9 +89,20 @@ impl Graph {
             .user_agent(concat!("hookline/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let budget = Budget::new(config.pause_min, config.pause_max);
-        Ok(Self {
-            inner: Arc::new(Inner { http, config, budget, clocks: Clocks::default(), pool }),
-        })
+        let app_secrets = RwLock::new(config.app_secrets.clone());
+        let clocks = Clocks::default();
+        Ok(Self { inner: Arc::new(Inner { http, config, app_secrets, budget, clocks, pool }) })
+    }
+
+    /// Uses these app secrets from now on (docs/meta-platform.md 8).
+    pub fn set_app_secrets(&self, secrets: BTreeMap<String, String>) {
+        *self.inner.app_secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+    }
+
+    /// The secret of the app of this name, by `META_APP_SECRETS`.
+    pub fn app_secret(&self, app: &str) -> Option<Token> {
+        let secrets = self.inner.app_secrets.read().unwrap_or_else(PoisonError::into_inner);
+        secrets.get(app).map(|secret| Token::new(secret))
     }
 
     pub(crate) fn budget(&self) -> &Budget {
@@ -267,13 +280,14 @@ impl Graph {
         let config = &self.inner.config;
         let purpose = if method == Method::GET { Use::Read } else { Use::Write };
         let host = Host::of(&connected.account);
-        let mut url = self.url(host, path);
+        let version = (!call.versionless).then_some(self.inner.config.version.as_str());
+        let mut url = self.url_at(host, version, path);
         {
             let mut pairs = url.query_pairs_mut();
             pairs.extend_pairs(query);
-            let secret = connected.account.app.as_ref().and_then(|app| config.app_secrets.get(app));
+            let secret = connected.account.app.as_ref().and_then(|app| self.app_secret(app));
             if let Some(proof) =
-                secret.and_then(|secret| appsecret_proof(secret, connected.token.expose()))
+                secret.and_then(|secret| appsecret_proof(secret.expose(), connected.token.expose()))
             {
                 pairs.append_pair("appsecret_proof", &proof);
             }
@@ -317,6 +331,11 @@ impl Graph {
 
     /// `{host URL}/{version}/{path…}`, each part of the path percent-encoded.
     pub(super) fn url(&self, host: Host, path: &[&str]) -> Url {
+        self.url_at(host, Some(&self.inner.config.version), path)
+    }
+
+    /// `{host URL}/{path…}` where there is no version.
+    fn url_at(&self, host: Host, version: Option<&str>, path: &[&str]) -> Url {
         let config = &self.inner.config;
         let mut url = match host {
             Host::Facebook => config.facebook_url.clone(),
@@ -324,7 +343,9 @@ impl Graph {
         };
         // `Settings::url` only lets through URLs with a host, which have a path.
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push(&config.version).extend(path);
+            segments.pop_if_empty();
+            segments.extend(version);
+            segments.extend(path);
         }
         url
     }

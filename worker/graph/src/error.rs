@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use facts::accounts::Refusal;
 use schemas::meta::Node;
 use serde_json::value::RawValue;
 
@@ -213,6 +214,17 @@ impl GraphError {
         Self { class: Class::Account, code: how.code, subcode: how.subcode, ..error }
     }
 
+    /// What `debug_token` reports of a token that is not valid.
+    pub(crate) fn token_ended(code: Option<i64>, subcode: Option<i64>) -> Self {
+        let error = Self::without_answer(Failure::Answer, Use::Read);
+        Self { class: Class::Account, code: code.or(Some(190)), subcode, ..error }
+    }
+
+    /// An answer that is not what was asked for.
+    pub(crate) fn unreadable() -> Self {
+        Self::without_answer(Failure::Unreadable, Use::Read)
+    }
+
     /// Whether the code or the sub-code is `number`: Meta places some numbers in either.
     pub fn names(&self, number: i64) -> bool {
         self.code == Some(number) || self.subcode == Some(number)
@@ -221,6 +233,16 @@ impl GraphError {
     /// 9000001: the message was unsent, or is not among the newest 20 of its thread (docs/meta-platform.md 8.2).
     pub fn message_is_gone(&self) -> bool {
         self.names(9_000_001)
+    }
+
+    /// 190/458: the person removed the app. Their token is gone, and so are the webhook fields (docs/meta-platform-2.md 16.4).
+    pub fn app_removed(&self) -> bool {
+        self.code == Some(190) && self.subcode == Some(458)
+    }
+
+    /// What the account store is to do about a token that was refused like this.
+    pub fn refusal(&self) -> Refusal {
+        Refusal { reason: self.brief(), app_removed: self.app_removed() }
     }
 
     /// Whether Meta failed, not the request: another host may do better.

@@ -1,8 +1,11 @@
 //! ◆ Pure: what `hookline accounts check` makes of Graph's answers: findings, each with its fix (docs/meta-platform.md 0, 3.3).
 
-use schemas::{Channel, Timestamp};
+use schemas::Timestamp;
 
-use facts::accounts::directory::{Account, Login};
+use super::fields::{Field, Target};
+use super::scopes;
+use facts::accounts::directory::Account;
+use facts::accounts::upkeep::{FieldRow, MissingScope};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,50 +59,6 @@ impl Finding {
     }
 }
 
-/// Permissions without which messages do not work, and those without which comments do not.
-const fn scopes_needed(account: &Account) -> (&'static [&'static str], &'static [&'static str]) {
-    match (account.login, account.channel) {
-        (Login::Instagram, _) => (
-            &["instagram_business_basic", "instagram_business_manage_messages"],
-            &["instagram_business_manage_comments"],
-        ),
-        (Login::Facebook, Channel::Instagram) => (
-            &["instagram_basic", "instagram_manage_messages", "pages_manage_metadata"],
-            &["instagram_manage_comments"],
-        ),
-        (Login::Facebook, Channel::Messenger) => (
-            &["pages_messaging", "pages_manage_metadata"],
-            &["pages_read_engagement", "pages_manage_engagement"],
-        ),
-    }
-}
-
-/// Webhook fields: without the first, messages stay away; without the others, part of what happens does.
-pub const fn fields_wanted(account: &Account) -> &'static [&'static str] {
-    match (account.channel, account.login) {
-        (Channel::Instagram, Login::Instagram) => &[
-            "messages",
-            "messaging_postbacks",
-            "message_reactions",
-            "messaging_seen",
-            "messaging_referral",
-            "comments",
-        ],
-        // Subscribed on the Page; Instagram's own fields are set for the app (docs/meta-platform.md 3.3).
-        (Channel::Instagram, Login::Facebook) => &["messages"],
-        (Channel::Messenger, _) => &[
-            "messages",
-            "messaging_postbacks",
-            "message_echoes",
-            "message_deliveries",
-            "message_reads",
-            "message_reactions",
-            "messaging_referrals",
-            "feed",
-        ],
-    }
-}
-
 /// Judges the ids the token's owner has.
 pub(crate) fn identity(account: &Account, ids: &[String], handle: Option<&str>) -> Finding {
     if ids.iter().any(|id| account.is_self(id)) {
@@ -141,34 +100,19 @@ pub(crate) fn refused_ids(ids: &[String]) -> Option<Finding> {
 
 /// Judges the permissions of the token.
 pub(crate) fn scopes(account: &Account, granted: &[String]) -> Vec<Finding> {
-    let missing = |needed: &[&'static str]| {
-        needed
-            .iter()
-            .filter(|scope| !granted.iter().any(|granted| granted == *scope))
-            .copied()
-            .collect::<Vec<_>>()
+    let missing = scopes::judge(account, granted.to_vec()).missing;
+    if missing.is_empty() {
+        return vec![Finding::good("scopes", "all permissions are granted")];
+    }
+    let finding = |one: MissingScope| {
+        let text = format!("`{}` is missing for {}: {}", one.scope, one.feature, one.costs);
+        let fix = "connect the account again and grant it";
+        match one.feature {
+            "messages" => Finding::problem("scopes", text, fix),
+            _ => Finding::warning("scopes", text, format!("{fix}, if {} are wanted", one.feature)),
+        }
     };
-    let (messages, comments) = scopes_needed(account);
-    let (messages, comments) = (missing(messages), missing(comments));
-    let mut findings = Vec::new();
-    if !messages.is_empty() {
-        findings.push(Finding::problem(
-            "scopes",
-            format!("missing for messages: {}", messages.join(", ")),
-            "connect the account again and grant these permissions",
-        ));
-    }
-    if !comments.is_empty() {
-        findings.push(Finding::warning(
-            "scopes",
-            format!("missing for comments: {}", comments.join(", ")),
-            "connect the account again and grant these permissions, if comments are wanted",
-        ));
-    }
-    if findings.is_empty() {
-        findings.push(Finding::good("scopes", "all permissions are granted"));
-    }
-    findings
+    missing.into_iter().map(finding).collect()
 }
 
 /// Judges when the token ends. `expires_at` in seconds since 1970; 0: never.
@@ -183,48 +127,40 @@ pub(crate) fn expiry(expires_at: i64, now: Timestamp) -> Option<Finding> {
     })
 }
 
-/// Judges the webhook fields the account is subscribed to.
-pub(crate) fn subscription(account: &Account, subscribed: &[String]) -> Finding {
-    let missing: Vec<_> = fields_wanted(account)
+/// Judges the webhook fields of one object.
+pub(crate) fn subscription(target: &Target, subscribed: &[String], known: &[FieldRow]) -> Finding {
+    let missing: Vec<&Field> = target
+        .fields
         .iter()
-        .filter(|field| !subscribed.iter().any(|have| have == *field))
-        .copied()
+        .filter(|field| !subscribed.iter().any(|have| have == field.name))
         .collect();
-    let fix = format!(
-        "POST /{{account}}/subscribed_apps with subscribed_fields={}, and tick the same fields for the app in Meta's dashboard",
-        fields_wanted(account).join(",")
-    );
-    if missing.contains(&"messages") {
-        return Finding::problem(
-            "subscription",
-            "webhooks do not bring messages (field `messages` is not subscribed)",
-            fix,
-        );
-    }
+    let object = target.object;
     if missing.is_empty() {
-        return Finding::good("subscription", format!("subscribed to {}", subscribed.join(", ")));
+        let text = format!("{object}: subscribed to {}", subscribed.join(", "));
+        return Finding::good("subscription", text);
     }
-    Finding::warning("subscription", format!("not subscribed to {}", missing.join(", ")), fix)
+    let costs = |field: &&Field| {
+        let refused = known.iter().find(|row| row.object == object && row.field == field.name);
+        let code =
+            refused.and_then(|row| row.code).map(|code| format!(", refused with code {code}"));
+        format!("{} ({}{})", field.name, field.costs, code.unwrap_or_default())
+    };
+    let texts: Vec<String> = missing.iter().map(costs).collect();
+    let text = format!("{object}: not subscribed to {}", texts.join("; "));
+    let fix = "`hookline accounts subscribe` asks for them; what Meta refuses needs its permission, and the field ticked for the app in Meta's dashboard";
+    match target.required && missing.iter().any(|field| field.name == "messages") {
+        true => Finding::problem("subscription", text, fix),
+        false => Finding::warning("subscription", text, fix),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn account(login: Login, channel: Channel) -> Account {
-        Account {
-            channel,
-            id: "17841400000000101".into(),
-            login,
-            app: None,
-            page_id: None,
-            handle: None,
-            aliases: vec!["25500000000000101".to_owned()],
-            name: None,
-            auto_reply: None,
-            stopped: false,
-        }
-    }
+    use crate::fields::targets;
+    use crate::testing::account;
+    use facts::accounts::directory::Login;
+    use schemas::Channel;
 
     fn texts(list: &[&str]) -> Vec<String> {
         list.iter().map(|text| (*text).to_owned()).collect()
@@ -246,18 +182,18 @@ mod tests {
             &shop,
             &texts(&["instagram_business_basic", "instagram_business_manage_messages"]),
         );
-        assert_eq!(some.len(), 1);
-        assert_eq!(some[0].level, Level::Warning);
+        assert!(some.iter().all(|finding| finding.level == Level::Warning), "{some:?}");
         let none = scopes(&shop, &[]);
         assert_eq!(none.iter().map(|finding| finding.level).max(), Some(Level::Problem));
     }
 
     #[test]
     fn an_account_without_messages_is_a_problem() {
-        let page = account(Login::Facebook, Channel::Messenger);
-        assert_eq!(subscription(&page, &[]).level, Level::Problem);
-        assert_eq!(subscription(&page, &texts(&["messages"])).level, Level::Warning);
-        assert_eq!(subscription(&page, &texts(fields_wanted(&page))).level, Level::Good);
+        let page = &targets(&account(Login::Facebook, Channel::Messenger))[0];
+        let all: Vec<&str> = page.fields.iter().map(|field| field.name).collect();
+        assert_eq!(subscription(page, &[], &[]).level, Level::Problem);
+        assert_eq!(subscription(page, &texts(&["messages"]), &[]).level, Level::Warning);
+        assert_eq!(subscription(page, &texts(&all), &[]).level, Level::Good);
     }
 
     #[test]

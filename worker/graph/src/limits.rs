@@ -197,11 +197,7 @@ impl Meter {
     }
 
     /// Takes in what another worker knows: the newer figure counts, and the longer pause.
-    pub(crate) fn adopt(
-        &mut self,
-        measured: Option<(u32, Steady)>,
-        closed_until: Option<Steady>,
-    ) {
+    pub(crate) fn adopt(&mut self, measured: Option<(u32, Steady)>, closed_until: Option<Steady>) {
         let time = |figure: &Option<(u32, Steady)>| figure.map(|(_, at)| at);
         if time(&self.measured) < time(&measured) {
             self.measured = measured;

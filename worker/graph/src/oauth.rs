@@ -68,11 +68,6 @@ impl OAuthError {
 }
 
 impl Graph {
-    /// The secret of the app of this name, by `META_APP_SECRETS`.
-    pub fn app_secret(&self, app: &str) -> Option<Token> {
-        self.config().app_secrets.get(app).map(|secret| Token::new(secret))
-    }
-
     /// Asks once, with the token in the header where there is one.
     async fn login_call(
         &self,

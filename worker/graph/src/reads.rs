@@ -318,20 +318,19 @@ impl Graph {
             .await?;
         Ok(answer.get("data").cloned().unwrap_or(answer))
     }
+}
 
-    /// The webhook fields the account is subscribed to, over all apps that Graph names.
-    ///
-    /// # Errors
-    /// Its class says whether to call again.
-    pub async fn subscribed_fields(
-        &self,
-        connected: &Connected,
-    ) -> Result<Vec<String>, GraphError> {
-        let call = Call::new("subscription", Lane::Reply);
-        let answer =
-            self.get(connected, call, &[node(&connected.account), "subscribed_apps"], &[]).await?;
-        Ok(subscribed(&answer))
-    }
+/// The fields of our app. Where its id is not known and several apps are named, none of theirs are ours.
+pub(crate) fn subscribed_by_app(answer: &Value, app: Option<&str>) -> Vec<String> {
+    let apps: Vec<&Value> = list(answer.get("data")).collect();
+    let id = |one: &Value| text_of(one.get("app_id")).or_else(|| text_of(one.get("id")));
+    let ours = match (app, apps.as_slice()) {
+        (_, []) => return Vec::new(),
+        (None, [only]) => Some(*only),
+        (None, _) => None,
+        (Some(app), all) => all.iter().copied().find(|one| id(one).is_none_or(|id| id == app)),
+    };
+    ours.map(|ours| subscribed(&serde_json::json!({ "data": [ours] }))).unwrap_or_default()
 }
 
 fn subscribed(answer: &Value) -> Vec<String> {

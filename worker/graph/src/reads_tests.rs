@@ -76,10 +76,15 @@ fn attachments_are_told_in_the_words_of_webhooks() {
 }
 
 #[test]
-fn subscribed_fields_are_gathered_over_apps() {
-    let answer = json!({"data": [
-        {"subscribed_fields": ["messages", "comments"]},
-        {"subscribed_fields": [{"name": "messages", "version": "v26.0"}]},
+fn the_fields_are_those_of_our_app() {
+    let page = json!({"data": [
+        {"id": "1", "subscribed_fields": ["messages", {"name": "feed", "version": "v26.0"}]},
+        {"id": "9", "subscribed_fields": ["leadgen"]},
     ]});
-    assert_eq!(subscribed(&answer), ["comments", "messages"]);
+    assert_eq!(subscribed_by_app(&page, Some("1")), ["feed", "messages"]);
+    assert_eq!(subscribed_by_app(&page, None), Vec::<String>::new());
+    assert_eq!(subscribed_by_app(&page, Some("2")), Vec::<String>::new());
+    let instagram = json!({"data": [{"app_id": "1", "subscribed_fields": ["messages"]}]});
+    assert_eq!(subscribed_by_app(&instagram, None), ["messages"]);
+    assert_eq!(subscribed_by_app(&json!({"data": []}), None), Vec::<String>::new());
 }

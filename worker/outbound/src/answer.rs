@@ -4,6 +4,7 @@ use schemas::facts::OutcomeError;
 use serde_json::{Value, json};
 
 use crate::decide::Answer;
+use facts::accounts::Refusal;
 use graph::{Class, Failure, GraphError};
 
 /// Sub-codes that say: outside the allowed window (docs/meta-platform.md 9).
@@ -29,7 +30,7 @@ pub(crate) struct Reading {
     /// For the outcome, where the decision makes it no success.
     pub(crate) error: Option<OutcomeError>,
     /// Why the account must stop, where it must.
-    pub(crate) stop: Option<String>,
+    pub(crate) stop: Option<Refusal>,
     /// A limit was met.
     pub(crate) limited: bool,
     /// What holds for the conversation from now on.
@@ -89,7 +90,7 @@ fn failure(error: &GraphError) -> Reading {
     Reading {
         answer,
         error: Some(outcome_error(error)),
-        stop: (error.class == Class::Account).then(|| error.to_string()),
+        stop: (error.class == Class::Account).then(|| error.refusal()),
         limited: matches!(error.class, Class::Limited(_)) && error.failure == Failure::Answer,
         learnt: match error.class {
             Class::Recipient => Some(Learnt::Unreachable),

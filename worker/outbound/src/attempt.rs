@@ -13,7 +13,7 @@ use tracing::{Instrument, Span};
 
 use crate::ledger::{CommandRow, queue};
 use crate::services::{LEDGER_WITHIN, Next, Services};
-use crate::{import, reconcile};
+use crate::{account_acts, import, reconcile};
 pub(crate) use claim::Attempt;
 use claim::{Claimed, claim};
 pub(crate) use claim_all::{ClaimedAll, claim_all};
@@ -48,7 +48,12 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
             let span = in_trace(span, &command);
             reconcile::look(services, command, part).instrument(span).await
         }
-        Claimed::Import(command) => import::run(services, &command).await,
+        Claimed::Work(command) => match command.action() {
+            Some(action) if action.is_about_account() => {
+                account_acts::run(services, &command, &action).await
+            }
+            _ => import::run(services, &command).await,
+        },
     }
 }
 

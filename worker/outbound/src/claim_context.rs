@@ -19,6 +19,8 @@ pub(crate) struct ClaimContext {
     pub(crate) accounts_version: i64,
     /// `None`: no such account.
     pub(crate) account_stopped: Option<bool>,
+    /// Its token was destroyed: nothing is sent for it any more.
+    pub(crate) account_disconnected: Option<bool>,
     /// Frozen: everything, the account, or the conversation; or the ledger is behind the log.
     pub(crate) frozen: bool,
     /// A limit was met.
@@ -71,7 +73,8 @@ pub(crate) async fn read_all(
         around.iter().map(|one| one.part?.payload.comment_id()).collect();
     let ns: Vec<Option<i32>> = around.iter().map(|one| Some(one.part?.n)).collect();
     sqlx::query_as(
-        "select clock_timestamp() as now, (select version from worker.accounts_version) as accounts_version, a.state = 'stopped' as account_stopped, v.opened_at,
+        "select clock_timestamp() as now, (select version from worker.accounts_version) as accounts_version, a.state = 'stopped' as account_stopped,
+                a.state = 'disconnected' as account_disconnected, v.opened_at,
                 coalesce(v.other_owns, false) as other_owns,
                 coalesce(a.id = t.contact_id or a.page_id = t.contact_id, false)
                     or exists (select from (select from worker.account_aliases l

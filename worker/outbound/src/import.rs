@@ -128,7 +128,7 @@ async fn failed(
     error: &GraphError,
 ) -> anyhow::Result<Next> {
     if matches!(error.class, Class::Account) {
-        services.accounts.stop(connected, &error.to_string()).await?;
+        services.accounts.stop(connected, &error.refusal()).await?;
     }
     let mut tx = services.pool.begin().await?;
     let Some(command) = commands::lock(&mut tx, &command.identity).await? else {

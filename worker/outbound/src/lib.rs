@@ -6,6 +6,7 @@
 //! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `attempt_log` (attempts as they are known outside Postgres), `reconcile` (reading back), `echoes`, `outcome` (events), `scan` (outcomes in the stream),
 //! `import` (conversations read from Graph), [`recover`] (the ledger of an empty database), [`automate`] (automatic replies), [`admin`] (what people decide).
 
+mod account_acts;
 pub mod admin;
 mod answer;
 mod attempt;

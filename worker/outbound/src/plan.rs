@@ -24,7 +24,7 @@ pub(crate) struct PartPlan {
 pub(crate) struct CommandPlan {
     /// Commands of one lane take effect in order, one at a time.
     pub(crate) lane: String,
-    /// In order; none for `sync`, which is no send.
+    /// In order; none for `sync` and for commands about the account, which are no sends.
     pub(crate) parts: Vec<PartPlan>,
 }
 
@@ -103,6 +103,9 @@ pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
                 None => account,
             };
             CommandPlan { lane, parts: Vec::new() }
+        }
+        Action::AccountSubscribe(_) | Action::AccountRefresh(_) | Action::AccountDisconnect(_) => {
+            CommandPlan { lane: format!("account:{channel}/{account}"), parts: Vec::new() }
         }
         later @ (Action::InsightsRefresh(_)
         | Action::ConversionEvent(_)

@@ -9,7 +9,6 @@ use schemas::Channel;
 use super::candidates::Candidate;
 use super::exchange::{repeat, token_context};
 use super::queue::{self, Login, Refusal};
-use super::subscribe::subscribe;
 use super::{ConnectError, Connector};
 
 impl Connector {
@@ -109,13 +108,28 @@ impl Connector {
         Ok((outcome, (!notes.is_empty()).then(|| notes.join("; "))))
     }
 
-    /// What to do where the webhooks were refused; the account is connected all the same.
+    /// Asks for the webhook fields, and says which are not subscribed; the account is connected all the same, and asked for every day.
     async fn webhooks(&self, connected: &Connected) -> Option<String> {
-        let error = subscribe(&self.graph, connected).await.err()?;
-        tracing::warn!(account.id = %connected.account.id, %error, "Webhooks of a connected account are not subscribed");
-        Some(format!(
-            "its webhooks could not be subscribed ({error}): run `hookline accounts check {}`",
-            connected.account.id
-        ))
+        let id = &connected.account.id;
+        match graph::first_look(&self.graph, &self.accounts, connected).await {
+            Ok(fields) => {
+                let withheld: Vec<&str> = fields
+                    .iter()
+                    .filter(|field| field.state != "subscribed")
+                    .map(|field| field.field.as_str())
+                    .collect();
+                (!withheld.is_empty()).then(|| {
+                    let withheld = withheld.join(", ");
+                    format!("Meta withholds the webhook fields {withheld}: `hookline accounts subscribe {id}` says why")
+                })
+            }
+            Err(error) => {
+                tracing::warn!(account.id = %id, %error, "Webhooks of a connected account are not subscribed yet");
+                Some(
+                    "its webhooks are not subscribed yet; the worker asks again within a minute"
+                        .to_owned(),
+                )
+            }
+        }
     }
 }

@@ -87,7 +87,7 @@ impl Enricher {
         metrics::counter!("hookline_enrich_answers_total", "answer" => answer.as_str())
             .increment(1);
         if let (Answer::Stopped, Err(error)) = (answer, &response) {
-            self.accounts.stop(&connected, &error.brief()).await?;
+            self.accounts.stop(&connected, &error.refusal()).await?;
         }
         // Answers of another kind in between start the count anew.
         let before = answer.count(claimed.answer.as_deref(), claimed.attempts()) - 1;

@@ -10,7 +10,7 @@ use inbound::recover::{self as webhooks, DeadLetters};
 use runtime::follow::{Follower, Received};
 use runtime::lease::Position;
 use runtime::streams::StreamName;
-use schemas::subjects::{self, META_RAW, RAW_ALL};
+use schemas::subjects::{self, META_RAW, RAW_WEBHOOKS};
 use schemas::{Timestamp, meta};
 use sqlx::PgConnection;
 
@@ -31,7 +31,7 @@ pub(super) async fn read(
     let (era, head) = recovery.stands(StreamName::Raw).await?;
     let end = regain::last_raw(&recovery.pool, head).await?;
     let from = Position { seq: position, era: Some(era), at: None };
-    let mut follower = Follower::new(recovery.broker.clone(), META_RAW, RAW_ALL, from);
+    let mut follower = Follower::new(recovery.broker.clone(), META_RAW, RAW_WEBHOOKS, from);
     let dead = DeadLetters::read(&recovery.broker).await?;
     let mut directory = Arc::new(Directory::new(-1, Vec::new()));
     while let Some(batch) = follower.next_up_to(end, BATCH).await? {

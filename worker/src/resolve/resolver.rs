@@ -184,7 +184,7 @@ impl Resolver {
         if let Look::Failed(error) = &look
             && error.class == Class::Account
         {
-            self.accounts.stop(asked, &error.brief()).await?;
+            self.accounts.stop(asked, &error.refusal()).await?;
         }
         Ok(look)
     }

@@ -4,7 +4,6 @@ use schemas::{AccountId, Channel, Timestamp};
 use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
 
 use super::directory::{Account, Login};
-use super::grant::Grant;
 use super::new_account::NewAccount;
 
 #[derive(Debug, FromRow)]
@@ -43,6 +42,7 @@ impl From<AccountColumns> for Account {
 pub(super) struct Listed {
     #[sqlx(flatten)]
     account: AccountColumns,
+    pub(super) state: String,
     pub(super) state_reason: Option<String>,
     pub(super) state_since: Timestamp,
     pub(super) added_at: Timestamp,
@@ -98,7 +98,7 @@ pub(super) async fn list(conn: impl PgExecutor<'_>) -> sqlx::Result<Vec<Listed>>
         "select a.channel, a.id, a.login, a.name, a.app, a.page_id, a.auto_reply, a.handle, a.state <> 'active' as stopped,
                 coalesce((select array_agg(alias order by alias) from worker.account_aliases x
                            where x.channel = a.channel and x.account_id = a.id), '{}') as aliases,
-                a.state_reason, a.state_since, a.added_at
+                a.state, a.state_reason, a.state_since, a.added_at
            from worker.accounts a
           order by a.channel, a.id",
     )
@@ -178,15 +178,13 @@ pub(super) async fn store(
     conn: &mut PgConnection,
     new: &NewAccount,
     sealed: &[u8],
-    grant: &Grant,
 ) -> sqlx::Result<bool> {
     sqlx::query_scalar(
-        "insert into worker.accounts as a (channel, id, login, name, app, page_id, token, auto_reply, token_ends, granted, granted_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        "insert into worker.accounts as a (channel, id, login, name, app, page_id, token, auto_reply)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (channel, id) do update
             set login = excluded.login, name = excluded.name, app = excluded.app, page_id = excluded.page_id,
-                token = excluded.token, auto_reply = excluded.auto_reply, token_ends = excluded.token_ends,
-                granted = excluded.granted, granted_by = excluded.granted_by, state = 'active', state_reason = null,
+                token = excluded.token, auto_reply = excluded.auto_reply, state = 'active', state_reason = null,
                 state_since = case when a.state = 'active' then a.state_since else now() end, updated_at = now()
          returning xmax = 0",
     )
@@ -198,9 +196,6 @@ pub(super) async fn store(
     .bind(&new.page_id)
     .bind(sealed)
     .bind(&new.auto_reply)
-    .bind(grant.ends)
-    .bind((!grant.scopes.is_empty()).then_some(&grant.scopes))
-    .bind(&grant.person)
     .fetch_one(&mut *conn)
     .await
 }

@@ -7,8 +7,9 @@ use super::directory::{Account, Directory};
 use super::error::AccountError;
 use super::grant::Grant;
 use super::new_account::{NewAccount, validate};
-use super::rows;
+use super::refusal::Refusal;
 use super::token::Token;
+use super::{rows, upkeep_rows};
 use crate::follow_up::{waiting, wants};
 use crate::seal::Seal;
 
@@ -17,6 +18,8 @@ use crate::seal::Seal;
 pub struct AccountRow {
     /// The account.
     pub account: Account,
+    /// `active`, `stopped` or `disconnected`.
+    pub state: String,
     /// Why it is stopped.
     pub state_reason: Option<String>,
     /// Since when it is in its state.
@@ -51,6 +54,7 @@ impl Connected {
 impl From<rows::Listed> for AccountRow {
     fn from(row: rows::Listed) -> Self {
         Self {
+            state: row.state.clone(),
             state_reason: row.state_reason.clone(),
             state_since: row.state_since,
             added_at: row.added_at,
@@ -70,6 +74,10 @@ impl AccountStore {
     /// Accounts in `pool`, tokens sealed with `seal`.
     pub const fn new(pool: PgPool, seal: Seal) -> Self {
         Self { pool, seal }
+    }
+
+    pub(super) const fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     /// Adds an account, or replaces what is stored of it. A new token makes a stopped account active again and wakes what waited for
@@ -94,20 +102,13 @@ impl AccountStore {
         grant: &Grant,
     ) -> Result<bool, AccountError> {
         validate(new)?;
-        let context = token_context(new.channel, &new.id);
-        let sealed = self
-            .seal
-            .seal(&context, new.token.expose())
-            .map_err(|source| AccountError::Seal { account: new.id.clone(), source })?;
+        let sealed = self.sealed_for(new.channel, &new.id, &new.token)?;
         refuse_taken(conn, new).await?;
-        let inserted = rows::store(conn, new, &sealed, grant).await?;
+        let inserted = rows::store(conn, new, &sealed).await?;
+        upkeep_rows::start(conn, new.channel, &new.id, grant).await?;
         waiting::retry_account(conn, new.channel, &new.id).await?;
         wants::retry_refused(conn, new.channel, &new.id).await?;
         Ok(inserted)
-    }
-
-    pub(super) const fn pool(&self) -> &PgPool {
-        &self.pool
     }
 
     /// All accounts, without tokens.
@@ -165,7 +166,26 @@ impl AccountStore {
         found.map(|(account, sealed)| self.open(account, sealed)).transpose()
     }
 
-    fn open(&self, account: Account, sealed: Vec<u8>) -> Result<Connected, AccountError> {
+    pub(super) fn sealed(&self, account: &Account, token: &Token) -> Result<Vec<u8>, AccountError> {
+        self.sealed_for(account.channel, &account.id, token)
+    }
+
+    pub(super) fn sealed_for(
+        &self,
+        channel: Channel,
+        id: &AccountId,
+        token: &Token,
+    ) -> Result<Vec<u8>, AccountError> {
+        self.seal
+            .seal(&token_context(channel, id), token.expose())
+            .map_err(|source| AccountError::Seal { account: id.clone(), source })
+    }
+
+    pub(super) fn open(
+        &self,
+        account: Account,
+        sealed: Vec<u8>,
+    ) -> Result<Connected, AccountError> {
         let context = token_context(account.channel, &account.id);
         match self.seal.open(&context, &sealed) {
             Ok(token) => Ok(Connected { account, token: Token::new(&token), sealed }),
@@ -173,13 +193,20 @@ impl AccountStore {
         }
     }
 
-    /// Stops calls for an account whose token Meta refused, until somebody adds it again; what is queued waits. Nothing happens when
-    /// another token has been stored meanwhile. `reason` names numbers, no content.
+    /// Stops calls for an account whose token Meta refused, until somebody adds it again; what is queued waits. Where the app was removed
+    /// it is disconnected. Nothing happens when another token has been stored meanwhile.
     ///
     /// # Errors
     /// [`AccountError::Database`]
-    pub async fn stop(&self, refused: &Connected, reason: &str) -> Result<(), AccountError> {
-        let account = &refused.account;
+    pub async fn stop(&self, refused: &Connected, why: &Refusal) -> Result<(), AccountError> {
+        let (account, reason) = (&refused.account, why.reason.as_str());
+        if why.app_removed {
+            let current = rows::find(&self.pool, account.channel, &account.id).await?;
+            if current.is_some_and(|(_, sealed)| sealed == refused.sealed) {
+                self.disconnect(account.channel, &account.id, reason).await?;
+            }
+            return Ok(());
+        }
         if rows::stop(&self.pool, account, &refused.sealed, reason).await? {
             tracing::error!(
                 account.id = %account.id,
@@ -298,6 +325,6 @@ async fn refuse_taken(conn: &mut PgConnection, new: &NewAccount) -> Result<(), A
 }
 
 /// What a sealed token is bound to.
-pub(super) fn token_context(channel: Channel, id: &AccountId) -> String {
+pub(crate) fn token_context(channel: Channel, id: &AccountId) -> String {
     format!("account-token/{channel}/{id}")
 }

@@ -37,7 +37,7 @@ impl Source {
     /// The first position whose raw webhook was stored at `time` or later; one past the end where none was.
     pub(super) async fn stored_from(&self, time: Timestamp) -> anyhow::Result<u64> {
         let js = self.broker.js();
-        Ok(stored::first_since(js, subjects::META_RAW, subjects::RAW_ALL, time).await?)
+        Ok(stored::first_since(js, subjects::META_RAW, subjects::RAW_WEBHOOKS, time).await?)
     }
 
     /// The raw webhooks from `from` to `to`.
@@ -45,7 +45,7 @@ impl Source {
         let follower = Follower::new(
             self.broker.clone(),
             subjects::META_RAW,
-            subjects::RAW_ALL,
+            subjects::RAW_WEBHOOKS,
             Position { seq: from.saturating_sub(1), era: Some(self.era.era), at: None },
         );
         Slice { follower, to }

@@ -21,7 +21,7 @@ use crate::state::{CommandState, Hold};
 use facts::accounts::Connected;
 use graph::Lane;
 
-/// How long a claim for a page of an import lasts.
+/// How long a claim for what has no parts lasts, such as a page of an import.
 const PAGE_CLAIM: Duration = Duration::from_secs(60);
 /// What a claim for reading back lasts beyond its one call; so long others wait after a death in the middle of it.
 const LOOK_SLACK: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ pub(super) enum Claimed {
     AskForNews(Box<CommandRow>),
     Send(Box<Attempt>),
     Look(Box<(CommandRow, PartRow)>),
-    Import(Box<CommandRow>),
+    Work(Box<CommandRow>),
 }
 
 /// An attempt that is written down.
@@ -109,7 +109,7 @@ async fn try_claim(services: &Services, identity: &str, news: News) -> anyhow::R
         ClaimStep::Recall { part, logged } => locked.recall(services, &part, logged).await,
         ClaimStep::Look(part) => locked.look(services, *part).await,
         ClaimStep::Send { part, rule } => locked.begin(services, *part, rule, begun).await,
-        ClaimStep::Import => locked.import().await,
+        ClaimStep::Work => locked.work().await,
     }
 }
 
@@ -194,11 +194,11 @@ impl Locked {
         Ok(Claimed::Look(Box::new((self.command, part))))
     }
 
-    async fn import(mut self) -> anyhow::Result<Claimed> {
+    async fn work(mut self) -> anyhow::Result<Claimed> {
         let lapses = self.now.plus(PAGE_CLAIM);
         commands::wait(&mut self.tx, &self.command.identity, lapses, None).await?;
         self.tx.commit().await?;
-        Ok(Claimed::Import(Box::new(self.command)))
+        Ok(Claimed::Work(Box::new(self.command)))
     }
 
     /// Writes an attempt down, unless there is no token or the budget keeps the call back.

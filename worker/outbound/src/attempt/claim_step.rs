@@ -62,8 +62,8 @@ pub(super) enum ClaimStep {
     Recall { part: Box<PartRow>, logged: LoggedAttempt },
     /// Attempt the part.
     Send { part: Box<PartRow>, rule: &'static str },
-    /// Import a page of conversations.
-    Import,
+    /// Do what has no parts: import a page of conversations, or look after the account.
+    Work,
 }
 
 /// What one claim has read.
@@ -87,7 +87,7 @@ pub(super) fn claim_step(
     retry_waits: &RetryWaits,
 ) -> ClaimStep {
     let Read { command, parts, context } = read;
-    let Some(part) = open_part(parts) else { return without_open_part(parts, context) };
+    let Some(part) = open_part(parts) else { return without_open_part(read) };
     let logged = context.logged();
     if let Some(logged) =
         logged.filter(|logged| decide::is_recalled(part.state, part.attempt, logged.attempt))
@@ -96,6 +96,13 @@ pub(super) fn claim_step(
     }
     if context.account_stopped.is_none() && part.state != PartState::Sending {
         return ClaimStep::Fail { n: part.n, error: account_unknown(), rule: None };
+    }
+    if context.account_disconnected == Some(true) {
+        // Without a token nothing can be read back: whether it was sent, a person or a late echo says.
+        return match part.state {
+            PartState::Sending => ClaimStep::Park { n: part.n, error: outcome_unknown() },
+            _ => ClaimStep::Fail { n: part.n, error: account_disconnected(), rule: None },
+        };
     }
     let situation = context.situation(command, part, waits.auto_reply_max_age);
     let verdict = policy::judge(&situation, context.now);
@@ -129,19 +136,25 @@ pub(super) fn claim_step(
     }
 }
 
-/// A command without an open part: `sync`, or one whose end was not written (which no path leaves behind).
-fn without_open_part(parts: &[PartRow], context: &ClaimContext) -> ClaimStep {
+/// A command without an open part: `sync`, one about the account itself, or one whose end was not written (which no path leaves behind).
+fn without_open_part(read: Read<'_>) -> ClaimStep {
+    let Read { command, parts, context } = read;
     if !parts.is_empty() {
         return ClaimStep::Conclude;
     }
+    let disconnected = context.account_disconnected == Some(true);
     match (context.account_stopped, context.paused_until) {
         (None, _) => ClaimStep::Refuse(account_unknown()),
+        _ if command.command == "account_disconnect" => ClaimStep::Work,
+        _ if disconnected => ClaimStep::Refuse(account_disconnected()),
+        // They mend what stopped it.
+        _ if command.command.starts_with("account_") => ClaimStep::Work,
         (Some(true), _) => ClaimStep::Wait {
             until: context.now.plus(HELD_PAUSE),
             held: Some(Hold::AccountStopped),
         },
         (Some(false), Some(until)) => ClaimStep::Wait { until, held: Some(Hold::Paused) },
-        (Some(false), None) => ClaimStep::Import,
+        (Some(false), None) => ClaimStep::Work,
     }
 }
 
@@ -194,6 +207,14 @@ fn account_unknown() -> OutcomeError {
         "account_unknown",
         "auth",
         "no such account: connect it with `hookline accounts add`",
+    )
+}
+
+fn account_disconnected() -> OutcomeError {
+    OutcomeError::own(
+        "account_disconnected",
+        "auth",
+        "the account is disconnected: connect it again with `hookline accounts add`, then ask anew",
     )
 }
 

@@ -34,9 +34,9 @@ pub(super) async fn send(services: &Services, attempt: Attempt) -> anyhow::Resul
     let reading = answer::read(answered);
     let well = !matches!(reading.answer, Answer::Lost | Answer::NotExecuted { .. });
     services.places.learn(command.channel, &command.account_id, well && reading.stop.is_none());
-    if let Some(reason) = &reading.stop {
+    if let Some(refusal) = &reading.stop {
         // Written down here or not: the ledger's row is settled in any case.
-        let stop = services.accounts.stop(&attempt.connected, reason);
+        let stop = services.accounts.stop(&attempt.connected, refusal);
         if let Err(error) = within(LEDGER_WITHIN, stop).await {
             tracing::warn!(%error, "Could not stop the account");
         }

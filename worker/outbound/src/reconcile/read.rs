@@ -89,8 +89,8 @@ pub(super) async fn read_back(
     tracing::debug!(account.id = %command.account_id, %error, "Could not read back a send");
     Ok(match error.class {
         Class::Account => {
-            let reason = error.to_string();
-            within(LEDGER_WITHIN, services.accounts.stop(connected, &reason)).await?;
+            let refusal = error.refusal();
+            within(LEDGER_WITHIN, services.accounts.stop(connected, &refusal)).await?;
             Read::Later(STOPPED_PAUSE, Hold::AccountStopped)
         }
         Class::Limited(_) => {

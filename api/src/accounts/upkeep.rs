@@ -1,0 +1,91 @@
+//! Acts on the connection of an account: commands that the worker carries out.
+
+use schemas::command::{AccountData, Action};
+
+use super::{AccountQuery, find};
+use crate::app::State;
+use crate::auth::Caller;
+use crate::commands::{CommandState, NewCommand};
+use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, wait_of};
+use crate::problem::Problem;
+
+/// Ask Meta for the webhook fields of an account
+///
+/// All that the product understands; none is taken away that is there. The outcome names what Meta refused.
+///
+/// # Errors
+/// 404, 409, 422, 503.
+#[utoipa::path(post, path = "/v1/accounts/{id}/subscribe", tag = "accounts", params(("id" = String, Path, description = "The account's id"), AccountQuery),
+    responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn subscribe(
+    state: State,
+    caller: Caller,
+    id: Id,
+    query: Query<AccountQuery>,
+    key: IdempotencyKey,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<CommandState, Problem> {
+    ask(state, &caller, id, query, key, Action::AccountSubscribe(AccountData {})).await
+}
+
+/// Exchange the token of an account now
+///
+/// The old token stays in use until the new one has answered.
+///
+/// # Errors
+/// 404, 409, 422, 503.
+#[utoipa::path(post, path = "/v1/accounts/{id}/refresh", tag = "accounts", params(("id" = String, Path, description = "The account's id"), AccountQuery),
+    responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn refresh(
+    state: State,
+    caller: Caller,
+    id: Id,
+    query: Query<AccountQuery>,
+    key: IdempotencyKey,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<CommandState, Problem> {
+    ask(state, &caller, id, query, key, Action::AccountRefresh(AccountData {})).await
+}
+
+/// Disconnect an account
+///
+/// The webhook fields are taken away and the token is destroyed; what is queued ends with `account_disconnected`, the history stays.
+///
+/// # Errors
+/// 404, 409, 422, 503.
+#[utoipa::path(post, path = "/v1/accounts/{id}/disconnect", tag = "accounts", params(("id" = String, Path, description = "The account's id"), AccountQuery),
+    responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
+pub(crate) async fn disconnect(
+    state: State,
+    caller: Caller,
+    id: Id,
+    query: Query<AccountQuery>,
+    key: IdempotencyKey,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<CommandState, Problem> {
+    ask(state, &caller, id, query, key, Action::AccountDisconnect(AccountData {})).await
+}
+
+async fn ask(
+    axum::extract::State(app): State,
+    caller: &Caller,
+    Id(id): Id,
+    Query(query): Query<AccountQuery>,
+    key: IdempotencyKey,
+    action: Action,
+) -> Result<CommandState, Problem> {
+    let wait = wait_of(query.wait.as_deref())?;
+    let account = find(&app.pool, &id, query.channel).await?;
+    let new = NewCommand {
+        caller,
+        key: key.0,
+        channel: account.channel,
+        account: account.id.into(),
+        contact: None,
+        action,
+    };
+    app.command(new, wait).await
+}

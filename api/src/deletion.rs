@@ -1,0 +1,58 @@
+//! `GET /deletion/{code}`: the public page of a request for deletion. It shows where the request stands, and nothing about the person.
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::app::State;
+use crate::worker_views;
+
+/// The longest code that is looked up.
+const CODE_MAX: usize = 64;
+
+/// Answers it.
+pub(crate) async fn page(axum::extract::State(app): State, Path(code): Path<String>) -> Response {
+    let is_code = code.len() <= CODE_MAX && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let found = match is_code {
+        true => worker_views::deletion(&app.pool, &code).await,
+        false => Ok(None),
+    };
+    let (status, text) = match found {
+        Ok(Some(state)) => (StatusCode::OK, in_words(&state)),
+        Ok(None) => (
+            StatusCode::NOT_FOUND,
+            "There is no request with this code, or it came in a moment ago: look again in a minute.",
+        ),
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The state of this request cannot be read now: look again in a minute.",
+        ),
+    };
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"robots\" content=\"noindex\"><title>Data deletion</title></head>\
+         <body><main><h1>Data deletion</h1><p>{text}</p></main></body></html>"
+    );
+    let mut response = (status, Html(page)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// Words of the state; it is an open list.
+fn in_words(state: &str) -> &'static str {
+    match state {
+        "waiting" => {
+            "The request was received. The accounts that were connected are disconnected; the deletion of their data is waiting to be carried out."
+        }
+        "done" => "The request was carried out: the data was deleted.",
+        "nothing_held" => "The request was received. No data of this person is held.",
+        _ => "The request was received and is being carried out.",
+    }
+}

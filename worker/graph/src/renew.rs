@@ -1,0 +1,256 @@
+//! Keeping a token good: a new one before the old one ends, a look at it every day.
+
+use std::time::Duration;
+
+use facts::accounts::directory::Account;
+use facts::accounts::directory::Login;
+use facts::accounts::upkeep::{FieldRow, NewToken, Shown};
+use facts::accounts::{AccountStore, Connected, Token};
+use runtime::failpoint;
+use schemas::Timestamp;
+use serde_json::Value;
+
+use super::call::Call;
+use super::client::Graph;
+use super::error::{Class, GraphError};
+use super::identity::{self, Identity};
+use super::limits::Lane;
+use super::reads::text_of;
+use super::scopes;
+use super::subscribe::{UpkeepError, subscribe};
+
+/// What came of asking for a new token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The account has a new one.
+    Yes,
+    /// A new one is stored and has not answered yet: the old one stays in use until it has.
+    Unconfirmed,
+    /// Tokens of this login have no end.
+    NotNeeded,
+    /// Another token was stored meanwhile.
+    Overtaken,
+}
+
+impl Refreshed {
+    /// A word for outcomes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotNeeded => "not_needed",
+            Self::Overtaken => "overtaken",
+        }
+    }
+}
+
+/// Asks for a new token. The try is written down first; the new token is stored, sealed, before it is used, and replaces the old one only once
+/// it has answered.
+///
+/// # Errors
+/// [`UpkeepError`]; the old token stays. A token that Meta refuses stops the account.
+pub async fn refresh(
+    graph: &Graph,
+    accounts: &AccountStore,
+    connected: &Connected,
+) -> Result<Refreshed, UpkeepError> {
+    let account = &connected.account;
+    if account.login != Login::Instagram {
+        return Ok(Refreshed::NotNeeded);
+    }
+    accounts.begin_refresh(account).await?;
+    failpoint!("refresh.before_call");
+    let new = match graph.refresh_token(connected).await {
+        Ok(new) => new,
+        Err(error) => {
+            accounts.refresh_failed(account, &error.brief()).await?;
+            return Err(refused(accounts, connected, error).await?);
+        }
+    };
+    failpoint!("refresh.after_call");
+    if !accounts.keep_next(connected, &new).await? {
+        return Ok(Refreshed::Overtaken);
+    }
+    failpoint!("refresh.after_keep");
+    confirm(graph, accounts, connected).await
+}
+
+/// Asks with the new token who the account is, and uses it from then on.
+///
+/// # Errors
+/// [`UpkeepError`]; the new token stays where it is, or is dropped where Meta refuses it.
+pub async fn confirm(
+    graph: &Graph,
+    accounts: &AccountStore,
+    connected: &Connected,
+) -> Result<Refreshed, UpkeepError> {
+    let account = &connected.account;
+    let Some(next) = accounts.next_token(account.channel, &account.id).await? else {
+        return Ok(Refreshed::Overtaken);
+    };
+    let me = match graph.me(&next, Lane::Sync).await {
+        Ok(me) => Identity::read(&me, account.channel),
+        Err(error) if error.class == Class::Account => {
+            accounts.drop_next(&next, &error.brief()).await?;
+            return Err(error.into());
+        }
+        Err(_) => return Ok(Refreshed::Unconfirmed),
+    };
+    if !me.ids.iter().any(|id| account.is_self(id)) {
+        accounts.drop_next(&next, "the new token belongs to another account").await?;
+        return Ok(Refreshed::Overtaken);
+    }
+    failpoint!("refresh.before_use");
+    let used = accounts.use_next(&next).await?;
+    failpoint!("refresh.after_use");
+    if !used {
+        return Ok(Refreshed::Overtaken);
+    }
+    // The fields of the old token were seen to go with it. The worker asks again within a minute if this fails.
+    if let Err(error) = first_look(graph, accounts, &next).await {
+        tracing::debug!(account.id = %account.id, %error, "Could not ask for the webhook fields with a new token");
+    }
+    Ok(Refreshed::Yes)
+}
+
+/// Asks Meta whether it accepts the token, learns what it shows of it, and asks for the webhook fields.
+///
+/// # Errors
+/// [`UpkeepError`]; noted with its numbers. A token that Meta refuses stops the account.
+pub async fn look(
+    graph: &Graph,
+    accounts: &AccountStore,
+    connected: &Connected,
+) -> Result<Vec<FieldRow>, UpkeepError> {
+    match look_at_all(graph, accounts, connected).await {
+        Ok((shown, fields)) => {
+            accounts.looked(&connected.account, Ok(&shown)).await?;
+            Ok(fields)
+        }
+        Err(UpkeepError::Graph(error)) => {
+            accounts.looked(&connected.account, Err(&error.brief())).await?;
+            Err(refused(accounts, connected, error).await?)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The same at once after a token was stored: nothing is stopped, for the worker looks again within a minute.
+///
+/// # Errors
+/// [`UpkeepError`]
+pub async fn first_look(
+    graph: &Graph,
+    accounts: &AccountStore,
+    connected: &Connected,
+) -> Result<Vec<FieldRow>, UpkeepError> {
+    let (shown, fields) = look_at_all(graph, accounts, connected).await?;
+    accounts.looked(&connected.account, Ok(&shown)).await?;
+    Ok(fields)
+}
+
+async fn look_at_all(
+    graph: &Graph,
+    accounts: &AccountStore,
+    connected: &Connected,
+) -> Result<(Shown, Vec<FieldRow>), UpkeepError> {
+    let mut connected = connected.clone();
+    let (shown, app) = match connected.account.login {
+        Login::Instagram => {
+            graph.me(&connected, Lane::Sync).await?;
+            identity::learn(graph, accounts, &mut connected, Lane::Sync).await;
+            (Shown::default(), None)
+        }
+        Login::Facebook => {
+            let data = graph.debug_token(&connected).await?;
+            read_token(&connected.account, &data)?
+        }
+    };
+    let fields = subscribe(graph, accounts, &connected, app.as_deref()).await?;
+    Ok((shown, fields))
+}
+
+async fn refused(
+    accounts: &AccountStore,
+    connected: &Connected,
+    error: GraphError,
+) -> Result<UpkeepError, UpkeepError> {
+    if error.class == Class::Account {
+        accounts.stop(connected, &error.refusal()).await?;
+    }
+    Ok(error.into())
+}
+
+/// Reads what `debug_token` shows: of the token, and the id of the app it was given to. It answers 200 for a token that has ended
+/// (docs/meta-platform-2.md 16.5).
+fn read_token(account: &Account, data: &Value) -> Result<(Shown, Option<String>), GraphError> {
+    if data.get("is_valid") == Some(&Value::Bool(false)) {
+        let number = |key: &str| data.pointer(key).and_then(Value::as_i64);
+        return Err(GraphError::token_ended(number("/error/code"), number("/error/subcode")));
+    }
+    let scopes = data.get("scopes").and_then(Value::as_array);
+    let shown = Shown {
+        ends: data
+            .get("expires_at")
+            .and_then(Value::as_i64)
+            .filter(|seconds| *seconds > 0)
+            .and_then(Timestamp::from_meta_number),
+        scopes: scopes.map(|scopes| {
+            let granted = scopes.iter().filter_map(|scope| text_of(Some(scope))).collect();
+            scopes::judge(account, granted)
+        }),
+        person: text_of(data.get("user_id")),
+    };
+    Ok((shown, text_of(data.get("app_id"))))
+}
+
+impl Graph {
+    /// `GET /refresh_access_token`: a new long-lived Instagram token (docs/meta-platform-2.md 16.1).
+    async fn refresh_token(&self, connected: &Connected) -> Result<NewToken, GraphError> {
+        let call = Call::new("token_refresh", Lane::Reply).without_version();
+        let query = [("grant_type", "ig_refresh_token")];
+        let answer = self.get_once(connected, call, &["refresh_access_token"], &query).await?;
+        let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();
+        if token.is_empty() {
+            return Err(GraphError::unreadable());
+        }
+        let seconds = answer.get("expires_in").and_then(Value::as_u64);
+        let scopes = answer.get("permissions").map(|value| match value {
+            Value::Array(list) => list.iter().filter_map(|one| text_of(Some(one))).collect(),
+            other => text_of(Some(other))
+                .unwrap_or_default()
+                .split(',')
+                .map(|scope| scope.trim().to_owned())
+                .filter(|scope| !scope.is_empty())
+                .collect(),
+        });
+        Ok(NewToken {
+            token: Token::new(token),
+            ends: seconds.map(|seconds| runtime::now().plus(Duration::from_secs(seconds))),
+            scopes: scopes.map(|granted| scopes::judge(&connected.account, granted)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_token_that_has_ended_is_no_success_and_zero_is_never() {
+        let account = crate::testing::account(Login::Facebook, schemas::Channel::Messenger);
+        let read_token = |data: &Value| read_token(&account, data);
+        let ended = json!({"is_valid": false, "error": {"code": 190, "subcode": 463}, "expires_at": 1_794_960_000});
+        let error = read_token(&ended).unwrap_err();
+        assert_eq!((error.class, error.subcode), (Class::Account, Some(463)));
+        let removed = json!({"is_valid": false, "error": {"code": 190, "subcode": 458}});
+        assert!(read_token(&removed).unwrap_err().app_removed());
+        let good = json!({"app_id": "990000000000001", "is_valid": true, "expires_at": 0, "scopes": ["pages_messaging"],
+                          "user_id": "990000000000777"});
+        let (shown, app) = read_token(&good).unwrap();
+        assert_eq!((shown.ends, app.as_deref()), (None, Some("990000000000001")));
+        assert_eq!(shown.person.as_deref(), Some("990000000000777"));
+    }
+}

@@ -1,0 +1,150 @@
+//! Asking Meta for webhook fields: all that the product understands, never taking one away that is there.
+
+use facts::accounts::upkeep::FieldRow;
+use facts::accounts::{AccountError, AccountStore, Connected};
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::client::Graph;
+use super::error::{Class, GraphError};
+use super::fields::{Target, targets};
+use super::growth::{Growth, Numbers};
+use super::limits::Lane;
+use super::reads::subscribed_by_app;
+
+/// Why an account could not be looked after.
+#[derive(Debug, thiserror::Error)]
+pub enum UpkeepError {
+    /// Graph did not answer, or refused the token.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// What came of it could not be stored: call again.
+    #[error(transparent)]
+    Store(#[from] AccountError),
+}
+
+/// Asks for the fields of an account and stores what Meta has of them. `app` is our app's id at Meta, where it is known: a Page shows the
+/// fields of other apps too.
+///
+/// # Errors
+/// [`UpkeepError`]; what was granted before stays.
+pub(crate) async fn subscribe(
+    graph: &Graph,
+    accounts: &AccountStore,
+    connected: &Connected,
+    app: Option<&str>,
+) -> Result<Vec<FieldRow>, UpkeepError> {
+    let mut all = Vec::new();
+    for target in targets(&connected.account) {
+        let rows = ask(graph, connected, app, &target).await?;
+        accounts.store_fields(&connected.account, target.object, &rows).await?;
+        all.extend(rows);
+    }
+    Ok(all)
+}
+
+/// Takes the subscription of an account away.
+///
+/// # Errors
+/// Of the first object that could not be asked.
+pub(crate) async fn unsubscribe(graph: &Graph, connected: &Connected) -> Result<(), GraphError> {
+    for target in targets(&connected.account) {
+        let call = Call::new("unsubscribe", Lane::Sync);
+        let done = graph.delete(connected, call, &[&target.node, "subscribed_apps"]).await;
+        match done {
+            Err(error) if target.required || error.class == Class::Account => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn ask(
+    graph: &Graph,
+    connected: &Connected,
+    app: Option<&str>,
+    target: &Target,
+) -> Result<Vec<FieldRow>, GraphError> {
+    let there = match graph.subscription(connected, &target.node).await {
+        Ok(answer) => subscribed_by_app(&answer, app),
+        Err(error) if !target.required && is_refusal(&error) => {
+            let numbers = numbers(&error);
+            return Ok(rows(target, &[], |_| Some(numbers)));
+        }
+        Err(error) => return Err(error),
+    };
+    let mut growth = Growth::new(there, target.fields.iter().map(|field| field.name));
+    while let Some(set) = growth.next() {
+        let set = set.join(",");
+        let call = Call::new("subscribe", Lane::Sync);
+        let path = [target.node.as_str(), "subscribed_apps"];
+        let query = [("subscribed_fields", set.as_str())];
+        match graph.post(connected, call, &path, &query, &json!({})).await {
+            Ok(_) => growth.taken(),
+            Err(error) if is_refusal(&error) => growth.refused(numbers(&error)),
+            Err(error) => return Err(error),
+        }
+    }
+    let answer = graph.subscription(connected, &target.node).await?;
+    let there = subscribed_by_app(&answer, app);
+    Ok(rows(target, &there, |field| growth.refusal(field)))
+}
+
+/// The fields of one object, with what Meta has of them.
+fn rows(
+    target: &Target,
+    there: &[String],
+    refusal: impl Fn(&str) -> Option<Numbers>,
+) -> Vec<FieldRow> {
+    let wanted = target.fields.iter().map(|field| {
+        let is_there = there.iter().any(|name| name == field.name);
+        let numbers = if is_there { None } else { refusal(field.name) };
+        let state = match (is_there, numbers) {
+            (true, _) => "subscribed",
+            (false, Some(_)) => "refused",
+            (false, None) => "missing",
+        };
+        let numbers = numbers.unwrap_or_default();
+        FieldRow {
+            object: target.object.to_owned(),
+            field: field.name.to_owned(),
+            state: state.to_owned(),
+            code: numbers.code,
+            subcode: numbers.subcode,
+            costs: (!is_there).then(|| field.costs.to_owned()),
+        }
+    });
+    let more = there
+        .iter()
+        .filter(|name| target.fields.iter().all(|field| field.name != name.as_str()))
+        .map(|name| FieldRow {
+            object: target.object.to_owned(),
+            field: name.clone(),
+            state: "subscribed".to_owned(),
+            code: None,
+            subcode: None,
+            costs: None,
+        });
+    wanted.chain(more).collect()
+}
+
+/// A field, or the object, is refused: another set may be taken.
+const fn is_refusal(error: &GraphError) -> bool {
+    matches!(error.class, Class::Invalid | Class::Permission | Class::Recipient)
+}
+
+const fn numbers(error: &GraphError) -> Numbers {
+    Numbers { code: error.code, subcode: error.subcode }
+}
+
+impl Graph {
+    /// `GET …/subscribed_apps`.
+    pub(crate) async fn subscription(
+        &self,
+        connected: &Connected,
+        node: &str,
+    ) -> Result<Value, GraphError> {
+        let call = Call::new("subscription", Lane::Sync);
+        self.get(connected, call, &[node, "subscribed_apps"], &[]).await
+    }
+}

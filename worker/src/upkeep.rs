@@ -1,0 +1,157 @@
+//! Keeps accounts connected by itself: asks for webhook fields, looks at tokens every day, replaces those that end.
+//!
+//! One worker at a time, under a lease. What is due follows from the rows of the accounts ([`plan`], pure), so nothing is lost with a process:
+//! a try is written down before it is made, and a new token is stored before it is used.
+
+mod plan;
+mod silence;
+
+use std::time::Duration;
+
+use facts::accounts::AccountStore;
+use facts::accounts::seen;
+use facts::accounts::upkeep::{self, Standing};
+use graph::{Graph, UpkeepError};
+use runtime::BoxFuture;
+use runtime::lease::Leases;
+use runtime::waits;
+use schemas::Timestamp;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+pub use plan::{Urgency, urgency};
+pub use silence::silent_since;
+
+use plan::Task;
+
+const NAME: &str = "upkeep";
+/// Accounts of one round.
+const ROUND: i64 = 50;
+const DAY_SECONDS: f64 = 86_400.0;
+
+/// Keeps accounts connected.
+#[derive(Clone)]
+pub(crate) struct Upkeep {
+    pool: PgPool,
+    accounts: AccountStore,
+    graph: Graph,
+    leases: Leases,
+}
+
+impl Upkeep {
+    pub(crate) fn new(
+        pool: &PgPool,
+        accounts: &AccountStore,
+        graph: &Graph,
+        leases: &Leases,
+    ) -> Self {
+        Self {
+            pool: pool.clone(),
+            accounts: accounts.clone(),
+            graph: graph.clone(),
+            leases: leases.clone(),
+        }
+    }
+
+    /// Works whenever this worker holds the lease, until `shutdown`.
+    pub(crate) fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let leases = self.leases.clone();
+            leases
+                .while_held(NAME, shutdown, |_, stop| {
+                    let upkeep = self.clone();
+                    async move { upkeep.rounds(&stop).await }
+                })
+                .await;
+        })
+    }
+
+    async fn rounds(&self, stop: &CancellationToken) {
+        let pause: Duration = waits::UPKEEP.get();
+        loop {
+            // First the pause: a worker that is started over and over does not ask Meta each time.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            let round = async {
+                seen::note(&self.pool).await?;
+                self.measure().await?;
+                for standing in self.accounts.upkeep_due(ROUND).await? {
+                    self.tend(&standing).await?;
+                }
+                anyhow::Ok(())
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                done = round => if let Err(error) = done {
+                    tracing::warn!(error = format!("{error:#}"), "Could not look after the accounts; trying again");
+                }
+            }
+        }
+    }
+
+    /// Does what is due for one account, and writes down when it is to be looked at again.
+    async fn tend(&self, standing: &Standing) -> anyhow::Result<()> {
+        let (channel, id) = (standing.channel, &standing.id);
+        let done = match plan::next(standing, runtime::now()) {
+            Err(at) => return Ok(self.accounts.upkeep_again(channel, id, at).await?),
+            Ok(task) => self.carry_out(standing, task).await,
+        };
+        match done {
+            Ok(()) => {}
+            Err(UpkeepError::Graph(error)) => {
+                tracing::warn!(account.id = %id, %error, "Could not look after account `{id}`");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let Some(now) = self.accounts.standing(channel, id).await? else { return Ok(()) };
+        let at = match plan::next(&now, runtime::now()) {
+            Ok(_) => runtime::now(),
+            Err(at) => at,
+        };
+        Ok(self.accounts.upkeep_again(channel, id, at).await?)
+    }
+
+    async fn carry_out(&self, standing: &Standing, task: Task) -> Result<(), UpkeepError> {
+        let Some(connected) = self.accounts.get(standing.channel, &standing.id).await? else {
+            return Ok(());
+        };
+        match task {
+            Task::Confirm => {
+                graph::confirm(&self.graph, &self.accounts, &connected).await.map(drop)
+            }
+            Task::Refresh => {
+                graph::refresh(&self.graph, &self.accounts, &connected).await.map(drop)
+            }
+            Task::Look => graph::look(&self.graph, &self.accounts, &connected).await.map(drop),
+        }
+    }
+
+    /// Days left, withheld fields and silence, by account.
+    async fn measure(&self) -> anyhow::Result<()> {
+        let now = runtime::now();
+        for one in upkeep::attention(&self.pool).await? {
+            let account = one.id.to_string();
+            #[allow(clippy::cast_precision_loss)] // a few
+            metrics::gauge!("hookline_account_fields_withheld", "account" => account.clone())
+                .set(one.withheld.len() as f64);
+            let silent = silent_since(&one, now).is_some();
+            metrics::gauge!("hookline_account_silent", "account" => account.clone())
+                .set(f64::from(u8::from(silent)));
+            let Some(ends) = one.token_ends.filter(|_| one.state != "disconnected") else {
+                continue;
+            };
+            metrics::gauge!("hookline_account_token_days_left", "account" => account)
+                .set(days_left(ends, now));
+        }
+        Ok(())
+    }
+}
+
+/// Days until a token ends; negative once it has.
+pub fn days_left(ends: Timestamp, now: Timestamp) -> f64 {
+    #[allow(clippy::cast_precision_loss)] // days
+    let seconds = (ends.as_millis() - now.as_millis()) as f64 / 1_000.0;
+    seconds / DAY_SECONDS
+}
