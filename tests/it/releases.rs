@@ -161,6 +161,8 @@ async fn soak_two_releases_at_once() {
     eprintln!("HOOKLINE_SEED={seed}: {lasts:?}");
     let mut rng = StdRng::seed_from_u64(seed);
     let mut lab = Lab::start_with(LabOptions::OWN).await;
+    // An older release may not know the names of all waits.
+    lab.set(runtime::waits::ENV, "lease=3s");
     let releases = [lab.program.clone(), old];
     let mut of = [0; PROCESSES.len()];
     for (at, (role, n)) in PROCESSES.into_iter().enumerate() {

@@ -194,3 +194,36 @@ async fn a_better_source_that_meets_an_unrecorded_reading_is_published() {
         .collect();
     assert_eq!(readings, [(json!("reconcile"), json!(0)), (json!("webhook"), json!(1))]);
 }
+
+/// Postgres was put back many times: the stream has more readings of one fact than a call used to look for, and none is recorded. The next
+/// one is published behind all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_readings_were_forgotten_the_next_one_comes_behind_them() {
+    const FORGOTTEN: usize = 12;
+    let graph = FakeGraph::start().await;
+    let lab = lab_apart(&graph, &[]).await;
+    lab.add_account("instagram", "instagram", IG, "t", &[]).await;
+    post(&lab, &instagram(text(IG, ANN, "mid.1", now() / 1000 * 1000, "hello"))).await;
+    let mut event = published(&lab, "message.received", 1).await.remove(0);
+    let id = "evt_00000000000000000000000000000000000000bb";
+    event["id"] = json!(id);
+    event["type"] = json!("hookline.reply.unknown.v1");
+    event["data"]["origin"]["via"] = json!("reply");
+    event["data"]["reply_id"] = json!("rpl_00000000000000000000000000000001");
+    event["data"]["parts"] = json!([]);
+    let reading = |attempts: usize| {
+        let mut event = event.clone();
+        event["data"]["attempts"] = json!(attempts);
+        Draft::of(serde_json::from_value::<Event>(event).unwrap())
+    };
+    let store = fact_store(&lab).await;
+    for n in 0..FORGOTTEN {
+        // Published, and its transaction never comes to its commit.
+        drop(store.begin(&[reading(n)]).await.unwrap());
+    }
+    store.begin(&[reading(FORGOTTEN)]).await.unwrap().commit().await.unwrap();
+    let events = lab.events().await;
+    let last = events.iter().rfind(|event| event["id"] == id).unwrap();
+    assert_eq!(last["data"]["attempts"], json!(FORGOTTEN));
+    assert_eq!(last["data"]["origin"]["revision"], json!(FORGOTTEN));
+}

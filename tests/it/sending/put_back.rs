@@ -190,6 +190,8 @@ async fn survives(of: f64, shops: usize, people: usize) {
         disturb(&mut lab, &mut rng, restores, &gate)
     );
     assert_eq!(asked.len(), commands);
+    assert!(lab.simulator.settled(PATIENCE).await);
+    no_text_twice(&shops);
     all_ended(&lab, commands, PATIENCE).await;
     assert!(lab.simulator.settled(PATIENCE).await);
     lab.all_ready().await;

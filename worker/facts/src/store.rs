@@ -20,6 +20,9 @@ use crate::{messages, publish, reports, rows, secrets};
 
 /// Rounds of planning, and of publishing and recording, before a call gives up and its caller backs off.
 const ROUNDS_MAX: u32 = 8;
+/// Rounds of publishing that each find another reading in the stream. A Postgres that was put back knows none of those published since, and
+/// each restore may have left one more of the same fact: they are all to be learnt in one call, for nothing is recorded before its end.
+const READINGS_MAX: u32 = 256;
 
 /// Publishes events and remembers them.
 #[derive(Clone, Debug)]
@@ -152,7 +155,7 @@ impl FactStore {
     fn publish<'a>(&'a self, drafts: &'a [Draft]) -> BoxFuture<'a, Result<Published, FactError>> {
         Box::pin(async move {
             let mut adopted = Vec::new();
-            for _ in 0..ROUNDS_MAX {
+            for _ in 0..READINGS_MAX {
                 let plan = {
                     let mut conn = self.pool.acquire().await?;
                     self.plan_with(&mut conn, drafts.to_vec(), adopted).await?
