@@ -5,8 +5,8 @@ use std::time::Duration;
 use schemas::CommandId;
 use sqlx::PgPool;
 
-/// An import whose outcome nobody knows after this long does not keep others back any more.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+/// An import whose outcome nobody knows after this long does not keep others back any more: nobody waits for it for longer.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(25);
 
 /// The command that imports a conversation: `own` if no other does, or if that was `ended`.
 ///

@@ -26,8 +26,11 @@ struct Board {
     warnings: BTreeMap<Key, String>,
 }
 
+/// Before the first check.
+const STARTING: &str = "it has just started";
+
 impl Health {
-    /// No checks yet: ready.
+    /// No checks yet: not ready.
     pub fn new() -> Self {
         Self::default()
     }
@@ -62,17 +65,26 @@ impl Health {
     /// What this role lacks, by check; empty when it is ready.
     pub fn problems(&self) -> BTreeMap<&'static str, String> {
         let board = self.board();
+        if board.checks.is_empty() {
+            return BTreeMap::from([("start", STARTING.to_owned())]);
+        }
         let own = board.checks.iter().filter(|((role, _), _)| *role == self.role);
-        own.filter_map(|((_, check), state)| Some((*check, state.as_ref().err()?.clone())))
-            .collect()
+        let missing = |((_, check), state): (&Key, &Result<(), String>)| {
+            Some((*check, state.as_ref().err()?.clone()))
+        };
+        own.filter_map(missing).collect()
     }
 
     /// What all roles of the board lack.
     pub fn problems_of_all(&self) -> BTreeMap<String, String> {
+        let board = self.board();
+        if board.checks.is_empty() {
+            return BTreeMap::from([("start".to_owned(), STARTING.to_owned())]);
+        }
         let missing = |(key, state): (&Key, &Result<(), String>)| {
             Some((shown(*key), state.as_ref().err()?.clone()))
         };
-        self.board().checks.iter().filter_map(missing).collect()
+        board.checks.iter().filter_map(missing).collect()
     }
 
     /// What somebody should change, of all roles of the board.
@@ -174,6 +186,7 @@ mod tests {
     #[test]
     fn roles_share_a_board_and_each_is_ready_by_its_own_checks() {
         let all = Health::new();
+        assert!(!all.problems().is_empty() && !all.problems_of_all().is_empty(), "no check yet");
         let (ingest, api) = (all.of("ingest"), all.of("api"));
         ingest.set("nats", Err("away".to_owned()));
         api.set("nats", Ok(()));

@@ -153,7 +153,7 @@ async fn instagram_from_the_link_to_the_first_conversation() {
     assert_eq!((&account["id"], &account["app"]), (&shop.into(), &"main".into()), "{accounts}");
     assert_eq!(account["aliases"], serde_json::json!(["25541400000000101"]));
     let ends: i64 = sqlx::query_scalar(
-        "select extract(day from token_ends - now())::bigint from worker.accounts",
+        "select extract(day from token_ends - now())::bigint from worker.account_upkeep",
     )
     .fetch_one(lab.pool())
     .await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemas::ids::message_row_id;
 use schemas::{AccountId, Channel, Event, Fact, MessageId};
 use serde::Deserialize;
+use serde_json::Value;
 use sqlx::PgPool;
 
 use super::filter::LiveEvent;
@@ -19,6 +20,10 @@ const WITH_WORDS: [&str; 6] = [
     "reply.failed",
     "reply.unknown",
 ];
+
+/// What an event says of its place, without what a message says.
+const ENVELOPE: [&str; 6] =
+    ["channel", "account_id", "conversation_id", "contact_id", "message_id", "origin"];
 
 /// The messages an event is about.
 #[derive(Deserialize)]
@@ -53,9 +58,16 @@ fn rows_of(event: &LiveEvent) -> Vec<String> {
     messages.map(|mid| message_row_id(data.channel, &data.account_id, mid.as_str())).collect()
 }
 
-/// The same event without what the messages of these rows said, where it had that; marked like one whose content is not known.
+/// The same event without what the messages of these rows said, where it had that; marked like one whose content is not known. What this release
+/// cannot read is shown with its envelope only.
 fn without_words(event: &LiveEvent, unsent: &HashSet<String>) -> Option<LiveEvent> {
-    let mut read: Event = serde_json::from_str(&event.json).ok()?;
+    let Ok(mut read) = serde_json::from_str::<Event>(&event.json) else {
+        let mut read: Value = serde_json::from_str(&event.json).ok()?;
+        let data = read.get_mut("data")?.as_object_mut()?;
+        data.retain(|name, _| ENVELOPE.contains(&name.as_str()));
+        data.insert("content_missing".to_owned(), Value::Bool(true));
+        return Some(LiveEvent { json: read.to_string(), ..event.clone() });
+    };
     let data = &mut read.data;
     let (channel, account) = (data.channel, data.account_id.clone());
     let gone = |mid: &MessageId| unsent.contains(&message_row_id(channel, &account, mid.as_str()));
@@ -100,7 +112,7 @@ pub(super) async fn without(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -131,6 +143,10 @@ mod tests {
         assert!(!without_words(&edit, &unsent).unwrap().json.contains("words"));
         let other = event("message.received", json!({"message_id": "m2", "text": "words"}));
         assert!(without_words(&other, &unsent).is_none());
+        // Of a later release, as far as its words are concerned.
+        let later = event("message.received", json!({"message_id": "m1", "text": {"of": "words"}}));
+        assert!(serde_json::from_str::<Event>(&later.json).is_err());
+        assert!(!without_words(&later, &unsent).unwrap().json.contains("words"));
         let read = event("message.read", json!({"message_id": "m1"}));
         assert_eq!(rows_of(&read), Vec::<String>::new());
     }

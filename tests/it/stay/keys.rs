@@ -67,7 +67,7 @@ async fn secrets_come_from_files_and_are_read_again_on_sighup() {
     assert_eq!(post("second", 5).await, 200);
     // The worker lives on.
     signal(lab.pid(Role::Worker, 0), rustix::process::Signal::HUP);
-    assert_eq!(lab.readyz(Role::Worker).await.0, 200);
+    lab.ready(Role::Worker).await;
     let (code, _, err) = lab.hookline_with(&["doctor"], &[("META_APP_SECRETS", "main=x")]).await;
     assert!(code == 2 && err.contains("META_APP_SECRETS_FILE"), "both set: {code} {err}");
 }

@@ -115,11 +115,12 @@ impl Graph {
             return Ok(self.inner.budget.conversations_slot(account, Steady::now()));
         };
         let scope = account_scope(account);
-        let slot = shared::take_slot(pool, &scope, CONVERSATIONS_EVERY);
-        within(SLOT_WITHIN, slot).await.map_err(|error| {
+        let slot = shared::take_slot(pool, &scope, CONVERSATIONS_EVERY, SLOT_WITHIN);
+        let taken = within(SLOT_WITHIN, slot).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "No slot of the Conversations API can be taken now");
-            GraphError::kept_back(Scope::Account, SLOT_WITHIN)
-        })
+            None
+        });
+        taken.ok_or_else(|| GraphError::kept_back(Scope::Account, SLOT_WITHIN))
     }
 
     /// For how long calls for the account are closed by a rate limit, where they are: a queue may sleep as long.

@@ -18,25 +18,36 @@ pub(crate) struct Figure {
     pub(crate) closed_for_ms: Option<i64>,
 }
 
-/// Takes the next slot of a scope and returns how long to wait for it. Slots are `every` apart, whoever takes them.
+/// A slot that is further away than this is of a clock that was set back since.
+const AHEAD_MAX: Duration = Duration::from_secs(30);
+
+/// Takes the next slot of a scope and returns how long to wait for it: `within` at most. `None`: it is further away, and none was taken. Slots are
+/// `every` apart, whoever takes them.
 pub(crate) async fn take_slot(
     pool: &PgPool,
     scope: &str,
     every: Duration,
-) -> sqlx::Result<Duration> {
-    let wait: f64 = sqlx::query_scalar(
+    within: Duration,
+) -> sqlx::Result<Option<Duration>> {
+    let wait: Option<f64> = sqlx::query_scalar(
         "insert into worker.graph_budget as b (scope, next_slot) values ($1, clock_timestamp() + make_interval(secs => $2))
-         on conflict (scope) do update set next_slot = greatest(b.next_slot, clock_timestamp()) + make_interval(secs => $2)
+         on conflict (scope) do update
+            set next_slot = case when b.next_slot > clock_timestamp() + make_interval(secs => $4) then clock_timestamp()
+                                 else greatest(b.next_slot, clock_timestamp()) end + make_interval(secs => $2)
+          where b.next_slot is null or b.next_slot <= clock_timestamp() + make_interval(secs => $3)
+             or b.next_slot > clock_timestamp() + make_interval(secs => $4)
          returning greatest(0, extract(epoch from next_slot - clock_timestamp()) - $2)::float8",
     )
     .bind(scope)
     .bind(every.as_secs_f64())
-    .fetch_one(pool)
+    .bind(within.as_secs_f64())
+    .bind(AHEAD_MAX.as_secs_f64())
+    .fetch_optional(pool)
     .await?;
-    Ok(Duration::from_secs_f64(wait))
+    Ok(wait.map(Duration::from_secs_f64))
 }
 
-/// Writes figures; of two the newer counts, and what is closed for longer stays so. Rows are locked in one order.
+/// Writes figures; of two the newer counts, but none that is dated in the future, and what is closed for longer stays so. Rows are locked in one order.
 pub(crate) async fn put(conn: &mut PgConnection, figures: &[Figure]) -> sqlx::Result<()> {
     sqlx::query(
         "insert into worker.graph_budget as b (scope, percent, measured_at, closed_until)
@@ -44,8 +55,10 @@ pub(crate) async fn put(conn: &mut PgConnection, figures: &[Figure]) -> sqlx::Re
                 clock_timestamp() + f.closed * interval '1 millisecond'
            from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) as f (scope, percent, ago, closed) order by f.scope
          on conflict (scope) do update set
-            percent = case when b.measured_at > excluded.measured_at then b.percent else coalesce(excluded.percent, b.percent) end,
-            measured_at = greatest(b.measured_at, excluded.measured_at),
+            percent = case when b.measured_at > excluded.measured_at and b.measured_at <= clock_timestamp() then b.percent
+                           else coalesce(excluded.percent, b.percent) end,
+            measured_at = case when b.measured_at <= clock_timestamp() then greatest(b.measured_at, excluded.measured_at)
+                               else excluded.measured_at end,
             closed_until = greatest(b.closed_until, excluded.closed_until)",
     )
     .bind(figures.iter().map(|figure| figure.scope.as_str()).collect::<Vec<_>>())
@@ -67,7 +80,7 @@ pub(crate) async fn read(
                 case when closed_until > clock_timestamp()
                      then (extract(epoch from closed_until - clock_timestamp()) * 1000)::bigint end as closed_for_ms
            from worker.graph_budget
-          where measured_at > clock_timestamp() - make_interval(secs => $1) or closed_until > clock_timestamp()",
+          where measured_at between clock_timestamp() - make_interval(secs => $1) and clock_timestamp() or closed_until > clock_timestamp()",
     )
     .bind(measured_for.as_secs_f64())
     .fetch_all(conn)

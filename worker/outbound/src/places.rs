@@ -19,6 +19,8 @@ const READING_MAX: usize = 24;
 
 /// How long a worker that finds others waits before it sends: then they know that they are not alone.
 const JOINS_AFTER: Duration = Duration::from_secs(2);
+/// How long an account whose places other workers have is left alone.
+const REST: Duration = Duration::from_millis(100);
 
 /// An account, and whether the place is for reading: slow reads must not take the places of sends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +37,8 @@ pub(crate) struct Places {
     reading: Arc<AtomicUsize>,
     freed: Arc<Notify>,
     company: Arc<Mutex<Company>>,
+    /// Until when nothing is sent for an account: other workers have its places.
+    resting: Arc<Mutex<HashMap<(Channel, AccountId), Instant>>>,
 }
 
 /// What is known of other workers.
@@ -67,7 +71,7 @@ impl Places {
     }
 
     /// Whether it is known when places are given out: from when on this worker is known to the others.
-    pub(crate) fn are_open(&self) -> bool {
+    pub(crate) fn is_known_to_others(&self) -> bool {
         self.company().opens_at.is_some()
     }
 
@@ -82,8 +86,31 @@ impl Places {
         i64::from(self.pace(&key, |pace| pace.allowed()))
     }
 
+    fn resting(&self) -> MutexGuard<'_, HashMap<(Channel, AccountId), Instant>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other workers have all places of the account: none is given out for a moment.
+    pub(crate) fn rest(&self, channel: Channel, account_id: &AccountId) {
+        self.resting().insert((channel, account_id.clone()), Instant::now() + REST);
+    }
+
+    fn rests(&self, key: &PlaceKey) -> bool {
+        let mut resting = self.resting();
+        // Empty as a rule.
+        if resting.is_empty() {
+            return false;
+        }
+        let now = Instant::now();
+        resting.retain(|_, until| now < *until);
+        !key.reading && resting.contains_key(&(key.channel, key.account_id.clone()))
+    }
+
     /// Takes a place, if there is one. Only the loop of this worker does.
     pub(crate) fn take(&self, key: PlaceKey) -> Option<Place> {
+        if self.rests(&key) {
+            return None;
+        }
         if self.company().opens_at.is_none_or(|opens| Instant::now() < opens) {
             return None;
         }

@@ -229,7 +229,7 @@ impl Released {
         let version = facts::accounts::store::version(&mut conn).await?;
         self.looked = Instant::now();
         let again = version != self.accounts_version || RELEASE <= self.at.elapsed();
-        if again || !services.places.are_open() {
+        if again || !services.places.is_known_to_others() {
             services.places.know(under_way::living(&mut conn, &services.worker).await?);
         }
         if again {

@@ -228,7 +228,8 @@ impl Locked {
             let taken = under_way.get(&(command.channel, command.account_id.clone()));
             let allowed = services.places.allowed(command.channel, &command.account_id);
             if allowed <= taken.copied().unwrap_or(0) {
-                return self.wait(now.plus(MOMENT), Some(Hold::Budget)).await;
+                services.places.rest(command.channel, &command.account_id);
+                return Ok(Claimed::Nothing(Next::In(MOMENT)));
             }
         }
         let deadline = now.plus(services.waits.send_lease);

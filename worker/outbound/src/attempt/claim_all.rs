@@ -23,14 +23,12 @@ pub(crate) struct ClaimedAll {
     pub(crate) attempts: Vec<Attempt>,
     /// Not to be sent as they stand, or somebody else's.
     pub(crate) rest: Vec<String>,
-    /// To be sent, once fewer of the account are in flight at other workers.
-    pub(crate) later: Vec<String>,
 }
 
 impl ClaimedAll {
     /// Nothing was claimed.
     pub(crate) fn nothing(rest: Vec<String>) -> Self {
-        Self { rest, ..Self::default() }
+        Self { attempts: Vec::new(), rest }
     }
 }
 
@@ -122,13 +120,13 @@ async fn try_claim_all(services: &Services, identities: &[String]) -> anyhow::Re
         |identity: &&String| !sent.contains(identity.as_str()) && !later.contains(*identity);
     let rest = identities.iter().filter(is_rest).cloned().collect();
     if chosen.is_empty() {
-        return Ok(ClaimedAll { attempts: Vec::new(), rest, later });
+        return Ok(ClaimedAll::nothing(rest));
     }
     let attempts = begin(services, tx, &marks, chosen, (now, begun)).await?;
-    Ok(ClaimedAll { attempts, rest, later })
+    Ok(ClaimedAll { attempts, rest })
 }
 
-/// Of what is to be sent, what has a place beside all that other workers have in flight; and the others. The marks of its shards are locked, so
+/// Of what is to be sent, what has a place beside all that other workers have in flight; and the others, which are found by a later look. The marks of its shards are locked, so
 /// nobody else begins an attempt of these accounts meanwhile.
 async fn with_place<'a>(
     services: &Services,
@@ -150,6 +148,7 @@ async fn with_place<'a>(
             *taken += 1;
             with_place.push(send);
         } else {
+            services.places.rest(command.channel, &command.account_id);
             later.push(command.identity.clone());
         }
     }

@@ -18,7 +18,8 @@ pub(crate) struct Living {
 pub(crate) async fn living(conn: &mut PgConnection, worker: &str) -> sqlx::Result<Living> {
     sqlx::query_as(
         "select count(*) filter (where owner = $1) > 0 as own, count(*) filter (where owner <> $1) > 0 as others
-           from worker.members where seen_at > clock_timestamp() - make_interval(secs => $2)",
+           from worker.members
+          where seen_at between clock_timestamp() - make_interval(secs => $2) and clock_timestamp() + make_interval(secs => $2)",
     )
     .bind(worker)
     .bind(runtime::waits::LEASE.get().as_secs_f64())
@@ -41,7 +42,8 @@ pub(crate) async fn by_account(
     let rows: Vec<UnderWayRow> = sqlx::query_as(
         "select c.channel, c.account_id, count(*) as attempts
            from worker.parts p
-           join worker.members m on m.owner = p.worker and m.seen_at > clock_timestamp() - make_interval(secs => $1)
+           join worker.members m on m.owner = p.worker
+            and m.seen_at between clock_timestamp() - make_interval(secs => $1) and clock_timestamp() + make_interval(secs => $1)
            join worker.commands c on c.identity = p.identity
           where p.state = 'sending' and not p.lost and p.deadline > clock_timestamp()
           group by c.channel, c.account_id",

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use futures::FutureExt;
 use runtime::broker::PublishFailure;
@@ -19,8 +18,6 @@ use crate::services::{LEDGER_WITHIN, Next, Services};
 const IN_FLIGHT_MAX: usize = 64;
 /// Commands that wait for a place in memory. The others wait in the ledger.
 const FOUND_MAX: usize = 1024;
-/// Before what had no place beside other workers is claimed again.
-const LATER: Duration = Duration::from_millis(100);
 
 /// Commands in flight; each task returns the identity of its command.
 ///
@@ -151,7 +148,7 @@ impl InFlight {
     pub(super) fn go_on(&mut self, services: &Services, claim: Claim) {
         self.carry_out(services, claim);
         let gathered = std::mem::take(&mut self.gathered);
-        self.start(services, gathered);
+        self.start_also(services, gathered);
     }
 
     /// Makes the attempts of a claim. The rest of its commands goes step by step.
@@ -234,22 +231,17 @@ async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
 /// Claims what is to be sent together. What is neither claimed nor the rest is found by a later look.
 async fn claim(services: &Services, order: Vec<String>) -> ClaimedAll {
     match within(LEDGER_WITHIN, attempt::claim_all(services, &order)).await {
-        Ok(Some(claimed)) => {
-            if !claimed.later.is_empty() {
-                put_off(services, &claimed.later, LATER).await;
-            }
-            claimed
-        }
+        Ok(Some(claimed)) => claimed,
         Ok(None) => {
             if let Err(error) = services.log.catch_up().await {
                 tracing::warn!(error = %format!("{error:#}"), "Could not read the log of attempts; nothing is sent before");
-                put_off(services, &order, services.waits.retry_min).await;
+                put_off(services, &order).await;
             }
             ClaimedAll::default()
         }
         Err(error) if error.is::<PublishFailure>() => {
             tracing::warn!(error = %format!("{error:#}"), "Attempts cannot be logged; nothing is sent before");
-            put_off(services, &order, services.waits.retry_min).await;
+            put_off(services, &order).await;
             ClaimedAll::default()
         }
         Err(error) => {
@@ -260,7 +252,8 @@ async fn claim(services: &Services, order: Vec<String>) -> ClaimedAll {
 }
 
 /// Nothing was claimed, and would not be at once.
-async fn put_off(services: &Services, identities: &[String], pause: Duration) {
+async fn put_off(services: &Services, identities: &[String]) {
+    let pause = services.waits.retry_min;
     let reschedule = queue::reschedule(&services.pool, identities, pause);
     if let Err(error) = within(LEDGER_WITHIN, reschedule).await {
         tracing::debug!(%error, "Commands that could not be claimed are due at once");
@@ -295,7 +288,7 @@ async fn go_on(services: &Services, identity: &str, mut next: anyhow::Result<Nex
             }
             Err(error) => {
                 tracing::warn!(command.identity = %identity, error = %format!("{error:#}"), "A step of a command failed; it is tried again");
-                put_off(services, &[identity.to_owned()], services.waits.retry_min).await;
+                put_off(services, &[identity.to_owned()]).await;
                 return;
             }
         }
