@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use servers::{NatsOptions, NatsServer};
+use simulator::Person;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tests::crowd::{connect_both, reaches, writes};
 use tests::{Lab, LabOptions, Role, eventually};
@@ -45,6 +46,69 @@ async fn start(lab: &mut Lab, nats: &NatsServer) {
     lab.all_ready().await;
 }
 
+/// What operators do, they do with their role.
+async fn a_normal_day(lab: &mut Lab, nats: &NatsServer) -> (Person, String) {
+    let operator = url_of(lab, "hookline_operator");
+    lab.set("DATABASE_URL", &operator);
+    let at = nats.url().replace("nats://", "");
+    lab.set("NATS_URL", &format!("nats://operator:operator@{at}"));
+    let (instagram, page) = connect_both(lab).await;
+    let (ann, conversation) = writes(lab, &instagram, "Ann Berg").await;
+    let (bob, _) = writes(lab, &page, "Bob Moss").await;
+    let path = format!("/v1/conversations/{conversation}/messages");
+    let (status, reply) = lab.api().post_once(&path, "k1", json!({"text": "hello"})).await;
+    assert_eq!(status, 202, "{reply}");
+    reaches(lab, reply["reply_id"].as_str().unwrap(), &["sent"], WITHIN).await;
+    let (status, found) = lab.api().get("/v1/conversations?q=Berg").await;
+    assert_eq!((status, found["total"].as_u64()), (200, Some(1)), "{found}");
+    let (status, page) = lab.api().get(&format!("{path}?sync=true")).await;
+    assert_eq!(status, 200, "{page}");
+    bob.says("again");
+    for verb in [
+        &["accounts", "list"][..],
+        &["status"],
+        &["rebuild", "--swap", "--reason", "by the operator's role"],
+        &["verify"],
+        &["redrive", "list"],
+        &["send", "freeze", "--reason", "trying"],
+        &["send", "thaw", "--reason", "trying"],
+        &["audit"],
+    ] {
+        lab.hookline_ok(verb).await;
+    }
+    lab.set("NATS_URL", &format!("nats://replay:replay@{at}"));
+    lab.hookline_ok(&["replay", "--since", "1h", "--dry-run"]).await;
+    lab.set("NATS_URL", &format!("nats://operator:operator@{at}"));
+    (ann, path)
+}
+
+async fn each_is_refused_the_rest(lab: &Lab) {
+    let of = |role: &str| url_of(lab, &format!("hookline_{role}"));
+    refused(&of("api"), "select from worker.accounts").await;
+    refused(&of("api"), "delete from inbox.messages").await;
+    refused(&of("api"), "create schema mine").await;
+    refused(&of("projector"), "select from worker.facts").await;
+    refused(&of("projector"), "select from api.requests").await;
+    refused(&of("worker"), "select from inbox.messages").await;
+    refused(&of("worker"), "select from ops.audit").await;
+}
+
+/// And taken away.
+async fn a_right_too_many_is_found(lab: &Lab) {
+    sqlx::raw_sql("grant select on worker.secrets to hookline_api")
+        .execute(lab.pool())
+        .await
+        .unwrap();
+    let found = plan(lab).await;
+    assert!(found.len() == 1 && found[0]["takes"] == true, "{found:?}");
+    let (_, doctor, _) = lab.hookline(&["doctor", "--output", "json"]).await;
+    assert!(doctor.contains("worker.secrets and does not need to"), "{doctor}");
+    lab.hookline_ok(&["db", "apply"]).await;
+    refused(&url_of(lab, "hookline_api"), "select from worker.secrets").await;
+    let (_, doctor, _) = lab.hookline(&["doctor", "--output", "json"]).await;
+    assert!(!doctor.contains("does not need to"), "{doctor}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_service_has_the_rights_it_needs_and_no_others() {
     let mut lab = Lab::start_with(LabOptions::OWN).await;
@@ -68,39 +132,8 @@ async fn each_service_has_the_rights_it_needs_and_no_others() {
     start(&mut lab, &nats).await;
     lab.point_meta_at_ingest();
 
-    // A normal day. What operators do, they do with their role.
     let superuser = lab.settings["DATABASE_URL"].clone();
-    let operator = url_of(&lab, "hookline_operator");
-    lab.set("DATABASE_URL", &operator);
-    let at = nats.url().replace("nats://", "");
-    lab.set("NATS_URL", &format!("nats://operator:operator@{at}"));
-    let (instagram, page) = connect_both(&lab).await;
-    let (ann, conversation) = writes(&lab, &instagram, "Ann Berg").await;
-    let (bob, _) = writes(&lab, &page, "Bob Moss").await;
-    let path = format!("/v1/conversations/{conversation}/messages");
-    let (status, reply) = lab.api().post_once(&path, "k1", json!({"text": "hello"})).await;
-    assert_eq!(status, 202, "{reply}");
-    reaches(&lab, reply["reply_id"].as_str().unwrap(), &["sent"], WITHIN).await;
-    let (status, found) = lab.api().get("/v1/conversations?q=Berg").await;
-    assert_eq!((status, found["total"].as_u64()), (200, Some(1)), "{found}");
-    let (status, page) = lab.api().get(&format!("{path}?sync=true")).await;
-    assert_eq!(status, 200, "{page}");
-    bob.says("again");
-    for verb in [
-        &["accounts", "list"][..],
-        &["status"],
-        &["rebuild", "--swap", "--reason", "by the operator's role"],
-        &["verify"],
-        &["redrive", "list"],
-        &["send", "freeze", "--reason", "trying"],
-        &["send", "thaw", "--reason", "trying"],
-        &["audit"],
-    ] {
-        lab.hookline_ok(verb).await;
-    }
-    lab.set("NATS_URL", &format!("nats://replay:replay@{at}"));
-    lab.hookline_ok(&["replay", "--since", "1h", "--dry-run"]).await;
-    lab.set("NATS_URL", &format!("nats://operator:operator@{at}"));
+    let (ann, path) = a_normal_day(&mut lab, &nats).await;
 
     // What the operator made belongs to the projector, which goes on with it; all start again as they are.
     lab.set("DATABASE_URL", &superuser);
@@ -117,28 +150,8 @@ async fn each_service_has_the_rights_it_needs_and_no_others() {
     })
     .await;
 
-    let of = |role: &str| url_of(&lab, &format!("hookline_{role}"));
-    refused(&of("api"), "select from worker.accounts").await;
-    refused(&of("api"), "delete from inbox.messages").await;
-    refused(&of("api"), "create schema mine").await;
-    refused(&of("projector"), "select from worker.facts").await;
-    refused(&of("projector"), "select from api.requests").await;
-    refused(&of("worker"), "select from inbox.messages").await;
-    refused(&of("worker"), "select from ops.audit").await;
-
-    // A right too many is found, and taken away.
-    sqlx::raw_sql("grant select on worker.secrets to hookline_api")
-        .execute(lab.pool())
-        .await
-        .unwrap();
-    let found = plan(&lab).await;
-    assert!(found.len() == 1 && found[0]["takes"] == true, "{found:?}");
-    let (_, doctor, _) = lab.hookline(&["doctor", "--output", "json"]).await;
-    assert!(doctor.contains("worker.secrets and does not need to"), "{doctor}");
-    lab.hookline_ok(&["db", "apply"]).await;
-    refused(&of("api"), "select from worker.secrets").await;
-    let (_, doctor, _) = lab.hookline(&["doctor", "--output", "json"]).await;
-    assert!(!doctor.contains("does not need to"), "{doctor}");
+    each_is_refused_the_rest(&lab).await;
+    a_right_too_many_is_found(&lab).await;
     for role in Role::ALL {
         lab.stop(role).await;
     }

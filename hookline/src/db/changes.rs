@@ -1,5 +1,7 @@
 //! ◆ Pure: what is to be changed so that each service can do what it needs and nothing else.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::found::Catalogue;
@@ -88,21 +90,22 @@ fn grants(found: &Catalogue, service: &Service) -> Vec<Change> {
         let sql = format!("grant create on database {} to {name}", found.database);
         all.push(change(name, "makes a schema for each read model", sql));
     }
-    let worker = (!service.worker.is_empty()).then_some("worker");
-    for schema in service.reads_all.iter().copied().chain(worker) {
+    let of_views = service.reads.iter().map(|(schema, _)| *schema);
+    let schemas: BTreeSet<&str> = service.reads_all.iter().copied().chain(of_views).collect();
+    for schema in schemas {
         if has_schema(schema) && !uses(schema) {
             let sql = format!("grant usage on schema {schema} to {name}");
             all.push(change(name, format!("uses schema {schema}"), sql));
         }
     }
-    for (relation, right) in service.worker {
+    for (schema, relation) in service.reads {
         let is_there = found
             .objects
             .iter()
-            .any(|row| row.schema == "worker" && row.relation.as_deref() == Some(*relation));
-        if is_there && !has("worker", relation, right) {
-            let sql = format!("grant {right} on worker.{relation} to {name}");
-            all.push(change(name, format!("may {right} worker.{relation}"), sql));
+            .any(|row| row.schema == *schema && row.relation.as_deref() == Some(*relation));
+        if is_there && !has(schema, relation, "select") {
+            let sql = format!("grant select on {schema}.{relation} to {name}");
+            all.push(change(name, format!("reads {schema}.{relation}"), sql));
         }
     }
     for schema in service.reads_all {
@@ -135,10 +138,9 @@ fn excess(found: &Catalogue, service: &Service) -> Vec<Change> {
         .iter()
         .filter(|row| row.role == name && owner(&row.schema) != Some(name))
         .filter(|row| {
-            let listed = row.schema == "worker"
-                && service.worker.contains(&(row.relation.as_str(), row.right.as_str()));
-            let reads = service.reads_all.contains(&row.schema.as_str()) && row.right == "select";
-            !listed && !reads
+            let reads = service.reads_all.contains(&row.schema.as_str())
+                || service.reads.contains(&(row.schema.as_str(), row.relation.as_str()));
+            !reads || row.right != "select"
         })
         .map(|row| Change {
             takes: true,

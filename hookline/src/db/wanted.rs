@@ -16,8 +16,8 @@ pub(crate) struct Service {
     pub(crate) creates_schemas: bool,
     /// Schemas of which it reads all public tables and views, also those that are made later.
     pub(crate) reads_all: &'static [&'static str],
-    /// Tables and views of schema `worker` with what it may do there.
-    pub(crate) worker: &'static [(&'static str, &'static str)],
+    /// Views of others that it reads, as schema and name.
+    pub(crate) reads: &'static [(&'static str, &'static str)],
 }
 
 /// All of them. Ingest is none: it uses no database.
@@ -28,7 +28,7 @@ pub(crate) const SERVICES: [Service; 4] = [
         owns: &["worker"],
         creates_schemas: false,
         reads_all: &[],
-        worker: &[],
+        reads: &[("api", "connect_requests")],
     },
     Service {
         role: "hookline_projector",
@@ -36,7 +36,7 @@ pub(crate) const SERVICES: [Service; 4] = [
         owns: &["inbox"],
         creates_schemas: true,
         reads_all: &[],
-        worker: &[("event_positions", "select"), ("eras", "select")],
+        reads: &[("worker", "event_positions"), ("worker", "eras")],
     },
     Service {
         role: "hookline_api",
@@ -44,14 +44,16 @@ pub(crate) const SERVICES: [Service; 4] = [
         owns: &["api"],
         creates_schemas: false,
         reads_all: &["inbox"],
-        worker: &[
-            ("account_list", "select"),
-            ("account_ids", "select"),
-            ("account_health", "select"),
-            ("command_outcomes", "select"),
-            ("eras", "select"),
-            ("refused_commands", "select"),
-            ("replies", "select"),
+        reads: &[
+            ("worker", "account_health"),
+            ("worker", "account_ids"),
+            ("worker", "account_list"),
+            ("worker", "command_outcomes"),
+            ("worker", "connecting"),
+            ("worker", "deletion_requests"),
+            ("worker", "eras"),
+            ("worker", "refused_commands"),
+            ("worker", "replies"),
         ],
     },
     Service {
@@ -60,7 +62,7 @@ pub(crate) const SERVICES: [Service; 4] = [
         owns: &["ops"],
         creates_schemas: false,
         reads_all: &[],
-        worker: &[],
+        reads: &[],
     },
 ];
 

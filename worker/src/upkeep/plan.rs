@@ -269,7 +269,7 @@ mod tests {
         fn outages_and_failures_end_no_token(n in 0_u32..1_000_000, seed in any::<u32>(), from in 0_u64..350, days in 0_u64..9) {
             let (from, until) = (START.plus(from as u32 * DAY), START.plus((from + days) as u32 * DAY));
             let works = |now: Timestamp| {
-                let lucky = fnv1a(format!("{seed}/{}", now.as_millis()).as_bytes()) % 2 == 0;
+                let lucky = fnv1a(format!("{seed}/{}", now.as_millis()).as_bytes()).is_multiple_of(2);
                 lucky && !(from..until).contains(&now)
             };
             check(&live(standing(n, Some(START.plus(LIFE))), Duration::from_secs(1_800), works));
