@@ -13,8 +13,6 @@ create index sessions_expired on api.sessions (expires_at);
 create table api.session_links (
     -- sha256 of the code in the link.
     digest     bytea primary key,
-    -- Where the browser goes then: a path of ours.
-    next       text not null,
     made_at    timestamptz not null default now(),
     expires_at timestamptz not null,
     used_at    timestamptz,

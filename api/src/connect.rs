@@ -32,6 +32,8 @@ use rows::{Connect, NewConnect};
 /// The cookie of a login under way.
 const COOKIE: &str = "__Secure-hookline-connect";
 const COOKIE_PATH: &str = "/connect";
+/// Where a login shows how far it is.
+const RESULT: &str = "/connect/result";
 /// How long a person may take at Meta.
 const STATE_LASTS: Duration = Duration::from_secs(600);
 /// How long they may take to choose.
@@ -68,8 +70,7 @@ fn page(page: Page) -> Response {
 
 fn lost(error: &sqlx::Error) -> Response {
     tracing::warn!(%error, "A page could not be made");
-    let words = "Postgres does not answer. Nothing is lost: load this page again in a moment.";
-    page(Page::new(StatusCode::SERVICE_UNAVAILABLE, "Not now").error(words).again_in(5))
+    page(Page::not_now())
 }
 
 /// The session of an administrator, or the page that asks for one.
@@ -146,17 +147,14 @@ pub(crate) async fn callback(
     Query(returned): Query<Returned>,
     headers: HeaderMap,
 ) -> Answer {
-    let foreign = || page(refusals::of("state_foreign", None, None).page(StatusCode::FORBIDDEN));
-    let browser = cookie::read(&headers, COOKIE).ok_or_else(foreign)?;
+    let (browser, connect) = begun_here(&app, &headers).await?;
     let state = returned.state.as_deref().ok_or_else(foreign)?;
-    let found = rows::by_browser(&app.pool, &digest(browser)).await;
-    let connect = found.map_err(|error| lost(&error))?.ok_or_else(foreign)?;
     if !bool::from(subtle::ConstantTimeEq::ct_eq(&connect.state[..], &digest(state)[..])) {
         return Err(foreign());
     }
     // Meta's redirects were observed to be followed twice: the second visit sees the result of the first.
     if connect.returned {
-        return Ok(Redirect::to("/connect/result").into_response());
+        return Ok(Redirect::to(RESULT).into_response());
     }
     if connect.late {
         return Err(page(refusals::of("state_late", None, None).page(StatusCode::GONE)));
@@ -176,7 +174,7 @@ pub(crate) async fn callback(
     if taken.map_err(|error| lost(&error))? {
         wake_worker(&app).await;
     }
-    Ok(with_cookie(Redirect::to("/connect/result").into_response(), browser, RESULT_LASTS))
+    Ok(with_cookie(Redirect::to(RESULT).into_response(), browser, RESULT_LASTS))
 }
 
 /// How far the login of this browser is.
@@ -203,7 +201,7 @@ pub(crate) async fn result(State(app): app::State, headers: HeaderMap) -> Answer
 
 fn shown(connect: &Connect, login: &worker_views::Connecting, meta: Option<&MetaApp>) -> Page {
     match login.step.as_str() {
-        "choosing" => pages::choose(connect.login, login),
+        "choosing" => pages::choose(&connect.id, connect.login, login),
         "done" => pages::done(connect.login, login),
         _ => {
             let known = refusals::About {
@@ -224,36 +222,54 @@ fn shown(connect: &Connect, login: &worker_views::Connecting, meta: Option<&Meta
 pub(crate) async fn choose(State(app): app::State, request: Request) -> Answer {
     let headers = request.headers().clone();
     if !session::origin::is_ours(&headers, app.browser.public_url.as_ref()) {
-        return Err(page(refusals::of("state_foreign", None, None).page(StatusCode::FORBIDDEN)));
+        return Err(foreign());
     }
     let session = administrator(&app, &headers).await?;
     let connect = of_browser(&app, &headers).await?;
     if connect.session != session.digest {
-        return Err(page(refusals::of("state_foreign", None, None).page(StatusCode::FORBIDDEN)));
+        return Err(foreign());
     }
     let fields: Vec<(String, String)> =
         session::routes::form(request).await.map_err(IntoResponse::into_response)?;
-    let chosen: Vec<String> =
-        fields.into_iter().filter(|(name, _)| name == "account").map(|(_, value)| value).collect();
+    // The form of a login that another one of this browser has replaced.
+    if !fields.iter().any(|(name, value)| name == "login" && *value == connect.id) {
+        return Err(page(refusals::of("replaced", None, None).page(StatusCode::CONFLICT)));
+    }
+    let found = worker_views::connecting(&app.pool, &connect.id).await;
+    let found = found.map_err(|error| lost(&error))?;
+    let Some(login) = found.filter(|login| login.step == "choosing" && !connect.chosen) else {
+        return Ok(Redirect::to(RESULT).into_response());
+    };
+    let chosen = pages::chosen(&login, &fields);
     if chosen.is_empty() {
-        let found = worker_views::connecting(&app.pool, &connect.id).await;
-        let login = found.map_err(|error| lost(&error))?;
-        let login = login.ok_or_else(|| page(pages::under_way(connect.login)))?;
-        return Ok(page(
-            pages::choose(connect.login, &login).error("Choose at least one account."),
-        ));
+        let page = pages::choose(&connect.id, connect.login, &login);
+        return Ok(page.error("Choose at least one account.").into_response());
     }
     rows::choose(&app.pool, &connect.id, &chosen).await.map_err(|error| lost(&error))?;
     wake_worker(&app).await;
-    Ok(Redirect::to("/connect/result").into_response())
+    Ok(Redirect::to(RESULT).into_response())
 }
 
+fn foreign() -> Response {
+    page(refusals::of("state_foreign", None, None).page(StatusCode::FORBIDDEN))
+}
+
+/// The login that this browser began, in a session that is an administrator's still.
+async fn begun_here<'a>(app: &App, headers: &'a HeaderMap) -> Result<(&'a str, Connect), Response> {
+    let browser = cookie::read(headers, COOKIE).ok_or_else(foreign)?;
+    let found = rows::by_browser(&app.pool, &digest(browser)).await;
+    let connect = found.map_err(|error| lost(&error))?.ok_or_else(foreign)?;
+    let caller = session::caller_of(app, connect.token.as_deref());
+    if caller.is_none_or(|caller| caller.scope < Scope::Admin) {
+        return Err(foreign());
+    }
+    Ok((browser, connect))
+}
+
+/// The same, once it came back.
 async fn of_browser(app: &App, headers: &HeaderMap) -> Result<Connect, Response> {
-    let none = || page(refusals::of("state_foreign", None, None).page(StatusCode::FORBIDDEN));
-    let browser = cookie::read(headers, COOKIE).ok_or_else(none)?;
-    let found =
-        rows::by_browser(&app.pool, &digest(browser)).await.map_err(|error| lost(&error))?;
-    found.filter(|connect| connect.returned).ok_or_else(none)
+    let (_, connect) = begun_here(app, headers).await?;
+    if connect.returned { Ok(connect) } else { Err(foreign()) }
 }
 
 /// A hint: the worker looks from time to time, too.
@@ -274,11 +290,19 @@ fn with_cookie(mut answer: Response, browser: &str, lasts: Duration) -> Response
     answer
 }
 
+/// Forgets what is over.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub(crate) async fn sweep(pool: &sqlx::PgPool) -> sqlx::Result<()> {
+    rows::sweep(pool).await
+}
+
 /// The pages beside those that are described.
 pub(crate) fn undescribed() -> axum::Router<Arc<App>> {
     use axum::routing::{get, post};
     axum::Router::new()
         .route("/connect", get(index))
-        .route("/connect/result", get(result))
+        .route(RESULT, get(result))
         .route("/connect/choose", post(choose))
 }

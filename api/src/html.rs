@@ -94,10 +94,18 @@ impl Page {
         self
     }
 
-    /// Loads itself again: the page of something that is under way.
-    pub(crate) fn again_in(mut self, seconds: u8) -> Self {
-        let _ = write!(self.head, "<meta http-equiv=\"refresh\" content=\"{seconds}\">");
+    /// Loads itself again: the page of something that is under way. With a path, that one is loaded: to an address with a fragment, which
+    /// Meta's redirects leave behind, some browsers only jump.
+    pub(crate) fn again_in(mut self, seconds: u8, path: Option<&str>) -> Self {
+        let url = path.map_or_else(String::new, |path| format!(";url={}", text(path)));
+        let _ = write!(self.head, "<meta http-equiv=\"refresh\" content=\"{seconds}{url}\">");
         self
+    }
+
+    /// Postgres is away.
+    pub(crate) fn not_now() -> Self {
+        let words = "Postgres does not answer. Nothing is lost: load this page again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Not now").error(words).again_in(5, None)
     }
 
     /// With a script of ours, which it also works without.
@@ -130,7 +138,8 @@ impl IntoResponse for Page {
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        // Not `no-referrer`: with it a form sends `Origin: null`, and a browser without `Sec-Fetch-Site` could not show that it is ours.
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         response
     }
 }
@@ -171,7 +180,7 @@ mod tests {
             policy.starts_with("default-src 'none'") && !policy.contains("script-src"),
             "{policy}"
         );
-        assert_eq!(answer.headers()[header::REFERRER_POLICY], "no-referrer");
+        assert_eq!(answer.headers()[header::REFERRER_POLICY], "same-origin");
         let answer = Page::new(StatusCode::OK, "x").with_script("/session.js").into_response();
         let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.ends_with("script-src 'self'"), "{policy}");

@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::auth::{self, Caller, Scope};
+use crate::html::Page;
 use crate::problem::Problem;
 use crate::session;
 
@@ -62,8 +63,13 @@ pub(crate) async fn available(
 ) -> axum::response::Response {
     let repeatable = matches!(*request.method(), Method::GET | Method::HEAD)
         || request.headers().contains_key("idempotency-key");
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let for_a_page = accept.is_some_and(|accept| accept.contains("text/html"));
     let mut answer = std::pin::pin!(next.run(request));
-    let lost = || Problem::unavailable("Postgres is not reachable").into_response();
+    let lost = || match for_a_page {
+        true => Page::not_now().into_response(),
+        false => Problem::unavailable("Postgres is not reachable").into_response(),
+    };
     tokio::select! {
         biased;
         // A mistake in the request is reported whatever the database says.

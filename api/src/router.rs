@@ -25,13 +25,15 @@ pub(crate) fn router(app: Arc<App>, health: &Health) -> Router {
         .with_state(app.clone());
     let v1 = v1
         .method_not_allowed_fallback(layers::no_method)
-        .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
         .route_layer(middleware::from_fn_with_state(app.clone(), layers::authenticate))
+        // Around it: a session stands in Postgres.
+        .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
         .with_state(app.clone());
     let pages = pages
         .merge(session::routes::undescribed())
         .merge(connect::undescribed())
         .method_not_allowed_fallback(layers::no_method)
+        .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
         .with_state(app);
     // Its page would ask somebody else's validator about our address.
     let docs = SwaggerUi::new("/docs").config(Config::new(["/openapi.json"]).validator_url("none"));

@@ -59,15 +59,27 @@ pub(crate) async fn find(app: &App, headers: &HeaderMap) -> sqlx::Result<Option<
     let Some(secret) = cookie::read(headers, COOKIE) else { return Ok(None) };
     let digest = digest(secret);
     let Some(row) = rows::find(&app.pool, &digest).await? else { return Ok(None) };
-    let caller = match row.token {
+    Ok(caller_of(app, row.token.as_deref()).map(|caller| Session { digest, caller }))
+}
+
+/// Whose a session is, by what it was opened with; `None` where `API_TOKENS` no longer has that token.
+pub(crate) fn caller_of(app: &App, token: Option<&[u8]>) -> Option<Caller> {
+    match token {
         None => Some(Caller {
             name: LINK_NAME.to_owned(),
             scope: Scope::Admin,
             kind: Requester::Person,
         }),
-        Some(token) => app.tokens.get().bound(|hash| app.browser.key.holds(hash, &token)).cloned(),
-    };
-    Ok(caller.map(|caller| Session { digest, caller }))
+        Some(token) => app.tokens.get().bound(|hash| app.browser.key.holds(hash, token)).cloned(),
+    }
+}
+
+/// Forgets what is over.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub(crate) async fn sweep(pool: &sqlx::PgPool) -> sqlx::Result<()> {
+    rows::sweep(pool).await
 }
 
 /// Who calls by cookie.

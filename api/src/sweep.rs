@@ -1,5 +1,5 @@
 //! Requests that were stored and perhaps not published, because a process died in between: published again under their derived ids, which
-//! changes nothing where they were.
+//! changes nothing where they were. Sessions, links and logins that are over are forgotten at the same time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use schemas::{Command, Event};
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
-use crate::imports;
 use crate::problem::Problem;
 use crate::publish::Message;
 use crate::requests::{self, Unpublished};
+use crate::{connect, imports, session};
 
 /// How often it is looked for them.
 const EVERY: Duration = Duration::from_secs(60);
@@ -51,6 +51,8 @@ pub(crate) async fn run(app: Arc<App>) {
 
 /// Publishes what is at least `age` old; returns how many there were.
 async fn sweep(app: &App, age: Duration) -> Result<u64, Problem> {
+    session::sweep(&app.pool).await?;
+    connect::sweep(&app.pool).await?;
     let mut published = 0;
     for request in requests::unpublished(&app.pool, age).await? {
         let Unpublished { id, kind, message } = request;

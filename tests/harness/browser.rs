@@ -20,7 +20,17 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 pub struct Browser {
     http: reqwest::Client,
     session: String,
-    _driver: Child,
+    driver: Child,
+}
+
+impl Drop for Browser {
+    /// The driver leads a group of its own, which Chromium is in.
+    fn drop(&mut self) {
+        if let Some(id) = self.driver.id() {
+            let _ =
+                std::process::Command::new("kill").args(["-9", "--", &format!("-{id}")]).status();
+        }
+    }
 }
 
 fn driver() -> PathBuf {
@@ -41,6 +51,7 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
@@ -69,7 +80,7 @@ impl Browser {
         let answer: Value = answer.json().await.unwrap();
         let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{answer}"));
         let session = format!("{root}/session/{id}");
-        Self { http, session, _driver: driver }
+        Self { http, session, driver }
     }
 
     async fn ask(&self, path: &str, body: Option<Value>) -> Value {

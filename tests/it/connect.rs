@@ -120,7 +120,7 @@ async fn instagram_from_the_link_to_the_first_conversation() {
     let mut web = Web::default();
     let index = enter(&mut web, &address).await;
     assert!(index.has("/connect/instagram?app=main") && index.has("Insufficient developer role"));
-    assert_eq!(index.headers["referrer-policy"], "no-referrer");
+    assert_eq!(index.headers["referrer-policy"], "same-origin");
     assert_eq!(index.headers["cache-control"], "no-store");
     // The link works once.
     let mut other = Web::default();

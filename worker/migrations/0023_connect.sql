@@ -10,7 +10,7 @@ create table worker.connections (
                   check (step in ('exchanging', 'choosing', 'connecting', 'done', 'refused')),
     -- Before the code is sent to Meta: an exchange without an answer is not repeated as if it had not been.
     exchanged_at  timestamptz,
-    -- The token of the person who authorised, sealed; gone with the last step.
+    -- The token of the person who authorised, sealed: while `exchanging` the short one of the code, then the long one; gone with the last step.
     token         bytea,
     token_ends    timestamptz,
     granted       text[] not null default '{}',

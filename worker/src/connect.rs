@@ -22,13 +22,17 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConnectConfig};
-use queue::{Login, Refusal};
+use queue::{Login, Refusal, Standing};
 pub use report::{AccountReport, LoginReport, report};
 
 /// A claim outlives the few calls to Meta of one step.
 const CLAIM: Duration = Duration::from_secs(60);
 /// Tries of a step that Meta does not answer, before the person is asked to begin again.
 const TRIES: i32 = 5;
+/// Tries of a step that Postgres or the limit of its work cut off, without an account more.
+const TRIES_CUT_OFF: i32 = 20;
+/// Longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 const LIMITS: Limits = Limits {
     places: 8,
     poll: Duration::from_secs(5),
@@ -106,7 +110,7 @@ impl Connector {
         let secret = self.graph.app_secret(&login.app);
         let (Some(app), Some(secret)) = (known, secret) else {
             let refusal = if known.is_none() { "app_unknown" } else { "app_secret_missing" };
-            queue::refuse(&self.pool, login, &Refusal::new(refusal)).await?;
+            self.end(login, &login.candidates, &Refusal::new(refusal)).await?;
             return Ok(None);
         };
         let app = OAuthApp { id: app.id.clone(), secret, redirect_uri: login.redirect_uri.clone() };
@@ -123,6 +127,25 @@ fn refusal_of(error: &OAuthError) -> Refusal {
         OAuthError::App => Refusal::new("app"),
         OAuthError::Refused(words) => Refusal { word: "refused", detail: words.clone() },
     }
+}
+
+/// Why a step that failed after so many others is not tried again; `None`: it is.
+fn gives_up(error: &ConnectError, tries: i32) -> Option<Refusal> {
+    match error {
+        ConnectError::Meta(error) => {
+            let again = error.may_be_repeated() && tries + 1 < TRIES;
+            (!again).then(|| refusal_of(error))
+        }
+        ConnectError::Seal(_) => Some(Refusal::new("key")),
+        ConnectError::Database(_) => {
+            (tries + 1 >= TRIES_CUT_OFF).then(|| Refusal::new("unreachable"))
+        }
+    }
+}
+
+/// Doubles from 2 s.
+fn pause(tries: i32) -> Duration {
+    Duration::from_secs(2 << tries.clamp(0, 8)).min(PAUSE_MAX)
 }
 
 /// Logins that have a step to take, as a queue.
@@ -149,27 +172,21 @@ impl Queue for Logins<'_> {
     }
 
     async fn reschedule(&self, login: &Login, failure: Failure<ConnectError>) -> sqlx::Result<()> {
-        let refusal = match &failure {
-            Failure::Failed(ConnectError::Meta(error)) => {
-                let again = error.may_be_repeated() && login.tries + 1 < TRIES;
-                (!again).then(|| refusal_of(error))
+        // The step may have come further than what was claimed.
+        let standing = queue::standing(&self.0.pool, login).await?;
+        let Some(Standing { tries, candidates }) = standing else { return Ok(()) };
+        let error = match failure {
+            Failure::Failed(error) => error,
+            Failure::Panicked => {
+                return self.0.end(login, &candidates, &Refusal::new("bug")).await;
             }
-            Failure::Failed(ConnectError::Seal(_)) => Some(Refusal::new("key")),
-            Failure::Failed(ConnectError::Database(_)) => None,
-            Failure::Panicked => Some(Refusal::new("bug")),
         };
-        match (&refusal, failure) {
-            (Some(refusal), _) => {
-                tracing::warn!(login.id = %login.id, app = login.app, reason = refusal.word, "A login is refused");
-                queue::refuse(&self.0.pool, login, refusal).await
-            }
-            (None, Failure::Failed(error)) => {
-                let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!(login.id = %login.id, error, "A login is put off");
-                queue::put_off(&self.0.pool, login, Duration::from_secs(2)).await
-            }
-            (None, Failure::Panicked) => Ok(()),
+        if let Some(refusal) = gives_up(&error, tries) {
+            return self.0.end(login, &candidates, &refusal).await;
         }
+        let error = format!("{:#}", anyhow::Error::from(error));
+        tracing::warn!(login.id = %login.id, error, "A login is put off");
+        queue::put_off(&self.0.pool, login, pause(tries)).await
     }
 
     fn unreadable(&self, error: &sqlx::Error) {
@@ -178,5 +195,22 @@ impl Queue for Logins<'_> {
 
     fn lapses(&self, error: &sqlx::Error) {
         tracing::warn!(%error, "The claim on a login lapses by itself");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_is_cut_off_is_not_tried_for_ever() {
+        let cut_off = || ConnectError::Database(sqlx::Error::PoolTimedOut);
+        assert!(gives_up(&cut_off(), 0).is_none() && gives_up(&cut_off(), 18).is_none());
+        assert_eq!(gives_up(&cut_off(), 19).unwrap().word, "unreachable");
+        assert_eq!(
+            gives_up(&ConnectError::Meta(OAuthError::CodeUsed), 0).unwrap().word,
+            "code_used"
+        );
+        assert_eq!([0, 1, 100].map(|tries| pause(tries).as_secs()), [2, 4, 30]);
     }
 }

@@ -81,8 +81,8 @@ pub(super) fn under_way(login: Login) -> Page {
             "<p role=\"status\">{} is being asked. This page loads itself again.</p>\n",
             login.title()
         ))
-        .again_in(2)
-        .go("/connect/result", "Load it now")
+        .again_in(2, Some(super::RESULT))
+        .go(super::RESULT, "Load it now")
 }
 
 fn title_of(candidate: &Candidate) -> String {
@@ -110,8 +110,20 @@ fn cost_of(login: Login, name: &str) -> String {
     format!("{name} (without it {cost})")
 }
 
+fn name_of(candidate: &Candidate) -> String {
+    format!("{}/{}", candidate.channel, candidate.id)
+}
+
+/// What a form chose of what is offered.
+pub(super) fn chosen(found: &Connecting, fields: &[(String, String)]) -> Vec<String> {
+    let offered = found.candidates.0.iter().filter(|one| one.obstacle.is_none()).map(name_of);
+    let is_chosen =
+        |offered: &String| fields.iter().any(|(name, value)| name == "account" && value == offered);
+    offered.filter(is_chosen).collect()
+}
+
 /// The form in which a person chooses.
-pub(super) fn choose(login: Login, found: &Connecting) -> Page {
+pub(super) fn choose(id: &str, login: Login, found: &Connecting) -> Page {
     let mut choices = String::new();
     for (n, candidate) in found.candidates.0.iter().enumerate() {
         let label = text(&title_of(candidate));
@@ -119,7 +131,7 @@ pub(super) fn choose(login: Login, found: &Connecting) -> Page {
             None => writeln!(
                 choices,
                 "<div class=\"choice\"><input type=\"checkbox\" id=\"c{n}\" name=\"account\" value=\"{}\" checked><label for=\"c{n}\">{label}</label></div>",
-                text(&format!("{}/{}", candidate.channel, candidate.id))
+                text(&name_of(candidate))
             ),
             Some(obstacle) => writeln!(
                 choices,
@@ -129,7 +141,8 @@ pub(super) fn choose(login: Login, found: &Connecting) -> Page {
         };
     }
     let page = Page::new(StatusCode::OK, "Choose what to connect").markup(&format!(
-        "<form method=\"post\" action=\"/connect/choose\">\n<fieldset><legend>Accounts that {} lists for you</legend>\n{choices}</fieldset>\n<button>Connect</button>\n</form>\n",
+        "<form method=\"post\" action=\"/connect/choose\">\n<input type=\"hidden\" name=\"login\" value=\"{}\">\n<fieldset><legend>Accounts that {} lists for you</legend>\n{choices}</fieldset>\n<button>Connect</button>\n</form>\n",
+        text(id),
         login.title()
     ));
     with_costs(page, login, found)

@@ -16,12 +16,14 @@ pub(super) struct NewConnect {
     pub(super) redirect_uri: String,
 }
 
-/// A login whose session holds.
+/// A login whose session has not expired.
 #[derive(FromRow)]
 pub(super) struct Connect {
     pub(super) id: String,
     pub(super) state: Vec<u8>,
     pub(super) session: Vec<u8>,
+    /// What its session was opened with.
+    pub(super) token: Option<Vec<u8>>,
     pub(super) login: Login,
     pub(super) app: String,
     pub(super) redirect_uri: String,
@@ -31,11 +33,8 @@ pub(super) struct Connect {
     pub(super) chosen: bool,
 }
 
-/// Stores a login that begins, and forgets those of yesterday.
+/// Stores a login that begins.
 pub(super) async fn begin(pool: &PgPool, new: &NewConnect, lasts: Duration) -> sqlx::Result<()> {
-    sqlx::query("delete from api.connects where begun_at < now() - interval '1 day'")
-        .execute(pool)
-        .await?;
     sqlx::query(
         "insert into api.connects (id, state, browser, session, login, app, redirect_uri, expires_at)
          values ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))",
@@ -55,7 +54,7 @@ pub(super) async fn begin(pool: &PgPool, new: &NewConnect, lasts: Duration) -> s
 
 pub(super) async fn by_browser(pool: &PgPool, browser: &[u8]) -> sqlx::Result<Option<Connect>> {
     sqlx::query_as(
-        "select c.id, c.state, c.session, c.login, c.app, c.redirect_uri, c.returned_at is not null as returned,
+        "select c.id, c.state, c.session, s.token, c.login, c.app, c.redirect_uri, c.returned_at is not null as returned,
                 c.code is not null as with_code, c.expires_at <= now() as late, c.chosen is not null as chosen
            from api.connects c join api.sessions s on s.digest = c.session
           where c.browser = $1 and s.expires_at > now()",
@@ -82,6 +81,14 @@ pub(super) async fn choose(pool: &PgPool, id: &str, chosen: &[String]) -> sqlx::
     sqlx::query("update api.connects set chosen = $2, chosen_at = now() where id = $1 and chosen is null and code is not null")
         .bind(id)
         .bind(chosen)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// Forgets the logins of yesterday, with their codes.
+pub(super) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query("delete from api.connects where begun_at < now() - interval '1 day'")
         .execute(pool)
         .await?;
     Ok(())

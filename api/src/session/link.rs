@@ -12,13 +12,13 @@ use super::rows;
 /// How long a link may be used.
 const LASTS: Duration = Duration::from_secs(10 * 60);
 
-/// Makes the code of a link that opens an administrator's session once, within ten minutes, and goes on to `next`, a path of ours.
+/// Makes the code of a link that opens an administrator's session once, within ten minutes.
 ///
 /// # Errors
 /// `sqlx::Error`, also where no api has made its tables yet.
-pub async fn make_link(pool: &PgPool, next: &str) -> sqlx::Result<String> {
+pub async fn make_link(pool: &PgPool) -> sqlx::Result<String> {
     let code = super::secret();
-    rows::make_link(pool, &super::digest(&code), next, LASTS).await?;
+    rows::make_link(pool, &super::digest(&code), LASTS).await?;
     Ok(code)
 }
 

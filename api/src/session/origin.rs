@@ -67,6 +67,7 @@ mod tests {
             assert_eq!(may_open(&headers, public.as_ref()), opens, "{pairs:?}");
         };
         check(&[("sec-fetch-site", "same-origin")], true, true);
+        check(&[("sec-fetch-site", "same-origin"), ("origin", "null")], true, true);
         check(&[("origin", "https://hookline.example")], true, true);
         check(&[("origin", "http://127.0.0.1:8081")], true, true);
         check(&[], false, true);

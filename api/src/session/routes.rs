@@ -53,7 +53,7 @@ pub(crate) async fn open(State(app): app::State, request: Request) -> Result<Res
     };
     let kept = app.browser.key.of(&hash);
     let secret = secret();
-    rows::open(&app.pool, &digest(&secret), Some(&kept), LASTS).await?;
+    rows::open_by_token(&app.pool, &digest(&secret), &kept, LASTS).await?;
     let answer = match is_form {
         true => Redirect::to("/connect").into_response(),
         false => StatusCode::NO_CONTENT.into_response(),
@@ -114,15 +114,12 @@ pub(crate) async fn open_by_link(
     // The whole link may be pasted.
     let code = code.rsplit('#').next().unwrap_or_default().trim();
     let link = digest(code);
-    let Some(next) = rows::use_link(&app.pool, &link).await? else {
+    let secret = secret();
+    if !rows::open_by_link(&app.pool, &link, &digest(&secret), LASTS_BY_LINK).await? {
         let words = "This link was used, or is older than ten minutes. Ask for another one: `hookline accounts connect --login instagram`.";
         return Ok(sign_in(StatusCode::UNAUTHORIZED, Some(words)).into_response());
-    };
-    let secret = secret();
-    let session = digest(&secret);
-    rows::open(&app.pool, &session, None, LASTS_BY_LINK).await?;
-    rows::link_opened(&app.pool, &link, &session).await?;
-    Ok(with_cookie(Redirect::to(&next).into_response(), &secret, LASTS_BY_LINK.as_secs()))
+    }
+    Ok(with_cookie(Redirect::to("/connect").into_response(), &secret, LASTS_BY_LINK.as_secs()))
 }
 
 fn with_cookie(mut answer: Response, secret: &str, seconds: u64) -> Response {

@@ -110,7 +110,7 @@ pub(crate) fn address(public: &PublicUrl, code: &str) -> String {
 
 /// Makes a link.
 pub(crate) async fn link(pool: &PgPool) -> anyhow::Result<String> {
-    match api::make_link(pool, "/connect").await {
+    match api::make_link(pool).await {
         Err(error) if runtime::db::is_absent(&error) => {
             Err(Failure::unreachable("schema `api` is not there yet: start the api once"))
         }

@@ -25,6 +25,19 @@ async fn ready(lab: &mut Lab) {
     lab.run_apart().await;
 }
 
+/// Logins whose requests ended with their sessions: eight young ones, as many as there are places, and an old one.
+async fn requests_gone(lab: &Lab) {
+    sqlx::query(
+        "insert into worker.connections (id, login, app, step, token, due_at, created_at)
+         select 'con_gone' || n, 'facebook', 'main', 'connecting', '\\x00'::bytea, now() - interval '1 day',
+                now() - make_interval(hours => case n when 0 then 2 else 0 end)
+           from generate_series(0, 8) n",
+    )
+    .execute(lab.pool())
+    .await
+    .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_chosen_and_what_was_known_stays() {
     let mut lab = lab().await;
@@ -36,6 +49,8 @@ async fn pages_are_chosen_and_what_was_known_stays() {
     let (_verb, address) = super::connect_verb(&lab, "facebook").await;
     let mut web = tests::web::Web::default();
     enter(&mut web, &address).await;
+    requests_gone(&lab).await;
+    let mut replaced = None;
     // Portfolios: an empty list, and Pages all the same.
     for listing in ["named", "all", "listed"] {
         let asked = dialog(&lab, &mut web, "facebook").await;
@@ -48,6 +63,10 @@ async fn pages_are_chosen_and_what_was_known_stays() {
             page.html
         );
         assert!(page.has(&format!("value=\"instagram/{SHOP}\"")), "{listing}: {}", page.html);
+        if listing == "named" {
+            replaced = Some(page);
+            continue;
+        }
         if listing == "listed" {
             assert!(!page.has(&format!("value=\"messenger/{FIGURES}\"")), "{}", page.html);
             assert!(page.has("Ask its administrator for the task"), "{}", page.html);
@@ -61,6 +80,13 @@ async fn pages_are_chosen_and_what_was_known_stays() {
     assert!(page.has("Choose what to connect"), "{}", page.html);
     let none = web.submit(&page, "/connect/choose", &[("account", "")]).await;
     assert!(none.has("Choose at least one account."), "{}", none.html);
+    // What is not offered, or has something in its way, is no choice; nor is the form of a login that another one has replaced.
+    for wrong in ["messenger/1", &format!("messenger/{FIGURES}")] {
+        let none = web.submit(&page, "/connect/choose", &[("account", wrong)]).await;
+        assert!(none.has("Choose at least one account."), "{wrong}: {}", none.html);
+    }
+    let other = web.submit(&replaced.unwrap(), "/connect/choose", &[]).await;
+    assert!(other.status == 409 && other.has("Another login"), "{}", other.html);
     let page_choice = format!("messenger/{PAGE}");
     let shop_choice = format!("instagram/{SHOP}");
     let choices = [("account", page_choice.as_str()), ("account", shop_choice.as_str())];
@@ -88,6 +114,13 @@ async fn pages_are_chosen_and_what_was_known_stays() {
     .await
     .unwrap();
     assert_eq!(tokens, 0, "the person's token is forgotten");
+    let kept: Vec<String> = sqlx::query_scalar(
+        "select id from worker.connections where id like 'con_gone%' and step = 'connecting' and token is not null order by id",
+    )
+    .fetch_all(lab.pool())
+    .await
+    .unwrap();
+    assert_eq!(kept.len(), 8, "those of an hour ago are ended: {kept:?}");
     first_conversation(&lab, PAGE, "Jonas Lindqvist").await;
     secrets::are_nowhere(&lab, &[]).await;
 }

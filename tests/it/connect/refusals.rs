@@ -1,6 +1,6 @@
 //! What connects nothing: each is a page that says what to do, and nothing is stored.
 
-use simulator::{AccountSpec, CodeRefusal};
+use simulator::{AccountSpec, CallKind, CodeRefusal, Fault, FaultRule};
 use tests::web::{Page, Web};
 use tests::{Lab, Role};
 
@@ -77,6 +77,13 @@ async fn what_a_browser_must_not_bring_back_connects_nothing() {
         .await
         .unwrap();
     shows(&web.come_from_elsewhere(&back).await, 410, &["longer than ten minutes"]);
+    // Of a session whose token was taken out of API_TOKENS meanwhile.
+    let asked = dialog(&lab, &mut web, "instagram").await;
+    let back = address_back(&lab, &asked).await;
+    let taken_out = "update api.sessions set token = '\\x00'";
+    sqlx::query(taken_out).execute(lab.pool()).await.unwrap();
+    shows(&web.come_from_elsewhere(&back).await, 403, &["Not from this browser"]);
+    sqlx::query("update api.sessions set token = null").execute(lab.pool()).await.unwrap();
     // Of a session that has ended.
     let asked = dialog(&lab, &mut web, "instagram").await;
     let back = address_back(&lab, &asked).await;
@@ -147,6 +154,9 @@ async fn replayed(lab: &Lab) {
     let mut web = session(lab).await;
     let asked = dialog(lab, &mut web, "instagram").await;
     let back = address_back(lab, &asked).await;
+    // Meta is away for longer than one try, behind the exchange of the code: the next try goes on from there.
+    let away = FaultRule::new(Fault::ServerErrorBefore).on(CallKind::Account).times(4);
+    lab.simulator.fault(away);
     let (first, twin) = {
         // At once, as a proxy that follows redirects by itself does.
         let first = web.come_from_elsewhere(&back).await;

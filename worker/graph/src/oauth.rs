@@ -14,7 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::client::Graph;
-use super::error::{Class, GraphError, Use};
+use super::error::{Class, GraphError, Stage, Use};
 use super::response;
 
 /// An app at Meta, in whose name a code is exchanged.
@@ -52,6 +52,11 @@ impl OAuthError {
     /// Whether the same may be asked once more.
     pub const fn may_be_repeated(&self) -> bool {
         matches!(self, Self::Unreachable(_))
+    }
+
+    /// Whether the request never reached Meta.
+    pub fn was_not_sent(&self) -> bool {
+        matches!(self, Self::Unreachable(error) if error.stage == Stage::BeforeWrite)
     }
 
     fn of(error: GraphError) -> Self {

@@ -38,6 +38,12 @@ impl Candidate {
         format!("{}/{}", self.channel, self.id)
     }
 
+    /// What became of it.
+    pub(super) fn ends(&mut self, outcome: &str, note: Option<String>) {
+        self.outcome = Some(outcome.to_owned());
+        self.note = note;
+    }
+
     fn new(login: Login, channel: Channel, id: &str, granted: &[String]) -> Self {
         // Where Meta does not say what was granted, the first call will.
         let missing: Vec<String> = match granted {
@@ -62,6 +68,19 @@ impl Candidate {
 }
 
 impl Candidates {
+    /// Where those stand that were chosen, can be connected and have no outcome yet.
+    pub(super) fn open(&self, chosen: &[String]) -> Vec<usize> {
+        let open = |one: &Candidate| {
+            one.obstacle.is_none() && one.outcome.is_none() && chosen.contains(&one.name_of())
+        };
+        self.0.iter().enumerate().filter(|(_, one)| open(one)).map(|(n, _)| n).collect()
+    }
+
+    /// Whether anything became of any.
+    pub(super) fn any_outcome(&self) -> bool {
+        self.0.iter().any(|candidate| candidate.outcome.is_some())
+    }
+
     /// Whether none can be connected.
     pub(super) fn all_blocked(&self) -> bool {
         self.0.iter().all(|candidate| candidate.obstacle.is_some())
@@ -150,6 +169,17 @@ mod tests {
         assert_eq!(found[1].missing, ["instagram_basic", "instagram_manage_messages"]);
         assert!(!Candidates(found).all_blocked());
         assert!(!serde_json::to_string(&of_facebook(&pages, &info(&[]))).unwrap().contains("EAAP"));
+    }
+
+    #[test]
+    fn what_has_an_outcome_is_not_open_any_more() {
+        let pages = [page("1", &["MESSAGING"], None), page("2", &["ANALYZE"], None)];
+        let mut found = of_facebook(&pages, &info(&[]));
+        let chosen = ["messenger/1", "messenger/2", "messenger/3"].map(str::to_owned);
+        assert_eq!(found.open(&chosen), [0]);
+        assert!(found.open(&[]).is_empty() && !found.any_outcome());
+        found.0[0].outcome = Some("connected".to_owned());
+        assert!(found.open(&chosen).is_empty() && found.any_outcome());
     }
 
     #[test]

@@ -13,6 +13,14 @@ use super::{ConnectError, Connector};
 /// Tries of a read before the step is put off.
 const READS: u32 = 3;
 
+/// What the code was exchanged for.
+struct Short {
+    token: Token,
+    /// What Meta says beside it: the permissions, and whose they are.
+    granted: Vec<String>,
+    granted_by: Option<String>,
+}
+
 impl Connector {
     pub(super) async fn exchange(
         &self,
@@ -20,19 +28,49 @@ impl Connector {
         app: &OAuthApp,
         urls: &LoginUrls,
     ) -> Result<(), ConnectError> {
+        match login.login {
+            schemas::Login::Instagram => self.instagram(login, app, urls).await,
+            schemas::Login::Facebook => self.facebook(login, app).await,
+        }
+    }
+
+    /// The short token: of a former try, or by the code. It is stored before anything else is read, so that trouble behind the exchange does
+    /// not cost the code. `None`: the login was refused.
+    async fn short<F>(
+        &self,
+        login: &Login,
+        exchange: impl FnOnce(String) -> F,
+    ) -> Result<Option<Short>, ConnectError>
+    where
+        F: Future<Output = Result<Short, OAuthError>>,
+    {
+        if let Some(sealed) = &login.token {
+            return Ok(Some(Short {
+                token: Token::new(&self.seal.open(&token_context(&login.id), sealed)?),
+                granted: login.granted.clone(),
+                granted_by: login.granted_by.clone(),
+            }));
+        }
         let code = self.seal.open(&code_context(&login.id), &login.code)?;
         let first = queue::exchanging(&self.pool, login).await?;
-        let found = match login.login {
-            schemas::Login::Instagram => self.instagram(login, app, urls, &code).await,
-            schemas::Login::Facebook => self.facebook(login, app, &code).await,
-        };
-        match found {
-            Ok(()) => Ok(()),
-            // The code was sent before, and the answer was lost: Meta takes no code twice, however it words that.
-            Err(ConnectError::Meta(error)) if !first && !error.may_be_repeated() => {
-                Ok(queue::refuse(&self.pool, login, &Refusal::new("code_used")).await?)
+        match exchange(code).await {
+            Ok(short) => {
+                let sealed = self.sealed(login, &short.token)?;
+                queue::exchanged(&self.pool, login, &sealed, &short.granted, &short.granted_by)
+                    .await?;
+                Ok(Some(short))
             }
-            Err(error) => Err(error),
+            // The code was sent before, and the answer was lost: Meta takes no code twice, however it words that.
+            Err(error) if !first && !error.may_be_repeated() => {
+                queue::refuse(&self.pool, login, &Refusal::new("code_used")).await?;
+                Ok(None)
+            }
+            Err(error) => {
+                if first && error.was_not_sent() {
+                    queue::not_sent(&self.pool, login).await?;
+                }
+                Err(error.into())
+            }
         }
     }
 
@@ -41,14 +79,18 @@ impl Connector {
         login: &Login,
         app: &OAuthApp,
         urls: &LoginUrls,
-        code: &str,
     ) -> Result<(), ConnectError> {
-        let grant = self.graph.instagram_code(urls, app, code).await?;
+        let exchange = async |code: String| {
+            let grant = self.graph.instagram_code(urls, app, &code).await?;
+            let (granted, granted_by) = (grant.permissions, grant.user_id);
+            Ok(Short { token: grant.token, granted, granted_by })
+        };
+        let Some(short) = self.short(login, exchange).await? else { return Ok(()) };
         let now = runtime::now();
-        let long = repeat(|| self.graph.instagram_long(app, &grant.token, now)).await?;
+        let long = repeat(|| self.graph.instagram_long(app, &short.token, now)).await?;
         let owner = repeat(|| self.graph.instagram_owner(&long.token)).await?;
-        let granted = grant.permissions;
-        let alias = grant.user_id.as_deref();
+        let granted = short.granted;
+        let alias = short.granted_by.as_deref();
         let Some(candidate) = candidates::of_instagram(&owner, &granted, alias) else {
             return Ok(queue::refuse(&self.pool, login, &Refusal::new("not_professional")).await?);
         };
@@ -62,20 +104,19 @@ impl Connector {
             token: self.sealed(login, &long.token)?,
             token_ends: long.ends,
             granted,
-            granted_by: owner.app_scoped.or(grant.user_id),
+            granted_by: owner.app_scoped.or(short.granted_by),
             candidates,
         };
         Ok(queue::found(&self.pool, login, &found, false).await?)
     }
 
-    async fn facebook(
-        &self,
-        login: &Login,
-        app: &OAuthApp,
-        code: &str,
-    ) -> Result<(), ConnectError> {
+    async fn facebook(&self, login: &Login, app: &OAuthApp) -> Result<(), ConnectError> {
         let now = runtime::now();
-        let short = self.graph.facebook_code(app, code, now).await?;
+        let exchange = async |code: String| {
+            let token = self.graph.facebook_code(app, &code, now).await?.token;
+            Ok(Short { token, granted: Vec::new(), granted_by: None })
+        };
+        let Some(short) = self.short(login, exchange).await? else { return Ok(()) };
         let long = repeat(|| self.graph.facebook_long(app, &short.token, now)).await?;
         let info = repeat(|| self.graph.facebook_info(app, &long.token)).await?;
         let pages = repeat(|| self.graph.facebook_pages(app, &long.token, &info)).await?;

@@ -14,7 +14,6 @@ pub(super) struct Login {
     pub(super) login: schemas::Login,
     pub(super) app: String,
     step: String,
-    pub(super) tries: i32,
     pub(super) redirect_uri: String,
     pub(super) code: Vec<u8>,
     chosen: Option<Vec<String>>,
@@ -65,10 +64,14 @@ pub(super) async fn claim(
     lease: Duration,
     limit: i64,
 ) -> sqlx::Result<Vec<Login>> {
-    // Tokens of logins that nobody went on with are forgotten.
+    // Tokens of logins that nobody went on with are forgotten; so are those whose request is gone with its session.
     sqlx::query(
-        "update worker.connections set step = 'refused', refusal = 'late', token = null, updated_at = now()
-          where step = 'choosing' and created_at < now() - interval '1 hour'",
+        "update worker.connections c
+            set step = 'refused', refusal = 'late', token = null, claimed_by = null, claimed_until = null, updated_at = now()
+          where c.created_at < now() - interval '1 hour'
+            and (c.step = 'choosing'
+                 or (c.step in ('exchanging', 'connecting') and (c.claimed_until is null or c.claimed_until < now())
+                     and not exists (select from api.connect_requests r where r.id = c.id)))",
     )
     .execute(pool)
     .await?;
@@ -93,17 +96,18 @@ pub(super) async fn claim(
     .await?;
     sqlx::query_as(
         "with due as (
-             select id from worker.connections
-              where step in ('exchanging', 'connecting') and due_at <= clock_timestamp()
-                and (claimed_until is null or claimed_until < clock_timestamp())
-              order by due_at limit $3 for update skip locked
+             select q.id, r.redirect_uri, r.code, r.chosen
+               from worker.connections q join api.connect_requests r using (id)
+              where q.step in ('exchanging', 'connecting') and q.due_at <= clock_timestamp()
+                and (q.claimed_until is null or q.claimed_until < clock_timestamp())
+              order by q.due_at limit $3 for update of q skip locked
          )
          update worker.connections c
             set claimed_by = $1, claimed_until = clock_timestamp() + make_interval(secs => $2)
-           from due d join api.connect_requests r using (id)
+           from due d
           where c.id = d.id
-         returning c.id, c.login, c.app, c.step, c.tries, r.redirect_uri, r.code, r.chosen, c.token, c.token_ends, c.granted,
-                   c.granted_by, c.candidates",
+         returning c.id, c.login, c.app, c.step, d.redirect_uri, d.code, d.chosen, c.token, c.token_ends, c.granted, c.granted_by,
+                   c.candidates",
     )
     .bind(owner)
     .bind(lease.as_secs_f64())
@@ -121,6 +125,38 @@ pub(super) async fn exchanging(pool: &PgPool, login: &Login) -> sqlx::Result<boo
     .execute(pool)
     .await?;
     Ok(first.rows_affected() == 1)
+}
+
+/// Takes that back: the code never left.
+pub(super) async fn not_sent(pool: &PgPool, login: &Login) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.connections set exchanged_at = null where id = $1 and step = 'exchanging'",
+    )
+    .bind(&login.id)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Keeps the short token that the code was exchanged for: the next try goes on from it.
+pub(super) async fn exchanged(
+    pool: &PgPool,
+    login: &Login,
+    token: &[u8],
+    granted: &[String],
+    granted_by: &Option<String>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.connections set token = $2, granted = $3, granted_by = $4, updated_at = now()
+          where id = $1 and step = 'exchanging'",
+    )
+    .bind(&login.id)
+    .bind(token)
+    .bind(granted)
+    .bind(granted_by)
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// Stores what the exchange found. `choose`: a person is to choose of it.
@@ -146,6 +182,37 @@ pub(super) async fn found(
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// Stores what became of the accounts so far: the next try leaves those out, and its tries count anew.
+pub(super) async fn progress(
+    pool: &PgPool,
+    login: &Login,
+    candidates: &Candidates,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.connections set candidates = $2, tries = 0, updated_at = now() where id = $1 and step = 'connecting'",
+    )
+    .bind(&login.id)
+    .bind(sqlx::types::Json(candidates))
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// How far a step came.
+#[derive(FromRow)]
+pub(super) struct Standing {
+    pub(super) tries: i32,
+    #[sqlx(json)]
+    pub(super) candidates: Candidates,
+}
+
+pub(super) async fn standing(pool: &PgPool, login: &Login) -> sqlx::Result<Option<Standing>> {
+    sqlx::query_as("select tries, candidates from worker.connections where id = $1")
+        .bind(&login.id)
+        .fetch_optional(pool)
+        .await
 }
 
 /// Ends a login with what became of each account; its token is forgotten.
