@@ -108,12 +108,13 @@ impl Ingest {
         // The broker is watched for as long as requests are open, which is longer than `shutdown`.
         let closed = CancellationToken::new();
         let _close = closed.clone().drop_guard();
-        let broker =
-            Broker::connect("ingest", config.nats.0.clone(), NEEDS, closed.clone()).await?;
+        // Before the wait for the broker: a signal that comes meanwhile counts.
         let current = secrets.clone();
         runtime::reload::on_hangup("ingest", settings, shutdown.clone(), move |settings| {
             current.take(settings)
         })?;
+        let broker =
+            Broker::connect("ingest", config.nats.0.clone(), NEEDS, closed.clone()).await?;
         health.set("secrets", Ok(()));
         health::watch_broker(&health, &broker, closed.clone());
         watch_max_payload(&health, &broker, config.max_body, closed);

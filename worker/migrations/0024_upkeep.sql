@@ -10,6 +10,8 @@ create table worker.account_upkeep (
     -- When the token was stored, and when it ends: null is not known, or never.
     token_since      timestamptz not null default now(),
     token_ends       timestamptz,
+    -- When a person connected the account: a refreshed token belongs to the same connection.
+    connected_at     timestamptz not null default now(),
     -- The last time Meta accepted it, and what it shows: granted scopes and the app-scoped id of the person who connected.
     looked_at        timestamptz,
     scopes           text[],
@@ -32,8 +34,8 @@ create table worker.account_upkeep (
     foreign key (channel, account_id) references worker.accounts (channel, id) on delete cascade
 );
 create index account_upkeep_due on worker.account_upkeep (due_at);
-insert into worker.account_upkeep (channel, account_id, token_since, due_at)
-select channel, id, updated_at, now() + interval '1 minute' from worker.accounts;
+insert into worker.account_upkeep (channel, account_id, token_since, connected_at, due_at)
+select channel, id, updated_at, updated_at, now() + interval '1 minute' from worker.accounts;
 
 -- Webhook fields as Meta has them: `subscribed`, `refused` with its numbers, or `missing` although Meta took them.
 create table worker.account_fields (

@@ -27,6 +27,8 @@ use plan::Task;
 const NAME: &str = "upkeep";
 /// Accounts of one round.
 const ROUND: i64 = 50;
+/// An account whose row cannot be read or stored is left alone for this long.
+const AFTER_ERROR: Duration = Duration::from_secs(3_600);
 const DAY_SECONDS: f64 = 86_400.0;
 
 /// Keeps accounts connected.
@@ -74,19 +76,43 @@ impl Upkeep {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
-            let round = async {
+            let before = async {
                 seen::note(&self.pool).await?;
                 self.measure().await?;
-                for standing in self.accounts.upkeep_due(ROUND).await? {
-                    self.tend(&standing).await?;
-                }
-                anyhow::Ok(())
+                self.accounts.upkeep_missing().await?;
+                anyhow::Ok(self.accounts.upkeep_due(ROUND).await?)
             };
-            tokio::select! {
+            let due = tokio::select! {
                 () = stop.cancelled() => return,
-                done = round => if let Err(error) = done {
-                    tracing::warn!(error = format!("{error:#}"), "Could not look after the accounts; trying again");
+                due = before => due,
+            };
+            match due {
+                Ok(due) => self.tend_all(&due, stop).await,
+                Err(error) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "Could not look after the accounts; trying again"
+                    );
                 }
+            }
+        }
+    }
+
+    /// The error of one account does not stop the work for the others. A stop waits for the account at hand: a new token that Meta has just
+    /// given is stored.
+    async fn tend_all(&self, due: &[Standing], stop: &CancellationToken) {
+        for standing in due {
+            if stop.is_cancelled() {
+                return;
+            }
+            let (channel, id) = (standing.channel, &standing.id);
+            let Err(error) = self.tend(standing).await else { continue };
+            tracing::warn!(
+                account.id = %id, error = format!("{error:#}"), "Could not look after account `{id}`; trying again in an hour"
+            );
+            let at = runtime::now().plus(AFTER_ERROR);
+            if let Err(error) = self.accounts.upkeep_again(channel, id, at).await {
+                tracing::warn!(account.id = %id, error = format!("{error:#}"), "Could not put account `{id}` off");
             }
         }
     }

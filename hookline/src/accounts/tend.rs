@@ -4,8 +4,8 @@ use runtime::config::Settings;
 use schemas::{AccountId, Channel};
 use serde_json::json;
 use sqlx::PgPool;
-use worker::facts::accounts::AccountStore;
 use worker::facts::accounts::upkeep::FieldRow;
+use worker::facts::accounts::{AccountStore, Only};
 use worker::graph::{Graph, GraphConfig, UpkeepError};
 use worker::outbound::backlog;
 
@@ -182,7 +182,8 @@ pub(super) async fn disconnect(
         let graph = Graph::new(GraphConfig::from_settings(settings)?)?;
         if let Some(connected) = accounts.get(channel, &id).await.map_err(failure)? {
             let by = "by an operator";
-            done = Some(worker::graph::disconnect(&graph, accounts, &connected, by).await?);
+            let only = Only::Any;
+            done = Some(worker::graph::disconnect(&graph, accounts, &connected, by, only).await?);
         }
         let arguments = json!({"account": format!("{channel}/{id}")});
         let result =

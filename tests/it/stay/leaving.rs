@@ -33,6 +33,8 @@ async fn a_disconnected_account_has_no_token_no_queue_and_its_history() {
     let (code, done) = verb(&lab, &["accounts", "disconnect", IG, "--reason", "they left"]).await;
     assert_eq!((code, &done["unsubscribed"]), (0, &json!(true)), "{done}");
     assert_eq!(shop.subscribed_fields(), Vec::<String>::new());
+    // What is frozen ends with the freeze.
+    lab.hookline_ok(&["send", "thaw", "--account", IG, "--reason", "test"]).await;
     let ended = reaches(&lab, &reply, &["failed"], LONG).await;
     assert_eq!(ended["error"]["code"], "account_disconnected", "{ended}");
     assert_eq!(ann.texts_received(), Vec::<String>::new());
@@ -57,7 +59,6 @@ async fn a_disconnected_account_has_no_token_no_queue_and_its_history() {
     assert_eq!(health["diagnosis"]["code"], "disconnected", "{health}");
     // Connected again it starts again, and nothing of before is sent.
     lab.add_account("instagram", "instagram", IG, &shop.token(), &[]).await;
-    lab.hookline_ok(&["send", "thaw", "--account", IG, "--reason", "test"]).await;
     let path = format!("/v1/conversations/{conversation}/messages?wait=20s");
     let (status, sent) = lab.api().post_once(&path, "key-2", json!({"text": "we are back"})).await;
     assert_eq!((status, &sent["status"]), (200, &json!("sent")), "{sent}");

@@ -116,11 +116,12 @@ pub async fn webhook_secrets(pool: &PgPool, seal: &Seal) -> Result<Rekeyed, Fact
             done.count(moved.is_some());
             if let Some(moved) = moved {
                 sqlx::query(
-                    "update worker.secrets set sealed = $3 where event_id = $1 and name = $2",
+                    "update worker.secrets set sealed = $3 where event_id = $1 and name = $2 and sealed = $4",
                 )
                 .bind(&row.event_id)
                 .bind(&row.name)
                 .bind(moved)
+                .bind(&row.sealed)
                 .execute(pool)
                 .await?;
             }

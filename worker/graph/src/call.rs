@@ -21,12 +21,22 @@ pub struct Call {
     pub paced: bool,
     /// Its path has no version.
     pub versionless: bool,
+    /// A refusal of it does not mean that the token is bad.
+    pub no_verdict: bool,
 }
 
 impl Call {
     /// A call with the usual time-out.
     pub const fn new(kind: &'static str, lane: Lane) -> Self {
-        Self { kind, lane, timeout: None, deadline: None, paced: false, versionless: false }
+        Self {
+            kind,
+            lane,
+            timeout: None,
+            deadline: None,
+            paced: false,
+            versionless: false,
+            no_verdict: false,
+        }
     }
 
     /// At the pace of the Conversations API.
@@ -37,6 +47,11 @@ impl Call {
     /// At a path without version.
     pub const fn without_version(self) -> Self {
         Self { versionless: true, ..self }
+    }
+
+    /// Says nothing about the token when it is refused.
+    pub const fn without_verdict(self) -> Self {
+        Self { no_verdict: true, ..self }
     }
 
     /// Leaving before `deadline` or not at all.

@@ -247,6 +247,7 @@ impl Graph {
             budget.learn(account, usage, result.as_mut().err(), Steady::now());
             if let Err(error) = &result
                 && error.class == Class::Account
+                && !call.no_verdict
             {
                 budget.refuse(account, stored, error);
             }

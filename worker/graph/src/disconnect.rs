@@ -1,6 +1,7 @@
 //! Disconnecting an account: its webhook fields are taken away, its token is destroyed.
 
-use facts::accounts::{AccountStore, Connected};
+use facts::accounts::directory::Account;
+use facts::accounts::{AccountStore, Connected, Only};
 
 use super::client::Graph;
 use super::subscribe::{UpkeepError, unsubscribe};
@@ -14,7 +15,8 @@ pub struct Disconnected {
     pub unsubscribed: bool,
 }
 
-/// Takes the webhook fields away, as far as Meta answers, and destroys the token in any case.
+/// Takes the webhook fields away, as far as Meta answers, and destroys the token in any case. An account whose token
+/// `only` spares stays as it is.
 ///
 /// # Errors
 /// [`UpkeepError::Store`]: nothing was changed here; call again.
@@ -23,11 +25,23 @@ pub async fn disconnect(
     accounts: &AccountStore,
     connected: &Connected,
     reason: &str,
+    only: Only<'_>,
 ) -> Result<Disconnected, UpkeepError> {
     let account = &connected.account;
+    if !accounts.may_disconnect(account.channel, &account.id, only).await? {
+        return Ok(Disconnected { disconnected: false, unsubscribed: false });
+    }
+    let others: Vec<Account> = accounts
+        .list()
+        .await?
+        .into_iter()
+        .filter(|row| row.state != "disconnected")
+        .map(|row| row.account)
+        .filter(|other| (other.channel, &other.id) != (account.channel, &account.id))
+        .collect();
     let unsubscribed = match connected.token.expose().is_empty() {
         true => false,
-        false => match unsubscribe(graph, connected).await {
+        false => match unsubscribe(graph, connected, &others).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(
@@ -37,6 +51,6 @@ pub async fn disconnect(
             }
         },
     };
-    let disconnected = accounts.disconnect(account.channel, &account.id, reason).await?;
+    let disconnected = accounts.disconnect(account.channel, &account.id, reason, only).await?;
     Ok(Disconnected { disconnected, unsubscribed })
 }

@@ -48,7 +48,7 @@ impl Refreshed {
 /// it has answered.
 ///
 /// # Errors
-/// [`UpkeepError`]; the old token stays. A token that Meta refuses stops the account.
+/// [`UpkeepError`]; the old token stays.
 pub async fn refresh(
     graph: &Graph,
     accounts: &AccountStore,
@@ -64,7 +64,8 @@ pub async fn refresh(
         Ok(new) => new,
         Err(error) => {
             accounts.refresh_failed(account, &error.brief()).await?;
-            return Err(refused(accounts, connected, error).await?);
+            // It may be too young, or lack a permission: a look or a send finds out whether it is good.
+            return Err(error.into());
         }
     };
     failpoint!("refresh.after_call");
@@ -90,12 +91,15 @@ pub async fn confirm(
     };
     let me = match graph.me(&next, Lane::Sync).await {
         Ok(me) => Identity::read(&me, account.channel),
-        Err(error) if error.class == Class::Account => {
+        Err(error) if matches!(error.code, Some(102 | 190)) => {
             accounts.drop_next(&next, &error.brief()).await?;
             return Err(error.into());
         }
         Err(_) => return Ok(Refreshed::Unconfirmed),
     };
+    if me.ids.is_empty() {
+        return Ok(Refreshed::Unconfirmed);
+    }
     if !me.ids.iter().any(|id| account.is_self(id)) {
         accounts.drop_next(&next, "the new token belongs to another account").await?;
         return Ok(Refreshed::Overtaken);
@@ -122,14 +126,23 @@ pub async fn look(
     accounts: &AccountStore,
     connected: &Connected,
 ) -> Result<Vec<FieldRow>, UpkeepError> {
-    match look_at_all(graph, accounts, connected).await {
-        Ok((shown, fields)) => {
-            accounts.looked(&connected.account, Ok(&shown)).await?;
+    let account = &connected.account;
+    let seen = match check(graph, accounts, connected).await {
+        Ok(seen) => seen,
+        Err(UpkeepError::Graph(error)) => {
+            accounts.looked(account, Err(&error.brief())).await?;
+            return Err(refused(accounts, connected, error).await?);
+        }
+        Err(error) => return Err(error),
+    };
+    match subscribe(graph, accounts, &seen.connected, seen.app.as_deref()).await {
+        Ok(fields) => {
+            accounts.looked(account, Ok(&seen.shown)).await?;
             Ok(fields)
         }
         Err(UpkeepError::Graph(error)) => {
-            accounts.looked(&connected.account, Err(&error.brief())).await?;
-            Err(refused(accounts, connected, error).await?)
+            accounts.looked(account, Err(&error.brief())).await?;
+            Err(error.into())
         }
         Err(error) => Err(error),
     }
@@ -144,16 +157,26 @@ pub async fn first_look(
     accounts: &AccountStore,
     connected: &Connected,
 ) -> Result<Vec<FieldRow>, UpkeepError> {
-    let (shown, fields) = look_at_all(graph, accounts, connected).await?;
-    accounts.looked(&connected.account, Ok(&shown)).await?;
+    let seen = check(graph, accounts, connected).await?;
+    let fields = subscribe(graph, accounts, &seen.connected, seen.app.as_deref()).await?;
+    accounts.looked(&connected.account, Ok(&seen.shown)).await?;
     Ok(fields)
 }
 
-async fn look_at_all(
+/// A token that Meta accepted.
+struct Seen {
+    connected: Connected,
+    shown: Shown,
+    /// The app that it was given to, where Meta shows it.
+    app: Option<String>,
+}
+
+/// Asks Meta whether it accepts the token, and stores what it shows. No other call of a look says whether a token is good.
+async fn check(
     graph: &Graph,
     accounts: &AccountStore,
     connected: &Connected,
-) -> Result<(Shown, Vec<FieldRow>), UpkeepError> {
+) -> Result<Seen, UpkeepError> {
     let mut connected = connected.clone();
     let (shown, app) = match connected.account.login {
         Login::Instagram => {
@@ -166,8 +189,8 @@ async fn look_at_all(
             read_token(&connected.account, &data)?
         }
     };
-    let fields = subscribe(graph, accounts, &connected, app.as_deref()).await?;
-    Ok((shown, fields))
+    accounts.shown(&connected.account, &shown).await?;
+    Ok(Seen { connected, shown, app })
 }
 
 async fn refused(
@@ -207,7 +230,7 @@ fn read_token(account: &Account, data: &Value) -> Result<(Shown, Option<String>)
 impl Graph {
     /// `GET /refresh_access_token`: a new long-lived Instagram token (docs/meta-platform-2.md 16.1).
     async fn refresh_token(&self, connected: &Connected) -> Result<NewToken, GraphError> {
-        let call = Call::new("token_refresh", Lane::Reply).without_version();
+        let call = Call::new("token_refresh", Lane::Reply).without_version().without_verdict();
         let query = [("grant_type", "ig_refresh_token")];
         let answer = self.get_once(connected, call, &["refresh_access_token"], &query).await?;
         let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();

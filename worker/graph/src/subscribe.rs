@@ -1,5 +1,6 @@
 //! Asking Meta for webhook fields: all that the product understands, never taking one away that is there.
 
+use facts::accounts::directory::Account;
 use facts::accounts::upkeep::FieldRow;
 use facts::accounts::{AccountError, AccountStore, Connected};
 use serde_json::{Value, json};
@@ -36,19 +37,34 @@ pub(crate) async fn subscribe(
 ) -> Result<Vec<FieldRow>, UpkeepError> {
     let mut all = Vec::new();
     for target in targets(&connected.account) {
-        let rows = ask(graph, connected, app, &target).await?;
+        let rows = match ask(graph, connected, app, &target).await {
+            Ok(rows) => rows,
+            // What is stored of it stays until the next look.
+            Err(error) if !target.required => {
+                tracing::debug!(account.id = %connected.account.id, %error, "Could not ask for the fields of a second object");
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         accounts.store_fields(&connected.account, target.object, &rows).await?;
         all.extend(rows);
     }
     Ok(all)
 }
 
-/// Takes the subscription of an account away.
+/// Takes the subscription of an account away. That of a Page which one of `others` uses too stays: they share it.
 ///
 /// # Errors
 /// Of the first object that could not be asked.
-pub(crate) async fn unsubscribe(graph: &Graph, connected: &Connected) -> Result<(), GraphError> {
+pub(crate) async fn unsubscribe(
+    graph: &Graph,
+    connected: &Connected,
+    others: &[Account],
+) -> Result<(), GraphError> {
     for target in targets(&connected.account) {
+        if is_shared(&target, others) {
+            continue;
+        }
         let call = Call::new("unsubscribe", Lane::Sync);
         let done = graph.delete(connected, call, &[&target.node, "subscribed_apps"]).await;
         match done {
@@ -59,6 +75,13 @@ pub(crate) async fn unsubscribe(graph: &Graph, connected: &Connected) -> Result<
     Ok(())
 }
 
+fn is_shared(target: &Target, others: &[Account]) -> bool {
+    let uses = |other: &Account| {
+        other.id.as_str() == target.node || other.page_id.as_ref() == Some(&target.node)
+    };
+    target.object == "page" && others.iter().any(uses)
+}
+
 async fn ask(
     graph: &Graph,
     connected: &Connected,
@@ -67,7 +90,7 @@ async fn ask(
 ) -> Result<Vec<FieldRow>, GraphError> {
     let there = match graph.subscription(connected, &target.node).await {
         Ok(answer) => subscribed_by_app(&answer, app),
-        Err(error) if !target.required && is_refusal(&error) => {
+        Err(error) if !target.required && is_refusal_of_object(&error) => {
             let numbers = numbers(&error);
             return Ok(rows(target, &[], |_| Some(numbers)));
         }
@@ -76,7 +99,7 @@ async fn ask(
     let mut growth = Growth::new(there, target.fields.iter().map(|field| field.name));
     while let Some(set) = growth.next() {
         let set = set.join(",");
-        let call = Call::new("subscribe", Lane::Sync);
+        let call = Call::new("subscribe", Lane::Sync).without_verdict();
         let path = [target.node.as_str(), "subscribed_apps"];
         let query = [("subscribed_fields", set.as_str())];
         match graph.post(connected, call, &path, &query, &json!({})).await {
@@ -133,6 +156,11 @@ const fn is_refusal(error: &GraphError) -> bool {
     matches!(error.class, Class::Invalid | Class::Permission | Class::Recipient)
 }
 
+/// The same of an object that not every login has: its edge may want another kind of token.
+const fn is_refusal_of_object(error: &GraphError) -> bool {
+    is_refusal(error) || matches!(error.class, Class::Account)
+}
+
 const fn numbers(error: &GraphError) -> Numbers {
     Numbers { code: error.code, subcode: error.subcode }
 }
@@ -144,7 +172,30 @@ impl Graph {
         connected: &Connected,
         node: &str,
     ) -> Result<Value, GraphError> {
-        let call = Call::new("subscription", Lane::Sync);
+        let call = Call::new("subscription", Lane::Sync).without_verdict();
         self.get(connected, call, &[node, "subscribed_apps"], &[]).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use facts::accounts::directory::Login;
+    use schemas::Channel;
+
+    use super::*;
+
+    #[test]
+    fn a_page_that_another_account_uses_keeps_its_subscription() {
+        let mut shop = crate::testing::account(Login::Facebook, Channel::Instagram);
+        shop.page_id = Some("990000000000101".to_owned());
+        let mut page = crate::testing::account(Login::Facebook, Channel::Messenger);
+        page.id = "990000000000101".into();
+        let shared = |account: &Account, others: &[Account]| {
+            targets(account).iter().any(|target| is_shared(target, others))
+        };
+        assert!(shared(&shop, std::slice::from_ref(&page)), "by its id");
+        assert!(shared(&page, std::slice::from_ref(&shop)), "by its linked Page");
+        shop.page_id = Some("990000000000102".to_owned());
+        assert!(!shared(&page, &[shop]) && !shared(&page, &[]));
     }
 }

@@ -1,7 +1,7 @@
 //! `account_subscribe`, `account_refresh`, `account_disconnect`: commands about the account itself. Each is safe to repeat, so a claim that
 //! lapses is simply carried out again.
 
-use facts::accounts::Connected;
+use facts::accounts::{Connected, Only};
 use graph::{Class, GraphError, UpkeepError};
 use schemas::command::Action;
 use schemas::facts::OutcomeError;
@@ -24,7 +24,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Next> {
     let connected = services.accounts.get(command.channel, &command.account_id).await?;
     let Some(connected) = connected else { return Ok(Next::Idle) };
-    let end = match carry_out(services, &connected, action).await {
+    let end = match carry_out(services, command, &connected, action).await {
         Ok(result) => {
             End { state: CommandState::Sent, rule: None, error: None, result: Some(result) }
         }
@@ -53,6 +53,7 @@ pub(crate) async fn run(
 
 async fn carry_out(
     services: &Services,
+    command: &CommandRow,
     connected: &Connected,
     action: &Action,
 ) -> Result<Value, UpkeepError> {
@@ -71,7 +72,9 @@ async fn carry_out(
             json!({"refreshed": done.as_str()})
         }
         _ => {
-            let done = graph::disconnect(graph, accounts, connected, "by command").await?;
+            // A repeat leaves a connection alone that was made after the command.
+            let only = Only::ConnectedBy(command.created_at);
+            let done = graph::disconnect(graph, accounts, connected, "by command", only).await?;
             json!({"disconnected": done.disconnected, "unsubscribed": done.unsubscribed})
         }
     })

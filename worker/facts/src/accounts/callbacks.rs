@@ -4,6 +4,7 @@ use schemas::{AccountId, Channel, Timestamp};
 use sqlx::PgConnection;
 
 use super::error::AccountError;
+use super::only::Only;
 use super::store::AccountStore;
 
 /// A callback that was verified.
@@ -25,11 +26,13 @@ pub struct Callback {
 struct Found {
     channel: Channel,
     id: AccountId,
+    /// It was connected before the callback came in.
+    before: bool,
 }
 
 impl AccountStore {
     /// Disconnects the accounts that the person connected by this app, in the caller's transaction, and keeps the request for deletion.
-    /// Accounts connected again after it came in stay. Returns how many accounts it was about; `None`: it acted before.
+    /// Accounts connected again after it came in stay connected; a request for deletion is about them too. Returns how many accounts it was about; `None`: it acted before.
     ///
     /// # Errors
     /// [`AccountError`]; roll back.
@@ -38,7 +41,10 @@ impl AccountStore {
         conn: &mut PgConnection,
         callback: &Callback,
     ) -> Result<Option<usize>, AccountError> {
-        let found = accounts_of(conn, callback).await?;
+        let mut found = accounts_of(conn, callback).await?;
+        if callback.code.is_none() {
+            found.retain(|one| one.before);
+        }
         let names: Vec<String> =
             found.iter().map(|one| format!("{}/{}", one.channel, one.id)).collect();
         if !keep(conn, callback, &names).await? {
@@ -48,8 +54,8 @@ impl AccountStore {
             None => "the person who connected it removed the app",
             Some(_) => "the person who connected it asked for the deletion of their data",
         };
-        for Found { channel, id } in &found {
-            self.disconnect_in(conn, *channel, id, reason).await?;
+        for Found { channel, id, .. } in found.iter().filter(|one| one.before) {
+            self.disconnect_in(conn, *channel, id, reason, Only::Any).await?;
             if callback.code.is_some() {
                 forget_person(conn, *channel, id).await?;
             }
@@ -61,10 +67,10 @@ impl AccountStore {
 /// Also accounts that are disconnected already: a request for deletion follows the removal of the app.
 async fn accounts_of(conn: &mut PgConnection, callback: &Callback) -> sqlx::Result<Vec<Found>> {
     sqlx::query_as(
-        "select a.channel, a.id
+        "select a.channel, a.id, coalesce(u.connected_at <= $3, false) as before
            from worker.accounts a
            left join worker.account_upkeep u on u.channel = a.channel and u.account_id = a.id
-          where (a.app is null or a.app = $1) and coalesce(u.token_since <= $3, true)
+          where (a.app is null or a.app = $1)
             and (a.id = $2 or u.person = $2
                  or exists (select from worker.account_aliases x
                              where x.channel = a.channel and x.account_id = a.id and x.alias = $2))

@@ -6,8 +6,8 @@ use schemas::{AccountId, Channel};
 use sqlx::PgConnection;
 
 use super::directory::{Account, Login};
-use super::rows;
 use super::store::token_context;
+use super::{rows, upkeep_rows};
 use crate::error::FactError;
 use crate::seal::Seal;
 
@@ -35,6 +35,8 @@ pub(crate) async fn regain<'a>(
         };
         let sealed = seal.seal(&token_context(channel, id), "")?;
         rows::add_stopped(conn, channel, id, login, &sealed, REASON).await?;
+        // Callbacks that came in before are about a connection that is lost: they end nothing that waits for `accounts add`.
+        upkeep_rows::start_stopped(conn, channel, id).await?;
     }
     Ok(())
 }

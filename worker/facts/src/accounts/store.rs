@@ -7,6 +7,7 @@ use super::directory::{Account, Directory};
 use super::error::AccountError;
 use super::grant::Grant;
 use super::new_account::{NewAccount, validate};
+use super::only::Only;
 use super::refusal::Refusal;
 use super::token::Token;
 use super::{rows, upkeep_rows};
@@ -201,10 +202,8 @@ impl AccountStore {
     pub async fn stop(&self, refused: &Connected, why: &Refusal) -> Result<(), AccountError> {
         let (account, reason) = (&refused.account, why.reason.as_str());
         if why.app_removed {
-            let current = rows::find(&self.pool, account.channel, &account.id).await?;
-            if current.is_some_and(|(_, sealed)| sealed == refused.sealed) {
-                self.disconnect(account.channel, &account.id, reason).await?;
-            }
+            let only = Only::Stored(&refused.sealed);
+            self.disconnect(account.channel, &account.id, reason, only).await?;
             return Ok(());
         }
         if rows::stop(&self.pool, account, &refused.sealed, reason).await? {

@@ -5,10 +5,11 @@ use sqlx::PgConnection;
 
 use super::directory::Account;
 use super::error::AccountError;
+use super::only::Only;
 pub use super::standing::{Attention, FieldRow, MissingScope, NewToken, Scopes, Shown, Standing};
 use super::store::{AccountStore, Connected};
 use super::token::Token;
-use super::{rows, upkeep_rows};
+use super::{disconnect_rows, rows, upkeep_rows};
 use crate::follow_up::{waiting, wants};
 
 impl AccountStore {
@@ -32,6 +33,14 @@ impl AccountStore {
         Ok(upkeep_rows::standing(self.pool(), channel, id).await?)
     }
 
+    /// Adds the row of upkeep to accounts that have none, such as those that an older version has added.
+    ///
+    /// # Errors
+    /// [`AccountError::Database`]
+    pub async fn upkeep_missing(&self) -> Result<(), AccountError> {
+        Ok(upkeep_rows::add_missing(self.pool()).await?)
+    }
+
     /// When an account is to be looked at again.
     ///
     /// # Errors
@@ -43,6 +52,14 @@ impl AccountStore {
         at: Timestamp,
     ) -> Result<(), AccountError> {
         Ok(upkeep_rows::set_due(self.pool(), channel, id, at).await?)
+    }
+
+    /// Stores what Meta shows of a token, before the webhook fields are asked for.
+    ///
+    /// # Errors
+    /// [`AccountError::Database`]
+    pub async fn shown(&self, account: &Account, shown: &Shown) -> Result<(), AccountError> {
+        Ok(upkeep_rows::shown(self.pool(), account, shown).await?)
     }
 
     /// Meta accepted the token. A failure is noted with its numbers.
@@ -166,8 +183,24 @@ impl AccountStore {
         Ok(upkeep_rows::drop_next(self.pool(), &next.account, stored, error).await?)
     }
 
+    /// Whether the account is connected, and its token is the one that a disconnection is about.
+    ///
+    /// # Errors
+    /// [`AccountError::Database`]
+    pub async fn may_disconnect(
+        &self,
+        channel: Channel,
+        id: &AccountId,
+        only: Only<'_>,
+    ) -> Result<bool, AccountError> {
+        let mut tx = self.pool().begin().await?;
+        let may = disconnect_rows::may_disconnect(&mut tx, channel, id, only).await?;
+        tx.rollback().await?;
+        Ok(may)
+    }
+
     /// Destroys the token of an account. What is queued for it ends with `account_disconnected`, its history stays. `false`: it was
-    /// disconnected already, or is not there.
+    /// disconnected already, is not there, or has a token that `only` spares.
     ///
     /// # Errors
     /// [`AccountError::Database`], [`AccountError::Seal`]; nothing is changed.
@@ -176,9 +209,10 @@ impl AccountStore {
         channel: Channel,
         id: &AccountId,
         reason: &str,
+        only: Only<'_>,
     ) -> Result<bool, AccountError> {
         let mut tx = self.pool().begin().await?;
-        let done = self.disconnect_in(&mut tx, channel, id, reason).await?;
+        let done = self.disconnect_in(&mut tx, channel, id, reason, only).await?;
         tx.commit().await?;
         Ok(done)
     }
@@ -193,9 +227,13 @@ impl AccountStore {
         channel: Channel,
         id: &AccountId,
         reason: &str,
+        only: Only<'_>,
     ) -> Result<bool, AccountError> {
+        if !disconnect_rows::may_disconnect(&mut *conn, channel, id, only).await? {
+            return Ok(false);
+        }
         let nothing = self.sealed_for(channel, id, &Token::new(""))?;
-        let done = upkeep_rows::disconnect(conn, channel, id, &nothing, reason).await?;
+        let done = disconnect_rows::disconnect(conn, channel, id, &nothing, reason).await?;
         if done {
             tracing::warn!(
                 account.id = %id,

@@ -19,7 +19,7 @@ pub(super) async fn start(
         "insert into worker.account_upkeep (channel, account_id, token_ends, scopes, person, due_at)
          values ($1, $2, $3, $4, $5, now() + interval '1 minute')
          on conflict (channel, account_id) do update
-            set token_since = now(), token_ends = excluded.token_ends, looked_at = null, scopes = excluded.scopes, scopes_missing = null,
+            set token_since = now(), connected_at = now(), token_ends = excluded.token_ends, looked_at = null, scopes = excluded.scopes, scopes_missing = null,
                 person = excluded.person, look_tries = 0, look_tried_at = null, look_error = null, refresh_tries = 0, refresh_tried_at = null,
                 refresh_error = null, refreshed_at = null, next_token = null, next_token_ends = null, due_at = excluded.due_at",
     )
@@ -29,6 +29,35 @@ pub(super) async fn start(
     .bind((!grant.scopes.is_empty()).then_some(&grant.scopes))
     .bind(&grant.person)
     .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A row for an account that is stopped without a token, unless it has one.
+pub(super) async fn start_stopped(
+    conn: &mut PgConnection,
+    channel: Channel,
+    id: &AccountId,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into worker.account_upkeep (channel, account_id) values ($1, $2) on conflict do nothing",
+    )
+    .bind(channel)
+    .bind(id)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Rows for accounts that have none.
+pub(super) async fn add_missing(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into worker.account_upkeep (channel, account_id, token_since, connected_at)
+         select channel, id, updated_at, updated_at from worker.accounts a
+          where not exists (select from worker.account_upkeep u where u.channel = a.channel and u.account_id = a.id)
+         on conflict do nothing",
+    )
+    .execute(pool)
     .await?;
     Ok(())
 }
@@ -77,6 +106,25 @@ pub(super) async fn set_due(
     .bind(channel)
     .bind(id)
     .bind(at)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// What Meta does not show stays as it was.
+pub(super) async fn shown(pool: &PgPool, account: &Account, shown: &Shown) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.account_upkeep
+            set token_ends = coalesce($3, token_ends), scopes = coalesce($4, scopes), scopes_missing = coalesce($5, scopes_missing),
+                person = coalesce($6, person)
+          where channel = $1 and account_id = $2",
+    )
+    .bind(account.channel)
+    .bind(&account.id)
+    .bind(shown.ends)
+    .bind(granted(shown.scopes.as_ref()))
+    .bind(missing(shown.scopes.as_ref()))
+    .bind(&shown.person)
     .execute(pool)
     .await?;
     Ok(())
@@ -307,45 +355,6 @@ pub(super) async fn drop_next(
     .execute(pool)
     .await?;
     Ok(())
-}
-
-pub(super) async fn disconnect(
-    conn: &mut PgConnection,
-    channel: Channel,
-    id: &AccountId,
-    nothing: &[u8],
-    reason: &str,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "update worker.accounts set state = 'disconnected', state_reason = $4, state_since = now(), token = $3, updated_at = now()
-          where channel = $1 and id = $2 and state <> 'disconnected'",
-    )
-    .bind(channel)
-    .bind(id)
-    .bind(nothing)
-    .bind(reason)
-    .execute(&mut *conn)
-    .await?;
-    if done.rows_affected() != 1 {
-        return Ok(false);
-    }
-    sqlx::query(
-        "update worker.account_upkeep
-            set next_token = null, next_token_ends = null, token_ends = null, scopes = null, scopes_missing = null,
-                looked_at = null,
-                look_error = null, refresh_error = null
-          where channel = $1 and account_id = $2",
-    )
-    .bind(channel)
-    .bind(id)
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query("delete from worker.account_fields where channel = $1 and account_id = $2")
-        .bind(channel)
-        .bind(id)
-        .execute(conn)
-        .await?;
-    Ok(true)
 }
 
 pub(super) async fn attention(pool: &PgPool) -> sqlx::Result<Vec<Attention>> {

@@ -99,10 +99,13 @@ pub(super) fn claim_step(
     }
     if context.account_disconnected == Some(true) {
         // Without a token nothing can be read back: whether it was sent, a person or a late echo says.
-        return match part.state {
-            PartState::Sending => ClaimStep::Park { n: part.n, error: outcome_unknown() },
-            _ => ClaimStep::Fail { n: part.n, error: account_disconnected(), rule: None },
-        };
+        if part.state == PartState::Sending {
+            return ClaimStep::Park { n: part.n, error: outcome_unknown() };
+        }
+        // What is frozen waits: the log may know attempts that this database does not.
+        if !context.frozen {
+            return ClaimStep::Fail { n: part.n, error: account_disconnected(), rule: None };
+        }
     }
     let situation = context.situation(command, part, waits.auto_reply_max_age);
     let verdict = policy::judge(&situation, context.now);

@@ -128,14 +128,15 @@ pub(crate) async fn reschedule(
     Ok(())
 }
 
-/// Lets go of commands that wait for a freeze or a stopped account which is none any more, and of those of a disconnected one: they end.
+/// Lets go of commands that wait for a freeze or a stopped account which is none any more, and of those that wait for one that is
+/// disconnected: they end. What is frozen stays so.
 pub(crate) async fn release(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query(
         "update worker.commands set due_at = clock_timestamp(), held = null
           where identity in (
                 select c.identity from worker.commands c join worker.accounts a on a.channel = c.channel and a.id = c.account_id
                  where c.state = 'open' and c.held in ('account_stopped', 'frozen')
-                   and (a.state = 'disconnected' or (c.held = 'account_stopped' and a.state <> 'stopped')
+                   and ((c.held = 'account_stopped' and a.state <> 'stopped')
                         or (c.held = 'frozen' and not exists (select from worker.behind_log)
                             and not exists (select from worker.freezes f
                                              where f.scope in ('*', 'account:' || c.channel || '/' || c.account_id,
