@@ -32,8 +32,6 @@ use rows::{Connect, NewConnect};
 /// The cookie of a login under way.
 const COOKIE: &str = "__Secure-hookline-connect";
 const COOKIE_PATH: &str = "/connect";
-/// Where a login shows how far it is.
-const RESULT: &str = "/connect/result";
 /// How long a person may take at Meta.
 const STATE_LASTS: Duration = Duration::from_secs(600);
 /// How long they may take to choose.
@@ -154,7 +152,7 @@ pub(crate) async fn callback(
     }
     // Meta's redirects were observed to be followed twice: the second visit sees the result of the first.
     if connect.returned {
-        return Ok(Redirect::to(RESULT).into_response());
+        return Ok(Redirect::to(pages::RESULT).into_response());
     }
     if connect.late {
         return Err(page(refusals::of("state_late", None, None).page(StatusCode::GONE)));
@@ -174,7 +172,7 @@ pub(crate) async fn callback(
     if taken.map_err(|error| lost(&error))? {
         wake_worker(&app).await;
     }
-    Ok(with_cookie(Redirect::to(RESULT).into_response(), browser, RESULT_LASTS))
+    Ok(with_cookie(Redirect::to(pages::RESULT).into_response(), browser, RESULT_LASTS))
 }
 
 /// How far the login of this browser is.
@@ -238,7 +236,7 @@ pub(crate) async fn choose(State(app): app::State, request: Request) -> Answer {
     let found = worker_views::connecting(&app.pool, &connect.id).await;
     let found = found.map_err(|error| lost(&error))?;
     let Some(login) = found.filter(|login| login.step == "choosing" && !connect.chosen) else {
-        return Ok(Redirect::to(RESULT).into_response());
+        return Ok(Redirect::to(pages::RESULT).into_response());
     };
     let chosen = pages::chosen(&login, &fields);
     if chosen.is_empty() {
@@ -247,7 +245,7 @@ pub(crate) async fn choose(State(app): app::State, request: Request) -> Answer {
     }
     rows::choose(&app.pool, &connect.id, &chosen).await.map_err(|error| lost(&error))?;
     wake_worker(&app).await;
-    Ok(Redirect::to(RESULT).into_response())
+    Ok(Redirect::to(pages::RESULT).into_response())
 }
 
 fn foreign() -> Response {
@@ -303,6 +301,6 @@ pub(crate) fn undescribed() -> axum::Router<Arc<App>> {
     use axum::routing::{get, post};
     axum::Router::new()
         .route("/connect", get(index))
-        .route(RESULT, get(result))
+        .route(pages::RESULT, get(result))
         .route("/connect/choose", post(choose))
 }

@@ -59,8 +59,11 @@ async fn a_normal_day(lab: &mut Lab, nats: &NatsServer) -> (Person, String) {
     let (status, reply) = lab.api().post_once(&path, "k1", json!({"text": "hello"})).await;
     assert_eq!(status, 202, "{reply}");
     reaches(lab, reply["reply_id"].as_str().unwrap(), &["sent"], WITHIN).await;
-    let (status, found) = lab.api().get("/v1/conversations?q=Berg").await;
-    assert_eq!((status, found["total"].as_u64()), (200, Some(1)), "{found}");
+    eventually("her name is found", WITHIN, async || {
+        let (status, found) = lab.api().get("/v1/conversations?q=Berg").await;
+        tests::client::holds(status == 200 && found["total"] == 1, || format!("{status} {found}"))
+    })
+    .await;
     let (status, page) = lab.api().get(&format!("{path}?sync=true")).await;
     assert_eq!(status, 200, "{page}");
     bob.says("again");

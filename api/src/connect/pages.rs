@@ -9,6 +9,9 @@ use schemas::{Login, scopes};
 use crate::html::{Page, text};
 use crate::worker_views::{Candidate, Connecting};
 
+/// Where a login shows how far it is.
+pub(super) const RESULT: &str = "/connect/result";
+
 /// Connecting is off.
 pub(super) fn off(variable: &str) -> Page {
     let page = Page::new(StatusCode::NOT_FOUND, "Connecting is off")
@@ -81,8 +84,8 @@ pub(super) fn under_way(login: Login) -> Page {
             "<p role=\"status\">{} is being asked. This page loads itself again.</p>\n",
             login.title()
         ))
-        .again_in(2, Some(super::RESULT))
-        .go(super::RESULT, "Load it now")
+        .again_in(2, Some(RESULT))
+        .go(RESULT, "Load it now")
 }
 
 fn title_of(candidate: &Candidate) -> String {
