@@ -4,5 +4,6 @@ create table worker.graph_budget (
     percent      integer,                   -- of the allowance, by the headers of the latest answer that had any
     measured_at  timestamptz,               -- when that answer came
     closed_until timestamptz,               -- no call before
+    closed_ms    bigint,                    -- for how long that was, when it was written
     next_slot    timestamptz                -- the next call to the Conversations API
 ) with (fillfactor = 50);

@@ -47,19 +47,23 @@ pub(crate) async fn take_slot(
     Ok(wait.map(Duration::from_secs_f64))
 }
 
-/// Writes figures; of two the newer counts, but none that is dated in the future, and what is closed for longer stays so. Rows are locked in one order.
+/// Writes figures; of two the newer counts, and what is closed for longer stays so; but nothing that is dated in the future, by a clock that was set back since. Rows are locked in one order.
 pub(crate) async fn put(conn: &mut PgConnection, figures: &[Figure]) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into worker.graph_budget as b (scope, percent, measured_at, closed_until)
+        "insert into worker.graph_budget as b (scope, percent, measured_at, closed_until, closed_ms)
          select f.scope, f.percent, clock_timestamp() - f.ago * interval '1 millisecond',
-                clock_timestamp() + f.closed * interval '1 millisecond'
+                clock_timestamp() + f.closed * interval '1 millisecond', f.closed
            from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) as f (scope, percent, ago, closed) order by f.scope
          on conflict (scope) do update set
             percent = case when b.measured_at > excluded.measured_at and b.measured_at <= clock_timestamp() then b.percent
                            else coalesce(excluded.percent, b.percent) end,
             measured_at = case when b.measured_at <= clock_timestamp() then greatest(b.measured_at, excluded.measured_at)
                                else excluded.measured_at end,
-            closed_until = greatest(b.closed_until, excluded.closed_until)",
+            (closed_until, closed_ms) = (
+                select old.closed_until, old.closed_ms
+                  from (values (b.closed_until, b.closed_ms), (excluded.closed_until, excluded.closed_ms)) as old (closed_until, closed_ms)
+                 where old.closed_until <= clock_timestamp() + old.closed_ms * interval '1 millisecond'
+                 order by old.closed_until desc limit 1)",
     )
     .bind(figures.iter().map(|figure| figure.scope.as_str()).collect::<Vec<_>>())
     .bind(figures.iter().map(|figure| figure.percent).collect::<Vec<_>>())
@@ -76,11 +80,12 @@ pub(crate) async fn read(
     measured_for: Duration,
 ) -> sqlx::Result<Vec<Figure>> {
     sqlx::query_as(
-        "select scope, percent, (extract(epoch from clock_timestamp() - measured_at) * 1000)::bigint as measured_ms_ago,
-                case when closed_until > clock_timestamp()
-                     then (extract(epoch from closed_until - clock_timestamp()) * 1000)::bigint end as closed_for_ms
-           from worker.graph_budget
-          where measured_at between clock_timestamp() - make_interval(secs => $1) and clock_timestamp() or closed_until > clock_timestamp()",
+        "select b.scope, b.percent, (extract(epoch from clock_timestamp() - b.measured_at) * 1000)::bigint as measured_ms_ago,
+                case when b.is_closed then (extract(epoch from b.closed_until - clock_timestamp()) * 1000)::bigint end as closed_for_ms
+           from (select *, closed_until > clock_timestamp()
+                           and closed_until <= clock_timestamp() + closed_ms * interval '1 millisecond' as is_closed
+                   from worker.graph_budget) b
+          where b.measured_at between clock_timestamp() - make_interval(secs => $1) and clock_timestamp() or b.is_closed",
     )
     .bind(measured_for.as_secs_f64())
     .fetch_all(conn)

@@ -10,7 +10,7 @@ use crate::eras;
 
 /// Shards record at their own pace: facts that are this many positions back are looked at again.
 const OVERLAP: i64 = 5_000;
-/// Positions of one look, so that the first one over a large table does not last.
+/// Positions of one look. Of a large table the newest say enough at first: the rest would take hours, in which every account seemed silent.
 const STRIDE: i64 = 200_000;
 
 /// Counts in what was recorded since the last time.
@@ -32,8 +32,8 @@ pub async fn note(pool: &PgPool) -> sqlx::Result<()> {
     .bind(current.n)
     .fetch_one(&mut *tx)
     .await?;
-    let to = last.unwrap_or(from).min(from + STRIDE);
-    count_in(&mut tx, current.n, from - OVERLAP, to).await?;
+    let to = last.unwrap_or(from);
+    count_in(&mut tx, current.n, from.max(to - STRIDE) - OVERLAP, to).await?;
     sqlx::query("update worker.seen_up_to set raw_era = $1, raw_seq = $2")
         .bind(current.n)
         .bind(to)
