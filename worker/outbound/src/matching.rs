@@ -43,14 +43,16 @@ pub(crate) struct Item {
     pub(crate) peer: String,
     /// When, by Meta's clock.
     pub(crate) time: Timestamp,
-    /// It is known to be something else: the effect of another part, or reported before the first attempt.
+    /// It is known to be something else: the effect of another part, or reported long before the first attempt.
     pub(crate) claimed: bool,
+    /// It was reported before the first attempt, by a clock that may have been set since: it is not taken for the effect, and proves nothing.
+    pub(crate) early: bool,
 }
 
 impl Wanted {
     /// Whether `item` may be its effect.
     pub(crate) fn may_be(&self, item: &Item) -> bool {
-        item.content == self.content && self.in_reach(item, Duration::ZERO)
+        !item.early && item.content == self.content && self.in_reach(item, Duration::ZERO)
     }
 
     fn in_reach(&self, item: &Item, beyond: Duration) -> bool {
@@ -64,7 +66,11 @@ impl Wanted {
     /// serves sound as video: docs/meta-platform.md 6.1, 13), so in the right time, give or take `skew`, any content may be ours; outside of
     /// it an equal one may be.
     fn may_hide(&self, item: &Item, skew: Duration) -> bool {
-        self.in_reach(item, if item.content == self.content { DOUBT } else { skew })
+        if item.content == self.content {
+            self.in_reach(item, DOUBT)
+        } else {
+            !item.early && self.in_reach(item, skew)
+        }
     }
 
     /// What a read of the thread that shows these own items proves. `complete`: it reaches back before the first attempt and withholds
@@ -142,6 +148,7 @@ mod tests {
             peer: "p".to_owned(),
             time: at(time),
             claimed: false,
+            early: false,
         }
     }
 
@@ -206,6 +213,16 @@ mod tests {
                 expected,
                 "{time}"
             );
+        }
+        // Reported before the attempt, by a clock that may have been set since.
+        for (early, expected) in [
+            (item("m", 101), Look::Inconclusive),
+            (item("m", -400), Look::Inconclusive),
+            (item("m", -4_000), Look::Absent),
+            (other(101), Look::Absent),
+        ] {
+            let early = Item { early: true, ..early };
+            assert_eq!(part.look(&[early], true, Duration::ZERO), expected);
         }
         // Known to be something else.
         for known in [item("m", 101), item("m", 93), other(101)] {

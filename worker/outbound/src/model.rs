@@ -156,6 +156,7 @@ impl World {
             peer: "p".to_owned(),
             time: Timestamp::from_millis(reported),
             claimed: false,
+            early: false,
         })
     }
 

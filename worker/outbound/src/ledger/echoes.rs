@@ -6,7 +6,7 @@ use schemas::{AccountId, Channel, Timestamp};
 use sqlx::{PgConnection, PgPool};
 
 use super::commands::CommandRow;
-use crate::matching::Item;
+use crate::matching::{DOUBT, Item};
 use crate::state::EchoKind;
 
 /// A row that waits to be compared with the ledger. Channel, kind and content are read row by row ([`EchoRow::read`]), so that an echo this
@@ -77,6 +77,7 @@ impl Echo {
             peer: self.peer.clone(),
             time: self.time,
             claimed: false,
+            early: false,
         }
     }
 }
@@ -213,35 +214,50 @@ pub(crate) async fn unclaimed(
         peer: row.peer,
         time: row.time,
         claimed: false,
+        early: false,
     };
     Ok(rows.into_iter().map(item).collect())
 }
 
-/// Of these items, those that are known to be something else than the effect of the part of `key`: what belongs to other parts, what was
-/// reported before `since`, and a Messenger echo of an app without our key.
+/// An item that is not the effect of a part, or seems not to be.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct TakenRow {
+    pub(crate) item_id: String,
+    /// It belongs to another part, was reported long before, or is a Messenger echo of an app without our key. Else it was only reported before,
+    /// by a clock that may have been set since.
+    pub(crate) known: bool,
+}
+
+/// Of these items, those that are something else than the effect of the part of `key`, or were reported before `since`.
 pub(crate) async fn taken(
     pool: &PgPool,
     command: &CommandRow,
     items: &[&str],
     key: &str,
     since: Timestamp,
-) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
-        "select item_id from worker.echoes
-          where channel = $1 and account_id = $2 and item_id = any($3)
-            and ((claimed_by is not null and claimed_by <> $4)
-                 or seen_at < $5
-                 or (channel = 'messenger' and kind = 'message' and examined and app_id is not null
-                     and metadata is distinct from $4))
-         union
-         select p.message_id from worker.parts p join worker.commands c using (identity)
-          where p.message_id = any($3) and c.channel = $1 and c.account_id = $2",
+) -> sqlx::Result<Vec<TakenRow>> {
+    sqlx::query_as(
+        "select taken.item_id, bool_or(taken.known) as known
+           from (select item_id, seen_at < $6 or (claimed_by is not null and claimed_by <> $4)
+                                 or (channel = 'messenger' and kind = 'message' and examined and app_id is not null
+                                     and metadata is distinct from $4) as known
+                   from worker.echoes
+                  where channel = $1 and account_id = $2 and item_id = any($3)
+                    and ((claimed_by is not null and claimed_by <> $4)
+                         or seen_at < $5
+                         or (channel = 'messenger' and kind = 'message' and examined and app_id is not null
+                             and metadata is distinct from $4))
+                  union all
+                 select p.message_id, true from worker.parts p join worker.commands c using (identity)
+                  where p.message_id = any($3) and c.channel = $1 and c.account_id = $2) taken
+          group by taken.item_id",
     )
     .bind(command.channel)
     .bind(&command.account_id)
     .bind(items)
     .bind(key)
     .bind(since)
+    .bind(since.minus(DOUBT))
     .fetch_all(pool)
     .await
 }

@@ -54,7 +54,9 @@ pub(super) async fn mark_claimed(
     let since = wanted.first_at.minus(SKEW);
     let taken = echoes::taken(pool, command, &ids, &wanted.key, since).await?;
     for item in items.iter_mut() {
-        item.claimed = taken.contains(&item.id);
+        let row = taken.iter().find(|row| row.item_id == item.id);
+        item.claimed = row.is_some_and(|row| row.known);
+        item.early = row.is_some_and(|row| !row.known);
     }
     Ok(())
 }

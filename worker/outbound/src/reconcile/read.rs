@@ -194,6 +194,7 @@ impl Target<'_> {
             peer: self.part.peer.clone(),
             time,
             claimed: false,
+            early: false,
         })
     }
 

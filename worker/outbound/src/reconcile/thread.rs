@@ -54,6 +54,7 @@ pub(super) fn own_messages(
                 peer: contact.to_owned(),
                 time,
                 claimed: false,
+                early: false,
             }),
             // One whose author or time Graph withholds could be the one.
             _ => withheld |= time.is_none_or(|time| before <= time),
