@@ -1,6 +1,6 @@
 //! Keeps accounts connected by itself: asks for webhook fields, looks at tokens every day, replaces those that end.
 //!
-//! One worker at a time, under a lease. What is due follows from the rows of the accounts ([`plan`], pure), so nothing is lost with a process:
+//! One worker at a time, under a lease. What is due follows from the rows of the accounts (`plan`, pure), so nothing is lost with a process:
 //! a try is written down before it is made, and a new token is stored before it is used.
 
 mod plan;
