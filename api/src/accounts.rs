@@ -107,22 +107,34 @@ pub(crate) struct AccountQuery {
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
         (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn sync(
-    axum::extract::State(app): State,
+    state: State,
     caller: Caller,
+    id: Id,
+    query: Query<AccountQuery>,
+    key: IdempotencyKey,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<CommandState, Problem> {
+    ask(state, &caller, id, query, key, Action::Sync(SyncData::default())).await
+}
+
+/// A command that is about an account as a whole.
+async fn ask(
+    axum::extract::State(app): State,
+    caller: &Caller,
     Id(id): Id,
     Query(query): Query<AccountQuery>,
     key: IdempotencyKey,
-    Body(Nothing {}): Body<Nothing>,
+    action: Action,
 ) -> Result<CommandState, Problem> {
     let wait = wait_of(query.wait.as_deref())?;
     let account = find(&app.pool, &id, query.channel).await?;
     let new = NewCommand {
-        caller: &caller,
+        caller,
         key: key.0,
         channel: account.channel,
         account: account.id.into(),
         contact: None,
-        action: Action::Sync(SyncData::default()),
+        action,
     };
     app.command(new, wait).await
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use runtime::broker::Broker;
 use runtime::config::{LoginUrls, MetaApps, PublicUrl};
+use runtime::reload::Current;
 use runtime::seal::Seal;
 use runtime::vouch::Vouch;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::current_tokens::CurrentTokens;
+use crate::auth::Tokens;
 use crate::cursor::Cursors;
 use crate::list::Totals;
 use crate::live::source::Live;
@@ -43,7 +44,7 @@ pub(crate) struct App {
     /// Events as they are projected.
     pub live: Live,
     /// Who may call.
-    pub tokens: CurrentTokens,
+    pub tokens: Current<Tokens>,
     pub cursors: Cursors,
     /// Lists that need not be counted again.
     pub totals: Totals,

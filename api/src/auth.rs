@@ -1,5 +1,6 @@
 //! ◆ Pure: API tokens: reading `API_TOKENS`, recognising a caller, and what each may do.
 
+use runtime::config::{ConfigError, Settings, is_name};
 use schemas::command::{RequestedBy, Requester};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -60,6 +61,14 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl Tokens {
+    /// Reads `API_TOKENS`.
+    ///
+    /// # Errors
+    /// Says which entry is wrong, by its number.
+    pub(crate) fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        settings.parsed("API_TOKENS", "", Self::parse)
+    }
+
     /// Reads `[name=]token[:read|write|admin][:person|automation],…`. The empty text is no token at all.
     ///
     /// # Errors
@@ -157,13 +166,6 @@ fn parse_entry(text: &str) -> Result<Entry, String> {
             kind: kind.unwrap_or(Requester::Person),
         },
     })
-}
-
-fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 /// The token of an `Authorization: Bearer …` header.

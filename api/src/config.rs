@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use runtime::config::{
     ConfigError, EncryptionKeys, LoginUrls, MetaApps, NatsConfig, PublicUrl, Settings,
 };
+use runtime::reload::Current;
 use runtime::seal::Seal;
 use runtime::vouch::Vouch;
 
 use crate::app::Browser;
 use crate::auth::Tokens;
-use crate::current_tokens::CurrentTokens;
 use crate::cursor::Cursors;
 use crate::session::key::SessionKey;
 
@@ -20,7 +20,7 @@ pub struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) nats: NatsConfig,
     /// `API_TOKENS`; without any, everything is refused.
-    pub(crate) tokens: CurrentTokens,
+    pub(crate) tokens: Current<Tokens>,
     /// Signs cursors, by `ENCRYPTION_KEY`.
     pub(crate) cursors: Cursors,
     /// Vouches for the commands of people, by `ENCRYPTION_KEY`.
@@ -42,7 +42,7 @@ impl Config {
         Ok(Self {
             listen: settings.address("API_LISTEN", "127.0.0.1:8081")?,
             nats: NatsConfig::from_settings(settings)?,
-            tokens: CurrentTokens::new(Tokens::from_settings(settings)?),
+            tokens: Current::new(Tokens::from_settings(settings)?),
             // A cursor of the page before lives as long as its key is the first one.
             cursors: Cursors::new(&keys.first.bytes),
             vouch,

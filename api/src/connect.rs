@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use runtime::config::MetaApp;
 use runtime::notify;
+use runtime::seal::login_code_context;
 use schemas::Login;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -166,7 +167,7 @@ pub(crate) async fn callback(
         let detail = returned.error_reason.or(returned.error);
         return Ok(page(refusals::of(word, detail.as_deref(), None).page(StatusCode::OK)));
     };
-    let sealed = app.browser.seal.seal(&format!("connect-code/{}", connect.id), code);
+    let sealed = app.browser.seal.seal(&login_code_context(&connect.id), code);
     let sealed = sealed.map_err(|_| Problem::internal().into_response())?;
     let taken = rows::returned(&app.pool, &connect.id, Some(&sealed)).await;
     if taken.map_err(|error| lost(&error))? {

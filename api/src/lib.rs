@@ -35,7 +35,6 @@ mod connect;
 mod contacts;
 mod conversations;
 mod conversions;
-mod current_tokens;
 mod cursor;
 mod deletion;
 mod eras;
@@ -66,6 +65,7 @@ mod turns;
 mod worker_views;
 
 use app::App;
+use auth::Tokens;
 pub use config::Config;
 use list::Totals;
 use live::source::Live;
@@ -118,8 +118,9 @@ impl Api {
     async fn answer(self, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { listener, local_addr, config, settings, pool } = self;
         let tokens = config.tokens.clone();
-        runtime::reload::on_hangup("api", settings, shutdown.clone(), move |settings| {
-            tokens.take(settings)
+        runtime::reload::on_hangup("api", settings, shutdown.clone(), move |now| {
+            tokens.set(Tokens::from_settings(now)?);
+            Ok(())
         })?;
         if config.tokens.get().is_empty() {
             tracing::warn!("API_TOKENS is not set: every request to /v1 is refused");

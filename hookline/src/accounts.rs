@@ -14,6 +14,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use worker::facts::accounts::AccountStore;
 
+use crate::args::CommonArgs;
 use crate::exit::Exit;
 use crate::output::{Output, say};
 use crate::{account_name, connect, operator};
@@ -81,28 +82,14 @@ pub(crate) enum AccountsVerb {
     Disconnect {
         /// The account, as ID or CHANNEL/ID
         account: String,
-        /// Why; kept in the record of acts
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-        /// Says what would be done, changes nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// For people or for programs
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
+        #[command(flatten)]
+        common: CommonArgs,
     },
     /// Moves everything that is sealed to the first key of ENCRYPTION_KEY; the others can be removed afterwards
     #[command(after_help = "Example:\n  ENCRYPTION_KEY=new:…,old:… hookline accounts rekey")]
     Rekey {
-        /// Why; kept in the record of acts
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-        /// Says what would be done, changes nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// For people or for programs
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
+        #[command(flatten)]
+        common: CommonArgs,
     },
     /// Forgets an account and its token; its conversations stay
     #[command(
@@ -111,15 +98,8 @@ pub(crate) enum AccountsVerb {
     Remove {
         /// The account, as ID or CHANNEL/ID
         account: String,
-        /// Why; kept in the record of acts
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-        /// Says what would be forgotten, changes nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// For people or for programs
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
+        #[command(flatten)]
+        common: CommonArgs,
     },
 }
 
@@ -155,16 +135,17 @@ pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Resu
             }
             tend::refresh(&accounts, settings, chosen, output).await
         }
-        AccountsVerb::Disconnect { account, reason, dry_run, output } => {
+        AccountsVerb::Disconnect { account, common } => {
             let named = account_name::connected(&pool, "ACCOUNT", &account).await?;
-            let what = tend::Disconnect { named, reason, dry_run, output };
-            tend::disconnect(&pool, &accounts, settings, what).await
+            tend::disconnect(&pool, &accounts, settings, named, &common).await
         }
-        AccountsVerb::Rekey { dry_run: true, output, .. } => rekey::would(settings, output),
-        AccountsVerb::Rekey { reason, output, .. } => {
+        AccountsVerb::Rekey { common: CommonArgs { dry_run: true, output, .. } } => {
+            rekey::would(settings, output)
+        }
+        AccountsVerb::Rekey { common: CommonArgs { reason, output, .. } } => {
             rekey::rekey(&pool, settings, reason.as_deref(), output).await
         }
-        AccountsVerb::Remove { account, reason, dry_run, output } => {
+        AccountsVerb::Remove { account, common: CommonArgs { reason, dry_run, output } } => {
             let (channel, id) = account_name::connected(&pool, "ACCOUNT", &account).await?;
             if !dry_run {
                 accounts.remove(channel, &id).await.map_err(error::failure)?;

@@ -5,7 +5,7 @@ pub(crate) mod found;
 mod wanted;
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use runtime::config::Settings;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgPool};
@@ -31,14 +31,7 @@ pub(crate) enum DbVerb {
     #[command(
         after_help = "DATABASE_URL names a superuser here. The roles get no password: set one, then give each service a DATABASE_URL of its own.\n\nExamples:\n  hookline db apply --dry-run\n  hookline db apply --reason 'a role for each service'"
     )]
-    Apply(ApplyArgs),
-}
-
-/// Arguments of `db apply`.
-#[derive(Debug, Args)]
-pub(crate) struct ApplyArgs {
-    #[command(flatten)]
-    common: CommonArgs,
+    Apply(CommonArgs),
 }
 
 /// Carries out `hookline db`.
@@ -48,20 +41,20 @@ pub(crate) struct ApplyArgs {
 pub(crate) async fn run(verb: DbVerb, settings: &Settings) -> anyhow::Result<Exit> {
     let pool = connect::postgres(settings).await?;
     match verb {
-        DbVerb::Plan { output } => {
-            let plan = changes(&found::read(&mut *pool.acquire().await?).await?);
-            print(&plan, output, false)?;
-            Ok(Exit::Done)
-        }
-        DbVerb::Apply(args) => apply(&pool, &args.common).await,
+        DbVerb::Plan { output } => show(&pool, output).await,
+        DbVerb::Apply(args) => apply(&pool, &args).await,
     }
+}
+
+async fn show(pool: &PgPool, output: Output) -> anyhow::Result<Exit> {
+    let plan = changes(&found::read(&mut *pool.acquire().await?).await?);
+    print(&plan, output, false)?;
+    Ok(Exit::Done)
 }
 
 async fn apply(pool: &PgPool, args: &CommonArgs) -> anyhow::Result<Exit> {
     if args.dry_run {
-        let plan = changes(&found::read(&mut *pool.acquire().await?).await?);
-        print(&plan, args.output, false)?;
-        return Ok(Exit::Done);
+        return show(pool, args.output).await;
     }
     migrate(pool).await?;
     let made = make(pool).await?;

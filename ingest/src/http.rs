@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use metrics::counter;
+use runtime::reload::Current;
 use runtime::telemetry;
 use schemas::raw::RawPath;
 use schemas::subjects;
@@ -26,7 +27,7 @@ use crate::error::Refused;
 use crate::log_limit::LogLimit;
 use crate::meters::{self, Meters};
 use crate::queue::Key;
-use crate::secrets::{CurrentSecrets, Secrets};
+use crate::secrets::Secrets;
 use crate::signature::{self, Rejection, Signature};
 use crate::store::{STORE_WITHIN, Store};
 use crate::webhook::Webhook;
@@ -40,7 +41,7 @@ pub(crate) struct Door {
     config: Config,
     reader: Reader,
     callback_reader: Reader,
-    secrets: CurrentSecrets,
+    secrets: Current<Secrets>,
     store: Store,
     meters: Arc<Meters>,
     rejections: Mutex<LogLimit>,
@@ -50,7 +51,7 @@ impl Door {
     /// A door in front of `store`.
     pub(crate) fn new(
         config: Config,
-        secrets: CurrentSecrets,
+        secrets: Current<Secrets>,
         store: Store,
         meters: Arc<Meters>,
     ) -> Arc<Self> {

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use runtime::broker::{Broker, Needs};
 use runtime::config::Settings;
 use runtime::health::{self, Health};
+use runtime::reload::Current;
 use runtime::serve::{self, Limits};
 use runtime::streams::StreamName;
 use runtime::{BoxFuture, admin};
@@ -41,7 +42,7 @@ pub use config::{Config, apps};
 
 use crate::http::Door;
 use crate::meters::Meters;
-use crate::secrets::{CurrentSecrets, Secrets};
+use crate::secrets::Secrets;
 use crate::store::Store;
 
 /// Many more than the 2,000 slow clients that must not keep others out. Each may hold some 10 KiB before its signature is checked.
@@ -56,7 +57,7 @@ const NEEDS: Needs = Needs { streams: &[StreamName::Raw], best_effort: true };
 pub struct Ingest {
     config: Config,
     settings: Settings,
-    secrets: CurrentSecrets,
+    secrets: Current<Secrets>,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -79,7 +80,7 @@ impl Ingest {
     /// Names the variable that is missing or wrong, or the address that is taken.
     pub async fn bind(settings: Settings) -> anyhow::Result<Self> {
         let config = Config::from_settings(&settings)?;
-        let secrets = CurrentSecrets::new(Secrets::from_settings(&settings)?);
+        let secrets = Current::new(Secrets::from_settings(&settings)?);
         let listener = serve::bind("INGEST_LISTEN", config.listen).await?;
         let address = listener.local_addr()?;
         Ok(Self { config, settings, secrets, listener, address })
@@ -110,8 +111,9 @@ impl Ingest {
         let _close = closed.clone().drop_guard();
         // Before the wait for the broker: a signal that comes meanwhile counts.
         let current = secrets.clone();
-        runtime::reload::on_hangup("ingest", settings, shutdown.clone(), move |settings| {
-            current.take(settings)
+        runtime::reload::on_hangup("ingest", settings, shutdown.clone(), move |now| {
+            current.set(Secrets::from_settings(now)?);
+            Ok(())
         })?;
         let broker =
             Broker::connect("ingest", config.nats.0.clone(), NEEDS, closed.clone()).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
+use runtime::config::is_name;
 use sha1::Sha1;
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
@@ -12,8 +13,6 @@ use subtle::{Choice, ConstantTimeEq};
 pub(crate) const SHA256_HEADER: &str = "x-hub-signature-256";
 /// The legacy header, looked at only by choice and only where the other is absent.
 pub(crate) const SHA1_HEADER: &str = "x-hub-signature";
-
-const NAME_MAX_BYTES: usize = 64;
 
 pub(crate) struct Secret {
     name: String,
@@ -60,9 +59,7 @@ impl AppSecrets {
                     "secret {place} is empty; use [name=]secret,… (one that ends in = needs a name)"
                 ));
             }
-            let plain =
-                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-            if name.is_empty() || NAME_MAX_BYTES < name.len() || !name.bytes().all(plain) {
+            if !is_name(&name) {
                 return Err(format!(
                     "the name of secret {place} must be 1 to 64 of A-Z a-z 0-9 _ - . (use name=secret)"
                 ));

@@ -55,7 +55,7 @@ async fn serve_and_project(config: Config, shutdown: CancellationToken) -> anyho
     let shutdown = shutdown.child_token();
     let (admin, health) = (config.admin_listen, Health::new());
     let work = connect_and_project(config, health.clone(), shutdown.clone());
-    admin::beside(admin, &health, &shutdown.clone(), Box::pin(work)).await
+    admin::beside(admin, &health, &shutdown, Box::pin(work)).await
 }
 
 async fn connect_and_project(

@@ -21,5 +21,5 @@ pub use nats::NatsConfig;
 pub use public_url::PublicUrl;
 pub use secret_files::SECRETS;
 pub use settings::Settings;
-pub use units::{parse_duration, parse_size};
+pub use units::{is_name, parse_duration, parse_size};
 pub use variables::{VARIABLES, Variable};

@@ -90,6 +90,11 @@ impl Seal {
     }
 }
 
+/// What the sealed code of a login is bound to: the api seals it, the worker opens it.
+pub fn login_code_context(login: &str) -> String {
+    format!("connect-code/{login}")
+}
+
 fn open(cipher: &XChaCha20Poly1305, context: &str, sealed: &[u8]) -> Result<String, SealError> {
     let rest = sealed.strip_prefix(&[VERSION]).ok_or(SealError::Open)?;
     let (nonce, text) = rest.split_at_checked(NONCE_BYTES).ok_or(SealError::Open)?;

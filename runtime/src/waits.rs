@@ -1,4 +1,4 @@
-//! Waits that are part of no contract and that only tests shorten.
+//! Waits that are part of no contract and that only tests change.
 //!
 //! ```text
 //! HOOKLINE_WAITS="lease=3s;reads_apart=2s"
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::config::parse_duration;
 
-/// The variable that shortens waits.
+/// The variable that changes waits.
 pub const ENV: &str = "HOOKLINE_WAITS";
 
 /// A wait by its name, with its real value.
@@ -30,7 +30,6 @@ pub const READS_APART: Wait = Wait { name: "reads_apart", real: Duration::from_s
 pub const CLAIM: Wait = Wait { name: "claim", real: Duration::from_secs(10) };
 /// Without a row released for so long, `redrive run` reports that nothing happens.
 pub const REDRIVE_PROGRESS: Wait = Wait { name: "redrive_progress", real: Duration::from_secs(60) };
-
 /// Between two looks for accounts whose token or webhook fields are due.
 pub const UPKEEP: Wait = Wait { name: "upkeep", real: Duration::from_secs(60) };
 

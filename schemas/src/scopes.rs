@@ -1,4 +1,4 @@
-//! ◆ Pure: the permissions that are asked for when an account is connected, and what does not work without each
+//! ◆ Pure: the permissions that are asked for when an account is connected, which feature needs each, and what does not work without it
 //! (docs/meta-platform-2.md 16.1, 16.2).
 
 use crate::{Channel, Login};
@@ -10,6 +10,8 @@ pub struct Permission {
     pub name: &'static str,
     /// The channel it is for; both where absent.
     pub channel: Option<Channel>,
+    /// The feature it is for: `messages`, `comments` or `insights`; absent where only connecting needs it.
+    pub feature: Option<&'static str>,
     /// Without it an account cannot be connected at all.
     pub required: bool,
     /// What does not work without it.
@@ -19,62 +21,99 @@ pub struct Permission {
 const fn of(
     name: &'static str,
     channel: Option<Channel>,
+    feature: Option<&'static str>,
     required: bool,
     cost: &'static str,
 ) -> Permission {
-    Permission { name, channel, required, cost }
+    Permission { name, channel, feature, required, cost }
 }
 
 const BOTH: Option<Channel> = None;
 const INSTAGRAM: Option<Channel> = Some(Channel::Instagram);
 const MESSENGER: Option<Channel> = Some(Channel::Messenger);
 
+const CONNECTING: Option<&str> = None;
+const MESSAGES: Option<&str> = Some("messages");
+const COMMENTS: Option<&str> = Some("comments");
+const INSIGHTS: Option<&str> = Some("insights");
+
 const INSTAGRAM_LOGIN: &[Permission] = &[
     of(
         "instagram_business_basic",
         BOTH,
+        MESSAGES,
         true,
         "nothing can be read, and the token cannot be refreshed",
     ),
-    of("instagram_business_manage_messages", BOTH, true, "no message is received or sent"),
+    of(
+        "instagram_business_manage_messages",
+        BOTH,
+        MESSAGES,
+        true,
+        "no message is received or sent",
+    ),
     of(
         "instagram_business_manage_comments",
         BOTH,
+        COMMENTS,
         false,
         "comments and mentions are neither received nor answered",
     ),
-    of("instagram_business_manage_insights", BOTH, false, "insights stay empty"),
+    of("instagram_business_manage_insights", BOTH, INSIGHTS, false, "insights stay empty"),
 ];
 
+// What costs most first: the first that is missing is what somebody is to do next.
 const FACEBOOK_LOGIN: &[Permission] = &[
-    of("pages_show_list", BOTH, true, "your Pages cannot be listed"),
-    of("pages_manage_metadata", BOTH, true, "no webhook can be subscribed, so nothing is received"),
-    of("pages_messaging", MESSENGER, true, "no Messenger message is received or sent"),
-    of("pages_read_engagement", BOTH, false, "posts and comments of the Page cannot be read"),
+    of("pages_show_list", BOTH, CONNECTING, true, "your Pages cannot be listed"),
+    of("pages_messaging", MESSENGER, MESSAGES, true, "no Messenger message is received or sent"),
+    of("instagram_basic", INSTAGRAM, MESSAGES, true, "the Instagram account cannot be read"),
+    of(
+        "instagram_manage_messages",
+        INSTAGRAM,
+        MESSAGES,
+        true,
+        "no Instagram message is received or sent",
+    ),
+    of(
+        "pages_manage_metadata",
+        BOTH,
+        MESSAGES,
+        true,
+        "no webhook can be subscribed, so nothing is received",
+    ),
+    of(
+        "pages_read_engagement",
+        MESSENGER,
+        COMMENTS,
+        false,
+        "posts and comments of the Page cannot be read",
+    ),
     of(
         "pages_read_user_content",
         MESSENGER,
+        COMMENTS,
         false,
         "what people post and comment on the Page cannot be read",
     ),
     of(
         "pages_manage_engagement",
         MESSENGER,
+        COMMENTS,
         false,
         "comments on the Page cannot be answered, hidden or deleted",
     ),
-    of("instagram_basic", INSTAGRAM, true, "the Instagram account cannot be read"),
-    of("instagram_manage_messages", INSTAGRAM, true, "no Instagram message is received or sent"),
     of(
         "instagram_manage_comments",
         INSTAGRAM,
+        COMMENTS,
         false,
         "comments on Instagram are neither received nor answered",
     ),
-    of("instagram_manage_insights", INSTAGRAM, false, "insights of Instagram stay empty"),
+    of("instagram_manage_insights", INSTAGRAM, INSIGHTS, false, "insights of Instagram stay empty"),
     of(
         "business_management",
         BOTH,
+        CONNECTING,
         false,
         "Pages that a business portfolio owns may be missing from the list",
     ),
@@ -112,6 +151,17 @@ pub fn blocking<'a>(
     missing(login, granted).filter(move |permission| {
         permission.required && permission.channel.is_none_or(|only| only == channel)
     })
+}
+
+/// Those that were not granted and without which a feature of a connected account does not work.
+pub fn lost<'a>(
+    login: Login,
+    channel: Channel,
+    granted: &'a [String],
+) -> impl Iterator<Item = (&'static str, &'static Permission)> + 'a {
+    missing(login, granted)
+        .filter(move |permission| permission.channel.is_none_or(|only| only == channel))
+        .filter_map(|permission| Some((permission.feature?, permission)))
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub use people::{Person, Telling};
 pub use sign::{appsecret_proof, signature};
 pub use start::Simulator;
 pub use traffic::{Traffic, demo_accounts, unconnected_accounts};
-pub use world::PersonSpec;
+pub use world::{INSTAGRAM_FIELDS, PersonSpec};
 
 /// The role: a simulator with the demo accounts and, when there is a webhook to send to, demo traffic, until `stop` ends.
 ///

@@ -17,7 +17,8 @@ use crate::faults::FaultPlan;
 use crate::model::{Account, AccountKey, Comment, Message, Person};
 use crate::oauth::grants::Grants;
 
-pub(crate) use accounts::{INSTAGRAM_FIELDS, PAGE_FIELDS};
+pub use accounts::INSTAGRAM_FIELDS;
+pub(crate) use accounts::PAGE_FIELDS;
 pub use people::PersonSpec;
 
 /// A media (Instagram) or post (Page) that can be commented on.

@@ -29,6 +29,8 @@ pub const SECRET: &str = "test-app-secret";
 pub const VERIFY_TOKEN: &str = "test-verify-token";
 /// A person's API token with all rights.
 pub const API_TOKEN: &str = "test-api-token";
+/// What labs wait for less long than hookline does.
+pub const WAITS: &str = "lease=3s;reads_apart=2s;claim=3s;redrive_progress=3s";
 const ENCRYPTION_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// How the servers of a lab are set up. Unless said otherwise it shares them with the other tests of the run, its database is migrated, the
@@ -216,10 +218,8 @@ fn settings(nats: &Broker, url: String, simulator: &SimulatorHandle) -> BTreeMap
         ("RECONCILE_AFTER", "1s".to_owned()),
         ("RETRY_MIN", "100ms".to_owned()),
         ("RETRY_MAX", "1s".to_owned()),
-        (
-            runtime::waits::ENV,
-            "lease=3s;reads_apart=2s;claim=3s;redrive_progress=3s;upkeep=1h".to_owned(),
-        ),
+        // Upkeep asks Meta by itself: only where it is tested.
+        (runtime::waits::ENV, format!("{WAITS};upkeep=1h")),
         ("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned())),
     ];
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

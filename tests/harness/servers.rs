@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::servers::{NatsOptions, NatsServer, PgOptions, Postgres};
 
@@ -61,6 +62,13 @@ impl Broker {
             Self::Shared(_) => panic!("{OWN}"),
         }
     }
+
+    /// It dies, and is back after `away`.
+    pub async fn kill_for(&mut self, away: Duration) {
+        self.own().kill9().await.unwrap();
+        tokio::time::sleep(away).await;
+        self.own().restart().await.unwrap();
+    }
 }
 
 /// A Postgres, or some databases of the shared one.
@@ -101,6 +109,13 @@ impl Database {
             Self::Own(server) => server,
             Self::Shared(_) => panic!("{OWN}"),
         }
+    }
+
+    /// It dies, and is back after `away`.
+    pub async fn kill_for(&mut self, away: Duration) {
+        self.own().kill9().await.unwrap();
+        tokio::time::sleep(away).await;
+        self.own().restart().await.unwrap();
     }
 }
 
@@ -147,6 +162,16 @@ pub(crate) async fn shared(empty: bool) -> (Broker, Database) {
     let share = Arc::new(Share::take().await);
     share.create_database("hookline", !empty).await;
     (Broker::Shared(share.clone()), Database::Shared(share))
+}
+
+/// A nats-server with the users of `deploy/nats-users.conf`, each with its name as password.
+pub async fn nats_with_deployed_users(dir: std::path::PathBuf) -> NatsServer {
+    let options = NatsOptions {
+        password: false,
+        extra_config: Some(deployed_users()),
+        ..NatsOptions::new(dir)
+    };
+    NatsServer::start(options).await.unwrap()
 }
 
 /// `deploy/nats-users.conf`, where every user's password is its name.

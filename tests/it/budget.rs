@@ -59,6 +59,7 @@ async fn two_workers_have_as_many_sends_of_an_account_in_flight_as_one() {
         tests::client::holds(members == 2, || format!("{members} members"))
     })
     .await;
+    // A worker that joins others sends nothing for two seconds, and looks for them every second (docs/decisions/39).
     tokio::time::sleep(Duration::from_secs(3)).await;
     let mut shop = Shop::open(&lab, 0, &[]).await;
     shop.meets(16).await;

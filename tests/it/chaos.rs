@@ -38,14 +38,10 @@ async fn survives(of: f64) {
         let away = Duration::from_millis(rng.random_range(0..600));
         match victim {
             0 => {
-                lab.nats.own().kill9().await.unwrap();
-                tokio::time::sleep(away).await;
-                lab.nats.own().restart().await.unwrap();
+                lab.nats.kill_for(away).await;
             }
             1 => {
-                lab.postgres.own().kill9().await.unwrap();
-                tokio::time::sleep(away).await;
-                lab.postgres.own().restart().await.unwrap();
+                lab.postgres.kill_for(away).await;
             }
             role => {
                 let role = Role::ALL[role - 2];

@@ -9,11 +9,10 @@ mod secrets;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tests::lab::hookline_binary;
 use tests::web::{Page, Web};
 use tests::{Lab, Role, eventually};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 /// A lab that accounts can be connected in.
 async fn lab() -> Lab {
@@ -24,13 +23,9 @@ async fn lab() -> Lab {
 
 /// `hookline accounts connect`, with the address it printed.
 async fn connect_verb(lab: &Lab, login: &str) -> (Child, String) {
-    let mut child = Command::new(hookline_binary())
-        .args(["accounts", "connect", "--login", login, "--wait", "5m"])
-        .current_dir(lab.folder())
-        .envs(&lab.settings)
-        .stdin(Stdio::null())
+    let mut child = lab
+        .command(&["accounts", "connect", "--login", login, "--wait", "5m"])
         .stdout(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -2,19 +2,13 @@
 
 use std::time::Duration;
 
-use servers::{NatsOptions, NatsServer};
 use tests::{Lab, LabOptions, Role};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_deployed_users_roles_wait_for_the_worker_without_an_alarm() {
     let mut lab = Lab::start_with(LabOptions::EMPTY).await;
-    let mut nats = NatsServer::start(NatsOptions {
-        password: false,
-        extra_config: Some(tests::servers::deployed_users()),
-        ..NatsOptions::new(lab.data_folder().join("nats-with-users"))
-    })
-    .await
-    .unwrap();
+    let mut nats =
+        tests::servers::nats_with_deployed_users(lab.data_folder().join("nats-with-users")).await;
     lab.set("NATS_MONITOR_URL", &nats.monitor_url());
     let at = nats.url().replace("nats://", "");
     for role in [Role::Ingest, Role::Api, Role::Projector, Role::Worker] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use servers::{NatsOptions, NatsServer};
+use servers::NatsServer;
 use simulator::Person;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tests::crowd::{connect_both, reaches, writes};
@@ -115,13 +115,8 @@ async fn a_right_too_many_is_found(lab: &Lab) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_service_has_the_rights_it_needs_and_no_others() {
     let mut lab = Lab::start_with(LabOptions::OWN).await;
-    let mut nats = NatsServer::start(NatsOptions {
-        password: false,
-        extra_config: Some(tests::servers::deployed_users()),
-        ..NatsOptions::new(lab.data_folder().join("nats-with-users"))
-    })
-    .await
-    .unwrap();
+    let mut nats =
+        tests::servers::nats_with_deployed_users(lab.data_folder().join("nats-with-users")).await;
     lab.set("NATS_MONITOR_URL", &nats.monitor_url());
 
     // An empty database, and all of it made by one verb.

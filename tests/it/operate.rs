@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use simulator::{AccountHandle, CallKind, Fault, FaultRule, Person};
 use tests::body::{IG, PAGE};
-use tests::crowd::{connect_both, reaches, writes};
+use tests::crowd::{connect_both, give_up, reaches, writes};
 use tests::{Lab, eventually};
 
 async fn lab() -> (Lab, AccountHandle, AccountHandle) {
@@ -29,23 +29,6 @@ async fn verb(lab: &Lab, arguments: &[&str], expected: i32) -> Value {
     let (code, out, err) = lab.hookline(&all).await;
     assert_eq!(code, expected, "{arguments:?}: {out}{err}");
     if expected == 0 { serde_json::from_str(&out).unwrap() } else { Value::String(err) }
-}
-
-/// A worker that looked until it gave up leaves exactly this; reaching it by waiting takes minutes, so the last look is brought forward.
-/// Everything before it (claim, call, lost answer) and everything after it is the real thing.
-async fn give_up(lab: &Lab, reply: &str) {
-    eventually("its answer is lost", Duration::from_secs(20), async || {
-        let done = sqlx::query(
-            "update worker.parts p set looks = 7, deadline = least(deadline, clock_timestamp())
-               from worker.commands c where c.identity = p.identity and c.command_id = $1 and p.state = 'sending' and p.lost",
-        )
-        .bind(reply)
-        .execute(lab.pool())
-        .await
-        .unwrap();
-        if done.rows_affected() == 1 { Ok(()) } else { Err("not yet".to_owned()) }
-    })
-    .await;
 }
 
 /// A reply whose outcome nobody can know: its answer is lost and the thread cannot be read. `delivered`: Meta took it all the same.

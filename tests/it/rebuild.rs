@@ -11,7 +11,6 @@ use rand::RngExt as _;
 use schemas::{Event, Kind};
 use serde_json::Value;
 use tests::body::IG;
-use tests::lab::hookline_binary;
 use tests::traffic::{share, soak};
 use tests::{Lab, LabOptions, eventually};
 
@@ -85,17 +84,8 @@ async fn verb(lab: &Lab, arguments: &[&str], expected: i32) -> Value {
 
 /// Starts a verb and kills it after a while; `false`: it was faster.
 async fn killed(lab: &Lab, arguments: &[&str], after: Duration) -> bool {
-    let mut child = tokio::process::Command::new(hookline_binary())
-        .args(arguments)
-        .current_dir(lab.folder())
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .envs(&lab.settings)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child =
+        lab.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     match tokio::time::timeout(after, child.wait()).await {
         Ok(status) => {
             assert!(status.unwrap().success());

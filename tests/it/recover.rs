@@ -94,12 +94,10 @@ async fn recover_with_deaths(lab: &Lab) -> Value {
 async fn the_broker_is_lost(lab: &Lab) {
     let nats = url::Url::parse(&lab.settings["NATS_URL"]).unwrap();
     let cable = Cable::to_port(nats.port().unwrap()).await;
-    let mut verb = tokio::process::Command::new(tests::lab::hookline_binary());
-    verb.args(RECOVER).current_dir(lab.folder()).env_clear().envs(&lab.settings);
+    let mut verb = lab.command(&RECOVER);
     verb.env("NATS_URL", cable.instead_of(nats.as_str()));
     verb.env(runtime::failpoint::ENV, "recover.after_stage=stop");
-    let verb =
-        verb.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let verb = verb.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = verb.id().unwrap();
     eventually("it is frozen", WITHIN, async || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

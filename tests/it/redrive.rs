@@ -67,15 +67,11 @@ async fn killed(points: usize, lanes: usize) {
     tokio::time::sleep(Duration::from_secs(1)).await;
     lab.mend().await;
     for point in 0..points {
-        let mut verb = tokio::process::Command::new(tests::lab::hookline_binary())
-            .args(["redrive", "run"])
+        let mut verb = lab
+            .command(&["redrive", "run"])
             .args(if point % 2 == 0 { &[][..] } else { &["--stage", "projector"] })
-            .env_clear()
-            .envs(&lab.settings)
-            .current_dir(lab.folder())
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
         let after = rand::rng().random_range(50..600);

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::body::{IG, body, entry, text};
-use tests::lab::hookline_binary;
 use tests::{Lab, eventually};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 /// Items in one webhook.
 const ITEMS: usize = 10;
@@ -53,18 +52,11 @@ async fn replay(lab: &Lab, words: &[&str], variables: &[(&str, &str)], code: i32
 
 /// Starts it in the background.
 fn start(lab: &Lab, words: &[&str], variables: &[(&str, &str)]) -> Child {
-    Command::new(hookline_binary())
-        .args(["replay", "--output", "json"])
+    lab.command(&["replay", "--output", "json"])
         .args(words)
-        .current_dir(lab.folder())
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .envs(&lab.settings)
         .envs(variables.iter().copied())
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .unwrap()
 }

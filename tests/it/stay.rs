@@ -24,10 +24,7 @@ async fn state(lab: &Lab, id: &str) -> String {
 
 /// Starts a worker that looks after accounts all the time.
 async fn busy_worker(lab: &mut Lab) {
-    lab.set(
-        runtime::waits::ENV,
-        "lease=3s;reads_apart=2s;claim=3s;redrive_progress=3s;upkeep=200ms",
-    );
+    lab.set(runtime::waits::ENV, &format!("{};upkeep=200ms", tests::lab::WAITS));
     lab.run(Role::Worker).await;
     lab.ready(Role::Worker).await;
 }

@@ -165,13 +165,9 @@ async fn a_watched_status_shows_again_and_again_how_fast_the_log_grows() {
     let mut lab = Lab::with_all_roles().await;
     lab.set("RUST_LOG", "warn");
     let file = lab.folder().join("watch");
-    let mut watch = tokio::process::Command::new(tests::lab::hookline_binary())
-        .args(["status", "--watch", "1", "--output", "json"])
-        .env_clear()
-        .envs(&lab.settings)
-        .current_dir(lab.folder())
+    let mut watch = lab
+        .command(&["status", "--watch", "1", "--output", "json"])
         .stdout(std::fs::File::create(&file).unwrap())
-        .kill_on_drop(true)
         .spawn()
         .unwrap();
     let js = lab.jetstream().await;

@@ -2,11 +2,11 @@
 
 use schemas::command::{AccountData, Action};
 
-use super::{AccountQuery, find};
+use super::{AccountQuery, ask};
 use crate::app::State;
 use crate::auth::Caller;
-use crate::commands::{CommandState, NewCommand};
-use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, wait_of};
+use crate::commands::CommandState;
+use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query};
 use crate::problem::Problem;
 
 /// Ask Meta for the webhook fields of an account
@@ -67,25 +67,4 @@ pub(crate) async fn disconnect(
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<CommandState, Problem> {
     ask(state, &caller, id, query, key, Action::AccountDisconnect(AccountData {})).await
-}
-
-async fn ask(
-    axum::extract::State(app): State,
-    caller: &Caller,
-    Id(id): Id,
-    Query(query): Query<AccountQuery>,
-    key: IdempotencyKey,
-    action: Action,
-) -> Result<CommandState, Problem> {
-    let wait = wait_of(query.wait.as_deref())?;
-    let account = find(&app.pool, &id, query.channel).await?;
-    let new = NewCommand {
-        caller,
-        key: key.0,
-        channel: account.channel,
-        account: account.id.into(),
-        contact: None,
-        action,
-    };
-    app.command(new, wait).await
 }

@@ -12,7 +12,6 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::auth::Tokens;
-use crate::current_tokens::CurrentTokens;
 use crate::cursor::Cursors;
 use crate::live::source::Live;
 use crate::projected::Projected;
@@ -32,7 +31,7 @@ async fn lonely(tokens: &str) -> Router {
     let projected = Projected::follow(pool.clone(), health.clone(), stopping.clone());
     let app = App {
         live: Live::start(pool.clone(), broker.clone(), projected.clone(), stopping.clone()),
-        tokens: CurrentTokens::new(Tokens::parse(tokens).unwrap()),
+        tokens: runtime::reload::Current::new(Tokens::parse(tokens).unwrap()),
         cursors: Cursors::new(b"secret"),
         totals: crate::list::Totals::default(),
         searches: crate::conversations::search::turns(),

@@ -11,6 +11,7 @@ use worker::outbound::backlog;
 
 use super::error::failure;
 use crate::account_name;
+use crate::args::CommonArgs;
 use crate::exit::Exit;
 use crate::operator;
 use crate::output::{Output, say, table};
@@ -58,8 +59,7 @@ pub(super) async fn subscribe(
         let Some(connected) = accounts.get(channel, &id).await.map_err(failure)? else { continue };
         match worker::graph::look(&graph, accounts, &connected).await {
             Ok(fields) => {
-                let arrive =
-                    |field: &FieldRow| field.field == "messages" && field.state == "subscribed";
+                let arrive = |field: &FieldRow| field.field == "messages" && field.is_subscribed();
                 if !fields.iter().any(arrive) {
                     exit = Exit::SomeFailed;
                 }
@@ -155,22 +155,15 @@ pub(super) async fn refresh(
     Ok(exit)
 }
 
-/// Arguments of `accounts disconnect`.
-pub(super) struct Disconnect {
-    pub(super) named: Named,
-    pub(super) reason: Option<String>,
-    pub(super) dry_run: bool,
-    pub(super) output: Output,
-}
-
 /// Disconnects one account.
 pub(super) async fn disconnect(
     pool: &PgPool,
     accounts: &AccountStore,
     settings: &Settings,
-    what: Disconnect,
+    (channel, id): Named,
+    common: &CommonArgs,
 ) -> anyhow::Result<Exit> {
-    let Disconnect { named: (channel, id), reason, dry_run, output } = what;
+    let CommonArgs { reason, dry_run, output } = common;
     let open: i64 = backlog::open_by_account(pool)
         .await?
         .into_iter()
@@ -178,7 +171,7 @@ pub(super) async fn disconnect(
         .map(|open| open.count)
         .sum();
     let mut done = None;
-    if !dry_run {
+    if !*dry_run {
         let graph = Graph::new(GraphConfig::from_settings(settings)?)?;
         if let Some(connected) = accounts.get(channel, &id).await.map_err(failure)? {
             let by = "by an operator";
@@ -196,7 +189,7 @@ pub(super) async fn disconnect(
             "channel": channel, "id": id, "disconnected": done.is_some_and(|done| done.disconnected),
             "unsubscribed": unsubscribed, "commands": open, "dry_run": dry_run,
         })),
-        Output::Table if dry_run => say(format!(
+        Output::Table if *dry_run => say(format!(
             "Would disconnect {channel}/{id}: its token is destroyed and {open} queued commands end."
         )),
         Output::Table => {
@@ -235,7 +228,7 @@ pub(super) async fn first_look(
         Ok(fields) => {
             let withheld: Vec<String> = fields
                 .iter()
-                .filter(|field| field.state != "subscribed")
+                .filter(|field| !field.is_subscribed())
                 .map(|field| format!("{}/{} {}", field.object, field.field, field.state))
                 .collect();
             match withheld.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::units::is_name;
+
 /// The form of the variable.
 const FORM: &str =
     "use 32 bytes as 64 hex digits, or several keys as id:hex,… (the first seals, all open)";
@@ -43,8 +45,7 @@ impl EncryptionKeys {
                 Some((id, hex)) => (id.trim().to_owned(), hex.trim()),
                 None => (place.to_string(), part),
             };
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-            if id.is_empty() || id.len() > 64 || !id.bytes().all(plain) {
+            if !is_name(&id) {
                 return Err(format!("the id of key {place} must be 1 to 64 of A-Z a-z 0-9 _ - ."));
             }
             let mut bytes = [0_u8; 32];

@@ -4,6 +4,7 @@ use schemas::Login;
 
 use super::error::ConfigError;
 use super::settings::Settings;
+use super::units::is_name;
 
 /// An app at Meta.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,11 +77,9 @@ fn entry_of(text: &str) -> Result<MetaApp, String> {
         [name, login, id, config] => (name, login, id, Some(*config)),
         _ => return Err(FORM.to_owned()),
     };
-    let is_name = (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     let is_id = |id: &str| (1..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit());
     let login: Login = login.parse().map_err(|_| FORM.to_owned())?;
-    if !is_name || !is_id(id) || !config_id.is_none_or(is_id) {
+    if !is_name(name) || !is_id(id) || !config_id.is_none_or(is_id) {
         return Err(format!("{FORM}; ids are digits"));
     }
     if config_id.is_some() && login == Login::Instagram {

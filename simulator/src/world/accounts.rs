@@ -10,7 +10,7 @@ use crate::error::Invalid;
 use crate::model::{Account, AccountKey, AccountSpec, Channel, Login};
 
 /// Fields an account is subscribed to unless somebody changes it (docs/meta-platform.md 3.3).
-pub(crate) const INSTAGRAM_FIELDS: [&str; 13] = [
+pub const INSTAGRAM_FIELDS: [&str; 13] = [
     "messages",
     "message_edit",
     "message_reactions",

@@ -11,20 +11,21 @@ impl Lab {
         self.hookline_with(arguments, &[]).await
     }
 
+    /// A verb that a test starts itself; it dies with its handle.
+    pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = hookline_command();
+        command.args(arguments).current_dir(&self.folder).envs(&self.settings);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
     pub async fn hookline_with(
         &self,
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> (i32, String, String) {
-        let output = hookline_command()
-            .args(arguments)
-            .current_dir(&self.folder)
-            .envs(&self.settings)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .unwrap();
+        let output =
+            self.command(arguments).envs(variables.iter().copied()).output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
     }

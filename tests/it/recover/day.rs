@@ -108,18 +108,7 @@ impl Day {
         lab.simulator.set_policy(|policy| policy.echoes = false).unwrap();
         let wish = (shop, &shop.people[0], "lost".to_owned(), "lost".to_owned());
         let reply = ask(lab, vec![wish]).await.remove(0).reply_id;
-        eventually("its answer is lost", WITHIN, async || {
-            let done = sqlx::query(
-                "update worker.parts p set looks = 7, deadline = least(deadline, clock_timestamp())
-                   from worker.commands c where c.identity = p.identity and c.command_id = $1 and p.state = 'sending' and p.lost",
-            )
-            .bind(&reply)
-            .execute(lab.pool())
-            .await
-            .map_err(|error| error.to_string())?;
-            tests::client::holds(done.rows_affected() == 1, || "not yet".to_owned())
-        })
-        .await;
+        crowd::give_up(lab, &reply).await;
         crowd::reaches(lab, &reply, &["unknown"], WITHIN).await;
         lab.simulator.clear_faults();
         lab.simulator.set_policy(|policy| policy.echoes = true).unwrap();

@@ -93,14 +93,10 @@ async fn kill_one(lab: &mut Lab, rng: &mut StdRng) {
     let away = Duration::from_millis(rng.random_range(0..1_000));
     match rng.random_range(0..8) {
         0 => {
-            lab.nats.own().kill9().await.unwrap();
-            tokio::time::sleep(away).await;
-            lab.nats.own().restart().await.unwrap();
+            lab.nats.kill_for(away).await;
         }
         1 => {
-            lab.postgres.own().kill9().await.unwrap();
-            tokio::time::sleep(away).await;
-            lab.postgres.own().restart().await.unwrap();
+            lab.postgres.kill_for(away).await;
         }
         other => {
             let (role, n) = match other {

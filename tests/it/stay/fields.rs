@@ -65,24 +65,7 @@ async fn an_account_behind_a_page_is_asked_for_twice_and_may_lack_the_second() {
     let lab = Lab::start().await;
     let shop = lab.simulator.add_account(AccountSpec::instagram_by_page(IG, PAGE)).unwrap();
     shop.set_subscribed_fields(&[], &["feed"]);
-    shop.refuse_fields(
-        &[
-            "messages",
-            "message_edit",
-            "message_reactions",
-            "messaging_postbacks",
-            "messaging_seen",
-            "messaging_referral",
-            "messaging_optins",
-            "messaging_handover",
-            "standby",
-            "comments",
-            "live_comments",
-            "mentions",
-            "story_insights",
-        ],
-        100,
-    );
+    shop.refuse_fields(&simulator::INSTAGRAM_FIELDS, 100);
     // On the Page `messages` and some others have the same names, and are refused too.
     lab.add_account("instagram", "facebook", IG, &shop.token(), &["--page-id", PAGE]).await;
     assert_eq!(shop.subscribed_fields(), Vec::<String>::new());

@@ -6,7 +6,6 @@ use facts::accounts::{AccountStore, Connected};
 use serde_json::Value;
 
 use super::client::Graph;
-use super::error::GraphError;
 use super::limits::Lane;
 use super::reads::text_of;
 use schemas::Channel;
@@ -32,27 +31,27 @@ impl Identity {
     }
 }
 
-/// Asks Graph who the account is, and stores the ids and the handle that are new. The answer counts only if it names the account by an id that
-/// is known: another account's token would make that one's ids ours. Where Graph does not answer, or nothing can be stored, what is known stays.
+/// Asks Graph who the account is, and takes the answer in. Where Graph does not answer, what is known stays.
 pub async fn learn(graph: &Graph, accounts: &AccountStore, connected: &mut Connected, lane: Lane) {
-    match ask(graph, connected, lane).await {
-        Ok(identity) if identity.ids.iter().any(|id| connected.account.is_self(id)) => {
-            let handle = identity.handle.as_deref();
-            match accounts.learn(&connected.account, &identity.ids, handle).await {
-                Ok(learnt) => connected.account = learnt.account,
-                Err(error) => tracing::warn!(
-                    account.id = %connected.account.id, %error, "Could not store the ids that Graph uses for an account"
-                ),
-            }
-        }
-        Ok(_) => {}
+    match graph.me(connected, lane).await {
+        Ok(me) => take_in(accounts, connected, &me).await,
         Err(error) => tracing::debug!(
             account.id = %connected.account.id, %error, "Could not ask Graph for the ids of an account"
         ),
     }
 }
 
-async fn ask(graph: &Graph, connected: &Connected, lane: Lane) -> Result<Identity, GraphError> {
-    let me = graph.me(connected, lane).await?;
-    Ok(Identity::read(&me, connected.account.channel))
+/// Stores the ids and the handle that an answer of `/me` has and that are new. The answer counts only if it names the account by an id that is
+/// known: another account's token would make that one's ids ours. Where nothing can be stored, what is known stays.
+pub(crate) async fn take_in(accounts: &AccountStore, connected: &mut Connected, me: &Value) {
+    let Identity { ids, handle } = Identity::read(me, connected.account.channel);
+    if !ids.iter().any(|id| connected.account.is_self(id)) {
+        return;
+    }
+    match accounts.learn(&connected.account, &ids, handle.as_deref()).await {
+        Ok(learnt) => connected.account = learnt.account,
+        Err(error) => tracing::warn!(
+            account.id = %connected.account.id, %error, "Could not store the ids that Graph uses for an account"
+        ),
+    }
 }

@@ -137,7 +137,7 @@ pub async fn look(
     };
     match subscribe(graph, accounts, &seen.connected, seen.app.as_deref()).await {
         Ok(fields) => {
-            accounts.looked(account, Ok(&seen.shown)).await?;
+            accounts.looked(account, Ok(())).await?;
             Ok(fields)
         }
         Err(UpkeepError::Graph(error)) => {
@@ -159,14 +159,13 @@ pub async fn first_look(
 ) -> Result<Vec<FieldRow>, UpkeepError> {
     let seen = check(graph, accounts, connected).await?;
     let fields = subscribe(graph, accounts, &seen.connected, seen.app.as_deref()).await?;
-    accounts.looked(&connected.account, Ok(&seen.shown)).await?;
+    accounts.looked(&connected.account, Ok(())).await?;
     Ok(fields)
 }
 
 /// A token that Meta accepted.
 struct Seen {
     connected: Connected,
-    shown: Shown,
     /// The app that it was given to, where Meta shows it.
     app: Option<String>,
 }
@@ -180,8 +179,8 @@ async fn check(
     let mut connected = connected.clone();
     let (shown, app) = match connected.account.login {
         Login::Instagram => {
-            graph.me(&connected, Lane::Sync).await?;
-            identity::learn(graph, accounts, &mut connected, Lane::Sync).await;
+            let me = graph.me(&connected, Lane::Sync).await?;
+            identity::take_in(accounts, &mut connected, &me).await;
             (Shown::default(), None)
         }
         Login::Facebook => {
@@ -190,7 +189,7 @@ async fn check(
         }
     };
     accounts.shown(&connected.account, &shown).await?;
-    Ok(Seen { connected, shown, app })
+    Ok(Seen { connected, app })
 }
 
 async fn refused(

@@ -1,74 +1,22 @@
-//! ◆ Pure: which feature needs which permission, and what does not work without it, by login (docs/meta-platform-2.md 16).
+//! ◆ Pure: what a token may do for its account, and what it may not ([`schemas::scopes`]).
 
-use facts::accounts::directory::{Account, Login};
+use facts::accounts::directory::Account;
 use facts::accounts::upkeep::{MissingScope, Scopes};
-use schemas::Channel;
-
-const fn needs(scope: &'static str, feature: &'static str, costs: &'static str) -> MissingScope {
-    MissingScope { scope, feature, costs }
-}
-
-const INSTAGRAM_LOGIN: &[MissingScope] = &[
-    needs(
-        "instagram_business_basic",
-        "messages",
-        "the token cannot be refreshed, and the account cannot be read",
-    ),
-    needs(
-        "instagram_business_manage_messages",
-        "messages",
-        "no message arrives and none can be sent",
-    ),
-    needs(
-        "instagram_business_manage_comments",
-        "comments",
-        "comments do not arrive and cannot be answered or hidden",
-    ),
-    needs(
-        "instagram_business_manage_insights",
-        "insights",
-        "figures of the account and its media cannot be read",
-    ),
-];
-
-const INSTAGRAM_BY_PAGE: &[MissingScope] = &[
-    needs("instagram_basic", "messages", "the account cannot be read"),
-    needs("instagram_manage_messages", "messages", "no message arrives and none can be sent"),
-    needs("pages_manage_metadata", "messages", "webhook fields cannot be asked for"),
-    needs(
-        "instagram_manage_comments",
-        "comments",
-        "comments do not arrive and cannot be answered or hidden",
-    ),
-    needs(
-        "instagram_manage_insights",
-        "insights",
-        "figures of the account and its media cannot be read",
-    ),
-];
-
-const PAGE: &[MissingScope] = &[
-    needs("pages_messaging", "messages", "no message arrives and none can be sent"),
-    needs("pages_manage_metadata", "messages", "webhook fields cannot be asked for"),
-    needs("pages_read_engagement", "comments", "posts of the Page cannot be read"),
-    needs("pages_read_user_content", "comments", "comments of people cannot be read"),
-    needs("pages_manage_engagement", "comments", "comments cannot be answered or hidden"),
-];
+use schemas::scopes;
 
 /// What a token with these scopes may do, and what it may not.
 pub(crate) fn judge(account: &Account, granted: Vec<String>) -> Scopes {
-    let needed = match (account.login, account.channel) {
-        (Login::Instagram, _) => INSTAGRAM_LOGIN,
-        (Login::Facebook, Channel::Instagram) => INSTAGRAM_BY_PAGE,
-        (Login::Facebook, Channel::Messenger) => PAGE,
-    };
-    let is_missing = |one: &&MissingScope| granted.iter().all(|scope| scope != one.scope);
-    let missing = needed.iter().filter(is_missing).cloned().collect();
+    let missing = scopes::lost(account.login, account.channel, &granted)
+        .map(|(feature, lost)| MissingScope { scope: lost.name, feature, costs: lost.cost })
+        .collect();
     Scopes { granted, missing }
 }
 
 #[cfg(test)]
 mod tests {
+    use facts::accounts::directory::Login;
+    use schemas::Channel;
+
     use super::*;
     use crate::testing::account;
 

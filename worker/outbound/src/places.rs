@@ -80,19 +80,19 @@ impl Places {
         !self.company().others
     }
 
-    /// How many sends of an account all workers may have in flight together, as far as this one has learnt.
-    pub(crate) fn allowed(&self, channel: Channel, account_id: &AccountId) -> i64 {
+    /// Whether one more send of an account may be in flight where all workers have `taken` so many, as far as this one has learnt. If not, none is
+    /// given a place for a moment.
+    pub(crate) fn has_room(&self, channel: Channel, account_id: &AccountId, taken: i64) -> bool {
         let key = PlaceKey { channel, account_id: account_id.clone(), reading: false };
-        i64::from(self.pace(&key, |pace| pace.allowed()))
+        let has_room = taken < i64::from(self.pace(&key, |pace| pace.allowed()));
+        if !has_room {
+            self.resting().insert((channel, account_id.clone()), Instant::now() + REST);
+        }
+        has_room
     }
 
     fn resting(&self) -> MutexGuard<'_, HashMap<(Channel, AccountId), Instant>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Other workers have all places of the account: none is given out for a moment.
-    pub(crate) fn rest(&self, channel: Channel, account_id: &AccountId) {
-        self.resting().insert((channel, account_id.clone()), Instant::now() + REST);
     }
 
     fn rests(&self, key: &PlaceKey) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use facts::accounts::Token;
 use graph::{OAuthApp, OAuthError};
 use runtime::config::LoginUrls;
+use runtime::seal::login_code_context;
 
 use super::candidates::{self, Candidates};
 use super::queue::{self, Found, Login, Refusal};
@@ -51,7 +52,7 @@ impl Connector {
                 granted_by: login.granted_by.clone(),
             }));
         }
-        let code = self.seal.open(&code_context(&login.id), &login.code)?;
+        let code = self.seal.open(&login_code_context(&login.id), &login.code)?;
         let first = queue::exchanging(&self.pool, login).await?;
         match exchange(code).await {
             Ok(short) => {
@@ -145,11 +146,6 @@ impl Connector {
     fn sealed(&self, login: &Login, token: &Token) -> Result<Vec<u8>, ConnectError> {
         Ok(self.seal.seal(&token_context(&login.id), token.expose())?)
     }
-}
-
-/// What a sealed code is bound to; the api seals it.
-fn code_context(id: &str) -> String {
-    format!("connect-code/{id}")
 }
 
 /// What the sealed token of a login is bound to.

@@ -153,7 +153,7 @@ impl Connector {
             Ok(fields) => {
                 let withheld: Vec<&str> = fields
                     .iter()
-                    .filter(|field| field.state != "subscribed")
+                    .filter(|field| !field.is_subscribed())
                     .map(|field| field.field.as_str())
                     .collect();
                 (!withheld.is_empty()).then(|| {

@@ -37,14 +37,15 @@ pub(super) async fn may_disconnect(
     Ok(!newer)
 }
 
+/// [`may_disconnect`] holds the row.
 pub(super) async fn disconnect(
     conn: &mut PgConnection,
     channel: Channel,
     id: &AccountId,
     nothing: &[u8],
     reason: &str,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query(
+) -> sqlx::Result<()> {
+    sqlx::query(
         "update worker.accounts set state = 'disconnected', state_reason = $4, state_since = now(), token = $3, updated_at = now()
           where channel = $1 and id = $2 and state <> 'disconnected'",
     )
@@ -54,9 +55,6 @@ pub(super) async fn disconnect(
     .bind(reason)
     .execute(&mut *conn)
     .await?;
-    if done.rows_affected() != 1 {
-        return Ok(false);
-    }
     sqlx::query(
         "update worker.account_upkeep
             set next_token = null, next_token_ends = null, token_ends = null, scopes = null, scopes_missing = null,
@@ -73,5 +71,5 @@ pub(super) async fn disconnect(
         .bind(id)
         .execute(conn)
         .await?;
-    Ok(true)
+    Ok(())
 }

@@ -97,6 +97,13 @@ pub struct FieldRow {
     pub costs: Option<String>,
 }
 
+impl FieldRow {
+    /// Meta has it.
+    pub fn is_subscribed(&self) -> bool {
+        self.state == "subscribed"
+    }
+}
+
 /// An account whose token is to be looked after by people: it ends, or fields are withheld.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Attention {

@@ -62,17 +62,17 @@ impl AccountStore {
         Ok(upkeep_rows::shown(self.pool(), account, shown).await?)
     }
 
-    /// Meta accepted the token. A failure is noted with its numbers.
+    /// Meta accepted the token, and [`AccountStore::shown`] has stored what it shows. A failure is noted with its numbers.
     ///
     /// # Errors
     /// [`AccountError::Database`]
     pub async fn looked(
         &self,
         account: &Account,
-        shown: Result<&Shown, &str>,
+        outcome: Result<(), &str>,
     ) -> Result<(), AccountError> {
-        match shown {
-            Ok(shown) => upkeep_rows::looked(self.pool(), account, shown).await?,
+        match outcome {
+            Ok(()) => upkeep_rows::looked(self.pool(), account).await?,
             Err(error) => upkeep_rows::look_failed(self.pool(), account, error).await?,
         }
         Ok(())
@@ -233,15 +233,13 @@ impl AccountStore {
             return Ok(false);
         }
         let nothing = self.sealed_for(channel, id, &Token::new(""))?;
-        let done = disconnect_rows::disconnect(conn, channel, id, &nothing, reason).await?;
-        if done {
-            tracing::warn!(
-                account.id = %id,
-                "Disconnected account `{id}`: {reason}; connect it again with `hookline accounts add`"
-            );
-            metrics::counter!("hookline_accounts_disconnected_total").increment(1);
-        }
-        Ok(done)
+        disconnect_rows::disconnect(conn, channel, id, &nothing, reason).await?;
+        tracing::warn!(
+            account.id = %id,
+            "Disconnected account `{id}`: {reason}; connect it again with `hookline accounts add`"
+        );
+        metrics::counter!("hookline_accounts_disconnected_total").increment(1);
+        Ok(true)
     }
 }
 

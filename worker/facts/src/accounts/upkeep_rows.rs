@@ -63,14 +63,10 @@ pub(super) async fn add_missing(pool: &PgPool) -> sqlx::Result<()> {
 }
 
 pub(super) async fn due(pool: &PgPool, max: i64) -> sqlx::Result<Vec<Standing>> {
-    sqlx::query_as(
-        "select a.channel, a.id, a.login, a.state = 'active' as active, a.state = 'disconnected' as disconnected, u.token_since, u.token_ends,
-                u.looked_at, u.look_tries, u.look_tried_at, u.refresh_tries, u.refresh_tried_at, u.next_token is not null as has_next
-           from worker.account_upkeep u
-           join worker.accounts a on a.channel = u.channel and a.id = u.account_id
-          where u.due_at <= clock_timestamp()
-          order by u.due_at limit $1",
-    )
+    sqlx::query_as(concat!(
+        include_str!("standing.sql"),
+        " where u.due_at <= clock_timestamp() order by u.due_at limit $1"
+    ))
     .bind(max)
     .fetch_all(pool)
     .await
@@ -81,13 +77,10 @@ pub(super) async fn standing(
     channel: Channel,
     id: &AccountId,
 ) -> sqlx::Result<Option<Standing>> {
-    sqlx::query_as(
-        "select a.channel, a.id, a.login, a.state = 'active' as active, a.state = 'disconnected' as disconnected, u.token_since, u.token_ends,
-                u.looked_at, u.look_tries, u.look_tried_at, u.refresh_tries, u.refresh_tried_at, u.next_token is not null as has_next
-           from worker.account_upkeep u
-           join worker.accounts a on a.channel = u.channel and a.id = u.account_id
-          where u.channel = $1 and u.account_id = $2",
-    )
+    sqlx::query_as(concat!(
+        include_str!("standing.sql"),
+        " where u.channel = $1 and u.account_id = $2"
+    ))
     .bind(channel)
     .bind(id)
     .fetch_optional(pool)
@@ -130,21 +123,15 @@ pub(super) async fn shown(pool: &PgPool, account: &Account, shown: &Shown) -> sq
     Ok(())
 }
 
-/// What Meta does not show stays as it was.
-pub(super) async fn looked(pool: &PgPool, account: &Account, shown: &Shown) -> sqlx::Result<()> {
+/// Meta accepted the token; [`shown`] has stored what it shows.
+pub(super) async fn looked(pool: &PgPool, account: &Account) -> sqlx::Result<()> {
     sqlx::query(
         "update worker.account_upkeep
-            set looked_at = clock_timestamp(), look_tries = 0, look_tried_at = clock_timestamp(), look_error = null,
-                token_ends = coalesce($3, token_ends), scopes = coalesce($4, scopes), scopes_missing = coalesce($5, scopes_missing),
-                person = coalesce($6, person)
+            set looked_at = clock_timestamp(), look_tries = 0, look_tried_at = clock_timestamp(), look_error = null
           where channel = $1 and account_id = $2",
     )
     .bind(account.channel)
     .bind(&account.id)
-    .bind(shown.ends)
-    .bind(granted(shown.scopes.as_ref()))
-    .bind(missing(shown.scopes.as_ref()))
-    .bind(&shown.person)
     .execute(pool)
     .await?;
     Ok(())

@@ -226,9 +226,8 @@ impl Locked {
             AttemptLog::lock(tx, &BTreeSet::from([shard])).await?;
             let under_way = under_way::by_account(tx).await?;
             let taken = under_way.get(&(command.channel, command.account_id.clone()));
-            let allowed = services.places.allowed(command.channel, &command.account_id);
-            if allowed <= taken.copied().unwrap_or(0) {
-                services.places.rest(command.channel, &command.account_id);
+            let taken = taken.copied().unwrap_or(0);
+            if !services.places.has_room(command.channel, &command.account_id, taken) {
                 return Ok(Claimed::Nothing(Next::In(MOMENT)));
             }
         }

@@ -142,13 +142,11 @@ async fn with_place<'a>(
     for send in sends {
         let command = send.0;
         let key = (command.channel, command.account_id.clone());
-        let allowed = services.places.allowed(command.channel, &command.account_id);
         let taken = taken.entry(key).or_default();
-        if *taken < allowed {
+        if services.places.has_room(command.channel, &command.account_id, *taken) {
             *taken += 1;
             with_place.push(send);
         } else {
-            services.places.rest(command.channel, &command.account_id);
             later.push(command.identity.clone());
         }
     }
