@@ -1,11 +1,12 @@
 //! How long people wait for an automatic reply: from the webhook's first byte to the send call at Meta, 50 accounts, 50 webhooks a
 //! second. In rounds with a broker and a Postgres that sync before they answer, interleaved with rounds that do not sync, which shows
 //! what durability costs. Then 200 a second, and backlogs that are let go at once: replies per second, and CPU time per reply. `SECONDS=n` sets the length of a round, `ROUNDS=n` their number,
-//! `BACKLOG=n` the first backlog; the second has three times as many.
+//! `BACKLOG=n` the first backlog; the second has three times as many. `STATEMENTS=1` prints what took Postgres longest, and costs a little of what is measured.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod cpu;
 mod stages;
+mod statements;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,7 +27,12 @@ const FAST_PER_SECOND: u64 = 200;
 const GOAL: Duration = Duration::from_millis(250);
 
 async fn stage(durable: bool) -> (Lab, Vec<Shop>) {
-    let mut lab = Lab::start_with(LabOptions { durable: Some(durable), ..LabOptions::OWN }).await;
+    let counted = durable && statements::wanted();
+    let mut lab =
+        Lab::start_with(LabOptions { durable: Some(durable), counted, ..LabOptions::OWN }).await;
+    if counted {
+        statements::count(&lab).await;
+    }
     lab.set("NATS_REQUIRE_SYNC", if durable { "true" } else { "false" });
     lab.run_apart().await;
     let mut shops = Vec::new();
@@ -49,6 +55,7 @@ async fn backlog(lab: &mut Lab, shops: &[Shop], name: &str, count: usize) -> f64
         .collect();
     tests::crowd::ask(lab, wishes).await;
     let before = cpu::of(lab);
+    statements::forget(lab).await;
     lab.hookline_ok(&["send", "thaw"]).await;
     let took = tests::crowd::all_ended(lab, count, Duration::from_secs(300)).await;
     #[allow(clippy::cast_precision_loss)] // a count of replies
@@ -57,6 +64,7 @@ async fn backlog(lab: &mut Lab, shops: &[Shop], name: &str, count: usize) -> f64
         "backlog of {count}: {rate:.0} replies/s in {took:?}; per reply {}",
         cpu::each(&before, &cpu::of(lab), count)
     );
+    statements::print(lab, count).await;
     rate
 }
 
@@ -124,10 +132,12 @@ async fn main() {
     let (mut lab, mut shops) = synced;
     let since = Utc::now();
     let before = cpu::of(&mut lab);
+    statements::forget(&lab).await;
     let fast = round(&lab, &shops, "Cid", seconds, FAST_PER_SECOND).await;
     let count = usize::try_from(FAST_PER_SECOND * seconds).unwrap();
     let each = cpu::each(&before, &cpu::of(&mut lab), count);
     println!("durable, {FAST_PER_SECOND} a second: {fast}; per reply {each}");
+    statements::print(&lab, count).await;
     stages::print(&lab, since).await;
     let many = usize::try_from(setting("BACKLOG", 2_000)).unwrap();
     for shop in &mut shops {

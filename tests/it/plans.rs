@@ -1,6 +1,7 @@
 //! Statements that write the read model have one plan, whatever the tables hold: every row is looked up by an index that begins with what
 //! is known of it. A plan that reads a table or a whole index is right while these are empty, is kept, and costs seconds per batch later.
 
+mod queue;
 mod worker;
 
 use std::collections::BTreeMap;

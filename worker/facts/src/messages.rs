@@ -99,7 +99,9 @@ pub(super) async fn record(
              select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
              on conflict (channel, account_id, message_id) do update
              set contact_id = excluded.contact_id, direction = excluded.direction, time = excluded.time,
-                 thread_id = coalesce(excluded.thread_id, messages.thread_id)",
+                 thread_id = coalesce(excluded.thread_id, messages.thread_id)
+             where (messages.contact_id, messages.direction, messages.time, messages.thread_id)
+                   is distinct from (excluded.contact_id, excluded.direction, excluded.time, coalesce(excluded.thread_id, messages.thread_id))",
         )
         .bind(published.channels)
         .bind(published.accounts)

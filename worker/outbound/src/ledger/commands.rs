@@ -272,10 +272,11 @@ pub(crate) async fn unpublished(
     max: i64,
 ) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
-        "select identity from worker.commands
-          where state <> 'open' and not outcome_published
-            and (finished_at <= clock_timestamp() - make_interval(secs => $1) or not exists (select from worker.parts p where p.identity = commands.identity))
-          order by finished_at limit $2",
+        "select c.identity from worker.commands c
+          where c.state <> 'open' and not c.outcome_published
+            and (c.finished_at <= clock_timestamp() - make_interval(secs => $1)
+                 or not exists (select from (select from worker.parts p where p.identity = c.identity offset 0) part))
+          order by c.finished_at limit $2",
     )
     .bind(grace.as_secs_f64())
     .bind(max)

@@ -1,12 +1,17 @@
 //! `worker.commands` as the queue: what is due, and what is let go.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use schemas::{AccountId, Channel};
 use sqlx::{PgConnection, PgPool};
 
-/// What one look returns of an account at most, of each kind: as many rows or more, and it may have left some out.
-pub(crate) const SHARE: usize = 32;
+/// What one look returns of an account at most, of each kind.
+const SHARE: usize = 32;
+/// What one look returns of all accounts, about: the more accounts wait, the less of each. So a look costs what it returns, not what waits.
+const LOOKED_MAX: usize = 1024;
+/// Accounts of one look at most, those first whose first command has waited longest.
+const ACCOUNTS_MAX: usize = LOOKED_MAX / 2;
 
 /// A command that may be due.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -19,20 +24,72 @@ pub(crate) struct DueRow {
     pub(crate) reading: bool,
 }
 
+/// What one look has found.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    pub(crate) commands: Vec<DueRow>,
+    /// Some may have been left out.
+    pub(crate) more: bool,
+}
+
+/// An account with commands that are due.
+#[derive(Debug, sqlx::FromRow)]
+struct WaitingRow {
+    channel: String,
+    account_id: AccountId,
+}
+
 /// Commands that are due, first in their lane, with nothing else of the lane in flight. People pass automations that wait for a
 /// parked outcome. A share for every account, for sending and for reading back, so that a long queue of one holds up no other.
+pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Due> {
+    let accounts = waiting(pool).await?;
+    let share = (LOOKED_MAX / accounts.len().max(1)).min(SHARE);
+    let commands = due_of(pool, &accounts, share, active).await?;
+    let mut found: HashMap<(&str, &AccountId, bool), usize> = HashMap::new();
+    for row in &commands {
+        *found.entry((&row.channel, &row.account_id, row.reading)).or_default() += 1;
+    }
+    let more = accounts.len() == ACCOUNTS_MAX || found.values().any(|&count| share <= count);
+    Ok(Due { commands, more })
+}
+
+/// Accounts with commands that are due. They are found by stepping from one to the next in `commands_due`.
+async fn waiting(pool: &PgPool) -> sqlx::Result<Vec<WaitingRow>> {
+    sqlx::query_as(
+        "with recursive accounts as (
+                (select c.channel, c.account_id, c.due_at from worker.commands c where c.state = 'open'
+                  order by c.channel, c.account_id, c.due_at limit 1)
+              union all
+                select n.channel, n.account_id, n.due_at from accounts a
+                 cross join lateral (select c.channel, c.account_id, c.due_at from worker.commands c
+                                      where c.state = 'open' and (c.channel, c.account_id) > (a.channel, a.account_id)
+                                      order by c.channel, c.account_id, c.due_at limit 1) n)
+         select channel, account_id from accounts where due_at <= statement_timestamp() order by due_at limit $1",
+    )
+    .bind(i64::try_from(ACCOUNTS_MAX).unwrap_or(i64::MAX))
+    .fetch_all(pool)
+    .await
+}
+
+/// What is due: of what is to be sent, `share` of each of these accounts; of what is read back, of all.
 ///
-/// Of what is to be sent, the oldest 64 of an account are looked at. Only where fewer than 4 of these are first in their lane, because one
-/// long lane fills the window, are all of them. A lane has one part in flight at most, which is why the part of a command that is read back
-/// is not asked for in its own lane. `offset 0` keeps a look-up by key apart from what is around it: a plan made while the
-/// tables were empty would read a whole index for each command instead.
-pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<DueRow>> {
+/// Of what is to be sent, twice as many of an account are looked at, in the order of `commands_due`. Only where fewer than an eighth of
+/// `share` of these are first in their lane, because long lanes fill the window, are all of them. A lane has one part in flight at most,
+/// which is why the part of a command that is read back is not asked for in its own lane. `offset 0` keeps a look-up by key apart from what
+/// is around it: a plan made while the tables were empty would read a whole index for each command instead.
+async fn due_of(
+    pool: &PgPool,
+    accounts: &[WaitingRow],
+    share: usize,
+    active: &[String],
+) -> sqlx::Result<Vec<DueRow>> {
+    let channels: Vec<&str> = accounts.iter().map(|row| row.channel.as_str()).collect();
+    let ids: Vec<&str> = accounts.iter().map(|row| row.account_id.as_str()).collect();
     sqlx::query_as(
         "select due.identity, due.channel, due.account_id, due.reading
            from (
              select s.identity, s.channel, s.account_id, false as reading, s.due_at
-               from (select distinct channel, account_id from worker.commands
-                      where state = 'open' and due_at <= statement_timestamp()) a
+               from unnest($2::text[], $3::text[]) as a (channel, account_id)
               cross join lateral (
                     with first as materialized (
                        select c.identity, c.channel, c.account_id, c.due_at
@@ -43,17 +100,17 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
                                   and c.identity <> all($1) and c.command <> 'sync'
                                   and not exists (select from (select from worker.parts p
                                                                 where p.lane = c.lane and p.state = 'sending' offset 0) in_flight)
-                                order by c.due_at, c.stream_seq limit 64) c
+                                order by c.due_at limit $4 * 2) c
                         where not exists (select from (select e.held from worker.commands e
                                                         where e.lane = c.lane and e.state = 'open'
                                                           and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                        offset 0) earlier
                                            where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
-                        order by c.due_at, c.stream_seq limit 32)
-                    select identity, channel, account_id, due_at from first where 4 <= (select count(*) from first)
+                        order by c.due_at, c.stream_seq limit $4)
+                    select identity, channel, account_id, due_at from first where $4 <= 8 * (select count(*) from first)
                      union all
                     (select c.identity, c.channel, c.account_id, c.due_at from worker.commands c
-                      where (select count(*) from first) < 4
+                      where 8 * (select count(*) from first) < $4
                         and c.channel = a.channel and c.account_id = a.account_id
                         and c.state = 'open' and c.due_at <= statement_timestamp()
                         and c.identity <> all($1) and c.command <> 'sync'
@@ -64,7 +121,7 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
                                                         and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                      offset 0) earlier
                                          where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
-                      order by c.due_at, c.stream_seq limit 32)) s
+                      order by c.due_at, c.stream_seq limit $4)) s
               union all
              select k.identity, k.channel, k.account_id, true, k.due_at
                from (select c.identity, c.channel, c.account_id, c.due_at,
@@ -79,10 +136,13 @@ pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Vec<Du
                                                         and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                      offset 0) earlier
                                          where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))) k
-              where k.place <= 32) due
-          order by due.due_at limit 512",
+              where k.place <= $4) due
+          order by due.due_at",
     )
     .bind(active)
+    .bind(channels)
+    .bind(ids)
+    .bind(i64::try_from(share).unwrap_or(i64::MAX))
     // Planned for the tables as they are now: between an empty queue and a long one the right plan differs, and a kept one is of the empty.
     .persistent(false)
     .fetch_all(pool)

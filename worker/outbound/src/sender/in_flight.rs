@@ -54,8 +54,8 @@ impl InFlight {
                 // What was known before is found again, unless somebody else has it meanwhile.
                 self.gathered.clear();
                 self.found.clear();
-                self.more = queue::SHARE <= due.len();
-                self.start(services, due);
+                self.more = due.more;
+                self.start(services, due.commands);
             }
             Err(error) => tracing::debug!(%error, "Could not look for due commands"),
         }
