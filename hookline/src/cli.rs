@@ -8,6 +8,7 @@ use crate::accounts::AccountsVerb;
 use crate::args::OutputArgs;
 use crate::audit::AuditArgs;
 use crate::db::DbVerb;
+use crate::health::HealthArgs;
 use crate::jobs::JobsVerb;
 use crate::rebuild::RebuildArgs;
 use crate::recover::RecoverArgs;
@@ -18,6 +19,7 @@ use crate::send::SendVerb;
 use crate::status::StatusArgs;
 use crate::streams::StreamsVerb;
 use crate::trace::TraceArgs;
+use crate::variables::ConfigVerb;
 use crate::verify::VerifyArgs;
 
 /// Event-sourced ingestion of Meta webhooks: Instagram Direct, Messenger, comments.
@@ -73,6 +75,14 @@ pub(crate) enum HooklineVerb {
     /// Checks the whole set-up; each finding comes with its fix
     #[command(after_help = "Example:\n  hookline doctor")]
     Doctor(OutputArgs),
+    /// Asks a role on this machine whether it is ready: for containers and scripts
+    #[command(
+        after_help = "Examples:\n  hookline health\n  hookline health --live --at 127.0.0.1:8082\n\nExit code 0: ready, 1: not ready, 4: nobody answers."
+    )]
+    Health(HealthArgs),
+    /// The variables: as they are, what one means, what a role lacks
+    #[command(subcommand, after_help = "Example:\n  hookline config list")]
+    Config(ConfigVerb),
     /// Sends with unknown outcome: list, settle
     #[command(subcommand, after_help = "Example:\n  hookline replies list")]
     Replies(RepliesVerb),

@@ -10,8 +10,8 @@ use crate::exit::{Exit, Failure};
 use crate::role::{self, Role};
 use crate::streams::StreamsVerb;
 use crate::{
-    accounts, audit, db, doctor, jobs, manual, rebuild, recover, redrive, replay, replies, send,
-    status, streams, trace, up, verify,
+    accounts, audit, db, doctor, health, jobs, manual, rebuild, recover, redrive, replay, replies,
+    send, status, streams, trace, up, variables, verify,
 };
 
 const DATABASE: &[&str] = &["DATABASE_URL"];
@@ -71,6 +71,11 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             recover::run(args, &located(needed)?).await
         }
         Verb::Verify(args) => verify::run(args, &located(BOTH)?).await,
+        Verb::Health(args) => health::run(&args, &load(true)?).await,
+        Verb::Config(verb) => {
+            let settings = variables::settings(config.as_deref())?;
+            variables::run(verb, &settings)
+        }
         Verb::Doctor(args) => doctor::run(&located(BOTH)?, args.output).await,
     }
 }

@@ -1,7 +1,7 @@
 //! The operator's binary: `main` parses the command line and calls this.
 //!
 //! Read in this order: `cli` (all verbs), `dispatch` (which function carries one out), `args`, `output`, `exit`; `connect`, `operator` and
-//! `account_name`, which most verbs use; then a verb: `role`, `up`, `accounts`, `status`, `doctor`, `replies`, `send`, `redrive`, `rebuild`,
+//! `account_name`, which most verbs use; then a verb: `role`, `up`, `accounts`, `status`, `doctor`, `health`, `variables`, `replies`, `send`, `redrive`, `rebuild`,
 //! `recover`, `verify`, `replay`, `trace`, `streams`, `jobs`, `audit`, `manual`.
 
 mod account_name;
@@ -15,6 +15,7 @@ mod db;
 mod dispatch;
 mod doctor;
 mod exit;
+mod health;
 mod jobs;
 mod manual;
 mod nats_server;
@@ -33,6 +34,7 @@ mod status;
 mod streams;
 mod trace;
 mod up;
+mod variables;
 mod verify;
 
 pub use cli::Arguments;

@@ -5,16 +5,20 @@ use runtime::config::Settings;
 use crate::exit::{Exit, Failure};
 
 /// A role that `hookline` runs until a signal comes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum Role {
+    /// Meta's door
     Ingest,
+    /// Normalise, resolve, enrich, send
     Worker,
+    /// Events into read models
     Projector,
+    /// The inbox API
     Api,
 }
 
 impl Role {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
             Self::Worker => "worker",
@@ -29,6 +33,21 @@ impl Role {
             Self::Ingest => &["NATS_URL"],
             Self::Worker | Self::Projector | Self::Api => &["NATS_URL", "DATABASE_URL"],
         }
+    }
+
+    /// The secrets it cannot start without.
+    const fn secrets(self) -> &'static [&'static str] {
+        match self {
+            Self::Ingest => &["META_APP_SECRETS", "META_VERIFY_TOKENS"],
+            Self::Worker | Self::Api => &["ENCRYPTION_KEY"],
+            Self::Projector => &[],
+        }
+    }
+
+    /// What it cannot start without and `settings` do not have.
+    pub(crate) fn lacks(self, settings: &Settings) -> Vec<&'static str> {
+        let all = self.needs().iter().chain(self.secrets());
+        all.copied().filter(|name| settings.get(name).is_none()).collect()
     }
 }
 

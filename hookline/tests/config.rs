@@ -234,6 +234,11 @@ fn a_needed_variable_that_is_not_set_is_named() {
         let variables: Vec<(&str, &str)> =
             GOOD.into_iter().filter(|(other, _)| *other != name).collect();
         refused_in_one_line(role, &hookline(&folder.0, &[role], &variables), name);
+        if role != "up" {
+            let words = ["config", "check", "--role", role];
+            let (code, out, err) = hookline(&folder.0, &words, &variables);
+            assert!(code == 1 && out.contains(&format!("lacks {name}")), "{role}: {out}{err}");
+        }
     }
 }
 
@@ -289,4 +294,73 @@ fn help_lists_every_variable_and_shows_no_value() {
     for variable in runtime::config::VARIABLES {
         assert!(out.contains(variable.name), "{} is missing in --help", variable.name);
     }
+}
+
+#[test]
+fn config_list_shows_values_origins_and_no_secret() {
+    let folder = Folder::new("list");
+    let key = folder.write("key", KEY);
+    folder.write(".env", "TWIN_GRACE=7s\n");
+    let variables = [
+        ("NATS_URL", "nats://u:zq-secret@127.0.0.1:1"),
+        ("NATS_MONITOR_URL", "http://u:zq-secret@127.0.0.1:2"),
+        ("ENCRYPTION_KEY_FILE", &key),
+        // Wrong, and shown all the same: that is what one looks for.
+        ("GRAPH_TIMEOUT", "soon"),
+    ];
+    let (code, out, err) = hookline(&folder.0, &["config", "list", "--output", "json"], &variables);
+    assert_eq!(code, 0, "{err}");
+    assert!(!out.contains(SECRET) && !out.contains(KEY), "{out}");
+    let lines: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(lines.len(), runtime::config::VARIABLES.len());
+    let shown = |name: &str| {
+        let line = lines.iter().find(|line| line["name"] == name).unwrap();
+        (line["value"].clone(), line["origin"].clone(), line["default"].clone())
+    };
+    assert_eq!(shown("NATS_URL"), ("set".into(), "environment".into(), serde_json::Value::Null));
+    assert_eq!(shown("NATS_MONITOR_URL").0, "set");
+    assert_eq!(
+        shown("ENCRYPTION_KEY"),
+        ("set".into(), key.as_str().into(), serde_json::Value::Null)
+    );
+    assert_eq!(shown("TWIN_GRACE"), ("7s".into(), ".env".into(), "10s".into()));
+    assert_eq!(shown("GRAPH_TIMEOUT").0, "soon");
+    assert_eq!(shown("RETRY_MIN"), ("1s".into(), "default".into(), "1s".into()));
+    assert_eq!(shown("DATABASE_URL").1, serde_json::Value::Null);
+}
+
+#[test]
+fn config_explain_says_who_needs_a_variable_and_refuses_an_unknown_name() {
+    let folder = Folder::new("explain");
+    let (code, out, _) = hookline(&folder.0, &["config", "explain", "encryption_key"], &[]);
+    assert!(
+        code == 0 && out.contains("worker, api") && out.contains("ENCRYPTION_KEY_FILE"),
+        "{out}"
+    );
+    let ended = hookline(&folder.0, &["config", "explain", "NATS_URI"], &GOOD);
+    refused_in_one_line("unknown", &ended, "NATS_URI");
+}
+
+#[test]
+fn config_check_names_what_a_role_lacks() {
+    let folder = Folder::new("check");
+    let check = |words: &[&str], variables: &[(&str, &str)]| {
+        let words: Vec<&str> =
+            ["config", "check", "--output", "json"].iter().chain(words).copied().collect();
+        hookline(&folder.0, &words, variables)
+    };
+    assert_eq!(check(&[], &GOOD).0, 0);
+    let (code, out, _) = check(&[], &[("NATS_URL", "nats://127.0.0.1:1")]);
+    assert_eq!(code, 1, "{out}");
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        found["ingest"]["lacks"],
+        serde_json::json!(["META_APP_SECRETS", "META_VERIFY_TOKENS"])
+    );
+    assert_eq!(found["worker"]["lacks"], serde_json::json!(["DATABASE_URL", "ENCRYPTION_KEY"]));
+    assert_eq!(found["projector"]["lacks"], serde_json::json!(["DATABASE_URL"]));
+    let projector: Vec<_> =
+        GOOD.into_iter().filter(|(name, _)| ["NATS_URL", "DATABASE_URL"].contains(name)).collect();
+    assert_eq!(check(&["--role", "projector"], &projector).0, 0);
+    refused_in_one_line("wrong", &check(&[], &good_but("GRAPH_TIMEOUT", "soon")), "GRAPH_TIMEOUT");
 }

@@ -13,6 +13,8 @@ const ONLY_LOOK: &[&str] = &[
     "simulate",
     "status",
     "doctor",
+    "health",
+    "explain",
     "trace",
     "audit",
     "completions",
@@ -37,6 +39,7 @@ const NO_RUNBOOK: &[&str] = &[
     "completions",
     "man",
     "audit",
+    "health",
     "help",
 ];
 

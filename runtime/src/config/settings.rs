@@ -61,7 +61,7 @@ impl Settings {
     }
 
     /// Where a value came from.
-    pub(super) fn origin(&self, name: &str) -> Option<&Origin> {
+    pub fn origin(&self, name: &str) -> Option<&Origin> {
         self.values.get(name).map(|(_, origin)| origin)
     }
 
