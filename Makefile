@@ -58,8 +58,9 @@ lint: setup ## formatting, clippy, docs, dependencies, scripts
 	bash -n deploy/dev/setup.sh
 	deploy/dev/check-nats-conf.sh
 
-bless: setup ## write the generated files (JSON Schemas, AsyncAPI) anew
+bless: setup ## write the generated files (JSON Schemas, AsyncAPI, docs/metrics.md) anew
 	BLESS=1 cargo test -p schemas
+	BLESS=1 cargo test -p hookline --test metrics
 
 # `make bench BENCH=ingest` runs one of them.
 bench: setup ## measure, with all optimisations

@@ -35,7 +35,8 @@ pub fn at_door(health: &Health) -> Router {
 
 /// `/livez`, `/readyz` with everything that is missing and everything somebody should change, and `/metrics`: of all roles that share `health`.
 pub fn router(health: &Health) -> Router {
-    let (health, metrics) = (health.clone(), telemetry::metrics_handle());
+    let (health, handle) = (health.clone(), telemetry::metrics_handle());
+    let scraped = health.clone();
     let readyz = get(move || async move {
         let (problems, warnings) = (health.problems_of_all(), health.warnings_of_all());
         answer(problems.is_empty(), |body| {
@@ -48,7 +49,9 @@ pub fn router(health: &Health) -> Router {
         })
     });
     let shown = get(move || async move {
-        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+        let ready = scraped.problems_of_all().is_empty();
+        metrics::gauge!("hookline_ready").set(f64::from(u8::from(ready)));
+        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render())
     });
     Router::new().route("/livez", livez()).route("/readyz", readyz).route("/metrics", shown)
 }

@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`notify`], [`claim`], [`health`],
-//! [`serve`], [`admin`], [`telemetry`], [`shutdown`], [`reload`], [`vouch`], [`seal`], [`retry`], [`process`], [`steady`], [`tls`], [`mod@failpoint`].
+//! [`serve`], [`admin`], [`telemetry`], [`meters`], [`shutdown`], [`reload`], [`vouch`], [`seal`], [`retry`], [`process`], [`steady`], [`tls`], [`mod@failpoint`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -18,6 +18,7 @@ pub mod failpoint;
 pub mod follow;
 pub mod health;
 pub mod lease;
+pub mod meters;
 pub mod notify;
 pub mod process;
 pub mod publish;

@@ -19,6 +19,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{ConfigError, Settings};
+use crate::meters::{METERS, Meter, MeterKind};
 
 /// What traces are made of, whatever `RUST_LOG` is: fewer logs are no reason for fewer traces.
 const TRACED: &str = "info";
@@ -238,9 +239,21 @@ pub fn metrics_handle() -> PrometheusHandle {
             }
             // Fails only where another library has installed one already.
             let _ = metrics::set_global_recorder(recorder);
+            describe();
             handle
         })
         .clone()
+}
+
+/// `# HELP` of every metric.
+fn describe() {
+    for Meter { name, kind, meaning, .. } in METERS {
+        match kind {
+            MeterKind::Counter => metrics::describe_counter!(*name, *meaning),
+            MeterKind::Gauge => metrics::describe_gauge!(*name, *meaning),
+            MeterKind::Histogram => metrics::describe_histogram!(*name, *meaning),
+        }
+    }
 }
 
 struct Inject<'a>(&'a mut async_nats::HeaderMap);
