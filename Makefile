@@ -1,7 +1,7 @@
 # Each target does its own set-up: on a fresh machine `make run` or `make test` is all there is to type.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-unit lint bless bench soak map clean
+.PHONY: help setup deploy-tools build run test test-unit lint bless bench soak map clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The whole workspace is named everywhere, so that every target sees the same features and nothing is built twice.
@@ -9,6 +9,9 @@ HOOKLINE := cargo build --workspace --bin hookline
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST))
+
+deploy-tools: ## fetch the tools that deploy/check.sh looks with
+	@deploy/dev/setup.sh --deploy
 
 setup: ## find or fetch nats-server and Postgres
 	@deploy/dev/setup.sh
@@ -57,6 +60,7 @@ lint: setup ## formatting, clippy, docs, dependencies, scripts
 	fi
 	bash -n deploy/dev/setup.sh
 	deploy/dev/check-nats-conf.sh
+	deploy/check.sh
 
 bless: setup ## write the generated files (JSON Schemas, AsyncAPI, docs/metrics.md) anew
 	BLESS=1 cargo test -p schemas

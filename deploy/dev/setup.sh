@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds or fetches what hookline is built and run with: cargo, a C compiler, nats-server >= 2.15, Postgres >= 15; with `--tests` also a Chromium
-# and its driver.
+# and its driver. With `--deploy` nothing of that: the tools of deploy/check.sh, into .dev/deploy.
 # Safe to run again; says one line and changes nothing when all is there. `make run`, `make test` and `make lint` call it.
 # Linux with apt is tested; macOS with Homebrew is written, not tested.
 set -euo pipefail
@@ -9,6 +9,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 dev_bin=$root/.dev/bin
 wheel_version=2.15.1
+
+[ "${1:-}" != --deploy ] || exec "$here/deploy-tools.sh"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
