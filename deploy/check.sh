@@ -12,7 +12,7 @@ cd "$here"
 failed=0
 
 fail() { printf 'deploy: %s\n' "$*" >&2; failed=1; }
-notice() { printf 'notice: %s is not here; %s (deploy/dev/setup.sh --deploy fetches it)\n' "$1" "$2"; }
+notice() { printf 'notice: %s is not here; %s\n' "$1" "$2"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 module() { python3 -c "import $1" >/dev/null 2>&1; }
 # A page of output only where something is wrong.
@@ -98,6 +98,7 @@ compose() {
   module check_jsonschema || { notice check-jsonschema "compose.yaml is not checked"; return; }
   quietly python3 -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml || fail "compose.yaml"
   # Every secret that a service names is made by the script.
+  have openssl || { notice openssl "compose/secrets.sh is not tried"; return; }
   local secret
   SECRETS=$work/secrets META_APP_SECRETS=main=x quietly compose/secrets.sh || fail "compose/secrets.sh"
   while read -r secret; do
@@ -112,8 +113,9 @@ units() {
     # The program need not be installed here.
     sed 's|^ExecStart=/usr/bin/hookline.*|ExecStart=/bin/true|' "$unit" >"$work/$(basename "$unit")"
   done
-  systemd-analyze verify --man=no "$work"/*.service >"$work/out" 2>&1 || { cat "$work/out" >&2; fail "systemd units"; }
-  [ ! -s "$work/out" ] || { cat "$work/out" >&2; fail "systemd units: a line is not understood"; }
+  # Other units of this machine may have faults of their own. A line that is not understood is a remark, and no exit code.
+  systemd-analyze verify --man=no "$work"/*.service >"$work/out" 2>&1 || true
+  ! grep hookline- "$work/out" >&2 || fail "systemd units"
 }
 
 if have python3; then
@@ -122,5 +124,5 @@ else
   notice python3 "only the units are checked"
 fi
 units
-[ "$failed" = 0 ] && echo "deploy: all checks that could be made passed"
+[ "$failed" = 0 ] && echo "deploy: all checks that could be made passed (deploy/dev/setup.sh --deploy fetches tools)"
 exit "$failed"
