@@ -35,8 +35,8 @@ pub fn at_door(health: &Health) -> Router {
 
 /// `/livez`, `/readyz` with everything that is missing and everything somebody should change, and `/metrics`: of all roles that share `health`.
 pub fn router(health: &Health) -> Router {
-    let (health, handle) = (health.clone(), telemetry::metrics_handle());
-    let scraped = health.clone();
+    let (health, scraped) = (health.clone(), health.clone());
+    telemetry::metrics_handle();
     let readyz = get(move || async move {
         let (problems, warnings) = (health.problems_of_all(), health.warnings_of_all());
         answer(problems.is_empty(), |body| {
@@ -49,11 +49,16 @@ pub fn router(health: &Health) -> Router {
         })
     });
     let shown = get(move || async move {
-        let ready = scraped.problems_of_all().is_empty();
-        metrics::gauge!("hookline_ready").set(f64::from(u8::from(ready)));
-        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render())
+        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], rendered(&scraped))
     });
     Router::new().route("/livez", livez()).route("/readyz", readyz).route("/metrics", shown)
+}
+
+/// All metrics; whether the roles are ready is looked at now.
+fn rendered(health: &Health) -> String {
+    let ready = health.problems_of_all().is_empty();
+    metrics::gauge!("hookline_ready").set(f64::from(u8::from(ready)));
+    telemetry::metrics_handle().render()
 }
 
 fn livez() -> axum::routing::MethodRouter {
@@ -114,6 +119,19 @@ pub fn beside(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metrics_say_whether_the_roles_are_ready_and_what_each_means() {
+        telemetry::metrics_handle();
+        let health = Health::new();
+        assert!(rendered(&health).contains("\nhookline_ready 0\n"), "it has just started");
+        health.set("nats", Ok(()));
+        let text = rendered(&health);
+        assert!(text.contains("\nhookline_ready 1\n"), "{text}");
+        assert!(text.contains("# HELP hookline_ready 1 where `/readyz` answers 200"), "{text}");
+        health.set("nats", Err("not connected yet".to_owned()));
+        assert!(rendered(&health).contains("\nhookline_ready 0\n"), "{text}");
+    }
 
     #[tokio::test]
     async fn a_taken_address_is_gone_on_without_and_one_of_another_machine_is_an_error() {
