@@ -255,8 +255,14 @@ pub async fn audit(lab: &Lab, asked: &[Asked]) -> Tally {
     let states: Vec<(Asked, Value)> = futures::stream::iter(asked.iter().cloned().map(|one| {
         let api = api.clone();
         async move {
-            let (status, reply) = api.get(&format!("/v1/replies/{}", one.reply_id)).await;
-            assert_eq!(status, 200, "{reply}");
+            let path = format!("/v1/replies/{}", one.reply_id);
+            // Faults of the test may have left the api without connections for a moment.
+            let reply = eventually("the api answers", Duration::from_secs(30), async || {
+                let (status, reply) = api.get(&path).await;
+                assert!(status == 200 || status == 503, "{status}: {reply}");
+                if status == 200 { Ok(reply) } else { Err(reply.to_string()) }
+            })
+            .await;
             (one, reply)
         }
     }))

@@ -70,7 +70,6 @@ async fn the_queue_costs_what_it_returns_however_much_waits() {
             counts.push(blocks(&mut connection, sql, parameters).await);
         }
     }
-    println!("blocks: {counts:?}");
     let (few, many) = counts.split_at(ASKED.len());
     for ((few, many), (file, has, _)) in few.iter().zip(many).zip(ASKED) {
         assert!(*many < few * 3 / 2 + 100, "{file}, `{has}`: {few} blocks, then {many}");
