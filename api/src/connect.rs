@@ -28,9 +28,9 @@ use crate::html::Page;
 use crate::problem::Problem;
 use crate::session::{self, Session, cookie, digest, secret, sign_in};
 use crate::worker_views;
-use rows::{Connect, NewConnect};
+use rows::{By, Connect, NewConnect};
 
-/// The cookie of a login under way.
+/// The cookie of a browser with logins under way.
 const COOKIE: &str = "__Secure-hookline-connect";
 const COOKIE_PATH: &str = "/connect";
 /// How long a person may take at Meta.
@@ -117,7 +117,9 @@ pub(crate) async fn begin(
         .apps
         .find(login, which.app.as_deref())
         .ok_or_else(|| page(pages::no_app(login, which.app.as_deref())))?;
-    let (state, browser) = (secret(), secret());
+    let state = secret();
+    let (browser, lasts) =
+        browser_of(&app, &headers, &session).await.map_err(|error| lost(&error))?;
     let redirect_uri = public.redirect_uri();
     let new = NewConnect {
         id: format!("con_{}", uuid::Uuid::now_v7().simple()),
@@ -133,12 +135,27 @@ pub(crate) async fn begin(
     let url = authorize::url(&app.browser.urls, &app.browser.version, meta, &redirect_uri, &state);
     let mut answer = Redirect::to(url.as_str()).into_response();
     answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    Ok(with_cookie(answer, &browser, STATE_LASTS))
+    Ok(with_cookie(answer, &browser, lasts))
+}
+
+/// The secret that the cookie of this browser has, and how long it lasts: the same one for all its logins of a session, so that one that begins
+/// in another tab ends no other. A cookie from elsewhere is replaced.
+async fn browser_of(
+    app: &App,
+    headers: &HeaderMap,
+    session: &Session,
+) -> sqlx::Result<(String, Duration)> {
+    if let Some(kept) = cookie::read(headers, COOKIE)
+        && rows::is_known(&app.pool, &digest(kept), &session.digest).await?
+    {
+        return Ok((kept.to_owned(), RESULT_LASTS));
+    }
+    Ok((secret(), STATE_LASTS))
 }
 
 /// Come back from Meta
 ///
-/// Takes the code once and goes on to `/connect/result`. A `state` that is unknown, old, used, or of another browser is refused.
+/// Takes the code once and goes on to `/connect/result/{id}`. A `state` that is unknown, old, used, or of another browser is refused.
 #[utoipa::path(get, path = "/connect/callback", tag = "connect", security(()), params(Returned),
     responses((status = 303, description = "To the result"), (status = 200, description = "A page: the person refused"), (status = 403, description = "A page: no such login in this browser")))]
 pub(crate) async fn callback(
@@ -146,14 +163,12 @@ pub(crate) async fn callback(
     Query(returned): Query<Returned>,
     headers: HeaderMap,
 ) -> Answer {
-    let (browser, connect) = begun_here(&app, &headers).await?;
-    let state = returned.state.as_deref().ok_or_else(foreign)?;
-    if !bool::from(subtle::ConstantTimeEq::ct_eq(&connect.state[..], &digest(state)[..])) {
-        return Err(foreign());
-    }
+    let state = digest(returned.state.as_deref().ok_or_else(foreign)?);
+    let (browser, connect) = begun_here(&app, &headers, By::State(&state)).await?;
+    let result = || Redirect::to(&pages::result(&connect.id)).into_response();
     // Meta's redirects were observed to be followed twice: the second visit sees the result of the first.
     if connect.returned {
-        return Ok(Redirect::to(pages::RESULT).into_response());
+        return Ok(result());
     }
     if connect.late {
         return Err(page(refusals::of("state_late", None, None).page(StatusCode::GONE)));
@@ -173,12 +188,16 @@ pub(crate) async fn callback(
     if taken.map_err(|error| lost(&error))? {
         wake_worker(&app).await;
     }
-    Ok(with_cookie(Redirect::to(pages::RESULT).into_response(), browser, RESULT_LASTS))
+    Ok(with_cookie(result(), browser, RESULT_LASTS))
 }
 
-/// How far the login of this browser is.
-pub(crate) async fn result(State(app): app::State, headers: HeaderMap) -> Answer {
-    let connect = of_browser(&app, &headers).await?;
+/// How far a login of this browser is.
+pub(crate) async fn result(
+    State(app): app::State,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    let connect = of_browser(&app, &headers, &id).await?;
     let deadline = tokio::time::Instant::now() + WAIT;
     loop {
         let found = worker_views::connecting(&app.pool, &connect.id).await;
@@ -192,7 +211,7 @@ pub(crate) async fn result(State(app): app::State, headers: HeaderMap) -> Answer
             return Ok(page(refusals::of("cancelled", None, None).page(StatusCode::OK)));
         }
         if tokio::time::Instant::now() > deadline || app.stopping.is_cancelled() {
-            return Ok(page(pages::under_way(connect.login)));
+            return Ok(page(pages::under_way(&connect.id, connect.login)));
         }
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
@@ -224,20 +243,19 @@ pub(crate) async fn choose(State(app): app::State, request: Request) -> Answer {
         return Err(foreign());
     }
     let session = administrator(&app, &headers).await?;
-    let connect = of_browser(&app, &headers).await?;
+    let fields: Vec<(String, String)> =
+        session::routes::form(request).await.map_err(IntoResponse::into_response)?;
+    // A choice belongs to the login whose list it was made of.
+    let id = fields.iter().find(|(name, _)| name == "login").map(|(_, id)| id.as_str());
+    let connect = of_browser(&app, &headers, id.ok_or_else(foreign)?).await?;
     if connect.session != session.digest {
         return Err(foreign());
     }
-    let fields: Vec<(String, String)> =
-        session::routes::form(request).await.map_err(IntoResponse::into_response)?;
-    // The form of a login that another one of this browser has replaced.
-    if !fields.iter().any(|(name, value)| name == "login" && *value == connect.id) {
-        return Err(page(refusals::of("replaced", None, None).page(StatusCode::CONFLICT)));
-    }
+    let result = || Redirect::to(&pages::result(&connect.id)).into_response();
     let found = worker_views::connecting(&app.pool, &connect.id).await;
     let found = found.map_err(|error| lost(&error))?;
     let Some(login) = found.filter(|login| login.step == "choosing" && !connect.chosen) else {
-        return Ok(Redirect::to(pages::RESULT).into_response());
+        return Ok(result());
     };
     let chosen = pages::chosen(&login, &fields);
     if chosen.is_empty() {
@@ -246,18 +264,25 @@ pub(crate) async fn choose(State(app): app::State, request: Request) -> Answer {
     }
     rows::choose(&app.pool, &connect.id, &chosen).await.map_err(|error| lost(&error))?;
     wake_worker(&app).await;
-    Ok(Redirect::to(pages::RESULT).into_response())
+    Ok(result())
 }
 
 fn foreign() -> Response {
     page(refusals::of("state_foreign", None, None).page(StatusCode::FORBIDDEN))
 }
 
-/// The login that this browser began, in a session that is an administrator's still.
-async fn begun_here<'a>(app: &App, headers: &'a HeaderMap) -> Result<(&'a str, Connect), Response> {
+/// A login that this browser began, in a session that is an administrator's still.
+async fn begun_here<'a>(
+    app: &App,
+    headers: &'a HeaderMap,
+    by: By<'_>,
+) -> Result<(&'a str, Connect), Response> {
     let browser = cookie::read(headers, COOKIE).ok_or_else(foreign)?;
-    let found = rows::by_browser(&app.pool, &digest(browser)).await;
+    let found = rows::find(&app.pool, by).await;
     let connect = found.map_err(|error| lost(&error))?.ok_or_else(foreign)?;
+    if !bool::from(subtle::ConstantTimeEq::ct_eq(&connect.browser[..], &digest(browser)[..])) {
+        return Err(foreign());
+    }
     let caller = session::caller_of(app, connect.token.as_deref());
     if caller.is_none_or(|caller| caller.scope < Scope::Admin) {
         return Err(foreign());
@@ -266,8 +291,8 @@ async fn begun_here<'a>(app: &App, headers: &'a HeaderMap) -> Result<(&'a str, C
 }
 
 /// The same, once it came back.
-async fn of_browser(app: &App, headers: &HeaderMap) -> Result<Connect, Response> {
-    let (_, connect) = begun_here(app, headers).await?;
+async fn of_browser(app: &App, headers: &HeaderMap, id: &str) -> Result<Connect, Response> {
+    let (_, connect) = begun_here(app, headers, By::Id(id)).await?;
     if connect.returned { Ok(connect) } else { Err(foreign()) }
 }
 
@@ -302,6 +327,6 @@ pub(crate) fn undescribed() -> axum::Router<Arc<App>> {
     use axum::routing::{get, post};
     axum::Router::new()
         .route("/connect", get(index))
-        .route(pages::RESULT, get(result))
+        .route("/connect/result/{id}", get(result))
         .route("/connect/choose", post(choose))
 }

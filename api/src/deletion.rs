@@ -2,9 +2,10 @@
 
 use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 
 use crate::app::State;
+use crate::html::Page;
 use crate::worker_views;
 
 /// The longest code that is looked up.
@@ -28,20 +29,10 @@ pub(crate) async fn page(axum::extract::State(app): State, Path(code): Path<Stri
             "The state of this request cannot be read now: look again in a minute.",
         ),
     };
-    let page = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <meta name=\"robots\" content=\"noindex\"><title>Data deletion</title></head>\
-         <body><main><h1>Data deletion</h1><p>{text}</p></main></body></html>"
-    );
-    let mut response = (status, Html(page)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    );
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let mut response = Page::new(status, "Data deletion").says(text).into_response();
+    // The code stands in the address.
+    let referrer = HeaderValue::from_static("no-referrer");
+    response.headers_mut().insert(header::REFERRER_POLICY, referrer);
     response
 }
 

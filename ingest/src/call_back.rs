@@ -59,7 +59,7 @@ async fn take(door: &Door, app: &str, kind: &str, request: Request) -> Result<Re
         .map_err(|forged| door.forged(forged))?;
     let url = match (kind, door.public_url()) {
         (CallbackKind::Deauthorize, _) => None,
-        (CallbackKind::Deletion, Some(url)) => Some(format!("{url}/deletion/{}", genuine.code)),
+        (CallbackKind::Deletion, Some(url)) => Some(url.at(&format!("/deletion/{}", genuine.code))),
         (CallbackKind::Deletion, None) => {
             let why = "requests for deletion are off: PUBLIC_URL is not set";
             return Err(Refused::NotStored(why.to_owned()));

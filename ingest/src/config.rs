@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use runtime::config::{ConfigError, NatsConfig, Settings};
+use runtime::config::{ConfigError, NatsConfig, PublicUrl, Settings};
 
 use crate::secrets::Secrets;
 use crate::signature::AppSecrets;
@@ -18,8 +18,8 @@ const MAX_BODY_SMALLEST: usize = 1 << 10;
 pub struct Config {
     /// `INGEST_LISTEN`
     pub(crate) listen: SocketAddr,
-    /// `PUBLIC_URL`, without a slash at its end.
-    pub(crate) public_url: Option<String>,
+    /// `PUBLIC_URL`
+    pub(crate) public_url: Option<PublicUrl>,
     /// `META_ACCEPT_SHA1`
     pub(crate) accept_sha1: bool,
     /// `INGEST_MAX_BODY`, bytes.
@@ -34,17 +34,6 @@ pub(crate) struct Nats(pub(crate) NatsConfig);
 impl std::fmt::Debug for Nats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Nats(…)")
-    }
-}
-
-/// `PUBLIC_URL`, without a slash at its end.
-fn public_url(settings: &Settings) -> Result<Option<String>, ConfigError> {
-    match settings.get("PUBLIC_URL") {
-        None => Ok(None),
-        Some(_) => {
-            let url = settings.url("PUBLIC_URL", "")?;
-            Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
-        }
     }
 }
 
@@ -70,7 +59,7 @@ impl Config {
         Secrets::from_settings(settings)?;
         Ok(Self {
             listen: settings.address("INGEST_LISTEN", "127.0.0.1:8080")?,
-            public_url: public_url(settings)?,
+            public_url: PublicUrl::from_settings(settings)?,
             accept_sha1: settings.flag("META_ACCEPT_SHA1", false)?,
             max_body: match settings.size("INGEST_MAX_BODY", "4MiB")? {
                 size @ MAX_BODY_SMALLEST..=MAX_BODY_LARGEST => size,
@@ -137,6 +126,9 @@ mod tests {
             ("INGEST_MAX_BODY", "0"),
             ("INGEST_MAX_BODY", "1GiB"),
             ("NATS_REQUIRE_SYNC", "perhaps"),
+            // An address that the api would refuse leads to no page.
+            ("PUBLIC_URL", "http://far.example"),
+            ("PUBLIC_URL", "https://hookline.example/path"),
         ] {
             let error = with(name, value).unwrap_err();
             assert!(error.starts_with(name), "{name}={value}: {error}");

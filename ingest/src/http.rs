@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use metrics::counter;
+use runtime::config::PublicUrl;
 use runtime::reload::Current;
 use runtime::telemetry;
 use schemas::raw::RawPath;
@@ -73,9 +74,9 @@ impl Door {
         &self.store
     }
 
-    /// `PUBLIC_URL`, without a slash at its end.
-    pub(crate) fn public_url(&self) -> Option<&str> {
-        self.config.public_url.as_deref()
+    /// `PUBLIC_URL`
+    pub(crate) const fn public_url(&self) -> Option<&PublicUrl> {
+        self.config.public_url.as_ref()
     }
 
     /// Counts a callback that is not Meta's.

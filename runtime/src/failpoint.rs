@@ -47,6 +47,8 @@ pub const POINTS: &[Point] = &[
     point("refresh.after_keep", "operator"),
     point("refresh.before_use", "operator"),
     point("refresh.after_use", "operator"),
+    // The code of a login in a browser has become a token.
+    point("connect.after_exchange", "operator"),
     // An empty database is filled from the streams.
     point("recover.before_commit", "operator"),
     point("recover.after_commit", "operator"),

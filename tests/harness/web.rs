@@ -37,6 +37,7 @@ fn attribute(input: &str, name: &str) -> Option<String> {
     Some(value.replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&"))
 }
 
+#[derive(Clone)]
 struct Cookie {
     origin: String,
     name: String,
@@ -85,6 +86,11 @@ impl Web {
         let form =
             url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.go(Method::POST, page.url.join(action).unwrap(), Some(form), false).await
+    }
+
+    /// The same browser once more, as of now: for requests at the same time.
+    pub fn twin(&self) -> Self {
+        Self { http: self.http.clone(), jar: self.jar.clone() }
     }
 
     /// The value of a cookie.

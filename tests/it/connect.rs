@@ -2,6 +2,7 @@
 //! must not bring back; and no secret anywhere in what was written.
 
 mod browser;
+mod cut_off;
 mod facebook;
 mod refusals;
 mod secrets;
@@ -87,7 +88,7 @@ async fn settled(lab: &Lab, web: &mut Web, page: Page) -> Page {
         if !page.has("One moment") {
             return page;
         }
-        page = web.open(&format!("{}/connect/result", lab.url(Role::Api))).await;
+        page = web.open(page.url.as_str()).await;
     }
     panic!("Meta is still being asked: {}", lab.log(Role::Worker));
 }
@@ -158,7 +159,7 @@ async fn instagram_from_the_link_to_the_first_conversation() {
 
     // A page loaded twice exchanges nothing twice and shows the first result.
     let given = lab.simulator.given_secrets().len();
-    let shown = web.open(&format!("{}/connect/result", lab.url(Role::Api))).await;
+    let shown = web.open(done.url.as_str()).await;
     assert!(shown.has("<h1>Connected</h1>"), "{}", shown.html);
     assert_eq!(lab.simulator.given_secrets().len(), given);
     secrets::are_nowhere(&lab, &[code]).await;

@@ -7,7 +7,7 @@ use runtime::vouch::Vouch;
 use runtime::waits;
 
 use facts::seal::{Seal, SealError};
-use graph::{Graph, GraphConfig};
+use graph::GraphConfig;
 use tokio_util::sync::CancellationToken;
 
 /// Everything the worker needs to know.
@@ -128,15 +128,14 @@ impl Config {
         })
     }
 
-    /// On SIGHUP the app secrets are read again.
-    pub(crate) fn reread_secrets(
-        &self,
-        graph: &Graph,
-        shutdown: &CancellationToken,
-    ) -> std::io::Result<()> {
-        let graph = graph.clone();
+    /// On SIGHUP the app secrets are read again. Called before anything is waited for: a signal that comes meanwhile counts.
+    ///
+    /// # Errors
+    /// When the process may not listen to signals.
+    pub fn reread_secrets(&self, shutdown: &CancellationToken) -> std::io::Result<()> {
+        let graph = self.graph.clone();
         runtime::reload::on_hangup("worker", self.settings.clone(), shutdown.clone(), move |now| {
-            graph.set_app_secrets(GraphConfig::from_settings(now)?.app_secrets);
+            graph.reread_secrets(now);
             Ok(())
         })
     }

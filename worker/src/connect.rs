@@ -17,6 +17,7 @@ use graph::{Graph, OAuthApp, OAuthError};
 use runtime::claim::{self, Claimed, Failure, Limits, Queue, UnderWay};
 use runtime::config::LoginUrls;
 use runtime::notify::{self, Listener};
+use runtime::retry;
 use runtime::seal::{Seal, SealError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,8 @@ const CLAIM: Duration = Duration::from_secs(60);
 const TRIES: i32 = 5;
 /// Tries of a step that Postgres or the limit of its work cut off, without an account more.
 const TRIES_CUT_OFF: i32 = 20;
-/// Longest pause between two tries.
+/// Pause after the first try, and the longest one.
+const PAUSE_MIN: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 const LIMITS: Limits = Limits {
     places: 8,
@@ -143,9 +145,9 @@ fn gives_up(error: &ConnectError, tries: i32) -> Option<Refusal> {
     }
 }
 
-/// Doubles from 2 s.
+/// Doubles with every try.
 fn pause(tries: i32) -> Duration {
-    Duration::from_secs(2 << tries.clamp(0, 8)).min(PAUSE_MAX)
+    retry::delay(PAUSE_MIN, PAUSE_MAX, tries.unsigned_abs(), 1.0)
 }
 
 /// Logins that have a step to take, as a queue.

@@ -51,6 +51,7 @@ pub fn run(
 
 async fn serve_and_work(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let config = Config::from_settings(&settings)?;
+    config.reread_secrets(&shutdown)?;
     let pool = db::pool_by_index(&settings, "worker", CONNECTIONS_MAX)?;
     let (admin, health) = (admin::address(&settings)?, Health::new());
     let work = connect_and_work(config, pool, health.clone(), shutdown.clone());
@@ -126,7 +127,6 @@ async fn migrate_and_work(
     let facts = facts::FactStore::new(broker.clone(), pool.clone(), config.seal.clone());
     let accounts = facts::accounts::AccountStore::new(pool.clone(), config.seal.clone());
     let graph = graph::Graph::of_worker(config.graph.clone(), pool.clone())?;
-    config.reread_secrets(&graph, &shutdown)?;
 
     let mut tasks = JoinSet::new();
     tasks.spawn(graph.clone().share_budget(pool.clone(), shutdown.clone()));

@@ -10,7 +10,9 @@ use crate::html::{Page, text};
 use crate::worker_views::{Candidate, Connecting};
 
 /// Where a login shows how far it is.
-pub(super) const RESULT: &str = "/connect/result";
+pub(super) fn result(id: &str) -> String {
+    format!("/connect/result/{id}")
+}
 
 /// Connecting is off.
 pub(super) fn off(variable: &str) -> Page {
@@ -78,14 +80,15 @@ pub(super) fn index(apps: &MetaApps, redirect_uri: &str) -> Page {
 }
 
 /// Meta is being asked.
-pub(super) fn under_way(login: Login) -> Page {
+pub(super) fn under_way(id: &str, login: Login) -> Page {
+    let result = result(id);
     Page::new(StatusCode::OK, "One moment")
         .markup(&format!(
             "<p role=\"status\">{} is being asked. This page loads itself again.</p>\n",
             login.title()
         ))
-        .again_in(2, Some(RESULT))
-        .go(RESULT, "Load it now")
+        .again_in(2, Some(&result))
+        .go(&result, "Load it now")
 }
 
 fn title_of(candidate: &Candidate) -> String {

@@ -67,10 +67,8 @@ pub(super) fn of(word: &str, detail: Option<&str>, about: Option<&About<'_>>) ->
             "While the app is in development, only people with a role in the app, or accepted testers, can connect. Add the person in Meta's dashboard; an Instagram tester accepts at instagram.com/accounts/manage_access.".to_owned(),
             again()]),
         "state_foreign" => ("Not from this browser", "This answer of Meta does not belong to a login that this browser began in a session that is still open.".to_owned(), vec![
-            "Begin and end the login in the same browser, with cookies allowed and one login at a time.".to_owned(),
+            "Begin and end the login in the same browser, with cookies allowed.".to_owned(),
             "If you did not begin a login, close this page: somebody may have sent you a link.".to_owned()]),
-        "replaced" => ("Another login", "This browser began another login after that page was shown.".to_owned(), vec![
-            "Go on in the window of the login that was begun last, or begin again.".to_owned()]),
         "state_late" => ("Too late", "The login took longer than ten minutes.".to_owned(), vec![again()]),
         "late" => ("Too late", "Nothing was chosen for an hour, so what Meta gave was forgotten.".to_owned(), vec![again()]),
         "code_used" => ("The code was used", "Meta takes each code once, within an hour, and this one was used or is too old.".to_owned(), vec![again()]),
@@ -112,11 +110,10 @@ mod tests {
 
     use super::*;
 
-    const WORDS: [&str; 18] = [
+    const WORDS: [&str; 17] = [
         "cancelled",
         "declined",
         "state_foreign",
-        "replaced",
         "state_late",
         "late",
         "code_used",

@@ -20,7 +20,8 @@ pub(super) struct NewConnect {
 #[derive(FromRow)]
 pub(super) struct Connect {
     pub(super) id: String,
-    pub(super) state: Vec<u8>,
+    /// The digest of the cookie of its browser.
+    pub(super) browser: Vec<u8>,
     pub(super) session: Vec<u8>,
     /// What its session was opened with.
     pub(super) token: Option<Vec<u8>>,
@@ -52,15 +53,40 @@ pub(super) async fn begin(pool: &PgPool, new: &NewConnect, lasts: Duration) -> s
     Ok(())
 }
 
-pub(super) async fn by_browser(pool: &PgPool, browser: &[u8]) -> sqlx::Result<Option<Connect>> {
+/// What a login is found by.
+#[derive(Clone, Copy)]
+pub(super) enum By<'a> {
+    /// The digest of the `state` that Meta returns.
+    State(&'a [u8]),
+    Id(&'a str),
+}
+
+/// A login whose session is not over.
+pub(super) async fn find(pool: &PgPool, by: By<'_>) -> sqlx::Result<Option<Connect>> {
+    let (state, id) = match by {
+        By::State(state) => (Some(state), None),
+        By::Id(id) => (None, Some(id)),
+    };
     sqlx::query_as(
-        "select c.id, c.state, c.session, s.token, c.login, c.app, c.redirect_uri, c.returned_at is not null as returned,
+        "select c.id, c.browser, c.session, s.token, c.login, c.app, c.redirect_uri, c.returned_at is not null as returned,
                 c.code is not null as with_code, c.expires_at <= now() as late, c.chosen is not null as chosen
            from api.connects c join api.sessions s on s.digest = c.session
-          where c.browser = $1 and s.expires_at > now()",
+          where (c.state = $1 or c.id = $2) and s.expires_at > now()",
+    )
+    .bind(state)
+    .bind(id)
+    .fetch_optional(pool)
+    .await
+}
+
+/// Whether a browser has begun a login in this session already.
+pub(super) async fn is_known(pool: &PgPool, browser: &[u8], session: &[u8]) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from api.connects where browser = $1 and session = $2)",
     )
     .bind(browser)
-    .fetch_optional(pool)
+    .bind(session)
+    .fetch_one(pool)
     .await
 }
 
@@ -86,8 +112,13 @@ pub(super) async fn choose(pool: &PgPool, id: &str, chosen: &[String]) -> sqlx::
     Ok(())
 }
 
-/// Forgets the logins of yesterday, with their codes.
+/// Forgets the logins of yesterday, and codes after an hour: Meta takes none that is older. An empty code stands for one that there was.
 pub(super) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query(
+        "update api.connects set code = '\\x'::bytea where returned_at < now() - interval '1 hour' and length(code) > 0",
+    )
+    .execute(pool)
+    .await?;
     sqlx::query("delete from api.connects where begun_at < now() - interval '1 day'")
         .execute(pool)
         .await?;

@@ -84,6 +84,8 @@ pub(crate) async fn start(
     roles.spawn(async move { ("ingest", answering.await) });
     let answering = api.run(health.of("api"), stop.clone());
     roles.spawn(async move { ("api", answering.await) });
+    let worker = worker::Config::from_settings(settings)?;
+    worker.reread_secrets(stop)?;
     let config = NatsConfig::from_settings(settings)?;
     let pool = runtime::db::pool(settings, "up", 20)?;
     let looking_up = runtime::db::pool_by_index(settings, "up", 40)?;
@@ -91,13 +93,7 @@ pub(crate) async fn start(
     let broker = Broker::connect_knowing("up", config, worker::NEEDS, stored, stop.clone()).await?;
     health::watch_broker(&health, &broker, stop.clone());
     health::watch_postgres(&health, &pool, stop.clone());
-    let working = worker::work(
-        worker::Config::from_settings(settings)?,
-        broker.clone(),
-        looking_up,
-        health.clone(),
-        stop.clone(),
-    );
+    let working = worker::work(worker, broker.clone(), looking_up, health.clone(), stop.clone());
     roles.spawn(async move { ("worker", working.await) });
     let projecting = projector::project(broker, pool, health, stop.clone());
     roles.spawn(async move { ("projector", projecting.await) });

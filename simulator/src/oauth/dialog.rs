@@ -73,7 +73,7 @@ pub(super) async fn facebook(
     }
     choices.push_str(
         "<p><label>The Pages are <select name=\"listing\" id=\"listing\"><option value=\"listed\">yours</option>\
-         <option value=\"named\">a portfolio's, chosen one by one</option><option value=\"all\">a portfolio's, all of them</option></select></label></p>",
+         <option value=\"mixed\">yours and a portfolio's</option><option value=\"named\">a portfolio's, chosen one by one</option><option value=\"all\">a portfolio's, all of them</option></select></label></p>",
     );
     form("Facebook", "facebook", &asked, &choices)
 }

@@ -27,6 +27,8 @@ pub(crate) enum Listing {
     /// All that were ticked.
     #[default]
     Listed,
+    /// The first one: a portfolio owns the others, and the token names all of them.
+    Mixed,
     /// None: a portfolio owns them, and the token names them.
     Named,
     /// None: a portfolio owns them, and the token is for all of its assets.

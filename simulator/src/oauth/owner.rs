@@ -27,8 +27,12 @@ pub(super) fn read(shared: &Shared, request: &GraphRequest) -> Option<(u16, Valu
     let result = match (request.host, grant.login, path.as_slice()) {
         (Host::Instagram, Login::Instagram, ["me"]) => Ok(personal()),
         (Host::Facebook, Login::Facebook, ["me", "accounts"]) => {
-            let listed = grant.listing == Listing::Listed;
-            let pages = if listed { granted(&world, &grant) } else { Vec::new() };
+            let mut pages = granted(&world, &grant);
+            pages.truncate(match grant.listing {
+                Listing::Listed => usize::MAX,
+                Listing::Mixed => 1,
+                Listing::Named | Listing::All => 0,
+            });
             Ok(listing(&mut world, request, &pages))
         }
         (Host::Facebook, Login::Facebook, ["me", "businesses"]) => Ok(match grant.listing {

@@ -50,9 +50,9 @@ async fn pages_are_chosen_and_what_was_known_stays() {
     let mut web = tests::web::Web::default();
     enter(&mut web, &address).await;
     requests_gone(&lab).await;
-    let mut replaced = None;
-    // Portfolios: an empty list, and Pages all the same.
-    for listing in ["named", "all", "listed"] {
+    let (mut first, mut last) = (None, None);
+    // Portfolios: an empty list, or one without some, and Pages all the same.
+    for listing in ["named", "mixed", "all", "listed"] {
         let asked = dialog(&lab, &mut web, "facebook").await;
         let page = decide(&lab, &mut web, &asked, &[("listing", listing)]).await;
         assert!(page.has("Choose what to connect"), "{listing}: {}", page.html);
@@ -64,9 +64,11 @@ async fn pages_are_chosen_and_what_was_known_stays() {
         );
         assert!(page.has(&format!("value=\"instagram/{SHOP}\"")), "{listing}: {}", page.html);
         if listing == "named" {
-            replaced = Some(page);
+            first = Some(page);
             continue;
         }
+        last = Some(page);
+        let page = last.as_ref().unwrap();
         if listing == "listed" {
             assert!(!page.has(&format!("value=\"messenger/{FIGURES}\"")), "{}", page.html);
             assert!(page.has("Ask its administrator for the task"), "{}", page.html);
@@ -76,17 +78,22 @@ async fn pages_are_chosen_and_what_was_known_stays() {
     lab.kill9(Role::Api).await;
     lab.run(Role::Api).await;
     lab.ready(Role::Api).await;
-    let page = web.open(&format!("{}/connect/result", lab.url(Role::Api))).await;
+    let page = web.open(last.unwrap().url.as_str()).await;
     assert!(page.has("Choose what to connect"), "{}", page.html);
     let none = web.submit(&page, "/connect/choose", &[("account", "")]).await;
     assert!(none.has("Choose at least one account."), "{}", none.html);
-    // What is not offered, or has something in its way, is no choice; nor is the form of a login that another one has replaced.
+    // What is not offered, or has something in its way, is no choice; nor is that of a login which this browser did not begin.
     for wrong in ["messenger/1", &format!("messenger/{FIGURES}")] {
         let none = web.submit(&page, "/connect/choose", &[("account", wrong)]).await;
         assert!(none.has("Choose at least one account."), "{wrong}: {}", none.html);
     }
-    let other = web.submit(&replaced.unwrap(), "/connect/choose", &[]).await;
-    assert!(other.status == 409 && other.has("Another login"), "{}", other.html);
+    let foreign = web.submit(&page, "/connect/choose", &[("login", "con_0")]).await;
+    assert!(foreign.status == 403 && foreign.has("Not from this browser"), "{}", foreign.html);
+    // In another tab stands the list of a login that was begun before: its choice is its own.
+    let third = [("account", "messenger/103000000000503")];
+    let other = web.submit(&first.unwrap(), "/connect/choose", &third).await;
+    let other = settled(&lab, &mut web, other).await;
+    assert!(other.has("<h1>Connected</h1>") && other.has("Third"), "{}", other.html);
     let page_choice = format!("messenger/{PAGE}");
     let shop_choice = format!("instagram/{SHOP}");
     let choices = [("account", page_choice.as_str()), ("account", shop_choice.as_str())];
@@ -96,7 +103,7 @@ async fn pages_are_chosen_and_what_was_known_stays() {
 
     let (_, accounts) = lab.api().get("/v1/accounts").await;
     let all = accounts["accounts"].as_array().unwrap();
-    assert_eq!(all.len(), 2, "{accounts}");
+    assert_eq!(all.len(), 3, "{accounts}");
     let shop = all.iter().find(|one| one["id"] == SHOP).unwrap();
     assert_eq!((&shop["login"], &shop["page_id"]), (&"facebook".into(), &PAGE.into()), "{shop}");
     assert_eq!(

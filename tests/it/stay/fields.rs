@@ -58,6 +58,10 @@ async fn what_meta_refuses_costs_only_itself_and_is_shown() {
     assert_eq!((status, &done["status"]), (200, &json!("done")), "{done}");
     assert_eq!(done["result"]["refused"], json!([]), "{done}");
     assert!(shop.subscribed_fields().iter().any(|field| field == "comments"));
+    // Nothing is missing: Meta is asked what there is, and for nothing.
+    let before = shop.count(CallKind::Subscription);
+    assert_eq!(verb(&lab, &["accounts", "subscribe", IG]).await.0, 0);
+    assert_eq!(shop.count(CallKind::Subscription), before + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,8 @@
 //! Keys and secrets are rotated without losing anything.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use serde_json::json;
 use simulator::AccountSpec;
 use tests::body::{IG, instagram, now, text};
@@ -24,6 +27,34 @@ async fn a_key_is_rotated_and_the_old_one_thrown_away() {
     assert_eq!(verb(&lab, &["accounts", "check", IG]).await.0, 0, "the new key alone opens");
     let (_, again) = verb(&lab, &["accounts", "rekey"]).await;
     assert_eq!(again["tokens"], json!({"moved": 0, "kept": 1}), "{again}");
+}
+
+/// The token of an account is sealed anew while Meta gives another one: the new one is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_survives_a_rotation_of_the_key() {
+    let mut lab = Lab::start().await;
+    let shop = lab.simulator.add_account(AccountSpec::instagram(IG)).unwrap();
+    lab.add_account("instagram", "instagram", IG, &shop.token(), &[]).await;
+    lab.set("ENCRYPTION_KEY", &format!("new:{},old:{OLD}", "ab".repeat(32)));
+    let mut refresh = lab.command(&["accounts", "refresh", IG, "--output", "json"]);
+    refresh.env(runtime::failpoint::ENV, "refresh.after_call=stop");
+    let refresh = refresh.stdout(Stdio::piped()).spawn().unwrap();
+    let pid = refresh.id().unwrap();
+    eventually("Meta has given a token", Duration::from_secs(60), async || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        tests::client::holds(stat.contains(") T"), || stat.clone())
+    })
+    .await;
+    let (code, moved) = verb(&lab, &["accounts", "rekey"]).await;
+    assert_eq!((code, &moved["tokens"]["moved"]), (0, &json!(1)), "{moved}");
+    signal(pid, rustix::process::Signal::CONT);
+    let ended = tokio::time::timeout(Duration::from_secs(60), refresh.wait_with_output()).await;
+    let said = String::from_utf8(ended.expect("it ends").unwrap().stdout).unwrap();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said[0]["refreshed"], "yes", "{said}");
+    let new = shop.good_tokens().into_iter().find(|token| *token != shop.token()).unwrap();
+    shop.set_token(&new);
+    assert_eq!(verb(&lab, &["accounts", "check", IG]).await.0, 0, "the new token is in use");
 }
 
 #[tokio::test(flavor = "multi_thread")]

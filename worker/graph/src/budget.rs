@@ -26,8 +26,8 @@ pub(crate) struct Budget {
 
 #[derive(Debug, Default)]
 struct Meters {
-    apps: HashMap<String, Meter>,
-    accounts: HashMap<AccountKey, Meter>,
+    /// By scope, as `worker.graph_budget` names it: one for each app and each account.
+    of_scope: HashMap<String, Meter>,
     conversations: HashMap<AccountKey, Pace>,
     /// Scopes whose meters have learnt something that the other workers do not know.
     changed: BTreeSet<String>,
@@ -40,6 +40,11 @@ fn app_key(account: &Account) -> String {
     account.app.clone().unwrap_or_else(|| format!("login:{}", account.login.as_str()))
 }
 
+/// As `worker.graph_budget` names an app.
+fn app_scope(account: &Account) -> String {
+    format!("app:{}", app_key(account))
+}
+
 fn account_key(account: &Account) -> AccountKey {
     (account.channel, account.id.as_str().to_owned())
 }
@@ -50,12 +55,16 @@ pub(crate) fn account_scope(account: &Account) -> String {
 }
 
 impl Meters {
-    fn of_scope(&mut self, scope: &str) -> Option<&mut Meter> {
-        if let Some(app) = scope.strip_prefix("app:") {
-            return Some(self.apps.entry(app.to_owned()).or_default());
-        }
-        let (channel, id) = scope.strip_prefix("account:")?.split_once('/')?;
-        Some(self.accounts.entry((channel.parse().ok()?, id.to_owned())).or_default())
+    fn wait(&self, scope: &str, lane: Lane, now: Steady, pauses: &Pauses) -> Option<Duration> {
+        self.of_scope.get(scope)?.wait(lane, now, pauses)
+    }
+
+    fn closed_for(&self, scope: &str, now: Steady) -> Option<Duration> {
+        self.of_scope.get(scope)?.closed_for(now)
+    }
+
+    fn meter(&mut self, scope: &str) -> &mut Meter {
+        self.of_scope.entry(scope.to_owned()).or_default()
     }
 }
 
@@ -81,18 +90,14 @@ impl Budget {
         now: Steady,
     ) -> Result<(), GraphError> {
         self.with(|meters| {
-            let app = meters
-                .apps
-                .get(&app_key(account))
-                .and_then(|meter| meter.wait(lane, now, &self.pauses));
-            if let Some(wait) = app {
-                return Err(GraphError::kept_back(Scope::App, wait));
+            for (scope, name) in
+                [(Scope::App, app_scope(account)), (Scope::Account, account_scope(account))]
+            {
+                if let Some(wait) = meters.wait(&name, lane, now, &self.pauses) {
+                    return Err(GraphError::kept_back(scope, wait));
+                }
             }
-            let own = meters
-                .accounts
-                .get(&account_key(account))
-                .and_then(|meter| meter.wait(lane, now, &self.pauses));
-            own.map_or(Ok(()), |wait| Err(GraphError::kept_back(Scope::Account, wait)))
+            Ok(())
         })
     }
 
@@ -131,24 +136,22 @@ impl Budget {
         now: Steady,
     ) {
         self.with(|meters| {
-            let limited =
-                matches!(error.as_ref().map(|error| error.class), Some(Class::Limited(_)));
+            let (app, own) = (app_scope(account), account_scope(account));
+            let class = error.as_ref().map(|error| error.class);
+            let limited = matches!(class, Some(Class::Limited(_)));
             if limited || usage != Usage::default() {
-                meters.changed.insert(format!("app:{}", app_key(account)));
-                meters.changed.insert(account_scope(account));
+                meters.changed.extend([app.clone(), own.clone()]);
             }
-            let app = meters.apps.entry(app_key(account)).or_default();
             if let Some(percent) = usage.app {
-                app.measure(percent, None, now, &self.pauses);
+                meters.meter(&app).measure(percent, None, now, &self.pauses);
             }
-            let own = meters.accounts.entry(account_key(account)).or_default();
             if let Some(percent) = usage.account {
-                own.measure(percent, usage.regain, now, &self.pauses);
+                meters.meter(&own).measure(percent, usage.regain, now, &self.pauses);
             }
-            match error.as_ref().map(|error| error.class) {
+            match class {
                 Some(Class::Limited(scope)) => {
-                    let meter = if scope == Scope::App { app } else { own };
-                    let pause = meter.refuse(usage.regain, now, &self.pauses);
+                    let name = if scope == Scope::App { &app } else { &own };
+                    let pause = meters.meter(name).refuse(usage.regain, now, &self.pauses);
                     if let Some(error) = error {
                         error.retry_after = Some(pause);
                     }
@@ -156,8 +159,8 @@ impl Budget {
                 // Without an answer nothing was learnt.
                 _ if error.as_ref().is_some_and(|error| error.status.is_none()) => {}
                 _ => {
-                    app.pass();
-                    own.pass();
+                    meters.meter(&app).pass();
+                    meters.meter(&own).pass();
                 }
             }
         });
@@ -173,7 +176,7 @@ impl Budget {
         self.with(|meters| {
             let changed = std::mem::take(&mut meters.changed);
             let figure = |scope: String| {
-                let (measured, closed_until) = meters.of_scope(&scope)?.figures();
+                let (measured, closed_until) = meters.of_scope.get(&scope)?.figures();
                 let closed = closed_until.filter(|until| now < *until);
                 Some(Figure {
                     scope,
@@ -197,11 +200,15 @@ impl Budget {
         let span = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         self.with(|meters| {
             for figure in figures {
-                let Some(meter) = meters.of_scope(&figure.scope) else { continue };
+                // A newer release may share more.
+                if !["app:", "account:"].iter().any(|kind| figure.scope.starts_with(kind)) {
+                    continue;
+                }
                 let measured = figure.percent.zip(figure.measured_ms_ago).map(|(percent, ago)| {
                     (u32::try_from(percent).unwrap_or(0), now.minus(span(ago)))
                 });
-                meter.adopt(measured, figure.closed_for_ms.map(|ms| now.plus(span(ms))));
+                let closed_until = figure.closed_for_ms.map(|ms| now.plus(span(ms)));
+                meters.meter(&figure.scope).adopt(measured, closed_until);
             }
         });
     }
@@ -212,17 +219,15 @@ impl Budget {
         account: &Account,
         now: Steady,
     ) -> Option<(String, Duration)> {
-        let app = app_key(account);
-        let closed = self.with(|meters| meters.apps.get(&app)?.closed_for(now))?;
-        Some((app, closed))
+        let closed = self.with(|meters| meters.closed_for(&app_scope(account), now))?;
+        Some((app_key(account), closed))
     }
 
     /// For how long calls for the account are closed, where they are.
     pub(crate) fn closed_for(&self, account: &Account, now: Steady) -> Option<Duration> {
         self.with(|meters| {
-            let app = meters.apps.get(&app_key(account)).and_then(|meter| meter.closed_for(now));
-            let own = meters.accounts.get(&account_key(account));
-            app.max(own.and_then(|meter| meter.closed_for(now)))
+            let app = meters.closed_for(&app_scope(account), now);
+            app.max(meters.closed_for(&account_scope(account), now))
         })
     }
 }

@@ -8,7 +8,7 @@ use super::fields::targets;
 use super::findings::{self, Finding, Level};
 use super::identity::Identity;
 use super::limits::Lane;
-use super::reads::{subscribed_by_app, text_of};
+use super::reads::{subscribed_by_app, text_of, texts};
 use facts::accounts::{AccountStore, Connected};
 
 /// Asks, and judges. Of Graph it reads only; the ids and the handle that Graph uses for the account are stored. An account that is stopped is
@@ -32,11 +32,9 @@ pub async fn check(graph: &Graph, accounts: &AccountStore, connected: &Connected
             app = text_of(token.get("app_id"));
             let expires = token.get("expires_at").and_then(Value::as_i64).unwrap_or(0);
             all.extend(findings::expiry(expires, runtime::now()));
-            match token.get("scopes").and_then(Value::as_array) {
-                Some(scopes) => {
-                    let scopes: Vec<String> =
-                        scopes.iter().filter_map(|scope| text_of(Some(scope))).collect();
-                    all.extend(findings::scopes(&connected.account, &scopes));
+            match token.get("scopes").filter(|listed| listed.is_array()) {
+                Some(listed) => {
+                    all.extend(findings::scopes(&connected.account, &texts(Some(listed))));
                 }
                 None => all.push(unreadable()),
             }

@@ -1,13 +1,11 @@
 //! Making calls: the right host, node and token for an account; one try for writes, a few for reads.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method};
 use runtime::db::within;
-use runtime::reload::Current;
 use runtime::retry::Backoff;
 use runtime::steady::Steady;
 use serde_json::Value;
@@ -46,7 +44,6 @@ pub struct Graph {
 struct Inner {
     http: reqwest::Client,
     config: GraphConfig,
-    app_secrets: Current<BTreeMap<String, String>>,
     budget: Budget,
     clocks: Clocks,
     /// Of a worker: where the budget of all workers is.
@@ -90,19 +87,13 @@ impl Graph {
             .user_agent(concat!("hookline/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let budget = Budget::new(config.pause_min, config.pause_max);
-        let app_secrets = Current::new(config.app_secrets.clone());
         let clocks = Clocks::default();
-        Ok(Self { inner: Arc::new(Inner { http, config, app_secrets, budget, clocks, pool }) })
-    }
-
-    /// Uses these app secrets from now on (docs/meta-platform.md 8).
-    pub fn set_app_secrets(&self, secrets: BTreeMap<String, String>) {
-        self.inner.app_secrets.set(secrets);
+        Ok(Self { inner: Arc::new(Inner { http, config, budget, clocks, pool }) })
     }
 
     /// The secret of the app of this name, by `META_APP_SECRETS`.
     pub fn app_secret(&self, app: &str) -> Option<Token> {
-        self.inner.app_secrets.get().get(app).map(|secret| Token::new(secret))
+        self.inner.config.app_secret(app)
     }
 
     pub(crate) fn budget(&self) -> &Budget {

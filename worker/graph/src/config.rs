@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use facts::accounts::Token;
 use runtime::config::{ConfigError, Settings};
+use runtime::reload::Current;
 use url::Url;
 
 use super::proof::named_secrets;
@@ -19,8 +21,8 @@ pub struct GraphConfig {
     pub version: String,
     /// `GRAPH_TIMEOUT`: one call, connect included.
     pub timeout: Duration,
-    /// Named secrets of `META_APP_SECRETS`, by app: for `appsecret_proof`.
-    pub app_secrets: BTreeMap<String, String>,
+    /// Named secrets of `META_APP_SECRETS`, by app: for `appsecret_proof`. Every clone sees those that are set later.
+    app_secrets: Current<BTreeMap<String, String>>,
     /// `RETRY_MIN`: first pause after a rate limit that does not say for how long.
     pub pause_min: Duration,
     /// `RETRY_MAX`: longest such pause.
@@ -57,9 +59,23 @@ impl GraphConfig {
             instagram_url: settings.url("GRAPH_INSTAGRAM_URL", "https://graph.instagram.com")?,
             version,
             timeout,
-            app_secrets: named_secrets(settings.get("META_APP_SECRETS").unwrap_or_default()),
+            app_secrets: Current::new(app_secrets(settings)),
             pause_min: settings.duration("RETRY_MIN", "1s")?,
             pause_max: settings.duration("RETRY_MAX", "10m")?,
         })
     }
+
+    /// Uses the app secrets of `settings` from now on, in every client that was made of this (docs/meta-platform.md 8).
+    pub fn reread_secrets(&self, settings: &Settings) {
+        self.app_secrets.set(app_secrets(settings));
+    }
+
+    /// The secret of the app of this name.
+    pub(crate) fn app_secret(&self, app: &str) -> Option<Token> {
+        self.app_secrets.get().get(app).map(|secret| Token::new(secret))
+    }
+}
+
+fn app_secrets(settings: &Settings) -> BTreeMap<String, String> {
+    named_secrets(settings.get("META_APP_SECRETS").unwrap_or_default())
 }

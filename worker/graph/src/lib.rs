@@ -41,7 +41,7 @@ pub use findings::{Finding, Level};
 pub use host::{Host, node};
 pub use identity::{Identity, learn};
 pub use limits::Lane;
-pub use oauth::{CodeGrant, NewToken, OAuthApp, OAuthError, Owner, Page, TokenInfo};
+pub use oauth::{CodeGrant, GivenToken, OAuthApp, OAuthError, Owner, Page, TokenInfo};
 pub use reads::{Conversation, ConversationPage, FoundMessage, MESSAGES_SHOWN, Party, text_of};
 pub use renew::{Refreshed, confirm, first_look, look, refresh};
 pub use subscribe::UpkeepError;

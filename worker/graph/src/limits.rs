@@ -180,7 +180,7 @@ impl Meter {
         let pause = regain
             .unwrap_or_else(|| runtime::retry::delay(pauses.min, pauses.max, self.refusals, 1.0));
         // Refusals that arrive while it is closed already were under way: they are one and the same.
-        if self.closed_until.is_none_or(|until| until <= now) {
+        if self.closed_for(now).is_none() {
             self.refusals = self.refusals.saturating_add(1);
         }
         self.close(now.plus(pause));

@@ -7,7 +7,8 @@ mod facebook;
 mod instagram;
 mod read;
 
-pub use read::{CodeGrant, NewToken, Owner, Page, TokenInfo};
+pub(crate) use read::given_token;
+pub use read::{CodeGrant, GivenToken, Owner, Page, TokenInfo};
 
 use facts::accounts::Token;
 use serde_json::Value;

@@ -91,6 +91,18 @@ pub fn text_of(value: Option<&Value>) -> Option<String> {
     }
 }
 
+/// Texts of a list, or of one text that lists them with commas or blanks.
+pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(text)) => {
+            let parts = text.split([',', ' ']).map(str::trim);
+            parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        }
+        Some(Value::Array(items)) => items.iter().filter_map(|item| text_of(Some(item))).collect(),
+        _ => Vec::new(),
+    }
+}
+
 pub(super) fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     let items = value.map(|value| value.get("data").unwrap_or(value)).and_then(Value::as_array);
     items.into_iter().flatten()

@@ -1,11 +1,9 @@
 //! Keeping a token good: a new one before the old one ends, a look at it every day.
 
-use std::time::Duration;
-
 use facts::accounts::directory::Account;
 use facts::accounts::directory::Login;
 use facts::accounts::upkeep::{FieldRow, NewToken, Shown};
-use facts::accounts::{AccountStore, Connected, Token};
+use facts::accounts::{AccountStore, Connected};
 use runtime::failpoint;
 use schemas::Timestamp;
 use serde_json::Value;
@@ -15,7 +13,8 @@ use super::client::Graph;
 use super::error::{Class, GraphError};
 use super::identity::{self, Identity};
 use super::limits::Lane;
-use super::reads::text_of;
+use super::oauth::given_token;
+use super::reads::{text_of, texts};
 use super::scopes;
 use super::subscribe::{UpkeepError, subscribe};
 
@@ -69,11 +68,28 @@ pub async fn refresh(
         }
     };
     failpoint!("refresh.after_call");
-    if !accounts.keep_next(connected, &new).await? {
+    if !keep(accounts, connected, &new).await? {
         return Ok(Refreshed::Overtaken);
     }
     failpoint!("refresh.after_keep");
     confirm(graph, accounts, connected).await
+}
+
+/// Stores a new token beside the one that is in use. That one may have been sealed under another key meanwhile (`accounts rekey`): it is the
+/// same token in other bytes, and a token that Meta has given is not dropped for that. `false`: another token is in use.
+async fn keep(
+    accounts: &AccountStore,
+    connected: &Connected,
+    new: &NewToken,
+) -> Result<bool, UpkeepError> {
+    if accounts.keep_next(connected, new).await? {
+        return Ok(true);
+    }
+    let account = &connected.account;
+    match accounts.get(account.channel, &account.id).await? {
+        Some(now) if now.token == connected.token => Ok(accounts.keep_next(&now, new).await?),
+        _ => Ok(false),
+    }
 }
 
 /// Asks with the new token who the account is, and uses it from then on.
@@ -210,17 +226,14 @@ fn read_token(account: &Account, data: &Value) -> Result<(Shown, Option<String>)
         let number = |key: &str| data.pointer(key).and_then(Value::as_i64);
         return Err(GraphError::token_ended(number("/error/code"), number("/error/subcode")));
     }
-    let scopes = data.get("scopes").and_then(Value::as_array);
+    let scopes = data.get("scopes").filter(|listed| listed.is_array());
     let shown = Shown {
         ends: data
             .get("expires_at")
             .and_then(Value::as_i64)
             .filter(|seconds| *seconds > 0)
             .and_then(Timestamp::from_meta_number),
-        scopes: scopes.map(|scopes| {
-            let granted = scopes.iter().filter_map(|scope| text_of(Some(scope))).collect();
-            scopes::judge(account, granted)
-        }),
+        scopes: scopes.map(|listed| scopes::judge(account, texts(Some(listed)))),
         person: text_of(data.get("user_id")),
     };
     Ok((shown, text_of(data.get("app_id"))))
@@ -232,24 +245,12 @@ impl Graph {
         let call = Call::new("token_refresh", Lane::Reply).without_version().without_verdict();
         let query = [("grant_type", "ig_refresh_token")];
         let answer = self.get_once(connected, call, &["refresh_access_token"], &query).await?;
-        let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();
-        if token.is_empty() {
-            return Err(GraphError::unreadable());
-        }
-        let seconds = answer.get("expires_in").and_then(Value::as_u64);
-        let scopes = answer.get("permissions").map(|value| match value {
-            Value::Array(list) => list.iter().filter_map(|one| text_of(Some(one))).collect(),
-            other => text_of(Some(other))
-                .unwrap_or_default()
-                .split(',')
-                .map(|scope| scope.trim().to_owned())
-                .filter(|scope| !scope.is_empty())
-                .collect(),
-        });
+        let given = given_token(&answer, runtime::now()).ok_or_else(GraphError::unreadable)?;
+        let permissions = answer.get("permissions").map(|listed| texts(Some(listed)));
         Ok(NewToken {
-            token: Token::new(token),
-            ends: seconds.map(|seconds| runtime::now().plus(Duration::from_secs(seconds))),
-            scopes: scopes.map(|granted| scopes::judge(&connected.account, granted)),
+            token: given.token,
+            ends: given.ends,
+            scopes: permissions.map(|granted| scopes::judge(&connected.account, granted)),
         })
     }
 }

@@ -96,7 +96,11 @@ async fn ask(
         }
         Err(error) => return Err(error),
     };
-    let mut growth = Growth::new(there, target.fields.iter().map(|field| field.name));
+    let wanted = target.fields.iter().map(|field| field.name);
+    let mut growth = Growth::new(there.iter().cloned(), wanted);
+    if growth.next().is_none() {
+        return Ok(rows(target, &there, |_| None));
+    }
     while let Some(set) = growth.next() {
         let set = set.join(",");
         let call = Call::new("subscribe", Lane::Sync).without_verdict();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use facts::accounts::Token;
 use graph::{OAuthApp, OAuthError};
 use runtime::config::LoginUrls;
+use runtime::failpoint;
 use runtime::seal::login_code_context;
 
 use super::candidates::{self, Candidates};
@@ -52,10 +53,16 @@ impl Connector {
                 granted_by: login.granted_by.clone(),
             }));
         }
+        if login.code.is_empty() {
+            // The api has forgotten it after an hour.
+            queue::refuse(&self.pool, login, &Refusal::new("code_used")).await?;
+            return Ok(None);
+        }
         let code = self.seal.open(&login_code_context(&login.id), &login.code)?;
         let first = queue::exchanging(&self.pool, login).await?;
         match exchange(code).await {
             Ok(short) => {
+                failpoint!("connect.after_exchange");
                 let sealed = self.sealed(login, &short.token)?;
                 queue::exchanged(&self.pool, login, &sealed, &short.granted, &short.granted_by)
                     .await?;

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use runtime::retry;
 use schemas::subjects::fnv1a;
 use schemas::{AccountId, Channel, Timestamp};
 
@@ -136,8 +137,7 @@ fn look_at(standing: &Standing) -> Option<Timestamp> {
     let again = match (standing.look_tries, standing.look_tried_at) {
         (0, _) | (_, None) => Timestamp::MIN,
         (tries, Some(tried)) => {
-            let pause = LOOK_PAUSE * 2_u32.pow(tries.min(8));
-            tried.plus(pause.min(LOOK_PAUSE_MAX))
+            tried.plus(retry::delay(LOOK_PAUSE, LOOK_PAUSE_MAX, tries - 1, 1.0))
         }
     };
     Some(wanted.max(again))

@@ -4,7 +4,7 @@ use facts::accounts::Token;
 use schemas::Timestamp;
 use serde_json::Value;
 
-use super::read::{self, NewToken, Page, TokenInfo};
+use super::read::{self, GivenToken, Page, TokenInfo};
 use super::{OAuthApp, OAuthError};
 use crate::client::Graph;
 use crate::host::Host;
@@ -17,6 +17,15 @@ const ACCOUNT_FIELDS: &str = "id,name,access_token,tasks,instagram_business_acco
 const LISTS_MAX: usize = 50;
 /// Pages that are asked for one by one at most.
 const ONE_BY_ONE_MAX: usize = 200;
+/// So many of them at once: [`ONE_BY_ONE_MAX`] fit into one step of a login.
+const AT_ONCE: usize = 4;
+
+/// Pages that the token names and the list does not have: a business portfolio owns them, beside the person's own.
+fn not_listed<'a>(info: &'a TokenInfo, listed: &[Page]) -> Vec<&'a str> {
+    let is_listed = |id: &&String| listed.iter().any(|page| page.id == **id);
+    let named = info.pages.iter().filter(|id| !is_listed(id));
+    named.take(ONE_BY_ONE_MAX).map(String::as_str).collect()
+}
 
 impl Graph {
     /// Exchanges a code for a short token of the person.
@@ -28,7 +37,7 @@ impl Graph {
         app: &OAuthApp,
         code: &str,
         now: Timestamp,
-    ) -> Result<NewToken, OAuthError> {
+    ) -> Result<GivenToken, OAuthError> {
         let query = [
             ("client_id", app.id.as_str()),
             ("client_secret", app.secret.expose()),
@@ -47,7 +56,7 @@ impl Graph {
         app: &OAuthApp,
         short: &Token,
         now: Timestamp,
-    ) -> Result<NewToken, OAuthError> {
+    ) -> Result<GivenToken, OAuthError> {
         let query = [
             ("grant_type", "fb_exchange_token"),
             ("client_id", app.id.as_str()),
@@ -62,11 +71,11 @@ impl Graph {
         kind: &'static str,
         query: &[(&str, &str)],
         now: Timestamp,
-    ) -> Result<NewToken, OAuthError> {
+    ) -> Result<GivenToken, OAuthError> {
         let mut url = self.url(Host::Facebook, &["oauth", "access_token"]);
         url.query_pairs_mut().extend_pairs(query);
         let answer = self.login_read(kind, url, None).await.map_err(OAuthError::of)?;
-        read::new_token(&answer, now).ok_or(OAuthError::Refused(None))
+        read::given_token(&answer, now).ok_or(OAuthError::Refused(None))
     }
 
     /// Whose token it is, what it may do and on which assets.
@@ -86,8 +95,8 @@ impl Graph {
         Ok(read::token_info(&answer))
     }
 
-    /// The Pages the person may act for. Where the list is empty although Pages were granted, a business portfolio owns them: then those
-    /// that the token names are asked for one by one, or those of the portfolios (docs/meta-platform-2.md 16.2).
+    /// The Pages the person may act for. Those that a business portfolio owns may be missing in the list: the ones that the token names are
+    /// asked for by their ids, or, where nothing is listed and nothing named, those of the portfolios (docs/meta-platform-2.md 16.2).
     ///
     /// # Errors
     /// As [`Graph::facebook_code`]; may be repeated.
@@ -99,16 +108,7 @@ impl Graph {
     ) -> Result<Vec<Page>, OAuthError> {
         let listed = self.facebook_list(app, token, &["me", "accounts"], ACCOUNT_FIELDS).await?;
         let mut pages: Vec<Page> = listed.iter().filter_map(read::page).collect();
-        if pages.is_empty() {
-            for id in info.pages.iter().take(ONE_BY_ONE_MAX) {
-                match self.facebook_get(app, token, &[id], &[("fields", PAGE_FIELDS)]).await {
-                    Ok(answer) => pages.extend(read::page(&answer)),
-                    Err(error) if error.may_be_repeated() => return Err(error),
-                    // One that the token does not reach hides no other.
-                    Err(_) => {}
-                }
-            }
-        }
+        pages.extend(self.facebook_named(app, token, &not_listed(info, &pages)).await?);
         if pages.is_empty() && info.pages.is_empty() && info.has("business_management") {
             for business in self.facebook_list(app, token, &["me", "businesses"], "id").await? {
                 let Some(id) = text_of(business.get("id")) else { continue };
@@ -123,6 +123,30 @@ impl Graph {
         }
         pages.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         pages.dedup_by(|a, b| a.id == b.id);
+        Ok(pages)
+    }
+
+    /// Pages by their ids, some at once. One that the token does not reach hides no other.
+    async fn facebook_named(
+        &self,
+        app: &OAuthApp,
+        token: &Token,
+        ids: &[&str],
+    ) -> Result<Vec<Page>, OAuthError> {
+        let read = async |id: &str| match self
+            .facebook_get(app, token, &[id], &[("fields", PAGE_FIELDS)])
+            .await
+        {
+            Ok(answer) => Ok(read::page(&answer)),
+            Err(error) if error.may_be_repeated() => Err(error),
+            Err(_) => Ok(None),
+        };
+        let mut pages = Vec::new();
+        for some in ids.chunks(AT_ONCE) {
+            for page in futures::future::join_all(some.iter().map(|id| read(id))).await {
+                pages.extend(page?);
+            }
+        }
         Ok(pages)
     }
 

@@ -4,7 +4,7 @@ use facts::accounts::Token;
 use runtime::config::LoginUrls;
 use schemas::Timestamp;
 
-use super::read::{self, CodeGrant, NewToken, Owner};
+use super::read::{self, CodeGrant, GivenToken, Owner};
 use super::{OAuthApp, OAuthError, below};
 use crate::client::Graph;
 use crate::error::Use;
@@ -49,7 +49,7 @@ impl Graph {
         app: &OAuthApp,
         short: &Token,
         now: Timestamp,
-    ) -> Result<NewToken, OAuthError> {
+    ) -> Result<GivenToken, OAuthError> {
         let url = below(
             self.config().instagram_url.clone(),
             &["access_token"],
@@ -60,7 +60,7 @@ impl Graph {
             ],
         );
         let answer = self.login_read("oauth_long", url, None).await.map_err(OAuthError::of)?;
-        read::new_token(&answer, now).ok_or(OAuthError::Refused(None))
+        read::given_token(&answer, now).ok_or(OAuthError::Refused(None))
     }
 
     /// Whose token it is.

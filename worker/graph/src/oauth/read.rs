@@ -6,7 +6,7 @@ use facts::accounts::Token;
 use schemas::Timestamp;
 use serde_json::Value;
 
-use crate::reads::{list, text_of};
+use crate::reads::{list, text_of, texts};
 
 /// Longest part of Meta's words that is shown to a person.
 const WORDS_MAX: usize = 300;
@@ -24,7 +24,7 @@ pub struct CodeGrant {
 
 /// A token and when it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewToken {
+pub struct GivenToken {
     /// The token.
     pub token: Token,
     /// `None`: Meta names no end.
@@ -86,17 +86,6 @@ impl TokenInfo {
     }
 }
 
-fn texts(value: Option<&Value>) -> Vec<String> {
-    match value {
-        Some(Value::String(text)) => {
-            let parts = text.split([',', ' ']).map(str::trim);
-            parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
-        }
-        Some(Value::Array(items)) => items.iter().filter_map(|item| text_of(Some(item))).collect(),
-        _ => Vec::new(),
-    }
-}
-
 /// `{"error_type", "code", "error_message"}`: Instagram's own form of a refusal. Its words are for people; nothing is decided by them.
 pub(super) fn instagram_refusal(status: u16, body: &[u8]) -> Option<String> {
     if (200..300).contains(&status) {
@@ -117,13 +106,14 @@ pub(super) fn code_grant(answer: &Value) -> Option<CodeGrant> {
     })
 }
 
-pub(super) fn new_token(answer: &Value, now: Timestamp) -> Option<NewToken> {
+/// A token with its end, as every exchange and refresh answers. 0 seconds is no known end.
+pub(crate) fn given_token(answer: &Value, now: Timestamp) -> Option<GivenToken> {
     let seconds = answer.get("expires_in").and_then(Value::as_u64).filter(|seconds| *seconds > 0);
     let ends = seconds.map(|seconds| {
         let millis = i64::try_from(Duration::from_secs(seconds).as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_millis(now.as_millis().saturating_add(millis))
     });
-    Some(NewToken { token: token(answer.get("access_token"))?, ends })
+    Some(GivenToken { token: token(answer.get("access_token"))?, ends })
 }
 
 fn token(value: Option<&Value>) -> Option<Token> {

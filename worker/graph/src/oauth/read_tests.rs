@@ -59,10 +59,10 @@ fn refusals_of_a_code_say_what_to_do() {
 #[test]
 fn a_long_token_has_an_end_and_an_owner_two_ids() {
     let now = Timestamp::from_millis(1_000);
-    let token = new_token(&answer("token-ig-long-ok"), now).unwrap();
+    let token = given_token(&answer("token-ig-long-ok"), now).unwrap();
     assert_eq!(token.ends, Some(Timestamp::from_millis(1_000 + 5_183_944_000)));
     assert_eq!(
-        new_token(&answer("oauth-fb-code-ok"), now).unwrap().ends.unwrap().as_millis(),
+        given_token(&answer("oauth-fb-code-ok"), now).unwrap().ends.unwrap().as_millis(),
         5_111_000
     );
     let owner = owner(&answer("me-ig-ids")).unwrap();
