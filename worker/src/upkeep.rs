@@ -20,7 +20,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 pub use plan::{Urgency, urgency};
-pub use silence::silent_since;
+pub use silence::{silent_fields, silent_since};
 
 use plan::Task;
 
@@ -165,6 +165,13 @@ impl Upkeep {
             let silent = silent_since(&one, now).is_some();
             metrics::gauge!("hookline_account_silent", "account" => account.clone())
                 .set(f64::from(u8::from(silent)));
+            let fields = silent_fields(&one, now);
+            for heard in one.heard.iter().filter(|heard| !heard.field.is_empty()) {
+                let silent = fields.iter().any(|(field, _)| *field == heard.field);
+                let labels = [("account", account.clone()), ("field", heard.field.clone())];
+                metrics::gauge!("hookline_account_field_silent", &labels)
+                    .set(f64::from(u8::from(silent)));
+            }
             let Some(ends) = one.token_ends.filter(|_| one.state != "disconnected") else {
                 continue;
             };

@@ -104,6 +104,12 @@ fn print_sending(sending: &Sending, unknown: i64) {
                 one.account
             ));
         }
+        for (field, since) in &one.fields_silent {
+            say(format!(
+                "silent          {}: nothing by field {field} since {since}: `hookline accounts check`",
+                one.account
+            ));
+        }
         if !one.fields_withheld.is_empty() {
             let fields = one.fields_withheld.join(", ");
             say(format!("fields          {}: withheld by Meta: {fields}", one.account));

@@ -9,7 +9,7 @@ use worker::facts::accounts::{overview, upkeep};
 use worker::facts::follow_up::overview::blocked_accounts;
 use worker::outbound::admin;
 use worker::outbound::backlog::{self, Backlog};
-use worker::upkeep::{Urgency, days_left, silent_since, urgency};
+use worker::upkeep::{Urgency, days_left, silent_fields, silent_since, urgency};
 
 use super::absent::absent_is_empty;
 use super::lag::age;
@@ -100,6 +100,8 @@ pub(crate) struct ToTend {
     pub(crate) fields_withheld: Vec<String>,
     /// Since when nothing came for it, where that is longer than it ever was.
     pub(crate) silent_since: Option<Timestamp>,
+    /// Webhook fields of which nothing comes while others speak, and since when.
+    pub(crate) fields_silent: BTreeMap<String, Timestamp>,
 }
 
 /// Reads it.
@@ -154,6 +156,10 @@ async fn to_tend(pool: &PgPool, now: Timestamp) -> sqlx::Result<Vec<ToTend>> {
             let urgency = one.token_ends.map_or(Urgency::None, |ends| urgency(ends, now));
             ToTend {
                 silent_since: silent_since(&one, now),
+                fields_silent: silent_fields(&one, now)
+                    .into_iter()
+                    .map(|(field, since)| (field.to_owned(), since))
+                    .collect(),
                 account: format!("{}/{}", one.channel, one.id),
                 token: urgency.as_str(),
                 days_left: one.token_ends.map(|ends| days_left(ends, now)),
@@ -163,7 +169,10 @@ async fn to_tend(pool: &PgPool, now: Timestamp) -> sqlx::Result<Vec<ToTend>> {
             }
         })
         .filter(|one| {
-            one.token.is_some() || !one.fields_withheld.is_empty() || one.silent_since.is_some()
+            one.token.is_some()
+                || !one.fields_withheld.is_empty()
+                || one.silent_since.is_some()
+                || !one.fields_silent.is_empty()
         })
         .collect())
 }

@@ -135,4 +135,10 @@ async fn a_token_that_meta_refuses_stops_the_account_and_a_waiting_new_one_start
         if texts == ["later"] { Ok(()) } else { Err(format!("{texts:?}")) }
     })
     .await;
+    // What came is known by Meta's field.
+    eventually("the last webhook of a field is known", LONG, async || {
+        let (_, health) = lab.api().get(&format!("/v1/accounts/{PAGE}/health")).await;
+        tests::client::holds(health["last_webhooks"]["messages"].is_string(), || health.to_string())
+    })
+    .await;
 }

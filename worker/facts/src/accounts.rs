@@ -20,6 +20,7 @@ pub mod store;
 mod token;
 pub mod upkeep;
 mod upkeep_rows;
+mod webhook_field;
 
 pub use connect::{NewConnection, NewlyConnected};
 pub use error::AccountError;

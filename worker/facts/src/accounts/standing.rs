@@ -119,11 +119,24 @@ pub struct Attention {
     pub refresh_error: Option<String>,
     /// Fields that Meta refused or lost, as `object/field`.
     pub withheld: Vec<String>,
-    /// When the first of its webhooks came.
-    pub heard_first: Option<Timestamp>,
-    /// When the last one came.
-    pub heard_last: Option<Timestamp>,
+    /// When it was heard of by webhook, by field; '' stands for all of them.
+    #[sqlx(skip)]
+    pub heard: Vec<Heard>,
+}
+
+/// When something came by a webhook field.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Heard {
+    /// Meta's name of it; '' stands for all of them.
+    pub field: String,
+    /// The first one.
+    pub first: Timestamp,
+    /// The last one.
+    pub last: Timestamp,
     /// The longest silence between two of the last weeks, seconds.
     #[sqlx(try_from = "i64")]
     pub longest_gap: u64,
+    /// How often something came after a pause.
+    #[sqlx(try_from = "i32")]
+    pub spells: u32,
 }

@@ -6,7 +6,9 @@ use sqlx::PgConnection;
 use super::directory::Account;
 use super::error::AccountError;
 use super::only::Only;
-pub use super::standing::{Attention, FieldRow, MissingScope, NewToken, Scopes, Shown, Standing};
+pub use super::standing::{
+    Attention, FieldRow, Heard, MissingScope, NewToken, Scopes, Shown, Standing,
+};
 use super::store::{AccountStore, Connected};
 use super::token::Token;
 use super::{disconnect_rows, rows, upkeep_rows};

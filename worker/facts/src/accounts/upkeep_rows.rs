@@ -1,12 +1,16 @@
 //! Statements over `worker.account_upkeep` and `worker.account_fields`.
 
+use std::collections::BTreeMap;
+
 use schemas::{AccountId, Channel, Timestamp};
 use serde_json::{Value, json};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::directory::Account;
 use super::grant::Grant;
-use super::standing::{Attention, FieldRow, MissingScope, NewToken, Scopes, Shown, Standing};
+use super::standing::{
+    Attention, FieldRow, Heard, MissingScope, NewToken, Scopes, Shown, Standing,
+};
 
 /// A token was stored: no more is known of it than what came with it.
 pub(super) async fn start(
@@ -344,19 +348,40 @@ pub(super) async fn drop_next(
     Ok(())
 }
 
+/// What was heard of one account.
+#[derive(FromRow)]
+struct HeardRow {
+    channel: Channel,
+    account_id: AccountId,
+    #[sqlx(flatten)]
+    heard: Heard,
+}
+
 pub(super) async fn attention(pool: &PgPool) -> sqlx::Result<Vec<Attention>> {
-    sqlx::query_as(
+    let mut all: Vec<Attention> = sqlx::query_as(
         "select a.channel, a.id, a.state, u.token_ends, u.refresh_error,
                 array(select f.object || '/' || f.field from worker.account_fields f
                        where f.channel = a.channel and f.account_id = a.id and f.state <> 'subscribed'
-                       order by f.object, f.field) as withheld,
-                s.first_at as heard_first, s.last_at as heard_last,
-                coalesce(extract(epoch from s.longest_gap)::bigint, 0) as longest_gap
+                       order by f.object, f.field) as withheld
            from worker.accounts a
            join worker.account_upkeep u on u.channel = a.channel and u.account_id = a.id
-           left join worker.account_seen s on s.channel = a.channel and s.account_id = a.id and s.kind = ''
           order by a.channel, a.id",
     )
     .fetch_all(pool)
-    .await
+    .await?;
+    let rows: Vec<HeardRow> = sqlx::query_as(
+        "select channel, account_id, field, first_at as first, last_at as last,
+                coalesce(extract(epoch from longest_gap)::bigint, 0) as longest_gap, spells
+           from worker.account_heard order by channel, account_id, field",
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut heard: BTreeMap<(Channel, AccountId), Vec<Heard>> = BTreeMap::new();
+    for row in rows {
+        heard.entry((row.channel, row.account_id)).or_default().push(row.heard);
+    }
+    for one in &mut all {
+        one.heard = heard.remove(&(one.channel, one.id.clone())).unwrap_or_default();
+    }
+    Ok(all)
 }
