@@ -1,6 +1,7 @@
 //! A whole hookline in a folder of its own: servers, roles as processes, and Meta.
 
 mod backups;
+mod least;
 mod poison;
 mod process;
 mod roles;
@@ -73,6 +74,10 @@ pub struct Lab {
     data: PathBuf,
     pool: PgPool,
     clock: Option<Clock>,
+    /// Its database had its schemas, owners and rights from the beginning.
+    is_migrated: bool,
+    /// A worker was started, or is about to be: it makes the streams.
+    has_worker: bool,
 }
 
 /// An address nobody listens at, on loopback; not one that an outgoing connection may take while a role is down.
@@ -138,6 +143,8 @@ impl Lab {
             data,
             pool,
             clock,
+            is_migrated: !options.own && !options.empty,
+            has_worker: false,
         })
     }
 

@@ -8,7 +8,7 @@ use ::servers::{NatsOptions, NatsServer, PgOptions, Postgres};
 
 use crate::binary;
 use crate::clock::Clock;
-use crate::shared::Share;
+use crate::shared::{Share, users};
 
 const OWN: &str = "this lab shares its servers with others: start it with `LabOptions::own`";
 
@@ -168,23 +168,8 @@ pub(crate) async fn shared(empty: bool) -> (Broker, Database) {
 pub async fn nats_with_deployed_users(dir: std::path::PathBuf) -> NatsServer {
     let options = NatsOptions {
         password: false,
-        extra_config: Some(deployed_users()),
+        extra_config: Some(users::by_name()),
         ..NatsOptions::new(dir)
     };
     NatsServer::start(options).await.unwrap()
-}
-
-/// `deploy/nats-users.conf`, where every user's password is its name.
-pub fn deployed_users() -> String {
-    let users = include_str!("../../deploy/nats-users.conf");
-    let named = users
-        .split('$')
-        .skip(1)
-        .filter_map(|rest| rest.split_once("_PASSWORD").map(|(name, _)| name));
-    let upper = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let passwords: std::collections::BTreeSet<String> = named
-        .filter(|name| upper(name))
-        .map(|name| format!("{name}_PASSWORD: \"{}\"\n", name.to_lowercase()))
-        .collect();
-    passwords.into_iter().collect::<String>() + users
 }

@@ -6,6 +6,7 @@
 //! count what a whole server holds, start their own instead (`LabOptions::own`).
 
 pub mod files;
+pub mod users;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,9 +14,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
-use tokio_util::sync::CancellationToken;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use crate::binary::hookline_command;
 pub use files::Servers;
 use files::{Place, lock_file};
 
@@ -60,6 +61,11 @@ impl Share {
         (files::account(self.place.place), self.servers.nats_password.clone())
     }
 
+    /// The user of a service in this lab's account, with what `deploy/nats-users.conf` gives it. It has the password of the account's own.
+    pub(crate) fn nats_user(&self, service: &str) -> String {
+        users::in_place(service, self.place.place)
+    }
+
     pub fn servers(&self) -> &Servers {
         &self.servers
     }
@@ -85,6 +91,11 @@ impl Share {
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
         let create = format!("create database \"{name}\" template {template} strategy file_copy");
         sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
+        if migrated {
+            // Rights on a database are not copied with it.
+            let grant = format!("grant create on database \"{name}\" to hookline_projector");
+            sqlx::query(AssertSqlSafe(grant)).execute(&mut connection).await.unwrap();
+        }
         connection.close().await.unwrap();
     }
 
@@ -104,13 +115,14 @@ impl Share {
         let create = AssertSqlSafe(format!("create database {TEMPLATE}"));
         sqlx::query(create).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
-        let pool = PgPool::connect(&self.url(TEMPLATE)).await.unwrap();
-        let going = CancellationToken::new();
-        assert!(worker::migrate(&pool, &going).await.unwrap());
-        let api = sqlx::migrate!("../api/migrations");
-        assert!(runtime::db::migrate(&pool, "api", api, &going).await.unwrap());
-        assert!(projector::migrate(&pool, &going).await.unwrap());
-        pool.close().await;
+        // Everything migrated, with the role of each service.
+        let mut apply = hookline_command();
+        apply.args(["db", "apply"]).env("DATABASE_URL", self.url(TEMPLATE));
+        let applied = apply.current_dir(run_folder()).output().await.unwrap();
+        assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+        let mut connection = PgConnection::connect(&self.url(TEMPLATE)).await.unwrap();
+        sqlx::query("truncate ops.audit").execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
         std::fs::write(done, "").unwrap();
     }
 }

@@ -22,6 +22,19 @@ use tables::Tables;
 
 const RECOVER: [&str; 5] = ["recover", "--reason", "the disk failed", "--output", "json"];
 
+/// A lab whose database is lost later: roles make their schemas again, so they run as one user that may.
+async fn lab() -> Lab {
+    let mut lab = Lab::start().await;
+    lab.as_one_user();
+    lab
+}
+
+async fn lab_apart() -> Lab {
+    let mut lab = lab().await;
+    lab.run_apart().await;
+    lab
+}
+
 /// The database as after `create database`.
 async fn empty(lab: &Lab) {
     sqlx::raw_sql(
@@ -115,7 +128,7 @@ async fn the_broker_is_lost(lab: &Lab) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_postgres_is_filled_from_the_streams_and_the_day_goes_on() {
-    let mut lab = Lab::with_roles_apart().await;
+    let mut lab = lab_apart().await;
     let mut day = Day::begin(&lab).await;
     let before = Tables::read(&lab).await;
     before.must_be_full();
@@ -162,7 +175,7 @@ async fn a_lost_postgres_is_filled_from_the_streams_and_the_day_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn parked_work_and_other_names_of_an_account_come_back() {
     const ALIAS: &str = "25500000000000101";
-    let mut lab = Lab::with_roles_apart().await;
+    let mut lab = lab_apart().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &["--alias", ALIAS]).await;
     lab.poison("new.message_id = 'mid.poison'").await;
     let (meta, at, person) = (lab.meta(), now(), "5200000000000666");
@@ -220,7 +233,7 @@ async fn parked_work_and_other_names_of_an_account_come_back() {
 /// How quick it is, with what many webhooks leave behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_events_come_back_quickly() {
-    let mut lab = Lab::with_roles_apart().await;
+    let mut lab = lab_apart().await;
     let traffic = std::sync::Arc::new(Traffic::new(7, 40, share(2_000, soak())));
     traffic.add_accounts(&lab).await;
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(traffic.deliveries()));

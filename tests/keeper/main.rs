@@ -6,6 +6,9 @@
 #[path = "../harness/shared/files.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the harness")]
 mod files;
+#[path = "../harness/shared/users.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the harness")]
+mod users;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -87,12 +90,13 @@ async fn keep(folder: &Path, data: &Path, binaries: &Path, run: &Run) -> anyhow:
     Ok(())
 }
 
-/// One account per lab, each with a JetStream of its own.
+/// One account per lab, each with a JetStream of its own, a user that may do everything, and the users of a deployment.
 async fn start_nats(folder: &Path, password: &str) -> anyhow::Result<NatsServer> {
     let accounts: String = (0..PLACES)
         .map(|place| {
             let name = files::account(place);
-            format!("  {name} {{ jetstream: enabled, users: [{{ user: {name}, password: \"{password}\" }}] }}\n")
+            let users = users::of_place(place, password);
+            format!("  {name} {{ jetstream: enabled, users: [{{ user: {name}, password: \"{password}\" }}\n{users}] }}\n")
         })
         .collect();
     let mut options = NatsOptions::new(folder.join("nats"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Child;
 
 use super::process::{Ports, Role, Running};
-use super::{Lab, free_address};
+use super::{Lab, free_address, least};
 use crate::binary::hookline_command_of;
 use crate::client::eventually;
 
@@ -18,6 +18,9 @@ impl Lab {
     /// Starts all four roles in one process (`hookline up` with the servers of this lab), waits until they are ready, and points Meta at
     /// ingest. None of them can be stopped alone.
     pub async fn run_all(&mut self) {
+        if least::all_apart() {
+            return self.run_apart().await;
+        }
         let inbox = self.choose_ports(Role::Api, 0);
         let (door, inbox, admin) = (free_address(), inbox.door, inbox.admin);
         for (role, door) in [
@@ -52,6 +55,7 @@ impl Lab {
 
     /// Starts all four roles in a process each, waits until they are ready, and points Meta at ingest.
     pub async fn run_apart(&mut self) {
+        self.has_worker = true;
         for role in Role::ALL {
             self.run(role).await;
         }
@@ -88,6 +92,7 @@ impl Lab {
     /// Starts process number `n` of a role; after a kill on the same port as before.
     pub async fn run_nth(&mut self, role: Role, n: u32) {
         assert!(self.together.is_none() || n > 0, "{TOGETHER}");
+        self.has_worker |= role == Role::Worker;
         let ports = self.choose_ports(role, n);
         let mut listens = vec![(ADMIN_LISTEN, ports.admin)];
         listens.extend(role.door().map(|variable| (variable, ports.door)));
@@ -103,6 +108,7 @@ impl Lab {
             .arg(verb)
             .current_dir(folder)
             .envs(&self.settings)
+            .envs(self.least(verb))
             .envs(listens.iter().map(|(name, address)| (name, address.to_string())))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

@@ -15,6 +15,7 @@ impl Lab {
     pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
         let mut command = hookline_command();
         command.args(arguments).current_dir(&self.folder).envs(&self.settings);
+        command.envs(self.least(arguments.first().copied().unwrap_or_default()));
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }

@@ -138,7 +138,7 @@ async fn the_deployed_user_is_all_it_needs() {
     let folder = Folder::new();
     let mut options = durable(&folder);
     options.password = false;
-    options.extra_config = Some(tests::servers::deployed_users());
+    options.extra_config = Some(tests::shared::users::by_name());
     let nats = NatsServer::start(options).await.unwrap();
     let at = nats.url().replace("nats://", "");
     let pairs = [
