@@ -24,6 +24,7 @@ mod releases;
 mod replay;
 mod sending;
 mod sources;
+mod stay;
 mod streams;
 mod trace;
 mod traces;

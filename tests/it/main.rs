@@ -21,5 +21,4 @@ mod reply;
 mod resolve;
 mod shared;
 mod statements;
-mod stay;
 mod up;

@@ -1,9 +1,12 @@
 //! Accounts stay connected by themselves, and go when somebody takes the app away.
 
+mod callbacks;
 mod fields;
 mod keys;
 mod leaving;
+mod rotation;
 mod tokens;
+mod year;
 
 use serde_json::Value;
 use tests::{Lab, Role};
