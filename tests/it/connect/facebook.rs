@@ -1,6 +1,7 @@
 //! Facebook Login: Pages and their Instagram accounts, listed by Meta or not, chosen, and known before or not; the api dies on the way.
 
 use simulator::AccountSpec;
+use tests::web::{Page, Web};
 use tests::{Lab, Role};
 
 use super::{decide, dialog, enter, first_conversation, lab, secrets, settled};
@@ -38,6 +39,18 @@ async fn requests_gone(lab: &Lab) {
     .unwrap();
 }
 
+/// What is not offered, or has something in its way, is no choice; nor is that of a login which this browser did not begin.
+async fn what_is_no_choice(web: &mut Web, page: &Page) {
+    let none = web.submit(page, "/connect/choose", &[("account", "")]).await;
+    assert!(none.has("Choose at least one account."), "{}", none.html);
+    for wrong in ["messenger/1", &format!("messenger/{FIGURES}")] {
+        let none = web.submit(page, "/connect/choose", &[("account", wrong)]).await;
+        assert!(none.has("Choose at least one account."), "{wrong}: {}", none.html);
+    }
+    let foreign = web.submit(page, "/connect/choose", &[("login", "con_0")]).await;
+    assert!(foreign.status == 403 && foreign.has("Not from this browser"), "{}", foreign.html);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_chosen_and_what_was_known_stays() {
     let mut lab = lab().await;
@@ -47,7 +60,7 @@ async fn pages_are_chosen_and_what_was_known_stays() {
     lab.add_account("instagram", "instagram", SHOP, "IGAA-old", &more).await;
 
     let (_verb, address) = super::connect_verb(&lab, "facebook").await;
-    let mut web = tests::web::Web::default();
+    let mut web = Web::default();
     enter(&mut web, &address).await;
     requests_gone(&lab).await;
     let (mut first, mut last) = (None, None);
@@ -80,15 +93,7 @@ async fn pages_are_chosen_and_what_was_known_stays() {
     lab.ready(Role::Api).await;
     let page = web.open(last.unwrap().url.as_str()).await;
     assert!(page.has("Choose what to connect"), "{}", page.html);
-    let none = web.submit(&page, "/connect/choose", &[("account", "")]).await;
-    assert!(none.has("Choose at least one account."), "{}", none.html);
-    // What is not offered, or has something in its way, is no choice; nor is that of a login which this browser did not begin.
-    for wrong in ["messenger/1", &format!("messenger/{FIGURES}")] {
-        let none = web.submit(&page, "/connect/choose", &[("account", wrong)]).await;
-        assert!(none.has("Choose at least one account."), "{wrong}: {}", none.html);
-    }
-    let foreign = web.submit(&page, "/connect/choose", &[("login", "con_0")]).await;
-    assert!(foreign.status == 403 && foreign.has("Not from this browser"), "{}", foreign.html);
+    what_is_no_choice(&mut web, &page).await;
     // In another tab stands the list of a login that was begun before: its choice is its own.
     let third = [("account", "messenger/103000000000503")];
     let other = web.submit(&first.unwrap(), "/connect/choose", &third).await;
