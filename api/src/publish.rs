@@ -25,6 +25,8 @@ pub(crate) trait Message: Serialize + DeserializeOwned + Send + Sync {
     fn subject(&self) -> String;
     /// `Nats-Msg-Id`: a repeat has the same.
     fn id(&self) -> String;
+    /// The media type of its body, where it is not JSON and no more.
+    fn content_type(&self) -> Option<&'static str>;
     /// Whether the api vouches that a person asked for it.
     fn is_vouched_for(&self) -> bool;
 }
@@ -37,6 +39,10 @@ impl Message for Command {
 
     fn id(&self) -> String {
         self.identity()
+    }
+
+    fn content_type(&self) -> Option<&'static str> {
+        None
     }
 
     fn is_vouched_for(&self) -> bool {
@@ -52,6 +58,10 @@ impl Message for Event {
 
     fn id(&self) -> String {
         self.nats_message_id()
+    }
+
+    fn content_type(&self) -> Option<&'static str> {
+        Some(schemas::event::CONTENT_TYPE)
     }
 
     fn is_vouched_for(&self) -> bool {
@@ -118,6 +128,9 @@ impl App {
             tracing::error!(%error, "A message could not be written");
             Problem::internal()
         })?;
+        if let Some(kind) = message.content_type() {
+            headers.insert(schemas::raw::header::CONTENT_TYPE, kind);
+        }
         if message.is_vouched_for() {
             headers.insert(vouch::HEADER, self.vouch.of(&payload));
         }

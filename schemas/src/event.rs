@@ -13,6 +13,9 @@ mod wire;
 /// What is encoded in a part of a URI's path: all but what RFC 3986 calls unreserved.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The media type of a published event, in the header `Content-Type`: CloudEvents in structured mode.
+pub const CONTENT_TYPE: &str = "application/cloudevents+json";
+
 /// A normalised event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {

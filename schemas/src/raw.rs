@@ -18,6 +18,8 @@ pub mod header {
     pub const REPLAY: &str = "Hookline-Replay";
     /// W3C trace context.
     pub const TRACEPARENT: &str = "traceparent";
+    /// On events: [`crate::event::CONTENT_TYPE`].
+    pub const CONTENT_TYPE: &str = "Content-Type";
 }
 
 /// Where a raw webhook came in; the `<path>` token of its subject.

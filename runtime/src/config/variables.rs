@@ -46,7 +46,11 @@ pub const VARIABLES: &[Variable] = &[
     variable("GRAPH_INSTAGRAM_URL", "https://graph.instagram.com", "Graph host of Instagram Login"),
     variable("GRAPH_VERSION", "v26.0", "Graph version"),
     variable("GRAPH_TIMEOUT", "8s", "per Graph call, connect included"),
-    variable("API_TOKENS", "", "[name=]token[:read|write|admin][:person|automation],…"),
+    variable(
+        "API_TOKENS",
+        "",
+        "[name=]token[:read|write|admin][:person|automation][:accounts=ID+ID…],…",
+    ),
     variable(
         "META_APPS",
         "",

@@ -6,14 +6,15 @@ use serde_json::Value;
 
 use super::error::{CommandError, describe};
 use super::fields::{
-    AccountData, CommentCreateData, CommentRef, CommentTextData, SenderActionData, SyncData,
+    AccountData, CommentCreateData, CommentRef, CommentTextData, ReplyRef, ResolveData,
+    SenderActionData, SyncData,
 };
 use super::limits;
 use super::reply::ReplyData;
 use crate::Channel;
 
 /// The names of all commands of the contract.
-pub const COMMANDS: [&str; 17] = [
+pub const COMMANDS: [&str; 19] = [
     "reply",
     "sender_action",
     "comment_reply",
@@ -26,6 +27,8 @@ pub const COMMANDS: [&str; 17] = [
     "account_subscribe",
     "account_refresh",
     "account_disconnect",
+    "reply_cancel",
+    "reply_resolve",
     "insights_refresh",
     "conversion_event",
     "template_submit",
@@ -61,6 +64,10 @@ pub enum Action {
     AccountRefresh(AccountData),
     /// `account_disconnect`: takes the subscription away and destroys the token.
     AccountDisconnect(AccountData),
+    /// `reply_cancel`: ends a reply that is not under way.
+    ReplyCancel(ReplyRef),
+    /// `reply_resolve`: a person found what became of a reply whose outcome is unknown.
+    ReplyResolve(ResolveData),
     /// `insights_refresh`: not carried out yet, like all that follow.
     InsightsRefresh(Value),
     /// `conversion_event`
@@ -93,6 +100,8 @@ impl Action {
             "account_subscribe" => Self::AccountSubscribe(AccountData {}),
             "account_refresh" => Self::AccountRefresh(AccountData {}),
             "account_disconnect" => Self::AccountDisconnect(AccountData {}),
+            "reply_cancel" => Self::ReplyCancel(fields(data)?),
+            "reply_resolve" => Self::ReplyResolve(fields(data)?),
             "insights_refresh" => Self::InsightsRefresh(data.clone()),
             "conversion_event" => Self::ConversionEvent(data.clone()),
             "template_submit" => Self::TemplateSubmit(data.clone()),
@@ -117,6 +126,8 @@ impl Action {
             Self::AccountSubscribe(_) => "account_subscribe",
             Self::AccountRefresh(_) => "account_refresh",
             Self::AccountDisconnect(_) => "account_disconnect",
+            Self::ReplyCancel(_) => "reply_cancel",
+            Self::ReplyResolve(_) => "reply_resolve",
             Self::InsightsRefresh(_) => "insights_refresh",
             Self::ConversionEvent(_) => "conversion_event",
             Self::TemplateSubmit(_) => "template_submit",
@@ -145,6 +156,8 @@ impl Action {
             Self::CommentHide(data) | Self::CommentUnhide(data) | Self::CommentDelete(data) => {
                 data.check()
             }
+            Self::ReplyCancel(data) => data.check(),
+            Self::ReplyResolve(data) => data.check(),
             Self::Sync(_)
             | Self::AccountSubscribe(_)
             | Self::AccountRefresh(_)
@@ -163,6 +176,11 @@ impl Action {
             self,
             Self::AccountSubscribe(_) | Self::AccountRefresh(_) | Self::AccountDisconnect(_)
         )
+    }
+
+    /// Whether it is about another command of the ledger: no send, and carried out whatever holds sending up.
+    pub const fn is_about_reply(&self) -> bool {
+        matches!(self, Self::ReplyCancel(_) | Self::ReplyResolve(_))
     }
 
     /// The media or post it is about.
@@ -192,9 +210,9 @@ mod tests {
     #[test]
     fn every_name_reads_as_the_action_of_that_name_and_fields_keep_the_order_of_their_names() {
         let all = json!({
-            "action": "typing_on", "attachment": {"attachment_id": "1", "is_reusable": true, "type": "file", "url": "https://x"},
-            "caused_by": "evt_1", "comment_id": "1", "contact_id": "2", "media_id": "3",
-            "quick_replies": [{"payload": "p", "title": "t"}], "reply_to": "m", "tag": "HUMAN_AGENT",
+            "action": "typing_on", "as": "sent", "attachment": {"attachment_id": "1", "is_reusable": true, "type": "file", "url": "https://x"},
+            "caused_by": "evt_1", "comment_id": "1", "contact_id": "2", "media_id": "3", "message_id": "mid",
+            "quick_replies": [{"payload": "p", "title": "t"}], "reason": "seen in the thread", "reply_id": "rpl_1", "reply_to": "m", "tag": "HUMAN_AGENT",
             "template": {"b": 1, "a": 2.50}, "text": "hi"
         });
         for name in COMMANDS {

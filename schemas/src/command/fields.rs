@@ -51,6 +51,51 @@ pub struct SyncData {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountData {}
 
+/// `reply_cancel`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReplyRef {
+    /// The reply, by its `reply_id`.
+    pub reply_id: String,
+}
+
+/// `reply_resolve`
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ResolveData {
+    /// What was found at Meta: `sent` or `not_sent`.
+    #[serde(rename = "as")]
+    pub found: String,
+    /// Meta's id of what was delivered, where known.
+    pub message_id: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The reply, by its `reply_id`.
+    pub reply_id: String,
+}
+
+impl ReplyRef {
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        not_empty("data.reply_id", &self.reply_id)
+    }
+}
+
+impl ResolveData {
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        not_empty("data.reply_id", &self.reply_id)?;
+        not_empty("data.reason", &self.reason)?;
+        match (self.found.as_str(), self.message_id.as_deref()) {
+            ("sent", Some("")) => {
+                Err(CommandError::invalid("data.message_id", "must not be empty"))
+            }
+            ("sent", _) | ("not_sent", None) => Ok(()),
+            ("not_sent", Some(_)) => {
+                Err(CommandError::invalid("data.message_id", "only with `as: sent`"))
+            }
+            _ => Err(CommandError::invalid("data.as", "use sent or not_sent")),
+        }
+    }
+}
+
 impl SenderActionData {
     pub(super) fn check(&self) -> Result<(), CommandError> {
         if ["typing_on", "typing_off", "mark_seen"].contains(&self.action.as_str()) {

@@ -59,7 +59,7 @@ fn channels() -> Value {
 fn parameters(last: &str, last_meaning: &str) -> Value {
     json!({
         "partition": { "description": "00…63: FNV-1a 32 bit of the routing key, mod 64." },
-        "channel": { "description": "Where it happens.", "enum": ["instagram", "messenger"] },
+        "channel": { "description": "Where it happens.", "examples": ["instagram", "messenger"] },
         "account": { "description": "The account, as a subject token." },
         last: { "description": last_meaning },
     })

@@ -20,6 +20,8 @@ fn files() -> BTreeMap<String, String> {
         files.insert(format!("json/{kind}.v1.json"), pretty(&json_schema::event_schema(*kind)));
     }
     files.insert("json/command.v1.json".to_owned(), pretty(&json_schema::command_schema()));
+    files.insert("json/events.v1.json".to_owned(), pretty(&json_schema::events_bundle()));
+    files.insert("json/commands.v1.json".to_owned(), pretty(&json_schema::commands_bundle()));
     files.insert("asyncapi.yaml".to_owned(), asyncapi::document());
     files
 }
@@ -83,8 +85,8 @@ fn schemas_take_what_is_right_and_refuse_what_is_wrong() {
     );
     for (pointer, wrong) in [
         ("/data/message_id", serde_json::json!(7)),
-        ("/data/channel", serde_json::json!("telegram")),
-        ("/data/origin/via", serde_json::json!("magic")),
+        ("/data/text", serde_json::Value::Null),
+        ("/data/channel", serde_json::json!(1)),
         ("/type", serde_json::json!("hookline.message.sent.v1")),
         ("/specversion", serde_json::json!("0.3")),
     ] {
@@ -92,12 +94,74 @@ fn schemas_take_what_is_right_and_refuse_what_is_wrong() {
         *bad.pointer_mut(pointer).unwrap() = wrong;
         assert!(!message.is_valid(&bad), "{pointer}");
     }
+    // What a later release says: another channel, another source, a field more.
+    let mut later = good.clone();
+    later["data"]["channel"] = "telegram".into();
+    later["data"]["origin"]["via"] = "magic".into();
+    later["source"] = "/telegram/1".into();
+    later["data"]["more"] = 1.into();
+    assert!(message.is_valid(&later));
+    let bundle = jsonschema::validator_for(&json_schema::events_bundle()).unwrap();
+    assert!(bundle.is_valid(&good) && bundle.is_valid(&later));
+    later["type"] = "hookline.message.sung.v1".into();
+    assert!(!bundle.is_valid(&later), "a kind that it does not name");
     let unresolved = event(Fact::SenderUnresolved(SenderUnresolved {
         message_id: "m".into(),
         tried: vec![TriedMethod { method: "twin".into(), outcome: "nothing".into(), code: None }],
         edit_number: None,
     }));
-    assert!(validator(Kind::SenderUnresolved).is_valid(&unresolved));
+    assert!(
+        validator(Kind::SenderUnresolved).is_valid(&unresolved) && bundle.is_valid(&unresolved)
+    );
     let optin = event(Fact::OptinReceived(Optin::default()));
     assert!(validator(Kind::OptinReceived).is_valid(&optin));
+}
+
+/// Everything of a schema, with the names of its keywords.
+fn walk(value: &serde_json::Value, see: &mut impl FnMut(&str, &serde_json::Value)) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                see(name, value);
+                walk(value, see);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| walk(item, see)),
+        _ => {}
+    }
+}
+
+#[test]
+fn schemas_of_events_close_no_list_of_words_and_allow_no_null() {
+    let mut all: Vec<serde_json::Value> =
+        Kind::ALL.iter().map(|kind| json_schema::event_schema(*kind)).collect();
+    let bundle = json_schema::events_bundle();
+    assert_eq!(bundle["oneOf"].as_array().unwrap().len(), Kind::ALL.len());
+    all.push(bundle);
+    for schema in all {
+        let id = schema["$id"].clone();
+        walk(&schema, &mut |name, value| {
+            assert!(name != "enum" && name != "pattern", "{id}: {name} {value}");
+            assert!(name != "oneOf" || value[0].get("const").is_none(), "{id}: {value}");
+            let null =
+                value == "null" || value.as_array().is_some_and(|all| all.contains(&"null".into()));
+            assert!(!(name == "type" && null), "{id}: {value}");
+            assert!(name != "format" || !value.as_str().unwrap_or_default().starts_with("uint"));
+        });
+    }
+}
+
+#[test]
+fn the_bundle_of_commands_takes_each_and_refuses_what_it_lacks() {
+    let bundle = jsonschema::validator_for(&json_schema::commands_bundle()).unwrap();
+    let command = |name: &str, data: serde_json::Value| {
+        serde_json::json!({
+            "id": "r1", "channel": "instagram", "account_id": "1", "contact_id": "5200000000000011", "command": name,
+            "requested_by": {"kind": "person", "name": "anna"}, "requested_at": "2026-11-21T10:00:00.000Z", "data": data
+        })
+    };
+    assert!(bundle.is_valid(&command("reply", serde_json::json!({"text": "hi"}))));
+    assert!(bundle.is_valid(&command("sync", serde_json::json!({}))));
+    assert!(!bundle.is_valid(&command("comment_hide", serde_json::json!({}))));
+    assert!(!bundle.is_valid(&command("sing", serde_json::json!({}))));
 }

@@ -113,6 +113,7 @@ fn event_of(
 /// When it has no JSON form, which does not happen for events built here.
 pub fn outgoing(event: &Event) -> Result<Outgoing, serde_json::Error> {
     let mut headers = HeaderMap::new();
+    headers.insert(raw::header::CONTENT_TYPE, schemas::event::CONTENT_TYPE);
     if let Some(trace) = event.traceparent.as_deref().and_then(schemas::trace::traceparent) {
         headers.insert(raw::header::TRACEPARENT, trace);
     }

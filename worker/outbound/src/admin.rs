@@ -11,5 +11,6 @@ pub use behind::{BehindLog, behind_log};
 pub use clocks::{GraphClock, graph_clocks};
 pub use freezes::{Freeze, FreezeScope, account_of, freeze, freezes, thaw, waiting};
 pub use parked::{Parked, parked};
+pub(crate) use resolve::resolve_within;
 pub use resolve::{Finding, Resolution, ResolveError, Resolved, resolve};
 pub use whose::Whose;

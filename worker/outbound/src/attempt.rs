@@ -11,9 +11,10 @@ mod settle;
 use runtime::db::within;
 use tracing::{Instrument, Span};
 
+use crate::attempt_log::Behind;
 use crate::ledger::{CommandRow, queue};
 use crate::services::{LEDGER_WITHIN, Next, Services};
-use crate::{account_acts, import, reconcile};
+use crate::{account_acts, import, reconcile, reply_acts};
 pub(crate) use claim::Attempt;
 use claim::{Claimed, claim};
 pub(crate) use claim_all::{ClaimedAll, claim_all};
@@ -32,14 +33,7 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
     }
     match claimed {
         Claimed::Nothing(next) => Ok(next),
-        Claimed::Behind => {
-            services.log.catch_up().await?;
-            // Not at once: while the ledger is behind, it would be refused again.
-            let own = [identity.to_owned()];
-            let pause = services.waits.retry_min;
-            within(LEDGER_WITHIN, queue::reschedule(&services.pool, &own, pause)).await?;
-            Ok(Next::Idle)
-        }
+        Claimed::Behind => catch_up(services, identity).await,
         Claimed::AskForNews(_) => Ok(Next::Idle),
         Claimed::Send(attempt) => carry_out(services, *attempt).await,
         Claimed::Look(found) => {
@@ -52,9 +46,25 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
             Some(action) if action.is_about_account() => {
                 account_acts::run(services, &command, &action).await
             }
+            Some(action) if action.is_about_reply() => {
+                match reply_acts::run(services, &command, &action).await {
+                    Err(error) if error.is::<Behind>() => catch_up(services, identity).await,
+                    next => next,
+                }
+            }
             _ => import::run(services, &command).await,
         },
     }
+}
+
+/// The ledger is behind the log of attempts: reads what it misses. The command is tried again after a pause.
+async fn catch_up(services: &Services, identity: &str) -> anyhow::Result<Next> {
+    services.log.catch_up().await?;
+    // Not at once: while the ledger is behind, it would be refused again.
+    let own = [identity.to_owned()];
+    let pause = services.waits.retry_min;
+    within(LEDGER_WITHIN, queue::reschedule(&services.pool, &own, pause)).await?;
+    Ok(Next::Idle)
 }
 
 /// Makes an attempt that is claimed, and writes down what came of it.

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use crate::decide::LoggedAttempt;
 use crate::ledger::{CommandRow, PartRow};
 use crate::payload::Payload;
-use crate::policy::{SendKind, Situation};
+use policy::{SendKind, Situation};
 
 /// Everything around a command, as of now.
 #[derive(Clone, Debug, sqlx::FromRow)]

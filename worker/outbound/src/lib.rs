@@ -1,6 +1,6 @@
 //! Commands: a ledger in Postgres that is also the queue, one decision, at most one effect at Meta.
 //!
-//! Read in this order. Pure: `plan` and `payload` (a command as parts), `policy` (what Meta's rules allow), `decide` (what happens
+//! Read in this order. Pure: `plan` and `payload` (a command as parts), the room `policy` (what Meta's rules allow), `decide` (what happens
 //! next), `matching` (whose effect a message is), `request` and `answer` (what is asked, what the answer means),
 //! `concurrency`, `ended` (ends as outcomes report them), `state` (the words of the ledger). Around it: `intake` (commands from the stream), `ledger` (the rows and their
 //! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `attempt_log` (attempts as they are known outside Postgres), `reconcile` (reading back), `echoes`, `outcome` (events), `scan` (outcomes in the stream),
@@ -32,9 +32,9 @@ mod outcome;
 mod payload;
 mod places;
 mod plan;
-mod policy;
 mod reconcile;
 pub mod recover;
+mod reply_acts;
 mod reporter;
 mod request;
 mod scan;

@@ -13,9 +13,9 @@ use crate::decide::{
     Step, after_answer, after_look, next_step, read_again,
 };
 use crate::matching::{Item, Owner, Wanted, owner};
-use crate::policy::Verdict;
 use crate::state::PartState;
 use facts::follow_up::content::of_text;
+use policy::Verdict;
 
 const WAITS: RetryWaits = RetryWaits {
     reconcile_after: Duration::from_secs(30),

@@ -24,7 +24,7 @@ pub(crate) struct PartPlan {
 pub(crate) struct CommandPlan {
     /// Commands of one lane take effect in order, one at a time.
     pub(crate) lane: String,
-    /// In order; none for `sync` and for commands about the account, which are no sends.
+    /// In order; none for `sync` and for commands about the account or another command, which are no sends.
     pub(crate) parts: Vec<PartPlan>,
 }
 
@@ -107,12 +107,19 @@ pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
         Action::AccountSubscribe(_) | Action::AccountRefresh(_) | Action::AccountDisconnect(_) => {
             CommandPlan { lane: format!("account:{channel}/{account}"), parts: Vec::new() }
         }
+        // Beside the lane of the reply: it would wait behind what it is to end.
+        Action::ReplyCancel(data) => about(channel, account, &data.reply_id),
+        Action::ReplyResolve(data) => about(channel, account, &data.reply_id),
         later @ (Action::InsightsRefresh(_)
         | Action::ConversionEvent(_)
         | Action::TemplateSubmit(_)
         | Action::TemplateStatus(_)
         | Action::TemplateSend(_)) => return Err(PlanError::Unsupported(later.name())),
     })
+}
+
+fn about(channel: Channel, account: &AccountId, reply: &str) -> CommandPlan {
+    CommandPlan { lane: format!("about:{channel}/{account}/{reply}"), parts: Vec::new() }
 }
 
 fn moderation(

@@ -166,6 +166,7 @@ async fn read(broker: &Broker, event: &Event, place: Option<Place>) -> anyhow::R
     let is_it = |message: &Received| message.flaw.is_none() && is_of(&message.payload, event);
     if let Some(message) = message.filter(is_it) {
         let mut headers = HeaderMap::new();
+        headers.insert(raw::header::CONTENT_TYPE, schemas::event::CONTENT_TYPE);
         if let Some(trace) = message.traceparent() {
             headers.insert(raw::header::TRACEPARENT, trace);
         }

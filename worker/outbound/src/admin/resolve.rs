@@ -84,28 +84,9 @@ pub struct Resolution<'a> {
 /// # Errors
 /// [`ResolveError`]; nothing was changed.
 pub async fn resolve(pool: &PgPool, resolution: Resolution<'_>) -> Result<Resolved, ResolveError> {
-    let Resolution { command_id, finding, message_id, by, dry_run, .. } = resolution;
+    let Resolution { command_id, finding, by, dry_run, .. } = resolution;
     let mut tx = pool.begin().await?;
-    let command = find(&mut tx, &resolution).await?;
-    if let Some(message_id) = message_id {
-        not_taken(&mut tx, &command, message_id).await?;
-    }
-    let now = ledger::now(&mut tx).await?;
-    for part in parts::of(&mut tx, &command.identity).await? {
-        if part.state == PartState::Unknown {
-            settle(&mut tx, &command, &part, &resolution, now).await?;
-        }
-    }
-    transitions::conclude(&mut tx, &command, None).await?;
-    let parts = parts::of(&mut tx, &command.identity).await?;
-    let states: Vec<PartState> = parts.iter().map(|part| part.state).collect();
-    let state = CommandState::of_parts(&states).unwrap_or(command.state);
-    let resolved = Resolved {
-        command_id: command_id.to_owned(),
-        account: (command.channel, command.account_id),
-        state: state.as_str(),
-        skipped: states.iter().filter(|state| **state == PartState::Skipped).count(),
-    };
+    let resolved = resolve_within(&mut tx, &resolution).await?;
     if dry_run {
         tx.rollback().await?;
     } else {
@@ -113,6 +94,36 @@ pub async fn resolve(pool: &PgPool, resolution: Resolution<'_>) -> Result<Resolv
         tracing::info!(command.id = command_id, by, ?finding, "Settled command `{command_id}`");
     }
     Ok(resolved)
+}
+
+/// The same in a transaction of the caller's, who commits it or not.
+///
+/// # Errors
+/// [`ResolveError`]; roll back.
+pub(crate) async fn resolve_within(
+    tx: &mut PgConnection,
+    resolution: &Resolution<'_>,
+) -> Result<Resolved, ResolveError> {
+    let command = find(tx, resolution).await?;
+    if let Some(message_id) = resolution.message_id {
+        not_taken(tx, &command, message_id).await?;
+    }
+    let now = ledger::now(tx).await?;
+    for part in parts::of(tx, &command.identity).await? {
+        if part.state == PartState::Unknown {
+            settle(tx, &command, &part, resolution, now).await?;
+        }
+    }
+    transitions::conclude(tx, &command, None).await?;
+    let parts = parts::of(tx, &command.identity).await?;
+    let states: Vec<PartState> = parts.iter().map(|part| part.state).collect();
+    let state = CommandState::of_parts(&states).unwrap_or(command.state);
+    Ok(Resolved {
+        command_id: resolution.command_id.to_owned(),
+        account: (command.channel, command.account_id),
+        state: state.as_str(),
+        skipped: states.iter().filter(|state| **state == PartState::Skipped).count(),
+    })
 }
 
 /// Locks the command that is meant, which must be parked.

@@ -10,8 +10,8 @@ use crate::Waits;
 use crate::claim_context::ClaimContext;
 use crate::decide::{self, LoggedAttempt, Repeat, RetryWaits, Step};
 use crate::ledger::{CommandRow, PartRow};
-use crate::policy::{self, Verdict};
 use crate::state::{Hold, PartState};
+use policy::Verdict;
 
 /// How long a held command is left alone; whatever ends the hold wakes it earlier.
 const HELD_PAUSE: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ pub(super) enum ClaimStep {
     Recall { part: Box<PartRow>, logged: LoggedAttempt },
     /// Attempt the part.
     Send { part: Box<PartRow>, rule: &'static str },
-    /// Do what has no parts: import a page of conversations, or look after the account.
+    /// Do what has no parts: import a page of conversations, look after the account, or settle another command.
     Work,
 }
 
@@ -139,7 +139,7 @@ pub(super) fn claim_step(
     }
 }
 
-/// A command without an open part: `sync`, one about the account itself, or one whose end was not written (which no path leaves behind).
+/// A command without an open part: `sync`, one about the account itself or another command, or one whose end was not written (which no path leaves behind).
 fn without_open_part(read: Read<'_>) -> ClaimStep {
     let Read { command, parts, context } = read;
     if !parts.is_empty() {
@@ -149,6 +149,10 @@ fn without_open_part(read: Read<'_>) -> ClaimStep {
     match (context.account_stopped, context.paused_until) {
         (None, _) => ClaimStep::Refuse(account_unknown()),
         _ if command.command == "account_disconnect" => ClaimStep::Work,
+        // They ask Meta for nothing, and are wanted just when sending is held up.
+        _ if matches!(command.command.as_str(), "reply_cancel" | "reply_resolve") => {
+            ClaimStep::Work
+        }
         _ if disconnected => ClaimStep::Refuse(account_disconnected()),
         // They mend what stopped it.
         _ if command.command.starts_with("account_") => ClaimStep::Work,

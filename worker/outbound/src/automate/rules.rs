@@ -5,8 +5,8 @@ use std::time::Duration;
 use schemas::command::{Action, Command, ReplyData, RequestedBy, Requester};
 use schemas::{CommandId, Event, Fact, Timestamp, Via};
 
-use crate::policy::QUIET_AFTER_PERSON;
 use facts::accounts::directory::Account;
+use policy::QUIET_AFTER_PERSON;
 
 /// The name automatic replies are requested by.
 const REQUESTED_BY: &str = "auto-reply";

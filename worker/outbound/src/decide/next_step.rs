@@ -5,8 +5,8 @@ use std::time::Duration;
 use schemas::Timestamp;
 
 use super::journal::{ATTEMPTS_MAX, Journal, Repeat, RetryWaits};
-use crate::policy::{Refusal, Verdict};
 use crate::state::PartState;
+use policy::{Refusal, Verdict};
 
 /// A part that could not be sent for this long never will be; its words answer nothing any more.
 const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -7,12 +7,12 @@ use schemas::command::Requester;
 use schemas::ids::may_be_contact;
 use schemas::window::{self, HUMAN_AGENT};
 
-use super::situation::{Refusal, SendKind, Situation, Verdict};
+use crate::situation::{Refusal, SendKind, Situation, Verdict};
 
 /// Sends stop this long before a window ends: whether Meta compares with the time of sending or of arrival is unknown.
-pub(super) const WINDOW_MARGIN: Duration = Duration::from_secs(120);
+pub(crate) const WINDOW_MARGIN: Duration = Duration::from_secs(120);
 /// The automatic reply keeps quiet for this long after a person, or another app, has answered.
-pub(crate) const QUIET_AFTER_PERSON: Duration = Duration::from_secs(600);
+pub const QUIET_AFTER_PERSON: Duration = Duration::from_secs(600);
 /// A typing indicator older than this says nothing any more.
 const SENDER_ACTION_MAX_AGE: Duration = Duration::from_secs(60);
 
@@ -33,7 +33,7 @@ fn refuse(
 }
 
 /// What the policy says of one part at `now`.
-pub(crate) fn judge(situation: &Situation<'_>, now: Timestamp) -> Verdict {
+pub fn judge(situation: &Situation<'_>, now: Timestamp) -> Verdict {
     if situation.blocked && situation.kind != SendKind::Comment {
         return refuse(
             "account_blocked",

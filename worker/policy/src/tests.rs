@@ -1,10 +1,12 @@
+//! The rules, one by one.
+
 use std::time::Duration;
 
 use schemas::Timestamp;
 use schemas::command::Requester;
 
-use super::rules::WINDOW_MARGIN;
-use super::{SendKind, Situation, Verdict, judge};
+use crate::rules::WINDOW_MARGIN;
+use crate::{SendKind, Situation, Stops, Verdict, advise, judge};
 
 const HOUR: i64 = 3_600_000;
 
@@ -145,4 +147,30 @@ fn a_late_typing_indicator_is_dropped() {
     let typing = Situation { kind: SendKind::SenderAction, ..reply() };
     check(typing, at(0).plus(Duration::from_secs(30)), "window.24h");
     check(typing, at(1), "stale");
+}
+
+fn advice(situation: Situation<'_>, stops: Stops, now: Timestamp) -> String {
+    let advice = advise(&situation, stops, now);
+    let said = match &advice.verdict {
+        Verdict::Allowed { rule, .. } => rule,
+        Verdict::Refused(refusal) => refusal.code,
+    };
+    format!("{said} {} {}", advice.tag.unwrap_or("-"), advice.held.unwrap_or("-"))
+}
+
+#[test]
+fn a_person_is_shown_the_tag_where_only_that_helps_and_what_would_wait() {
+    let robot = Situation { requester: Requester::Automation, ..reply() };
+    let free = Stops::default();
+    assert_eq!(advice(reply(), free, at(1)), "window.24h - -");
+    assert_eq!(advice(reply(), free, at(30)), "window.human_agent_7d HUMAN_AGENT -");
+    assert_eq!(advice(reply(), free, at(24 * 8)), "window_closed - -");
+    assert_eq!(advice(robot, free, at(30)), "window_closed - -");
+    let stops = Stops { parked: true, paused: true, ..free };
+    assert_eq!(advice(robot, stops, at(1)), "window.24h - parked");
+    assert_eq!(advice(reply(), stops, at(1)), "window.24h - paused");
+    assert_eq!(advice(reply(), Stops { frozen: true, ..stops }, at(1)), "window.24h - frozen");
+    assert_eq!(advice(reply(), Stops { frozen: true, ..free }, at(24 * 8)), "window_closed - -");
+    let gone = Stops { disconnected: true, ..free };
+    assert_eq!(advice(reply(), gone, at(1)), "account_disconnected - -");
 }

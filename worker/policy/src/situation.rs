@@ -7,7 +7,7 @@ use schemas::command::Requester;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SendKind<'a> {
+pub enum SendKind<'a> {
     /// A message to a person, perhaps with a tag.
     Message {
         /// `HUMAN_AGENT` or a retired one.
@@ -25,38 +25,38 @@ pub(crate) enum SendKind<'a> {
 
 /// What the policy must know.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Situation<'a> {
+pub struct Situation<'a> {
     /// What is asked for.
-    pub(crate) kind: SendKind<'a>,
+    pub kind: SendKind<'a>,
     /// By whom.
-    pub(crate) requester: Requester,
+    pub requester: Requester,
     /// Since when.
-    pub(crate) requested_at: Timestamp,
+    pub requested_at: Timestamp,
     /// `AUTO_REPLY_MAX_AGE`
-    pub(crate) auto_reply_max_age: Duration,
+    pub auto_reply_max_age: Duration,
     /// The recipient; empty for comments.
-    pub(crate) contact: &'a str,
+    pub contact: &'a str,
     /// The recipient is the account itself, or one of its other ids.
-    pub(crate) to_itself: bool,
+    pub to_itself: bool,
     /// The latest act of the person that opens the window.
-    pub(crate) opened_at: Option<Timestamp>,
+    pub opened_at: Option<Timestamp>,
     /// Another app controls the thread.
-    pub(crate) other_owns: bool,
+    pub other_owns: bool,
     /// When a person on our side, or another app, last answered.
-    pub(crate) others_replied_at: Option<Timestamp>,
+    pub others_replied_at: Option<Timestamp>,
     /// The message it answers was unsent.
-    pub(crate) cause_deleted: bool,
+    pub cause_deleted: bool,
     /// Meta blocks the account.
-    pub(crate) blocked: bool,
+    pub blocked: bool,
     /// Meta said that the person cannot be reached, and they have not acted since.
-    pub(crate) unreachable: bool,
+    pub unreachable: bool,
     /// The comment it answers is the account's own.
-    pub(crate) own_comment: bool,
+    pub own_comment: bool,
 }
 
 /// What the policy says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Go ahead.
     Allowed {
         /// The rule that allows it.
@@ -70,15 +70,15 @@ pub(crate) enum Verdict {
 
 /// Why Meta is not asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     /// A stable word.
-    pub(crate) code: &'static str,
+    pub code: &'static str,
     /// `window`, `policy`, `recipient`.
-    pub(crate) class: &'static str,
+    pub class: &'static str,
     /// The rule.
-    pub(crate) rule: &'static str,
+    pub rule: &'static str,
     /// For people who operate.
-    pub(crate) message: String,
+    pub message: String,
     /// When the rule last allowed it.
-    pub(crate) until: Option<Timestamp>,
+    pub until: Option<Timestamp>,
 }
