@@ -52,14 +52,16 @@ pub(crate) struct AccountsQuery {
     responses((status = 200, body = Accounts), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
+    caller: Caller,
     Query(query): Query<AccountsQuery>,
 ) -> Result<Json<Accounts>, Problem> {
     let scope = scope("accounts", &[("channel", query.channel.map(Channel::as_str))]);
-    let page = Page::read(&app.cursors, scope, query.cursor.as_deref(), query.limit)?;
-    let total =
-        app.totals.get(page.scope(), worker_views::accounts_total(&app.pool, query.channel));
-    let (rows, total) =
-        tokio::try_join!(worker_views::accounts(&app.pool, query.channel, &page), total)?;
+    let page = Page::read(&app.cursors, &caller, scope, query.cursor.as_deref(), query.limit)?;
+    let ids = caller.reach.within(None);
+    let total = worker_views::accounts_total(&app.pool, query.channel, ids.as_deref());
+    let total = app.totals.get(page.scope(), total);
+    let rows = worker_views::accounts(&app.pool, query.channel, ids.as_deref(), &page);
+    let (rows, total) = tokio::try_join!(rows, total)?;
     let page = page.cut(&app.cursors, rows);
     Ok(Json(Accounts { accounts: page.rows, total, next_cursor: page.next_cursor }))
 }
@@ -67,13 +69,15 @@ pub(crate) async fn list(
 /// Finds an account by id, alias or linked Page: an id before an alias, an alias before a Page.
 ///
 /// # Errors
-/// 404 when there is none; 409 `ambiguous` when both channels have one.
+/// 404 when the caller sees none; 409 `ambiguous` when both channels have one.
 pub(crate) async fn find(
     pool: &PgPool,
+    caller: &Caller,
     id: &str,
     channel: Option<Channel>,
 ) -> Result<Account, Problem> {
     let mut found = worker_views::accounts_called(pool, id, channel).await?;
+    found.retain(|account| caller.reach.has(&account.id));
     let rank = |account: &Account| match account {
         account if account.id == id => 0,
         account if account.aliases.iter().any(|alias| alias == id) => 1,
@@ -127,7 +131,7 @@ async fn ask(
     action: Action,
 ) -> Result<CommandState, Problem> {
     let wait = wait_of(query.wait.as_deref())?;
-    let account = find(&app.pool, &id, query.channel).await?;
+    let account = find(&app.pool, caller, &id, query.channel).await?;
     let new = NewCommand {
         caller,
         key: key.0,

@@ -30,7 +30,7 @@ async fn mark(
     key: IdempotencyKey,
     mut fact: Fact,
 ) -> Result<Response, Problem> {
-    let conversation = conversations::load(&app.pool, id).await?;
+    let conversation = conversations::load(&app.pool, caller, id).await?;
     if let Fact::ConversationRead(read) = &mut fact {
         read.last_message_at = Some(Timestamp::from(conversation.last_message_at.0));
     }
@@ -44,7 +44,7 @@ async fn mark(
         fact,
     };
     let projected = app.act(act).await?;
-    Ok(answer(projected, conversations::load(&app.pool, id).await?))
+    Ok(answer(projected, conversations::load(&app.pool, caller, id).await?))
 }
 
 fn by(caller: &Caller) -> ConversationMark {
@@ -169,7 +169,7 @@ pub(crate) async fn typing(
     key: IdempotencyKey,
     Body(body): Body<Typing>,
 ) -> Result<CommandState, Problem> {
-    let target = contacts::target(&app.pool, &id).await?;
+    let target = contacts::target(&app.pool, &caller, &id).await?;
     let new = NewCommand {
         caller: &caller,
         key: key.0,

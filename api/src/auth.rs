@@ -1,5 +1,7 @@
 //! ◆ Pure: API tokens: reading `API_TOKENS`, recognising a caller, and what each may do.
 
+use std::collections::BTreeSet;
+
 use runtime::config::{ConfigError, Settings, is_name};
 use schemas::command::{RequestedBy, Requester};
 use sha2::{Digest, Sha256};
@@ -27,6 +29,38 @@ impl Scope {
     }
 }
 
+/// Which accounts a token sees, hears and changes. What is of another account is, for its caller, not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// All there are, and all that will be.
+    #[default]
+    All,
+    /// These, by their canonical ids.
+    Only(BTreeSet<String>),
+}
+
+impl Reach {
+    /// Whether an account is among them.
+    pub(crate) fn has(&self, account: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(ids) => ids.contains(account),
+        }
+    }
+
+    /// The accounts whose rows a list shows, where the caller asks for `account` or for all; `None`: whichever.
+    pub(crate) fn within(&self, account: Option<&str>) -> Option<Vec<String>> {
+        match (self, account) {
+            (Self::All, None) => None,
+            (Self::All, Some(account)) => Some(vec![account.to_owned()]),
+            (Self::Only(ids), None) => Some(ids.iter().cloned().collect()),
+            (Self::Only(ids), Some(account)) => {
+                Some(ids.get(account).cloned().into_iter().collect())
+            }
+        }
+    }
+}
+
 /// Who calls: the token's name and what it allows. Never the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
@@ -36,6 +70,8 @@ pub(crate) struct Caller {
     pub scope: Scope,
     /// A person or a program: decides what the policy of Meta allows.
     pub kind: Requester,
+    /// Whose conversations, comments, replies and commands it may see and act on.
+    pub reach: Reach,
 }
 
 impl Caller {
@@ -69,7 +105,7 @@ impl Tokens {
         settings.parsed("API_TOKENS", "", Self::parse)
     }
 
-    /// Reads `[name=]token[:read|write|admin][:person|automation],…`. The empty text is no token at all.
+    /// Reads `[name=]token[:read|write|admin][:person|automation][:accounts=ID+ID…],…`. The empty text is no token at all.
     ///
     /// # Errors
     /// Says which entry is wrong, by its number; never quotes a token.
@@ -125,9 +161,12 @@ impl Tokens {
 }
 
 fn parse_entry(text: &str) -> Result<Entry, String> {
-    // `=` may also pad a base64 token: a name is followed by something else.
-    let (name, rest) = match text.split_once('=') {
-        Some((name, rest)) if !rest.trim_start_matches('=').is_empty() => (Some(name), rest),
+    // `=` may also pad a base64 token, and follows `accounts`: a name stands before the first colon and is followed by something else.
+    let first = text.split_once(':').map_or(text, |(first, _)| first);
+    let (name, rest) = match first.split_once('=') {
+        Some((name, token)) if !token.trim_start_matches('=').is_empty() => {
+            (Some(name), &text[name.len() + 1..])
+        }
         _ => (None, text),
     };
     if name.is_some_and(|name| !is_name(name)) {
@@ -138,7 +177,7 @@ fn parse_entry(text: &str) -> Result<Entry, String> {
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("a token is visible ASCII without spaces, commas and colons".to_owned());
     }
-    let (mut scope, mut kind) = (None, None);
+    let (mut scope, mut kind, mut reach) = (None, None, None);
     for part in parts {
         match part {
             "read" if scope.is_none() => scope = Some(Scope::Read),
@@ -146,12 +185,15 @@ fn parse_entry(text: &str) -> Result<Entry, String> {
             "admin" if scope.is_none() => scope = Some(Scope::Admin),
             "person" if kind.is_none() => kind = Some(Requester::Person),
             "automation" if kind.is_none() => kind = Some(Requester::Automation),
-            _ => {
-                return Err(
-                    "after the token use :read, :write or :admin, and :person or :automation"
-                        .to_owned(),
-                );
-            }
+            _ => match part.strip_prefix("accounts=").filter(|_| reach.is_none()) {
+                Some(ids) => reach = Some(parse_accounts(ids)?),
+                None => {
+                    return Err(
+                        "after the token use :read, :write or :admin, :person or :automation, and :accounts=ID+ID"
+                            .to_owned(),
+                    );
+                }
+            },
         }
     }
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
@@ -164,8 +206,20 @@ fn parse_entry(text: &str) -> Result<Entry, String> {
             name,
             scope: scope.unwrap_or(Scope::Write),
             kind: kind.unwrap_or(Requester::Person),
+            reach: reach.unwrap_or_default(),
         },
     })
+}
+
+/// Without any account a token would see nothing, which nobody means.
+fn parse_accounts(text: &str) -> Result<Reach, String> {
+    let ids: BTreeSet<String> = text.split('+').map(str::to_owned).collect();
+    let usable = |id: &String| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
+    if ids.iter().all(usable) {
+        Ok(Reach::Only(ids))
+    } else {
+        Err("after `accounts=` name one or more ids, with `+` between them".to_owned())
+    }
 }
 
 /// The token of an `Authorization: Bearer …` header.
@@ -198,6 +252,30 @@ mod tests {
         check("bot=abc:admin:automation", "abc", Some("bot"), Scope::Admin, Automation);
         check("YWJj==", "YWJj==", None, Scope::Write, Person);
         check("n=YWJj==:read", "YWJj==", Some("n"), Scope::Read, Person);
+    }
+
+    #[test]
+    fn a_token_may_be_of_some_accounts() {
+        let reach = |text: &str, token: &str| {
+            Tokens::parse(text).unwrap().find(token).unwrap().reach.clone()
+        };
+        let only = |ids: &[&str]| Reach::Only(ids.iter().map(|id| (*id).to_owned()).collect());
+        assert_eq!(reach("abc", "abc"), Reach::All);
+        assert_eq!(reach("ann=abc:read:accounts=1+2", "abc"), only(&["1", "2"]));
+        assert_eq!(reach("abc:accounts=1", "abc"), only(&["1"]));
+        assert_eq!(reach("YWJj==:accounts=1:automation", "YWJj=="), only(&["1"]));
+        for wrong in
+            ["a=b:accounts=", "a=b:accounts=1+", "a=b:accounts=1:accounts=2", "a=b:accounts"]
+        {
+            assert!(Tokens::parse(wrong).is_err(), "{wrong}");
+        }
+        let some = only(&["1", "2"]);
+        assert!(some.has("1") && !some.has("3") && Reach::All.has("3"));
+        assert_eq!(some.within(Some("3")), Some(vec![]));
+        assert_eq!(some.within(Some("2")), Some(vec!["2".to_owned()]));
+        assert_eq!(some.within(None), Some(vec!["1".to_owned(), "2".to_owned()]));
+        assert_eq!(Reach::All.within(None), None);
+        assert_eq!(Reach::All.within(Some("3")), Some(vec!["3".to_owned()]));
     }
 
     #[test]

@@ -40,9 +40,12 @@ pub(crate) struct Blocklist {
     responses((status = 200, body = Blocklist), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
-    Query(query): Query<BlocklistQuery>,
+    caller: Caller,
+    Query(mut query): Query<BlocklistQuery>,
 ) -> Result<Json<Blocklist>, Problem> {
-    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    query.reach = caller.reach.clone();
+    let page =
+        Page::read(&app.cursors, &caller, query.scope(), query.cursor.as_deref(), query.limit)?;
     let total = app.totals.get(page.scope(), rows::total(&app.pool, &query));
     let (rows, total) = tokio::try_join!(rows::page(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);
@@ -112,7 +115,7 @@ pub(crate) async fn block(
         reason: body.reason.clone(),
         by: Some(caller.name.clone()),
     };
-    let whom = whom(&app, &body).await?;
+    let whom = whom(&app, &caller, &body).await?;
     refuse_own(&app, &whom).await?;
     set(&app, &caller, key, whom, Fact::ContactBlocked(fact)).await
 }
@@ -140,7 +143,7 @@ pub(crate) async fn unblock(
         ..Block::default()
     };
     let fact = BlockMark { by: Some(caller.name.clone()), ..BlockMark::default() };
-    let whom = whom(&app, &body).await?;
+    let whom = whom(&app, &caller, &body).await?;
     set(&app, &caller, key, whom, Fact::ContactUnblocked(fact)).await
 }
 
@@ -155,10 +158,10 @@ async fn refuse_own(app: &App, (channel, account, contact): &Whom) -> Result<(),
 
 type Whom = (Channel, AccountId, ContactId);
 
-async fn whom(app: &App, body: &Block) -> Result<Whom, Problem> {
+async fn whom(app: &App, caller: &Caller, body: &Block) -> Result<Whom, Problem> {
     match (&body.conversation_id, &body.contact_id) {
         (Some(id), None) => {
-            let target = contacts::target(&app.pool, id).await?;
+            let target = contacts::target(&app.pool, caller, id).await?;
             Ok((target.channel, target.account_id, target.contact_id))
         }
         (None, Some(id)) if id.is_empty() => {
@@ -166,14 +169,16 @@ async fn whom(app: &App, body: &Block) -> Result<Whom, Problem> {
         }
         (None, Some(id)) => {
             let account = body.account_id.as_deref();
-            if let Some(contact) = contacts::find(&app.pool, id, body.channel, account).await? {
+            if let Some(contact) =
+                contacts::find(&app.pool, caller, id, body.channel, account).await?
+            {
                 return Ok((contact.channel, contact.account_id.into(), contact.id.into()));
             }
             // Somebody who never wrote may be blocked beforehand, by an account of ours.
             let (Some(channel), Some(account)) = (body.channel, account) else {
                 return Err(Problem::unknown("contact", id));
             };
-            let account = accounts::find(&app.pool, account, Some(channel)).await?;
+            let account = accounts::find(&app.pool, caller, account, Some(channel)).await?;
             Ok((channel, account.id.into(), id.as_str().into()))
         }
         _ => Err(Problem::invalid("contact_id", "give either contact_id or conversation_id")),

@@ -21,14 +21,17 @@ use crate::requests::{Request, digest};
 use crate::status::CommandStatus;
 use crate::worker_views;
 
+pub(crate) mod show;
+
 /// Where a command stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CommandState {
     /// Its id; the outcome event carries it.
     pub command_id: String,
-    /// Its name.
-    #[schema(example = "comment_reply")]
-    pub command: String,
+    /// Its name; left out where the worker has not taken it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = "comment_reply")]
+    pub command: Option<String>,
     /// `queued`, `done`, `failed` or `unknown`.
     #[schema(value_type = String, example = "queued")]
     pub status: CommandStatus,
@@ -44,7 +47,7 @@ impl CommandState {
     fn queued(command: &Command) -> Self {
         Self {
             command_id: command.id.to_string(),
-            command: command.action.name().to_owned(),
+            command: Some(command.action.name().to_owned()),
             status: CommandStatus::Queued,
             result: None,
             error: None,

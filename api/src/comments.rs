@@ -5,10 +5,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::State;
+use crate::auth::Caller;
 use crate::extract::Query;
 use crate::list::{Page, Total};
 use crate::problem::Problem;
 
+pub(crate) mod hide;
 mod rows;
 pub(crate) mod write;
 
@@ -35,9 +37,12 @@ pub(crate) struct Comments {
     responses((status = 200, body = Comments), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
-    Query(query): Query<CommentsQuery>,
+    caller: Caller,
+    Query(mut query): Query<CommentsQuery>,
 ) -> Result<Json<Comments>, Problem> {
-    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    query.reach = caller.reach.clone();
+    let page =
+        Page::read(&app.cursors, &caller, query.scope(), query.cursor.as_deref(), query.limit)?;
     let total = app.totals.get(page.scope(), rows::total(&app.pool, &query));
     let (rows, total) = tokio::try_join!(rows::page(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);

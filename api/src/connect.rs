@@ -23,7 +23,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::{self, App};
-use crate::auth::Scope;
+use crate::auth::{Reach, Scope};
 use crate::html::Page;
 use crate::problem::Problem;
 use crate::session::{self, Session, cookie, digest, secret, sign_in};
@@ -77,7 +77,12 @@ async fn administrator(app: &App, headers: &HeaderMap) -> Result<Session, Respon
     let found = session::find(app, headers).await.map_err(|error| lost(&error))?;
     let words = "Connecting accounts needs an administrator's session.";
     match found {
-        Some(session) if session.caller.scope >= Scope::Admin => Ok(session),
+        // Whoever sees some accounts only would connect one that they do not see.
+        Some(session)
+            if session.caller.scope >= Scope::Admin && session.caller.reach == Reach::All =>
+        {
+            Ok(session)
+        }
         Some(_) => Err(page(sign_in(StatusCode::FORBIDDEN, Some(words)))),
         None => Err(page(sign_in(StatusCode::UNAUTHORIZED, None))),
     }
@@ -284,7 +289,7 @@ async fn begun_here<'a>(
         return Err(foreign());
     }
     let caller = session::caller_of(app, connect.token.as_deref());
-    if caller.is_none_or(|caller| caller.scope < Scope::Admin) {
+    if caller.is_none_or(|caller| caller.scope < Scope::Admin || caller.reach != Reach::All) {
         return Err(foreign());
     }
     Ok((browser, connect))

@@ -8,6 +8,7 @@ use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
+use crate::auth::Caller;
 use crate::extract::{Id, Query};
 use crate::problem::{Problem, only};
 use crate::time::Time;
@@ -65,21 +66,23 @@ pub(crate) struct ContactQuery {
         (status = 503, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
+    caller: Caller,
     Id(id): Id,
     Query(query): Query<ContactQuery>,
 ) -> Result<Json<Contact>, Problem> {
-    find(&app.pool, &id, query.channel, query.account_id.as_deref())
+    find(&app.pool, &caller, &id, query.channel, query.account_id.as_deref())
         .await?
         .map(Json)
         .ok_or_else(|| Problem::unknown("contact", &id))
 }
 
-/// Finds the one contact with this id.
+/// Finds the one contact with this id among those of the caller's accounts.
 ///
 /// # Errors
 /// 409 when several accounts know the id.
 pub(crate) async fn find(
     pool: &PgPool,
+    caller: &Caller,
     id: &str,
     channel: Option<Channel>,
     account: Option<&str>,
@@ -88,12 +91,12 @@ pub(crate) async fn find(
         "select c.id, c.channel, c.account_id, c.conversation_id, c.name, c.username, c.avatar_url, c.placeholder, c.enriched,
                 c.profile, c.enriched_at, c.blocked
          from inbox.contacts c
-         where c.id = $1 and ($2::text is null or c.channel = $2) and ($3::text is null or c.account_id = $3)
+         where c.id = $1 and ($2::text is null or c.channel = $2) and ($3::text[] is null or c.account_id = any($3))
          order by c.channel, c.account_id limit 10",
     )
     .bind(id)
     .bind(channel)
-    .bind(account)
+    .bind(caller.reach.within(account))
     .fetch_all(pool)
     .await?;
     only("contacts", found, |one: &Contact| format!("{}/{}", one.channel, one.account_id))
@@ -113,14 +116,20 @@ pub(crate) struct Target {
 ///
 /// # Errors
 /// 404 when there is none.
-pub(crate) async fn target(pool: &PgPool, conversation_id: &str) -> Result<Target, Problem> {
-    sqlx::query_as(
+pub(crate) async fn target(
+    pool: &PgPool,
+    caller: &Caller,
+    conversation_id: &str,
+) -> Result<Target, Problem> {
+    let found: Option<Target> = sqlx::query_as(
         "select k.channel, k.account_id, k.id as contact_id, c.window_expires_at
          from inbox.contacts k left join inbox.conversations c on c.id = k.conversation_id
          where k.conversation_id = $1",
     )
     .bind(conversation_id)
     .fetch_optional(pool)
-    .await?
-    .ok_or_else(|| Problem::unknown("conversation", conversation_id))
+    .await?;
+    found
+        .filter(|target| caller.reach.has(target.account_id.as_str()))
+        .ok_or_else(|| Problem::unknown("conversation", conversation_id))
 }

@@ -16,6 +16,7 @@ use crate::list::{Keyed, Page, Total};
 use crate::problem::Problem;
 use crate::time::Time;
 
+pub(crate) mod policy;
 pub(crate) mod rows;
 pub(crate) mod search;
 
@@ -154,12 +155,14 @@ pub(crate) struct Conversations {
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
-    Query(query): Query<ConversationsQuery>,
+    Query(mut query): Query<ConversationsQuery>,
 ) -> Result<Json<Conversations>, Problem> {
+    query.reach = caller.reach.clone();
     if query.q.as_ref().is_some_and(|q| q.chars().count() > 200) {
         return Err(Problem::invalid("q", "at most 200 characters"));
     }
-    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    let page =
+        Page::read(&app.cursors, &caller, query.scope(), query.cursor.as_deref(), query.limit)?;
     let (rows, total) = match query.search() {
         Some(text) => search::page(&app, &caller.name, &query, text, &page).await?,
         None => read(&app, &query, &page).await?,
@@ -194,16 +197,22 @@ async fn read(
     responses((status = 200, body = Conversation), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
+    caller: Caller,
     Id(id): Id,
 ) -> Result<Json<Conversation>, Problem> {
-    load(&app.pool, &id).await.map(Json)
+    load(&app.pool, &caller, &id).await.map(Json)
 }
 
 /// Reads one conversation.
 ///
 /// # Errors
-/// 404 when there is none.
-pub(crate) async fn load(pool: &PgPool, id: &str) -> Result<Conversation, Problem> {
+/// 404 when there is none that the caller may see.
+pub(crate) async fn load(
+    pool: &PgPool,
+    caller: &Caller,
+    id: &str,
+) -> Result<Conversation, Problem> {
     let row = rows::one(pool, id).await?;
+    let row = row.filter(|row| caller.reach.has(row.account_id.as_str()));
     row.map(Conversation::from).ok_or_else(|| Problem::unknown("conversation", id))
 }

@@ -10,6 +10,7 @@ use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
+use crate::auth::{Caller, Reach};
 use crate::extract::Query;
 use crate::list::{COUNT_MAX, Keyed, Page, Total, flag, scope};
 use crate::problem::Problem;
@@ -88,6 +89,10 @@ pub(crate) struct FeedQuery {
     pub account_id: Option<String>,
     /// `true`: also deleted ones.
     pub deleted: Option<bool>,
+    /// What the caller may see of them.
+    #[serde(skip)]
+    #[param(ignore)]
+    pub reach: Reach,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// Rows per page, 1 to 200; 50 unless set.
@@ -95,6 +100,11 @@ pub(crate) struct FeedQuery {
 }
 
 impl FeedQuery {
+    /// The accounts whose rows are shown; `None`: whichever.
+    fn accounts(&self) -> Option<Vec<String>> {
+        self.reach.within(self.account_id.as_deref())
+    }
+
     fn scope(&self) -> String {
         let filters = [
             ("channel", self.channel.map(Channel::as_str)),
@@ -119,9 +129,12 @@ impl FeedQuery {
     responses((status = 200, body = Feed), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
-    Query(query): Query<FeedQuery>,
+    caller: Caller,
+    Query(mut query): Query<FeedQuery>,
 ) -> Result<Json<Feed>, Problem> {
-    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    query.reach = caller.reach.clone();
+    let page =
+        Page::read(&app.cursors, &caller, query.scope(), query.cursor.as_deref(), query.limit)?;
     let total = app.totals.get(page.scope(), total(&app.pool, &query));
     let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);
@@ -137,14 +150,14 @@ async fn rows(pool: &PgPool, query: &FeedQuery, page: &Page) -> sqlx::Result<Vec
                    and c.deleted_at is null) as comments_total
          from inbox.posts p
          where ($1::text is null or p.channel = $1)
-           and ($2::text is null or p.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then p.account_id = ($2)[1] else p.account_id = any($2) end)
            and ($3::boolean or p.deleted_at is null)
            and (p.created_at, p.id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::text, ''))
          order by p.created_at desc, p.id desc
          limit $6",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.deleted())
     .bind(page.after_time())
     .bind(page.after_id())
@@ -159,12 +172,12 @@ async fn total(pool: &PgPool, query: &FeedQuery) -> sqlx::Result<i64> {
         "select count(*)
          from (select from inbox.posts p
          where ($1::text is null or p.channel = $1)
-           and ($2::text is null or p.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then p.account_id = ($2)[1] else p.account_id = any($2) end)
            and ($3::boolean or p.deleted_at is null)
          limit $4) counted",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.deleted())
     .bind(COUNT_MAX)
     .persistent(false)

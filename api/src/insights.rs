@@ -10,6 +10,7 @@ use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
+use crate::auth::{Caller, Reach};
 use crate::extract::Query;
 use crate::list::{COUNT_MAX, Keyed, Page, Total, scope};
 use crate::problem::Problem;
@@ -71,6 +72,10 @@ pub(crate) struct InsightsQuery {
     pub media_id: Option<String>,
     /// Only this metric.
     pub metric: Option<String>,
+    /// What the caller may see of them.
+    #[serde(skip)]
+    #[param(ignore)]
+    pub reach: Reach,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// Rows per page, 1 to 200; 50 unless set.
@@ -78,6 +83,11 @@ pub(crate) struct InsightsQuery {
 }
 
 impl InsightsQuery {
+    /// The accounts whose rows are shown; `None`: whichever.
+    fn accounts(&self) -> Option<Vec<String>> {
+        self.reach.within(self.account_id.as_deref())
+    }
+
     fn scope(&self) -> String {
         let filters = [
             ("channel", self.channel.map(Channel::as_str)),
@@ -97,9 +107,12 @@ impl InsightsQuery {
     responses((status = 200, body = Insights), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
-    Query(query): Query<InsightsQuery>,
+    caller: Caller,
+    Query(mut query): Query<InsightsQuery>,
 ) -> Result<Json<Insights>, Problem> {
-    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    query.reach = caller.reach.clone();
+    let page =
+        Page::read(&app.cursors, &caller, query.scope(), query.cursor.as_deref(), query.limit)?;
     let total = app.totals.get(page.scope(), total(&app.pool, &query));
     let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);
@@ -123,7 +136,7 @@ async fn rows(pool: &PgPool, query: &InsightsQuery, page: &Page) -> sqlx::Result
         "select i.id, i.channel, i.account_id, i.object, i.media_id, i.metric, i.period, i.values, i.captured_at
          from inbox.insights i
          where ($1::text is null or i.channel = $1)
-           and ($2::text is null or i.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then i.account_id = ($2)[1] else i.account_id = any($2) end)
            and ($3::text is null or i.media_id = $3)
            and ($4::text is null or i.metric = $4)
            and (i.captured_at, i.id) < (coalesce($5::timestamptz, 'infinity'), coalesce($6::text, ''))
@@ -131,7 +144,7 @@ async fn rows(pool: &PgPool, query: &InsightsQuery, page: &Page) -> sqlx::Result
          limit $7",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.media_id.as_deref())
     .bind(query.metric.as_deref())
     .bind(page.after_time())
@@ -147,13 +160,13 @@ async fn total(pool: &PgPool, query: &InsightsQuery) -> sqlx::Result<i64> {
         "select count(*)
          from (select from inbox.insights i
          where ($1::text is null or i.channel = $1)
-           and ($2::text is null or i.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then i.account_id = ($2)[1] else i.account_id = any($2) end)
            and ($3::text is null or i.media_id = $3)
            and ($4::text is null or i.metric = $4)
          limit $5) counted",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.media_id.as_deref())
     .bind(query.metric.as_deref())
     .bind(COUNT_MAX)

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
+use crate::auth::Caller;
 use crate::cursor::{Cursors, Key};
 use crate::problem::Problem;
 use crate::time::Time;
@@ -62,16 +63,19 @@ pub(crate) struct Rows<T> {
 }
 
 impl Page {
-    /// Checks what the caller asked for. `scope` is that of the list with its filters.
+    /// Checks what the caller asked for. `scope` is that of the list with its filters. A cursor of another token is none of this list.
     ///
     /// # Errors
     /// 422 naming `limit` or `cursor`.
     pub(crate) fn read(
         cursors: &Cursors,
+        caller: &Caller,
         scope: String,
         cursor: Option<&str>,
         limit: Option<u32>,
     ) -> Result<Self, Problem> {
+        // A cursor, and what was counted, are of one token.
+        let scope = format!("{}/{scope}", caller.name);
         let limit = limit.unwrap_or(LIMIT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(Problem::invalid("limit", format!("use 1 to {LIMIT_MAX}")));

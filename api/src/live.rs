@@ -8,7 +8,9 @@
 mod client;
 mod filter;
 mod hub;
+pub(crate) mod log;
 mod mended;
+mod past;
 mod recent;
 pub(crate) mod route;
 pub(crate) mod source;

@@ -9,6 +9,7 @@ use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
+use crate::auth::{Caller, Reach};
 use crate::extract::Query;
 use crate::list::{COUNT_MAX, Keyed, Page, Total, scope};
 use crate::problem::Problem;
@@ -71,6 +72,10 @@ pub(crate) struct MentionsQuery {
     pub channel: Option<Channel>,
     /// Only this account.
     pub account_id: Option<String>,
+    /// What the caller may see of them.
+    #[serde(skip)]
+    #[param(ignore)]
+    pub reach: Reach,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// Rows per page, 1 to 200; 50 unless set.
@@ -78,6 +83,11 @@ pub(crate) struct MentionsQuery {
 }
 
 impl MentionsQuery {
+    /// The accounts whose rows are shown; `None`: whichever.
+    fn accounts(&self) -> Option<Vec<String>> {
+        self.reach.within(self.account_id.as_deref())
+    }
+
     fn scope(&self) -> String {
         let filters = [
             ("channel", self.channel.map(Channel::as_str)),
@@ -95,9 +105,12 @@ impl MentionsQuery {
     responses((status = 200, body = Mentions), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
-    Query(query): Query<MentionsQuery>,
+    caller: Caller,
+    Query(mut query): Query<MentionsQuery>,
 ) -> Result<Json<Mentions>, Problem> {
-    let page = Page::read(&app.cursors, query.scope(), query.cursor.as_deref(), query.limit)?;
+    query.reach = caller.reach.clone();
+    let page =
+        Page::read(&app.cursors, &caller, query.scope(), query.cursor.as_deref(), query.limit)?;
     let total = app.totals.get(page.scope(), total(&app.pool, &query));
     let (rows, total) = tokio::try_join!(rows(&app.pool, &query, &page), total)?;
     let page = page.cut(&app.cursors, rows);
@@ -111,13 +124,13 @@ async fn rows(pool: &PgPool, query: &MentionsQuery, page: &Page) -> sqlx::Result
          from inbox.mentions m
          where m.deleted_at is null
            and ($1::text is null or m.channel = $1)
-           and ($2::text is null or m.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then m.account_id = ($2)[1] else m.account_id = any($2) end)
            and (m.mentioned_at, m.id) < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
          order by m.mentioned_at desc, m.id desc
          limit $5",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(page.after_time())
     .bind(page.after_id())
     .bind(page.fetch())
@@ -132,11 +145,11 @@ async fn total(pool: &PgPool, query: &MentionsQuery) -> sqlx::Result<i64> {
          from (select from inbox.mentions m
          where m.deleted_at is null
            and ($1::text is null or m.channel = $1)
-           and ($2::text is null or m.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then m.account_id = ($2)[1] else m.account_id = any($2) end)
          limit $3) counted",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(pool)

@@ -66,12 +66,12 @@ pub(crate) async fn list(
     if wants_sync {
         layers::allow(&caller, Scope::Write)?;
     }
-    let target = contacts::target(&app.pool, &id).await?;
+    let target = contacts::target(&app.pool, &caller, &id).await?;
     if wants_sync {
         sync::sync(&app, &caller, &id, target).await?;
     }
     let scope = scope("messages", &[("conversation_id", Some(&id))]);
-    let page = Page::read(&app.cursors, scope, query.cursor.as_deref(), query.limit)?;
+    let page = Page::read(&app.cursors, &caller, scope, query.cursor.as_deref(), query.limit)?;
     let rows = rows::page(&app.pool, &id, &page).await?;
     let page = page.cut(&app.cursors, rows);
     Ok(Json(Messages { messages: page.rows, next_cursor: page.next_cursor }))

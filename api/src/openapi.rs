@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::{
-    accounts, acts, blocklist, comments, connect, contacts, conversations, conversions, feed,
-    insights, live, mentions, messages, replies, session, templates,
+    accounts, acts, blocklist, commands, comments, connect, contacts, conversations, conversions,
+    feed, insights, live, mentions, messages, operate, replies, session, templates,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -44,7 +44,11 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(conversations::list))
         .routes(routes!(conversations::show))
         .routes(routes!(messages::list, messages::send::send))
-        .routes(routes!(replies::show))
+        .routes(routes!(conversations::policy::show))
+        .routes(routes!(replies::list::list))
+        .routes(routes!(replies::show, replies::settle::cancel))
+        .routes(routes!(replies::settle::resolve))
+        .routes(routes!(commands::show::show))
         .routes(routes!(acts::read))
         .routes(routes!(acts::typing))
         .routes(routes!(acts::archive))
@@ -53,6 +57,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(contacts::show))
         .routes(routes!(blocklist::list, blocklist::block, blocklist::unblock))
         .routes(routes!(comments::list))
+        .routes(routes!(comments::hide::hide))
         .routes(routes!(comments::write::reply))
         .routes(routes!(comments::write::private_reply))
         .routes(routes!(comments::write::change, comments::write::delete))
@@ -73,6 +78,11 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(accounts::upkeep::disconnect))
         .routes(routes!(accounts::health::health))
         .routes(routes!(live::route::live))
+        .routes(routes!(live::log::read))
+        .routes(routes!(operate::jobs))
+        .routes(routes!(operate::audit))
+        .routes(routes!(operate::dead))
+        .routes(routes!(operate::waiting))
 }
 
 /// What browsers need, which no token is sent for.
@@ -121,7 +131,12 @@ mod tests {
         get /v1/conversations/{id}
         get /v1/conversations/{id}/messages
         post /v1/conversations/{id}/messages
+        get /v1/conversations/{id}/policy
+        get /v1/replies
         get /v1/replies/{reply_id}
+        delete /v1/replies/{reply_id}
+        post /v1/replies/{reply_id}/resolve
+        get /v1/commands/{id}
         post /v1/conversations/{id}/read
         post /v1/conversations/{id}/typing
         post /v1/conversations/{id}/archive
@@ -132,6 +147,7 @@ mod tests {
         post /v1/blocklist
         delete /v1/blocklist
         get /v1/comments
+        post /v1/comments/hide
         post /v1/comments/{id}/replies
         post /v1/comments/{id}/private_reply
         patch /v1/comments/{id}
@@ -154,6 +170,11 @@ mod tests {
         post /v1/accounts/{id}/disconnect
         get /v1/accounts/{id}/health
         get /v1/live
+        get /v1/events
+        get /v1/ops/jobs
+        get /v1/ops/audit
+        get /v1/ops/dead
+        get /v1/ops/waiting
         post /session
         delete /session
         get /connect/{login}

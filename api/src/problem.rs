@@ -162,6 +162,21 @@ impl Problem {
         problem
     }
 
+    /// 409: what is asked for does not fit the state of things.
+    pub(crate) fn not_now(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, "Not in this state", detail)
+    }
+
+    /// 403: only a person can know it.
+    pub(crate) fn person_only() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "person_only",
+            "Only a person can do this",
+            "this token is an automation's, and only a person can look into the conversation: use a token with `:person`",
+        )
+    }
+
     /// 413.
     pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", detail)
@@ -188,6 +203,20 @@ impl Problem {
             ),
         );
         problem.field = Some("Last-Event-ID".to_owned());
+        problem
+    }
+
+    /// 409: the same for a reader of the log.
+    pub(crate) fn log_reset(last: u64) -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "stream_reset",
+            "The stream was made anew",
+            format!(
+                "`after`: the log ends at {last} and this position is none of it: the stream was made anew or adopted. Read from its start with `after=0` and drop what you have by id and revision"
+            ),
+        );
+        problem.field = Some("after".to_owned());
         problem
     }
 
@@ -252,6 +281,11 @@ impl Problem {
             "Internal error",
             "hookline made a mistake; the log of the api says more",
         )
+    }
+
+    /// Whether it is ours, and passes: the same request may succeed later.
+    pub(crate) const fn is_of_server(&self) -> bool {
+        500 <= self.status
     }
 
     /// What went wrong, in a sentence.

@@ -1,4 +1,5 @@
-//! `GET /v1/replies/{reply_id}`: where a reply stands, by the worker's ledger.
+//! `GET /v1/replies/{reply_id}`: where a reply stands, by the worker's ledger. Lists of them are in [`list`], cancelling and resolving in
+//! [`settle`].
 
 use axum::Json;
 use schemas::facts::OutcomeError;
@@ -9,12 +10,17 @@ use sqlx::PgPool;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
+use crate::auth::Caller;
 use crate::extract::{Id, Query};
 use crate::problem::{Problem, only};
 use crate::requests::{self, AskedReply};
 use crate::status::ReplyStatus;
 use crate::time::{Time, millis};
-use crate::worker_views::{self, RefusedRow, ReplyRow};
+use crate::worker_views::replies::ReplyRow;
+use crate::worker_views::{self, RefusedRow};
+
+pub(crate) mod list;
+pub(crate) mod settle;
 
 /// Where a reply stands.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -53,6 +59,10 @@ pub(crate) struct Reply {
     pub attempts: i64,
     /// The rule of the policy that decided.
     pub rule: Option<String>,
+    /// Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`. Left out where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub held: Option<String>,
     /// When it was asked for.
     pub requested_at: Option<String>,
     /// When it was settled.
@@ -82,6 +92,7 @@ impl Reply {
             error: None,
             attempts: 0,
             rule: None,
+            held: None,
             requested_at: None,
             finished_at: None,
         }
@@ -144,6 +155,7 @@ impl From<ReplyRow> for Reply {
             error: row.error,
             attempts: i64::from(row.attempts),
             rule: row.rule,
+            held: row.held,
             requested_at: Some(wire(row.requested_at)),
             finished_at,
         }
@@ -172,22 +184,37 @@ pub(crate) struct ReplyQuery {
         (status = 503, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
+    caller: Caller,
     Id(id): Id,
     Query(query): Query<ReplyQuery>,
 ) -> Result<Json<Reply>, Problem> {
-    let mut found = load(&app.pool, &id).await?;
+    find(&app.pool, &caller, &id, &query).await.map(Json)
+}
+
+/// The one reply with this id that the caller sees.
+///
+/// # Errors
+/// 404 when there is none; 409 when several accounts have one.
+async fn find(
+    pool: &PgPool,
+    caller: &Caller,
+    id: &str,
+    query: &ReplyQuery,
+) -> Result<Reply, Problem> {
+    let mut found = load(pool, id).await?;
     found.retain(|reply| {
-        query.channel.is_none_or(|channel| channel == reply.channel)
+        caller.reach.has(reply.account_id.as_str())
+            && query.channel.is_none_or(|channel| channel == reply.channel)
             && query.account_id.as_ref().is_none_or(|account| account == reply.account_id.as_str())
     });
     let name = |reply: &Reply| format!("{}/{}", reply.channel, reply.account_id);
-    only("replies", found, name)?.map(Json).ok_or_else(|| Problem::unknown("reply", &id))
+    only("replies", found, name)?.ok_or_else(|| Problem::unknown("reply", id))
 }
 
 /// All replies with this id: from the worker's ledger, else as they were asked for here. What was asked for here and refused, or never
 /// reached the broker, has failed.
 pub(crate) async fn load(pool: &PgPool, id: &str) -> sqlx::Result<Vec<Reply>> {
-    let found = worker_views::replies(pool, id).await?;
+    let found = worker_views::replies::by_id(pool, id).await?;
     if !found.is_empty() {
         return Ok(found.into_iter().map(Reply::from).collect());
     }
@@ -221,6 +248,8 @@ mod tests {
             error: None,
             attempts: 1,
             rule: Some("window".to_owned()),
+            held: None,
+            identity: "cmd_1".to_owned(),
             text: Some("hi".to_owned()),
             requested_at: Time(requested_at.unwrap().to_utc()),
             finished_at: None,

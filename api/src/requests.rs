@@ -190,6 +190,40 @@ pub(crate) async fn asked_reply(pool: &PgPool, id: &str) -> sqlx::Result<Option<
     .await
 }
 
+/// Whether a reply was asked for here and may still be published.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn is_unpublished(pool: &PgPool, id: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from api.requests
+                         where id = $1 and kind = 'reply' and published_at is null and message is not null)",
+    )
+    .bind(id)
+    .fetch_one(pool)
+    .await
+}
+
+/// A command that was asked for here.
+#[derive(FromRow)]
+pub(crate) struct AskedCommand {
+    pub channel: Channel,
+    pub account_id: AccountId,
+}
+
+/// The command with this id, if it was asked for here with a key.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn asked_command(pool: &PgPool, id: &str) -> sqlx::Result<Option<AskedCommand>> {
+    sqlx::query_as(
+        "select channel, account_id from api.requests where id = $1 and kind = 'command'",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

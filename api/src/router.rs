@@ -11,7 +11,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 use crate::extract::BODY_MAX;
-use crate::{connect, deletion, layers, openapi, session};
+use crate::{connect, deletion, json_schemas, layers, openapi, session};
 
 #[cfg(test)]
 mod tests;
@@ -19,9 +19,10 @@ mod tests;
 /// Everything that is answered.
 pub(crate) fn router(app: Arc<App>, health: &Health) -> Router {
     let (v1, pages, doc) = openapi::routes();
-    // Public: whoever asked for the deletion of their data has a code and no token.
+    // Public: whoever asked for the deletion of their data has a code and no token, and a schema names nobody.
     let public = Router::new()
         .route("/deletion/{code}", axum::routing::get(deletion::page))
+        .route("/schemas/{file}", axum::routing::get(json_schemas::file))
         .with_state(app.clone());
     let v1 = v1
         .method_not_allowed_fallback(layers::no_method)

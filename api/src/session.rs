@@ -18,7 +18,7 @@ pub use link::{connects_of, make_link};
 pub(crate) use pages::sign_in;
 
 use crate::app::App;
-use crate::auth::{Caller, Scope};
+use crate::auth::{Caller, Reach, Scope};
 use crate::problem::Problem;
 
 /// The cookie of a session.
@@ -69,6 +69,7 @@ pub(crate) fn caller_of(app: &App, token: Option<&[u8]>) -> Option<Caller> {
             name: LINK_NAME.to_owned(),
             scope: Scope::Admin,
             kind: Requester::Person,
+            reach: Reach::All,
         }),
         Some(token) => app.tokens.get().bound(|hash| app.browser.key.holds(hash, token)).cloned(),
     }

@@ -1,20 +1,23 @@
 //! Everything the api reads from the schema `worker`, which the worker alone writes. Tokens are never read.
 //!
 //! Published for readers (worker/migrations): the views `worker.account_list`, `worker.account_ids`, `worker.account_health`,
-//! `worker.replies`, `worker.command_outcomes`, `worker.refused_commands`, `worker.connecting`, `worker.deletion_requests` and `worker.eras`.
+//! `worker.replies`, `worker.command_outcomes`, `worker.refused_commands`, `worker.conversation_policy`, `worker.send_stops`, `worker.connecting`, `worker.deletion_requests` and `worker.eras`.
+
+pub(crate) mod policy;
+pub(crate) mod replies;
 
 use std::borrow::Cow;
 
 use runtime::db::absent_is_empty;
 use runtime::streams::Era;
-use schemas::{AccountId, Channel, Command, ContactId};
+use schemas::{AccountId, Channel, Command};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{FromRow, PgPool};
 use utoipa::ToSchema;
 
 use crate::list::{COUNT_MAX, Keyed, Page};
-use crate::status::{CommandStatus, ReplyStatus};
+use crate::status::CommandStatus;
 use crate::time::Time;
 
 /// The era that the worker's positions in a stream are of; `None` where it has none yet.
@@ -78,13 +81,14 @@ impl Keyed for Account {
     }
 }
 
-/// One page of the accounts.
+/// One page of the accounts; of `ids` only, where they are given.
 ///
 /// # Errors
 /// `sqlx::Error`; nothing is changed by reading, call again.
 pub(crate) async fn accounts(
     pool: &PgPool,
     channel: Option<Channel>,
+    ids: Option<&[String]>,
     page: &Page,
 ) -> sqlx::Result<Vec<Account>> {
     sqlx::query_as(
@@ -92,11 +96,13 @@ pub(crate) async fn accounts(
                 a.aliases
          from worker.account_list a
          where ($1::text is null or a.channel = $1)
-           and (a.added_at, a.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
+           and ($2::text[] is null or a.id = any($2))
+           and (a.added_at, a.id) < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
          order by a.added_at desc, a.id desc
-         limit $4",
+         limit $5",
     )
     .bind(channel)
+    .bind(ids)
     .bind(page.after_time())
     .bind(page.after_id())
     .bind(page.fetch())
@@ -109,14 +115,19 @@ pub(crate) async fn accounts(
 ///
 /// # Errors
 /// `sqlx::Error`; nothing is changed by reading, call again.
-pub(crate) async fn accounts_total(pool: &PgPool, channel: Option<Channel>) -> sqlx::Result<i64> {
+pub(crate) async fn accounts_total(
+    pool: &PgPool,
+    channel: Option<Channel>,
+    ids: Option<&[String]>,
+) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*)
          from (select from worker.account_list a
-         where ($1::text is null or a.channel = $1)
-         limit $2) counted",
+         where ($1::text is null or a.channel = $1) and ($2::text[] is null or a.id = any($2))
+         limit $3) counted",
     )
     .bind(channel)
+    .bind(ids)
     .bind(COUNT_MAX)
     .fetch_one(pool)
     .await
@@ -213,43 +224,6 @@ pub(crate) async fn deletion(pool: &PgPool, code: &str) -> sqlx::Result<Option<S
     absent_is_empty(state)
 }
 
-/// A reply by the worker's ledger.
-#[derive(FromRow)]
-pub(crate) struct ReplyRow {
-    pub reply_id: String,
-    pub status: ReplyStatus,
-    pub channel: Channel,
-    pub account_id: AccountId,
-    pub conversation_id: Option<String>,
-    pub contact_id: Option<ContactId>,
-    pub text: Option<String>,
-    /// An array of `{n, message_id?, state, sent_at?}`.
-    pub parts: Value,
-    pub error: Option<Value>,
-    pub attempts: i32,
-    pub rule: Option<String>,
-    pub requested_at: Time,
-    pub finished_at: Option<Time>,
-}
-
-/// All replies with this id, at most 10: several accounts may have one. Empty also while the view is not there yet.
-///
-/// # Errors
-/// `sqlx::Error`; nothing is changed by reading, call again.
-pub(crate) async fn replies(pool: &PgPool, id: &str) -> sqlx::Result<Vec<ReplyRow>> {
-    let rows = sqlx::query_as(
-        "select r.reply_id, r.status, r.channel, r.account_id, r.conversation_id, r.contact_id, r.text, r.parts, r.error, r.attempts,
-                r.rule, r.requested_at, r.finished_at
-         from worker.replies r
-         where r.reply_id = $1
-         limit 10",
-    )
-    .bind(id)
-    .fetch_all(pool)
-    .await;
-    absent_is_empty(rows)
-}
-
 /// The outcome of a command.
 #[derive(FromRow)]
 pub(crate) struct OutcomeRow {
@@ -277,6 +251,39 @@ pub(crate) async fn command_outcome(
     .fetch_optional(pool)
     .await;
     absent_is_empty(row)
+}
+
+/// A command other than a reply, by its id.
+#[derive(FromRow)]
+pub(crate) struct CommandOutcomeRow {
+    pub channel: Channel,
+    pub account_id: AccountId,
+    pub command: String,
+    pub status: CommandStatus,
+    pub result: Option<Value>,
+    pub error: Option<Value>,
+}
+
+/// All commands other than replies with this id, at most 10: those that have a row of their own, else the latest refusals.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn commands(pool: &PgPool, id: &str) -> sqlx::Result<Vec<CommandOutcomeRow>> {
+    let rows = sqlx::query_as(
+        "select channel, account_id, command, status, result, error from worker.command_outcomes where command_id = $1
+          union all
+        (select distinct on (r.channel, r.account_id) r.channel, r.account_id, r.command, 'failed', null::jsonb, r.error
+           from worker.refused_commands r
+          where r.command_id = $1
+            and not exists (select from worker.command_outcomes o
+                             where o.command_id = r.command_id and o.channel = r.channel and o.account_id = r.account_id)
+          order by r.channel, r.account_id, r.finished_at desc)
+          limit 10",
+    )
+    .bind(id)
+    .fetch_all(pool)
+    .await;
+    absent_is_empty(rows)
 }
 
 /// Why a command was refused beside the one of its id.

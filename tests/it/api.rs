@@ -7,6 +7,7 @@ use tests::body::{IG, PAGE, body, entry, now, text};
 use tests::lab::API_TOKEN;
 use tests::{Api, Lab, LabOptions, eventually};
 
+mod access;
 mod acts;
 mod asked;
 mod cable;
@@ -15,10 +16,12 @@ mod comments;
 mod importing;
 mod listeners;
 mod live;
+mod log;
 mod outages;
 mod paging;
 mod replies;
 mod search;
+mod settle;
 mod shapes;
 
 /// May read only.

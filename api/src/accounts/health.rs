@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::diagnosis::{Diagnosis, diagnose};
 use super::{AccountQuery, find};
 use crate::app::State;
+use crate::auth::Caller;
 use crate::conversations::{self, rows::Figures};
 use crate::extract::{Id, Query};
 use crate::problem::Problem;
@@ -113,10 +114,11 @@ pub(crate) struct Ids {
         (status = 503, body = Problem)))]
 pub(crate) async fn health(
     axum::extract::State(app): State,
+    caller: Caller,
     Id(id): Id,
     Query(query): Query<AccountQuery>,
 ) -> Result<Json<AccountHealth>, Problem> {
-    let account = find(&app.pool, &id, query.channel).await?;
+    let account = find(&app.pool, &caller, &id, query.channel).await?;
     let Figures { last_message_at, conversations, unread_conversations } =
         conversations::rows::figures(&app.pool, account.channel, &account.id).await?;
     let worker = worker_views::account_health(&app.pool, &account).await?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::Reach;
 use crate::list::{COUNT_MAX, Keyed, Page, scope};
 use crate::time::Time;
 
@@ -21,6 +22,10 @@ pub(crate) struct BlocklistQuery {
     pub channel: Option<Channel>,
     /// Only this account.
     pub account_id: Option<String>,
+    /// What the caller may see of them.
+    #[serde(skip)]
+    #[param(ignore)]
+    pub reach: Reach,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// Rows per page, 1 to 200; 50 unless set.
@@ -28,6 +33,11 @@ pub(crate) struct BlocklistQuery {
 }
 
 impl BlocklistQuery {
+    /// The accounts whose rows are shown; `None`: whichever.
+    fn accounts(&self) -> Option<Vec<String>> {
+        self.reach.within(self.account_id.as_deref())
+    }
+
     pub(crate) fn scope(&self) -> String {
         let filters = [
             ("channel", self.channel.map(Channel::as_str)),
@@ -81,14 +91,14 @@ pub(crate) async fn page(
         "select b.channel, b.account_id, b.contact_id, b.conversation_id, b.name, b.reason, b.blocked_by, b.blocked_at
          from inbox.blocklist b
          where ($1::text is null or b.channel = $1)
-           and ($2::text is null or b.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then b.account_id = ($2)[1] else b.account_id = any($2) end)
            and (coalesce(b.blocked_at, 'epoch'::timestamptz), b.conversation_id)
                < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
          order by coalesce(b.blocked_at, 'epoch'::timestamptz) desc, b.conversation_id desc
          limit $5",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(page.after_time())
     .bind(page.after_id())
     .bind(page.fetch())
@@ -106,11 +116,11 @@ pub(crate) async fn total(pool: &PgPool, query: &BlocklistQuery) -> sqlx::Result
         "select count(*)
          from (select from inbox.blocklist b
          where ($1::text is null or b.channel = $1)
-           and ($2::text is null or b.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then b.account_id = ($2)[1] else b.account_id = any($2) end)
          limit $3) counted",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(pool)

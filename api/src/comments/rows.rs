@@ -8,6 +8,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::Reach;
 use crate::list::{COUNT_MAX, Keyed, Page, flag, scope};
 use crate::time::Time;
 
@@ -29,6 +30,10 @@ pub(crate) struct CommentsQuery {
     pub hidden: Option<bool>,
     /// `true`: also deleted ones.
     pub deleted: Option<bool>,
+    /// What the caller may see of them.
+    #[serde(skip)]
+    #[param(ignore)]
+    pub reach: Reach,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// Rows per page, 1 to 200; 50 unless set.
@@ -36,6 +41,11 @@ pub(crate) struct CommentsQuery {
 }
 
 impl CommentsQuery {
+    /// The accounts whose rows are shown; `None`: whichever.
+    fn accounts(&self) -> Option<Vec<String>> {
+        self.reach.within(self.account_id.as_deref())
+    }
+
     pub(crate) fn scope(&self) -> String {
         let filters = [
             ("channel", self.channel.map(Channel::as_str)),
@@ -133,7 +143,7 @@ pub(crate) async fn page(
                 c.author_self, c.text, c.attachment, c.live, c.ad, c.reactions, c.hidden, c.created_at, c.edited_at, c.deleted_at
          from inbox.comments c
          where ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then c.account_id = ($2)[1] else c.account_id = any($2) end)
            and ($3::text is null or coalesce(c.media_id, c.post_id) = $3)
            and ($4::text is null or c.parent_id = $4)
            and ($5::boolean is null or c.hidden = $5)
@@ -144,7 +154,7 @@ pub(crate) async fn page(
          limit $9",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.media_id.as_deref())
     .bind(query.parent_id.as_deref())
     .bind(query.hidden)
@@ -166,7 +176,7 @@ pub(crate) async fn total(pool: &PgPool, query: &CommentsQuery) -> sqlx::Result<
         "select count(*)
          from (select from inbox.comments c
          where ($1::text is null or c.channel = $1)
-           and ($2::text is null or c.account_id = $2)
+           and ($2::text[] is null or case cardinality($2) when 1 then c.account_id = ($2)[1] else c.account_id = any($2) end)
            and ($3::text is null or coalesce(c.media_id, c.post_id) = $3)
            and ($4::text is null or c.parent_id = $4)
            and ($5::boolean is null or c.hidden = $5)
@@ -174,7 +184,7 @@ pub(crate) async fn total(pool: &PgPool, query: &CommentsQuery) -> sqlx::Result<
          limit $7) counted",
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.media_id.as_deref())
     .bind(query.parent_id.as_deref())
     .bind(query.hidden)

@@ -18,7 +18,7 @@ use crate::problem::{Problem, only};
 const TEXT_MAX: usize = 8000;
 
 /// Whose comment, and how long to wait.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct TargetQuery {
@@ -155,13 +155,13 @@ pub(crate) async fn create(
     let wait = wait_of(query.wait.as_deref())?;
     let found = rows::owners_of_media(&app.pool, &id).await?;
     let Owner { channel, account_id: account } =
-        owner(&app.pool, found, "media or post", &query).await?;
+        owner(&app.pool, &caller, found, "media or post", &query).await?;
     let action = Action::CommentCreate(CommentCreateData { media_id: id, text: body.text });
     let new = NewCommand { caller: &caller, key: key.0, channel, account, contact: None, action };
     app.command(new, wait).await
 }
 
-async fn on_comment(
+pub(super) async fn on_comment(
     app: &App,
     caller: &Caller,
     id: &str,
@@ -171,7 +171,8 @@ async fn on_comment(
 ) -> Result<CommandState, Problem> {
     let wait = wait_of(query.wait.as_deref())?;
     let found = rows::owners_of_comment(&app.pool, id).await?;
-    let Owner { channel, account_id: account } = owner(&app.pool, found, "comment", &query).await?;
+    let Owner { channel, account_id: account } =
+        owner(&app.pool, caller, found, "comment", &query).await?;
     let new = NewCommand { caller, key: key.0, channel, account, contact: None, action };
     app.command(new, wait).await
 }
@@ -179,12 +180,14 @@ async fn on_comment(
 /// The account that knows the thing, or the one the caller names where none does yet.
 async fn owner(
     pool: &PgPool,
+    caller: &Caller,
     mut found: Vec<Owner>,
     what: &str,
     query: &TargetQuery,
 ) -> Result<Owner, Problem> {
     found.retain(|owner| {
-        query.channel.is_none_or(|wanted| wanted == owner.channel)
+        caller.reach.has(owner.account_id.as_str())
+            && query.channel.is_none_or(|wanted| wanted == owner.channel)
             && query.account_id.as_ref().is_none_or(|wanted| wanted == owner.account_id.as_str())
     });
     let name = |owner: &Owner| format!("{}/{}", owner.channel, owner.account_id);
@@ -193,7 +196,7 @@ async fn owner(
     }
     match (query.channel, &query.account_id) {
         (Some(channel), Some(account)) => {
-            let account = accounts::find(pool, account, Some(channel)).await?;
+            let account = accounts::find(pool, caller, account, Some(channel)).await?;
             Ok(Owner { channel, account_id: account.id.into() })
         }
         _ => Err(Problem::not_found(format!(

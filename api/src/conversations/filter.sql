@@ -1,6 +1,6 @@
 where not c.blocked
   and ($1::text is null or c.channel = $1)
-  and ($2::text is null or c.account_id = $2)
+  and ($2::text[] is null or case cardinality($2) when 1 then c.account_id = ($2)[1] else c.account_id = any($2) end)
   and c.archived = $3
   and ($4::boolean is not true or c.unread_count > 0)
   and ($4::boolean is not false or c.unread_count = 0)

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgPool};
 use utoipa::IntoParams;
 
+use crate::auth::Reach;
 use crate::list::{COUNT_MAX, Page, flag, scope};
 use crate::time::Time;
 
@@ -27,6 +28,10 @@ pub(crate) struct ConversationsQuery {
     pub q: Option<String>,
     /// Only those assigned to this name; empty: only those assigned to nobody.
     pub assigned_to: Option<String>,
+    /// What the caller may see of them.
+    #[serde(skip)]
+    #[param(ignore)]
+    pub reach: Reach,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// Rows per page, 1 to 200; 50 unless set.
@@ -34,6 +39,11 @@ pub(crate) struct ConversationsQuery {
 }
 
 impl ConversationsQuery {
+    /// The accounts whose rows are shown; `None`: whichever.
+    pub(crate) fn accounts(&self) -> Option<Vec<String>> {
+        self.reach.within(self.account_id.as_deref())
+    }
+
     pub(crate) fn scope(&self) -> String {
         let filters = [
             ("channel", self.channel.map(Channel::as_str)),
@@ -50,10 +60,10 @@ impl ConversationsQuery {
         self.archived.unwrap_or(false)
     }
 
-    /// Nothing is filtered, but for archived ones.
+    /// Nothing is filtered, but for archived ones, and the caller sees all accounts.
     pub(crate) fn is_plain(&self) -> bool {
         self.channel.is_none()
-            && self.account_id.is_none()
+            && self.accounts().is_none()
             && self.unread.is_none()
             && self.assigned_to.is_none()
             && self.search().is_none()
@@ -138,7 +148,7 @@ pub(crate) async fn page(
          limit $8"),
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
@@ -163,7 +173,7 @@ pub(crate) async fn total(pool: &PgPool, query: &ConversationsQuery) -> sqlx::Re
         "limit $6) counted"
     ))
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())

@@ -1,40 +1,30 @@
 //! One client of `/v1/live`: what it missed from memory or from the broker, then what the hub hands out.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use runtime::follow::{Follower, stored};
-use schemas::subjects::INBOX_EVENTS;
 use sqlx::PgPool;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::filter::{Filter, LiveEvent, Place};
-use super::recent::Part;
+use super::past::{BATCH, Past};
 use super::source::Live;
 use super::{hub, mended, unsent};
-use crate::turns::{Turn, Turns};
+use crate::turns::Turn;
 
 /// Events that wait for a client's socket.
 const WAITING: usize = 64;
 /// A client that takes nothing for this long is cut.
 const STUCK: Duration = Duration::from_secs(30);
-/// Events handed over from memory at once, and read from the broker at once.
-const BATCH: usize = 256;
-/// A turn of reading from the broker ends after this long,
-const TURN: Duration = Duration::from_secs(2);
-/// or with so many bytes.
-const TURN_BYTES: usize = 2 << 20;
 /// Before the next try, where a turn brought nothing.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Why a client's stream ends.
-enum End {
+pub(super) enum End {
     /// The client went away.
     Gone,
     /// It does not read; it may resume.
@@ -58,9 +48,7 @@ pub(super) fn stream(
     let client = Client {
         hub: live.hub.clone(),
         pool: live.pool.clone(),
-        broker: live.broker.clone(),
-        turns: Arc::clone(&live.reading),
-        token,
+        past: Past::new(live, token, filter.clone()),
         filter,
         era,
         position: after.unwrap_or(head),
@@ -90,9 +78,7 @@ pub(super) fn stream(
 struct Client {
     hub: hub::Hub,
     pool: PgPool,
-    broker: runtime::broker::Broker,
-    turns: Arc<Turns>,
-    token: String,
+    past: Past,
     filter: Filter,
     /// The number of the era of INBOX_EVENTS: a part of every id.
     era: u64,
@@ -140,7 +126,8 @@ impl Client {
                 continue;
             }
             if let Some(away) = self.away.take() {
-                let missed = mended::missed(&self.pool, &self.broker, away, self.position).await;
+                let missed =
+                    mended::missed(&self.pool, &self.past.broker, away, self.position).await;
                 for event in &missed {
                     if let Err(end) = self.show_again(event).await {
                         return end;
@@ -169,7 +156,7 @@ impl Client {
     async fn catch_up(&mut self, head: u64) -> Result<(), End> {
         let part = match self.hub.recent(self.position, BATCH, &self.filter) {
             Some(part) => part,
-            None => self.read(head).await?,
+            None => self.past.read(self.position, head).await?,
         };
         let Ok(events) = unsent::without(&self.pool, part.events).await else {
             // Nothing of it is shown before it is known what was unsent.
@@ -184,54 +171,6 @@ impl Client {
         }
         self.position = self.position.max(part.up_to);
         Ok(())
-    }
-
-    /// Reads from the broker what comes next, up to `head`, in a turn that ends before anything is sent: a client that takes nothing would
-    /// keep it.
-    async fn read(&self, head: u64) -> Result<Part, End> {
-        let nothing = || Part { events: Vec::new(), up_to: self.position };
-        let Some(_turn) = self.turns.turn(&self.token).await else { return Err(End::Gone) };
-        let over = Instant::now() + TURN;
-        let subjects = self.filter.subjects();
-        let Ok(Some(last)) = timeout_at(over, self.last(&subjects)).await else {
-            return Ok(nothing());
-        };
-        let mut part = nothing();
-        let (mut bytes, end) = (0, last.min(head));
-        let mut follower =
-            Follower::over(self.broker.clone(), INBOX_EVENTS, subjects, self.position).ahead(BATCH);
-        while part.up_to < end && bytes < TURN_BYTES {
-            let Ok(batch) = timeout_at(over, follower.next_batch(BATCH)).await else {
-                return Ok(part);
-            };
-            for message in batch.map_err(|_| End::Recreated)? {
-                part.up_to = message.sequence;
-                // The read model has not come to it.
-                if head < message.sequence {
-                    break;
-                }
-                let event = LiveEvent::read(message.sequence, &message.payload);
-                if let Some(event) = event.filter(|event| self.filter.wants(event)) {
-                    bytes += event.json.len();
-                    part.events.push(Arc::new(event));
-                }
-            }
-        }
-        // Nothing of these subjects lies between the last one and the head.
-        if end <= part.up_to {
-            part.up_to = head;
-        }
-        Ok(part)
-    }
-
-    /// The position of the last message of these subjects; `None` where the broker does not say.
-    async fn last(&self, subjects: &[String]) -> Option<u64> {
-        let mut last = 0;
-        for subject in subjects {
-            let found = stored::last(self.broker.js(), INBOX_EVENTS, subject).await.ok()?;
-            last = last.max(found.map_or(0, |message| message.sequence));
-        }
-        Some(last)
     }
 
     async fn look_at(&mut self, event: &LiveEvent) -> Result<(), End> {

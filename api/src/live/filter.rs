@@ -7,6 +7,7 @@ use schemas::{Channel, Kind};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::auth::Reach;
 use crate::problem::Problem;
 
 /// What a client may ask for.
@@ -106,7 +107,8 @@ const SUBJECTS_MAX: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     channel: Option<Channel>,
-    account_id: Option<String>,
+    /// The accounts it wants of those it may hear; `None`: whichever.
+    accounts: Option<Vec<String>>,
     conversation_id: Option<String>,
     kinds: BTreeSet<&'static str>,
 }
@@ -116,7 +118,7 @@ impl Filter {
     ///
     /// # Errors
     /// 422 naming `kinds` when one is unknown.
-    pub(crate) fn new(query: &LiveQuery) -> Result<Self, Problem> {
+    pub(crate) fn new(query: &LiveQuery, reach: &Reach) -> Result<Self, Problem> {
         let mut kinds = BTreeSet::new();
         for name in query.kinds.iter().flat_map(|kinds| kinds.split(',')).map(str::trim) {
             let kind: Kind = name.parse().map_err(|error| Problem::invalid("kinds", error))?;
@@ -124,7 +126,7 @@ impl Filter {
         }
         Ok(Self {
             channel: query.channel,
-            account_id: query.account_id.clone(),
+            accounts: reach.within(query.account_id.as_deref()),
             conversation_id: query.conversation_id.clone(),
             kinds,
         })
@@ -132,23 +134,35 @@ impl Filter {
 
     /// Subjects that hold all the client wants, and little else: the broker skips the others.
     pub(crate) fn subjects(&self) -> Vec<String> {
-        if self.channel.is_none() && self.account_id.is_none() && self.kinds.is_empty() {
+        if self.channel.is_none() && self.accounts.is_none() && self.kinds.is_empty() {
             return vec![EVENT_ALL.to_owned()];
         }
         let any = || "*".to_owned();
         let channel = self.channel.map_or_else(any, |channel| channel.as_str().to_owned());
-        let account = self.account_id.as_deref().map_or_else(any, |id| token(id).into_owned());
-        let of_kind = |kind: &str| format!("inbox.v1.event.*.{channel}.{account}.{kind}");
-        if self.kinds.is_empty() || SUBJECTS_MAX < self.kinds.len() {
-            return vec![of_kind("*")];
-        }
-        self.kinds.iter().map(|kind| of_kind(&kind.replace('.', "-"))).collect()
+        let accounts = match &self.accounts {
+            None => vec![any()],
+            Some(ids) => ids.iter().map(|id| token(id).into_owned()).collect(),
+        };
+        let kinds: Vec<String> = self.kinds.iter().map(|kind| kind.replace('.', "-")).collect();
+        let (accounts, kinds) = match accounts.len() * kinds.len().max(1) {
+            _ if kinds.is_empty() => (accounts, vec![any()]),
+            few if few <= SUBJECTS_MAX => (accounts, kinds),
+            _ => (accounts, vec![any()]),
+        };
+        // It asks for none that it may hear: no account has this token.
+        let accounts = if accounts.is_empty() { vec!["-".to_owned()] } else { accounts };
+        let accounts = if SUBJECTS_MAX < accounts.len() { vec![any()] } else { accounts };
+        let of_account = |account: &String| {
+            let subject = |kind: &String| format!("inbox.v1.event.*.{channel}.{account}.{kind}");
+            kinds.iter().map(subject).collect::<Vec<_>>()
+        };
+        accounts.iter().flat_map(of_account).collect()
     }
 
     /// Whether the client wants the event.
     pub(crate) fn wants(&self, event: &LiveEvent) -> bool {
         self.channel.is_none_or(|channel| channel.as_str() == event.channel)
-            && self.account_id.as_ref().is_none_or(|account| *account == event.account_id)
+            && self.accounts.as_ref().is_none_or(|accounts| accounts.contains(&event.account_id))
             && (self.conversation_id.is_none() || self.conversation_id == event.conversation_id)
             && (self.kinds.is_empty() || self.kinds.contains(event.kind.as_str()))
     }
@@ -164,7 +178,7 @@ mod tests {
     }
 
     fn wants(query: LiveQuery) -> bool {
-        Filter::new(&query).unwrap().wants(&event())
+        Filter::new(&query, &Reach::All).unwrap().wants(&event())
     }
 
     #[test]
@@ -187,8 +201,24 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_some_accounts_hears_no_other() {
+        let filter = |account: Option<&str>, ids: &[&str]| {
+            let reach = Reach::Only(ids.iter().map(|id| (*id).to_owned()).collect());
+            let account_id = account.map(str::to_owned);
+            Filter::new(&LiveQuery { account_id, ..LiveQuery::default() }, &reach).unwrap()
+        };
+        assert!(filter(None, &["1", "2"]).wants(&event()));
+        assert!(!filter(None, &["2"]).wants(&event()));
+        assert!(!filter(Some("1"), &["2"]).wants(&event()), "it asks for what it may not hear");
+        assert_eq!(
+            filter(None, &["1", "2"]).subjects(),
+            ["inbox.v1.event.*.*.1.*", "inbox.v1.event.*.*.2.*"]
+        );
+    }
+
+    #[test]
     fn subjects_hold_what_is_wanted() {
-        let subjects = |query: LiveQuery| Filter::new(&query).unwrap().subjects();
+        let subjects = |query: LiveQuery| Filter::new(&query, &Reach::All).unwrap().subjects();
         assert_eq!(subjects(LiveQuery::default()), [EVENT_ALL]);
         let query = LiveQuery {
             channel: Some(Channel::Instagram),
@@ -217,8 +247,11 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_refused_and_what_is_no_event_is_skipped() {
         assert!(
-            Filter::new(&LiveQuery { kinds: Some("message.sung".into()), ..LiveQuery::default() })
-                .is_err()
+            Filter::new(
+                &LiveQuery { kinds: Some("message.sung".into()), ..LiveQuery::default() },
+                &Reach::All
+            )
+            .is_err()
         );
         assert!(LiveEvent::read(1, b"{}").is_none());
         assert!(LiveEvent::read(1, &[0xff]).is_none());

@@ -12,16 +12,12 @@ use schemas::subjects::INBOX_EVENTS;
 
 use super::client;
 use super::filter::{Filter, LiveQuery, Place};
-use super::source::{CLIENTS_MAX, OF_TOKEN_MAX};
 use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::extract::Query;
 use crate::problem::Problem;
-use crate::turns::Full;
 use crate::worker_views;
 
-/// How long a client waits for the shared reader to start.
-const START_WAIT: Duration = Duration::from_secs(5);
 /// How often an idle connection is shown to be alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -59,7 +55,7 @@ pub(crate) async fn live(
     Query(query): Query<LiveQuery>,
     last: LastEventId,
 ) -> Result<impl IntoResponse, Problem> {
-    let filter = Filter::new(&query)?;
+    let filter = Filter::new(&query, &caller.reach)?;
     let after = match (last.0.as_deref(), query.last_event_id.as_deref()) {
         (Some(text), _) => Some(("Last-Event-ID", text)),
         (None, Some(text)) => Some(("last_event_id", text)),
@@ -83,31 +79,13 @@ async fn open(
     after: Option<u64>,
 ) -> Result<BoxStream<'static, Result<axum::response::sse::Event, Infallible>>, Problem> {
     let live = &app.live;
-    let place = live.clients.at_once(token).map_err(|full| {
-        Problem::too_many_clients(match full {
-            Full::Token => {
-                format!("{OF_TOKEN_MAX} clients are connected with this token already: close some")
-            }
-            Full::All => format!("{CLIENTS_MAX} clients are connected already"),
-        })
-    })?;
-    tokio::time::timeout(START_WAIT, live.hub.started()).await.map_err(|_| {
-        Problem::unavailable("the read model is not there yet: start the projector")
-    })?;
-    let mut gap = None;
+    let place = live.join(token).await?;
     let era = worker_views::era_number(&app.pool, INBOX_EVENTS).await?;
     let after = after.map(Place::of_id);
-    // What is in memory needs no broker.
-    let in_memory = |place: &Place| place.era == era && live.hub.has(place.position);
-    if let Some(Place { era: of, position: after }) = after.filter(|place| !in_memory(place)) {
-        let (first, last) = live.ends().await?;
-        if of != era || after > last {
-            return Err(Problem::stream_reset(last));
-        }
-        if after + 1 < first {
-            gap = Some((after, first));
-        }
-    }
+    let gap = match after {
+        Some(place) => live.gap_after(era, place).await?.map_err(Problem::stream_reset)?,
+        None => None,
+    };
     let after = after.map(|after| after.position);
     Ok(client::stream(live, token.to_owned(), filter, era, after, gap, place))
 }

@@ -1,6 +1,7 @@
 //! What all clients of `/v1/live` share: the hub, and how many clients there may be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use runtime::broker::Broker;
 use schemas::CommandId;
@@ -8,15 +9,18 @@ use schemas::subjects::INBOX_EVENTS;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use super::filter::Place;
 use super::hub::{Hub, Outcome};
 use crate::problem::Problem;
 use crate::projected::Projected;
-use crate::turns::Turns;
+use crate::turns::{Full, Turn, Turns};
 
+/// How long a client waits for the shared reader to start.
+const START_WAIT: Duration = Duration::from_secs(5);
 /// Clients of one process.
-pub(super) const CLIENTS_MAX: usize = 512;
+const CLIENTS_MAX: usize = 512;
 /// Clients of one token.
-pub(super) const OF_TOKEN_MAX: usize = 128;
+const OF_TOKEN_MAX: usize = 128;
 /// Clients that read the past from the broker at the same time; others wait for their turn.
 const READING_MAX: usize = 8;
 /// Of one token.
@@ -58,6 +62,48 @@ impl Live {
         command: &CommandId,
     ) -> impl Future<Output = Option<Outcome>> + Send + use<> {
         self.hub.outcome_of(command.clone())
+    }
+
+    /// The place of a client, once the shared reader has started.
+    ///
+    /// # Errors
+    /// 503: there are too many, or there is no read model.
+    pub(super) async fn join(&self, token: &str) -> Result<Turn, Problem> {
+        let place = self.clients.at_once(token).map_err(|full| {
+            Problem::too_many_clients(match full {
+                Full::Token => {
+                    format!(
+                        "{OF_TOKEN_MAX} clients are connected with this token already: close some"
+                    )
+                }
+                Full::All => format!("{CLIENTS_MAX} clients are connected already"),
+            })
+        })?;
+        tokio::time::timeout(START_WAIT, self.hub.started()).await.map_err(|_| {
+            Problem::unavailable("the read model is not there yet: start the projector")
+        })?;
+        Ok(place)
+    }
+
+    /// What is not kept any more of what came after a place, as the position and the first one that is kept. `Err`: the place is of another
+    /// era than this, or beyond the end, which is the position given.
+    ///
+    /// # Errors
+    /// 503 where the broker is away.
+    pub(super) async fn gap_after(
+        &self,
+        era: u64,
+        place: Place,
+    ) -> Result<Result<Option<(u64, u64)>, u64>, Problem> {
+        // What is in memory needs no broker.
+        if place.era == era && self.hub.has(place.position) {
+            return Ok(Ok(None));
+        }
+        let (first, last) = self.ends().await?;
+        if place.era != era || last < place.position {
+            return Ok(Err(last));
+        }
+        Ok(Ok((place.position + 1 < first).then_some((place.position, first))))
     }
 
     /// First and last position of INBOX_EVENTS.

@@ -53,7 +53,7 @@ pub(crate) async fn send(
     let wait = wait_of(query.wait.as_deref())?;
     let key = key.required()?;
     let data = body.into_data()?;
-    let target = contacts::target(&app.pool, &id).await?;
+    let target = contacts::target(&app.pool, &caller, &id).await?;
     let asked = Asked { caller: &caller, conversation_id: &id, target: &target, key: &key };
     let reply_id = asked.publish(&app, data).await?;
     let deadline = Instant::now() + wait;

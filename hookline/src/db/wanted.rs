@@ -50,10 +50,17 @@ pub(crate) const SERVICES: [Service; 4] = [
             ("worker", "account_list"),
             ("worker", "command_outcomes"),
             ("worker", "connecting"),
+            ("worker", "conversation_policy"),
+            ("worker", "dead_list"),
             ("worker", "deletion_requests"),
             ("worker", "eras"),
             ("worker", "refused_commands"),
             ("worker", "replies"),
+            ("worker", "send_stops"),
+            ("worker", "waiting_list"),
+            // By the functions of their owner (`runtime/ops`), which the verbs call, too.
+            ("ops", "audit"),
+            ("ops", "jobs"),
         ],
     },
     Service {

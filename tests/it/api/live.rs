@@ -17,7 +17,7 @@ use super::{add_accounts, is_problem, lab, lab_apart, person, webhook, with_toke
 pub(super) struct Sent {
     pub(super) id: Option<u64>,
     kind: String,
-    data: String,
+    pub(super) data: String,
 }
 
 impl Sent {
@@ -75,7 +75,7 @@ impl Listener {
     }
 
     /// The next event, which must come.
-    async fn soon(&mut self) -> Sent {
+    pub(super) async fn soon(&mut self) -> Sent {
         let next = tokio::time::timeout(Duration::from_secs(20), self.next()).await;
         next.expect("an event comes").expect("the stream goes on")
     }

@@ -95,7 +95,7 @@ pub(crate) async fn page_of(
          limit $9"),
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
@@ -133,7 +133,7 @@ pub(crate) async fn page_among_newest(
          limit $10"),
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
@@ -167,7 +167,7 @@ pub(crate) async fn are_older(
          limit $8 + 1) looked_at"),
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
@@ -200,7 +200,7 @@ pub(crate) async fn page_of_all_matches(
          limit $10"),
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
@@ -253,7 +253,7 @@ pub(crate) async fn total_of(
          ", include_str!("../filter.sql"), "limit $7) counted"),
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
@@ -297,7 +297,7 @@ pub(crate) async fn total_of_first(
          ", include_str!("../filter.sql"), "limit $9) counted"),
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
@@ -328,7 +328,7 @@ pub(crate) async fn total_one_by_one(
          limit $8) counted"),
     )
     .bind(query.channel)
-    .bind(query.account_id.as_deref())
+    .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())

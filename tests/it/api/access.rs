@@ -1,0 +1,242 @@
+//! A token of some accounts: for it, everything of the others is not there.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tests::body::{IG, PAGE, body, change, now};
+use tests::lab::API_TOKEN;
+use tests::{Api, Lab, eventually};
+
+use super::live::Listener;
+use super::{add_accounts, is_problem, person, with_token, written};
+
+/// May do everything, for the Page only.
+const OF_PAGE: &str = "token-of-the-page";
+
+/// What there is of the account that the token does not see.
+struct Foreign {
+    conversation: String,
+    reply: String,
+    command: String,
+    comment: &'static str,
+    media: &'static str,
+}
+
+/// What a route must answer.
+enum Answers {
+    /// As for an id that nobody knows.
+    NotFound,
+    /// A list of this name with nothing of another account.
+    List(&'static str),
+    /// It is about no account's data, or this version does not have it.
+    Nobody,
+}
+
+/// The request about what is another's, and what it must be answered. `None`: a route that this test does not know.
+fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
+    use Answers::{List, Nobody, NotFound};
+    let Foreign { conversation, reply, command, comment, media } = foreign;
+    let whom = json!({"contact_id": person(1), "channel": "instagram", "account_id": IG});
+    let of_conversation = |rest: &str| format!("/v1/conversations/{conversation}{rest}");
+    let of_account = |path: &str| format!("{path}?account_id={IG}");
+    let of_comment = |rest: &str| format!("/v1/comments/{comment}{rest}");
+    let text = json!({"text": "hello"});
+    let nothing = json!({});
+    Some(match route {
+        "get /v1/conversations" => {
+            (of_account("/v1/conversations"), nothing, List("conversations"))
+        }
+        "get /v1/conversations/{id}" => (of_conversation(""), nothing, NotFound),
+        "get /v1/conversations/{id}/messages" => (of_conversation("/messages"), nothing, NotFound),
+        "post /v1/conversations/{id}/messages" => (of_conversation("/messages"), text, NotFound),
+        "get /v1/conversations/{id}/policy" => (of_conversation("/policy"), nothing, NotFound),
+        "post /v1/conversations/{id}/read" => (of_conversation("/read"), nothing, NotFound),
+        "post /v1/conversations/{id}/typing" => (of_conversation("/typing"), nothing, NotFound),
+        "post /v1/conversations/{id}/archive" => (of_conversation("/archive"), nothing, NotFound),
+        "post /v1/conversations/{id}/unarchive" => {
+            (of_conversation("/unarchive"), nothing, NotFound)
+        }
+        "post /v1/conversations/{id}/assign" => {
+            (of_conversation("/assign"), json!({"assigned_to": "Ann"}), NotFound)
+        }
+        "get /v1/replies" => (of_account("/v1/replies"), nothing, List("replies")),
+        "get /v1/replies/{reply_id}" => (format!("/v1/replies/{reply}"), nothing, NotFound),
+        "delete /v1/replies/{reply_id}" => (format!("/v1/replies/{reply}"), nothing, NotFound),
+        "post /v1/replies/{reply_id}/resolve" => {
+            let found = json!({"as": "not_sent", "reason": "looked"});
+            (format!("/v1/replies/{reply}/resolve"), found, NotFound)
+        }
+        "get /v1/commands/{id}" => (format!("/v1/commands/{command}"), nothing, NotFound),
+        "get /v1/contacts/{id}" => (format!("/v1/contacts/{}", person(1)), nothing, NotFound),
+        "get /v1/blocklist" => (of_account("/v1/blocklist"), nothing, List("blocklist")),
+        "post /v1/blocklist" | "delete /v1/blocklist" => ("/v1/blocklist".into(), whom, NotFound),
+        "get /v1/comments" => (of_account("/v1/comments"), nothing, List("comments")),
+        "post /v1/comments/hide" => {
+            let body = json!({"ids": [comment], "hidden": true});
+            ("/v1/comments/hide".into(), body, List("outcomes"))
+        }
+        "post /v1/comments/{id}/replies" => (of_comment("/replies"), text, NotFound),
+        "post /v1/comments/{id}/private_reply" => (of_comment("/private_reply"), text, NotFound),
+        "patch /v1/comments/{id}" => (of_comment(""), json!({"hidden": true}), NotFound),
+        "delete /v1/comments/{id}" => (of_comment(""), nothing, NotFound),
+        "post /v1/media/{id}/comments" => {
+            let named = format!("/v1/media/{media}/comments?channel=instagram&account_id={IG}");
+            (named, text, NotFound)
+        }
+        "get /v1/mentions" => ("/v1/mentions".into(), nothing, List("mentions")),
+        "get /v1/feed" => ("/v1/feed".into(), nothing, List("posts")),
+        "get /v1/insights" => ("/v1/insights".into(), nothing, List("insights")),
+        "get /v1/accounts" => ("/v1/accounts".into(), nothing, List("accounts")),
+        "get /v1/events" => ("/v1/events".into(), nothing, List("events")),
+        "get /v1/accounts/{id}/health"
+        | "post /v1/accounts/{id}/sync"
+        | "post /v1/accounts/{id}/subscribe"
+        | "post /v1/accounts/{id}/refresh"
+        | "post /v1/accounts/{id}/disconnect" => {
+            (route.split_once(' ')?.1.replace("{id}", IG), nothing, NotFound)
+        }
+        "get /v1/ops/jobs" | "get /v1/ops/audit" | "get /v1/ops/dead" | "get /v1/ops/waiting" => {
+            (route.split_once(' ')?.1.to_owned(), nothing, NotFound)
+        }
+        // Looked at below.
+        "get /v1/live" => return Some((String::new(), nothing, Nobody)),
+        "post /v1/insights/refresh"
+        | "post /v1/conversions"
+        | "get /v1/templates"
+        | "post /v1/templates"
+        | "post /v1/templates/{id}/submit"
+        | "post /v1/templates/{id}/refresh"
+        | "post /v1/templates/{id}/send" => {
+            (route.split_once(' ')?.1.replace("{id}", "1"), nothing, Nobody)
+        }
+        _ => return None,
+    })
+}
+
+async fn call(api: &Api, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let method: reqwest::Method = method.to_uppercase().parse().unwrap();
+    let request = api.http.request(method, format!("{}{path}", api.url)).bearer_auth(&api.token);
+    let answer = request.header("idempotency-key", "walk").json(body).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+/// Something of everything, of both accounts; what of it is the account's that the token does not see.
+async fn something(lab: &Lab) -> Foreign {
+    let api = lab.api();
+    let conversation = written(lab, IG, 1, "hello").await;
+    written(lab, PAGE, 2, "hello").await;
+    let author = json!({"id": person(1), "username": "ann"});
+    let comment = json!({"id": "17900000000000001", "from": author, "text": "nice", "media": {"id": "17800000000000001"}});
+    let mention = json!({"comment_id": "17900000000000002", "media_id": "17800000000000002"});
+    for (field, value) in [("comments", comment), ("mentions", mention)] {
+        let posted = body("instagram", &[change(IG, now(), field, value)]);
+        assert_eq!(lab.meta().post("/webhooks/instagram", &posted).await, 200);
+    }
+    for (list, name) in [("/v1/comments", "comments"), ("/v1/mentions", "mentions")] {
+        eventually(&format!("{name} are there"), std::time::Duration::from_secs(20), async || {
+            let (_, page) = api.get(list).await;
+            if page["total"] == 1 { Ok(()) } else { Err(page.to_string()) }
+        })
+        .await;
+    }
+    let path = format!("/v1/conversations/{conversation}");
+    let (status, reply) =
+        api.post_once(&format!("{path}/messages"), "r", json!({"text": "hi"})).await;
+    assert_eq!(status, 202, "{reply}");
+    let (status, typing) = api.post(&format!("{path}/typing"), json!({})).await;
+    assert_eq!(status, 202, "{typing}");
+    let whom = json!({"conversation_id": conversation});
+    let (status, blocked) = api.post("/v1/blocklist", whom).await;
+    assert!([200, 202].contains(&status), "{blocked}");
+    let id = |value: &Value| value.as_str().unwrap().to_owned();
+    Foreign {
+        conversation,
+        reply: id(&reply["reply_id"]),
+        command: id(&typing["command_id"]),
+        comment: "17900000000000001",
+        media: "17800000000000001",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_route_shows_or_changes_what_is_of_another_account() {
+    let mut lab = Lab::start().await;
+    let tokens =
+        format!("tester={API_TOKEN}:admin:person, page={OF_PAGE}:admin:person:accounts={PAGE}");
+    lab.set("API_TOKENS", &tokens);
+    lab.run_all().await;
+    add_accounts(&lab).await;
+    let known = something(&lab).await;
+    lab.settled().await;
+    let api = with_token(&lab.api(), OF_PAGE);
+    let address = format!("{}/openapi.json", api.url);
+    let document: Value = api.http.get(address).send().await.unwrap().json().await.unwrap();
+    let commands = lab.last_sequence("INBOX_COMMANDS").await;
+    let events = lab.last_sequence("INBOX_EVENTS").await;
+    let mut unknown = BTreeSet::new();
+    let paths = document["paths"].as_object().unwrap();
+    for (path, item) in paths.iter().filter(|(path, _)| path.starts_with("/v1/")) {
+        for method in item.as_object().unwrap().keys() {
+            let route = format!("{method} {path}");
+            let Some((path, body, answers)) = foreign(&route, &known) else {
+                unknown.insert(route);
+                continue;
+            };
+            if path.is_empty() {
+                continue;
+            }
+            let answer = call(&api, method, &path, &body).await;
+            match answers {
+                Answers::NotFound => is_problem(&answer, 404, "not_found"),
+                Answers::List(name) => {
+                    assert!([200, 202].contains(&answer.0), "{route}: {answer:?}");
+                    let rows = answer.1[name].as_array().unwrap();
+                    assert!(
+                        !Value::from(rows.clone()).to_string().contains(IG),
+                        "{route}: {rows:?}"
+                    );
+                    let hidden = rows.iter().any(|row| row["command"].is_object());
+                    assert!(!hidden, "{route}: {rows:?}");
+                    assert!(answer.1["total"].as_i64().unwrap_or(0) <= 1, "{route}: {answer:?}");
+                }
+                Answers::Nobody => assert_eq!(answer.0, 501, "{route}: {answer:?}"),
+            }
+        }
+    }
+    assert!(
+        unknown.is_empty(),
+        "routes that nobody has looked at with a foreign token: {unknown:?}"
+    );
+    assert_eq!(lab.last_sequence("INBOX_COMMANDS").await, commands, "no command came of it");
+    let more = super::live::stored(&lab, events).await;
+    assert!(more.iter().all(|sent| !sent.data.contains("\"via\":\"api\"")), "{more:?}");
+
+    // What is its own is there.
+    let (_, page) = api.get("/v1/conversations").await;
+    assert_eq!(
+        (page["total"].as_i64(), &page["conversations"][0]["account_id"]),
+        (Some(1), &json!(PAGE))
+    );
+    let (_, found) = api.get("/v1/conversations?q=hello").await;
+    assert_eq!(found["total"], 1, "{found}");
+    let (_, accounts) = api.get("/v1/accounts").await;
+    assert_eq!(accounts["total"], 1, "{accounts}");
+    let (_, log) = api.get("/v1/events?limit=1000").await;
+    let log = log["events"].as_array().unwrap();
+    assert!(
+        !log.is_empty() && log.iter().all(|event| event["data"]["account_id"] == PAGE),
+        "{log:?}"
+    );
+    // It hears only that, from wherever another token would go on.
+    let mut listener = Listener::open(&api, "", Some(0)).await.unwrap();
+    let heard: Value = serde_json::from_str(&listener.soon().await.data).unwrap();
+    assert_eq!(heard["data"]["account_id"], PAGE, "{heard}");
+    let none = Listener::open(&api, &format!("?account_id={IG}"), Some(0)).await;
+    assert!(none.is_ok());
+    // A cursor of one token opens no list of another's.
+    written(&lab, PAGE, 3, "hello").await;
+    let (_, first) = lab.api().get("/v1/conversations?limit=1").await;
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let other = api.get(&format!("/v1/conversations?limit=1&cursor={cursor}")).await;
+    is_problem(&other, 422, "invalid");
+}
