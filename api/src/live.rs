@@ -6,6 +6,7 @@
 //! shown without its words.
 
 mod client;
+mod end;
 mod filter;
 mod hub;
 pub(crate) mod log;

