@@ -149,6 +149,11 @@ impl Tokens {
         found
     }
 
+    /// Whether a token still allows its caller what it did.
+    pub(crate) fn has(&self, caller: &Caller) -> bool {
+        self.0.iter().any(|entry| entry.caller == *caller)
+    }
+
     /// The hash of a token of ours.
     pub(crate) fn hash_of(&self, token: &str) -> Option<[u8; 32]> {
         self.find(token).map(|_| Sha256::digest(token.as_bytes()).into())

@@ -197,9 +197,11 @@ pub(crate) async fn asked_reply(pool: &PgPool, id: &str) -> sqlx::Result<Option<
 pub(crate) async fn is_unpublished(pool: &PgPool, id: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar(
         "select exists (select from api.requests
-                         where id = $1 and kind = 'reply' and published_at is null and message is not null)",
+                         where id = $1 and kind = 'reply' and published_at is null and message is not null
+                           and created_at > now() - make_interval(secs => $2))",
     )
     .bind(id)
+    .bind(PUBLISHED_WITHIN.as_secs_f64())
     .fetch_one(pool)
     .await
 }

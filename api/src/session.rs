@@ -62,6 +62,11 @@ pub(crate) async fn find(app: &App, headers: &HeaderMap) -> sqlx::Result<Option<
     Ok(caller_of(app, row.token.as_deref()).map(|caller| Session { digest, caller }))
 }
 
+/// Whether somebody calls by a session that a one-time link has opened: no token stands behind it.
+pub(crate) fn is_by_link(caller: &Caller) -> bool {
+    caller.name == LINK_NAME
+}
+
 /// Whose a session is, by what it was opened with; `None` where `API_TOKENS` no longer has that token.
 pub(crate) fn caller_of(app: &App, token: Option<&[u8]>) -> Option<Caller> {
     match token {

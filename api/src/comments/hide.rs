@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use schemas::command::{Action, CommentRef};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,12 +14,14 @@ use super::write::{TargetQuery, on_comment};
 use crate::app::State;
 use crate::auth::Caller;
 use crate::commands::CommandState;
-use crate::extract::{Body, IdempotencyKey, Query};
+use crate::extract::{Body, IdempotencyKey, Query, wait_of};
 use crate::problem::Problem;
 use crate::status::CommandStatus;
 
 /// Most comments of one request.
 const IDS_MAX: usize = 50;
+/// Comments that are dealt with at once.
+const AT_ONCE: usize = 12;
 
 /// Which comments, and how they are to be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -69,6 +72,7 @@ pub(crate) async fn hide(
     Body(body): Body<HideMany>,
 ) -> Result<Response, Problem> {
     check(&body.ids)?;
+    wait_of(query.wait.as_deref())?;
     let one = async |id: &String| {
         let act = if body.hidden { Action::CommentHide } else { Action::CommentUnhide };
         let action = act(CommentRef { comment_id: id.clone() });
@@ -76,7 +80,9 @@ pub(crate) async fn hide(
         let key = IdempotencyKey(key.as_ref().map(|key| format!("{key}/{id}")));
         on_comment(&app, &caller, id, query.clone(), key, action).await
     };
-    let came = futures::future::join_all(body.ids.iter().map(one)).await;
+    // A few at once: each takes a connection, and others need some, too.
+    let came: Vec<_> =
+        futures::stream::iter(body.ids.iter().map(one)).buffered(AT_ONCE).collect().await;
     let mut outcomes = Vec::new();
     for (id, came) in body.ids.iter().zip(came) {
         let (command, problem) = match came {

@@ -29,6 +29,8 @@ const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 /// A page that has so many bytes is full.
 const BYTES_MAX: usize = 4 << 20;
+/// How long a page is read: what has been found by then is the answer.
+const READ_MAX: Duration = Duration::from_secs(10);
 /// How long the broker may bring nothing of what is there.
 const STUCK: Duration = Duration::from_secs(10);
 /// Before the next try.
@@ -101,6 +103,7 @@ pub(crate) async fn read(
     let wanted = LiveQuery { channel, account_id, kinds, ..LiveQuery::default() };
     let filter = Filter::new(&wanted, &caller.reach)?;
     let _place = app.live.join(&caller.name).await?;
+    let recreations = app.live.hub.recreations();
     let era = worker_views::era_number(&app.pool, INBOX_EVENTS).await?;
     let after = after.filter(|after| *after != 0);
     let gap = match after.map(Place::of_id) {
@@ -109,7 +112,8 @@ pub(crate) async fn read(
     };
     let position = after.map_or(0, |after| Place::of_id(after).position);
     let past = Past::new(&app.live, caller.name, filter.clone());
-    let mut reading = Reading { past, filter, position, limit, bytes: 0, events: Vec::new() };
+    let mut reading =
+        Reading { past, recreations, filter, position, limit, bytes: 0, events: Vec::new() };
     reading.read(&app, Instant::now() + wait).await?;
     Ok(Json(Log {
         next: Place { era, position: reading.position }.to_id(),
@@ -118,8 +122,15 @@ pub(crate) async fn read(
     }))
 }
 
+/// The next request is judged by the stream as it is then.
+fn read_anew() -> Problem {
+    Problem::unavailable("the stream is being read anew: repeat this in a moment")
+}
+
 struct Reading {
     past: Past,
+    /// How often the stream had been made anew or put back before its era was read.
+    recreations: u64,
     filter: Filter,
     /// Everything up to here was looked at.
     position: u64,
@@ -132,21 +143,21 @@ impl Reading {
     /// Reads until the page is full, or all is read that there is; waits until `deadline` for the first event.
     async fn read(&mut self, app: &App, deadline: Instant) -> Result<(), Problem> {
         let hub = &app.live.hub;
-        let recreations = hub.recreations();
+        let over = Instant::now() + READ_MAX;
         loop {
             let (mut handed, head) = hub.subscribe();
-            self.read_to(app, head).await?;
+            self.read_to(app, head, over).await?;
+            if hub.recreations() != self.recreations {
+                return Err(read_anew());
+            }
             let has_come = !self.events.is_empty() || deadline <= Instant::now();
-            if has_come || app.stopping.is_cancelled() {
+            if has_come || self.position < head || app.stopping.is_cancelled() {
                 return Ok(());
             }
             tokio::select! {
                 () = self.wanted(&mut handed) => {}
                 () = tokio::time::sleep_until(deadline) => {}
                 () = app.stopping.cancelled() => {}
-            }
-            if hub.recreations() != recreations {
-                return Err(Problem::log_reset(hub.position()));
             }
         }
     }
@@ -162,19 +173,27 @@ impl Reading {
         }
     }
 
-    async fn read_to(&mut self, app: &App, head: u64) -> Result<(), Problem> {
+    /// Reads up to `head`, a full page, or until `over`.
+    async fn read_to(&mut self, app: &App, head: u64, over: Instant) -> Result<(), Problem> {
         let mut moved = Instant::now();
-        while self.position < head && self.events.len() < self.limit && self.bytes < BYTES_MAX {
-            let part = match app.live.hub.recent(self.position, BATCH, &self.filter) {
+        while self.position < head
+            && self.events.len() < self.limit
+            && self.bytes < BYTES_MAX
+            && Instant::now() < over
+            && !app.stopping.is_cancelled()
+        {
+            let free = self.limit - self.events.len();
+            let part = match app.live.hub.recent(self.position, free.min(BATCH), &self.filter) {
                 Some(part) => part,
-                None => self.past.read(self.position, head).await.map_err(|_| {
-                    Problem::unavailable("the stream is being read anew: repeat this in a moment")
-                })?,
+                None => self.past.read(self.position, head, free).await.map_err(|_| read_anew())?,
             };
             if self.position < part.up_to {
                 moved = Instant::now();
             } else if STUCK < moved.elapsed() {
-                return Err(Problem::unavailable("the broker is not reachable"));
+                return match self.events.is_empty() {
+                    true => Err(Problem::unavailable("the broker is not reachable")),
+                    false => Ok(()),
+                };
             } else {
                 tokio::time::sleep(PAUSE).await;
             }

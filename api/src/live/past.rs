@@ -34,9 +34,9 @@ impl Past {
         Self { broker: live.broker.clone(), turns: Arc::clone(&live.reading), token, filter }
     }
 
-    /// Reads from the broker what comes next, up to `head`, in a turn that ends before anything is sent: a client that takes nothing would
-    /// keep it.
-    pub(super) async fn read(&self, position: u64, head: u64) -> Result<Part, End> {
+    /// Reads from the broker what comes next, up to `head` and at most `max` events, in a turn that ends before anything is sent: a client
+    /// that takes nothing would keep it.
+    pub(super) async fn read(&self, position: u64, head: u64, max: usize) -> Result<Part, End> {
         let nothing = || Part { events: Vec::new(), up_to: position };
         let Some(_turn) = self.turns.turn(&self.token).await else { return Err(End::Gone) };
         let over = Instant::now() + TURN;
@@ -48,7 +48,7 @@ impl Past {
         let (mut bytes, end) = (0, last.min(head));
         let mut follower =
             Follower::over(self.broker.clone(), INBOX_EVENTS, subjects, position).ahead(BATCH);
-        while part.up_to < end && bytes < TURN_BYTES {
+        'turn: while part.up_to < end && bytes < TURN_BYTES {
             let Ok(batch) = timeout_at(over, follower.next_batch(BATCH)).await else {
                 return Ok(part);
             };
@@ -57,6 +57,11 @@ impl Past {
                 // The read model has not come to it.
                 if head < message.sequence {
                     break;
+                }
+                if max <= part.events.len() {
+                    // This one is not looked at.
+                    part.up_to = message.sequence - 1;
+                    break 'turn;
                 }
                 let event = LiveEvent::read(message.sequence, &message.payload);
                 if let Some(event) = event.filter(|event| self.filter.wants(event)) {

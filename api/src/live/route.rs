@@ -1,12 +1,14 @@
 //! The route `GET /v1/live`.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::sse::{KeepAlive, Sse};
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use schemas::subjects::INBOX_EVENTS;
 
@@ -16,10 +18,13 @@ use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::extract::Query;
 use crate::problem::Problem;
-use crate::worker_views;
+use crate::{session, worker_views};
 
 /// How often an idle connection is shown to be alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How often an open stream is compared with what its token allows.
+const JUDGED_EVERY: Duration = Duration::from_secs(5);
 
 /// The `Last-Event-ID` header, which browsers send when they connect again.
 pub(crate) struct LastEventId(Option<String>);
@@ -68,7 +73,16 @@ pub(crate) async fn live(
         })
         .transpose()?;
     let stream = open(&app, &caller.name, filter, after).await?;
+    let stream = stream.take_until(changed(app, caller));
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive")))
+}
+
+/// Returns once the caller's token is gone or allows something else: an open stream would go on by what it allowed. The client comes back
+/// and is judged anew.
+async fn changed(app: Arc<App>, caller: Caller) {
+    while session::is_by_link(&caller) || app.tokens.get().has(&caller) {
+        tokio::time::sleep(JUDGED_EVERY).await;
+    }
 }
 
 /// Opens the stream of one client.

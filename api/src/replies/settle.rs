@@ -137,6 +137,7 @@ async fn settle(
     action: Action,
     wait: Duration,
 ) -> Result<Response, Problem> {
+    let cancels = matches!(action, Action::ReplyCancel(_));
     let new = NewCommand {
         caller,
         key: key.0,
@@ -150,12 +151,14 @@ async fn settle(
         channel: Some(reply.channel),
         account_id: Some(reply.account_id.as_str().to_owned()),
     };
+    let reply = find(&app.pool, caller, &reply.reply_id, &whose).await?;
     let status = match state.status {
         CommandStatus::Done => StatusCode::OK,
         CommandStatus::Queued | CommandStatus::Unknown => StatusCode::ACCEPTED,
+        // Another one was quicker, and it is as was asked.
+        CommandStatus::Failed if cancels && is_cancelled(&reply) => StatusCode::OK,
         CommandStatus::Failed => return Err(refused(state.error)),
     };
-    let reply = find(&app.pool, caller, &reply.reply_id, &whose).await?;
     Ok((status, Json(reply)).into_response())
 }
 

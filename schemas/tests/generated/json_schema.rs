@@ -31,7 +31,22 @@ fn object_parts(schema: schemars::Schema) -> (Map<String, Value>, Vec<Value>) {
     (properties, required)
 }
 
-/// What subscribers may rely on: words are open, what is absent is left out and never null, and formats are those of JSON Schema.
+/// Formats that JSON Schema does not know go.
+fn known_formats(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if fields.get("format").is_some_and(|format| format == "uint32" || format == "uint64") {
+                fields.remove("format");
+            }
+            fields.values_mut().for_each(known_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(known_formats),
+        _ => {}
+    }
+}
+
+/// What subscribers may rely on: words are open, and what is absent is left out and never null. Commands are not opened: a word that the
+/// worker refuses is no command, and it takes null for what is absent.
 fn open(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -40,9 +55,6 @@ fn open(value: &mut Value) {
                 if let [only] = types.as_slice() {
                     fields["type"] = only.clone();
                 }
-            }
-            if fields.get("format").is_some_and(|format| format == "uint32" || format == "uint64") {
-                fields.remove("format");
             }
             if let Some(Value::Array(choices)) = fields.get_mut("anyOf") {
                 choices.retain(|choice| choice["type"] != "null");
@@ -84,6 +96,7 @@ pub(crate) fn event_schema(kind: Kind) -> Value {
     schema["$schema"] = json!(DIALECT);
     schema["$id"] = json!(Event::data_schema(kind));
     with_definitions(&mut schema, generator.take_definitions(true));
+    known_formats(&mut schema);
     open(&mut schema);
     schema
 }
@@ -112,7 +125,10 @@ pub(crate) fn events_bundle() -> Value {
         schema["title"] = json!(pascal(kind.as_str()));
         kinds.push((pascal(kind.as_str()), schema));
     }
-    bundle("events", "HooklineEvent", "An event, by its `type`.", kinds, generator)
+    let mut events =
+        bundle("events", "HooklineEvent", "An event, by its `type`.", kinds, generator);
+    open(&mut events);
+    events
 }
 
 /// All commands that this version carries out in one schema.
@@ -166,7 +182,7 @@ fn bundle(
         "oneOf": cases,
     });
     with_definitions(&mut bundle, definitions);
-    open(&mut bundle);
+    known_formats(&mut bundle);
     bundle
 }
 
@@ -220,10 +236,7 @@ pub(crate) fn command_schema() -> Value {
         "allOf": cases,
     });
     with_definitions(&mut schema, generator.take_definitions(true));
-    let command = schema["properties"]["command"].clone();
-    open(&mut schema);
-    // Which commands there are is said here; whoever publishes another one gets a failed outcome.
-    schema["properties"]["command"] = command;
+    known_formats(&mut schema);
     schema
 }
 

@@ -47,8 +47,8 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
                 account_acts::run(services, &command, &action).await
             }
             Some(action) if action.is_about_reply() => {
-                match reply_acts::run(services, &command, &action).await {
-                    Err(error) if error.is::<Behind>() => catch_up(services, identity).await,
+                match within(LEDGER_WITHIN, reply_acts::run(services, &command, &action)).await {
+                    Err(error) => repeat_soon(services, identity, error).await,
                     next => next,
                 }
             }
@@ -64,6 +64,21 @@ async fn catch_up(services: &Services, identity: &str) -> anyhow::Result<Next> {
     let own = [identity.to_owned()];
     let pause = services.waits.retry_min;
     within(LEDGER_WITHIN, queue::reschedule(&services.pool, &own, pause)).await?;
+    Ok(Next::Idle)
+}
+
+/// Nothing was changed by a command about a reply. Its claim has put it far off, and meanwhile the reply could be sent.
+async fn repeat_soon(
+    services: &Services,
+    identity: &str,
+    error: anyhow::Error,
+) -> anyhow::Result<Next> {
+    let pause = services.waits.retry_min;
+    within(LEDGER_WITHIN, queue::repeat_in(&services.pool, identity, pause)).await?;
+    if !error.is::<Behind>() {
+        return Err(error);
+    }
+    services.log.catch_up().await?;
     Ok(Next::Idle)
 }
 

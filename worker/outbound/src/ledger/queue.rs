@@ -188,6 +188,18 @@ pub(crate) async fn reschedule(
     Ok(())
 }
 
+/// A claimed command is due again after `pause`, not when its claim would have lapsed.
+pub(crate) async fn repeat_in(pool: &PgPool, identity: &str, pause: Duration) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.commands set due_at = clock_timestamp() + make_interval(secs => $2) where identity = $1 and state = 'open'",
+    )
+    .bind(identity)
+    .bind(pause.as_secs_f64())
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// Lets go of commands that wait for a freeze or a stopped account which is none any more, and of those that wait for one that is
 /// disconnected: they end. What is frozen stays so.
 pub(crate) async fn release(conn: &mut PgConnection) -> sqlx::Result<()> {
