@@ -2,6 +2,7 @@
 
 mod durability;
 mod fault;
+pub mod scrub;
 mod sqlstate;
 
 use std::time::Duration;

@@ -19,6 +19,7 @@ mod plans;
 mod refuse;
 mod reply;
 mod resolve;
+mod scrub;
 mod shared;
 mod statements;
 mod up;

@@ -56,7 +56,10 @@ impl PrivateServers {
             servers.nats = Some(server);
         }
         if settings.get("DATABASE_URL").is_none() {
-            let server = Postgres::start(PgOptions::new(folder.join("postgres"))).await?;
+            let mut options = PgOptions::new(folder.join("postgres"));
+            // Old WAL is removed, not kept for later under another name: an erasure ends sooner.
+            options.settings = vec![("wal_recycle".to_owned(), "off".to_owned())];
+            let server = Postgres::start(options).await?;
             server.create_database("hookline").await?;
             settings.put("DATABASE_URL", server.url("hookline"), Origin::Program);
             servers.postgres = Some(server);

@@ -7,7 +7,7 @@ use runtime::follow::Follower;
 use runtime::lease::Position;
 use schemas::Kind;
 use schemas::subjects::{self, Route};
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use super::choose::{Chosen, choose};
@@ -83,11 +83,14 @@ async fn copy(
     is: &SchemaName,
     ids: &[String],
 ) -> Result<u64, RebuildError> {
-    let mut tx = pool.begin_with("begin isolation level repeatable read").await?;
+    let mut conn = pool.acquire().await?.detach();
+    runtime::db::scrub::hold_off(&mut conn).await?;
+    let mut tx = conn.begin_with("begin isolation level repeatable read").await?;
     scope::enter(&mut tx, &live.schema).await?;
     let position = stored_positions::stored(&mut tx, NAME).await?;
     two_models::copy_conversations(&mut tx, &live.schema, is, ids).await?;
     tx.commit().await?;
+    conn.close().await?;
     Ok(position)
 }
 

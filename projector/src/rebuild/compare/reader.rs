@@ -53,6 +53,7 @@ impl Reader {
     pub(crate) async fn open(pool: &PgPool) -> sqlx::Result<Self> {
         let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
         let mut conn = PgConnection::connect_with(&options).await?;
+        runtime::db::scrub::hold_off(&mut conn).await?;
         // The first statement takes the snapshot.
         sqlx::raw_sql(
             "begin isolation level repeatable read read only; select 1 from inbox.serving",
