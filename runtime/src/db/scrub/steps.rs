@@ -49,7 +49,7 @@ pub(super) async fn watch(conn: &mut PgConnection) -> sqlx::Result<()> {
             -- While it is filled, nobody else is to hold locks of it.
             execute format('create table %s.%I (like %s including all excluding indexes) with (autovacuum_enabled = false)',
                            s, mine, t::regclass);
-            for one in select attname, attstattarget from pg_attribute where attrelid = t and attnum > 0 and attstattarget >= 0
+            for one in select attname, attstattarget from pg_attribute where attrelid = t and attnum > 0 and not attisdropped and attstattarget >= 0
             loop
                 execute format('alter table %s.%I alter column %I set statistics %s', s, mine, one.attname, one.attstattarget);
             end loop;
@@ -171,7 +171,7 @@ pub(super) async fn reserve(conn: &mut PgConnection) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// Locks the views over the table, then the table: in the order of a reader.
+/// Locks the views over the table, then tables that refer to it, the table, and those it refers to: in the order of readers and writers.
 pub(super) async fn lock(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(
         "do $do$
@@ -188,7 +188,16 @@ pub(super) async fn lock(conn: &mut PgConnection) -> sqlx::Result<()> {
                 -- Changes nothing. `lock table` would lock the other tables of the view, too.
                 execute format('alter view %s owner to %I', one.view, one.owner);
             end loop;
+            -- Whoever writes a row locks its table before the one that a foreign key names. All of them are changed with the table.
+            for one in select distinct conrelid::regclass as child from pg_constraint where contype = 'f' and confrelid = t and conrelid <> t
+            loop
+                execute format('lock table %s in access exclusive mode', one.child);
+            end loop;
             execute format('lock table %s in access exclusive mode', t::regclass);
+            for one in select distinct confrelid::regclass as parent from pg_constraint where contype = 'f' and conrelid = t and confrelid <> t
+            loop
+                execute format('lock table %s in access exclusive mode', one.parent);
+            end loop;
         end $do$",
     )
     .execute(conn)

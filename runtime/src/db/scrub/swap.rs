@@ -14,7 +14,7 @@ declare
     s text := (select relnamespace::regnamespace::text from pg_class where oid = t);
     called text := (select relname from pg_class where oid = t);
     mine text := 'scrub_' || t;
-    fresh oid := to_regclass(format('%s.%I', s, mine));
+    fresh oid := to_regclass(s || '.' || quote_ident(mine));
     owned_by oid := (select relowner from pg_class where oid = t);
     -- What is done before the table is dropped, and after it. Both are composed as long as the catalogue names the old table.
     views text[] := '{}';
