@@ -126,6 +126,7 @@ fn every_variable_is_parsed_by_whatever_is_started() {
         ("ENCRYPTION_KEY", &["zq-secret", "00", "new:00,old:11"]),
         ("RAW_MAX_AGE", &["a month", "30"]),
         ("EVENTS_MAX_AGE", &["never"]),
+        ("COMMANDS_MAX_AGE", &["30"]),
         ("AUTO_REPLY_MAX_AGE", &["10 m"]),
         ("TWIN_GRACE", &["10"]),
         ("SEND_LEASE", &["20", "1ms"]),

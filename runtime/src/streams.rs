@@ -13,7 +13,7 @@ use schemas::subjects;
 use crate::config::NatsConfig;
 
 pub use era::{Era, NotAnEra};
-pub use seen::{ensure, era_of, find, followed_era, is_marked, make, mark};
+pub use seen::{ensure, era_of, find, followed_era, is_marked, keeps_for, make, mark};
 pub use stored::{NothingStored, StoredEras};
 
 /// One of the five streams.
@@ -81,10 +81,10 @@ pub fn desired(name: StreamName, config: &NatsConfig) -> stream::Config {
     let (subjects, max_age, duplicate_window) = match name {
         StreamName::Raw => (subjects::RAW_ALL, config.raw_max_age, 30 * MINUTE),
         StreamName::Events => (subjects::EVENT_ALL, config.events_max_age, 60 * MINUTE),
-        StreamName::Commands => (subjects::COMMAND_ALL, 30 * DAY, 60 * MINUTE),
+        StreamName::Commands => (subjects::COMMAND_ALL, config.commands_max_age, 60 * MINUTE),
         StreamName::Dead => (subjects::DEAD_ALL, 30 * DAY, 60 * MINUTE),
         // As long as commands: what is older cannot be asked for again.
-        StreamName::Attempts => (subjects::ATTEMPT_ALL, 30 * DAY, 60 * MINUTE),
+        StreamName::Attempts => (subjects::ATTEMPT_ALL, config.commands_max_age, 60 * MINUTE),
     };
     stream::Config {
         name: name.as_str().to_owned(),

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod fields;
+mod forgetting;
 mod keys;
 mod leaving;
 mod rotation;

@@ -166,7 +166,7 @@ async fn migrate_and_work(
         handover,
     };
     tasks.spawn(commands.run(shutdown.clone()));
-    let upkeep = upkeep::Upkeep::new(&pool, &accounts, &graph, &leases);
+    let upkeep = upkeep::Upkeep::new(&broker, &pool, &accounts, &graph, &leases);
     tasks.spawn(upkeep.run(shutdown.clone()));
     let callbacks = callbacks::Callbacks::new(&broker, &accounts, &leases, &health);
     tasks.spawn(callbacks.run(shutdown.clone()));

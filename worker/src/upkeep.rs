@@ -3,6 +3,7 @@
 //! One worker at a time, under a lease. What is due follows from the rows of the accounts (`plan`, pure), so nothing is lost with a process:
 //! a try is written down before it is made, and a new token is stored before it is used.
 
+mod forget;
 mod plan;
 mod silence;
 
@@ -13,6 +14,7 @@ use facts::accounts::seen;
 use facts::accounts::upkeep::{self, Standing};
 use graph::{Graph, UpkeepError};
 use runtime::BoxFuture;
+use runtime::broker::Broker;
 use runtime::lease::Leases;
 use runtime::waits;
 use schemas::Timestamp;
@@ -34,6 +36,7 @@ const DAY_SECONDS: f64 = 86_400.0;
 /// Keeps accounts connected.
 #[derive(Clone)]
 pub(crate) struct Upkeep {
+    broker: Broker,
     pool: PgPool,
     accounts: AccountStore,
     graph: Graph,
@@ -42,12 +45,14 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     pub(crate) fn new(
+        broker: &Broker,
         pool: &PgPool,
         accounts: &AccountStore,
         graph: &Graph,
         leases: &Leases,
     ) -> Self {
         Self {
+            broker: broker.clone(),
             pool: pool.clone(),
             accounts: accounts.clone(),
             graph: graph.clone(),
@@ -86,6 +91,12 @@ impl Upkeep {
                 () = stop.cancelled() => return,
                 due = before => due,
             };
+            if let Err(error) = forget::forget(&self.broker, &self.pool).await {
+                tracing::debug!(
+                    error = format!("{error:#}"),
+                    "Could not forget old rows; trying again"
+                );
+            }
             match due {
                 Ok(due) => self.tend_all(&due, stop).await,
                 Err(error) => {

@@ -25,6 +25,8 @@ pub struct NatsConfig {
     pub raw_max_age: Duration,
     /// `EVENTS_MAX_AGE`; zero keeps for ever.
     pub events_max_age: Duration,
+    /// `COMMANDS_MAX_AGE`, also of the attempts to carry them out; zero keeps for ever.
+    pub commands_max_age: Duration,
 }
 
 impl NatsConfig {
@@ -77,6 +79,7 @@ impl NatsConfig {
             require_sync: settings.flag("NATS_REQUIRE_SYNC", true)?,
             raw_max_age: settings.duration("RAW_MAX_AGE", "30d")?,
             events_max_age: settings.duration("EVENTS_MAX_AGE", "0")?,
+            commands_max_age: settings.duration("COMMANDS_MAX_AGE", "30d")?,
         })
     }
 }

@@ -84,6 +84,11 @@ pub const VARIABLES: &[Variable] = &[
     variable("RAW_MAX_AGE", "30d", "how long META_RAW keeps"),
     variable("EVENTS_MAX_AGE", "0", "how long INBOX_EVENTS keeps; 0 is for ever"),
     variable(
+        "COMMANDS_MAX_AGE",
+        "30d",
+        "how long INBOX_COMMANDS and INBOX_ATTEMPTS keep; 0 is for ever",
+    ),
+    variable(
         "AUTO_REPLY_MAX_AGE",
         "10m",
         "an older inbound message never triggers an automatic reply",

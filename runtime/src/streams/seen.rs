@@ -1,5 +1,7 @@
 //! A stream as the broker has it, with its era.
 
+use std::time::Duration;
+
 use async_nats::jetstream::context::{
     CreateStreamError, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind,
 };
@@ -44,6 +46,17 @@ pub async fn find(js: &Context, name: &str) -> Result<Option<Stream>, GetStreamE
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// How old a message of the stream may become, as the broker has it: until `streams apply` that may be another time than the configured one.
+/// `None`: for ever, or there is no such stream.
+///
+/// # Errors
+/// The broker does not answer, or refuses; ask again.
+pub async fn keeps_for(js: &Context, name: StreamName) -> Result<Option<Duration>, GetStreamError> {
+    let found = find(js, name.as_str()).await?;
+    let age = found.map(|stream| stream.cached_info().config.max_age);
+    Ok(age.filter(|age| !age.is_zero()))
 }
 
 /// Whether there is no stream of that name.

@@ -37,6 +37,7 @@ pub mod recover;
 mod reply_acts;
 mod reporter;
 mod request;
+pub mod retention;
 mod scan;
 mod sender;
 mod services;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::AttemptLog;
 use crate::ledger::behind::{self, BehindLog};
 use crate::ledger::{WITHIN, logged, queue};
+use crate::retention::commands_gone_after;
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -50,7 +51,8 @@ impl AttemptLog {
             health.set(CHECK, Ok(()));
             if tidy {
                 let mut conn = self.pool.acquire().await?;
-                within(WITHIN, logged::forget_settled(&mut conn)).await?;
+                let older = commands_gone_after(self.broker.js()).await?;
+                within(WITHIN, logged::forget_settled(&mut conn, older)).await?;
             }
             return Ok(());
         };
@@ -81,7 +83,7 @@ impl AttemptLog {
         {
             return Ok(());
         }
-        logged::forget_settled(&mut tx).await?;
+        logged::forget_settled(&mut tx, None).await?;
         queue::release(&mut tx).await?;
         facts::follow_up::conversation_state::wake(&mut tx).await?;
         tx.commit().await?;

@@ -1,5 +1,7 @@
 //! `worker.echoes`: outbound messages and own comments as Meta reports them, each the effect of at most one part.
 
+use std::time::Duration;
+
 use facts::follow_up::content::Content;
 use facts::follow_up::conversation_state;
 use schemas::{AccountId, Channel, Timestamp};
@@ -260,6 +262,24 @@ pub(crate) async fn taken(
     .bind(since.minus(DOUBT))
     .fetch_all(pool)
     .await
+}
+
+/// Forgets up to `limit` echoes `older` than any command they may be the effect of. All are kept where something is open or unknown: a part is
+/// compared with them until it is settled.
+pub(crate) async fn forget(pool: &PgPool, older: Duration, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        "delete from worker.echoes where (channel, account_id, item_id) in (
+             select channel, account_id, item_id from worker.echoes e
+              where examined and seen_at < now() - make_interval(secs => $1)
+                and not exists (select from worker.commands c
+                                 where c.channel = e.channel and c.account_id = e.account_id and c.state in ('open', 'unknown'))
+              order by seen_at limit $2 for update skip locked)",
+    )
+    .bind(older.as_secs_f64())
+    .bind(limit)
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// Echoes of the same peer within a day that nobody claims are compared with the ledger again.

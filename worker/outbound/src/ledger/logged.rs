@@ -1,6 +1,7 @@
 //! `worker.logged_attempts`: attempts that the log has and the ledger did not.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sqlx::PgConnection;
 
@@ -121,14 +122,18 @@ pub(crate) async fn unsettled(conn: &mut PgConnection) -> sqlx::Result<i64> {
     .await
 }
 
-/// Forgets those whose part has ended, and those of commands that never came although their stream forgets them after 30 days.
-pub(crate) async fn forget_settled(conn: &mut PgConnection) -> sqlx::Result<()> {
+/// Forgets those whose part has ended, and those `older` than any command that may still come; `None`: a command may come for ever.
+pub(crate) async fn forget_settled(
+    conn: &mut PgConnection,
+    older: Option<Duration>,
+) -> sqlx::Result<()> {
     sqlx::query(
         "delete from worker.logged_attempts l
           where exists (select from worker.parts p
                          where p.identity = l.identity and p.n = l.n and p.state in ('sent', 'failed', 'unknown', 'skipped'))
-             or l.logged_at < now() - interval '60 days'",
+             or l.logged_at < now() - make_interval(secs => $1)",
     )
+    .bind(older.map(|older| older.as_secs_f64()))
     .execute(conn)
     .await?;
     Ok(())
