@@ -176,6 +176,7 @@ async fn traffic(pool: PgPool, share: i64, stop: Arc<AtomicBool>) -> Traffic {
     traffic
 }
 
+#[allow(clippy::print_stdout)] // how long it took is for docs/decisions/44
 async fn nothing_is_left(rows: u32) {
     let folder = Folder::new(&format!("scrub-{rows}"));
     let (server, pool) = filled(folder.path(), rows).await;
