@@ -99,6 +99,7 @@ pub const METERS: &[Meter] = &[
     histogram("hookline_normalize_batch_seconds", "seconds", &[], "from reading a batch to its commit"),
     // Worker: senders and profiles.
     gauge("hookline_resolve_waiting", "items", &["state"], "the waiting room, by state"),
+    counter("hookline_rows_forgotten_total", "rows", &[], "rows that nothing needs any more and that were deleted"),
     counter("hookline_resolve_admitted_total", "items", &[], "items without a sender that came in"),
     counter("hookline_resolve_resolved_total", "items", &["method"], "senders found, by evidence"),
     counter("hookline_resolve_unresolved_total", "items", &[], "items published without a sender"),
@@ -108,6 +109,7 @@ pub const METERS: &[Meter] = &[
     counter("hookline_enrich_panics_total", "times", &[], "reads of a profile that broke down: a bug"),
     // Worker: accounts.
     gauge("hookline_account_silent", "1", &["account"], "1 where no webhook came for much longer than is usual for the account"),
+    gauge("hookline_account_field_silent", "1", &["account", "field"], "1 where no webhook of this field of Meta came for much longer than is usual, while others come"),
     gauge("hookline_account_fields_withheld", "fields", &["account"], "webhook fields that Meta refuses"),
     gauge("hookline_account_token_days_left", "days", &["account"], "until the token ends; absent where that is not known"),
     counter("hookline_accounts_connected_total", "accounts", &[], "accounts connected in a browser"),

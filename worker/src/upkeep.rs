@@ -179,8 +179,7 @@ impl Upkeep {
             let fields = silent_fields(&one, now);
             for heard in one.heard.iter().filter(|heard| !heard.field.is_empty()) {
                 let silent = fields.iter().any(|(field, _)| *field == heard.field);
-                let labels = [("account", account.clone()), ("field", heard.field.clone())];
-                metrics::gauge!("hookline_account_field_silent", &labels)
+                metrics::gauge!("hookline_account_field_silent", "account" => account.clone(), "field" => heard.field.clone())
                     .set(f64::from(u8::from(silent)));
             }
             let Some(ends) = one.token_ends.filter(|_| one.state != "disconnected") else {
