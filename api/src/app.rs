@@ -31,6 +31,8 @@ pub(crate) struct Browser {
     pub apps: MetaApps,
     /// Where Meta's logins are.
     pub urls: LoginUrls,
+    /// `API_CONSOLE`: whether the console is served at `/`.
+    pub console: bool,
     /// `GRAPH_VERSION`: that of Facebook's dialog.
     pub version: String,
 }

@@ -52,6 +52,7 @@ impl Config {
                 public_url: PublicUrl::from_settings(settings)?,
                 apps: MetaApps::from_settings(settings)?,
                 urls: LoginUrls::from_settings(settings)?,
+                console: settings.flag("API_CONSOLE", true)?,
                 version: settings.get("GRAPH_VERSION").unwrap_or("v26.0").to_owned(),
             },
         })

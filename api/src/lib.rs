@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `turns`, `status`, `cursor`, `list`, `projected`, `syncs`, `imports`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
 //! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,
-//! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. `operate` is for operators, `json_schemas` for everybody. For browsers: `html`, `session` and `connect`. Statements stand in the file of their
+//! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. `operate` is for operators, `json_schemas` for everybody. For browsers: `html`, `session`, `connect` and `console`. Statements stand in the file of their
 //! resource or in `rows.rs` below it; those over the worker's schema in `worker_views`.
 //!
 //! It never calls Meta and never writes to the read model: what it wants done, it publishes, or leaves to the worker in a view.
@@ -32,6 +32,7 @@ mod commands;
 mod comments;
 mod config;
 mod connect;
+mod console;
 mod contacts;
 mod conversations;
 mod conversions;

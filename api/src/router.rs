@@ -11,7 +11,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 use crate::extract::BODY_MAX;
-use crate::{connect, deletion, json_schemas, layers, openapi, session};
+use crate::{connect, console, deletion, json_schemas, layers, openapi, session};
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +30,7 @@ pub(crate) fn router(app: Arc<App>, health: &Health) -> Router {
         // Around it: a session stands in Postgres.
         .route_layer(middleware::from_fn_with_state(app.clone(), layers::available))
         .with_state(app.clone());
+    let console = console::routes(app.browser.console);
     let pages = pages
         .merge(session::routes::undescribed())
         .merge(connect::undescribed())
@@ -42,6 +43,7 @@ pub(crate) fn router(app: Arc<App>, health: &Health) -> Router {
         .merge(v1)
         .merge(pages)
         .merge(public)
+        .merge(console)
         .merge(admin::at_door(health))
         .merge(docs)
         .route("/openapi.json", axum::routing::get(move || async move { Json(doc) }))

@@ -7,15 +7,17 @@ mod print;
 mod private;
 mod roles;
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
-use runtime::config::{Origin, Settings, UP_FOLDER};
+use runtime::config::{MetaApps, Origin, PublicUrl, Settings, UP_FOLDER};
 use runtime::health::Health;
 use tokio_util::sync::CancellationToken;
 
 use self::private::PrivateServers;
 use self::roles::{Listeners, first_error};
+use crate::accounts::browser;
 use crate::exit::Exit;
 
 /// Runs everything until a signal comes, or a role cannot go on. `simulate`: with the Meta simulator, a demo account and traffic.
@@ -73,8 +75,8 @@ async fn run_with_servers(
         if let Some(meta) = &meta {
             meta.begin(&settings, addresses.webhooks).await?;
         }
-        let connect = connect_address(&settings).await;
-        print::announce(here, &settings, addresses, simulator.as_deref(), connect.as_deref());
+        let links = links(&settings, addresses.inbox).await;
+        print::announce(here, &settings, addresses, simulator.as_deref(), &links);
         anyhow::Ok(())
     };
     let mut failed = None;
@@ -100,21 +102,33 @@ async fn run_with_servers(
     }
 }
 
-/// A one-time link where accounts are connected in a browser; `None` where connecting is off.
-async fn connect_address(settings: &Settings) -> Option<String> {
-    let public = runtime::config::PublicUrl::from_settings(settings).ok().flatten()?;
-    runtime::config::MetaApps::from_settings(settings).ok().filter(|apps| !apps.is_empty())?;
-    let pool = runtime::db::pool(settings, "up", 1).ok()?;
-    let code = crate::accounts::browser::link(&pool).await;
-    pool.close().await;
-    match code {
-        Ok(code) => Some(crate::accounts::browser::address(&public, &code)),
-        Err(error) => {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "No link to connect accounts could be made"
-            );
-            None
+/// One-time links: to the console, and to where accounts are connected. `None` where that is off.
+async fn links(settings: &Settings, inbox: SocketAddr) -> print::Links {
+    let public = PublicUrl::from_settings(settings).ok().flatten();
+    let connects = MetaApps::from_settings(settings).is_ok_and(|apps| !apps.is_empty());
+    let console = settings.flag("API_CONSOLE", true).unwrap_or(false);
+    let connect = match &public {
+        Some(public) if connects => {
+            make_link(settings).await.map(|code| browser::address(public, &code))
         }
-    }
+        _ => None,
+    };
+    let console = match console {
+        true => {
+            make_link(settings).await.map(|code| browser::console(public.as_ref(), inbox, &code))
+        }
+        false => None,
+    };
+    print::Links { console, connect }
+}
+
+/// The code of a one-time link; `None` where none could be made, which is logged.
+async fn make_link(settings: &Settings) -> Option<String> {
+    let pool = runtime::db::pool(settings, "up", 1).ok()?;
+    let code = browser::link(&pool).await;
+    pool.close().await;
+    code.inspect_err(|error| {
+        tracing::warn!(error = format!("{error:#}"), "No one-time link could be made");
+    })
+    .ok()
 }

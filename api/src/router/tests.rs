@@ -43,6 +43,7 @@ async fn lonely(tokens: &str) -> Router {
             public_url: runtime::config::PublicUrl::from_settings(&settings).unwrap(),
             apps: runtime::config::MetaApps::from_settings(&settings).unwrap(),
             urls: runtime::config::LoginUrls::from_settings(&settings).unwrap(),
+            console: true,
             version: "v26.0".to_owned(),
         },
         pool,

@@ -1,5 +1,6 @@
 //! `hookline accounts connect`: prints a one-time link, waits until a browser has connected accounts, and says which.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -106,6 +107,14 @@ fn needed(settings: &Settings, login: Login) -> anyhow::Result<PublicUrl> {
 /// The address that opens a session with this code. What stands behind the `#` is sent nowhere by a browser.
 pub(crate) fn address(public: &PublicUrl, code: &str) -> String {
     public.at(&format!("/session#{code}"))
+}
+
+/// The address that opens the console with this code: under `PUBLIC_URL`, else where the api listens.
+pub(crate) fn console(public: Option<&PublicUrl>, api: SocketAddr, code: &str) -> String {
+    match public {
+        Some(public) => public.at(&format!("/#session={code}")),
+        None => format!("http://{api}/#session={code}"),
+    }
 }
 
 /// Makes a link.

@@ -45,16 +45,27 @@ fn first_token(settings: &Settings) -> String {
     token.split(':').next().unwrap_or_default().to_owned()
 }
 
+/// One-time links into the api.
+pub(crate) struct Links {
+    /// The console.
+    pub(crate) console: Option<String>,
+    /// Where accounts are connected.
+    pub(crate) connect: Option<String>,
+}
+
 /// Prints where everything is.
 pub(crate) fn announce(
     here: &Path,
     settings: &Settings,
     addresses: Addresses,
     simulator: Option<&str>,
-    connect: Option<&str>,
+    links: &Links,
 ) {
     let Addresses { webhooks, inbox, admin } = addresses;
     say("hookline is up.");
+    if let Some(address) = &links.console {
+        say(format!("  console    {address}  (signs you in once, within ten minutes)"));
+    }
     say(format!(
         "  webhooks   http://{webhooks}/webhook  (also /webhooks/instagram, /webhooks/facebook)"
     ));
@@ -65,7 +76,7 @@ pub(crate) fn announce(
     if let Some(url) = simulator {
         say(format!("  Meta       {url}  (simulated: people write, Graph answers)"));
     }
-    if let Some(address) = connect {
+    if let Some(address) = &links.connect {
         say(format!(
             "  connect    {address}  (once, within ten minutes; another one: hookline accounts connect --login instagram)"
         ));

@@ -32,7 +32,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("NATS_REQUIRE_SYNC", "true", "a broker that is not durable makes ingest refuse"),
     variable("DATABASE_URL", "", "postgres://…; a private server under `up` when unset"),
     variable("INGEST_LISTEN", "127.0.0.1:8080", "the webhook door"),
-    variable("API_LISTEN", "127.0.0.1:8081", "the inbox API"),
+    variable("API_LISTEN", "127.0.0.1:8081", "the inbox API and the console"),
     variable("ADMIN_LISTEN", "127.0.0.1:8082", "health with reasons, and metrics, of every role"),
     variable("META_APP_SECRETS", "", "[name=]secret,…; any of them may verify"),
     variable("META_VERIFY_TOKENS", "", "token,… for the GET handshake"),
@@ -51,6 +51,7 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "[name=]token[:read|write|admin][:person|automation][:accounts=ID+ID…],…",
     ),
+    variable("API_CONSOLE", "true", "the console at `/` of the api"),
     variable(
         "META_APPS",
         "",

@@ -147,6 +147,28 @@ mod tests {
         assert_eq!(parts, [family, family, family]);
     }
 
+    #[derive(serde::Deserialize)]
+    struct Case {
+        text: String,
+        bytes: Option<usize>,
+        chars: Option<usize>,
+        parts: Vec<String>,
+    }
+
+    /// The console previews the parts with code of its own; it is tested with the same cases.
+    #[test]
+    fn the_cases_that_the_console_shares() {
+        let cases: Vec<Case> = serde_json::from_str(include_str!("split-cases.json")).unwrap();
+        for Case { text, bytes, chars, parts } in cases {
+            let limit = match (bytes, chars) {
+                (Some(room), None) => Limit::Bytes(room),
+                (None, Some(room)) => Limit::Chars(room),
+                _ => panic!("one limit: {text:?}"),
+            };
+            assert_eq!(split(&text, limit), parts, "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn parts_fit_and_nothing_but_white_space_is_lost(text in "[a-z ж😊\\n\u{301}]{0,400}", room in 8_usize..60, bytes: bool) {

@@ -1,0 +1,40 @@
+/**
+ * Pure: addresses of screens. They stand behind the `#`, so no server, proxy or log sees what somebody looks at. An address holds ids and
+ * filters, never what people wrote: the words of a search stay in memory.
+ */
+
+export type Query = Record<string, string>;
+
+export interface Route {
+  /** The first part, such as `inbox`; empty for `#/`. */
+  screen: string;
+  /** What follows, decoded. */
+  rest: string[];
+  query: Query;
+}
+
+const decode = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
+export function parse(hash: string): Route {
+  const [path = "", search = ""] = hash.replace(/^#?\/?/, "").split("?", 2);
+  const [screen = "", ...rest] = path.split("/").map(decode);
+  return { screen, rest: rest.filter((part) => part !== ""), query: Object.fromEntries(new URLSearchParams(search)) };
+}
+
+export function href(screen: string, rest: readonly string[] = [], query: Record<string, string | undefined> = {}): string {
+  const path = [screen, ...rest].map(encodeURIComponent).join("/");
+  const set = Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]));
+  const search = new URLSearchParams(set).toString();
+  return `#/${path}${search === "" ? "" : `?${search}`}`;
+}
+
+/** The code of a one-time link: `#session=CODE`. */
+export function linkCode(hash: string): string | undefined {
+  return /^#session=([A-Za-z0-9_-]+)$/.exec(hash)?.[1];
+}

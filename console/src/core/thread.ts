@@ -1,0 +1,63 @@
+/** Pure: the messages of a conversation that are loaded, as pages of the api put together. */
+
+import { dayOf } from "./time";
+
+export interface MessageLike {
+  id: string;
+  message_id: string;
+  sent_at: string;
+}
+
+/** A page as it was read: `cursor` asked for it (none: the newest), `next` asks for the one before it in time. */
+export interface LoadedPage<M> {
+  cursor: string | undefined;
+  next: string | undefined;
+  messages: M[];
+}
+
+/** Oldest first, each once. A row that two pages have (one came in between) counts as the newer page has it. */
+export function rowsOf<M extends MessageLike>(pages: readonly LoadedPage<M>[]): M[] {
+  const rows = new Map<string, M>();
+  for (const page of [...pages].reverse()) {
+    for (const message of page.messages) rows.set(message.id, message);
+  }
+  const key = (row: M) => `${new Date(row.sent_at).toISOString()} ${row.id}`;
+  return [...rows.values()].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+/**
+ * The newest page, read again, before the pages there were. More messages may have come than one page holds: then there is a hole, and what
+ * is older is left out until somebody scrolls to it.
+ */
+export function withNewest<M extends MessageLike>(pages: readonly LoadedPage<M>[], newest: LoadedPage<M>): LoadedPage<M>[] {
+  const [first, ...rest] = pages;
+  if (!first) return [newest];
+  const oldest = newest.messages.at(-1)?.id;
+  const meets = first.messages.length === 0 || newest.next === undefined || first.messages.some((message) => message.id === oldest);
+  if (!meets) return [newest];
+  // What the first page had and the newest pushed out stays, unless the newest spans it: then it is gone from the read model.
+  const at = first.messages.findIndex((message) => message.id === oldest);
+  const pushed = at < 0 || newest.next === undefined ? [] : first.messages.slice(at + 1);
+  const kept: LoadedPage<M>[] = pushed.length > 0 ? [{ cursor: newest.next, next: first.next, messages: pushed }] : [];
+  const next = newest.next === undefined ? undefined : newest.next;
+  return [{ ...newest, next }, ...kept, ...(newest.next === undefined ? [] : rest)];
+}
+
+/** The loaded page that has a message. */
+export const pageOf = <M extends MessageLike>(pages: readonly LoadedPage<M>[], mid: string): number =>
+  pages.findIndex((page) => page.messages.some((message) => message.message_id === mid));
+
+export type Entry<M> = { key: string; day: string } | { key: string; message: M };
+
+/** Rows with a line for each day. */
+export function withDays<M extends MessageLike>(rows: readonly M[], now: number): Entry<M>[] {
+  const entries: Entry<M>[] = [];
+  let last = "";
+  for (const message of rows) {
+    const day = new Date(message.sent_at).toDateString();
+    if (day !== last) entries.push({ key: day, day: dayOf(message.sent_at, now) });
+    last = day;
+    entries.push({ key: message.id, message });
+  }
+  return entries;
+}
