@@ -1,7 +1,7 @@
 # Each target does its own set-up: on a fresh machine `make run` or `make test` is all there is to type.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup deploy-tools build run test test-unit lint bless bench soak map clean
+.PHONY: help setup deploy-tools console build run test test-unit test-console lint bless bench soak map clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The whole workspace is named everywhere, so that every target sees the same features and nothing is built twice.
@@ -16,14 +16,18 @@ deploy-tools: ## fetch the tools that deploy/check.sh looks with
 setup: ## find or fetch nats-server and Postgres
 	@deploy/dev/setup.sh
 
-build: setup
+# A debug binary reads the console from console/dist as it runs; a release binary holds what was there when it was built.
+console: ## build the console, where a source of it has changed
+	@deploy/dev/console.sh build
+
+build: setup console
 	$(HOOKLINE)
 
-run: build ## everything in one process, with a simulated Meta; data in .hookline
+run: build ## everything in one process, with a simulated Meta and the console; data in .hookline
 	@exec $(TARGET)/debug/hookline up --simulate
 
 # Tests start the real binary, so it is built first. Most of them wait: three for each core.
-test: build ## all tests, against real servers and one real browser
+test: build ## all tests, against real servers and a real browser
 	@deploy/dev/setup.sh --tests
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  threads=$$(( $$(getconf _NPROCESSORS_ONLN) * 3 )); code=0; \
@@ -35,6 +39,11 @@ test: build ## all tests, against real servers and one real browser
 	  set -x; cargo test --workspace --lib --bins --tests; \
 	fi
 	cargo test --workspace --doc
+	@deploy/dev/console.sh test
+
+test-console: ## the tests of the console alone
+	@deploy/dev/setup.sh --tests
+	@deploy/dev/console.sh test
 
 # Servers and processes are started by the crates `tests` and `servers` alone.
 test-unit: ## the tests that start nothing: seconds, for the loop
@@ -58,16 +67,20 @@ lint: setup ## formatting, clippy, docs, dependencies, scripts
 	else \
 	  echo 'notice: cargo-machete is not installed; unused dependencies are not looked for (cargo install cargo-machete)'; \
 	fi
+	@deploy/dev/console.sh lint
 	bash -n deploy/dev/setup.sh
+	bash -n deploy/dev/console.sh
 	deploy/dev/check-nats-conf.sh
 	deploy/check.sh
 
-bless: setup ## write the generated files (JSON Schemas, AsyncAPI, docs/metrics.md) anew
+bless: setup ## write the generated files (JSON Schemas, AsyncAPI, docs/metrics.md, types of the console) anew
 	BLESS=1 cargo test -p schemas
 	BLESS=1 cargo test -p hookline --test metrics
+	BLESS=1 cargo test -p api --lib openapi
+	@deploy/dev/console.sh types
 
 # `make bench BENCH=ingest` runs one of them.
-bench: setup ## measure, with all optimisations
+bench: setup console ## measure, with all optimisations
 	cargo build --profile dist --workspace --bin hookline
 	cargo bench --profile dist -p bench $(if $(BENCH),--bench $(BENCH))
 

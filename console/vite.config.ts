@@ -23,7 +23,7 @@ const brotli = {
 export default defineConfig({
   plugins: [svelte(), brotli],
   // Nothing is inlined: the policy of the page allows no `data:` script, and hashed names are kept for ever.
-  build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false },
+  build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false, rolldownOptions: { checks: { pluginTimings: false } } },
   server: {
     port: 5173,
     host: "127.0.0.1",

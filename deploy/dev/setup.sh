@@ -187,7 +187,7 @@ if [ "${1:-}" = --tests ] && ! find_chromedriver; then
   [ -z "${HOOKLINE_CHROMEDRIVER:-}" ] || exit 1
   apt+=(chromium chromium-driver)
   brew+=(chromedriver)
-  wanted+=("Chromium and its driver, for one test (Debian: chromium chromium-driver; macOS: Google Chrome and brew install chromedriver)")
+  wanted+=("Chromium and its driver, for the tests in a browser (Debian: chromium chromium-driver; macOS: Google Chrome and brew install chromedriver)")
 fi
 
 if ! have cargo; then

@@ -13,6 +13,8 @@ use crate::lab::free_address;
 /// Where the driver is looked for; `HOOKLINE_CHROMEDRIVER` wins.
 const PLACES: [&str; 3] =
     ["/usr/bin/chromedriver", "/usr/lib/chromium/chromedriver", "/opt/homebrew/bin/chromedriver"];
+/// Enter with the control key, as the protocol writes it.
+pub const CONTROL_ENTER: &str = "\u{e009}\u{e007}";
 /// The key of an element in the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -115,6 +117,23 @@ impl Browser {
         .await;
     }
 
+    /// Types into what has the focus; control characters are those of the protocol, such as [`CONTROL_ENTER`].
+    pub async fn types(&self, keys: &str) {
+        let active = self.ask("/element/active", None).await;
+        let id = active[ELEMENT].as_str().unwrap_or_else(|| panic!("no focus: {active}"));
+        let answer = self.ask(&format!("/element/{id}/value"), Some(json!({"text": keys}))).await;
+        assert!(answer["error"].is_null(), "{answer}");
+    }
+
+    /// Waits until the page shows these words.
+    pub async fn shows(&self, words: &str) {
+        eventually(&format!("the page shows `{words}`"), Duration::from_secs(60), async || {
+            let text = self.text().await;
+            if text.contains(words) { Ok(()) } else { Err(text) }
+        })
+        .await;
+    }
+
     /// Waits until the page has this title.
     pub async fn titled(&self, title: &str) {
         eventually(&format!("a page `{title}`"), Duration::from_secs(60), async || {
@@ -122,6 +141,14 @@ impl Browser {
             if shown == title { Ok(()) } else { Err(format!("{shown}: {}", self.text().await)) }
         })
         .await;
+    }
+
+    /// What stands in a field.
+    pub async fn value(&self, selector: &str) -> String {
+        let script = "return document.querySelector(arguments[0])?.value ?? ''";
+        let answer =
+            self.ask("/execute/sync", Some(json!({"script": script, "args": [selector]}))).await;
+        answer.as_str().unwrap_or_default().to_owned()
     }
 
     /// The text of the page, as a person reads it.

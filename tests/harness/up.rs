@@ -30,6 +30,15 @@ impl Folder {
         std::fs::read_to_string(self.0.join("up.log")).unwrap_or_default()
     }
 
+    /// The address that `up` printed behind this word.
+    pub fn address(&self, word: &str) -> String {
+        let said = std::fs::read_to_string(self.0.join("up.out")).unwrap_or_default();
+        let mut lines = said.lines().map(str::split_whitespace);
+        let found = lines
+            .find_map(|mut words| words.next().filter(|first| *first == word).and(words.next()));
+        found.unwrap_or_else(|| panic!("no `{word}` in: {said}")).to_owned()
+    }
+
     /// What `up` wrote for others.
     pub fn env(&self) -> BTreeMap<String, String> {
         std::fs::read_to_string(self.0.join(".hookline/env"))
@@ -59,7 +68,11 @@ impl Folder {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let shown = async {
+            let mut said = String::new();
             while let Some(line) = lines.next_line().await.unwrap() {
+                said += &line;
+                said.push('\n');
+                std::fs::write(self.0.join("up.out"), &said).unwrap();
                 if line.starts_with("Look here:") {
                     return true;
                 }

@@ -4,6 +4,7 @@
 mod cases;
 mod config;
 mod connect;
+mod console;
 mod counts;
 mod crash;
 mod enrich;

@@ -31,7 +31,7 @@ export function staleBy(kind: string, data: string): Stale | undefined {
     message: text(of["message_id"]),
     reply: text(of["reply_id"]),
     account: text(of["account_id"]),
-    gone: kind === "message.deleted" || kind === "fact.withdrawn",
+    gone: kind === "message.deleted",
   };
 }
 

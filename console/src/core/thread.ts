@@ -21,8 +21,17 @@ export function rowsOf<M extends MessageLike>(pages: readonly LoadedPage<M>[]): 
   for (const page of [...pages].reverse()) {
     for (const message of page.messages) rows.set(message.id, message);
   }
-  const key = (row: M) => `${new Date(row.sent_at).toISOString()} ${row.id}`;
-  return [...rows.values()].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  return [...rows.values()].sort((a, b) => timeOf(a) - timeOf(b) || (a.id < b.id ? -1 : 1));
+}
+
+/** Parsed once: a long thread is put in order again with every page. */
+const times = new WeakMap<MessageLike, number>();
+function timeOf(message: MessageLike): number {
+  const known = times.get(message);
+  if (known !== undefined) return known;
+  const time = Date.parse(message.sent_at);
+  times.set(message, time);
+  return time;
 }
 
 /**
@@ -52,11 +61,16 @@ export type Entry<M> = { key: string; day: string } | { key: string; message: M 
 /** Rows with a line for each day. */
 export function withDays<M extends MessageLike>(rows: readonly M[], now: number): Entry<M>[] {
   const entries: Entry<M>[] = [];
-  let last = "";
+  /** Midnights around the day of the row before. */
+  let [from, to] = [0, 0];
   for (const message of rows) {
-    const day = new Date(message.sent_at).toDateString();
-    if (day !== last) entries.push({ key: day, day: dayOf(message.sent_at, now) });
-    last = day;
+    const time = timeOf(message);
+    if (time < from || to <= time) {
+      const date = new Date(time);
+      from = date.setHours(0, 0, 0, 0);
+      to = date.setDate(date.getDate() + 1);
+      entries.push({ key: `day ${from}`, day: dayOf(message.sent_at, now) });
+    }
     entries.push({ key: message.id, message });
   }
   return entries;

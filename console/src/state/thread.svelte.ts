@@ -19,6 +19,8 @@ export class Thread {
   busy = $state(false);
   trouble = $state.raw<Trouble | undefined>(undefined);
   rows = $derived(rowsOf(this.pages));
+  /** Unsent while it was open: an answer that was asked for before has their words still. */
+  #unsent = new Set<string>();
   #closed: () => void;
   #again = new Set<number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -77,6 +79,8 @@ export class Thread {
     if (change.conversation !== this.id) return;
     if (change.kind === "message.received") announce("A new message came in this conversation.");
     if (change.gone && change.message) this.#hide(change.message);
+    // What was reported may have been taken back: the rows have the last word again.
+    if (change.kind === "fact.withdrawn") this.#unsent.clear();
     const page = change.message ? pageOf(this.pages, change.message) : 0;
     // Receipts may cover messages of any page; names come with the conversation.
     const everything = ["message.read", "message.delivered", "fact.withdrawn"].includes(change.kind);
@@ -85,9 +89,15 @@ export class Thread {
 
   /** Words that were unsent vanish at once; the row is read again behind it. */
   #hide(mid: string): void {
-    const hide = (message: Message): Message =>
-      message.message_id === mid ? { ...message, text: null, attachments: [], deleted_at: message.deleted_at ?? new Date().toISOString() } : message;
-    this.pages = this.pages.map((page) => (page.messages.some((message) => message.message_id === mid) ? { ...page, messages: page.messages.map(hide) } : page));
+    this.#unsent.add(mid);
+    this.pages = this.pages.map((page) => this.#withoutUnsent(page));
+  }
+
+  #withoutUnsent(page: LoadedPage<Message>): LoadedPage<Message> {
+    const isLate = (message: Message) => this.#unsent.has(message.message_id) && !message.deleted_at;
+    if (!page.messages.some(isLate)) return page;
+    const hide = (message: Message): Message => (isLate(message) ? { ...message, text: null, attachments: [], deleted_at: new Date().toISOString() } : message);
+    return { ...page, messages: page.messages.map(hide) };
   }
 
   #later(...pages: number[]): void {
@@ -123,6 +133,6 @@ export class Thread {
     const answer = await call(api.GET("/v1/conversations/{id}/messages", { params }));
     if (!answer.ok) return answer;
     const { messages, next_cursor } = answer.data;
-    return { ok: true as const, data: { cursor, next: next_cursor ?? undefined, messages } };
+    return { ok: true as const, data: this.#withoutUnsent({ cursor, next: next_cursor ?? undefined, messages }) };
   }
 }
