@@ -13,6 +13,7 @@ use crate::lab::free_address;
 /// Where the driver is looked for; `HOOKLINE_CHROMEDRIVER` wins.
 const PLACES: [&str; 3] =
     ["/usr/bin/chromedriver", "/usr/lib/chromium/chromedriver", "/opt/homebrew/bin/chromedriver"];
+const CONTROL: char = '\u{e009}';
 /// Enter with the control key, as the protocol writes it.
 pub const CONTROL_ENTER: &str = "\u{e009}\u{e007}";
 /// The key of an element in the protocol.
@@ -117,11 +118,20 @@ impl Browser {
         .await;
     }
 
-    /// Types into what has the focus; control characters are those of the protocol, such as [`CONTROL_ENTER`].
+    /// Presses keys, as a person does who has no mouse. Those of the protocol, such as [`CONTROL_ENTER`], hold a modifier until the end.
     pub async fn types(&self, keys: &str) {
-        let active = self.ask("/element/active", None).await;
-        let id = active[ELEMENT].as_str().unwrap_or_else(|| panic!("no focus: {active}"));
-        let answer = self.ask(&format!("/element/{id}/value"), Some(json!({"text": keys}))).await;
+        let key = |kind: &str, key: char| json!({"type": kind, "value": key.to_string()});
+        let (mut actions, mut held) = (Vec::new(), Vec::new());
+        for pressed in keys.chars() {
+            actions.push(key("keyDown", pressed));
+            match pressed {
+                CONTROL => held.push(pressed),
+                _ => actions.push(key("keyUp", pressed)),
+            }
+        }
+        actions.extend(held.into_iter().map(|modifier| key("keyUp", modifier)));
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": actions});
+        let answer = self.ask("/actions", Some(json!({"actions": [keyboard]}))).await;
         assert!(answer["error"].is_null(), "{answer}");
     }
 
@@ -143,9 +153,9 @@ impl Browser {
         .await;
     }
 
-    /// What stands in a field.
-    pub async fn value(&self, selector: &str) -> String {
-        let script = "return document.querySelector(arguments[0])?.value ?? ''";
+    /// The text of one part of the page, or what stands in a field.
+    pub async fn text_of(&self, selector: &str) -> String {
+        let script = "const one = document.querySelector(arguments[0]); return one?.value ?? one?.innerText ?? ''";
         let answer =
             self.ask("/execute/sync", Some(json!({"script": script, "args": [selector]}))).await;
         answer.as_str().unwrap_or_default().to_owned()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { troubleOf } from "./words";
+import { refusalOf, troubleOf } from "./words";
 
 describe("words", () => {
   it("has a sentence for what the api refuses, and the api's own words beside it", () => {
@@ -15,6 +15,13 @@ describe("words", () => {
   it("knows a missing route from a missing thing", () => {
     expect(troubleOf(404, { code: "not_found", detail: "no such path: /docs lists what there is" }).absent).toBe(true);
     expect(troubleOf(404, { code: "not_found", detail: "no such reply" }).absent).toBe(false);
+  });
+
+  it("knows what Meta refuses by its class, and shows Meta's words otherwise", () => {
+    expect(refusalOf({ code: "100", class: "recipient", message: "Graph refused" })).toContain("cannot deliver");
+    expect(refusalOf({ code: "overtaken" })).toContain("newer");
+    expect(refusalOf({ code: 1, class: "new", message: "words" })).toBe("words");
+    expect(refusalOf(null)).toBeUndefined();
   });
 
   it("has a sentence for silence and for what is no problem document", () => {

@@ -30,8 +30,27 @@ const SENTENCES: Record<string, string> = {
   recipient_unavailable: "Meta does not deliver to this person (they blocked the account, or it is gone).",
 };
 
+/** Classes of Meta's refusals: its own numbers are too many to list. */
+const CLASSES: Record<string, string> = {
+  retry: "Meta could not do it just then. It was tried several times.",
+  limited_app: "Meta's limit for the app was reached. Wait, then write it anew.",
+  limited_account: "Meta's limit for this account was reached. Wait, then write it anew.",
+  auth: "Meta refused the account's token. Connect the account again under Accounts.",
+  permission: "A permission or setting is missing at Meta. Accounts shows which.",
+  window: "Meta does not allow it now: the window is closed.",
+  recipient: "Meta cannot deliver to this person: they blocked the account, left, or the thread is gone.",
+  invalid: "Meta says that the request is not valid. Sending the same again is useless.",
+};
+
 /** What a code means; `undefined` for one that the catalogue does not have. */
 export const sentence = (code: string | null | undefined): string | undefined => (code ? SENTENCES[code] : undefined);
+
+/** Why Meta or the worker refused, in words. */
+export function refusalOf(error: { code?: unknown; class?: unknown; message?: unknown } | null | undefined): string | undefined {
+  if (!error) return undefined;
+  const known = sentence(String(error.code ?? "")) ?? CLASSES[String(error.class ?? "")];
+  return known ?? (typeof error.message === "string" ? error.message : undefined);
+}
 
 /** A code or word of the wire as words. */
 export const plain = (word: string): string => word.replaceAll(/[_.-]/g, " ");

@@ -69,10 +69,14 @@ export function dismiss(conversation: string, reply: string): void {
   pending.set(conversation, sends.pendingOf(conversation).filter((one) => one.reply_id !== reply));
 }
 
+/** Whether the thread has the message of a reply, and nothing is left to be said about it. */
+export const isShown = (one: Pending, shown: ReadonlySet<string | null | undefined>): boolean =>
+  shown.has(one.reply_id) && standing(one.status).tone !== "bad" && one.status !== "unknown";
+
 /** The thread shows these replies itself. */
 export function settle(conversation: string, shown: ReadonlySet<string>): void {
   const all = sends.pendingOf(conversation);
-  const rest = all.filter((one) => !shown.has(one.reply_id) || standing(one.status).tone === "bad" || one.status === "unknown");
+  const rest = all.filter((one) => !isShown(one, shown));
   if (rest.length !== all.length) pending.set(conversation, rest);
 }
 
