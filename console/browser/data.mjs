@@ -112,10 +112,10 @@ export const status = {
   freezes: [{ scope: "account", channel: "messenger", account_id: page, reason: "wrong prices", since: at(-5) }],
   accounts_stopped: [{}],
 };
-export const dead = [{ cause: "unknown_field", stage: "normalize", channel: "instagram", account_id: shop, count: 12, first_at: at(-300) }];
-export const waiting = [{ message_id: "m_waits", channel: "instagram", account_id: shop, attempts: 3, since: at(-12), due_at: at(4) }];
-export const jobs = [{ id: "job_1", verb: "verify", state: "running", done: 400, total: 1000, started_at: at(-3) }];
-export const audit = [{ at: at(-5), verb: "send freeze", operator: "ann", reason: "wrong prices" }];
+export const dead = Array.from({ length: 12 }, (_, n) => ({ id: n, cause: "unknown_field", role: "held", kind: "message.edited", channel: "instagram", account_id: shop, parked_at: at(-300 + n), last_error: "the lane is held" }));
+export const waiting = [{ message_id: "m_waits", channel: "instagram", account_id: shop, state: "waiting", attempts: 3, received_at: at(-12), due_at: at(4) }];
+export const jobs = [{ id: "job_1", verb: "verify", state: "running", started_by: "ann", progress: { done: 400, of: 1000 }, created_at: at(-3), updated_at: at(0) }];
+export const audit = [{ id: 1, at: at(-5), who: "ann", verb: "send freeze", reason: "wrong prices", arguments: {}, result: null }];
 export const trace = {
   facts: [{ kind: "message.received", event_id: "evt_1", message_id: "m_1", raw_seq: 38, event_seq: 59, time: at(-9) }],
   commands: [{ command: "reply", command_id: "rpl_1", state: "sent", rule: "window.24h", requested_at: at(-8), parts: [{ n: 0, text: "words" }] }],

@@ -9,7 +9,10 @@ const EVERY = 5000;
 export class OpsRows {
   load = new Load<Row[]>();
 
-  constructor(readonly path: string) {
+  constructor(
+    readonly path: string,
+    readonly pick: (answer: unknown) => Row[] = rowsIn,
+  ) {
     $effect(() => {
       this.read();
       const timer = setInterval(() => {
@@ -22,7 +25,7 @@ export class OpsRows {
   read = (): void => {
     void this.load.read(async () => {
       const answer = await raw<unknown>("GET", this.path);
-      return answer.ok ? { ...answer, data: rowsIn(answer.data) } : answer;
+      return answer.ok ? { ...answer, data: this.pick(answer.data) } : answer;
     });
   };
 }
