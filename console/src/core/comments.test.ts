@@ -17,6 +17,11 @@ describe("comments", () => {
     expect(posts[0]?.threads.map((thread) => [thread.comment.id, ...thread.answers.map((one) => one.id)])).toEqual([["c"], ["a", "a1", "a2"]]);
   });
 
+  it("of two accounts are two, also with one id", () => {
+    const posts = byPost([comment("x", 1, "m"), { ...comment("x", 2, "m"), account_id: "2" }]);
+    expect(posts.map((post) => [post.account_id, post.threads.length])).toEqual([["2", 1], ["1", 1]]);
+  });
+
   it("stand by themselves where their parent is not known, also in a circle", () => {
     expect(byPost([comment("x", 1, "m", "gone")])[0]?.threads).toHaveLength(1);
     expect(byPost([comment("x", 1, "m", "y"), comment("y", 2, "m", "x")])).toHaveLength(1);

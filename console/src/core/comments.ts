@@ -22,13 +22,15 @@ export interface Post<C> {
 /** Posts by their newest comment; in each the newest thread first, answers oldest first. */
 export function byPost<C extends CommentLike>(comments: readonly C[]): Post<C>[] {
   const posts = new Map<string, Post<C>>();
-  const known = new Map(comments.map((comment) => [comment.id, comment]));
+  // Meta's ids are those of a channel and account: another one may have the same.
+  const idOf = (comment: CommentLike, id: string) => `${comment.channel}/${comment.account_id}/${id}`;
+  const known = new Map(comments.map((comment) => [idOf(comment, comment.id), comment]));
   const roots = new Map<string, { comment: C; answers: C[] }>();
   const rootOf = (comment: C): C => {
     let at = comment;
     // Parents are earlier; a circle would be Meta's fault and must not hang us.
     for (let steps = 0; steps < 20 && at.parent_id; steps += 1) {
-      const parent = known.get(at.parent_id);
+      const parent = known.get(idOf(at, at.parent_id));
       if (!parent) break;
       at = parent;
     }
@@ -41,9 +43,9 @@ export function byPost<C extends CommentLike>(comments: readonly C[]): Post<C>[]
     posts.set(key, post);
     if (post.newest < comment.created_at) post.newest = comment.created_at;
     const root = rootOf(comment);
-    const thread = roots.get(root.id) ?? { comment: root, answers: [] };
-    if (!roots.has(root.id)) post.threads.push(thread);
-    roots.set(root.id, thread);
+    const thread = roots.get(idOf(root, root.id)) ?? { comment: root, answers: [] };
+    if (!roots.has(idOf(root, root.id))) post.threads.push(thread);
+    roots.set(idOf(root, root.id), thread);
     if (root !== comment) thread.answers.push(comment);
   }
   const list = [...posts.values()].sort((a, b) => (a.newest < b.newest ? 1 : -1));

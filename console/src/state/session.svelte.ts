@@ -60,7 +60,8 @@ export async function byToken(token: string): Promise<string | undefined> {
   const answer = await raw<undefined>("POST", "/session", { token });
   if (!answer.ok) return answer.trouble.status === 401 ? "hookline does not know this token. Check API_TOKENS of the api." : answer.trouble.text;
   reason = "";
-  if (await holds()) await enter();
+  if (!(await holds())) return "The browser did not keep the session. Open the console by https, or on the machine where it runs.";
+  await enter();
   return undefined;
 }
 
