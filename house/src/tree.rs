@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 /// Folders with nothing of ours in them.
-const NOT_OURS: [&str; 4] = ["target", ".git", ".dev", ".hookline"];
+const NOT_OURS: [&str; 6] = ["target", ".git", ".dev", ".hookline", "node_modules", "dist"];
 /// Endings of files whose text the rules look at.
 const TEXTS: [&str; 8] = ["rs", "md", "toml", "sql", "sh", "yaml", "yml", "conf"];
 
