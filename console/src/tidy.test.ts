@@ -31,3 +31,9 @@ it("nothing that people write becomes markup, and nothing is stored but one sett
 it("reads aloud as a colleague would", () => {
   expect(found(files.filter((name) => name.startsWith("src/")), /\btell(s|ing)?\b|\btold\b/i)).toEqual([]);
 });
+
+it("the programs of packages run with a Node that was fetched: its npx does not", () => {
+  const script = readFileSync(join(root, "../deploy/dev/console.sh"), "utf8");
+  expect(script).toContain("node_modules/.bin/vitest run");
+  expect(script).not.toMatch(/^\s*npx |[;|&)] *npx /m);
+});

