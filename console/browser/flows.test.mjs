@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { conversations, messages, times } from "./data.mjs";
-import { start } from "./harness.mjs";
+import { start, until } from "./harness.mjs";
 import { Api, problem } from "./server.mjs";
 
 let browser;
@@ -14,13 +14,6 @@ after(() => browser?.stop());
 const [first, second] = conversations();
 const thread = `#/inbox/${first.id}`;
 const posts = (api) => api.asked.filter(({ method, path }) => method === "POST" && path.endsWith("/messages"));
-const until = async (what, isSo) => {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if (await isSo()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(what);
-};
 
 test("a person is answered by keyboard alone, and the focus goes along", async () => {
   const { page, api, faults, close } = await browser.open("#/inbox");

@@ -58,3 +58,12 @@ export const small = (page) =>
       .filter((one) => one.getBoundingClientRect().height < 24)
       .map((one) => one.outerHTML.slice(0, 80)),
   );
+
+/** Waits for a condition: the machine may be busy. */
+export async function until(what, isSo) {
+  for (let tries = 0; tries < 400; tries += 1) {
+    if (await isSo()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(what);
+}

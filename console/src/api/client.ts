@@ -24,6 +24,9 @@ export const onSignedOut = (act: () => void): void => {
   signedOut = act;
 };
 
+/** The session is over, as an answer read elsewhere said. */
+export const sessionIsOver = (): void => signedOut();
+
 function failed<T>(status: number, body: unknown): Result<T> {
   const trouble = troubleOf(status, body);
   if (status === 401) signedOut();

@@ -1,7 +1,7 @@
 /**
  * Pure: a draft and what becomes of it. One draft has one Idempotency-Key, made when it is first sent. As long as nobody knows whether the
  * api took it, it can only be asked for again, with the same key and the same words: the api answers with the state of the first. So a lost
- * answer never leads to a second send. Drafts are kept in memory only: nothing that people write is stored in the browser.
+ * answer never leads to a second send. The api knows a key by the identity that used it: it is asked for again only by whoever sent. Drafts are kept in memory only: nothing that people write is stored in the browser.
  */
 
 export interface Body {
@@ -10,16 +10,22 @@ export interface Body {
 }
 
 export type Draft =
-  | { state: "writing"; body: Body; refusal?: { code: string; text: string } }
-  | { state: "sending"; body: Body; key: string }
-  /** The request got no answer: the api may have taken it. */
-  | { state: "unclear"; body: Body; key: string };
+  | { state: "writing"; body: Body; refusal?: Refusal }
+  /** `as`: who sends. `again`: a request before it got no answer. */
+  | { state: "sending"; body: Body; key: string; as: string; again: boolean }
+  /** The request got no answer: the api may have taken it. `refusal`: why it could not be asked what became of it. */
+  | { state: "unclear"; body: Body; key: string; as: string; refusal?: Refusal };
+
+export interface Refusal {
+  code: string;
+  text: string;
+}
+
+/** The api judges these after it has looked for the key: the key is unknown to it. Any other refusal says nothing about a request before. */
+const KEY_UNKNOWN = new Set(["window_closed", "human_agent_person_only"]);
 
 /** What came of a request. */
-export type Answer =
-  | { kind: "taken"; reply_id: string; status: string }
-  | { kind: "refused"; code: string; text: string }
-  | { kind: "lost" };
+export type Answer = { kind: "taken" } | ({ kind: "refused" } & Refusal) | { kind: "lost" };
 
 export const EMPTY: Draft = { state: "writing", body: { text: "" } };
 
@@ -29,13 +35,16 @@ export function edit(draft: Draft, body: Partial<Body>): Draft {
   return { state: "writing", body: { ...draft.body, ...body } };
 }
 
+/** Whether `as` is who sent it: for another identity the same key is another request, which would be carried out. */
+export const mayAsk = (draft: Draft, as: string): boolean => draft.state === "unclear" && draft.as === as;
+
 /** Begins to send, or asks again what became of it. */
-export function send(draft: Draft, newKey: () => string): Draft {
+export function send(draft: Draft, newKey: () => string, as: string): Draft {
   switch (draft.state) {
     case "writing":
-      return draft.body.text.trim() === "" ? draft : { state: "sending", body: draft.body, key: newKey() };
+      return draft.body.text.trim() === "" ? draft : { state: "sending", body: draft.body, key: newKey(), as, again: false };
     case "unclear":
-      return { state: "sending", body: draft.body, key: draft.key };
+      return mayAsk(draft, as) ? { state: "sending", body: draft.body, key: draft.key, as, again: true } : draft;
     case "sending":
       return draft;
   }
@@ -47,11 +56,14 @@ export function answered(draft: Draft, answer: Answer): Draft {
   switch (answer.kind) {
     case "taken":
       return EMPTY;
-    case "refused":
-      // Nothing was stored under its key.
-      return { state: "writing", body: draft.body, refusal: { code: answer.code, text: answer.text } };
+    case "refused": {
+      const refusal = { code: answer.code, text: answer.text };
+      // What is refused at once was never stored. What is refused when asked again may have been, unless the key was looked for.
+      if (draft.again && !KEY_UNKNOWN.has(answer.code)) return { state: "unclear", body: draft.body, key: draft.key, as: draft.as, refusal };
+      return { state: "writing", body: draft.body, refusal };
+    }
     case "lost":
-      return { state: "unclear", body: draft.body, key: draft.key };
+      return { state: "unclear", body: draft.body, key: draft.key, as: draft.as };
   }
 }
 

@@ -42,6 +42,10 @@ const CLASSES: Record<string, string> = {
   invalid: "Meta says that the request is not valid. Sending the same again is useless.",
 };
 
+/** Beside an unclear answer, when somebody signed in otherwise than whoever sent it. */
+export const UNCLEAR_OF_ANOTHER =
+  "It was sent under another sign-in, so it cannot be asked for under this one. Sign in as before, or look whether it stands in the conversation before you write it again.";
+
 /** What a code means; `undefined` for one that the catalogue does not have. */
 export const sentence = (code: string | null | undefined): string | undefined => (code ? SENTENCES[code] : undefined);
 

@@ -3,6 +3,7 @@
  * interruption everything is read again, so the screen equals a fresh read whatever was missed.
  */
 
+import { sessionIsOver } from "../api/client";
 import { backoff, SseReader } from "../core/sse";
 import { type Stale, staleBy } from "../core/stale";
 
@@ -78,7 +79,10 @@ async function follow(signal: AbortSignal, opened: () => void): Promise<"again" 
     const headers: Record<string, string> = { accept: "text/event-stream" };
     if (position !== undefined) headers["last-event-id"] = position;
     const response = await fetch("/v1/live", { headers, signal: connection.signal, credentials: "same-origin" });
-    if (response.status === 401) return "over";
+    if (response.status === 401) {
+      sessionIsOver();
+      return "over";
+    }
     // The position is of a stream that is no more: begin with what comes next, after a fresh read.
     if (response.status === 409 || response.status === 422) position = undefined;
     if (!response.ok || !response.body) return "again";
@@ -108,11 +112,13 @@ async function follow(signal: AbortSignal, opened: () => void): Promise<"again" 
 
 function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
     const now = () => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", now);
+      removeEventListener("online", now);
       resolve();
     };
+    const timer = setTimeout(now, milliseconds);
     signal.addEventListener("abort", now, { once: true });
     addEventListener("online", now, { once: true });
   });

@@ -1,10 +1,11 @@
-/** What is being written and sent, by conversation; in memory only. */
+/** What is being written and sent, by place: a conversation, or one kind of answer to a comment. In memory only. */
 
 import { SvelteMap } from "svelte/reactivity";
 import { api, call, raw, type Reply } from "../api/client";
 import { type Answer, answered, answerOf, type Body, type Draft, edit, EMPTY, send, standing } from "../core/drafts";
 import { announce } from "./announce.svelte";
 import { listen } from "./live.svelte";
+import { session } from "./session.svelte";
 
 /** A reply the api took, until the thread shows its message. */
 export interface Pending {
@@ -18,6 +19,7 @@ const drafts = new SvelteMap<string, Draft>();
 const pending = new SvelteMap<string, Pending[]>();
 /** Which conversation a reply belongs to. */
 const places = new Map<string, string>();
+const timers = new Map<string, ReturnType<typeof setTimeout>>();
 /** Looked at again without an event: one may have been missed while the connection was down. */
 const LOOK_AGAIN = 5000;
 
@@ -33,29 +35,43 @@ export function write(conversation: string, change: Partial<Body>): void {
   drafts.set(conversation, edit(sends.draftOf(conversation), change));
 }
 
-/** Sends a draft, or asks again what became of it. `seen`: what the author had read, where the api gives that out. */
+/** Gives an unclear draft up: its words and its key are forgotten. */
+export function forget(place: string): void {
+  if (sends.draftOf(place).state === "unclear") drafts.set(place, EMPTY);
+}
+
+/**
+ * Sends the draft of a place, or asks again what became of it. `isTaken`: the answer is the api's, and not a page of something between.
+ * `undefined`: there is nothing to send, or not by whoever is signed in.
+ */
+export async function submitTo<T>(place: string, path: string, headers: Record<string, string>, isTaken: (data: Partial<T>) => boolean): Promise<{ answer: Answer; data?: T } | undefined> {
+  const before = sends.draftOf(place);
+  const draft = send(before, () => crypto.randomUUID(), session.as);
+  if (draft === before || draft.state !== "sending") return undefined;
+  drafts.set(place, draft);
+  const result = await raw<T | undefined>("POST", path, draft.body, { ...headers, "idempotency-key": draft.key });
+  const data = result.ok && result.data && isTaken(result.data) ? result.data : undefined;
+  const answer: Answer = data ? { kind: "taken" } : result.ok ? { kind: "lost" } : answerOf(result.trouble.status, result.trouble.code, result.trouble.text);
+  const after = answered(draft, answer);
+  drafts.set(place, after);
+  if (after.state === "unclear") announce(after.refusal ? `It could not be asked for. ${after.refusal.text}` : "No answer. It is not known whether the message was taken.");
+  else if (answer.kind === "refused") announce(`Not sent. ${answer.text}`);
+  return { answer, data };
+}
+
+/** Sends the draft of a conversation. `seen`: what the author had read, where the api gives that out. */
 export async function submit(conversation: string, seen: string | undefined): Promise<void> {
-  const before = sends.draftOf(conversation);
-  const draft = send(before, () => crypto.randomUUID());
-  if (draft === before || draft.state !== "sending") return;
-  drafts.set(conversation, draft);
-  const headers: Record<string, string> = { "idempotency-key": draft.key };
-  if (seen !== undefined) headers["if-match"] = seen;
+  const { text } = sends.draftOf(conversation).body;
   const path = `/v1/conversations/${encodeURIComponent(conversation)}/messages`;
-  const result = await raw<{ reply_id: string; status: string }>("POST", path, draft.body, headers);
-  const answer: Answer = result.ok
-    ? { kind: "taken", reply_id: result.data.reply_id, status: result.data.status }
-    : answerOf(result.trouble.status, result.trouble.code, result.trouble.text);
-  drafts.set(conversation, answered(draft, answer));
-  if (answer.kind === "taken") {
-    places.set(answer.reply_id, conversation);
-    const others = sends.pendingOf(conversation).filter((one) => one.reply_id !== answer.reply_id);
-    pending.set(conversation, [...others, { reply_id: answer.reply_id, text: draft.body.text, status: answer.status }]);
-    announce("Queued.");
-    void look(answer.reply_id);
-  } else {
-    announce(answer.kind === "refused" ? `Not sent. ${answer.text}` : "No answer. It is not known whether the message was taken.");
-  }
+  const headers: Record<string, string> = seen === undefined ? {} : { "if-match": seen };
+  const sent = await submitTo<{ reply_id: string; status: string }>(conversation, path, headers, (data) => typeof data.reply_id === "string");
+  if (!sent?.data) return;
+  const { reply_id, status } = sent.data;
+  places.set(reply_id, conversation);
+  const others = sends.pendingOf(conversation).filter((one) => one.reply_id !== reply_id);
+  pending.set(conversation, [...others, { reply_id, text, status }]);
+  announce("Queued.");
+  void look(reply_id);
 }
 
 /** Puts the words of a reply that was not sent back into the field. */
@@ -80,19 +96,31 @@ export function settle(conversation: string, shown: ReadonlySet<string>): void {
   if (rest.length !== all.length) pending.set(conversation, rest);
 }
 
+/** Reads where a reply stands, until that is settled: one read and one timer for each. */
 async function look(reply_id: string): Promise<void> {
+  clearTimeout(timers.get(reply_id));
+  timers.delete(reply_id);
   const conversation = places.get(reply_id);
-  if (!conversation) return;
+  const find = () => sends.pendingOf(conversation ?? "").find((reply) => reply.reply_id === reply_id);
+  if (!conversation || !find()) {
+    places.delete(reply_id);
+    return;
+  }
   const answer = await call(api.GET("/v1/replies/{reply_id}", { params: { path: { reply_id } } }));
-  const one = sends.pendingOf(conversation).find((reply) => reply.reply_id === reply_id);
-  if (!one) return;
-  if (answer.ok) {
+  const one = find();
+  if (one && answer.ok) {
     const reply = answer.data;
     if (reply.status !== one.status) announce(`${standing(reply.status).label}.`);
     pending.set(conversation, sends.pendingOf(conversation).map((each) => (each === one ? { ...one, status: reply.status, reply } : each)));
-    if (standing(reply.status).settled && reply.status !== "unknown") return;
+    if (standing(reply.status).settled && reply.status !== "unknown") {
+      places.delete(reply_id);
+      return;
+    }
+    // Only an operator changes it now; that is an event.
+    if (reply.status === "unknown") return;
   }
-  setTimeout(() => void look(reply_id), LOOK_AGAIN);
+  clearTimeout(timers.get(reply_id));
+  if (session.state === "in") timers.set(reply_id, setTimeout(() => void look(reply_id), LOOK_AGAIN));
 }
 
 listen((change) => {
