@@ -50,7 +50,7 @@ export class Api {
   #rules = [];
   #position = 0;
 
-  /** Replaces a route: an object is the answer, a number its status, `"silence"` no answer at all, `"later"` none for a long time. */
+  /** Replaces a route: an object is the answer, a number its status, `"silence"` no answer at all, `"later"` none for a long time, a promise the answer when it comes. */
   on(method, pattern, answer) {
     this.#rules.unshift([method, pattern, typeof answer === "function" ? answer : () => answer]);
     return this;
@@ -77,13 +77,13 @@ export class Api {
     this.live.clear();
   }
 
-  answer(request, response, path, query, body) {
+  async answer(request, response, path, query, body) {
     const method = request.method;
     this.asked.push({ method, path, query: query.toString(), key: request.headers["idempotency-key"], last: request.headers["last-event-id"], body });
     for (const [wanted, pattern, answer] of [...this.#rules, ...usual(this)]) {
       const match = wanted === method && pattern.exec(path);
       if (!match) continue;
-      const made = answer({ query, body, key: request.headers["idempotency-key"] }, ...match.slice(1).map(decodeURIComponent));
+      const made = await answer({ query, body, key: request.headers["idempotency-key"] }, ...match.slice(1).map(decodeURIComponent));
       if (made === "silence") return response.destroy();
       if (made === "later") return undefined;
       if (made?.problem) return json(response, made.problem.status, made.problem);

@@ -47,6 +47,10 @@ export class Gathered {
     if (this.#ids.size > this.most) this.all = true;
   }
 
+  get any(): boolean {
+    return this.all || this.#ids.size > 0;
+  }
+
   take(): { all: boolean; ids: string[] } {
     const taken = { all: this.all, ids: [...this.#ids] };
     this.#ids.clear();

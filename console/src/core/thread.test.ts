@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type LoadedPage, type MessageLike, pageOf, rowsOf, withDays, withNewest } from "./thread";
+import { type LoadedPage, type MessageLike, PAGE, pageOf, rowsOf, withDays, withNewest } from "./thread";
 
 const message = (n: number): MessageLike & { text: string } => ({
   id: `msg_${String(n).padStart(3, "0")}`,
@@ -20,7 +20,15 @@ describe("thread", () => {
   it("takes the newest page again and keeps what it pushed out", () => {
     const pages = withNewest([page(undefined, "a", 9, 5), page("a", undefined, 4, 1)], page(undefined, "b", 11, 7));
     expect(numbers(pages)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-    expect(pages[1]).toMatchObject({ cursor: "b", next: "a" });
+    expect(pages[1]).toMatchObject({ cursor: "b", next: undefined });
+  });
+
+  it("grows by pages and not by messages", () => {
+    let pages = [page(undefined, "50", 100, 51)];
+    for (let at = 101; at <= 200; at += 1) pages = withNewest(pages, page(undefined, String(at - 50), at, at - 49));
+    expect(numbers(pages)).toEqual(Array.from({ length: 150 }, (_, at) => at + 51));
+    expect(pages.length).toBeLessThanOrEqual(3);
+    expect(Math.max(...pages.map(({ messages }) => messages.length))).toBeLessThanOrEqual(PAGE);
   });
 
   it("leaves no hole where more came than a page holds", () => {

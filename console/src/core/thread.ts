@@ -15,6 +15,9 @@ export interface LoadedPage<M> {
   messages: M[];
 }
 
+/** Rows that one read of a page gives out. */
+export const PAGE = 50;
+
 /** Oldest first, each once. A row that two pages have (one came in between) counts as the newer page has it. */
 export function rowsOf<M extends MessageLike>(pages: readonly LoadedPage<M>[]): M[] {
   const rows = new Map<string, M>();
@@ -47,9 +50,14 @@ export function withNewest<M extends MessageLike>(pages: readonly LoadedPage<M>[
   // What the first page had and the newest pushed out stays, unless the newest spans it: then it is gone from the read model.
   const at = first.messages.findIndex((message) => message.id === oldest);
   const pushed = at < 0 || newest.next === undefined ? [] : first.messages.slice(at + 1);
-  const kept: LoadedPage<M>[] = pushed.length > 0 ? [{ cursor: newest.next, next: first.next, messages: pushed }] : [];
-  const next = newest.next === undefined ? undefined : newest.next;
-  return [{ ...newest, next }, ...kept, ...(newest.next === undefined ? [] : rest)];
+  if (newest.next === undefined) return [newest];
+  if (pushed.length === 0) return [newest, ...rest];
+  // One page with those before, while one read has room for both: a page is a read when everything is read again.
+  const [second, ...others] = rest;
+  if (second && pushed.length + second.messages.length <= PAGE) {
+    return [newest, { cursor: newest.next, next: second.next, messages: [...pushed, ...second.messages] }, ...others];
+  }
+  return [newest, { cursor: newest.next, next: first.next, messages: pushed }, ...rest];
 }
 
 /** The loaded page that has a message. */

@@ -70,6 +70,9 @@ export interface Trouble {
   absent: boolean;
 }
 
+/** Worth asking again: no answer, too many requests, or a service that is away. */
+export const isPassing = ({ status, absent }: Trouble): boolean => !absent && (status === 0 || status === 408 || status === 429 || status >= 500);
+
 interface ProblemLike {
   code?: unknown;
   title?: unknown;

@@ -4,14 +4,20 @@ let now = $state(Date.now());
 setInterval(() => {
   if (!document.hidden) now = Date.now();
 }, 1000);
+let visible = $state(!document.hidden);
 document.addEventListener("visibilitychange", () => {
   now = Date.now();
+  visible = !document.hidden;
 });
 
 export const clock = {
   /** Every second. */
   get now(): number {
     return now;
+  },
+  /** Somebody may look at the page. */
+  get visible(): boolean {
+    return visible;
   },
 };
 

@@ -1,13 +1,13 @@
 /** The messages of the conversation that is open. */
 
 import { api, call, type Conversation, type Message } from "../api/client";
-import { type LoadedPage, pageOf, rowsOf, withNewest } from "../core/thread";
-import type { Trouble } from "../core/words";
+import { backoff } from "../core/sse";
+import { type LoadedPage, PAGE, pageOf, rowsOf, withNewest } from "../core/thread";
+import { isPassing, type Trouble } from "../core/words";
 import { announce } from "./announce.svelte";
 import { type Change, listen } from "./live.svelte";
 import { settle } from "./sends.svelte";
 
-const PAGE = 50;
 const GATHER = 80;
 
 export class Thread {
@@ -22,8 +22,15 @@ export class Thread {
   /** Unsent while it was open: an answer that was asked for before has their words still. */
   #unsent = new Set<string>();
   #closed: () => void;
-  #again = new Set<number>();
+  /** What is to be read again, beside the newest page: pages by their cursors, or all. */
+  #again = new Set<string>();
+  #everything = false;
+  #wanted = false;
+  #reading = false;
+  #tries = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** An event came while an older page was read: it may be about that page. */
+  #missed = false;
   #over = false;
 
   constructor(readonly id: string) {
@@ -41,10 +48,17 @@ export class Thread {
     this.#closed();
   }
 
-  /** Reads the conversation and its newest messages. */
+  /** Reads the conversation and its newest messages, unless that is under way. */
   async reload(): Promise<void> {
+    this.#wanted = true;
+    clearTimeout(this.#timer);
+    await this.#readAgain();
+  }
+
+  /** Whether everything was read. */
+  async #newest(): Promise<boolean> {
     const [row, page] = await Promise.all([this.#row(), this.#page(undefined)]);
-    if (this.#over) return;
+    if (this.#over) return true;
     if (row.ok) {
       this.conversation = row.data;
       this.etag = row.etag;
@@ -52,6 +66,7 @@ export class Thread {
     if (page.ok) this.#take(page.data);
     const failed = [row, page].find((answer) => !answer.ok);
     this.trouble = failed && !failed.ok ? failed.trouble : undefined;
+    return !this.trouble || !isPassing(this.trouble);
   }
 
   /** Reads what is older. */
@@ -59,10 +74,14 @@ export class Thread {
     const next = this.pages.at(-1)?.next;
     if (next === undefined || this.busy) return;
     this.busy = true;
+    this.#missed = false;
     const answer = await this.#page(next);
     this.busy = false;
     if (this.#over || this.pages.at(-1)?.next !== next) return;
-    if (answer.ok) this.pages = [...this.pages, answer.data];
+    if (answer.ok) {
+      this.pages = [...this.pages, answer.data];
+      if (this.#missed) this.#later([next]);
+    }
     else this.trouble = answer.trouble;
   }
 
@@ -73,18 +92,23 @@ export class Thread {
 
   #heard(change: Change): void {
     if (change.all) {
-      this.#later(0, ...this.pages.keys());
+      this.#missed = true;
+      // The api is there again: whatever failed before need not wait longer.
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#later([], true);
       return;
     }
     if (change.conversation !== this.id) return;
+    this.#missed = true;
     if (change.kind === "message.received") announce("A new message came in this conversation.");
     if (change.gone && change.message) this.#hide(change.message);
     // What was reported may have been taken back: the rows have the last word again.
     if (change.kind === "fact.withdrawn") this.#unsent.clear();
-    const page = change.message ? pageOf(this.pages, change.message) : 0;
+    const cursor = change.message ? this.pages[pageOf(this.pages, change.message)]?.cursor : undefined;
     // Receipts may cover messages of any page; names come with the conversation.
     const everything = ["message.read", "message.delivered", "fact.withdrawn"].includes(change.kind);
-    this.#later(...(everything ? this.pages.keys() : [0, Math.max(0, page)]));
+    this.#later(cursor === undefined ? [] : [cursor], everything);
   }
 
   /** Words that were unsent vanish at once; the row is read again behind it. */
@@ -100,22 +124,56 @@ export class Thread {
     return { ...page, messages: page.messages.map(hide) };
   }
 
-  #later(...pages: number[]): void {
-    for (const page of pages) this.#again.add(page);
-    this.#timer ??= setTimeout(() => void this.#readAgain(), GATHER);
+  #later(cursors: Iterable<string>, everything = false, wait = GATHER): void {
+    this.#wanted = true;
+    this.#everything ||= everything;
+    for (const cursor of cursors) this.#again.add(cursor);
+    if (!this.#reading && !this.#over) this.#timer ??= setTimeout(() => void this.#readAgain(), wait);
   }
 
+  /** One read at a time, so that an older answer never replaces a newer one. What becomes stale meanwhile is read after it. */
   async #readAgain(): Promise<void> {
     this.#timer = undefined;
-    const pages = [...this.#again].filter((at) => at > 0);
+    if (this.#reading || this.#over) return;
+    this.#reading = true;
+    const [cursors, everything] = [[...this.#again], this.#everything];
     this.#again.clear();
-    const cursors = pages.map((at) => this.pages[at]?.cursor).filter((cursor) => cursor !== undefined);
-    await this.reload();
-    for (const cursor of cursors) {
-      const answer = await this.#page(cursor);
-      if (this.#over) return;
-      if (answer.ok) this.pages = this.pages.map((page) => (page.cursor === cursor ? answer.data : page));
+    this.#wanted = this.#everything = false;
+    const isRead = (await this.#newest()) && (everything ? await this.#chain() : await this.#some(cursors));
+    this.#reading = false;
+    this.#tries = isRead ? 0 : this.#tries + 1;
+    if (!isRead) this.#later(cursors, everything, backoff(this.#tries, Math.random()));
+    else if (this.#wanted) this.#later([]);
+  }
+
+  /** Reads what is loaded behind the newest page, page after page. */
+  async #chain(): Promise<boolean> {
+    const [newest] = this.pages;
+    if (!newest || this.pages.length === 1) return true;
+    const pages = [newest];
+    const isThere = (id: string | undefined) => pages.some((page) => page.messages.some((message) => message.id === id));
+    for (let next = newest.next; next !== undefined && !isThere(this.rows[0]?.id); next = pages.at(-1)?.next) {
+      const page = await this.#page(next);
+      if (this.#over) return true;
+      if (!page.ok) return !isPassing(page.trouble);
+      pages.push(page.data);
+      // The oldest row may be gone; what is before it in time was not loaded.
+      if (pages.length > this.pages.length + 1) break;
     }
+    this.pages = pages.map((page) => this.#withoutUnsent(page));
+    return true;
+  }
+
+  async #some(cursors: readonly string[]): Promise<boolean> {
+    // The second page begins where the newest ends, so its cursor may be another one by now.
+    const of = (cursor: string) => this.pages.find((page) => page.cursor === cursor) ?? this.pages[1];
+    for (const page of new Set(cursors.map(of).filter((page) => page !== undefined))) {
+      const answer = await this.#page(page.cursor, Math.max(1, page.messages.length));
+      if (this.#over) return true;
+      if (!answer.ok) return !isPassing(answer.trouble);
+      this.pages = this.pages.map((one) => (one.cursor === page.cursor ? answer.data : one));
+    }
+    return true;
   }
 
   #take(newest: LoadedPage<Message>): void {
@@ -128,8 +186,8 @@ export class Thread {
     return call(api.GET("/v1/conversations/{id}", { params: { path: { id: this.id } } }));
   }
 
-  async #page(cursor: string | undefined) {
-    const params = { path: { id: this.id }, query: { cursor, limit: PAGE } };
+  async #page(cursor: string | undefined, limit = PAGE) {
+    const params = { path: { id: this.id }, query: { cursor, limit } };
     const answer = await call(api.GET("/v1/conversations/{id}/messages", { params }));
     if (!answer.ok) return answer;
     const { messages, next_cursor } = answer.data;
