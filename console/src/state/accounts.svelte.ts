@@ -1,6 +1,7 @@
 /** The accounts, which most screens name. Read once, and again when one of them changes. */
 
 import { type Account, api, call } from "../api/client";
+import { listen } from "./live.svelte";
 import { Load } from "./load.svelte";
 
 const load = new Load<Account[]>();
@@ -23,3 +24,7 @@ export const readAccounts = (): Promise<unknown> =>
     const answer = await call(api.GET("/v1/accounts", { params: { query: { limit: 200 } } }));
     return answer.ok ? { ...answer, data: answer.data.accounts } : answer;
   });
+
+listen((change) => {
+  if (change.all || change.kind.startsWith("account.")) void readAccounts();
+});
