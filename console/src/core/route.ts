@@ -1,6 +1,7 @@
 /**
- * Pure: addresses of screens. They stand behind the `#`, so no server, proxy or log sees what somebody looks at. An address holds ids and
- * filters, never what people wrote: the words of a search stay in memory.
+ * Pure: addresses of screens. They stand behind the `#`, so the page itself is asked for by one address, and none of them is in a Referer. (The api's own requests
+ * have ids and the words of a search in their paths and query strings.) An address holds ids and filters, never what people wrote: the words
+ * of a search stay in memory.
  */
 
 export type Query = Record<string, string>;

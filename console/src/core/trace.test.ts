@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { steps, withoutWords } from "./trace";
+import { isId, steps, withoutWords } from "./trace";
 
 describe("trace", () => {
+  it("is of ids alone: what somebody typed by mistake stands in no address", () => {
+    expect(["evt_1", "rpl_0a", "m_abc-d==", "aWdfZAG1"].filter((id) => !isId(id))).toEqual([]);
+    expect(["", "evt_", "evt_1 and a name", "Amira", "0151 234"].filter(isId)).toEqual([]);
+  });
+
   it("shows what happened in the order of time", () => {
     const document = {
       commands: [{ command: "reply", command_id: "rpl_1", state: "sent", requested_at: "2026-11-30T10:00:02Z" }],

@@ -59,3 +59,6 @@ export function withoutWords(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, WORDS.has(name) && inner !== null ? "…" : withoutWords(inner)]));
 }
+
+/** Whether something typed is an id that can be traced: ours, or Meta's of a message. */
+export const isId = (text: string): boolean => /^((evt|msg|rpl|cnv|cmd)_|m_|aWdf|auto:)[^\s]+$/.test(text);
