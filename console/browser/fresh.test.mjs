@@ -26,7 +26,6 @@ test("an older answer never replaces a newer one", async () => {
   await page.waitForTimeout(400);
   const slow = gate();
   let asked = 0;
-  let row = 0;
   // The first answer is of the moment when it was asked for, and comes last where both are asked for at once.
   api.on("GET", /\/messages$/, async () => {
     asked += 1;
@@ -34,14 +33,8 @@ test("an older answer never replaces a newer one", async () => {
     if (asked === 1) await slow.opened;
     return now;
   });
-  api.on("GET", /^\/v1\/conversations\/([^/]+)$/, async (_, id) => {
-    const now = { ...api.conversations.find((one) => one.id === id) };
-    if (id === first.id && (row += 1) <= 2) await slow.opened;
-    return now;
-  });
   api.event("conversation.updated", { conversation_id: first.id });
-  await until("it is read", () => asked === 1);
-  await until("the row is read", () => row === 2);
+  await until("it is read", () => asked >= 1);
   api.messages = [{ ...messages()[0], id: "msg_9000", message_id: "m_9000", text: "One more thing", sent_at: times.at(0) }, ...api.messages];
   api.conversations = api.conversations.map((one) => (one.id === first.id ? { ...one, unread_count: 77 } : one));
   api.on("POST", /\/read$/, 404);

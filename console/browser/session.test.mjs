@@ -61,6 +61,34 @@ test("what is unclear stays so when the session ends, and is asked for by whoeve
   await close();
 });
 
+test("an answer that is not the api's leaves it open whether the message was taken", async () => {
+  const api = new Api().on("POST", /\/messages$/, () => undefined);
+  const { page, faults, close } = await browser.open(thread, { api });
+  await page.getByRole("textbox", { name: "Answer" }).fill("It ships tomorrow");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.getByRole("button", { name: "Ask what became of it" }).waitFor();
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("a reply is looked at by one timer, and one of unknown outcome by none", async () => {
+  const api = new Api();
+  const { page, close } = await browser.open(thread, { api });
+  await page.getByRole("textbox", { name: "Answer" }).fill("It ships tomorrow");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.getByText("Queued", { exact: true }).waitFor();
+  await until("the stream is open", () => api.live.size === 1);
+  [...api.sent.values()][0].status = "unknown";
+  const looks = () => api.asked.filter(({ path }) => path === "/v1/replies/rpl_0").length;
+  for (let at = 0; at < 5; at += 1) api.event("reply.unknown", { conversation_id: "cnv_other", reply_id: "rpl_0" });
+  await page.getByText("Do not send it again").waitFor();
+  await page.waitForTimeout(1000);
+  const before = looks();
+  await page.waitForTimeout(6000);
+  assert.equal(looks(), before);
+  await close();
+});
+
 test("an unclear answer to a comment outlives its screen, with its key", async () => {
   const done = (_, key) => ({ command: "comment_reply", command_id: `cmd_${key}`, status: "done" });
   const { api, state } = silentApi(/\/replies$/, done);
