@@ -10,7 +10,7 @@ export interface paths {
         };
         /**
          * Come back from Meta
-         * @description Takes the code once and goes on to `/connect/result`. A `state` that is unknown, old, used, or of another browser is refused.
+         * @description Takes the code once and goes on to `/connect/result/{id}`. A `state` that is unknown, old, used, or of another browser is refused.
          */
         get: operations["get_connect_callback"];
         put?: never;
@@ -236,6 +236,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/commands/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read where a command stands
+         * @description Any command, also a reply, in the words of commands: `queued`, `done`, `failed` or `unknown`.
+         *
+         *     # Errors
+         *     404 when there is none; 409 when several accounts have one with this id.
+         */
+        get: operations["get_v1_commands_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/comments": {
         parameters: {
             query?: never;
@@ -253,6 +276,29 @@ export interface paths {
         get: operations["get_v1_comments"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/comments/hide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hide several comments, or show them again
+         * @description Each comment is a command of its own and has an outcome of its own; one that is unknown or refused keeps no other back.
+         *
+         *     # Errors
+         *     422 naming `ids`; 503: repeat with the same `Idempotency-Key`.
+         */
+        post: operations["post_v1_comments_hide"];
         delete?: never;
         options?: never;
         head?: never;
@@ -470,6 +516,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/conversations/{id}/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what the worker would say to a reply now
+         * @description The worker judges again before it sends; its verdict is final.
+         *
+         *     # Errors
+         *     404 without such a conversation; 422 naming `as`.
+         */
+        get: operations["get_v1_conversations_id_policy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/conversations/{id}/read": {
         parameters: {
             query?: never;
@@ -554,6 +623,30 @@ export interface paths {
          *     501.
          */
         post: operations["post_v1_conversions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the log
+         * @description Events in the order of the stream, with the same ids. Delivery is at least once: drop what you have by `id` and `revision`. An answer may be
+         *     empty and its `next` later all the same: what was looked at does not match. With `wait` the answer comes with the first event.
+         *
+         *     # Errors
+         *     409 `stream_reset` when the position is of another era of the stream or beyond its end; 422 naming the parameter; 503 `too_many_clients`, or when NATS is away.
+         */
+        get: operations["get_v1_events"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -695,6 +788,115 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/ops/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what operators did
+         * @description # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming `limit`.
+         */
+        get: operations["get_v1_ops_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/dead": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List parked work
+         * @description # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming the parameter.
+         */
+        get: operations["get_v1_ops_dead"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List operators' jobs
+         * @description # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming `limit`.
+         */
+        get: operations["get_v1_ops_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/waiting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the waiting room
+         * @description Items whose webhook named no sender, until evidence names one.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming the parameter.
+         */
+        get: operations["get_v1_ops_waiting"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/replies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List replies
+         * @description Those that wait for something, or of one status: what is parked (`unknown`), held, or failed. Asked for last first.
+         *
+         *     # Errors
+         *     422 naming the parameter.
+         */
+        get: operations["get_v1_replies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/replies/{reply_id}": {
         parameters: {
             query?: never;
@@ -710,6 +912,37 @@ export interface paths {
         get: operations["get_v1_replies_reply_id"];
         put?: never;
         post?: never;
+        /**
+         * Cancel a reply
+         * @description One that is queued or held. What is under way may have reached Meta and is not cancelled; parts that were sent stay sent. A reply that is
+         *     cancelled already answers as the first time.
+         *
+         *     # Errors
+         *     404; 409 `under_way`, `already_ended` or `ambiguous`; 503.
+         */
+        delete: operations["delete_v1_replies_reply_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/replies/{reply_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what came of a reply whose outcome is unknown
+         * @description Nothing is sent by this; a later echo from Meta still overrules. Only a person can find out: an automation's token is refused.
+         *
+         *     # Errors
+         *     403 `person_only`; 404; 409 `not_parked`, `message_taken` or `ambiguous`; 422; 503.
+         */
+        post: operations["post_v1_replies_reply_id_resolve"];
         delete?: never;
         options?: never;
         head?: never;
@@ -888,6 +1121,11 @@ export interface components {
             /** @description For the next page; null at the end. */
             next_cursor?: string | null;
         };
+        /** @description The latest acts of operators. */
+        Acts: {
+            /** @description Newest first. */
+            acts: Record<string, never>[];
+        };
         /** @description To whom. */
         Assign: {
             /** @description A name of your own choice; null: to nobody. */
@@ -950,10 +1188,10 @@ export interface components {
         /** @description Where a command stands. */
         CommandState: {
             /**
-             * @description Its name.
+             * @description Its name; left out where the worker has not taken it up.
              * @example comment_reply
              */
-            command: string;
+            command?: string | null;
             /** @description Its id; the outcome event carries it. */
             command_id: string;
             /** @description Why it had no effect. */
@@ -1084,6 +1322,59 @@ export interface components {
             /** @description For the next page; null at the end. */
             next_cursor?: string | null;
         };
+        /** @description Work that the normaliser holds back. */
+        Dead: {
+            /** @description The account; empty where nothing could be read. */
+            account_id: string;
+            /**
+             * Format: int32
+             * @description Tries so far.
+             */
+            attempts: number;
+            /** @description The stable word of the cause. */
+            cause: string;
+            /** @description Of its first event, like all that follow. */
+            channel?: string | null;
+            /** @description The conversation. */
+            conversation_id?: string | null;
+            /** @description The event. */
+            event_id?: string | null;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description Its kind. */
+            kind?: string | null;
+            /** @description What is held: a conversation, post, account, or one raw webhook. */
+            lane: string;
+            /** @description The last error. */
+            last_error?: string | null;
+            /** @description Since when. */
+            parked_at: components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description The number of the era of META_RAW.
+             */
+            raw_era: number;
+            /**
+             * Format: int64
+             * @description The raw webhook's position.
+             */
+            raw_seq: number;
+            retry_at?: components["schemas"]["Time"] | null;
+            /** @description `failed`, or `behind` an earlier one of its lane. */
+            role: string;
+        };
+        /** @description Parked work. */
+        DeadWork: {
+            /** @description For the next page of `normalize`; null at the end. */
+            next_cursor?: string | null;
+            /** @description What the normaliser holds back, parked last first. */
+            normalize: components["schemas"]["Dead"][];
+            /** @description What the projector could not fold, by position; on the first page only, at most 200. */
+            project: components["schemas"]["SetAside"][];
+        };
         /** @description What to do next about an account. */
         Diagnosis: {
             /** @description A stable word: `disconnected`, `stopped`, `messages_withheld`, `token_ends`, `scope_missing`, `fields_withheld`. */
@@ -1108,6 +1399,38 @@ export interface components {
             refused: Record<string, never>[];
             /** @description Subscribed. */
             subscribed: string[];
+        };
+        /** @description Events that are not kept any more. */
+        Gap: {
+            /**
+             * Format: int64
+             * @description What was asked for begins after this position,
+             */
+            after: number;
+            /**
+             * Format: int64
+             * @description and what is kept begins at this one.
+             */
+            first: number;
+        };
+        /** @description Which comments, and how they are to be. */
+        HideMany: {
+            /** @description Whether they are hidden. */
+            hidden: boolean;
+            /** @description Meta's ids; at most 50. */
+            ids: string[];
+        };
+        /** @description What came of one comment: its command, or why there is none. */
+        HideOutcome: {
+            command?: components["schemas"]["CommandState"] | null;
+            /** @description The comment. */
+            id: string;
+            problem?: components["schemas"]["Problem"] | null;
+        };
+        /** @description What came of each. */
+        HideOutcomes: {
+            /** @description In the order of the request. */
+            outcomes: components["schemas"]["HideOutcome"][];
         };
         /** @description How Meta names an account. */
         Ids: {
@@ -1146,6 +1469,11 @@ export interface components {
             /** @description For the next page; null at the end. */
             next_cursor?: string | null;
         };
+        /** @description The latest jobs. */
+        Jobs: {
+            /** @description Newest first. */
+            jobs: Record<string, never>[];
+        };
         /** @description The latest visible message of a conversation. */
         LastMessage: {
             /** @description Its attachments. */
@@ -1160,6 +1488,17 @@ export interface components {
             sent_at?: components["schemas"]["Time"] | null;
             /** @description Its text; null when there is none or it was unsent. */
             text?: string | null;
+        };
+        /** @description A part of the log. */
+        Log: {
+            /** @description In the order of the stream, as they were published. */
+            events: Record<string, never>[];
+            gap?: components["schemas"]["Gap"] | null;
+            /**
+             * Format: int64
+             * @description The `after` of the next request, also where there are no events.
+             */
+            next: number;
         };
         /** @description A mention. */
         Mention: {
@@ -1278,6 +1617,26 @@ export interface components {
             /** @description What to say. */
             text: string;
         };
+        /** @description What the worker would say now. */
+        PolicyAnswer: {
+            /** @description Whether a reply is sent that is asked for now. */
+            allowed: boolean;
+            /** @description The same for programs, such as `window_closed`. */
+            code?: string | null;
+            /** @description Until when it is allowed, or was. */
+            expires_at?: string | null;
+            /** @description Why it would wait although it is allowed: `frozen`, `account_stopped`, `parked` or `paused`. */
+            held?: string | null;
+            /** @description Why not. */
+            reason?: string | null;
+            /**
+             * @description The rule that decides.
+             * @example window.24h
+             */
+            rule: string;
+            /** @description The tag it needs: `HUMAN_AGENT`. */
+            tag?: string | null;
+        };
         /** @description A post. */
         Post: {
             /** @description The account. */
@@ -1346,6 +1705,13 @@ export interface components {
              */
             type: string;
         };
+        /** @description A page of replies. */
+        Replies: {
+            /** @description For the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Those asked for last first. */
+            replies: components["schemas"]["Reply"][];
+        };
         /** @description Where a reply stands. */
         Reply: {
             /** @description The account. */
@@ -1365,6 +1731,8 @@ export interface components {
             error?: Record<string, never> | null;
             /** @description When it was settled. */
             finished_at?: string | null;
+            /** @description Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`. Left out where it does not. */
+            held?: string | null;
             /** @description Meta's id of the (first) message, once sent. */
             message_id?: string | null;
             /** @description `{n, message_id?, state, text?, sent_at?}`: long text is several. */
@@ -1388,12 +1756,42 @@ export interface components {
             /** @description The text, whole. */
             text?: string | null;
         };
+        /** @description What was found at Meta. */
+        Resolve: {
+            /**
+             * @description `sent`: the person has it. `not_sent`: they do not; it is not sent again by itself.
+             * @example not_sent
+             */
+            as: string;
+            /** @description Meta's id of what was delivered, where known. */
+            message_id?: string | null;
+            /** @description Why: kept with the command. */
+            reason: string;
+        };
         /** @description What a token may do. */
         Scopes: {
             /** @description Granted. */
             granted: string[];
             /** @description Not granted: `scope`, `feature`, `costs`. */
             missing: Record<string, never>[];
+        };
+        /** @description An event that the projector could not fold. */
+        SetAside: {
+            /** @description The stable word of the cause. */
+            cause: string;
+            /** @description The error. */
+            detail: string;
+            /** @description Its id. */
+            event_id?: string | null;
+            /** @description Since when. */
+            first_seen: components["schemas"]["Time"];
+            /** @description Its kind. */
+            kind?: string | null;
+            /**
+             * Format: int64
+             * @description Its position in INBOX_EVENTS; negative: of a stream that is lost.
+             */
+            seq: number;
         };
         /**
          * Format: date-time
@@ -1425,6 +1823,39 @@ export interface components {
         Typing: {
             /** @description `typing_on` (unless said), `typing_off` or `mark_seen`. */
             action?: string | null;
+        };
+        /** @description An item whose webhook named no sender. */
+        Waiting: {
+            /** @description The account. */
+            account_id: string;
+            /**
+             * Format: int32
+             * @description Passes of the ladder so far.
+             */
+            attempts: number;
+            /** @description The channel. */
+            channel: string;
+            due_at?: components["schemas"]["Time"] | null;
+            /** @description Meta's id of the message. */
+            message_id: string;
+            /**
+             * Format: int64
+             * @description The number of the edit; 0 announces a message.
+             */
+            num_edit: number;
+            /** @description When the webhook came. */
+            received_at: components["schemas"]["Time"];
+            /** @description `waiting`, `unresolved` or `content`. */
+            state: string;
+            /** @description When it happened, by Meta's clock. */
+            time: components["schemas"]["Time"];
+        };
+        /** @description The waiting room. */
+        WaitingRoom: {
+            /** @description For the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Those that came last first. */
+            waiting: components["schemas"]["Waiting"][];
         };
     };
     responses: never;
@@ -2187,6 +2618,73 @@ export interface operations {
             };
         };
     };
+    get_v1_commands_id: {
+        parameters: {
+            query?: {
+                /** @description Of this channel. */
+                channel?: string;
+                /** @description Of this account. */
+                account_id?: string;
+            };
+            header?: never;
+            path: {
+                /** @description `command_id` or `reply_id` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_v1_comments: {
         parameters: {
             query?: {
@@ -2222,6 +2720,78 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_comments_hide: {
+        parameters: {
+            query?: {
+                /** @description The channel, where several accounts know the id or none does yet. */
+                channel?: string;
+                /** @description The account, likewise. */
+                account_id?: string;
+                /** @description How long to wait for the outcome, such as `5s`; at most `30s`. */
+                wait?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HideMany"];
+            };
+        };
+        responses: {
+            /** @description All outcomes are known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HideOutcomes"];
+                };
+            };
+            /** @description On their way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HideOutcomes"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3033,6 +3603,63 @@ export interface operations {
             };
         };
     };
+    get_v1_conversations_id_policy: {
+        parameters: {
+            query?: {
+                /** @description `person` or `automation`; as the token is unless set. */
+                as?: string;
+            };
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyAnswer"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_v1_conversations_id_read: {
         parameters: {
             query?: never;
@@ -3219,6 +3846,70 @@ export interface operations {
                 };
             };
             501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_events: {
+        parameters: {
+            query?: {
+                /** @description `next` of the answer before, or a position of INBOX_EVENTS; 0, or unset: from the first event that is kept. */
+                after?: number;
+                /** @description Only these kinds, separated by commas. */
+                kinds?: string;
+                /** @description Only this channel. */
+                channel?: string;
+                /** @description Only this account. */
+                account_id?: string;
+                /** @description Most events of the answer, 1 to 1000; 100 unless set. */
+                limit?: number;
+                /** @description How long to wait for the first event, such as `20s`; at most `30s`. */
+                wait?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Log"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3566,6 +4257,314 @@ export interface operations {
             };
         };
     };
+    get_v1_ops_audit: {
+        parameters: {
+            query?: {
+                /** @description Rows, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Acts"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_dead: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadWork"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_jobs: {
+        parameters: {
+            query?: {
+                /** @description Rows, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Jobs"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_waiting: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaitingRoom"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_replies: {
+        parameters: {
+            query?: {
+                /** @description `queued`, `held` (queued, with the reason in `held`), `sending`, `unknown`, `failed` or `partial`. Unset: all that wait for something. */
+                status?: string;
+                /** @description Only this channel. */
+                channel?: string;
+                /** @description Only this account. */
+                account_id?: string;
+                /** @description Only this conversation. */
+                conversation_id?: string;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replies"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_v1_replies_reply_id: {
         parameters: {
             query?: {
@@ -3608,6 +4607,184 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_v1_replies_reply_id: {
+        parameters: {
+            query?: {
+                /** @description Of this channel, where several accounts have a reply with this id. */
+                channel?: string;
+                /** @description Of this account, likewise. */
+                account_id?: string;
+                /** @description How long to wait for the outcome, such as `5s`; at most `30s`; 2 s unless set. */
+                wait?: string;
+            };
+            header?: never;
+            path: {
+                /** @description `rpl_…` or `auto:…` */
+                reply_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cancelled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reply"];
+                };
+            };
+            /** @description On its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_replies_reply_id_resolve: {
+        parameters: {
+            query?: {
+                /** @description Of this channel, where several accounts have a reply with this id. */
+                channel?: string;
+                /** @description Of this account, likewise. */
+                account_id?: string;
+                /** @description How long to wait for the outcome, such as `5s`; at most `30s`; 2 s unless set. */
+                wait?: string;
+            };
+            header?: never;
+            path: {
+                /** @description `rpl_…` or `auto:…` */
+                reply_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Resolve"];
+            };
+        };
+        responses: {
+            /** @description Settled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reply"];
+                };
+            };
+            /** @description On its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
