@@ -87,7 +87,7 @@ pub struct Scrubbed {
     pub locked_most: Duration,
 }
 
-/// Copies each table and puts the copy in its place. Afterwards [`left`] deals with statistics and WAL, once for all tables.
+/// Copies each table and puts the copy in its place. Afterwards [`left()`] deals with statistics and WAL, once for all tables.
 ///
 /// The user owns the tables or is a member of their owner. Rows must have been deleted or replaced in transactions that are committed.
 ///
