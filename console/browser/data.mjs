@@ -89,7 +89,7 @@ export const comments = () => [
 export const contact = (id) => ({ ...person(id, "Amira Haddad"), channel: "instagram", account_id: shop, conversation_id: conversations()[0].id, enriched: true, enriched_at: at(-40), profile: { source: "graph.instagram", follower_count: 379 }, blocked: false });
 
 export const unknown = () => [
-  { reply_id: "rpl_0000000000000000000000000000000a", status: "unknown", channel: "instagram", account_id: shop, conversation_id: conversations()[0].id, contact_id: "1", text: "It ships tomorrow", attempts: 1, requested_at: at(-90), finished_at: at(-80), error: null, parts: [{ n: 0, state: "unknown", looks: 2 }] },
+  { reply_id: "rpl_0000000000000000000000000000000a", status: "unknown", channel: "instagram", account_id: shop, conversation_id: conversations()[0].id, contact_id: "1", text: "It ships tomorrow", attempts: 1, requested_at: at(-90), finished_at: at(-80), error: null, parts: [{ n: 0, state: "unknown" }] },
 ];
 export const held = () => [{ ...unknown()[0], reply_id: "rpl_0000000000000000000000000000000b", status: "queued", held: "account_stopped", text: "Thanks!" }];
 
@@ -112,7 +112,7 @@ export const status = {
   freezes: [{ scope: "account", channel: "messenger", account_id: page, reason: "wrong prices", since: at(-5) }],
   accounts_stopped: [{}],
 };
-export const dead = Array.from({ length: 12 }, (_, n) => ({ id: n, cause: "unknown_field", role: "held", kind: "message.edited", channel: "instagram", account_id: shop, parked_at: at(-300 + n), last_error: "the lane is held" }));
+export const dead = Array.from({ length: 12 }, (_, n) => ({ id: n, cause: "unknown_field", role: n === 0 ? "failed" : "behind", kind: "message.edited", channel: "instagram", account_id: shop, parked_at: at(-300 + n), last_error: n === 0 ? "no such field" : null }));
 export const waiting = [{ message_id: "m_waits", channel: "instagram", account_id: shop, state: "waiting", attempts: 3, received_at: at(-12), due_at: at(4) }];
 export const jobs = [{ id: "job_1", verb: "verify", state: "running", started_by: "ann", progress: { done: 400, of: 1000 }, created_at: at(-3), updated_at: at(0) }];
 export const audit = [{ id: 1, at: at(-5), who: "ann", verb: "send freeze", reason: "wrong prices", arguments: {}, result: null }];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { conversations, messages, times } from "./data.mjs";
+import { conversations, dead, held, messages, times, unknown } from "./data.mjs";
 import { start, until } from "./harness.mjs";
 import { Api, problem } from "./server.mjs";
 
@@ -240,6 +240,58 @@ test("long lists stay small in the page", async () => {
   assert(policies <= 2, `the policy was asked for ${policies} times`);
   const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
   assert(nodes < 900, `${nodes} nodes`);
+  await close();
+});
+
+test("an unknown send is settled with a reason, a held one is cancelled, and events that come together are one read", async () => {
+  const api = new Api().on("POST", /^\/v1\/replies\/.+\/resolve$/, {}).on("DELETE", /^\/v1\/replies\/[^/]+$/, {});
+  const { page, faults, close } = await browser.open("#/unknown", { api });
+  await page.getByRole("button", { name: "It was not sent…" }).click();
+  await page.getByLabel("How do you know?").fill(" not in the thread ");
+  await page.getByRole("button", { name: "Record as not sent" }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Cancel it…" }).click();
+  await page.getByRole("button", { name: "Cancel it", exact: true }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  const acts = api.asked.filter(({ method, path }) => method !== "GET" && path.startsWith("/v1/replies/"));
+  const [of] = unknown();
+  const query = `channel=instagram&account_id=${of.account_id}`;
+  assert.deepEqual(
+    acts.map((act) => [act.method, act.path, act.query, act.body]),
+    [
+      ["POST", `/v1/replies/${of.reply_id}/resolve`, query, { as: "not_sent", reason: "not in the thread" }],
+      ["DELETE", `/v1/replies/${held()[0].reply_id}`, query, undefined],
+    ],
+  );
+  const lists = () => api.asked.filter(({ path }) => path === "/v1/replies").length;
+  await until("the stream is open", () => api.live.size === 1);
+  await page.waitForTimeout(500);
+  const before = lists();
+  for (let at = 0; at < 5; at += 1) api.event("reply.sent", { conversation_id: first.id, reply_id: `rpl_${at}` });
+  await until("both lists are read", () => lists() === before + 2);
+  await page.waitForTimeout(500);
+  assert.equal(lists(), before + 2);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("a redrive names its plan, once the count is typed, and a list that is cut says so", async () => {
+  const api = new Api().on("GET", /^\/v1\/ops\/dead$/, { normalize: dead, project: [], next_cursor: "more" });
+  const { page, faults, close } = await browser.open("#/dead", { api });
+  await page.getByText("there are more").waitFor();
+  await page.getByRole("button", { name: "Redrive…" }).click();
+  await page.getByLabel("Reason").fill(" field is known now ");
+  const go = page.getByRole("button", { name: "Redrive", exact: true });
+  await page.getByLabel("Type 12 to go on").fill("11");
+  assert(await go.isDisabled());
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Type 12 to go on").fill("12");
+  await go.click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  const runs = api.asked.filter(({ path, query }) => path === "/v1/ops/redrive/run" && query === "");
+  const { cause, kind, account_id } = dead[0];
+  assert.deepEqual(runs.map(({ body }) => body), [{ cause, stage: "normalize", kind, account_id, plan_id: "p1", reason: "field is known now" }]);
+  assert.deepEqual(faults, []);
   await close();
 });
 

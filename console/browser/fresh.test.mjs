@@ -70,6 +70,58 @@ test("what could not be read is read again by itself", async () => {
   await close();
 });
 
+test("a first list that could not be read is read again by itself", async () => {
+  const api = new Api();
+  let lists = 0;
+  api.on("GET", /^\/v1\/conversations$/, () => {
+    lists += 1;
+    return lists === 1 ? problem(503, "unavailable") : { conversations: api.conversations, total: api.conversations.length, next_cursor: null };
+  });
+  const { page, close } = await browser.open("#/inbox", { api });
+  await page.locator("a[data-row]").first().waitFor();
+  assert.equal(await page.getByText("not reachable").count(), 0);
+  await close();
+});
+
+test("the inbox is not read for a screen that does not show it", async () => {
+  const api = new Api();
+  const { page, close } = await browser.open("#/unknown", { api });
+  await page.getByText("It ships tomorrow").waitFor();
+  await until("the stream is open", () => api.live.size === 1);
+  await page.waitForTimeout(600);
+  assert.equal(api.asked.filter(({ path }) => path === "/v1/conversations").length, 0);
+  await close();
+});
+
+test("a late answer does not put a settled reply back", async () => {
+  const api = new Api();
+  const { page, close } = await browser.open(thread, { api });
+  await until("the stream is open", () => api.live.size === 1);
+  // As above: without the cache, both reads are under way at once.
+  await page.route(/replies/, (route) => route.continue());
+  const slow = gate();
+  let [asked, given] = [0, 0];
+  api.on("GET", /^\/v1\/replies\/rpl_0$/, async () => {
+    asked += 1;
+    const now = { ...api.replies.get("rpl_0") };
+    if (asked === 1) await slow.opened;
+    given += 1;
+    return now;
+  });
+  await page.getByRole("textbox", { name: "Answer" }).fill("It ships tomorrow");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await until("it is looked at", () => asked === 1);
+  api.replies.get("rpl_0").status = "failed";
+  api.event("reply.failed", { conversation_id: first.id, reply_id: "rpl_0" });
+  await page.getByText("Not sent", { exact: true }).waitFor();
+  slow.open();
+  await until("the first answer came", () => given === 2);
+  await page.waitForTimeout(300);
+  assert.equal(await page.getByText("Not sent", { exact: true }).count(), 1);
+  assert.equal(await page.getByText("Queued", { exact: true }).count(), 0);
+  await close();
+});
+
 test("a reconnect takes nothing away from the list, and says when the list is not whole", async () => {
   const api = new Api();
   const many = Array.from({ length: 3000 }, (_, at) => ({ ...conversations()[0], id: `cnv_${at}`, contact: { ...first.contact, name: `Person ${at}` }, last_message_at: times.at(-at / 100) }));

@@ -64,7 +64,7 @@ const empty = () => {
   const api = new Api();
   api.conversations = [];
   api.messages = [];
-  const none = { accounts: [], comments: [], replies: [], dead: [], waiting: [], jobs: [], audit: [], facts: [], total: 0 };
+  const none = { accounts: [], comments: [], replies: [], normalize: [], project: [], waiting: [], jobs: [], audit: [], facts: [], total: 0 };
   return api.on("GET", /^\/v1\/(accounts|comments|replies|ops\/(dead|waiting|jobs|audit|trace\/.+))$/, ({}) => none);
 };
 test("every screen with nothing in it says what to do", async () => {

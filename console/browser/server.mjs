@@ -5,8 +5,9 @@ import { fileURLToPath } from "node:url";
 import * as data from "./data.mjs";
 
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
-// As api/src/console.rs sends it.
-const POLICY = "default-src 'self'; img-src 'self' https: data:; media-src 'self' https:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+// As api/src/console.rs sends it: a Rust string goes on after a backslash at the end of a line, without the indentation that follows.
+const source = readFileSync(new URL("../../api/src/console.rs", import.meta.url), "utf8");
+const POLICY = /const POLICY: &str = "([^"]+)";/.exec(source)[1].replace(/\\\n\s*/g, "");
 const KINDS = { js: "text/javascript", css: "text/css", svg: "image/svg+xml", html: "text/html; charset=utf-8" };
 
 /** Every route with its usual answer; a test replaces those it is about. */

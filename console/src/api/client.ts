@@ -4,6 +4,8 @@ import createClient from "openapi-fetch";
 import { type Trouble, troubleOf } from "../core/words";
 import type { components, paths } from "./schema";
 
+export { search as query } from "../core/route";
+
 export type Schemas = components["schemas"];
 export type Conversation = Schemas["Conversation"];
 export type Message = Schemas["Message"];
@@ -54,7 +56,7 @@ export async function call<T>(asked: Promise<Answered<T>>): Promise<Result<T>> {
   }
 }
 
-/** A route that the description does not have yet. */
+/** A request outside of the typed client: routes that the description lacks, and those whose address or key a caller makes. */
 export async function raw<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Result<T>> {
   try {
     const json: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
@@ -77,9 +79,3 @@ export async function raw<T>(method: string, path: string, body?: unknown, heade
     return failed(0, undefined);
   }
 }
-
-/** `?a=b` of what is set. */
-export const query = (fields: Record<string, string | undefined>): string => {
-  const set = Object.entries(fields).filter((pair): pair is [string, string] => Boolean(pair[1]));
-  return set.length === 0 ? "" : `?${new URLSearchParams(set)}`;
-};

@@ -25,18 +25,14 @@ export interface Status {
   events_per_second?: number | null;
   events_head?: number | null;
   waiting_room?: number;
-  unresolved?: number;
   commands_open?: number;
   unknown_sends?: number;
-  oldest_unknown_seconds?: number | null;
   dead_letters?: number;
-  dead_letters_by_cause?: Record<string, number>;
-  unpublished_outcomes?: number;
   held?: Record<string, number>;
   jobs?: Record<string, number>;
   window_refusals?: number;
   behind_log?: unknown;
-  graph_clocks?: Record<string, { ahead_ms?: number; agrees?: boolean; measured_at?: string }>;
+  graph_clocks?: Record<string, { ahead_ms?: number; agrees?: boolean }>;
   freezes?: Freeze[];
   accounts_stopped?: unknown[];
   accounts_to_tend?: unknown[];
@@ -52,30 +48,4 @@ export function rowsIn(answer: unknown): Row[] {
   if (typeof answer !== "object" || answer === null) return [];
   const list = Object.values(answer).find((value) => Array.isArray(value));
   return (list as Row[] | undefined) ?? [];
-}
-
-/** A reply whose outcome nobody knows, with its evidence. */
-export interface UnknownReply {
-  reply_id: string;
-  status: string;
-  channel: string;
-  account_id: string;
-  conversation_id?: string | null;
-  contact_id?: string | null;
-  text?: string | null;
-  attempts?: number;
-  requested_at?: string | null;
-  finished_at?: string | null;
-  held?: string | null;
-  error?: { code?: unknown; message?: string } | null;
-  parts?: { n: number; state: string; message_id?: string | null; attempts?: number; looks?: number; started_at?: string | null }[];
-}
-
-export interface Policy {
-  allowed: boolean;
-  rule?: string | null;
-  reason?: string | null;
-  code?: string | null;
-  expires_at?: string | null;
-  tag?: string | null;
 }

@@ -73,6 +73,16 @@ export function answerOf(status: number, code: string, text: string): Answer {
   return refused ? { kind: "refused", code, text } : { kind: "lost" };
 }
 
+/** A part of a reply: long text is several messages. */
+export interface Part {
+  n: number;
+  state: string;
+  message_id?: string | null;
+}
+
+/** The parts of a reply; the api's description leaves their fields open. */
+export const partsOf = (reply: { parts?: unknown } | undefined): Part[] => (Array.isArray(reply?.parts) ? reply.parts : []);
+
 /** Where a reply stands, for a person. */
 export interface Standing {
   label: string;
@@ -101,8 +111,6 @@ export function standing(status: string): Standing {
         settled: true,
         advice: "It may have arrived. Do not send it again: look at Unknown sends.",
       };
-    case "cancelled":
-      return { label: "Cancelled", tone: "quiet", settled: true };
     default:
       return { label: status.replaceAll("_", " "), tone: "quiet", settled: false };
   }

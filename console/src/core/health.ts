@@ -1,6 +1,7 @@
 /** Pure: how an account does, in words. */
 
 import { ago, span } from "./time";
+import { textOf } from "./words";
 
 interface Token {
   valid?: boolean | null;
@@ -34,19 +35,18 @@ export function tokenLine(token: Token, now: number): string {
   return "Meta has not been asked yet";
 }
 
-const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
 type Named = { scope?: unknown; name?: unknown; object?: unknown; field?: unknown; code?: unknown; costs?: unknown };
 
 export function scopesOf(health: Health): { name: string; granted: boolean; cost?: string }[] {
   if (!health.scopes) return [];
-  const missing = (health.scopes.missing as Named[]).map((one) => ({ name: text(one.scope) ?? text(one.name) ?? "?", granted: false, cost: text(one.costs) }));
+  const missing = (health.scopes.missing as Named[]).map((one) => ({ name: textOf(one.scope) ?? textOf(one.name) ?? "?", granted: false, cost: textOf(one.costs) }));
   return [...missing, ...health.scopes.granted.map((name) => ({ name, granted: true }))];
 }
 
 export function fieldsOf(health: Health): { name: string; state: "subscribed" | "refused" | "missing" }[] {
   const fields = health.webhook_fields;
   if (!fields) return [];
-  const name = (one: Named) => [text(one.object), text(one.field)].filter(Boolean).join("/") || "?";
+  const name = (one: Named) => [textOf(one.object), textOf(one.field)].filter(Boolean).join("/") || "?";
   const of = (list: unknown[], state: "refused" | "missing") => (list as Named[]).map((one) => ({ name: name(one), state }));
   return [...of(fields.refused, "refused"), ...of(fields.missing, "missing"), ...fields.subscribed.map((field) => ({ name: field, state: "subscribed" as const }))];
 }

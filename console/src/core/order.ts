@@ -16,24 +16,36 @@ const DAY = 86_400_000;
 export const waits = (row: Orderable): boolean => row.unread_count > 0 || row.last_message?.direction === "inbound";
 
 /** 0: waits and can be answered; 1: can be answered; 2: the window is closed. */
-function rank(row: Orderable, now: number): number {
-  const open = row.window_expires_at ? now < Date.parse(row.window_expires_at) : false;
-  if (!open) return 2;
+function rank(row: Orderable, closes: number, now: number): number {
+  // Not a number where there is no window: not open either.
+  if (!(now < closes)) return 2;
   return waits(row) ? 0 : 1;
 }
 
 const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
+/** What the order of a row depends on, parsed once. */
+interface Keyed {
+  id: string;
+  rank: number;
+  last: number;
+  closes: number;
+}
+
+const newest = (a: Keyed, b: Keyed) => b.last - a.last || byText(b.id, a.id);
+
+function closing(a: Keyed, b: Keyed): number {
+  if (a.rank !== b.rank) return a.rank - b.rank;
+  return a.rank === 0 ? a.closes - b.closes || byText(a.id, b.id) : newest(a, b);
+}
+
 /** The ids of `rows` in order. `closing`: those who wait first, the window that closes next at the top. */
 export function inOrder(rows: readonly Orderable[], order: Order, now: number): string[] {
-  const newest = (a: Orderable, b: Orderable) => Date.parse(b.last_message_at) - Date.parse(a.last_message_at) || byText(b.id, a.id);
-  const closing = (a: Orderable, b: Orderable) => {
-    const [first, second] = [rank(a, now), rank(b, now)];
-    if (first !== second) return first - second;
-    if (first !== 0) return newest(a, b);
-    return Date.parse(a.window_expires_at ?? "") - Date.parse(b.window_expires_at ?? "") || byText(a.id, b.id);
-  };
-  return [...rows].sort(order === "newest" ? newest : closing).map((row) => row.id);
+  const keyed = rows.map((row) => {
+    const closes = Date.parse(row.window_expires_at ?? "");
+    return { id: row.id, rank: rank(row, closes, now), last: Date.parse(row.last_message_at), closes };
+  });
+  return keyed.sort(order === "newest" ? newest : closing).map(({ id }) => id);
 }
 
 /**

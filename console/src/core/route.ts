@@ -23,16 +23,20 @@ const decode = (text: string): string => {
 };
 
 export function parse(hash: string): Route {
-  const [path = "", search = ""] = hash.replace(/^#?\/?/, "").split("?", 2);
+  const [path = "", fields = ""] = hash.replace(/^#?\/?/, "").split("?", 2);
   const [screen = "", ...rest] = path.split("/").map(decode);
-  return { screen, rest: rest.filter((part) => part !== ""), query: Object.fromEntries(new URLSearchParams(search)) };
+  return { screen, rest: rest.filter((part) => part !== ""), query: Object.fromEntries(new URLSearchParams(fields)) };
+}
+
+/** `?a=b` of what is set. */
+export function search(fields: Record<string, string | undefined>): string {
+  const set = Object.entries(fields).filter((pair): pair is [string, string] => Boolean(pair[1]));
+  return set.length === 0 ? "" : `?${new URLSearchParams(set)}`;
 }
 
 export function href(screen: string, rest: readonly string[] = [], query: Record<string, string | undefined> = {}): string {
   const path = [screen, ...rest].map(encodeURIComponent).join("/");
-  const set = Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]));
-  const search = new URLSearchParams(set).toString();
-  return `#/${path}${search === "" ? "" : `?${search}`}`;
+  return `#/${path}${search(query)}`;
 }
 
 /** The code of a one-time link: `#session=CODE`. */

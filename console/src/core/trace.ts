@@ -2,7 +2,6 @@
 
 export interface Step {
   at?: string;
-  kind: string;
   title: string;
   ids: { label: string; id: string }[];
   /** Everything else, as it came. */
@@ -39,7 +38,6 @@ export function steps(document: unknown): Step[] {
       const details = DETAIL.map((field) => text(row[field])).filter(Boolean);
       found.push({
         at: time.map((field) => text(row[field])).find(Boolean),
-        kind: name,
         title: [title, ...details].join(" · "),
         ids: Object.entries(IDS).flatMap(([field, label]) => {
           const id = text(row[field]);

@@ -9,17 +9,17 @@ const SOON = 2 * HOUR;
 
 export type Window =
   | { kind: "never" }
-  | { kind: "open"; ends: number; left: number; soon: boolean }
-  | { kind: "human_agent"; ends: number; left: number }
-  | { kind: "closed"; ended: number };
+  | { kind: "open"; left: number; soon: boolean }
+  | { kind: "human_agent"; left: number }
+  | { kind: "closed" };
 
 export function windowAt(expires: string | null | undefined, now: number): Window {
   if (!expires) return { kind: "never" };
   const ends = Date.parse(expires);
-  if (now < ends) return { kind: "open", ends, left: ends - now, soon: ends - now < SOON };
+  if (now < ends) return { kind: "open", left: ends - now, soon: ends - now < SOON };
   const tagged = ends + HUMAN_AGENT_MORE;
-  if (now < tagged) return { kind: "human_agent", ends: tagged, left: tagged - now };
-  return { kind: "closed", ended: ends };
+  if (now < tagged) return { kind: "human_agent", left: tagged - now };
+  return { kind: "closed" };
 }
 
 /** Time that is left, such as `23 h 59 min`, `4 min 05 s`. */

@@ -27,6 +27,7 @@ const SENTENCES: Record<string, string> = {
   scheduled: "It is sent at the time that was chosen.",
   not_published: "It never reached the queue, so it was not sent. Send it anew.",
   token_rejected: "Meta refused the account's token. Connect the account again under Accounts.",
+  cancelled: "It was cancelled before it was sent.",
   recipient_unavailable: "Meta does not deliver to this person (they blocked the account, or it is gone).",
 };
 
@@ -79,14 +80,15 @@ interface ProblemLike {
   detail?: unknown;
 }
 
-const word = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+/** A text that says something; `undefined` for anything else. */
+export const textOf = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
 const capital = (text: string): string => text.charAt(0).toLocaleUpperCase() + text.slice(1);
 
 /** Reads an answer that is no success. `status` 0: there was none. */
 export function troubleOf(status: number, body: unknown): Trouble {
   const problem: ProblemLike = typeof body === "object" && body !== null ? body : {};
-  const code = word(problem.code) ?? (status === 0 ? "no_answer" : status === 401 ? "unauthorized" : status >= 500 ? "unavailable" : "unknown");
-  const detail = word(problem.detail);
+  const code = textOf(problem.code) ?? (status === 0 ? "no_answer" : status === 401 ? "unauthorized" : status >= 500 ? "unavailable" : "unknown");
+  const detail = textOf(problem.detail);
   const text = sentence(code) ?? (detail ? `${capital(detail)}.` : `The server answered ${status}.`);
   const absent = status === 405 || (status === 404 && Boolean(detail?.startsWith("no such path")));
   return { status, code, text, detail: sentence(code) ? detail : undefined, absent };

@@ -1,7 +1,7 @@
 /** The accounts, which most screens name. Read once, and again when one of them changes. */
 
 import { type Account, api, call } from "../api/client";
-import { listen } from "./live.svelte";
+import { listenGathered } from "./live.svelte";
 import { Load } from "./load.svelte";
 
 const load = new Load<Account[]>();
@@ -25,6 +25,4 @@ export const readAccounts = (): Promise<unknown> =>
     return answer.ok ? { ...answer, data: answer.data.accounts } : answer;
   });
 
-listen((change) => {
-  if (change.all || change.kind.startsWith("account.")) void readAccounts();
-});
+listenGathered(({ kind }) => kind.startsWith("account."), () => void readAccounts());

@@ -36,6 +36,8 @@ class Inbox {
   waiting = $state(0);
   /** More wait than are read by themselves: those whose window closes next may be missing. */
   isCut = $state(false);
+  /** A screen shows it, or did: otherwise nothing is read. */
+  #opened = false;
   #filter: Filter = {};
   #turn = 0;
   #stale = new Gathered(SINGLE_MAX);
@@ -67,6 +69,7 @@ class Inbox {
   /** Reads the list of a filter from its beginning. */
   async open(filter: Filter): Promise<void> {
     if (this.ready && JSON.stringify(filter) === JSON.stringify(this.#filter)) return;
+    this.#opened = true;
     this.#filter = filter;
     this.ready = false;
     this.#pages = 0;
@@ -90,7 +93,7 @@ class Inbox {
       if (!answer.ok) {
         this.trouble = answer.trouble;
         this.busy = false;
-        if (!apply && isPassing(answer.trouble)) this.#failed([], true);
+        if (isPassing(answer.trouble)) this.#failed([], true);
         return;
       }
       read += 1;
@@ -161,14 +164,18 @@ class Inbox {
     this.#count();
   }
 
-  /** The next conversation in which a person waits, after `id`. */
+  /** The first conversation in which a person waits, other than `id`. */
   nextWaiting(id: string | undefined): string | undefined {
-    const waiting = inOrder([...this.rows.values()].filter((row) => this.#matches(row) && row.unread_count > 0 && row.id !== id), "closing", Date.now());
-    return waiting[0];
+    const waiting = this.#matching().filter((row) => row.unread_count > 0 && row.id !== id);
+    return inOrder(waiting, "closing", Date.now())[0];
   }
 
   #wanted(): string[] {
-    return inOrder([...this.rows.values()].filter((row) => this.#matches(row)), this.order, Date.now());
+    return inOrder(this.#matching(), this.order, Date.now());
+  }
+
+  #matching(): Conversation[] {
+    return [...this.rows.values()].filter((row) => this.#matches(row));
   }
 
   #count(): void {
@@ -222,11 +229,12 @@ class Inbox {
     // What is under way looks at what became stale when it ends.
     if (this.busy || this.#refreshing) return;
     const { all, ids } = this.#stale.take();
-    if (!this.ready) return;
+    if (!this.#opened) return;
     if (all) {
-      await this.reload(false);
+      await this.reload(!this.ready);
       return;
     }
+    if (!this.ready) return;
     const turn = this.#turn;
     this.#refreshing = true;
     const answers = await Promise.all(ids.map((id) => call(api.GET("/v1/conversations/{id}", { params: { path: { id } } }))));

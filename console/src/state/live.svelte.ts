@@ -14,7 +14,6 @@ const SILENCE = 40_000;
 
 type State = "off" | "connecting" | "live" | "broken";
 let state = $state<State>("off");
-let since = $state(0);
 const listeners = new Set<(change: Change) => void>();
 let position: string | undefined;
 let stop: AbortController | undefined;
@@ -23,16 +22,31 @@ export const live = {
   get state(): State {
     return state;
   },
-  /** When it was interrupted. */
-  get since(): number {
-    return since;
-  },
 };
 
 /** Calls `listener` until the returned function is called. */
 export function listen(listener: (change: Change) => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
+}
+
+/** Changes that come within this time are one. */
+const GATHER = 200;
+
+/** Calls `act` once for changes that come together, until the returned function is called. */
+export function listenGathered(isAbout: (change: Stale) => boolean, act: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const off = listen((change) => {
+    if (!change.all && !isAbout(change)) return;
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      act();
+    }, GATHER);
+  });
+  return () => {
+    clearTimeout(timer);
+    off();
+  };
 }
 
 const publish = (change: Change) => {
@@ -62,7 +76,6 @@ async function run(signal: AbortSignal): Promise<void> {
       publish({ all: true });
     });
     if (signal.aborted || began === "over") return;
-    if (state !== "broken") since = Date.now();
     state = "broken";
     await sleep(backoff(tries, Math.random()), signal);
     tries += 1;

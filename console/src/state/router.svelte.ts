@@ -1,6 +1,6 @@
 /** Which screen is shown. After a navigation, focus goes to the heading of the screen. */
 
-import { parse, type Query, type Route } from "../core/route";
+import { parse, type Route } from "../core/route";
 
 let route = $state<Route>(parse(location.hash));
 let moves = 0;
@@ -31,8 +31,7 @@ export function go(address: string, replace = false): void {
   route = parse(address);
 }
 
-/** The filters of the present screen, changed. */
-export function withQuery(change: Record<string, string | undefined>): Query {
-  const merged = { ...route.query, ...change };
-  return Object.fromEntries(Object.entries(merged).filter((pair): pair is [string, string] => Boolean(pair[1])));
+/** The filters of the present screen, changed; `href` leaves out those that are unset. */
+export function withQuery(change: Record<string, string | undefined>): Record<string, string | undefined> {
+  return { ...route.query, ...change };
 }

@@ -1,18 +1,21 @@
-/** A list of `/v1/ops`, read by a screen and again every few seconds while somebody looks. */
+/** What `/v1/ops` lists, read by a screen and again every few seconds while somebody looks. */
 
-import { raw } from "../api/client";
+import { raw, type Result } from "../api/client";
 import { type Row, rowsIn } from "../api/ops";
 import { Load } from "./load.svelte";
 
 const EVERY = 5000;
 
-export class OpsRows {
-  load = new Load<Row[]>();
+/** The rows of a list whose fields the release decides. */
+export const rowsAt = (path: string) => async (): Promise<Result<Row[]>> => {
+  const answer = await raw<unknown>("GET", path);
+  return answer.ok ? { ...answer, data: rowsIn(answer.data) } : answer;
+};
 
-  constructor(
-    readonly path: string,
-    readonly pick: (answer: unknown) => Row[] = rowsIn,
-  ) {
+export class OpsRows<T> {
+  load = new Load<T>();
+
+  constructor(readonly ask: () => Promise<Result<T>>) {
     $effect(() => {
       this.read();
       const timer = setInterval(() => {
@@ -23,9 +26,6 @@ export class OpsRows {
   }
 
   read = (): void => {
-    void this.load.read(async () => {
-      const answer = await raw<unknown>("GET", this.path);
-      return answer.ok ? { ...answer, data: this.pick(answer.data) } : answer;
-    });
+    void this.load.read(this.ask);
   };
 }

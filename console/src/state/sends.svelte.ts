@@ -96,7 +96,7 @@ export function settle(conversation: string, shown: ReadonlySet<string>): void {
   if (rest.length !== all.length) pending.set(conversation, rest);
 }
 
-/** Reads where a reply stands, until that is settled: one read and one timer for each. */
+/** Reads where a reply stands, until that is settled; one timer for each. */
 async function look(reply_id: string): Promise<void> {
   clearTimeout(timers.get(reply_id));
   timers.delete(reply_id);
@@ -107,6 +107,8 @@ async function look(reply_id: string): Promise<void> {
     return;
   }
   const answer = await call(api.GET("/v1/replies/{reply_id}", { params: { path: { reply_id } } }));
+  // Another read was quicker, and the reply is settled.
+  if (!places.has(reply_id)) return;
   const one = find();
   if (one && answer.ok) {
     const reply = answer.data;

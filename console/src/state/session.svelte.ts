@@ -50,6 +50,7 @@ onSignedOut(() => {
 
 /** Uses up the code of a one-time link, or takes the session there is. */
 export async function begin(): Promise<void> {
+  clearTimeout(again);
   const found = linkCode(location.hash);
   if (found) {
     code = found;
