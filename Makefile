@@ -68,8 +68,6 @@ lint: setup ## formatting, clippy, docs, dependencies, scripts
 	  echo 'notice: cargo-machete is not installed; unused dependencies are not looked for (cargo install cargo-machete)'; \
 	fi
 	@deploy/dev/console.sh lint
-	bash -n deploy/dev/setup.sh
-	bash -n deploy/dev/console.sh
 	deploy/dev/check-nats-conf.sh
 	deploy/check.sh
 

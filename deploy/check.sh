@@ -90,11 +90,14 @@ image() {
   quietly "$hadolint" Dockerfile || fail "Dockerfile"
 }
 
-compose() {
+scripts() {
   local script
-  for script in compose/secrets.sh dev/deploy-tools.sh debian/postinst debian/postrm debian/prerm; do
+  for script in check.sh compose/*.sh dev/*.sh debian/*; do
     bash -n "$script" || fail "$script"
   done
+}
+
+compose() {
   module check_jsonschema || { notice check-jsonschema "compose.yaml is not checked"; return; }
   quietly python3 -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml || fail "compose.yaml"
   # Every secret that a service names is made by the script.
@@ -118,10 +121,11 @@ units() {
   ! grep hookline- "$work/out" >&2 || fail "systemd units"
 }
 
+scripts
 if have python3; then
   alerts; dashboards; chart; image; compose
 else
-  notice python3 "only the units are checked"
+  notice python3 "only scripts and units are checked"
 fi
 units
 [ "$failed" = 0 ] && echo "deploy: all checks that could be made passed (deploy/dev/setup.sh --deploy fetches tools)"

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use runtime::config::{ConfigError, Settings, is_name};
 use schemas::command::{RequestedBy, Requester};
+use schemas::{AccountId, Channel};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -30,13 +31,19 @@ impl Scope {
 }
 
 /// Which accounts a token sees, hears and changes. What is of another account is, for its caller, not there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// All there are, and all that will be.
-    #[default]
     All,
     /// These, by their canonical ids.
     Only(BTreeSet<String>),
+}
+
+/// None at all: a list that forgets its caller shows nothing.
+impl Default for Reach {
+    fn default() -> Self {
+        Self::Only(BTreeSet::new())
+    }
 }
 
 impl Reach {
@@ -75,6 +82,23 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// An administrator of all accounts: only they may connect one, which nobody sees yet.
+    pub(crate) fn administers_all(&self) -> bool {
+        Scope::Admin <= self.scope && self.reach == Reach::All
+    }
+
+    /// Whether they see what is of this account, and mean it where they name a channel or an account.
+    pub(crate) fn means(
+        &self,
+        (named_channel, named_account): (Option<Channel>, Option<&str>),
+        channel: Channel,
+        account: &AccountId,
+    ) -> bool {
+        self.reach.has(account.as_str())
+            && named_channel.is_none_or(|named| named == channel)
+            && named_account.is_none_or(|named| named == account.as_str())
+    }
+
     /// As commands carry it.
     pub(crate) fn requested_by(&self) -> RequestedBy {
         RequestedBy { kind: self.kind, name: self.name.clone() }
@@ -211,7 +235,7 @@ fn parse_entry(text: &str) -> Result<Entry, String> {
             name,
             scope: scope.unwrap_or(Scope::Write),
             kind: kind.unwrap_or(Requester::Person),
-            reach: reach.unwrap_or_default(),
+            reach: reach.unwrap_or(Reach::All),
         },
     })
 }

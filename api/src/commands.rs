@@ -42,6 +42,11 @@ pub(crate) struct CommandState {
     pub error: Option<OutcomeError>,
 }
 
+/// The error of an outcome, as the ledger keeps it.
+fn error_of(error: Option<Value>) -> Option<OutcomeError> {
+    error.and_then(|error| serde_json::from_value(error).ok())
+}
+
 impl CommandState {
     /// Nothing is known of it but that it was asked for.
     fn queued(command: &Command) -> Self {
@@ -199,18 +204,17 @@ impl App {
         command: &Command,
         state: &mut CommandState,
     ) -> Result<bool, Problem> {
-        let error = |error: Option<Value>| error.and_then(|it| serde_json::from_value(it).ok());
         if let Some(row) = worker_views::command_outcome(&self.pool, command).await? {
             state.status = row.status;
             state.result = row.result;
-            state.error = error(row.error);
+            state.error = error_of(row.error);
             return Ok(true);
         }
         let (id, account) = (command.id.as_str(), &command.account_id);
         let refused = worker_views::refused(&self.pool, id, command.channel, account).await?;
         let Some(refused) = refused else { return Ok(false) };
         state.status = CommandStatus::Failed;
-        state.error = error(refused.error);
+        state.error = error_of(refused.error);
         Ok(true)
     }
 }

@@ -23,7 +23,6 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::{self, App};
-use crate::auth::{Reach, Scope};
 use crate::html::Page;
 use crate::problem::Problem;
 use crate::session::{self, Session, cookie, digest, secret, sign_in};
@@ -78,11 +77,7 @@ async fn administrator(app: &App, headers: &HeaderMap) -> Result<Session, Respon
     let words = "Connecting accounts needs an administrator's session.";
     match found {
         // Whoever sees some accounts only would connect one that they do not see.
-        Some(session)
-            if session.caller.scope >= Scope::Admin && session.caller.reach == Reach::All =>
-        {
-            Ok(session)
-        }
+        Some(session) if session.caller.administers_all() => Ok(session),
         Some(_) => Err(page(sign_in(StatusCode::FORBIDDEN, Some(words)))),
         None => Err(page(sign_in(StatusCode::UNAUTHORIZED, None))),
     }
@@ -289,7 +284,7 @@ async fn begun_here<'a>(
         return Err(foreign());
     }
     let caller = session::caller_of(app, connect.token.as_deref());
-    if caller.is_none_or(|caller| caller.scope < Scope::Admin || caller.reach != Reach::All) {
+    if !caller.is_some_and(|caller| caller.administers_all()) {
         return Err(foreign());
     }
     Ok((browser, connect))

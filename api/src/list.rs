@@ -2,7 +2,7 @@
 //!
 //! A list's statement has one fixed text: a filter that is not set is null, and a page without a cursor begins at infinity. It is run with
 //! `persistent(false)`, so that Postgres plans it for the values at hand: a null filter is folded away and a set one finds its index, where
-//! one plan for all values would use neither. Columns are named, never `*`: a newer release may add columns to a view while we run, and
+//! one plan for all values would use neither. Accounts come as a list: one is compared by `=`, which keeps the order of the index, more by `any`. Columns are named, never `*`: a newer release may add columns to a view while we run, and
 //! Postgres refuses a prepared statement whose result changes.
 
 use std::borrow::Cow;
@@ -41,6 +41,18 @@ pub(crate) fn scope(list: &str, filters: &[(&str, Option<&str>)]) -> String {
     text.finish()
 }
 
+/// How many rows to show, as the caller asked.
+///
+/// # Errors
+/// 422 naming `limit`.
+pub(crate) fn limit_of(asked: Option<u32>) -> Result<u32, Problem> {
+    let limit = asked.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::invalid("limit", format!("use 1 to {LIMIT_MAX}")));
+    }
+    Ok(limit)
+}
+
 /// A filter that is on, off or not set, as text for [`scope`].
 pub(crate) fn flag(value: Option<bool>) -> Option<&'static str> {
     value.map(|value| if value { "true" } else { "false" })
@@ -76,10 +88,7 @@ impl Page {
     ) -> Result<Self, Problem> {
         // A cursor, and what was counted, are of one token.
         let scope = format!("{}/{scope}", caller.name);
-        let limit = limit.unwrap_or(LIMIT);
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(Problem::invalid("limit", format!("use 1 to {LIMIT_MAX}")));
-        }
+        let limit = limit_of(limit)?;
         let after = match cursor {
             None => None,
             Some(text) => Some(cursors.read(&scope, text).and_then(with_time).ok_or_else(|| {

@@ -11,14 +11,10 @@ use crate::app::State;
 use crate::auth::{Caller, Reach, Scope};
 use crate::extract::Query;
 use crate::layers;
-use crate::list::{Page, scope};
+use crate::list::{Page, limit_of, scope};
 use crate::problem::Problem;
-use rows::{Dead, SetAside, Waiting};
-
-/// Rows unless the caller gives `limit`.
-const LIMIT: u32 = 50;
-/// Most rows.
-const LIMIT_MAX: u32 = 200;
+use crate::worker_views::operators::{self, Dead, Waiting};
+use rows::SetAside;
 
 /// How many.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -27,16 +23,6 @@ const LIMIT_MAX: u32 = 200;
 pub(crate) struct LatestQuery {
     /// Rows, 1 to 200; 50 unless set.
     pub limit: Option<u32>,
-}
-
-impl LatestQuery {
-    fn limit(&self) -> Result<i64, Problem> {
-        let limit = self.limit.unwrap_or(LIMIT);
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(Problem::invalid("limit", format!("use 1 to {LIMIT_MAX}")));
-        }
-        Ok(limit.into())
-    }
 }
 
 /// Which page.
@@ -110,7 +96,7 @@ pub(crate) async fn jobs(
     Query(query): Query<LatestQuery>,
 ) -> Result<Json<Jobs>, Problem> {
     allow(&caller)?;
-    let limit = query.limit()?;
+    let limit = limit_of(query.limit)?.into();
     Ok(Json(Jobs { jobs: Ops::as_it_is(app.pool.clone()).jobs(limit).await? }))
 }
 
@@ -127,7 +113,7 @@ pub(crate) async fn audit(
     Query(query): Query<LatestQuery>,
 ) -> Result<Json<Acts>, Problem> {
     allow(&caller)?;
-    let limit = query.limit()?;
+    let limit = limit_of(query.limit)?.into();
     Ok(Json(Acts { acts: Ops::as_it_is(app.pool.clone()).acts(limit).await? }))
 }
 
@@ -146,7 +132,7 @@ pub(crate) async fn dead(
     allow(&caller)?;
     let cursor = query.cursor.as_deref();
     let page = Page::read(&app.cursors, &caller, scope("dead", &[]), cursor, query.limit)?;
-    let rows = rows::dead(&app.pool, &page).await?;
+    let rows = operators::dead(&app.pool, &page).await?;
     let project = match cursor {
         None => rows::set_aside(&app.pool).await?,
         Some(_) => Vec::new(),
@@ -172,7 +158,7 @@ pub(crate) async fn waiting(
     allow(&caller)?;
     let cursor = query.cursor.as_deref();
     let page = Page::read(&app.cursors, &caller, scope("waiting", &[]), cursor, query.limit)?;
-    let rows = rows::waiting(&app.pool, &page).await?;
+    let rows = operators::waiting(&app.pool, &page).await?;
     let page = page.cut(&app.cursors, rows);
     Ok(Json(WaitingRoom { waiting: page.rows, next_cursor: page.next_cursor }))
 }

@@ -202,11 +202,8 @@ async fn find(
     query: &ReplyQuery,
 ) -> Result<Reply, Problem> {
     let mut found = load(pool, id).await?;
-    found.retain(|reply| {
-        caller.reach.has(reply.account_id.as_str())
-            && query.channel.is_none_or(|channel| channel == reply.channel)
-            && query.account_id.as_ref().is_none_or(|account| account == reply.account_id.as_str())
-    });
+    let named = (query.channel, query.account_id.as_deref());
+    found.retain(|reply| caller.means(named, reply.channel, &reply.account_id));
     let name = |reply: &Reply| format!("{}/{}", reply.channel, reply.account_id);
     only("replies", found, name)?.ok_or_else(|| Problem::unknown("reply", id))
 }

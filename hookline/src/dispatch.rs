@@ -30,8 +30,11 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     // Verbs fold and normalise too, and the message of a panic may quote what people wrote.
     runtime::telemetry::report_panics();
     let config = arguments.config;
+    let read = |with_up| {
+        anyhow::Ok(Settings::load(config.as_deref(), &std::env::current_dir()?, with_up)?)
+    };
     let load = |with_up| {
-        let settings = Settings::load(config.as_deref(), &std::env::current_dir()?, with_up)?;
+        let settings = read(with_up)?;
         crate::config::check(&settings)?;
         anyhow::Ok(settings)
     };
@@ -72,10 +75,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         Verb::Verify(args) => verify::run(args, &located(BOTH)?).await,
         Verb::Health(args) => health::run(&args, &load(true)?).await,
-        Verb::Config(verb) => {
-            let settings = variables::settings(config.as_deref())?;
-            variables::run(verb, &settings)
-        }
+        // It shows also a value that is wrong.
+        Verb::Config(verb) => variables::run(verb, &read(true)?),
         Verb::Doctor(args) => doctor::run(&located(BOTH)?, args.output).await,
     }
 }

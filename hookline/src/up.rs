@@ -13,6 +13,7 @@ use std::path::Path;
 use anyhow::Context;
 use runtime::config::{MetaApps, Origin, PublicUrl, Settings, UP_FOLDER};
 use runtime::health::Health;
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use self::private::PrivateServers;
@@ -106,29 +107,25 @@ async fn run_with_servers(
 async fn links(settings: &Settings, inbox: SocketAddr) -> print::Links {
     let public = PublicUrl::from_settings(settings).ok().flatten();
     let connects = MetaApps::from_settings(settings).is_ok_and(|apps| !apps.is_empty());
-    let console = settings.flag("API_CONSOLE", true).unwrap_or(false);
-    let connect = match &public {
-        Some(public) if connects => {
-            make_link(settings).await.map(|code| browser::address(public, &code))
-        }
-        _ => None,
-    };
-    let console = match console {
-        true => {
-            make_link(settings).await.map(|code| browser::console(public.as_ref(), inbox, &code))
-        }
-        false => None,
-    };
-    print::Links { console, connect }
+    let mut links = print::Links { console: None, connect: None };
+    let Ok(pool) = runtime::db::pool(settings, "up", 1) else { return links };
+    if let Some(public) = public.as_ref().filter(|_| connects) {
+        links.connect = make_link(&pool).await.map(|code| browser::address(public, &code));
+    }
+    if settings.flag("API_CONSOLE", true).unwrap_or(false) {
+        let code = make_link(&pool).await;
+        links.console = code.map(|code| browser::console(public.as_ref(), inbox, &code));
+    }
+    pool.close().await;
+    links
 }
 
 /// The code of a one-time link; `None` where none could be made, which is logged.
-async fn make_link(settings: &Settings) -> Option<String> {
-    let pool = runtime::db::pool(settings, "up", 1).ok()?;
-    let code = browser::link(&pool).await;
-    pool.close().await;
-    code.inspect_err(|error| {
-        tracing::warn!(error = format!("{error:#}"), "No one-time link could be made");
-    })
-    .ok()
+async fn make_link(pool: &PgPool) -> Option<String> {
+    browser::link(pool)
+        .await
+        .inspect_err(|error| {
+            tracing::warn!(error = format!("{error:#}"), "No one-time link could be made");
+        })
+        .ok()
 }

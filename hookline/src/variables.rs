@@ -1,7 +1,7 @@
 //! `hookline config`: every variable with its value, origin and default; what one means; what a role lacks. No secret is ever shown.
 
 use clap::{Subcommand, ValueEnum as _};
-use runtime::config::{ConfigError, SECRETS, Settings, VARIABLES, Variable};
+use runtime::config::{SECRETS, Settings, VARIABLES, Variable};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
@@ -170,13 +170,4 @@ fn check(role: Option<Role>, output: Output, settings: &Settings) -> anyhow::Res
     }
     let whole = found.iter().all(|(_, lacks)| lacks.is_empty());
     Ok(if whole { Exit::Done } else { Exit::SomeFailed })
-}
-
-/// The settings of `config list|explain`, which must work although a value is wrong.
-///
-/// # Errors
-/// Where a file cannot be read.
-pub(crate) fn settings(config: Option<&std::path::Path>) -> Result<Settings, ConfigError> {
-    let folder = std::env::current_dir().unwrap_or_default();
-    Settings::load(config, &folder, true)
 }

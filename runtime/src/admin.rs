@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +37,8 @@ pub fn at_door(health: &Health) -> Router {
 /// `/livez`, `/readyz` with everything that is missing and everything somebody should change, and `/metrics`: of all roles that share `health`.
 pub fn router(health: &Health) -> Router {
     let (health, scraped) = (health.clone(), health.clone());
-    telemetry::metrics_handle();
+    // From here on everything is counted.
+    let metrics = telemetry::metrics_handle();
     let readyz = get(move || async move {
         let (problems, warnings) = (health.problems_of_all(), health.warnings_of_all());
         answer(problems.is_empty(), |body| {
@@ -49,16 +51,17 @@ pub fn router(health: &Health) -> Router {
         })
     });
     let shown = get(move || async move {
-        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], rendered(&scraped))
+        let text = rendered(&scraped, &metrics);
+        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
     });
     Router::new().route("/livez", livez()).route("/readyz", readyz).route("/metrics", shown)
 }
 
 /// All metrics; whether the roles are ready is looked at now.
-fn rendered(health: &Health) -> String {
+fn rendered(health: &Health, metrics: &PrometheusHandle) -> String {
     let ready = health.problems_of_all().is_empty();
     metrics::gauge!("hookline_ready").set(f64::from(u8::from(ready)));
-    telemetry::metrics_handle().render()
+    metrics.render()
 }
 
 fn livez() -> axum::routing::MethodRouter {
@@ -124,13 +127,17 @@ mod tests {
     fn metrics_say_whether_the_roles_are_ready_and_what_each_means() {
         telemetry::metrics_handle();
         let health = Health::new();
-        assert!(rendered(&health).contains("\nhookline_ready 0\n"), "it has just started");
+        let metrics = telemetry::metrics_handle();
+        assert!(
+            rendered(&health, &metrics).contains("\nhookline_ready 0\n"),
+            "it has just started"
+        );
         health.set("nats", Ok(()));
-        let text = rendered(&health);
+        let text = rendered(&health, &metrics);
         assert!(text.contains("\nhookline_ready 1\n"), "{text}");
         assert!(text.contains("# HELP hookline_ready 1 where `/readyz` answers 200"), "{text}");
         health.set("nats", Err("not connected yet".to_owned()));
-        assert!(rendered(&health).contains("\nhookline_ready 0\n"), "{text}");
+        assert!(rendered(&health, &metrics).contains("\nhookline_ready 0\n"), "{text}");
     }
 
     #[tokio::test]

@@ -43,6 +43,15 @@ const BY_INDEX: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
 ];
 
+/// The same settings as Postgres has them by itself.
+const BY_COST: [(&str, &str); 5] = [
+    ("enable_seqscan", "on"),
+    ("enable_bitmapscan", "on"),
+    ("enable_hashjoin", "on"),
+    ("enable_mergejoin", "on"),
+    ("plan_cache_mode", "auto"),
+];
+
 /// A pool for `DATABASE_URL` that connects when first used.
 ///
 /// # Errors

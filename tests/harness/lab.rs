@@ -22,7 +22,7 @@ use crate::servers::{self, Broker, Database};
 use crate::shared::files;
 pub use process::Role;
 use process::{Ports, Running};
-pub use roles::signal;
+pub use roles::{is_stopped, signal};
 
 /// The secret that signs webhooks in tests.
 pub const SECRET: &str = "test-app-secret";

@@ -10,8 +10,9 @@ use std::path::Path;
 use house::statements;
 use house::tree::{self, Tree};
 use house::{House, Sources};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
-use tests::Lab;
+use runtime::config::Settings;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool};
+use tests::{Lab, Role};
 
 /// Where the statements are that write a read model.
 const TABLES: &str = "projector/src/store/tables/";
@@ -81,6 +82,17 @@ fn statements() -> (Vec<Hot>, String) {
         .map(|one| Hot { at: format!("{}:{}", one.file, one.line), sql: one.sql.clone() })
         .collect();
     (hot, begins)
+}
+
+/// A lab with the tables of the worker, and a pool with the settings of its connections.
+async fn lab_of_worker() -> (Lab, PgPool) {
+    let mut lab = Lab::start().await;
+    lab.run(Role::Worker).await;
+    lab.ready(Role::Worker).await;
+    lab.stop(Role::Worker).await;
+    let settings = Settings::from_pairs(lab.settings.clone());
+    let pool = runtime::db::pool_by_index(&settings, "plans", 1).unwrap();
+    (lab, pool)
 }
 
 /// The first column of each index; of two with one name that of the schema.

@@ -13,7 +13,7 @@ use simulator::CallKind;
 use tests::body::{IG, body, entry, now, text};
 use tests::cable::Cable;
 use tests::crowd::{all_ended, audit};
-use tests::lab::signal;
+use tests::lab::{is_stopped, signal};
 use tests::traffic::{Traffic, share, soak};
 use tests::{Lab, Role, eventually};
 
@@ -112,11 +112,7 @@ async fn the_broker_is_lost(lab: &Lab) {
     verb.env(runtime::failpoint::ENV, "recover.after_stage=stop");
     let verb = verb.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = verb.id().unwrap();
-    eventually("it is frozen", WITHIN, async || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        tests::client::holds(stat.contains(") T"), || stat.clone())
-    })
-    .await;
+    is_stopped(pid, "it is frozen", WITHIN).await;
     cable.cut();
     signal(pid, rustix::process::Signal::CONT);
     let ended =

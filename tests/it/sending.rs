@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use simulator::{CallKind, Fault, FaultRule, Usage};
 use tests::crowd::{self, Shop, all_ended, ask, audit};
-use tests::lab::signal;
+use tests::lab::{is_stopped, signal};
 use tests::{Lab, Role, eventually};
 
 use load::misfortune;
@@ -102,12 +102,7 @@ async fn frozen_workers_that_wake_after_their_leases_send_nothing_again() {
     let asked = ask(&lab, wishes).await;
     for n in [1, 2] {
         let pid = lab.pid(Role::Worker, n);
-        eventually("a worker is frozen while it sends", Duration::from_secs(30), async || {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-            let stopped = stat.rsplit(')').next().unwrap().trim_start().starts_with('T');
-            tests::client::holds(stopped, || stat)
-        })
-        .await;
+        is_stopped(pid, "a worker is frozen while it sends", Duration::from_secs(30)).await;
     }
     all_ended(&lab, count, Duration::from_secs(90)).await;
     assert!(lab.simulator.settled(Duration::from_secs(20)).await);

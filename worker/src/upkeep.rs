@@ -91,7 +91,11 @@ impl Upkeep {
                 () = stop.cancelled() => return,
                 due = before => due,
             };
-            if let Err(error) = forget::forget(&self.broker, &self.pool).await {
+            let forgotten = tokio::select! {
+                () = stop.cancelled() => return,
+                forgotten = forget::forget(&self.broker, &self.pool) => forgotten,
+            };
+            if let Err(error) = forgotten {
                 tracing::debug!(
                     error = format!("{error:#}"),
                     "Could not forget old rows; trying again"

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use schemas::{AccountId, Channel};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::CommandState;
+use super::{CommandState, error_of};
 use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::extract::{Id, Query};
@@ -38,11 +38,8 @@ pub(crate) async fn show(
     Query(query): Query<ReplyQuery>,
 ) -> Result<Json<CommandState>, Problem> {
     let mut found = all(&app, &id).await?;
-    found.retain(|one| {
-        caller.reach.has(one.account.as_str())
-            && query.channel.is_none_or(|channel| channel == one.channel)
-            && query.account_id.as_ref().is_none_or(|account| account == one.account.as_str())
-    });
+    let named = (query.channel, query.account_id.as_deref());
+    found.retain(|one| caller.means(named, one.channel, &one.account));
     let found = only("commands", found, |one| format!("{}/{}", one.channel, one.account))?;
     found.map(|one| Json(one.state)).ok_or_else(|| Problem::unknown("command", &id))
 }
@@ -69,10 +66,6 @@ async fn all(app: &App, id: &str) -> Result<Vec<Found>, Problem> {
         },
     };
     Ok(asked.map(of_asked).into_iter().collect())
-}
-
-fn error_of(error: Option<Value>) -> Option<schemas::facts::OutcomeError> {
-    error.and_then(|error| serde_json::from_value(error).ok())
 }
 
 fn of_row(id: &str, row: CommandOutcomeRow) -> Found {

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use schemas::command::{Action, CommentRef};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::write::{TargetQuery, on_comment};
@@ -72,13 +73,15 @@ pub(crate) async fn hide(
     Body(body): Body<HideMany>,
 ) -> Result<Response, Problem> {
     check(&body.ids)?;
-    wait_of(query.wait.as_deref())?;
+    let deadline = Instant::now() + wait_of(query.wait.as_deref())?;
     let one = async |id: &String| {
         let act = if body.hidden { Action::CommentHide } else { Action::CommentUnhide };
         let action = act(CommentRef { comment_id: id.clone() });
         // One key for the request, and one for each of its commands.
         let key = IdempotencyKey(key.as_ref().map(|key| format!("{key}/{id}")));
-        on_comment(&app, &caller, id, query.clone(), key, action).await
+        // One wait for all: what comes to its turn later is published, and not waited for.
+        let wait = deadline.saturating_duration_since(Instant::now());
+        on_comment(&app, &caller, id, &query, wait, key, action).await
     };
     // A few at once: each takes a connection, and others need some, too.
     let came: Vec<_> =

@@ -1,5 +1,7 @@
 //! Answering, hiding, deleting and writing comments: each is a command to the worker.
 
+use std::time::Duration;
+
 use schemas::Channel;
 use schemas::command::{Action, CommentCreateData, CommentRef, CommentTextData};
 use serde::Deserialize;
@@ -18,7 +20,7 @@ use crate::problem::{Problem, only};
 const TEXT_MAX: usize = 8000;
 
 /// Whose comment, and how long to wait.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct TargetQuery {
@@ -66,7 +68,8 @@ pub(crate) async fn reply(
 ) -> Result<CommandState, Problem> {
     check_text("text", &body.text, TEXT_MAX)?;
     let action = Action::CommentReply(CommentTextData { comment_id: id.clone(), text: body.text });
-    on_comment(&app, &caller, &id, query, key, action).await
+    let wait = wait_of(query.wait.as_deref())?;
+    on_comment(&app, &caller, &id, &query, wait, key, action).await
 }
 
 /// Answer a comment by a message to its author
@@ -89,7 +92,8 @@ pub(crate) async fn private_reply(
     check_text("text", &body.text, TEXT_MAX)?;
     let action =
         Action::CommentPrivateReply(CommentTextData { comment_id: id.clone(), text: body.text });
-    on_comment(&app, &caller, &id, query, key, action).await
+    let wait = wait_of(query.wait.as_deref())?;
+    on_comment(&app, &caller, &id, &query, wait, key, action).await
 }
 
 /// Hide a comment, or show it again
@@ -111,7 +115,8 @@ pub(crate) async fn change(
 ) -> Result<CommandState, Problem> {
     let act = if body.hidden { Action::CommentHide } else { Action::CommentUnhide };
     let action = act(CommentRef { comment_id: id.clone() });
-    on_comment(&app, &caller, &id, query, key, action).await
+    let wait = wait_of(query.wait.as_deref())?;
+    on_comment(&app, &caller, &id, &query, wait, key, action).await
 }
 
 /// Delete a comment
@@ -131,7 +136,8 @@ pub(crate) async fn delete(
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<CommandState, Problem> {
     let action = Action::CommentDelete(CommentRef { comment_id: id.clone() });
-    on_comment(&app, &caller, &id, query, key, action).await
+    let wait = wait_of(query.wait.as_deref())?;
+    on_comment(&app, &caller, &id, &query, wait, key, action).await
 }
 
 /// Comment on a media or post
@@ -165,14 +171,14 @@ pub(super) async fn on_comment(
     app: &App,
     caller: &Caller,
     id: &str,
-    query: TargetQuery,
+    query: &TargetQuery,
+    wait: Duration,
     key: IdempotencyKey,
     action: Action,
 ) -> Result<CommandState, Problem> {
-    let wait = wait_of(query.wait.as_deref())?;
     let found = rows::owners_of_comment(&app.pool, id).await?;
     let Owner { channel, account_id: account } =
-        owner(&app.pool, caller, found, "comment", &query).await?;
+        owner(&app.pool, caller, found, "comment", query).await?;
     let new = NewCommand { caller, key: key.0, channel, account, contact: None, action };
     app.command(new, wait).await
 }
@@ -185,11 +191,8 @@ async fn owner(
     what: &str,
     query: &TargetQuery,
 ) -> Result<Owner, Problem> {
-    found.retain(|owner| {
-        caller.reach.has(owner.account_id.as_str())
-            && query.channel.is_none_or(|wanted| wanted == owner.channel)
-            && query.account_id.as_ref().is_none_or(|wanted| wanted == owner.account_id.as_str())
-    });
+    let named = (query.channel, query.account_id.as_deref());
+    found.retain(|owner| caller.means(named, owner.channel, &owner.account_id));
     let name = |owner: &Owner| format!("{}/{}", owner.channel, owner.account_id);
     if let Some(owner) = only("things", found, name)? {
         return Ok(owner);

@@ -39,7 +39,7 @@ pub(super) fn stream(
     let client = Client {
         hub: live.hub.clone(),
         pool: live.pool.clone(),
-        past: Past::new(live, token, filter.clone()),
+        past: Past::new(live, token),
         filter,
         era,
         position: after.unwrap_or(head),
@@ -147,7 +147,7 @@ impl Client {
     async fn catch_up(&mut self, head: u64) -> Result<(), End> {
         let part = match self.hub.recent(self.position, BATCH, &self.filter) {
             Some(part) => part,
-            None => self.past.read(self.position, head, usize::MAX).await?,
+            None => self.past.read(&self.filter, self.position, head, usize::MAX).await?,
         };
         let Ok(events) = unsent::without(&self.pool, part.events).await else {
             // Nothing of it is shown before it is known what was unsent.

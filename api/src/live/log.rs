@@ -111,7 +111,7 @@ pub(crate) async fn read(
         None => None,
     };
     let position = after.map_or(0, |after| Place::of_id(after).position);
-    let past = Past::new(&app.live, caller.name, filter.clone());
+    let past = Past::new(&app.live, caller.name);
     let mut reading =
         Reading { past, recreations, filter, position, limit, bytes: 0, events: Vec::new() };
     reading.read(&app, Instant::now() + wait).await?;
@@ -185,7 +185,11 @@ impl Reading {
             let free = self.limit - self.events.len();
             let part = match app.live.hub.recent(self.position, free.min(BATCH), &self.filter) {
                 Some(part) => part,
-                None => self.past.read(self.position, head, free).await.map_err(|_| read_anew())?,
+                None => self
+                    .past
+                    .read(&self.filter, self.position, head, free)
+                    .await
+                    .map_err(|_| read_anew())?,
             };
             if self.position < part.up_to {
                 moved = Instant::now();

@@ -26,21 +26,26 @@ pub(super) struct Past {
     pub(super) broker: Broker,
     turns: Arc<Turns>,
     token: String,
-    filter: Filter,
 }
 
 impl Past {
-    pub(super) fn new(live: &Live, token: String, filter: Filter) -> Self {
-        Self { broker: live.broker.clone(), turns: Arc::clone(&live.reading), token, filter }
+    pub(super) fn new(live: &Live, token: String) -> Self {
+        Self { broker: live.broker.clone(), turns: Arc::clone(&live.reading), token }
     }
 
-    /// Reads from the broker what comes next, up to `head` and at most `max` events, in a turn that ends before anything is sent: a client
+    /// Reads from the broker what comes next and `filter` wants, up to `head` and at most `max` events, in a turn that ends before anything is sent: a client
     /// that takes nothing would keep it.
-    pub(super) async fn read(&self, position: u64, head: u64, max: usize) -> Result<Part, End> {
+    pub(super) async fn read(
+        &self,
+        filter: &Filter,
+        position: u64,
+        head: u64,
+        max: usize,
+    ) -> Result<Part, End> {
         let nothing = || Part { events: Vec::new(), up_to: position };
         let Some(_turn) = self.turns.turn(&self.token).await else { return Err(End::Gone) };
         let over = Instant::now() + TURN;
-        let subjects = self.filter.subjects();
+        let subjects = filter.subjects();
         let Ok(Some(last)) = timeout_at(over, self.last(&subjects)).await else {
             return Ok(nothing());
         };
@@ -64,7 +69,7 @@ impl Past {
                     break 'turn;
                 }
                 let event = LiveEvent::read(message.sequence, &message.payload);
-                if let Some(event) = event.filter(|event| self.filter.wants(event)) {
+                if let Some(event) = event.filter(|event| filter.wants(event)) {
                     bytes += event.json.len();
                     part.events.push(Arc::new(event));
                 }

@@ -1,5 +1,6 @@
 //! Removes from Postgres's files what deleted and replaced rows have left: each table is copied beside itself and the copy takes its place
-//! (docs/decisions/44). Readers and writers go on; they wait only for the exchange.
+//! (docs/decisions/44). Readers and writers go on; they wait only for the exchange. It is for erasures (docs/contract.md 11), which are not
+//! built: until then only tests call it.
 //!
 //! Whoever reads several tables under `repeatable read` calls [`hold_off`] before its snapshot: an older snapshot sees nothing of a table
 //! that was exchanged since.
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::code;
+use super::is_held_up;
 use catalogue::Found;
 
 pub use catalogue::Table;
@@ -137,11 +138,8 @@ async fn connect(pool: &PgPool) -> sqlx::Result<PgConnection> {
         ("statement_timeout", "0"),
         ("search_path", "pg_catalog"),
         ("maintenance_work_mem", "256MB"),
-        ("enable_seqscan", "on"),
-        ("enable_hashjoin", "on"),
-        ("enable_mergejoin", "on"),
-        ("plan_cache_mode", "auto"),
     ]);
+    let options = options.options(super::BY_COST);
     PgConnection::connect_with(&options).await
 }
 
@@ -185,18 +183,12 @@ async fn one(
     Err(ScrubError::Altered(table.clone()))
 }
 
-/// Whether somebody else has what we wanted to lock.
-fn is_locked(error: &sqlx::Error) -> bool {
-    // lock_not_available, deadlock_detected
-    matches!(code(error).as_deref(), Some("55P03" | "40P01"))
-}
-
 /// From here on changes are logged. Returns what the table is like.
 async fn begin(conn: &mut PgConnection, table: &Table, oid: i64) -> Result<String, ScrubError> {
     let deadline = Instant::now() + BUSY_FOR;
     loop {
         match begin_once(conn, oid).await {
-            Err(error) if is_locked(&error) => {
+            Err(error) if is_held_up(&error) => {
                 again(deadline).await.ok_or_else(|| ScrubError::Busy(table.clone()))?;
             }
             begun => return Ok(begun?),
@@ -254,7 +246,7 @@ async fn exchange(
         }
         match exchange_once(conn, oid, fingerprint).await {
             Ok(Exchange::HeldOff) => {}
-            Err(error) if is_locked(&error) => {}
+            Err(error) if is_held_up(&error) => {}
             Ok(Exchange::Altered) => return Ok(None),
             Ok(Exchange::Done(locked)) => return Ok(Some(locked)),
             Err(error) => return Err(error.into()),

@@ -289,6 +289,17 @@ pub fn signal(pid: u32, signal: rustix::process::Signal) {
     }
 }
 
+/// Waits until a failpoint `=stop` has stopped this process.
+pub async fn is_stopped(pid: u32, what: &str, within: Duration) {
+    eventually(what, within, async || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Its state stands behind its name, which may hold anything.
+        let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+        crate::client::holds(state.starts_with('T'), || stat.clone())
+    })
+    .await;
+}
+
 /// Whether a thread of a process is not stopped; `false` where the system does not say.
 fn runs(pid: u32) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };

@@ -6,10 +6,11 @@ use tests::{Api, Role};
 
 use super::{PLAIN, READER, ROBOT, conversation_of, is_problem, lab, person, webhook, with_token};
 
-async fn call(api: &Api, method: &str, path: &str) -> (u16, Value) {
+/// Calls a route with a key; of a stream only the status.
+pub(super) async fn call(api: &Api, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let method = method.to_uppercase().parse().unwrap();
     let request = api.http.request(method, format!("{}{path}", api.url)).bearer_auth(&api.token);
-    let answer = request.header("idempotency-key", "k").json(&json!({})).send().await.unwrap();
+    let answer = request.header("idempotency-key", "k").json(body).send().await.unwrap();
     let status = answer.status().as_u16();
     if answer.headers()["content-type"] == "text/event-stream" {
         return (status, Value::Null);
@@ -37,8 +38,8 @@ async fn every_route_asks_for_a_token_and_a_reader_writes_nowhere() {
     for (path, item) in paths.iter().filter(|(path, _)| path.starts_with("/v1/")) {
         let path = path.replace("{id}", "1").replace("{reply_id}", "1");
         for method in item.as_object().unwrap().keys() {
-            is_problem(&call(&stranger, method, &path).await, 401, "unauthorized");
-            let answer = call(&reader, method, &path).await;
+            is_problem(&call(&stranger, method, &path, &json!({})).await, 401, "unauthorized");
+            let answer = call(&reader, method, &path, &json!({})).await;
             if path.starts_with("/v1/ops/") {
                 is_problem(&answer, 403, "insufficient_scope");
             } else if method == "get" {

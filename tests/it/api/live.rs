@@ -52,7 +52,7 @@ impl Listener {
     }
 
     /// The next event; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<Sent> {
+    pub(super) async fn next(&mut self) -> Option<Sent> {
         loop {
             while let Some((block, rest)) = self.rest.split_once("\n\n") {
                 let mut sent = Sent { id: None, kind: String::new(), data: String::new() };

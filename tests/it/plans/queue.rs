@@ -1,10 +1,8 @@
 //! What is asked for again and again reads no more where more waits, or where the ledger has grown: blocks are counted, never time.
 
-use runtime::config::Settings;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
-use tests::{Lab, Role};
 
-use super::all_statements;
+use super::{all_statements, lab_of_worker};
 
 /// Statements, by what they have, with their parameters.
 const ASKED: [(&str, &str, &str); 3] = [
@@ -52,12 +50,7 @@ async fn blocks(connection: &mut PgConnection, sql: &str, parameters: &str) -> u
 
 #[tokio::test]
 async fn the_queue_costs_what_it_returns_however_much_waits() {
-    let mut lab = Lab::start().await;
-    lab.run(Role::Worker).await;
-    lab.ready(Role::Worker).await;
-    lab.stop(Role::Worker).await;
-    let settings = Settings::from_pairs(lab.settings.clone());
-    let pool = runtime::db::pool_by_index(&settings, "plans", 1).unwrap();
+    let (_lab, pool) = lab_of_worker().await;
     let mut connection = pool.acquire().await.unwrap();
     let statements = all_statements();
     let mut counts = Vec::new();

@@ -1,10 +1,8 @@
 //! The same for what every webhook and every reply runs through in the worker, under the settings of its connections.
 
-use runtime::config::Settings;
 use sqlx::Executor as _;
-use tests::{Lab, Role};
 
-use super::{Hot, all_statements, judge, leading, plan};
+use super::{Hot, all_statements, judge, lab_of_worker, leading, plan};
 
 /// Files whose statements are hot, and nothing else.
 const FILES: [&str; 10] = [
@@ -26,12 +24,7 @@ const TINY: [&str; 3] = ["accounts_version", "behind_log", "intake"];
 
 #[tokio::test]
 async fn the_worker_looks_rows_up_by_index_whatever_its_tables_hold() {
-    let mut lab = Lab::start().await;
-    lab.run(Role::Worker).await;
-    lab.ready(Role::Worker).await;
-    lab.stop(Role::Worker).await;
-    let settings = Settings::from_pairs(lab.settings.clone());
-    let pool = runtime::db::pool_by_index(&settings, "plans", 1).unwrap();
+    let (_lab, pool) = lab_of_worker().await;
     let mut connection = pool.acquire().await.unwrap();
     let hot: Vec<Hot> = all_statements()
         .into_iter()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use simulator::CallKind;
 use tests::cable::Cable;
 use tests::crowd::{self, Asked, Shop, all_ended, ask, audit};
-use tests::lab::signal;
+use tests::lab::{is_stopped, signal};
 use tests::{Lab, LabOptions, Role, eventually};
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -192,12 +192,7 @@ async fn a_lost_ack_of_the_log_costs_no_second_send() {
     let one = vec![(&shops[0], &shops[0].people[0], "one 0".to_owned(), "one-0".to_owned())];
     let asked = ask(&lab, one).await;
     let pid = lab.pid(Role::Worker, 0);
-    eventually("the worker stands before the log", WITHIN, async || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let stopped = stat.rsplit(')').next().unwrap().trim_start().starts_with('T');
-        tests::client::holds(stopped, || stat)
-    })
-    .await;
+    is_stopped(pid, "the worker stands before the log", WITHIN).await;
     cable.deafen().await;
     signal(pid, rustix::process::Signal::CONT);
     eventually("the attempt is in the log", WITHIN, async || {

@@ -1,5 +1,6 @@
 //! Of many callbacks exactly the valid ones act.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -51,19 +52,20 @@ impl Request {
 }
 
 /// Accounts as they stand after `accounts add`, with tokens that no key opens: a callback needs none.
-async fn accounts(lab: &Lab, count: usize) {
+async fn accounts(lab: &Lab, numbers: Range<usize>) {
     sqlx::query(
         "insert into worker.accounts (id, channel, login, app, token, state, updated_at)
          select '178414' || lpad(n::text, 10, '0'), 'instagram', 'instagram', 'main', '\\x00'::bytea, 'active', now() - interval '1 hour'
-           from generate_series(0, $1 - 1) n",
+           from generate_series($1, $2 - 1) n",
     )
-    .bind(i32::try_from(count).unwrap())
+    .bind(i32::try_from(numbers.start).unwrap())
+    .bind(i32::try_from(numbers.end).unwrap())
     .execute(lab.pool())
     .await
     .unwrap();
     sqlx::query(
         "insert into worker.account_upkeep (channel, account_id, token_since, connected_at)
-         select channel, id, updated_at, updated_at from worker.accounts",
+         select channel, id, updated_at, updated_at from worker.accounts on conflict do nothing",
     )
     .execute(lab.pool())
     .await
@@ -87,7 +89,7 @@ async fn exactly_the_valid_act(of: f64) {
     lab.ready(Role::Ingest).await;
     lab.point_meta_at_ingest();
     // The second half is named by none that is valid.
-    accounts(&lab, 2 * valid).await;
+    accounts(&lab, 0..2 * valid).await;
     let now = chrono::Utc::now().timestamp();
     let mut requests: Vec<Request> = (0..valid)
         .map(|n| Request::new("main", n, signed_request(SECRET, &id(n), now), 200))
@@ -132,7 +134,7 @@ async fn exactly_the_valid_act(of: f64) {
     })
     .await;
     // What would act wrongly stands in the stream before a last valid one, if at all.
-    accounts_and_one_more(&lab, valid).await;
+    one_more_acts(&lab, valid).await;
     let mut expected = expected.to_vec();
     expected.insert(1, (false, "disconnected".to_owned(), 1));
     assert_eq!(states().await, expected);
@@ -144,24 +146,9 @@ async fn exactly_the_valid_act(of: f64) {
 }
 
 /// An account behind all others, disconnected by a callback behind all others.
-async fn accounts_and_one_more(lab: &Lab, valid: usize) {
+async fn one_more_acts(lab: &Lab, valid: usize) {
     let last = id(2 * valid);
-    sqlx::query(
-        "insert into worker.accounts (id, channel, login, app, token, state, updated_at)
-         values ($1, 'instagram', 'instagram', 'main', '\\x00'::bytea, 'active', now() - interval '1 hour')",
-    )
-    .bind(&last)
-    .execute(lab.pool())
-    .await
-    .unwrap();
-    sqlx::query(
-        "insert into worker.account_upkeep (channel, account_id, token_since, connected_at)
-         select channel, id, updated_at, updated_at from worker.accounts where id = $1",
-    )
-    .bind(&last)
-    .execute(lab.pool())
-    .await
-    .unwrap();
+    accounts(lab, 2 * valid..2 * valid + 1).await;
     let (status, body) =
         lab.simulator.call_back("main", CallbackKind::Deauthorize, &last, None).await;
     assert_eq!(status, 200, "{body}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use simulator::AccountSpec;
 use tests::body::{IG, instagram, now, text};
-use tests::lab::signal;
+use tests::lab::{is_stopped, signal};
 use tests::{Lab, Meta, Role, eventually};
 
 use super::verb;
@@ -40,11 +40,7 @@ async fn a_refresh_survives_a_rotation_of_the_key() {
     refresh.env(runtime::failpoint::ENV, "refresh.after_call=stop");
     let refresh = refresh.stdout(Stdio::piped()).spawn().unwrap();
     let pid = refresh.id().unwrap();
-    eventually("Meta has given a token", Duration::from_secs(60), async || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        tests::client::holds(stat.contains(") T"), || stat.clone())
-    })
-    .await;
+    is_stopped(pid, "Meta has given a token", Duration::from_secs(60)).await;
     let (code, moved) = verb(&lab, &["accounts", "rekey"]).await;
     assert_eq!((code, &moved["tokens"]["moved"]), (0, &json!(1)), "{moved}");
     signal(pid, rustix::process::Signal::CONT);

@@ -41,7 +41,7 @@ impl Growth {
         };
         let mut set = self.accepted.clone();
         set.extend(more.into_iter().map(str::to_owned));
-        (!set.is_empty()).then(|| set.into_iter().collect())
+        Some(set.into_iter().collect())
     }
 
     /// The set that [`Growth::next`] named was taken.

@@ -9,15 +9,15 @@ use sqlx::PgPool;
 /// Rows of one round.
 const ROUND: i64 = 1000;
 
-/// Forgets what is due in this round; returns how many rows.
-pub(super) async fn forget(broker: &Broker, pool: &PgPool) -> anyhow::Result<u64> {
-    let mut rows = outbound::retention::forget_echoes(broker.js(), pool, ROUND).await?;
+/// Forgets what is due in this round.
+pub(super) async fn forget(broker: &Broker, pool: &PgPool) -> anyhow::Result<()> {
+    let forgotten = metrics::counter!("hookline_rows_forgotten_total");
+    forgotten.increment(outbound::retention::forget_echoes(broker.js(), pool, ROUND).await?);
     // A replay asks for these as long as it may bring their webhook again.
     if let Some(age) = streams::keeps_for(broker.js(), StreamName::Raw).await? {
-        rows += resolved(pool, age * 2).await?;
+        forgotten.increment(resolved(pool, age * 2).await?);
     }
-    metrics::counter!("hookline_rows_forgotten_total").increment(rows);
-    Ok(rows)
+    Ok(())
 }
 
 /// Items of the waiting room whose sender is found, and whose webhook is gone.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sqlx::{PgConnection, PgPool};
 
 use super::{again, catalogue, connect};
-use crate::db::code;
+use crate::db::{code, is_held_up};
 
 /// How long old versions of statistics may be visible to somebody.
 const SEEN_FOR: Duration = Duration::from_secs(600);
@@ -88,7 +88,7 @@ async fn statistics(conn: &mut PgConnection) -> sqlx::Result<bool> {
             catalogue::set(conn, "lock_timeout", "2s").await?;
             match sqlx::raw_sql("vacuum full pg_catalog.pg_statistic").execute(&mut *conn).await {
                 Ok(_) => return Ok(true),
-                Err(error) if super::is_locked(&error) => {}
+                Err(error) if is_held_up(&error) => {}
                 Err(error) => return Err(error),
             }
         }

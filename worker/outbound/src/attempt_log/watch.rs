@@ -50,8 +50,8 @@ impl AttemptLog {
         let Some(behind) = behind else {
             health.set(CHECK, Ok(()));
             if tidy {
-                let mut conn = self.pool.acquire().await?;
                 let older = commands_gone_after(self.broker.js()).await?;
+                let mut conn = self.pool.acquire().await?;
                 within(WITHIN, logged::forget_settled(&mut conn, older)).await?;
             }
             return Ok(());

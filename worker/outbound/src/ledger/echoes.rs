@@ -240,15 +240,14 @@ pub(crate) async fn taken(
 ) -> sqlx::Result<Vec<TakenRow>> {
     sqlx::query_as(
         "select taken.item_id, bool_or(taken.known) as known
-           from (select item_id, seen_at < $6 or (claimed_by is not null and claimed_by <> $4)
-                                 or (channel = 'messenger' and kind = 'message' and examined and app_id is not null
-                                     and metadata is distinct from $4) as known
-                   from worker.echoes
-                  where channel = $1 and account_id = $2 and item_id = any($3)
-                    and ((claimed_by is not null and claimed_by <> $4)
-                         or seen_at < $5
-                         or (channel = 'messenger' and kind = 'message' and examined and app_id is not null
-                             and metadata is distinct from $4))
+           from (select e.item_id, e.known
+                   from (select item_id, seen_at,
+                                seen_at < $6 or (claimed_by is not null and claimed_by <> $4)
+                                or (channel = 'messenger' and kind = 'message' and examined and app_id is not null
+                                    and metadata is distinct from $4) as known
+                           from worker.echoes
+                          where channel = $1 and account_id = $2 and item_id = any($3)) e
+                  where e.known or e.seen_at < $5
                   union all
                  select p.message_id, true from worker.parts p join worker.commands c using (identity)
                   where p.message_id = any($3) and c.channel = $1 and c.account_id = $2) taken

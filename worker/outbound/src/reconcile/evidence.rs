@@ -39,7 +39,7 @@ pub(super) async fn among_echoes(
     Ok((now, found))
 }
 
-/// Marks what is known to be something else than the effect that is looked for.
+/// Marks what is known to be something else than the effect that is looked for, and what was reported before it.
 pub(super) async fn mark_claimed(
     pool: &PgPool,
     command: &CommandRow,
