@@ -9,7 +9,11 @@ use super::{POISONED, parked, texts};
 
 /// One message that cannot be recorded, parked; the rule that refuses it is gone again.
 async fn with_one_parked() -> Lab {
-    let lab = Lab::with_all_roles().await;
+    let mut lab = Lab::start().await;
+    // Nothing is tried again by itself.
+    lab.set("RETRY_MIN", "1h");
+    lab.set("RETRY_MAX", "1h");
+    lab.run_all().await;
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     lab.poison("new.message_id = 'mid.poison'").await;
     let poison = instagram(text(IG, POISONED, "mid.poison", now(), "one"));
@@ -19,11 +23,6 @@ async fn with_one_parked() -> Lab {
         n => Err(format!("{n} rows")),
     })
     .await;
-    // As after twenty tries: nothing is tried again by itself.
-    sqlx::raw_sql("update worker.parked set attempts = 20, retry_at = null")
-        .execute(lab.pool())
-        .await
-        .unwrap();
     lab.mend().await;
     lab
 }
