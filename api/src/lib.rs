@@ -48,6 +48,7 @@ mod json_schemas;
 mod layers;
 mod list;
 mod live;
+mod media;
 mod mentions;
 mod messages;
 mod openapi;

@@ -1,22 +1,23 @@
 //! `GET /v1/conversations/{id}/messages`; answering is in [`send`].
 
 use axum::Json;
+use schemas::command::{Action, SyncData};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::State;
 use crate::auth::{Caller, Scope};
-use crate::contacts;
+use crate::contacts::{self, Target};
 use crate::extract::{Id, Query};
 use crate::layers;
 use crate::list::{Page, scope};
 use crate::problem::Problem;
+use crate::syncs::{self, Wanted};
 
 mod new;
 mod outcome;
 mod rows;
 pub(crate) mod send;
-mod sync;
 mod window;
 
 use rows::Message;
@@ -68,7 +69,10 @@ pub(crate) async fn list(
     }
     let target = contacts::target(&app.pool, &caller, &id).await?;
     if wants_sync {
-        sync::sync(&app, &caller, &id, target).await?;
+        let Target { channel, account_id: account, contact_id, .. } = target;
+        let action = Action::Sync(SyncData { contact_id: Some(contact_id.clone()) });
+        let wanted = Wanted { channel, account, contact: Some(contact_id), action };
+        syncs::sync(&app, &caller, &id, wanted).await?;
     }
     let scope = scope("messages", &[("conversation_id", Some(&id))]);
     let page = Page::read(&app.cursors, &caller, scope, query.cursor.as_deref(), query.limit)?;

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::{
     accounts, acts, blocklist, commands, comments, connect, contacts, conversations, conversions,
-    feed, insights, live, mentions, messages, operate, replies, session, templates,
+    feed, insights, live, media, mentions, messages, operate, replies, session, templates,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -62,6 +62,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(comments::write::private_reply))
         .routes(routes!(comments::write::change, comments::write::delete))
         .routes(routes!(comments::write::create))
+        .routes(routes!(media::list))
         .routes(routes!(mentions::list))
         .routes(routes!(feed::list))
         .routes(routes!(insights::list))
@@ -164,6 +165,7 @@ mod tests {
         patch /v1/comments/{id}
         delete /v1/comments/{id}
         post /v1/media/{id}/comments
+        get /v1/media
         get /v1/mentions
         get /v1/feed
         get /v1/insights

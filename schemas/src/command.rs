@@ -13,8 +13,8 @@ mod unchecked;
 pub use action::{Action, COMMANDS};
 pub use error::CommandError;
 pub use fields::{
-    AccountData, CommentCreateData, CommentRef, CommentTextData, ReplyRef, ResolveData,
-    SenderActionData, SyncData,
+    AccountData, CommentCreateData, CommentHideManyData, CommentRef, CommentTextData,
+    MediaSyncData, ReplyRef, ResolveData, SenderActionData, SyncData,
 };
 pub use limits::check_parts;
 pub use reply::{OutboundAttachment, OutboundQuickReply, ReplyData};

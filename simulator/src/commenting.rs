@@ -7,7 +7,7 @@ use crate::json::Node;
 use crate::model::{AccountKey, Channel, Comment, Login};
 use crate::outbox::Tracked;
 use crate::payload::{self, Envelope, FeedVerb, Item};
-use crate::people::Person;
+use crate::people::{Person, Telling};
 use crate::shared::Shared;
 
 impl Person {
@@ -60,11 +60,11 @@ impl Person {
         let envelope =
             if self.envelope() == Envelope::Flat { Envelope::Flat } else { Envelope::Changes };
         let groups = match comment_item(self.shared(), comment, verb) {
-            Some((field, node)) => {
+            Some((field, node)) if *self.telling() != Telling::Silent => {
                 let order = comment.media.clone();
                 vec![vec![self.tracked(field, envelope, order, node)]]
             }
-            None => Vec::new(),
+            _ => Vec::new(),
         };
         self.act(None, Some(comment.id.clone()), groups)
     }

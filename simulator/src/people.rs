@@ -92,6 +92,10 @@ impl Person {
         Person { moved: Some(Moved::At(at)), ..self.clone() }
     }
 
+    pub(crate) const fn telling(&self) -> &Telling {
+        &self.telling
+    }
+
     /// New messages are reported like this.
     pub fn reported(&self, telling: Telling) -> Person {
         Person { telling, ..self.clone() }

@@ -17,6 +17,7 @@ mod importing;
 mod listeners;
 mod live;
 mod log;
+mod media;
 mod outages;
 mod paging;
 mod replies;

@@ -30,6 +30,8 @@ pub(crate) struct CommentsQuery {
     pub hidden: Option<bool>,
     /// `true`: also deleted ones.
     pub deleted: Option<bool>,
+    /// `true`: first read the comments of `media_id` from Graph. Needs a token that may write.
+    pub sync: Option<bool>,
     /// What the caller may see of them.
     #[serde(skip)]
     #[param(ignore)]
@@ -196,7 +198,7 @@ pub(crate) async fn total(pool: &PgPool, query: &CommentsQuery) -> sqlx::Result<
 }
 
 /// An account that knows a comment or a media.
-#[derive(FromRow)]
+#[derive(PartialEq, FromRow)]
 pub(crate) struct Owner {
     pub channel: Channel,
     pub account_id: AccountId,
@@ -228,6 +230,36 @@ pub(crate) async fn owners_of_media(pool: &PgPool, id: &str) -> sqlx::Result<Vec
          order by 1, 2 limit 10",
     )
     .bind(id)
+    .fetch_all(pool)
+    .await
+}
+
+/// The newest comments under each of these media or posts of an account, at most `each` of one; deleted ones are left out.
+///
+/// # Errors
+/// `sqlx::Error`; nothing is changed by reading, call again.
+pub(crate) async fn under(
+    pool: &PgPool,
+    channel: Channel,
+    account: &str,
+    media: &[String],
+    each: i64,
+) -> sqlx::Result<Vec<Comment>> {
+    sqlx::query_as(
+        "select c.id, c.channel, c.account_id, c.comment_id, c.parent_id, c.media_id, c.post_id, c.author_id, c.author_username,
+                c.author_self, c.text, c.attachment, c.live, c.ad, c.reactions, c.hidden, c.created_at, c.edited_at, c.deleted_at
+           from unnest($3::text[]) as u (media)
+          cross join lateral (
+                select * from inbox.comments c
+                 where c.channel = $1 and c.account_id = $2 and coalesce(c.media_id, c.post_id) = u.media and c.deleted_at is null
+                 order by c.created_at desc limit $4) c
+          order by c.created_at desc, c.id desc",
+    )
+    .bind(channel)
+    .bind(account)
+    .bind(media)
+    .bind(each)
+    .persistent(false)
     .fetch_all(pool)
     .await
 }

@@ -15,6 +15,7 @@ use crate::auth::Caller;
 use crate::commands::{CommandState, NewCommand};
 use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, check_text, wait_of};
 use crate::problem::{Problem, only};
+use crate::worker_views;
 
 /// Longest text of a comment (docs/meta-platform.md 8.3, 12 have no shorter one that holds for both channels).
 const TEXT_MAX: usize = 8000;
@@ -159,9 +160,8 @@ pub(crate) async fn create(
 ) -> Result<CommandState, Problem> {
     check_text("text", &body.text, TEXT_MAX)?;
     let wait = wait_of(query.wait.as_deref())?;
-    let found = rows::owners_of_media(&app.pool, &id).await?;
     let Owner { channel, account_id: account } =
-        owner(&app.pool, &caller, found, "media or post", &query).await?;
+        owner_of_media(&app.pool, &caller, &id, &query).await?;
     let action = Action::CommentCreate(CommentCreateData { media_id: id, text: body.text });
     let new = NewCommand { caller: &caller, key: key.0, channel, account, contact: None, action };
     app.command(new, wait).await
@@ -181,6 +181,22 @@ pub(super) async fn on_comment(
         owner(&app.pool, caller, found, "comment", query).await?;
     let new = NewCommand { caller, key: key.0, channel, account, contact: None, action };
     app.command(new, wait).await
+}
+
+/// The account whose media or post it is, or that knows it.
+pub(super) async fn owner_of_media(
+    pool: &PgPool,
+    caller: &Caller,
+    id: &str,
+    query: &TargetQuery,
+) -> Result<Owner, Problem> {
+    let mut found = rows::owners_of_media(pool, id).await?;
+    for owner in worker_views::media::owners(pool, id).await? {
+        if !found.contains(&owner) {
+            found.push(owner);
+        }
+    }
+    owner(pool, caller, found, "media or post", query).await
 }
 
 /// The account that knows the thing, or the one the caller names where none does yet.

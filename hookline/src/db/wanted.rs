@@ -54,6 +54,8 @@ pub(crate) const SERVICES: [Service; 4] = [
             ("worker", "dead_list"),
             ("worker", "deletion_requests"),
             ("worker", "eras"),
+            ("worker", "media_list"),
+            ("worker", "media_reads"),
             ("worker", "refused_commands"),
             ("worker", "replies"),
             ("worker", "send_stops"),

@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use super::error::{CommandError, describe};
 use super::fields::{
-    AccountData, CommentCreateData, CommentRef, CommentTextData, ReplyRef, ResolveData,
-    SenderActionData, SyncData,
+    AccountData, CommentCreateData, CommentHideManyData, CommentRef, CommentTextData,
+    MediaSyncData, ReplyRef, ResolveData, SenderActionData, SyncData,
 };
 use super::limits;
 use super::reply::ReplyData;
 use crate::Channel;
 
 /// The names of all commands of the contract.
-pub const COMMANDS: [&str; 19] = [
+pub const COMMANDS: [&str; 21] = [
     "reply",
     "sender_action",
     "comment_reply",
@@ -23,6 +23,8 @@ pub const COMMANDS: [&str; 19] = [
     "comment_hide",
     "comment_unhide",
     "comment_delete",
+    "comment_hide_many",
+    "media_sync",
     "sync",
     "account_subscribe",
     "account_refresh",
@@ -56,6 +58,10 @@ pub enum Action {
     CommentUnhide(CommentRef),
     /// `comment_delete`
     CommentDelete(CommentRef),
+    /// `comment_hide_many`: becomes one command for each comment.
+    CommentHideMany(CommentHideManyData),
+    /// `media_sync`: reads media or posts with their comments.
+    MediaSync(MediaSyncData),
     /// `sync`
     Sync(SyncData),
     /// `account_subscribe`: asks Meta for the webhook fields.
@@ -95,6 +101,9 @@ impl Action {
             "comment_hide" => Self::CommentHide(fields(data)?),
             "comment_unhide" => Self::CommentUnhide(fields(data)?),
             "comment_delete" => Self::CommentDelete(fields(data)?),
+            "comment_hide_many" => Self::CommentHideMany(fields(data)?),
+            "media_sync" if data.is_null() => Self::MediaSync(MediaSyncData::default()),
+            "media_sync" => Self::MediaSync(fields(data)?),
             "sync" if data.is_null() => Self::Sync(SyncData::default()),
             "sync" => Self::Sync(fields(data)?),
             "account_subscribe" => Self::AccountSubscribe(AccountData {}),
@@ -122,6 +131,8 @@ impl Action {
             Self::CommentHide(_) => "comment_hide",
             Self::CommentUnhide(_) => "comment_unhide",
             Self::CommentDelete(_) => "comment_delete",
+            Self::CommentHideMany(_) => "comment_hide_many",
+            Self::MediaSync(_) => "media_sync",
             Self::Sync(_) => "sync",
             Self::AccountSubscribe(_) => "account_subscribe",
             Self::AccountRefresh(_) => "account_refresh",
@@ -156,6 +167,8 @@ impl Action {
             Self::CommentHide(data) | Self::CommentUnhide(data) | Self::CommentDelete(data) => {
                 data.check()
             }
+            Self::CommentHideMany(data) => data.check(),
+            Self::MediaSync(data) => data.check(),
             Self::ReplyCancel(data) => data.check(),
             Self::ReplyResolve(data) => data.check(),
             Self::Sync(_)
@@ -187,6 +200,7 @@ impl Action {
     pub(super) fn media_id(&self) -> Option<&str> {
         match self {
             Self::CommentCreate(data) => Some(&data.media_id),
+            Self::MediaSync(data) => data.media_id.as_deref(),
             Self::InsightsRefresh(data)
             | Self::ConversionEvent(data)
             | Self::TemplateSubmit(data)
@@ -211,7 +225,7 @@ mod tests {
     fn every_name_reads_as_the_action_of_that_name_and_fields_keep_the_order_of_their_names() {
         let all = json!({
             "action": "typing_on", "as": "sent", "attachment": {"attachment_id": "1", "is_reusable": true, "type": "file", "url": "https://x"},
-            "caused_by": "evt_1", "comment_id": "1", "contact_id": "2", "media_id": "3", "message_id": "mid",
+            "caused_by": "evt_1", "comment_id": "1", "comment_ids": ["1", "2"], "contact_id": "2", "hidden": true, "media_id": "3", "message_id": "mid",
             "quick_replies": [{"payload": "p", "title": "t"}], "reason": "seen in the thread", "reply_id": "rpl_1", "reply_to": "m", "tag": "HUMAN_AGENT",
             "template": {"b": 1, "a": 2.50}, "text": "hi"
         });

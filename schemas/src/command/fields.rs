@@ -7,6 +7,9 @@ use serde_with::skip_serializing_none;
 use super::error::{CommandError, not_empty};
 use crate::ContactId;
 
+/// Most comments of one command.
+const COMMENTS_MAX: usize = 50;
+
 /// `sender_action`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SenderActionData {
@@ -47,6 +50,24 @@ pub struct SyncData {
     pub contact_id: Option<ContactId>,
 }
 
+/// `media_sync`
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MediaSyncData {
+    /// All comments of this media or post; the newest media or posts with their comments where absent.
+    pub media_id: Option<String>,
+}
+
+/// `comment_hide_many`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CommentHideManyData {
+    /// The comments, each once; 1 to 50.
+    #[schemars(length(min = 1, max = 50))]
+    pub comment_ids: Vec<String>,
+    /// Whether they are hidden.
+    pub hidden: bool,
+}
+
 /// `account_subscribe`, `account_refresh`, `account_disconnect`: nothing beside the account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountData {}
@@ -71,6 +92,26 @@ pub struct ResolveData {
     pub reason: String,
     /// The reply, by its `reply_id`.
     pub reply_id: String,
+}
+
+impl MediaSyncData {
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        self.media_id.as_deref().map_or(Ok(()), |media| not_empty("data.media_id", media))
+    }
+}
+
+impl CommentHideManyData {
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        let distinct: std::collections::BTreeSet<&String> = self.comment_ids.iter().collect();
+        if self.comment_ids.is_empty() || COMMENTS_MAX < self.comment_ids.len() {
+            let reason = format!("name 1 to {COMMENTS_MAX} comments");
+            return Err(CommandError::invalid("data.comment_ids", reason));
+        }
+        if distinct.len() < self.comment_ids.len() {
+            return Err(CommandError::invalid("data.comment_ids", "name each comment once"));
+        }
+        self.comment_ids.iter().try_for_each(|id| not_empty("data.comment_ids", id))
+    }
 }
 
 impl ReplyRef {

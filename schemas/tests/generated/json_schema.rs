@@ -3,8 +3,8 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use schemas::command::{
-    AccountData, COMMANDS, CommentCreateData, CommentRef, CommentTextData, ReplyData, ReplyRef,
-    ResolveData, SenderActionData, SyncData, UncheckedCommand,
+    AccountData, COMMANDS, CommentCreateData, CommentHideManyData, CommentRef, CommentTextData,
+    MediaSyncData, ReplyData, ReplyRef, ResolveData, SenderActionData, SyncData, UncheckedCommand,
 };
 use schemas::{Data, Event, Kind};
 use serde_json::{Map, Value, json};
@@ -141,7 +141,7 @@ pub(crate) fn commands_bundle() -> Value {
         properties.insert("command".to_owned(), json!({ "const": name }));
         properties.insert("data".to_owned(), data);
         if !required.contains(&json!("data"))
-            && !["sync", "account_subscribe", "account_refresh", "account_disconnect"]
+            && !["media_sync", "sync", "account_subscribe", "account_refresh", "account_disconnect"]
                 .contains(&name)
         {
             required.push(json!("data"));
@@ -251,6 +251,8 @@ fn data_of_commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Value
         ("comment_hide", CommentRef::json_schema(generator)),
         ("comment_unhide", CommentRef::json_schema(generator)),
         ("comment_delete", CommentRef::json_schema(generator)),
+        ("comment_hide_many", CommentHideManyData::json_schema(generator)),
+        ("media_sync", MediaSyncData::json_schema(generator)),
         ("sync", SyncData::json_schema(generator)),
         ("account_subscribe", AccountData::json_schema(generator)),
         ("account_refresh", AccountData::json_schema(generator)),

@@ -4,10 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::ask::{After, Ask, Done};
 use super::error::GraphError;
-use super::fields;
-use super::reads::page;
+use super::fields::{self, Field};
+use super::reads::{cursor, page};
 use crate::model::{Channel, Comment};
 use crate::payload::{FeedVerb, graph_time};
+
+/// Items of a nested list where `limit` says nothing.
+const NESTED_DEFAULT: usize = 25;
 
 fn known<'a>(ask: &'a Ask<'_>, id: &str, method: &str) -> Result<&'a Comment, GraphError> {
     let comment = ask.world.comments.get(id);
@@ -108,16 +111,13 @@ pub(super) fn read(ask: &Ask<'_>) -> Result<Value, GraphError> {
         Some(text) => fields::parse(&text.replace(char::is_whitespace, ""))?,
         None => fields::named(default),
     };
-    Ok(fields::select(full(ask, comment), &wanted))
+    Ok(fields::select(full(ask, comment, &wanted), &wanted))
 }
 
-fn full(ask: &Ask<'_>, comment: &Comment) -> Map<String, Value> {
+/// A comment with everything; answers to it as far as `wanted` has them.
+fn full(ask: &Ask<'_>, comment: &Comment, wanted: &[Field]) -> Map<String, Value> {
     let (id, name) = ask.world.author(comment);
-    let below = ask
-        .world
-        .comments
-        .values()
-        .filter(|other| other.parent.as_deref() == Some(comment.id.as_str()) && !other.deleted);
+    let below: Vec<&Comment> = under(ask, |other| other.parent.as_deref() == Some(&comment.id));
     let full = match comment.account.channel {
         Channel::Instagram => json!({
             "id": comment.id,
@@ -129,7 +129,7 @@ fn full(ask: &Ask<'_>, comment: &Comment) -> Map<String, Value> {
             "parent_id": comment.parent,
             "media": {"id": comment.media},
             "like_count": 0,
-            "replies": {"data": below.map(|other| json!({"id": other.id, "text": other.text, "timestamp": graph_time(other.at)})).collect::<Vec<_>>()},
+            "replies": nested(ask, fields::find(wanted, "replies"), &below),
         }),
         Channel::Messenger => json!({
             "id": comment.id,
@@ -139,13 +139,37 @@ fn full(ask: &Ask<'_>, comment: &Comment) -> Map<String, Value> {
             "is_hidden": comment.hidden,
             "parent": comment.parent.as_ref().map(|parent| json!({"id": parent})),
             "like_count": 0,
-            "comment_count": below.count(),
+            "comment_count": below.len(),
+            "comments": nested(ask, fields::find(wanted, "comments"), &below),
         }),
     };
     match full {
         Value::Object(fields) => fields,
         _ => Map::new(),
     }
+}
+
+/// Comments that are there, newest first.
+fn under<'a>(ask: &'a Ask<'_>, found: impl Fn(&Comment) -> bool) -> Vec<&'a Comment> {
+    let all = ask.world.comments.values();
+    let mut comments: Vec<&Comment> = all.filter(|one| !one.deleted && found(one)).collect();
+    comments.sort_by_key(|comment| std::cmp::Reverse(comment.at));
+    comments
+}
+
+/// A list within another answer, with a page of its own (docs/meta-platform-2.md 21.1). Absent where it is empty, as Meta leaves it out.
+fn nested(ask: &Ask<'_>, field: Option<&Field>, comments: &[&Comment]) -> Option<Value> {
+    let field = field.filter(|_| !comments.is_empty())?;
+    let limit = field.limit.unwrap_or(NESTED_DEFAULT);
+    let shown = comments.iter().take(limit);
+    let data: Vec<Value> =
+        shown.map(|one| fields::select(full(ask, one, &field.sub), &field.sub)).collect();
+    let mut paging = json!({"cursors": {"after": cursor(data.len())}});
+    if data.len() < comments.len() {
+        paging["next"] =
+            format!("{}/comments?after={}", ask.request.root, cursor(data.len())).into();
+    }
+    Some(json!({"data": data, "paging": paging}))
 }
 
 /// Media or posts of the account, or comments under one of them or under a comment.
@@ -156,11 +180,8 @@ pub(super) fn list(ask: &Ask<'_>) -> Result<Value, GraphError> {
         Some(text) => fields::parse(&text.replace(char::is_whitespace, "")),
         None => Ok(fields::named(default)),
     };
-    let media_of = |media: &crate::world::Media| -> Map<String, Value> {
-        let under = ask.world.comments.values().filter(|comment| {
-            comment.media == media.id && comment.parent.is_none() && !comment.deleted
-        });
-        let comments: Vec<Value> = under.map(|comment| full(ask, comment).into()).collect();
+    let media_of = |media: &crate::world::Media, wanted: &[Field]| -> Map<String, Value> {
+        let comments = under(ask, |one| one.media == media.id && one.parent.is_none());
         let (time, caption) =
             if instagram { ("timestamp", "caption") } else { ("created_time", "message") };
         let full = json!({
@@ -169,7 +190,7 @@ pub(super) fn list(ask: &Ask<'_>) -> Result<Value, GraphError> {
             caption: media.caption,
             "media_type": instagram.then_some("IMAGE"),
             "comments_count": comments.len(),
-            "comments": {"data": comments},
+            "comments": nested(ask, fields::find(wanted, "comments"), &comments),
         });
         full.as_object().cloned().unwrap_or_default()
     };
@@ -181,22 +202,15 @@ pub(super) fn list(ask: &Ask<'_>) -> Result<Value, GraphError> {
         let mut media: Vec<_> =
             ask.world.media.values().filter(|media| media.account == ask.account).collect();
         media.sort_by_key(|media| std::cmp::Reverse(media.at));
-        return page(ask, &media, |media| Ok(fields::select(media_of(media), &wanted)));
+        return page(ask, &media, |media| Ok(fields::select(media_of(media, &wanted), &wanted)));
     }
     if edge.is_empty() {
         let media = ask.world.media.get(node).filter(|media| media.account == ask.account);
         let Some(media) = media else { return Err(GraphError::unsupported(node, "get")) };
-        return Ok(fields::select(media_of(media), &wanted(&["id"])?));
+        let wanted = wanted(&["id"])?;
+        return Ok(fields::select(media_of(media, &wanted), &wanted));
     }
     let under_comment = ask.world.comments.contains_key(node);
-    let found = |comment: &&Comment| {
-        let place = if under_comment {
-            comment.parent.as_deref() == Some(node)
-        } else {
-            comment.media == node && comment.parent.is_none()
-        };
-        comment.account == ask.account && !comment.deleted && place
-    };
     if !under_comment && !ask.world.media.contains_key(node) {
         return Err(GraphError::unsupported(node, "get"));
     }
@@ -205,7 +219,13 @@ pub(super) fn list(ask: &Ask<'_>) -> Result<Value, GraphError> {
     } else {
         &["created_time", "from", "message", "id"]
     })?;
-    let mut comments: Vec<&Comment> = ask.world.comments.values().filter(found).collect();
-    comments.sort_by_key(|comment| std::cmp::Reverse(comment.at));
-    page(ask, &comments, |comment| Ok(fields::select(full(ask, comment), &wanted)))
+    let comments = under(ask, |comment| {
+        let place = if under_comment {
+            comment.parent.as_deref() == Some(node)
+        } else {
+            comment.media == node && comment.parent.is_none()
+        };
+        comment.account == ask.account && place
+    });
+    page(ask, &comments, |comment| Ok(fields::select(full(ask, comment, &wanted), &wanted)))
 }

@@ -225,7 +225,8 @@ pub(super) fn thread(ask: &Ask<'_>) -> Result<Value, GraphError> {
     Ok(fields::select(conversation(ask, person, &messages, &wanted)?, &wanted))
 }
 
-fn cursor(offset: usize) -> String {
+/// The place behind so many items of a list.
+pub(super) fn cursor(offset: usize) -> String {
     URL_SAFE_NO_PAD.encode(format!("offset:{offset}"))
 }
 

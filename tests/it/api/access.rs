@@ -87,6 +87,7 @@ fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
             let named = format!("/v1/media/{media}/comments?channel=instagram&account_id={IG}");
             (named, text, NotFound)
         }
+        "get /v1/media" => (of_account("/v1/media"), nothing, NotFound),
         "get /v1/mentions" => ("/v1/mentions".into(), nothing, List("mentions")),
         "get /v1/feed" => ("/v1/feed".into(), nothing, List("posts")),
         "get /v1/insights" => ("/v1/insights".into(), nothing, List("insights")),

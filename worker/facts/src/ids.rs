@@ -31,6 +31,16 @@ pub fn edit(
     EventId::derive(channel, account, "edit", &[mid, &number, &hash])
 }
 
+/// A comment: it is made once.
+pub fn comment(channel: Channel, account: &AccountId, comment: &str) -> EventId {
+    EventId::derive(channel, account, "comment", &[comment])
+}
+
+/// A comment that was hidden when Graph listed it, since nobody knows when.
+pub fn hidden_when_listed(channel: Channel, account: &AccountId, comment: &str) -> EventId {
+    EventId::derive(channel, account, "comment.change", &[comment, "hide", "listed"])
+}
+
 /// The sender of a message (or of an edit of it) is unknown.
 pub fn unresolved(channel: Channel, account: &AccountId, mid: &str) -> EventId {
     EventId::derive(channel, account, "sender.unresolved", &[mid])

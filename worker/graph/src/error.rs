@@ -235,6 +235,11 @@ impl GraphError {
         self.names(9_000_001)
     }
 
+    /// Code 1: the answer would have been too large. Asked for less, Graph returns it (docs/meta-platform-2.md 21.2, 22).
+    pub fn wants_less(&self) -> bool {
+        self.code == Some(1) && self.status.is_some_and(|status| status >= 500)
+    }
+
     /// 190/458: the person removed the app. Their token is gone, and so are the webhook fields (docs/meta-platform-2.md 16.4).
     pub fn app_removed(&self) -> bool {
         self.code == Some(190) && self.subcode == Some(458)

@@ -5,6 +5,8 @@ use schemas::meta::Node;
 use schemas::meta::instagram::InstagramComment;
 use schemas::{EventId, Fact};
 
+use facts::ids;
+
 use super::context::{Context, stamp};
 use super::output::Output;
 
@@ -63,7 +65,7 @@ pub(super) fn comment(context: &Context<'_>, node: &Node<'_>, field: &str) -> Ve
 
 /// A comment is made once.
 pub(super) fn created_id(context: &Context<'_>, comment_id: &str) -> EventId {
-    context.id("comment", &[comment_id])
+    ids::comment(context.channel(), &context.account.id, comment_id)
 }
 
 /// What happens to a comment later: distinguished by verb, Meta's own time and content, never by the time of delivery.

@@ -9,12 +9,13 @@ mod send;
 mod settle;
 
 use runtime::db::within;
+use schemas::command::Action;
 use tracing::{Instrument, Span};
 
 use crate::attempt_log::Behind;
 use crate::ledger::{CommandRow, queue};
 use crate::services::{LEDGER_WITHIN, Next, Services};
-use crate::{account_acts, import, reconcile, reply_acts};
+use crate::{account_acts, hide_many, import, media_sync, reconcile, reply_acts};
 pub(crate) use claim::Attempt;
 use claim::{Claimed, claim};
 pub(crate) use claim_all::{ClaimedAll, claim_all};
@@ -51,6 +52,10 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
                     Err(error) => repeat_soon(services, identity, error).await,
                     next => next,
                 }
+            }
+            Some(Action::MediaSync(_)) => media_sync::run(services, &command).await,
+            Some(Action::CommentHideMany(data)) => {
+                hide_many::run(services, &command, &data.comment_ids, data.hidden).await
             }
             _ => import::run(services, &command).await,
         },

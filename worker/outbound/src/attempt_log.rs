@@ -53,6 +53,11 @@ pub(crate) struct AttemptLog {
 }
 
 impl AttemptLog {
+    /// The broker, for what else is published from here.
+    pub(crate) const fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
     pub(crate) fn new(broker: Broker, pool: PgPool, worker: &str) -> Self {
         Self {
             broker,

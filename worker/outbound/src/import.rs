@@ -8,31 +8,26 @@ mod progress;
 
 use std::time::Duration;
 
+use schemas::Event;
 use schemas::command::Action;
-use schemas::facts::OutcomeError;
-use schemas::{Event, Timestamp};
 
-use crate::answer::outcome_error;
 use crate::ledger::commands::{self, End};
 use crate::ledger::queue;
 use crate::ledger::{self, CommandRow};
+use crate::pages;
 use crate::plan::import_lane;
 use crate::services::{Next, Services};
-use crate::state::{CommandState, Hold};
+use crate::state::CommandState;
 use facts::Draft;
 use facts::accounts::Connected;
 use facts::follow_up::FollowUp;
-use graph::{Class, ConversationPage, GraphError, Lane};
+use graph::{ConversationPage, Lane};
 use progress::Progress;
 
 /// Conversations per call.
 const PAGE: u32 = 25;
-/// How long a page of a stopped account is left alone; a new token wakes it earlier.
-const STOPPED_PAUSE: Duration = Duration::from_secs(60);
 /// How long a page waits for a conversation that somebody waits for, before it is looked at again.
 const YIELD_PAUSE: Duration = Duration::from_millis(500);
-/// Pages that may fail in a row before the import gives up.
-const FAILURES_MAX: u32 = 10;
 
 /// Imports one page and returns what is next. The command is claimed.
 ///
@@ -61,7 +56,11 @@ pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Re
     }
     match services.graph.conversations(&connected, contact, cursor, PAGE, Lane::Sync).await {
         Ok(page) => store(services, command, &connected, progress, page).await,
-        Err(error) => failed(services, command, &connected, progress, &error).await,
+        Err(error) => {
+            let tries = progress.tries;
+            let result = serde_json::to_value(Progress { tries: tries + 1, ..progress })?;
+            pages::failed(services, command, &connected, tries, result, &error).await
+        }
     }
 }
 
@@ -117,56 +116,4 @@ async fn store(
     emission.commit().await?;
     // After every page others have a turn.
     Ok(if done { Next::Ended } else { Next::Idle })
-}
-
-/// What to do about a page that could not be read.
-async fn failed(
-    services: &Services,
-    command: &CommandRow,
-    connected: &Connected,
-    mut progress: Progress,
-    error: &GraphError,
-) -> anyhow::Result<Next> {
-    if matches!(error.class, Class::Account) {
-        services.accounts.stop(connected, &error.refusal()).await?;
-    }
-    let mut tx = services.pool.begin().await?;
-    let Some(command) = commands::lock(&mut tx, &command.identity).await? else {
-        return Ok(Next::Idle);
-    };
-    let now: Timestamp = ledger::now(&mut tx).await?;
-    let pause = error.retry_after.unwrap_or_else(|| {
-        runtime::retry::delay(
-            services.waits.retry_min,
-            services.waits.retry_max,
-            progress.tries,
-            rand::random(),
-        )
-    });
-    let again = match error.class {
-        Class::Limited(_) => Some((Hold::Paused, pause)),
-        Class::Account => Some((Hold::AccountStopped, STOPPED_PAUSE)),
-        Class::Retry | Class::Unknown if progress.tries < FAILURES_MAX => {
-            progress.tries += 1;
-            Some((Hold::Paused, pause))
-        }
-        _ => None,
-    };
-    let result = serde_json::to_value(&progress)?;
-    let next = if let Some((why, pause)) = again {
-        commands::save_progress(&mut tx, &command.identity, &result).await?;
-        commands::wait(&mut tx, &command.identity, now.plus(pause), Some(why)).await?;
-        Next::Idle
-    } else {
-        let error = match error.class {
-            Class::Permission => OutcomeError::own("permission", "permission", error.to_string()),
-            _ => outcome_error(error),
-        };
-        let (state, error, result) = (CommandState::Failed, Some(error), Some(result));
-        let end = End { state, rule: None, error, result };
-        commands::finish(&mut tx, &command.identity, end).await?;
-        Next::Ended
-    };
-    tx.commit().await?;
-    Ok(next)
 }

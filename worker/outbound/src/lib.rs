@@ -4,7 +4,7 @@
 //! next), `matching` (whose effect a message is), `request` and `answer` (what is asked, what the answer means),
 //! `concurrency`, `ended` (ends as outcomes report them), `state` (the words of the ledger). Around it: `intake` (commands from the stream), `ledger` (the rows and their
 //! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `attempt_log` (attempts as they are known outside Postgres), `reconcile` (reading back), `echoes`, `outcome` (events), `scan` (outcomes in the stream),
-//! `import` (conversations read from Graph), [`recover`] (the ledger of an empty database), [`automate`] (automatic replies), [`admin`] (what people decide).
+//! `import` and `media_sync` (conversations and comments read from Graph, by `pages`), [`recover`] (the ledger of an empty database), [`automate`] (automatic replies), [`admin`] (what people decide).
 
 mod account_acts;
 pub mod admin;
@@ -22,13 +22,16 @@ mod echoes;
 mod ended;
 pub mod eras;
 mod handover;
+mod hide_many;
 mod import;
 pub mod intake;
 mod ledger;
 mod matching;
+mod media_sync;
 #[cfg(test)]
 mod model;
 mod outcome;
+mod pages;
 mod payload;
 mod places;
 mod plan;

@@ -24,7 +24,7 @@ pub(crate) struct PartPlan {
 pub(crate) struct CommandPlan {
     /// Commands of one lane take effect in order, one at a time.
     pub(crate) lane: String,
-    /// In order; none for `sync` and for commands about the account or another command, which are no sends.
+    /// In order; none for what is read, for `comment_hide_many` and for commands about the account or another command, which are no sends.
     pub(crate) parts: Vec<PartPlan>,
 }
 
@@ -102,6 +102,18 @@ pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
                 Some(contact) => format!("{account}/{contact}"),
                 None => account,
             };
+            CommandPlan { lane, parts: Vec::new() }
+        }
+        Action::MediaSync(data) => {
+            let account = format!("media-sync:{channel}/{account}");
+            let lane = match data.media_id {
+                Some(media) => format!("{account}/{media}"),
+                None => account,
+            };
+            CommandPlan { lane, parts: Vec::new() }
+        }
+        Action::CommentHideMany(_) => {
+            let lane = format!("hide:{channel}/{account}/{}", command.id);
             CommandPlan { lane, parts: Vec::new() }
         }
         Action::AccountSubscribe(_) | Action::AccountRefresh(_) | Action::AccountDisconnect(_) => {
