@@ -66,6 +66,9 @@ def published(rng):
         kind = event["type"].removeprefix("hookline.").removesuffix(".v1").replace(".", "-")
         partition = fnv1a(f"{CHANNEL}/{ACCOUNT}/{contact}") % 64
         sent.append((f"inbox.v1.event.{partition:02}.{CHANNEL}.{ACCOUNT}.{kind}", headers, number, event))
+    *_, (subject, headers, _, event) = sent
+    final = json.loads(json.dumps(event)) | {"id": "the-last"}
+    sent.append((subject, headers | {"Nats-Msg-Id": "the-last"}, EVENTS, final))
     return [(subject, headers, event) for subject, headers, _, event in sent]
 
 
@@ -120,7 +123,7 @@ async def publish(broker, events):
 
 async def soak(command, folder):
     rng = random.Random(int(os.environ.get("HOOKLINE_SOAK_SEED", 1)))
-    events = published(rng)
+    *events, last = published(rng)
     broker = Broker(folder)
     broker.start()
     await broker.make_stream()
@@ -141,12 +144,13 @@ async def soak(command, folder):
             reading.kill()
             reading.start()
         await publishing
+        # What comes last is read by a process that nobody kills.
+        await publish(broker, [last])
         deadline = time.monotonic() + 60
-        while not is_complete(out, events) and time.monotonic() < deadline:
+        while not is_complete(out, [*events, last]) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
-        await asyncio.sleep(0.5)
         code = reading.stop()
-        return judge(events, handled(out), code)
+        return judge([*events, last], handled(out), code)
     finally:
         if reading.process.poll() is None:
             reading.kill()
