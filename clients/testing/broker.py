@@ -34,6 +34,10 @@ def server():
     return named or (str(fetched) if fetched.exists() else shutil.which("nats-server")) or sys.exit("no nats-server: run `make setup`")
 
 
+async def quiet(_):
+    """The broker is killed on purpose: what matters fails the test by itself."""
+
+
 class Broker:
     """One server on one port; its streams outlive it."""
 
@@ -71,7 +75,8 @@ class Broker:
         self.process.wait()
 
     async def connect(self, role):
-        return await nats.connect(self.url, user=role, password=role, inbox_prefix=f"_INBOX_{role}".encode(), max_reconnect_attempts=-1)
+        prefix = f"_INBOX_{role}".encode()
+        return await nats.connect(self.url, user=role, password=role, inbox_prefix=prefix, max_reconnect_attempts=-1, error_cb=quiet)
 
     async def make_stream(self):
         worker = await self.connect("worker")

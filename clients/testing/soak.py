@@ -134,7 +134,9 @@ async def soak(command, folder):
         publishing = asyncio.create_task(publish(broker, events))
         for kill in range(KILLS):
             before, deadline = len(handled(out)), time.monotonic() + 20
-            while len(handled(out)) <= before and time.monotonic() < deadline and not (publishing.done() and is_complete(out, events)):
+            while len(handled(out)) <= before and not (publishing.done() and is_complete(out, events)):
+                if deadline < time.monotonic():
+                    return [f"nothing was handled in 20 s, after {before} events and {kill} kills"]
                 await asyncio.sleep(0.02)
             await asyncio.sleep(rng.uniform(0, 0.2))
             if kill == KILLS // 2:

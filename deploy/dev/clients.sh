@@ -11,6 +11,7 @@ clients=$root/clients
 python=$tools/python/bin/python
 # What nats.go needs, as Debian packages: sources below usr/share/gocode.
 go_packages=(golang-github-nats-io-go-nats-dev golang-github-nats-io-nkeys-dev golang-github-nats-io-nuid-dev golang-golang-x-crypto-dev)
+go_modules=(github.com/nats-io/nats.go github.com/nats-io/nkeys github.com/nats-io/nuid golang.org/x/crypto)
 left_out=()
 
 say() { printf 'clients: %s\n' "$*" >&2; }
@@ -80,7 +81,7 @@ find_nats_go() {
   for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/unpacked"; done
   rm -rf "$tools/gocode"
   mv "$work/unpacked/usr/share/gocode/src" "$tools/gocode"
-  for module in github.com/nats-io/nats.go github.com/nats-io/nkeys github.com/nats-io/nuid golang.org/x/crypto; do
+  for module in "${go_modules[@]}"; do
     [ -f "$tools/gocode/$module/go.mod" ] || printf 'module %s\n\ngo 1.16\n' "$module" >"$tools/gocode/$module/go.mod"
   done
   touch "$tools/gocode/fetched"
@@ -160,15 +161,18 @@ test_python() {
 test_go() {
   find_go || { leave_out "go: no Go 1.22 or newer here, and pip could not fetch it"; return; }
   cd "$clients/go"
-  "$go" vet . ./examples/http
-  "$go" test .
-  find_nats_go || { leave_out "go over NATS: apt-get could not fetch ${go_packages[*]}"; return; }
-  local modfile=$tools/go.mod
-  { cat go.mod; for module in github.com/nats-io/nats.go github.com/nats-io/nkeys github.com/nats-io/nuid golang.org/x/crypto; do
-    printf 'replace %s => %s\n' "$module" "$tools/gocode/$module"
-  done; } >"$modfile"
+  local unformatted modfile=$tools/go.mod
+  unformatted=$("$(dirname "$go")/gofmt" -l .)
+  [ -z "$unformatted" ] || die "gofmt -w clients/go: $unformatted"
+  if ! find_nats_go; then
+    leave_out "go over NATS: apt-get could not fetch ${go_packages[*]}"
+    "$go" vet . ./examples/http
+    beside_a_broker "$go" test -count 1 .
+    return
+  fi
+  { cat go.mod; for module in "${go_modules[@]}"; do printf 'replace %s => %s\n' "$module" "$tools/gocode/$module"; done; } >"$modfile"
   "$go" vet -modfile "$modfile" ./...
-  beside_a_broker "$go" test -modfile "$modfile" -count 1 ./...
+  beside_a_broker "$go" test -modfile "$modfile" -count 1 . ./overnats
   "$go" build -modfile "$modfile" -o "$tools/go-soak" ./examples/soak
   soak "$tools/go-soak"
 }
