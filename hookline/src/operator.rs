@@ -24,7 +24,21 @@ pub(crate) async fn record(
     reason: Option<&str>,
     result: Value,
 ) -> anyhow::Result<()> {
-    let by = name();
-    let act = Act { who: &by, verb, arguments, reason, job: None, result: Some(result) };
+    record_of(pool, &name(), verb, arguments, reason, result).await
+}
+
+/// The same for an operator who is known by name.
+///
+/// # Errors
+/// As [`record`].
+pub(crate) async fn record_of(
+    pool: &PgPool,
+    who: &str,
+    verb: &str,
+    arguments: Value,
+    reason: Option<&str>,
+    result: Value,
+) -> anyhow::Result<()> {
+    let act = Act { who, verb, arguments, reason, job: None, result: Some(result) };
     Ok(Ops::open(pool.clone()).await?.record(act).await?)
 }

@@ -1,16 +1,18 @@
 //! `hookline send`: the outbound kill switch.
 
+pub(crate) mod act;
+pub(crate) mod scope;
+
 use clap::{Args, Subcommand};
 use runtime::config::Settings;
-use schemas::{AccountId, Channel};
-use serde_json::json;
 use sqlx::PgPool;
-use worker::outbound::admin::{self, FreezeScope};
 
+use self::act::Act;
+use self::scope::KnownScope;
 use crate::args::CommonArgs;
-use crate::exit::{Exit, Failure};
+use crate::exit::Exit;
 use crate::output::{Output, say};
-use crate::{account_name, connect, operator};
+use crate::{connect, operator};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SendVerb {
@@ -39,31 +41,6 @@ pub(crate) struct FreezeArgs {
     common: CommonArgs,
 }
 
-/// An account or conversation that exists.
-enum KnownScope {
-    All,
-    Account(Channel, AccountId),
-    Conversation(String),
-}
-
-impl KnownScope {
-    fn borrowed(&self) -> FreezeScope<'_> {
-        match self {
-            Self::All => FreezeScope::All,
-            Self::Account(channel, account) => FreezeScope::Account(*channel, account),
-            Self::Conversation(id) => FreezeScope::Conversation(id),
-        }
-    }
-
-    fn in_words(&self) -> String {
-        match self {
-            Self::All => "everything".to_owned(),
-            Self::Account(channel, account) => format!("account {channel}/{account}"),
-            Self::Conversation(id) => format!("conversation {id}"),
-        }
-    }
-}
-
 /// Carries out `hookline send`.
 ///
 /// # Errors
@@ -77,55 +54,22 @@ pub(crate) async fn run(verb: SendVerb, settings: &Settings) -> anyhow::Result<E
     }
 }
 
-/// The scope of the arguments. Unknown names are refused: a freeze of a misspelt name would look as if it worked.
 async fn scope(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<KnownScope> {
-    let account = match &args.account {
-        Some(text) => Some(account_name::connected(pool, "--account", text).await?),
-        None => None,
-    };
-    let Some(conversation) = &args.conversation else {
-        return Ok(
-            account.map_or(KnownScope::All, |(channel, id)| KnownScope::Account(channel, id))
-        );
-    };
-    let Some((channel, owner)) = admin::account_of(pool, conversation).await? else {
-        return Err(Failure::usage(format!("--conversation: no conversation `{conversation}`")));
-    };
-    match account {
-        Some((wanted, id)) if wanted.as_str() != channel || id.as_str() != owner => {
-            Err(Failure::usage(format!(
-                "--conversation: `{conversation}` is one of {channel}/{owner}, not of {wanted}/{id}"
-            )))
-        }
-        _ => Ok(KnownScope::Conversation(conversation.clone())),
-    }
+    let names = ["--account", "--conversation"];
+    scope::find(pool, names, args.account.as_deref(), args.conversation.as_deref()).await
 }
 
 async fn freeze(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<Exit> {
     let scope = scope(pool, args).await?;
-    let waiting = admin::waiting(pool, scope.borrowed()).await?;
-    let key = scope.borrowed().key();
-    let before = admin::freezes(pool).await?.into_iter().find(|freeze| freeze.scope == key);
-    if !args.common.dry_run {
-        admin::freeze(pool, scope.borrowed(), &operator::name()).await?;
-        let result = json!({"changed": before.is_none(), "waiting": waiting});
-        operator::record(
-            pool,
-            "send freeze",
-            json!({"scope": key}),
-            args.common.reason.as_deref(),
-            result,
-        )
-        .await?;
-    }
+    let (by, dry_run) = (operator::name(), args.common.dry_run);
+    let act = Act { who: &by, reason: args.common.reason.as_deref(), dry_run };
+    let done = act::freeze(pool, &scope, act).await?;
     if args.common.output == Output::Json {
-        say(json!({
-            "scope": key, "frozen": true, "changed": before.is_none(), "waiting": waiting, "dry_run": args.common.dry_run,
-        }));
+        say(serde_json::to_string(&done)?);
         return Ok(Exit::Done);
     }
-    let scope = scope.in_words();
-    say(match (&before, args.common.dry_run) {
+    let (scope, waiting) = (scope.in_words(), done.waiting);
+    say(match (&done.before, dry_run) {
         (Some(freeze), _) => {
             format!("Frozen already: {scope}, since {} by {}.", freeze.since, freeze.by)
         }
@@ -139,42 +83,21 @@ async fn freeze(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<Exit> {
 
 async fn thaw(pool: &PgPool, args: &FreezeArgs) -> anyhow::Result<Exit> {
     let scope = scope(pool, args).await?;
-    let key = scope.borrowed().key();
-    let frozen = admin::freezes(pool).await?.iter().any(|freeze| freeze.scope == key);
-    if !args.common.dry_run {
-        admin::thaw(pool, scope.borrowed()).await?;
-        let result = json!({"changed": frozen});
-        operator::record(
-            pool,
-            "send thaw",
-            json!({"scope": key}),
-            args.common.reason.as_deref(),
-            result,
-        )
-        .await?;
-    }
-    let waiting = admin::waiting(pool, scope.borrowed()).await?;
-    let others: Vec<String> = admin::freezes(pool)
-        .await?
-        .into_iter()
-        .map(|freeze| freeze.scope)
-        .filter(|scope| *scope != key)
-        .collect();
+    let (by, dry_run) = (operator::name(), args.common.dry_run);
+    let act = Act { who: &by, reason: args.common.reason.as_deref(), dry_run };
+    let done = act::thaw(pool, &scope, act).await?;
     if args.common.output == Output::Json {
-        say(json!({
-            "scope": key, "frozen": false, "changed": frozen, "waiting": waiting, "other_freezes": others,
-            "dry_run": args.common.dry_run,
-        }));
+        say(serde_json::to_string(&done)?);
         return Ok(Exit::Done);
     }
-    let scope = scope.in_words();
-    say(match (frozen, args.common.dry_run) {
+    let (scope, waiting) = (scope.in_words(), done.waiting);
+    say(match (done.changed, dry_run) {
         (false, _) => format!("Not frozen: {scope}."),
         (true, true) => format!("Would thaw {scope}; {waiting} command(s) would go on."),
         (true, false) => format!("Thawed {scope}; {waiting} command(s) go on."),
     });
-    if !others.is_empty() {
-        say(format!("Still frozen: {}.", others.join(", ")));
+    if !done.other_freezes.is_empty() {
+        say(format!("Still frozen: {}.", done.other_freezes.join(", ")));
     }
     Ok(Exit::Done)
 }

@@ -7,12 +7,12 @@ mod read;
 mod sending;
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use runtime::config::{NatsConfig, Settings};
 
-use self::read::{Reader, Status};
+pub(crate) use self::read::{Reader, Status};
 use crate::connect;
 use crate::exit::Exit;
 use crate::output::{Output, note, say};
@@ -40,9 +40,7 @@ pub(crate) async fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Resul
     let (broker, pool) = tokio::join!(connect::broker(&config), connect::postgres(settings));
     let ((_client, js), pool) = (broker?, pool?);
     let reader = Reader { config, js, pool };
-    let before = reader.head().await?;
-    tokio::time::sleep(RATE_SPAN).await;
-    let (first, mut before) = reader.read(before).await?;
+    let (first, mut before) = once(&reader).await?;
     let Some(seconds) = args.watch else {
         show(&first, args.output)?;
         return Ok(Exit::Done);
@@ -71,6 +69,16 @@ pub(crate) async fn run(args: &StatusArgs, settings: &Settings) -> anyhow::Resul
             Err(error) => Err(error),
         };
     }
+}
+
+/// The status, with the rate of events over half a second; and when and where the head of the log was.
+///
+/// # Errors
+/// Exit code 4 where the broker does not answer; `sqlx::Error`. Nothing is changed by reading, call again.
+pub(crate) async fn once(reader: &Reader) -> anyhow::Result<(Status, (Instant, u64))> {
+    let before = reader.head().await?;
+    tokio::time::sleep(RATE_SPAN).await;
+    reader.read(before).await
 }
 
 fn show(status: &Status, output: Output) -> anyhow::Result<()> {

@@ -6,11 +6,13 @@ mod log;
 mod node;
 mod tree;
 
+use async_nats::jetstream;
 use clap::Args;
 use runtime::config::{NatsConfig, Settings};
 use serde_json::json;
+use sqlx::PgPool;
 
-use self::document::Trace;
+pub(crate) use self::document::Trace;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
 use crate::{connect, operator};
@@ -47,23 +49,11 @@ pub(crate) async fn run(args: &TraceArgs, settings: &Settings) -> anyhow::Result
     let (pool, broker) = tokio::join!(connect::postgres(settings), connect::broker(&config));
     let (pool, (_, js)) = (pool?, broker?);
     connect::made_by_worker(&pool).await?;
-    let story = worker::trace::find(&pool, &args.id).await?;
-    let mut events = story.event_ids();
-    if story.is_empty() {
-        events.push(args.id.clone());
-    }
-    let rows = projector::trace::find(&pool, &events, &story.message_ids()).await?;
-    if story.is_empty() && rows.parked.is_empty() && rows.folded.is_empty() {
-        return Err(unknown(&args.id));
-    }
-    if args.reveal {
-        // Before anything is shown.
-        let (arguments, found) = (json!({"id": args.id}), json!({"raw_seqs": story.raw_seqs}));
-        operator::record(&pool, "trace --reveal", arguments, Some(reason), found).await?;
-    }
-    let raws = log::raw_webhooks(&pool, &js, &story, args.reveal).await?;
-    let events = if args.reveal { log::events(&pool, &js, &story).await? } else { Vec::new() };
-    let trace = Trace { version: env!("CARGO_PKG_VERSION"), story, raws, rows, events };
+    let by = operator::name();
+    let reveal = args.reveal.then_some(Reveal { who: &by, reason });
+    let Some(trace) = find(&pool, &js, &args.id, reveal).await? else {
+        return Err(Failure { exit: Exit::SomeFailed, message: unknown(&args.id) }.into());
+    };
     match args.output {
         Output::Json => say(serde_json::to_string(&trace)?),
         Output::Table => tree::of(&trace).lines().iter().for_each(say),
@@ -71,10 +61,49 @@ pub(crate) async fn run(args: &TraceArgs, settings: &Settings) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-fn unknown(id: &str) -> anyhow::Error {
-    let message = format!(
+/// Who wants to see what people wrote, and why.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reveal<'a> {
+    pub(crate) who: &'a str,
+    pub(crate) reason: &'a str,
+}
+
+/// The whole story of an id; `None`: nothing is known of it. With `reveal` it holds what people wrote, and the audit says who saw it.
+///
+/// # Errors
+/// Exit code 4 where the broker does not answer; `sqlx::Error`. Call again.
+pub(crate) async fn find(
+    pool: &PgPool,
+    js: &jetstream::Context,
+    id: &str,
+    reveal: Option<Reveal<'_>>,
+) -> anyhow::Result<Option<Trace>> {
+    let story = worker::trace::find(pool, id).await?;
+    let mut events = story.event_ids();
+    if story.is_empty() {
+        events.push(id.to_owned());
+    }
+    let rows = projector::trace::find(pool, &events, &story.message_ids()).await?;
+    if story.is_empty() && rows.parked.is_empty() && rows.folded.is_empty() {
+        return Ok(None);
+    }
+    if let Some(Reveal { who, reason }) = reveal {
+        // Before anything is shown.
+        let (arguments, found) = (json!({"id": id}), json!({"raw_seqs": story.raw_seqs}));
+        operator::record_of(pool, who, "trace --reveal", arguments, Some(reason), found).await?;
+    }
+    let raws = log::raw_webhooks(pool, js, &story, reveal.is_some()).await?;
+    let events = match reveal {
+        Some(_) => log::events(pool, js, &story).await?,
+        None => Vec::new(),
+    };
+    Ok(Some(Trace { version: env!("CARGO_PKG_VERSION"), story, raws, rows, events }))
+}
+
+/// What is said of an id that nobody knows.
+pub(crate) fn unknown(id: &str) -> String {
+    format!(
         "nothing is known of `{id}`: looked among event ids, message ids, replies and commands, the waiting room, and parked work of \
          normaliser and projector. Is it whole? Ids of conversations, contacts and comments are none of these"
-    );
-    Failure { exit: Exit::SomeFailed, message }.into()
+    )
 }

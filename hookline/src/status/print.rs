@@ -1,5 +1,7 @@
 //! The status for people: a screen, or one line for a log.
 
+use worker::outbound::admin;
+
 use super::lag::Stage;
 use super::read::Status;
 use super::sending::Sending;
@@ -84,7 +86,9 @@ fn print_sending(sending: &Sending, unknown: i64) {
         ));
     }
     for freeze in &sending.freezes {
-        say(format!("frozen          {} since {} by {}", freeze.scope, freeze.since, freeze.by));
+        let why = freeze.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let admin::Freeze { scope, since, by, .. } = freeze;
+        say(format!("frozen          {scope} since {since} by {by}{why}"));
     }
     for stopped in &sending.accounts_stopped {
         let since = stopped.since.map_or_else(String::new, |since| format!(" since {since}"));

@@ -28,7 +28,7 @@ pub(crate) struct Sending {
     /// How far Graph's clock is from the database's, by host, as workers last measured it.
     pub(crate) graph_clocks: BTreeMap<String, Clock>,
     /// Freezes in force.
-    pub(crate) freezes: Vec<Freeze>,
+    pub(crate) freezes: Vec<admin::Freeze>,
     /// Accounts whose token or right Meta refused: their queues wait.
     pub(crate) accounts_stopped: Vec<Stopped>,
     /// Accounts whose token ends within 14 days, whose webhook fields Meta withholds, or that are silent although they used to speak.
@@ -57,17 +57,6 @@ pub(crate) struct Clock {
     pub(crate) agrees: bool,
     /// When.
     pub(crate) measured_at: Timestamp,
-}
-
-/// A freeze.
-#[derive(Debug, Serialize)]
-pub(crate) struct Freeze {
-    /// `*`, `account:<channel>/<account>` or `conversation:<conversation id>`.
-    pub(crate) scope: String,
-    /// Who froze it.
-    pub(crate) by: String,
-    /// Since when.
-    pub(crate) since: Timestamp,
 }
 
 /// A stopped account.
@@ -134,10 +123,7 @@ pub(crate) async fn read(
                 (host, Clock { ahead_ms, agrees, measured_at })
             })
             .collect(),
-        freezes: freezes
-            .into_iter()
-            .map(|freeze| Freeze { scope: freeze.scope, by: freeze.by, since: freeze.since })
-            .collect(),
+        freezes,
         accounts_stopped: stopped(pool).await?,
         accounts_to_tend: to_tend(pool, now).await?,
         accounts_blocked: blocked

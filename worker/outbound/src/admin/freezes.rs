@@ -30,12 +30,17 @@ impl FreezeScope<'_> {
     }
 }
 
-/// Sends nothing in this scope from now on: commands wait in the ledger, and the next claim already sees it. `false`: it was frozen.
+/// Sends nothing in this scope from now on, for this reason: commands wait in the ledger, and the next claim already sees it. `false`: it was frozen.
 ///
 /// # Errors
 /// `sqlx::Error`: whether it is frozen is unknown, call again.
-pub async fn freeze(pool: &PgPool, scope: FreezeScope<'_>, by: &str) -> sqlx::Result<bool> {
-    stops::add_freeze(pool, &scope.key(), by).await
+pub async fn freeze(
+    pool: &PgPool,
+    scope: FreezeScope<'_>,
+    by: &str,
+    reason: Option<&str>,
+) -> sqlx::Result<bool> {
+    stops::add_freeze(pool, &scope.key(), by, reason).await
 }
 
 /// Ends a freeze; what waits goes out if the policy still allows it. `false`: there was none of exactly this scope.

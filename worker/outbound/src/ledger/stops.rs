@@ -1,10 +1,11 @@
 //! `worker.freezes` (stops by operators) and `worker.pauses` (limits of Meta, with an end).
 
 use schemas::Timestamp;
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 
 /// A freeze in force.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct Freeze {
     /// `*`, `account:<channel>/<account>` or `conversation:<conversation id>`.
     pub scope: String,
@@ -13,20 +14,28 @@ pub struct Freeze {
     pub by: String,
     /// Since when.
     pub since: Timestamp,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// All freezes.
 pub(crate) async fn freezes(pool: &PgPool) -> sqlx::Result<Vec<Freeze>> {
-    sqlx::query_as("select scope, frozen_by, since from worker.freezes order by scope")
+    sqlx::query_as("select scope, frozen_by, since, reason from worker.freezes order by scope")
         .fetch_all(pool)
         .await
 }
 
 /// Adds a freeze. `false`: it was there.
-pub(crate) async fn add_freeze(pool: &PgPool, scope: &str, by: &str) -> sqlx::Result<bool> {
-    let done = sqlx::query("insert into worker.freezes (scope, frozen_by) values ($1, $2) on conflict (scope) do nothing")
+pub(crate) async fn add_freeze(
+    pool: &PgPool,
+    scope: &str,
+    by: &str,
+    reason: Option<&str>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query("insert into worker.freezes (scope, frozen_by, reason) values ($1, $2, $3) on conflict (scope) do nothing")
         .bind(scope)
         .bind(by)
+        .bind(reason)
         .execute(pool)
         .await?;
     Ok(done.rows_affected() == 1)
