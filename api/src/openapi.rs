@@ -84,6 +84,11 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(operate::audit))
         .routes(routes!(operate::dead))
         .routes(routes!(operate::waiting))
+        .routes(routes!(operate::status::show))
+        .routes(routes!(operate::trace::show))
+        .routes(routes!(operate::send::list))
+        .routes(routes!(operate::send::freeze))
+        .routes(routes!(operate::send::thaw))
 }
 
 /// What browsers need, which no token is sent for.
@@ -188,6 +193,11 @@ mod tests {
         get /v1/ops/audit
         get /v1/ops/dead
         get /v1/ops/waiting
+        get /v1/ops/status
+        get /v1/ops/trace/{id}
+        get /v1/ops/send
+        post /v1/ops/send/freeze
+        post /v1/ops/send/thaw
         post /session
         delete /session
         get /connect/{login}

@@ -1,6 +1,11 @@
-//! `GET /v1/ops/…`: what operators look at. For tokens with the scope `admin` that see all accounts.
+//! `/v1/ops/…`: what operators look at and do. For tokens with the scope `admin` that see all accounts. What needs rights that the api does not
+//! have is done by the role `ops` ([`ask`]).
 
+mod ask;
 mod rows;
+pub(crate) mod send;
+pub(crate) mod status;
+pub(crate) mod trace;
 
 use axum::Json;
 use ops::Ops;

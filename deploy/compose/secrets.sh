@@ -21,12 +21,12 @@ done
 keep postgres_admin "$(random)"
 keep database_url_admin "postgres://postgres:$(cat "$folder/postgres_admin")@$postgres"
 
-for role in ingest worker projector api replay operator subscriber; do
+for role in ingest worker projector api ops replay operator subscriber; do
   keep "nats_$role" "$(random)"
   keep "nats_url_$role" "nats://$role:$(cat "$folder/nats_$role")@$nats"
 done
 # nats-server reads its passwords from the environment.
-keep nats.env "$(for role in ingest worker projector api replay operator subscriber; do
+keep nats.env "$(for role in ingest worker projector api ops replay operator subscriber; do
   printf '%s_PASSWORD=%s\n' "${role^^}" "$(cat "$folder/nats_$role")"
 done)"
 

@@ -54,6 +54,9 @@ pub(crate) enum HooklineVerb {
     /// The inbox API
     #[command(after_help = "Example:\n  hookline api")]
     Api,
+    /// What operators ask by HTTP: the api has it done by this role
+    #[command(after_help = "Example:\n  hookline ops")]
+    Ops,
     /// The Meta simulator alone: Graph API and signed webhook deliveries
     #[command(
         after_help = "Example:\n  hookline simulate\n\nVariables:\n  SIMULATOR_LISTEN (127.0.0.1:8085)  SIMULATOR_SEED (1)  SIMULATOR_WEBHOOK_URL  META_APP_SECRETS"

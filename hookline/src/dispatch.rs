@@ -46,6 +46,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Worker => run_role(Role::Worker).await,
         Verb::Projector => run_role(Role::Projector).await,
         Verb::Api => run_role(Role::Api).await,
+        Verb::Ops => run_role(Role::Ops).await,
         Verb::Simulate => role::simulate(&load(true)?).await,
         Verb::Accounts(verb) => {
             accounts::run(verb, &located(&["DATABASE_URL", "ENCRYPTION_KEY"])?).await

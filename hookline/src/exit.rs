@@ -64,7 +64,8 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     code_of(error).into()
 }
 
-fn code_of(error: &anyhow::Error) -> Exit {
+/// The exit code of an error, by what it was caused by.
+pub(crate) fn code_of(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return failure.exit;

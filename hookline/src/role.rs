@@ -2,6 +2,7 @@
 
 use runtime::config::Settings;
 
+use crate::answer;
 use crate::exit::{Exit, Failure};
 
 /// A role that `hookline` runs until a signal comes.
@@ -15,6 +16,8 @@ pub(crate) enum Role {
     Projector,
     /// The inbox API
     Api,
+    /// What operators ask by HTTP
+    Ops,
 }
 
 impl Role {
@@ -24,6 +27,7 @@ impl Role {
             Self::Worker => "worker",
             Self::Projector => "projector",
             Self::Api => "api",
+            Self::Ops => "ops",
         }
     }
 
@@ -31,7 +35,7 @@ impl Role {
     pub(crate) const fn needs(self) -> &'static [&'static str] {
         match self {
             Self::Ingest => &["NATS_URL"],
-            Self::Worker | Self::Projector | Self::Api => &["NATS_URL", "DATABASE_URL"],
+            Self::Worker | Self::Projector | Self::Api | Self::Ops => &["NATS_URL", "DATABASE_URL"],
         }
     }
 
@@ -39,7 +43,7 @@ impl Role {
     const fn secrets(self) -> &'static [&'static str] {
         match self {
             Self::Ingest => &["META_APP_SECRETS", "META_VERIFY_TOKENS"],
-            Self::Worker | Self::Api => &["ENCRYPTION_KEY"],
+            Self::Worker | Self::Api | Self::Ops => &["ENCRYPTION_KEY"],
             Self::Projector => &[],
         }
     }
@@ -67,6 +71,7 @@ pub(crate) async fn run(role: Role, settings: Settings) -> anyhow::Result<Exit> 
             projector::run(projector::Config::from_settings(&settings)?, shutdown).await?
         }
         Role::Api => api::run(settings, shutdown).await?,
+        Role::Ops => answer::run(settings, shutdown).await?,
     }
     runtime::shutdown::check()?;
     Ok(Exit::Done)

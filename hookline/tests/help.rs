@@ -10,6 +10,7 @@ const ONLY_LOOK: &[&str] = &[
     "worker",
     "projector",
     "api",
+    "ops",
     "simulate",
     "status",
     "doctor",
@@ -27,7 +28,7 @@ const ONLY_LOOK: &[&str] = &[
 ];
 /// Verbs whose output is not a result: roles, and text for shells and pagers.
 const NO_OUTPUT: &[&str] =
-    &["up", "ingest", "worker", "projector", "api", "simulate", "completions", "man"];
+    &["up", "ingest", "worker", "projector", "api", "ops", "simulate", "completions", "man"];
 /// Verbs that need no page of their own: roles and what explains itself.
 const NO_RUNBOOK: &[&str] = &[
     "up",
@@ -35,6 +36,7 @@ const NO_RUNBOOK: &[&str] = &[
     "worker",
     "projector",
     "api",
+    "ops",
     "simulate",
     "completions",
     "man",

@@ -34,6 +34,9 @@ pub const DEAD_ALL: &str = "inbox.v1.dead.>";
 /// All subjects of INBOX_ATTEMPTS.
 pub const ATTEMPT_ALL: &str = "inbox.v1.attempt.>";
 
+/// Where the api asks the role `ops`. Requests and answers are in no stream: nobody keeps what they say.
+pub const OPS: &str = "inbox.v1.ops";
+
 /// Number of shards of META_RAW, and of INBOX_ATTEMPTS.
 pub const SHARDS: u32 = 8;
 /// Number of partitions of INBOX_EVENTS and INBOX_COMMANDS.

@@ -18,6 +18,7 @@ mod listeners;
 mod live;
 mod log;
 mod media;
+mod ops;
 mod outages;
 mod paging;
 mod replies;

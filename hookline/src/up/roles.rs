@@ -12,6 +12,8 @@ use runtime::serve::Limits;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::answer;
+
 /// Where the roles listen.
 #[derive(Clone, Copy)]
 pub(crate) struct Addresses {
@@ -95,6 +97,9 @@ pub(crate) async fn start(
     health::watch_postgres(&health, &pool, stop.clone());
     let working = worker::work(worker, broker.clone(), looking_up, health.clone(), stop.clone());
     roles.spawn(async move { ("worker", working.await) });
+    let answering =
+        answer::answer(settings, broker.clone(), pool.clone(), health.of("ops"), stop.clone());
+    roles.spawn(async move { ("ops", answering.await) });
     let projecting = projector::project(broker, pool, health, stop.clone());
     roles.spawn(async move { ("projector", projecting.await) });
     Ok(roles)

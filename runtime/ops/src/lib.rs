@@ -4,8 +4,10 @@
 //! is held; after `kill -9` the same words, or `hookline jobs resume`, go on from there. A claim is a lease with an epoch: of two
 //! processes that believe they hold a job only one can commit.
 //!
-//! Read in this order: `job` (what a job is), `store`, `jobs` and `claim` (table `ops.jobs`), `audit` (table `ops.audit`).
+//! Read in this order: `job` (what a job is), `store`, `jobs` and `claim` (table `ops.jobs`), `audit` (table `ops.audit`); then `ask` (what the
+//! api asks the role `ops`).
 
+mod ask;
 mod audit;
 mod claim;
 mod job;
@@ -13,6 +15,7 @@ mod jobs;
 mod store;
 mod unfinished;
 
+pub use ask::{Answer, Ask, Asked, Sending, Why};
 pub use audit::{Act, Recorded, record};
 pub use claim::{BEAT, Beat, CLAIM, Claim};
 pub use job::{Job, JobState, NewJob, Wish};

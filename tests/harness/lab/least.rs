@@ -30,6 +30,7 @@ impl Lab {
             // Only the worker's user may make streams.
             "ingest" | "worker" | "projector" | "api" => (verb, self.has_worker.then_some(verb)),
             "up" => ("operator", None),
+            "ops" => ("operator", self.has_worker.then_some("ops")),
             // It makes the roles, or compares them.
             "db" => return Vec::new(),
             "replay" => ("operator", Some("replay")),

@@ -11,6 +11,8 @@ pub enum Role {
     Worker,
     Projector,
     Api,
+    /// Not among those a message passes.
+    Ops,
 }
 
 impl Role {
@@ -22,6 +24,7 @@ impl Role {
             Self::Worker => "worker",
             Self::Projector => "projector",
             Self::Api => "api",
+            Self::Ops => "ops",
         }
     }
 
@@ -29,7 +32,7 @@ impl Role {
     pub(super) const fn door(self) -> Option<&'static str> {
         match self {
             Self::Ingest => Some("INGEST_LISTEN"),
-            Self::Worker | Self::Projector => None,
+            Self::Worker | Self::Projector | Self::Ops => None,
             Self::Api => Some("API_LISTEN"),
         }
     }

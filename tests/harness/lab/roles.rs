@@ -19,7 +19,9 @@ impl Lab {
     /// ingest. None of them can be stopped alone.
     pub async fn run_all(&mut self) {
         if least::all_apart() {
-            return self.run_apart().await;
+            self.run_apart().await;
+            self.run(Role::Ops).await;
+            return self.ready(Role::Ops).await;
         }
         let inbox = self.choose_ports(Role::Api, 0);
         let (door, inbox, admin) = (free_address(), inbox.door, inbox.admin);
@@ -28,6 +30,7 @@ impl Lab {
             (Role::Worker, admin),
             (Role::Projector, admin),
             (Role::Api, inbox),
+            (Role::Ops, admin),
         ] {
             self.ports.insert((role, 0), Ports { door, admin });
         }
@@ -237,7 +240,7 @@ impl Lab {
             Role::Projector => {
                 "update inbox_v1.leases set expires_at = clock_timestamp() - interval '1 second'"
             }
-            Role::Ingest | Role::Api => return,
+            Role::Ingest | Role::Api | Role::Ops => return,
         };
         sqlx::raw_sql(sql).execute(&self.pool).await.unwrap();
     }

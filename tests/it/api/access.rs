@@ -103,6 +103,14 @@ fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
         "get /v1/ops/jobs" | "get /v1/ops/audit" | "get /v1/ops/dead" | "get /v1/ops/waiting" => {
             (route.split_once(' ')?.1.to_owned(), nothing, NotFound)
         }
+        "get /v1/ops/status" | "get /v1/ops/send" => {
+            (route.split_once(' ')?.1.to_owned(), nothing, NotFound)
+        }
+        "get /v1/ops/trace/{id}" => (format!("/v1/ops/trace/{reply}"), nothing, NotFound),
+        "post /v1/ops/send/freeze" | "post /v1/ops/send/thaw" => {
+            let scope = json!({"account_id": IG, "reason": "not mine"});
+            (route.split_once(' ')?.1.to_owned(), scope, NotFound)
+        }
         "get /v1/live" => ("/v1/live".into(), nothing, LookedAtBelow),
         "post /v1/insights/refresh"
         | "post /v1/conversions"
