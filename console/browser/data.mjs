@@ -109,7 +109,7 @@ export const status = {
   dead_letters: 12,
   held: { account_stopped: 2 },
   graph_clocks: { facebook: { ahead_ms: 0, agrees: true }, instagram: { ahead_ms: 95_000, agrees: false } },
-  freezes: [{ scope: "account", channel: "messenger", account_id: page, reason: "wrong prices", since: at(-5) }],
+  freezes: [{ scope: `account:messenger/${page}`, by: "ops", reason: "wrong prices", since: at(-5) }],
   accounts_stopped: [{}],
 };
 export const dead = Array.from({ length: 12 }, (_, n) => ({ id: n, cause: "unknown_field", role: n === 0 ? "failed" : "behind", kind: "message.edited", channel: "instagram", account_id: shop, parked_at: at(-300 + n), last_error: n === 0 ? "no such field" : null }));

@@ -7,14 +7,11 @@ export interface Stage {
 }
 
 export interface Freeze {
-  scope?: string;
-  channel?: string | null;
-  account_id?: string | null;
-  conversation_id?: string | null;
-  reason?: string | null;
-  since?: string | null;
-  frozen_at?: string | null;
+  /** `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
+  scope: string;
   by?: string | null;
+  since?: string | null;
+  reason?: string | null;
 }
 
 export interface Status {

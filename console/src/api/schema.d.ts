@@ -851,6 +851,121 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/ops/send": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what is frozen
+         * @description # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
+         */
+        get: operations["get_v1_ops_send"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/send/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop sending
+         * @description Within 2 s nothing in this scope is sent: what is asked for waits in order. What is at Meta already is still followed up. There is no plan
+         *     before it: a kill switch is one step.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming the field; 503: whether it is frozen is unknown, repeat it.
+         */
+        post: operations["post_v1_ops_send_freeze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/send/thaw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let sending go on
+         * @description Ends a freeze of exactly this scope; what waits goes out in order, if the rules still allow it.
+         *
+         *     # Errors
+         *     As of the freeze.
+         */
+        post: operations["post_v1_ops_send_thaw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how far each stage is behind, and what waits for somebody
+         * @description Read by the role `ops`; one look a second, shared by all who ask.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
+         */
+        get: operations["get_v1_ops_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/trace/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the whole story of one id
+         * @description Of an event, a message, a reply, a command, or a parked row.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for an id that nobody knows and for a token of some accounts; 413 where contents are larger than the
+         *     broker takes; 422 naming `reason`; 503 where the role `ops` does not answer.
+         */
+        get: operations["get_v1_ops_trace_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/ops/waiting": {
         parameters: {
             query?: never;
@@ -1400,6 +1515,25 @@ export interface components {
             /** @description Subscribed. */
             subscribed: string[];
         };
+        /** @description A freeze in force. */
+        Freeze: {
+            /** @description Who froze it. */
+            by: string;
+            /** @description Why; null where nobody said. */
+            reason?: string | null;
+            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
+            scope: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+        };
+        /** @description All freezes in force. */
+        Freezes: {
+            /** @description By scope. */
+            freezes: components["schemas"]["Freeze"][];
+        };
         /** @description Events that are not kept any more. */
         Gap: {
             /**
@@ -1768,6 +1902,18 @@ export interface components {
             /** @description Why: kept with the command. */
             reason: string;
         };
+        /** @description What is stopped or goes on: everything where neither account nor conversation is named. */
+        Scope: {
+            /** @description One account, as `ID` or `CHANNEL/ID`. */
+            account_id?: string | null;
+            /** @description One conversation, by its id; with `account_id` it must be one of that account. */
+            conversation?: string | null;
+            /**
+             * @description Why; kept.
+             * @example wrong automatic replies
+             */
+            reason: string;
+        };
         /** @description What a token may do. */
         Scopes: {
             /** @description Granted. */
@@ -1792,6 +1938,27 @@ export interface components {
              * @description Its position in INBOX_EVENTS; negative: of a stream that is lost.
              */
             seq: number;
+        };
+        /**
+         * @description As `hookline status --output json` prints it: `stages` with lag and oldest age, parked work by cause, unknown sends, what is held and why,
+         *     durability, clocks, tokens that end, freezes.
+         */
+        Status: Record<string, never>;
+        /** @description What it did. */
+        Switched: {
+            /** @description `false`: it was so before. */
+            changed: boolean;
+            /** @description Whether this scope is frozen now. */
+            frozen: boolean;
+            /** @description Other scopes that stay frozen; of a thaw. */
+            other_freezes?: string[];
+            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
+            scope: string;
+            /**
+             * Format: int64
+             * @description Commands that wait, or go on.
+             */
+            waiting: number;
         };
         /**
          * Format: date-time
@@ -1819,6 +1986,8 @@ export interface components {
             /** @description `true`: there are more than `total`. Left out otherwise. */
             total_is_lower_bound?: boolean;
         };
+        /** @description As `hookline trace --output json` prints it: raw webhooks, events, resolution, rows, replies with their parts and Meta's ids, echoes. */
+        Trace: Record<string, never>;
         /** @description What to show the person. */
         Typing: {
             /** @description `typing_on` (unless said), `typing_off` or `mark_seen`. */
@@ -4420,6 +4589,309 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_send: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freezes"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_send_freeze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Scope"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Switched"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_send_thaw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Scope"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Switched"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_trace_id: {
+        parameters: {
+            query?: {
+                /** @description `true`: with raw bodies and events as they are. Needs `reason`, and is recorded in the audit before anything is shown. */
+                contents?: boolean;
+                /** @description Why the contents must be seen; kept. */
+                reason?: string;
+            };
+            header?: never;
+            path: {
+                /** @description An event id, Meta's message id, a reply or command id, or the number of a parked row */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
