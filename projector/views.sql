@@ -77,7 +77,12 @@ select
             'attachments', m.attachments,
             'sent_at', to_char(m.sent_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
             'deleted_at', to_char(m.deleted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
-    end as last_message
+    end as last_message,
+    array(select l.name from inbox_v1.labels l where l.conversation_id = c.id order by l.name) as labels,
+    -- Null once the person wrote after the act: what opens the window is a message or a tap of theirs.
+    case when c.window_expires_at is null or c.window_expires_at - interval '24 hours' <= c.snoozed_at
+        then c.snoozed_until
+    end as snoozed_until
 from inbox_v1.conversations c
 left join inbox_v1.messages m on m.id = c.last_message_id
 where c.last_message_at is not null;
@@ -190,3 +195,13 @@ select seq, event_id, kind, cause, detail, first_seen from inbox_v1.parked;
 -- Name and handle of the person of a conversation, for searching.
 create or replace view inbox.names as
 select conversation_id, text from inbox_v1.names;
+
+-- Labels that conversations have.
+create or replace view inbox.labels as
+select conversation_id, channel, account_id, name, labelled_by, labelled_at
+from inbox_v1.labels;
+
+-- Notes of people on our side about conversations.
+create or replace view inbox.notes as
+select note_id as id, conversation_id, channel, account_id, text, noted_by, noted_at
+from inbox_v1.notes;

@@ -19,11 +19,15 @@ use crate::extract::{Body, Id, IdempotencyKey, Nothing, check_text};
 use crate::problem::Problem;
 
 /// 200 once it is projected, 202 where that takes longer than 2 s.
-fn answer<T: Serialize>(projected: bool, body: T) -> Response {
+pub(crate) fn answer<T: Serialize>(projected: bool, body: T) -> Response {
     (if projected { StatusCode::OK } else { StatusCode::ACCEPTED }, Json(body)).into_response()
 }
 
-async fn mark(
+/// Publishes an act on a conversation, and answers with the conversation as it is then.
+///
+/// # Errors
+/// 404, 409 `key_reused`, 503.
+pub(crate) async fn mark(
     app: &App,
     caller: &Caller,
     id: &str,
@@ -31,8 +35,11 @@ async fn mark(
     mut fact: Fact,
 ) -> Result<Response, Problem> {
     let conversation = conversations::load(&app.pool, caller, id).await?;
-    if let Fact::ConversationRead(read) = &mut fact {
-        read.last_message_at = Some(Timestamp::from(conversation.last_message_at.0));
+    let last = Some(Timestamp::from(conversation.last_message_at.0));
+    match &mut fact {
+        Fact::ConversationRead(read) => read.last_message_at = last,
+        Fact::ConversationSnoozed(snooze) => snooze.last_message_at = last,
+        _ => {}
     }
     let act = Act {
         caller,

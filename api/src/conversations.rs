@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, State};
 use crate::auth::Caller;
-use crate::extract::{Id, Query};
+use crate::extract::{Id, LABEL_MAX, Query, name_of};
 use crate::list::{Keyed, Page, Total};
 use crate::problem::Problem;
 use crate::time::Time;
@@ -85,6 +85,10 @@ pub(crate) struct Conversation {
     pub archived: bool,
     /// Who looks after it.
     pub assigned_to: Option<String>,
+    /// In order.
+    pub labels: Vec<String>,
+    /// Until when it is out of the list; null when it is not snoozed, or when the person wrote since.
+    pub snoozed_until: Option<Time>,
 }
 
 impl Keyed for Conversation {
@@ -127,6 +131,8 @@ impl From<ConversationRow> for Conversation {
             window_expires_at: row.window_expires_at,
             archived: row.archived,
             assigned_to: row.assigned_to,
+            labels: row.labels,
+            snoozed_until: row.snoozed_until,
         }
     }
 }
@@ -144,7 +150,8 @@ pub(crate) struct Conversations {
 
 /// List conversations
 ///
-/// Newest message first. Archived ones are left out unless asked for; blocked contacts always.
+/// Newest message first. Archived and snoozed ones are left out unless asked for; blocked contacts always. A snooze ends at its time, or
+/// when the person writes.
 ///
 /// A search (`q`) that takes longer than 2 s ends with `search_too_slow`; one that waits longer than 10 s for others with `search_busy`.
 ///
@@ -158,6 +165,8 @@ pub(crate) async fn list(
     Query(mut query): Query<ConversationsQuery>,
 ) -> Result<Json<Conversations>, Problem> {
     query.reach = caller.reach.clone();
+    query.label =
+        query.label.as_deref().map(|name| name_of("label", name, LABEL_MAX)).transpose()?;
     if query.q.as_ref().is_some_and(|q| q.chars().count() > 200) {
         return Err(Problem::invalid("q", "at most 200 characters"));
     }

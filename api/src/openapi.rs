@@ -13,7 +13,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::{
     accounts, acts, blocklist, commands, comments, connect, contacts, conversations, conversions,
-    feed, insights, live, media, mentions, messages, operate, replies, session, templates,
+    feed, insights, labels, live, media, mentions, messages, notes, operate, replies, saved_replies,
+    session, snooze, templates,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -49,11 +50,16 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(replies::show, replies::settle::cancel))
         .routes(routes!(replies::settle::resolve))
         .routes(routes!(commands::show::show))
+        .routes(routes!(saved_replies::list, saved_replies::create))
+        .routes(routes!(saved_replies::change, saved_replies::delete))
         .routes(routes!(acts::read))
         .routes(routes!(acts::typing))
         .routes(routes!(acts::archive))
         .routes(routes!(acts::unarchive))
         .routes(routes!(acts::assign))
+        .routes(routes!(snooze::snooze))
+        .routes(routes!(labels::put, labels::delete))
+        .routes(routes!(notes::list, notes::create))
         .routes(routes!(contacts::show))
         .routes(routes!(blocklist::list, blocklist::block, blocklist::unblock))
         .routes(routes!(comments::list))
@@ -154,11 +160,20 @@ mod tests {
         delete /v1/replies/{reply_id}
         post /v1/replies/{reply_id}/resolve
         get /v1/commands/{id}
+        get /v1/saved_replies
+        post /v1/saved_replies
+        put /v1/saved_replies/{id}
+        delete /v1/saved_replies/{id}
         post /v1/conversations/{id}/read
         post /v1/conversations/{id}/typing
         post /v1/conversations/{id}/archive
         post /v1/conversations/{id}/unarchive
         post /v1/conversations/{id}/assign
+        post /v1/conversations/{id}/snooze
+        put /v1/conversations/{id}/labels/{name}
+        delete /v1/conversations/{id}/labels/{name}
+        get /v1/conversations/{id}/notes
+        post /v1/conversations/{id}/notes
         get /v1/contacts/{id}
         get /v1/blocklist
         post /v1/blocklist

@@ -17,7 +17,10 @@ mod withdrawal;
 pub use account::{PolicyEnforced, Rating, RolesChanged, TemplateStatus};
 pub use comment::{Author, Comment, CommentAd, CommentReaction, Mention};
 pub use contact::{BlockMark, ContactDiscovered, Profile};
-pub use conversation::{ConversationAssigned, ConversationMark, ConversationRead, ThreadControl};
+pub use conversation::{
+    ConversationAssigned, ConversationLabel, ConversationMark, ConversationNoted, ConversationRead,
+    ConversationSnoozed, ThreadControl,
+};
 pub use interaction::{AccountLink, Feedback, Optin, Order, Postback, Product, ReferralReceived};
 pub use kind::{Fact, Kind, UnknownKind};
 pub use message::{

@@ -21,6 +21,7 @@ mod media;
 mod ops;
 mod outages;
 mod paging;
+mod people;
 mod replies;
 mod search;
 mod settle;

@@ -28,6 +28,10 @@ pub(crate) struct ConversationsQuery {
     pub q: Option<String>,
     /// Only those assigned to this name; empty: only those assigned to nobody.
     pub assigned_to: Option<String>,
+    /// Only those with this label.
+    pub label: Option<String>,
+    /// `true`: only snoozed ones. Unset or `false`: only those that are not, or not any more.
+    pub snoozed: Option<bool>,
     /// What the caller may see of them.
     #[serde(skip)]
     #[param(ignore)]
@@ -52,6 +56,8 @@ impl ConversationsQuery {
             ("unread", flag(self.unread)),
             ("q", self.q.as_deref()),
             ("assigned_to", self.assigned_to.as_deref()),
+            ("label", self.label.as_deref()),
+            ("snoozed", flag(Some(self.snoozed()))),
         ];
         scope("conversations", &filters)
     }
@@ -60,12 +66,18 @@ impl ConversationsQuery {
         self.archived.unwrap_or(false)
     }
 
-    /// Nothing is filtered, but for archived ones, and the caller sees all accounts.
+    pub(crate) fn snoozed(&self) -> bool {
+        self.snoozed.unwrap_or(false)
+    }
+
+    /// Nothing is filtered, but for archived and snoozed ones, and the caller sees all accounts.
     pub(crate) fn is_plain(&self) -> bool {
         self.channel.is_none()
             && self.accounts().is_none()
             && self.unread.is_none()
             && self.assigned_to.is_none()
+            && self.label.is_none()
+            && !self.snoozed()
             && self.search().is_none()
     }
 
@@ -98,6 +110,8 @@ pub(crate) struct ConversationRow {
     pub window_expires_at: Option<Time>,
     pub archived: bool,
     pub assigned_to: Option<String>,
+    pub labels: Vec<String>,
+    pub snoozed_until: Option<Time>,
 }
 
 /// One page of the list without filters, which is what most requests ask for. This statement is prepared once.
@@ -113,9 +127,10 @@ pub(crate) async fn page_of_all(
         "select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
                 c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text,
                 c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count,
-                c.window_expires_at, c.archived, c.assigned_to
+                c.window_expires_at, c.archived, c.assigned_to, c.labels,
+                case when c.snoozed_until > now() then c.snoozed_until end as snoozed_until
          from inbox.conversations c
-         where not c.blocked and c.archived = $1
+         where not c.blocked and c.archived = $1 and coalesce(c.snoozed_until > now(), false) = false
            and (c.last_message_at, c.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
          order by c.last_message_at desc, c.id desc
          limit $4",
@@ -141,17 +156,20 @@ pub(crate) async fn page(
         concat!("select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
                 c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text,
                 c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count,
-                c.window_expires_at, c.archived, c.assigned_to
+                c.window_expires_at, c.archived, c.assigned_to, c.labels,
+                case when c.snoozed_until > now() then c.snoozed_until end as snoozed_until
          from inbox.conversations c
-         ", include_str!("filter.sql"), "and (c.last_message_at, c.id) < (coalesce($6::timestamptz, 'infinity'), coalesce($7::text, ''))
+         ", include_str!("filter.sql"), "and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $8"),
+         limit $10"),
     )
     .bind(query.channel)
     .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
+    .bind(query.label.as_deref())
+    .bind(query.snoozed())
     .bind(page.after_time())
     .bind(page.after_id())
     .bind(page.fetch())
@@ -170,13 +188,15 @@ pub(crate) async fn total(pool: &PgPool, query: &ConversationsQuery) -> sqlx::Re
          from (select from inbox.conversations c
          ",
         include_str!("filter.sql"),
-        "limit $6) counted"
+        "limit $8) counted"
     ))
     .bind(query.channel)
     .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
+    .bind(query.label.as_deref())
+    .bind(query.snoozed())
     .bind(COUNT_MAX)
     .persistent(false)
     .fetch_one(pool)
@@ -192,7 +212,8 @@ pub(crate) async fn one(pool: &PgPool, id: &str) -> sqlx::Result<Option<Conversa
         "select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
                 c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text,
                 c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count,
-                c.window_expires_at, c.archived, c.assigned_to
+                c.window_expires_at, c.archived, c.assigned_to, c.labels,
+                case when c.snoozed_until > now() then c.snoozed_until end as snoozed_until
          from inbox.conversations c
          where c.id = $1",
     )

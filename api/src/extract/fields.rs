@@ -22,6 +22,25 @@ pub(crate) fn check_text(field: &str, text: &str, chars_max: usize) -> Result<()
     Ok(())
 }
 
+/// A name that people give: without spaces around it, on one line.
+///
+/// # Errors
+/// 422 naming the field.
+pub(crate) fn name_of(field: &str, text: &str, chars_max: usize) -> Result<String, Problem> {
+    let name = text.trim();
+    check_text(field, name, chars_max)?;
+    if name.chars().any(char::is_control) {
+        return Err(Problem::invalid(
+            field,
+            "must not hold control characters, such as a line break",
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+/// Longest label of a conversation, characters.
+pub(crate) const LABEL_MAX: usize = 64;
+
 /// The field an error is about: its path, or the name between backticks where serde speaks of a missing or unknown one.
 pub(super) fn field_of(path: &str, message: &str) -> Option<String> {
     let named = ["missing field `", "unknown field `", "duplicate field `"]
@@ -32,5 +51,20 @@ pub(super) fn field_of(path: &str, message: &str) -> Option<String> {
         ("." | "?" | "", named) => named.map(str::to_owned),
         (path, Some(name)) if !path.ends_with(name) => Some(format!("{path}.{name}")),
         (path, _) => Some(path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_no_spaces_around_it_and_says_something() {
+        let name = |text: &str| name_of("name", text, 64).ok();
+        assert_eq!(name("  VIP customer "), Some("VIP customer".to_owned()));
+        assert_eq!(name(&"ü".repeat(64)), Some("ü".repeat(64)));
+        for wrong in ["", "  ", "a\nb", "a\u{7f}", "a\0b", &"x".repeat(65)] {
+            assert_eq!(name(wrong), None, "{wrong:?}");
+        }
     }
 }

@@ -30,6 +30,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// The id in the path, and the name behind it.
+#[derive(Debug)]
+pub(crate) struct IdAndName(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdAndName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path((id, name)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::invalid("name", "the path is not UTF-8"))?;
+        if id.len() > 1024 || id.contains('\0') {
+            return Err(Problem::not_found("no such id"));
+        }
+        Ok(Self(id, name))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 

@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::fold::comment::{self, CommentRow, comment_row};
 use crate::fold::conversation::Identity;
 use crate::fold::insight::{InsightRow, insight_row};
+use crate::fold::label::{LabelRow, label_row};
 use crate::fold::mention::{MentionRow, mention_row};
 use crate::fold::message::{self, MessageRow, message_row};
+use crate::fold::note::{NoteRow, note_row};
 use crate::fold::post::{PostRow, post_row};
 use crate::fold::reaction::{ReactionRow, reaction_row};
 use crate::fold::receipt::{ReceiptRow, receipt_row};
@@ -55,6 +57,8 @@ pub(crate) struct FoldedRows {
     pub(crate) posts: Changed<PostRow>,
     pub(crate) mentions: Changed<MentionRow>,
     pub(crate) insights: Changed<InsightRow>,
+    pub(crate) labels: Changed<LabelRow>,
+    pub(crate) notes: Changed<NoteRow>,
     /// Facts that lose their content.
     pub(crate) scrubbed: Vec<RowFact>,
     /// Entities whose fold failed; their rows stay as they are.
@@ -100,6 +104,8 @@ enum Folded {
     Post(Option<PostRow>),
     Mention(Option<MentionRow>),
     Insight(Option<InsightRow>),
+    Label(Option<LabelRow>),
+    Note(Option<NoteRow>),
     /// Folded elsewhere, or no row at all.
     Nothing,
 }
@@ -131,6 +137,8 @@ fn fold_one(entity: &str, facts: &[RowFact]) -> Folded {
         Some(Class::Post) => Folded::Post(post_row(entity, facts)),
         Some(Class::Mention) => Folded::Mention(mention_row(entity, facts)),
         Some(Class::Insight) => Folded::Insight(insight_row(entity, facts)),
+        Some(Class::Label) => Folded::Label(label_row(entity, facts)),
+        Some(Class::Note) => Folded::Note(note_row(entity, facts)),
         Some(Class::Conversation | Class::Nothing) | None => Folded::Nothing,
     }
 }
@@ -151,6 +159,8 @@ impl FoldedRows {
             Folded::Post(row) => self.posts.add(entity, row),
             Folded::Mention(row) => self.mentions.add(entity, row),
             Folded::Insight(row) => self.insights.add(entity, row),
+            Folded::Label(row) => self.labels.add(entity, row),
+            Folded::Note(row) => self.notes.add(entity, row),
             Folded::Nothing => {}
         }
     }

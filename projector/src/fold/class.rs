@@ -21,13 +21,17 @@ pub(crate) enum Class {
     Mention,
     /// A captured figure.
     Insight,
+    /// A label of one conversation.
+    Label,
+    /// A note.
+    Note,
     /// No row: remembers the version of an event that changes none.
     Nothing,
 }
 
 impl Class {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Message,
         Self::Conversation,
         Self::Receipt,
@@ -36,6 +40,8 @@ impl Class {
         Self::Post,
         Self::Mention,
         Self::Insight,
+        Self::Label,
+        Self::Note,
         Self::Nothing,
     ];
 
@@ -50,6 +56,8 @@ impl Class {
             Self::Post => "pst_",
             Self::Mention => "men_",
             Self::Insight => "ins_",
+            Self::Label => "lbl_",
+            Self::Note => "nte_",
             Self::Nothing => "nil_",
         }
     }

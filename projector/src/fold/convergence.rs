@@ -10,7 +10,7 @@ use super::fixture::*;
 use super::history::history;
 use super::kept::Kept;
 use super::message::message_row;
-use super::{Class, RowFact, comment, insight, mention, post, reaction};
+use super::{Class, RowFact, comment, insight, label, mention, note, post, reaction};
 
 impl Kept {
     /// Every row, as text that can be compared and read.
@@ -31,6 +31,8 @@ impl Kept {
             Class::Post => post::post_row(entity, facts).map(|row| format!("{row:?}")),
             Class::Mention => mention::mention_row(entity, facts).map(|row| format!("{row:?}")),
             Class::Insight => insight::insight_row(entity, facts).map(|row| format!("{row:?}")),
+            Class::Label => label::label_row(entity, facts).map(|row| format!("{row:?}")),
+            Class::Note => note::note_row(entity, facts).map(|row| format!("{row:?}")),
             Class::Receipt => {
                 facts.iter().find(|fact| fact.statement.is_some()).map(|fact| format!("{fact:?}"))
             }

@@ -43,6 +43,10 @@ pub(crate) struct ConversationRow {
     pub(crate) archived: bool,
     /// Who is to answer, by the last act.
     pub(crate) assigned_to: Option<String>,
+    /// Until when it is out of the list, by the last act, and whatever the person wrote since.
+    pub(crate) snoozed_until: Option<Timestamp>,
+    /// What the person writes after that wakes it.
+    pub(crate) snoozed_at: Option<Timestamp>,
     /// The last act blocked the person.
     pub(crate) blocked: bool,
     /// A name to show in the block list.
@@ -75,6 +79,7 @@ pub(crate) fn conversation_row(id: &str, identity: Identity, facts: &[RowFact]) 
     let sighted = [Slot::Discovered, Slot::Profile, Slot::Interaction]
         .iter()
         .any(|slot| latest(facts, *slot).is_some());
+    let snooze = latest(facts, Slot::Snooze).and_then(snooze_of);
     ConversationRow {
         id: id.to_owned(),
         contact: contact(identity.channel, &identity.contact_id, facts),
@@ -85,6 +90,8 @@ pub(crate) fn conversation_row(id: &str, identity: Identity, facts: &[RowFact]) 
             Fact::ConversationAssigned(body) => body.assigned_to.clone(),
             _ => None,
         }),
+        snoozed_until: snooze.map(|(until, _)| until),
+        snoozed_at: snooze.map(|(_, since)| since),
         known: sighted || block.is_some(),
         blocked: block.is_some(),
         block_name: mark(|mark| &mark.name),
@@ -104,6 +111,17 @@ fn read_until((fact, statement): Standing<'_>) -> Timestamp {
     }
 }
 
+/// Until when it is snoozed, and after what it wakes: the act, and the last message that was there. `None` where the last act ended it.
+fn snooze_of((fact, statement): Standing<'_>) -> Option<(Timestamp, Timestamp)> {
+    match &statement.fact {
+        Fact::ConversationSnoozed(snooze) => {
+            let until = snooze.until.filter(|until| *until > fact.time)?;
+            Some((until, fact.time.max(snooze.last_message_at.unwrap_or(fact.time))))
+        }
+        _ => None,
+    }
+}
+
 /// The block and since when it holds; `None` where the last act took it back.
 fn block_of((fact, statement): Standing<'_>) -> Option<(&BlockMark, Timestamp)> {
     match &statement.fact {
@@ -114,7 +132,7 @@ fn block_of((fact, statement): Standing<'_>) -> Option<(&BlockMark, Timestamp)> 
 
 #[cfg(test)]
 mod tests {
-    use schemas::facts::ConversationRead;
+    use schemas::facts::{ConversationRead, ConversationSnoozed};
     use schemas::{Event, Via};
 
     use super::*;
@@ -152,6 +170,37 @@ mod tests {
         ] {
             assert_eq!(read_until(&[(read.clone(), 12)]), Some(at(until)), "{read:?}");
         }
+    }
+
+    #[test]
+    fn a_snooze_begins_with_the_act_and_the_last_message_that_was_there() {
+        let snoozed = |acts: &[(&str, i64, Option<i64>, Option<i64>)]| {
+            let mut facts = Vec::new();
+            for (key, seconds, until, last) in acts {
+                let body = ConversationSnoozed {
+                    until: until.map(at),
+                    by: None,
+                    last_message_at: last.map(at),
+                };
+                let act = event(key, *seconds, Via::Api, Fact::ConversationSnoozed(body));
+                let Arrival::Fact { facts: of, .. } = split(act) else { panic!("a fact") };
+                facts.extend(of.into_iter().map(|mut fact| {
+                    fact.bound(at(*seconds));
+                    fact
+                }));
+            }
+            let identity = facts.first().and_then(|fact| Identity::of(fact.statement.as_ref()?));
+            let row = conversation_row("cnv", identity.unwrap(), &facts);
+            row.snoozed_until.zip(row.snoozed_at)
+        };
+        let first = ("a", 10, Some(500), None);
+        assert_eq!(snoozed(&[first]), Some((at(500), at(10))));
+        assert_eq!(snoozed(&[("a", 10, Some(500), Some(90))]), Some((at(500), at(90))));
+        assert_eq!(snoozed(&[("a", 10, Some(500), Some(9_000))]), Some((at(500), at(10))));
+        // A later act ends it or moves it, in whichever order they come.
+        assert_eq!(snoozed(&[("b", 20, None, None), first]), None);
+        assert_eq!(snoozed(&[first, ("b", 20, Some(15), None)]), None);
+        assert_eq!(snoozed(&[("b", 20, Some(60), None), first]), Some((at(60), at(20))));
     }
 
     #[test]

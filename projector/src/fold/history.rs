@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use schemas::facts::{
-    BlockMark, By, Comment, ContactDiscovered, ConversationAssigned, ConversationMark,
-    ConversationRead, PostChanged, PostReacted, Profile, Receipt, SenderResolution,
-    SenderUnresolved,
+    BlockMark, By, Comment, ContactDiscovered, ConversationAssigned, ConversationLabel,
+    ConversationMark, ConversationNoted, ConversationRead, ConversationSnoozed, PostChanged,
+    PostReacted, Profile, Receipt, SenderResolution, SenderUnresolved,
 };
 use schemas::{Event, Fact, Timestamp, Via};
 
@@ -77,7 +77,7 @@ fn of_messages() -> impl Strategy<Value = Event> {
 
 fn of_conversations() -> impl Strategy<Value = Event> {
     let mark = || ConversationMark { by: None };
-    (0..8_u8, word(), seconds(), 0..20_u8).prop_map(move |(what, word, s, key)| {
+    (0..12_u8, word(), seconds(), 0..20_u8).prop_map(move |(what, word, s, key)| {
         let fact = match what {
             0 => Fact::ConversationRead(ConversationRead {
                 last_message_at: (key % 2 == 0)
@@ -92,6 +92,18 @@ fn of_conversations() -> impl Strategy<Value = Event> {
             }),
             4 => Fact::ContactBlocked(BlockMark { name: None, reason: Some(word), by: None }),
             5 => Fact::ContactUnblocked(BlockMark::default()),
+            8 => Fact::ConversationLabelled(ConversationLabel { label: word, by: None }),
+            9 => Fact::ConversationUnlabelled(ConversationLabel { label: word, by: None }),
+            10 => Fact::ConversationNoted(ConversationNoted {
+                note_id: format!("nte_{}", key % 3),
+                text: word,
+                by: None,
+            }),
+            11 => Fact::ConversationSnoozed(ConversationSnoozed {
+                until: (key % 3 > 0).then(|| at(60 + s)),
+                by: Some(word),
+                last_message_at: (key % 2 == 0).then(|| at(i64::from(key))),
+            }),
             6 => Fact::ContactEnriched(Profile { name: Some(word), ..Profile::default() }),
             _ => Fact::ContactDiscovered(ContactDiscovered {
                 placeholder: word,

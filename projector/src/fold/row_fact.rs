@@ -81,10 +81,12 @@ impl RowFact {
             return;
         }
         self.time = self.time.min(at);
-        if let Fact::ConversationRead(read) = &mut statement.fact {
-            read.last_message_at =
-                read.last_message_at.filter(|last| *last <= at.plus(META_AHEAD_MAX));
-        }
+        let seen = match &mut statement.fact {
+            Fact::ConversationRead(read) => &mut read.last_message_at,
+            Fact::ConversationSnoozed(snooze) => &mut snooze.last_message_at,
+            _ => return,
+        };
+        *seen = seen.filter(|last| *last <= at.plus(META_AHEAD_MAX));
     }
 
     /// The same without its statement.

@@ -25,6 +25,8 @@ pub(crate) enum Slot {
     Archive,
     /// Assigned to.
     Assign,
+    /// Snoozed until.
+    Snooze,
     /// Blocked or not.
     Block,
     /// An enriched profile.
@@ -37,10 +39,11 @@ pub(crate) enum Slot {
 
 impl Slot {
     /// The slots of a conversation: of each only the latest fact counts.
-    pub(crate) const OF_CONVERSATION: [Self; 7] = [
+    pub(crate) const OF_CONVERSATION: [Self; 8] = [
         Self::Read,
         Self::Archive,
         Self::Assign,
+        Self::Snooze,
         Self::Block,
         Self::Profile,
         Self::Discovered,
@@ -60,6 +63,7 @@ impl Slot {
             Self::Read => "read",
             Self::Archive => "archive",
             Self::Assign => "assign",
+            Self::Snooze => "snooze",
             Self::Block => "block",
             Self::Profile => "profile",
             Self::Discovered => "discovered",
@@ -83,6 +87,7 @@ impl Slot {
             Kind::ConversationRead => Self::Read,
             Kind::ConversationArchived | Kind::ConversationUnarchived => Self::Archive,
             Kind::ConversationAssigned => Self::Assign,
+            Kind::ConversationSnoozed => Self::Snooze,
             Kind::ContactBlocked | Kind::ContactUnblocked => Self::Block,
             Kind::ContactEnriched => Self::Profile,
             Kind::ContactDiscovered => Self::Discovered,

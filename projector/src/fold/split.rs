@@ -103,11 +103,16 @@ fn entities_of(event: &Event) -> Vec<String> {
         | Fact::ConversationArchived(_)
         | Fact::ConversationUnarchived(_)
         | Fact::ConversationAssigned(_)
+        | Fact::ConversationSnoozed(_)
         | Fact::ContactBlocked(_)
         | Fact::ContactUnblocked(_)
         | Fact::ReferralReceived(_)
         | Fact::OptinReceived(_)
         | Fact::OrderReceived(_) => conversation_entity(event).into_iter().collect(),
+        Fact::ConversationLabelled(body) | Fact::ConversationUnlabelled(body) => {
+            of_conversation(event, Class::Label, &body.label)
+        }
+        Fact::ConversationNoted(body) => of_conversation(event, Class::Note, &body.note_id),
         Fact::CommentCreated(body)
         | Fact::CommentEdited(body)
         | Fact::CommentDeleted(body)
@@ -165,6 +170,12 @@ fn conversation_entity(event: &Event) -> Option<String> {
     let contact = event.data.contact_id.as_ref()?;
     let data = &event.data;
     Some(ConversationId::of(data.channel, &data.account_id, contact).into_string())
+}
+
+/// The row of a conversation that this key names; none where the person is not known.
+fn of_conversation(event: &Event, class: Class, key: &str) -> Vec<String> {
+    let contact = event.data.contact_id.iter();
+    contact.map(|contact| keyed(event, class, &[contact.as_str(), key])).collect()
 }
 
 /// A person without an id counts once per event: their reactions cannot be tied to each other.

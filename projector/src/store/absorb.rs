@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use sqlx::PgConnection;
 
 use super::tables::{
-    comments, conversations, facts, insights, mentions, messages, posts, reactions, receipts,
-    withdrawn,
+    comments, conversations, facts, insights, labels, mentions, messages, notes, posts, reactions,
+    receipts, withdrawn,
 };
 use crate::batch::{
     Changed, Failed, FoldedRows, TouchedConversations, TouchedRows, Weight, fold_rows,
@@ -145,7 +145,11 @@ async fn write_others(conn: &mut PgConnection, rows: &FoldedRows) -> sqlx::Resul
     mentions::drop(conn, &rows.mentions.drop).await?;
     mentions::put(conn, &rows.mentions.put).await?;
     insights::drop(conn, &rows.insights.drop).await?;
-    insights::put(conn, &rows.insights.put).await
+    insights::put(conn, &rows.insights.put).await?;
+    labels::drop(conn, &rows.labels.drop).await?;
+    labels::put(conn, &rows.labels.put).await?;
+    notes::drop(conn, &rows.notes.drop).await?;
+    notes::put(conn, &rows.notes.put).await
 }
 
 /// Writes conversations: acts and contact from their own facts, the rest from what the batch changes in their messages. Returns those whose

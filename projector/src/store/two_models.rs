@@ -5,8 +5,13 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::schema::SchemaName;
 
 /// The tables whose rows are copied, with the column of the conversation.
-pub(crate) const COPIED: [(&str, &str); 3] =
-    [("conversations", "id"), ("messages", "conversation_id"), ("receipts", "conversation_id")];
+pub(crate) const COPIED: [(&str, &str); 5] = [
+    ("conversations", "id"),
+    ("messages", "conversation_id"),
+    ("receipts", "conversation_id"),
+    ("labels", "conversation_id"),
+    ("notes", "conversation_id"),
+];
 
 /// Copies the rows of these conversations, and the facts that made them, from one model into another.
 pub(crate) async fn copy_conversations(
@@ -67,7 +72,8 @@ pub(crate) fn copy_rows_sql(
 pub(crate) fn copy_facts_sql(from: &SchemaName, into: &SchemaName) -> String {
     format!(
         "insert into {into}.facts select f.* from {from}.facts f where f.entity = any(array(
-           select id from {into}.conversations union select id from {into}.messages union select id from {into}.receipts))"
+           select id from {into}.conversations union select id from {into}.messages union select id from {into}.receipts
+           union select id from {into}.labels union select id from {into}.notes))"
     )
 }
 
@@ -75,7 +81,8 @@ pub(crate) fn confine_facts_sql(of: &SchemaName, to_rows_in: &SchemaName) -> Str
     format!(
         "delete from {of}.facts f where not exists (select from (
            select id from {to_rows_in}.conversations union select id from {to_rows_in}.messages
-           union select id from {to_rows_in}.receipts) k
+           union select id from {to_rows_in}.receipts union select id from {to_rows_in}.labels
+           union select id from {to_rows_in}.notes) k
           where k.id = f.entity)"
     )
 }

@@ -19,7 +19,7 @@ use crate::rebuild::{
 };
 use crate::store::schema::migrate;
 use crate::store::tables::{
-    comments, conversations, facts, insights, mentions, messages, parked,
+    comments, conversations, facts, insights, labels, mentions, messages, notes, parked,
     positions as stored_positions, posts, reactions, receipts, withdrawn,
 };
 use crate::store::{NAME, SchemaName, scope, two_models};
@@ -184,6 +184,8 @@ async fn confine(
     messages::confine(&mut tx, ids).await?;
     two_models::confine_messages(&mut tx, should, is, serving).await?;
     receipts::confine(&mut tx, ids).await?;
+    labels::confine(&mut tx, ids).await?;
+    notes::confine(&mut tx, ids).await?;
     // A row that is not there at all is reported as such; its facts were not copied.
     two_models::confine_facts(&mut tx, should, is).await?;
     comments::clear(&mut tx).await?;

@@ -40,6 +40,40 @@ pub struct ConversationRead {
     pub last_message_at: Option<Timestamp>,
 }
 
+/// A label was put on a conversation, or taken off.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConversationLabel {
+    /// The label, without spaces around it.
+    pub label: String,
+    /// Name of the API token that acted.
+    pub by: Option<String>,
+}
+
+/// A note about a conversation, for people on our side. No command carries it, so it has no way to Meta.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConversationNoted {
+    /// The note.
+    pub note_id: String,
+    /// What it says.
+    pub text: String,
+    /// Name of the API token that wrote it.
+    pub by: Option<String>,
+}
+
+/// A conversation was snoozed: out of the list until a time, or until the person writes again.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConversationSnoozed {
+    /// Until when; absent: no longer.
+    pub until: Option<Timestamp>,
+    /// Name of the API token that acted.
+    pub by: Option<String>,
+    /// When the last message was sent that the conversation had then, by Meta's clock, which may be ahead of ours: it wakes nobody.
+    pub last_message_at: Option<Timestamp>,
+}
+
 /// A conversation was assigned.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

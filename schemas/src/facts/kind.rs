@@ -7,7 +7,8 @@ use super::account::{PolicyEnforced, Rating, RolesChanged, TemplateStatus};
 use super::comment::{Comment, CommentReaction, Mention};
 use super::contact::{BlockMark, ContactDiscovered, Profile};
 use super::conversation::{
-    ConversationAssigned, ConversationMark, ConversationRead, ThreadControl,
+    ConversationAssigned, ConversationLabel, ConversationMark, ConversationNoted, ConversationRead,
+    ConversationSnoozed, ThreadControl,
 };
 use super::interaction::{AccountLink, Feedback, Optin, Order, Postback, ReferralReceived};
 use super::message::{Message, MessageDeleted, MessageEdited, Reaction, Receipt};
@@ -143,6 +144,10 @@ facts! {
     ConversationArchived(ConversationMark) = "conversation.archived", "Somebody archived the conversation.";
     ConversationUnarchived(ConversationMark) = "conversation.unarchived", "Somebody took the conversation out of the archive.";
     ConversationAssigned(ConversationAssigned) = "conversation.assigned", "Somebody assigned the conversation.";
+    ConversationLabelled(ConversationLabel) = "conversation.labelled", "Somebody put a label on the conversation.";
+    ConversationUnlabelled(ConversationLabel) = "conversation.unlabelled", "Somebody took a label off the conversation.";
+    ConversationNoted(ConversationNoted) = "conversation.noted", "Somebody wrote a note about the conversation, for our side only.";
+    ConversationSnoozed(ConversationSnoozed) = "conversation.snoozed", "Somebody snoozed the conversation, or ended that.";
     ContactBlocked(BlockMark) = "contact.blocked", "A contact was put on the block list.";
     ContactUnblocked(BlockMark) = "contact.unblocked", "A contact was taken off the block list.";
     SenderUnresolved(SenderUnresolved) = "sender.unresolved", "A message exists whose sender is not known yet.";

@@ -22,6 +22,7 @@ struct Foreign {
     command: String,
     comment: &'static str,
     media: &'static str,
+    saved: String,
 }
 
 /// What a route must answer.
@@ -39,7 +40,7 @@ enum Answers {
 /// The request about what is another's, and what it must be answered. `None`: a route that this test does not know.
 fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
     use Answers::{List, LookedAtBelow, NotBuilt, NotFound};
-    let Foreign { conversation, reply, command, comment, media } = foreign;
+    let Foreign { conversation, reply, command, comment, media, saved } = foreign;
     let whom = json!({"contact_id": person(1), "channel": "instagram", "account_id": IG});
     let of_conversation = |rest: &str| format!("/v1/conversations/{conversation}{rest}");
     let of_account = |path: &str| format!("{path}?account_id={IG}");
@@ -63,12 +64,29 @@ fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
         "post /v1/conversations/{id}/assign" => {
             (of_conversation("/assign"), json!({"assigned_to": "Ann"}), NotFound)
         }
+        "post /v1/conversations/{id}/snooze" => (of_conversation("/snooze"), nothing, NotFound),
+        "put /v1/conversations/{id}/labels/{name}"
+        | "delete /v1/conversations/{id}/labels/{name}" => {
+            (of_conversation("/labels/vip"), nothing, NotFound)
+        }
+        "get /v1/conversations/{id}/notes" => (of_conversation("/notes"), nothing, NotFound),
+        "post /v1/conversations/{id}/notes" => (of_conversation("/notes"), text, NotFound),
         "get /v1/replies" => (of_account("/v1/replies"), nothing, List("replies")),
         "get /v1/replies/{reply_id}" => (format!("/v1/replies/{reply}"), nothing, NotFound),
         "delete /v1/replies/{reply_id}" => (format!("/v1/replies/{reply}"), nothing, NotFound),
         "post /v1/replies/{reply_id}/resolve" => {
             let found = json!({"as": "not_sent", "reason": "looked"});
             (format!("/v1/replies/{reply}/resolve"), found, NotFound)
+        }
+        "get /v1/saved_replies" => {
+            (of_account("/v1/saved_replies"), nothing, List("saved_replies"))
+        }
+        "post /v1/saved_replies" => ("/v1/saved_replies".into(), saved_of(IG), NotFound),
+        "put /v1/saved_replies/{id}" => {
+            (format!("/v1/saved_replies/{saved}"), saved_of(PAGE), NotFound)
+        }
+        "delete /v1/saved_replies/{id}" => {
+            (format!("/v1/saved_replies/{saved}"), nothing, NotFound)
         }
         "get /v1/commands/{id}" => (format!("/v1/commands/{command}"), nothing, NotFound),
         "get /v1/contacts/{id}" => (format!("/v1/contacts/{}", person(1)), nothing, NotFound),
@@ -125,6 +143,11 @@ fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
     })
 }
 
+/// A saved reply for one account.
+fn saved_of(account: &str) -> Value {
+    json!({"name": "Hours", "text": "9 to 5", "account_ids": [account]})
+}
+
 /// Something of everything, of both accounts; what of it is the account's that the token does not see.
 async fn something(lab: &Lab) -> Foreign {
     let api = lab.api();
@@ -153,6 +176,8 @@ async fn something(lab: &Lab) -> Foreign {
     let whom = json!({"conversation_id": conversation});
     let (status, blocked) = api.post("/v1/blocklist", whom).await;
     assert!([200, 202].contains(&status), "{blocked}");
+    let (status, saved) = api.post("/v1/saved_replies", saved_of(IG)).await;
+    assert_eq!(status, 201, "{saved}");
     let id = |value: &Value| value.as_str().unwrap().to_owned();
     Foreign {
         conversation,
@@ -160,6 +185,7 @@ async fn something(lab: &Lab) -> Foreign {
         command: id(&typing["command_id"]),
         comment: "17900000000000001",
         media: "17800000000000001",
+        saved: id(&saved["id"]),
     }
 }
 

@@ -166,6 +166,10 @@ pub const fn is_merged(kind: Kind) -> bool {
             | Kind::ConversationArchived
             | Kind::ConversationUnarchived
             | Kind::ConversationAssigned
+            | Kind::ConversationLabelled
+            | Kind::ConversationUnlabelled
+            | Kind::ConversationNoted
+            | Kind::ConversationSnoozed
             | Kind::InsightsCaptured
             | Kind::SenderUnresolved
             | Kind::ReplySent

@@ -87,18 +87,20 @@ pub(crate) async fn page_of(
 ) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         concat!("select c.id
-         from unnest($6::text[]) found(id) cross join lateral (
-             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
+         from unnest($8::text[]) found(id) cross join lateral (
+             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.snoozed_until, c.blocked, c.last_message_at
                from inbox.conversations c where c.id = found.id offset 0) c
-         ", include_str!("../filter.sql"), "and (c.last_message_at, c.id) < (coalesce($7::timestamptz, 'infinity'), coalesce($8::text, ''))
+         ", include_str!("../filter.sql"), "and (c.last_message_at, c.id) < (coalesce($9::timestamptz, 'infinity'), coalesce($10::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $9"),
+         limit $11"),
     )
     .bind(query.channel)
     .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
+    .bind(query.label.as_deref())
+    .bind(query.snoozed())
     .bind(ids)
     .bind(page.after_time())
     .bind(page.after_id())
@@ -123,20 +125,22 @@ pub(crate) async fn page_among_newest(
         concat!("select c.id
          from (select c.id, c.contact_id, c.last_message_at
          from inbox.conversations c
-         ", include_str!("../filter.sql"), "and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
+         ", include_str!("../filter.sql"), "and (c.last_message_at, c.id) < (coalesce($10::timestamptz, 'infinity'), coalesce($11::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $11) c
-         where (c.contact_id = $7
-                or exists (select from inbox.names n where n.conversation_id = c.id and n.text ilike $6 offset 0)
-                or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $6 offset 0))
+         limit $13) c
+         where (c.contact_id = $9
+                or exists (select from inbox.names n where n.conversation_id = c.id and n.text ilike $8 offset 0)
+                or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $8 offset 0))
          order by c.last_message_at desc, c.id desc
-         limit $10"),
+         limit $12"),
     )
     .bind(query.channel)
     .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
+    .bind(query.label.as_deref())
+    .bind(query.snoozed())
     .bind(&sought.pattern)
     .bind(&sought.text)
     .bind(page.after_time())
@@ -159,18 +163,20 @@ pub(crate) async fn are_older(
     newest: i64,
 ) -> sqlx::Result<bool> {
     sqlx::query_scalar(
-        concat!("select count(*) > $8
+        concat!("select count(*) > $10
          from (select c.id
          from inbox.conversations c
-         ", include_str!("../filter.sql"), "and (c.last_message_at, c.id) < (coalesce($6::timestamptz, 'infinity'), coalesce($7::text, ''))
+         ", include_str!("../filter.sql"), "and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $8 + 1) looked_at"),
+         limit $10 + 1) looked_at"),
     )
     .bind(query.channel)
     .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
+    .bind(query.label.as_deref())
+    .bind(query.snoozed())
     .bind(page.after_time())
     .bind(page.after_id())
     .bind(newest)
@@ -192,18 +198,20 @@ pub(crate) async fn page_of_all_matches(
     sqlx::query_scalar(
         concat!("select c.id
          from inbox.conversations c
-         ", include_str!("../filter.sql"), "and (c.contact_id = $7
-                or c.id in (select n.conversation_id from inbox.names n where n.text ilike $6)
-                or c.id in (select m.conversation_id from inbox.messages m where m.text ilike $6 and m.conversation_id is not null))
-           and (c.last_message_at, c.id) < (coalesce($8::timestamptz, 'infinity'), coalesce($9::text, ''))
+         ", include_str!("../filter.sql"), "and (c.contact_id = $9
+                or c.id in (select n.conversation_id from inbox.names n where n.text ilike $8)
+                or c.id in (select m.conversation_id from inbox.messages m where m.text ilike $8 and m.conversation_id is not null))
+           and (c.last_message_at, c.id) < (coalesce($10::timestamptz, 'infinity'), coalesce($11::text, ''))
          order by c.last_message_at desc, c.id desc
-         limit $10"),
+         limit $12"),
     )
     .bind(query.channel)
     .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
+    .bind(query.label.as_deref())
+    .bind(query.snoozed())
     .bind(&sought.pattern)
     .bind(&sought.text)
     .bind(page.after_time())
@@ -226,7 +234,8 @@ pub(crate) async fn rows_of(
         "select c.id, c.channel, c.account_id, c.contact_id, c.contact_name, c.contact_username, c.contact_avatar_url,
                 c.contact_placeholder, c.last_message_id, c.last_message_mid, c.last_message_direction, c.last_message_text,
                 c.last_message_attachments, c.last_message_sent_at, c.last_message_deleted_at, c.last_message_at, c.unread_count,
-                c.window_expires_at, c.archived, c.assigned_to
+                c.window_expires_at, c.archived, c.assigned_to, c.labels,
+                case when c.snoozed_until > now() then c.snoozed_until end as snoozed_until
          from unnest($1::text[]) found(id) join inbox.conversations c on c.id = found.id
          order by c.last_message_at desc, c.id desc",
     )
@@ -247,16 +256,18 @@ pub(crate) async fn total_of(
 ) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         concat!("select count(*)
-         from (select from unnest($6::text[]) found(id) cross join lateral (
-             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
+         from (select from unnest($8::text[]) found(id) cross join lateral (
+             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.snoozed_until, c.blocked, c.last_message_at
                from inbox.conversations c where c.id = found.id offset 0) c
-         ", include_str!("../filter.sql"), "limit $7) counted"),
+         ", include_str!("../filter.sql"), "limit $9) counted"),
     )
     .bind(query.channel)
     .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
+    .bind(query.label.as_deref())
+    .bind(query.snoozed())
     .bind(ids)
     .bind(COUNT_MAX)
     .persistent(false)
@@ -286,21 +297,23 @@ pub(crate) async fn total_of_first(
     sqlx::query_as(
         concat!("with matching as materialized (
              select m.conversation_id as id from inbox.messages m
-              where m.text ilike $6 and m.conversation_id is not null limit $8)
+              where m.text ilike $8 and m.conversation_id is not null limit $10)
          select (select count(*) from matching) as messages, count(*) as conversations
          from (select from (select id from matching
-                            union select n.conversation_id from inbox.names n where n.text ilike $6
-                            union select p.id from inbox.conversations p where p.contact_id = $7) found
+                            union select n.conversation_id from inbox.names n where n.text ilike $8
+                            union select p.id from inbox.conversations p where p.contact_id = $9) found
          cross join lateral (
-             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.blocked, c.last_message_at
+             select c.id, c.channel, c.account_id, c.archived, c.unread_count, c.assigned_to, c.snoozed_until, c.blocked, c.last_message_at
                from inbox.conversations c where c.id = found.id offset 0) c
-         ", include_str!("../filter.sql"), "limit $9) counted"),
+         ", include_str!("../filter.sql"), "limit $11) counted"),
     )
     .bind(query.channel)
     .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
+    .bind(query.label.as_deref())
+    .bind(query.snoozed())
     .bind(&sought.pattern)
     .bind(&sought.text)
     .bind(max)
@@ -322,16 +335,18 @@ pub(crate) async fn total_one_by_one(
     sqlx::query_scalar(
         concat!("select count(*)
          from (select from inbox.conversations c
-         ", include_str!("../filter.sql"), "and (c.contact_id = $7
-                or exists (select from inbox.names n where n.conversation_id = c.id and n.text ilike $6 offset 0)
-                or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $6 offset 0))
-         limit $8) counted"),
+         ", include_str!("../filter.sql"), "and (c.contact_id = $9
+                or exists (select from inbox.names n where n.conversation_id = c.id and n.text ilike $8 offset 0)
+                or exists (select from inbox.messages m where m.conversation_id = c.id and m.text ilike $8 offset 0))
+         limit $10) counted"),
     )
     .bind(query.channel)
     .bind(query.accounts())
     .bind(query.archived())
     .bind(query.unread)
     .bind(query.assigned_to.as_deref())
+    .bind(query.label.as_deref())
+    .bind(query.snoozed())
     .bind(&sought.pattern)
     .bind(&sought.text)
     .bind(COUNT_MAX)

@@ -122,12 +122,12 @@ pub(crate) async fn put(
         "insert into conversations (
             id, channel, account_id, contact_id, name, placeholder, enriched, username, avatar_url, profile,
             enriched_at, archived, assigned_to, blocked, block_name, block_reason, blocked_by, blocked_at, read_until,
-            known, interaction_at, last_message_id, last_message_at, unread_count, window_expires_at)
+            known, interaction_at, last_message_id, last_message_at, unread_count, window_expires_at, snoozed_until, snoozed_at)
          select *
          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::text[],
                 $9::text[], $10::jsonb[], $11::timestamptz[], $12::bool[], $13::text[], $14::bool[], $15::text[],
                 $16::text[], $17::text[], $18::timestamptz[], $19::timestamptz[], $20::bool[], $21::timestamptz[],
-                $22::text[], $23::timestamptz[], $24::bigint[], $25::timestamptz[])
+                $22::text[], $23::timestamptz[], $24::bigint[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[])
          on conflict (id) do update set
             channel = excluded.channel, account_id = excluded.account_id, contact_id = excluded.contact_id,
             name = excluded.name, placeholder = excluded.placeholder, enriched = excluded.enriched,
@@ -137,7 +137,8 @@ pub(crate) async fn put(
             blocked_by = excluded.blocked_by, blocked_at = excluded.blocked_at, read_until = excluded.read_until,
             known = excluded.known, interaction_at = excluded.interaction_at,
             last_message_id = excluded.last_message_id, last_message_at = excluded.last_message_at,
-            unread_count = excluded.unread_count, window_expires_at = excluded.window_expires_at",
+            unread_count = excluded.unread_count, window_expires_at = excluded.window_expires_at,
+            snoozed_until = excluded.snoozed_until, snoozed_at = excluded.snoozed_at",
     )
     .bind(of(rows, |(row, _)| row.id.as_str()))
     .bind(of(rows, |(row, _)| row.identity.channel.as_str()))
@@ -164,6 +165,8 @@ pub(crate) async fn put(
     .bind(of(rows, |(row, shown)| shown.last_at(row.interaction_at)))
     .bind(of(rows, |(_, shown)| shown.unread))
     .bind(of(rows, |(_, shown)| shown.window_end()))
+    .bind(of(rows, |(row, _)| row.snoozed_until))
+    .bind(of(rows, |(row, _)| row.snoozed_at))
     .execute(conn)
     .await
     .map(|_| ())

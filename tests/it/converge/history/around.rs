@@ -23,6 +23,20 @@ impl Teller {
             (Kind::ConversationUnarchived, json!({})),
             (Kind::ConversationAssigned, json!({"assigned_to": self.one_of(&["ann", "bob"])})),
             (Kind::ConversationAssigned, json!({})),
+            (
+                Kind::ConversationLabelled,
+                json!({"label": self.one_of(&["vip", "later"]), "by": "tester"}),
+            ),
+            (Kind::ConversationUnlabelled, json!({"label": self.one_of(&["vip", "later"])})),
+            (
+                Kind::ConversationNoted,
+                json!({"note_id": self.one_of(&["nte_1", "nte_2"]), "text": self.word(), "by": "tester"}),
+            ),
+            (
+                Kind::ConversationSnoozed,
+                json!({"until": self.moment(), "last_message_at": self.moment()}),
+            ),
+            (Kind::ConversationSnoozed, json!({})),
             (Kind::ContactBlocked, json!({"name": "pest", "reason": "spam", "by": "tester"})),
             (Kind::ContactUnblocked, json!({})),
         ];
