@@ -55,6 +55,7 @@ pub(crate) async fn list(
 /// Whom: by conversation, or by contact. Channel and account may be left out where only one account knows the contact.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
 pub(crate) struct Block {
     /// The conversation.
     pub conversation_id: Option<String>,

@@ -53,9 +53,13 @@ pub(crate) struct Which {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Returned {
+    /// What is exchanged for a token, once.
     code: Option<String>,
+    /// Which login it belongs to.
     state: Option<String>,
+    /// Meta's word where there is no code, such as `access_denied`.
     error: Option<String>,
+    /// Meta's reason.
     error_reason: Option<String>,
 }
 

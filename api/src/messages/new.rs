@@ -12,6 +12,7 @@ use crate::problem::Problem;
 /// A reply: exactly one of text, attachment, template; quick replies go with text.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
 pub(crate) struct NewMessage {
     /// Plain text; long text becomes several parts.
     #[schema(example = "Hello, how can we help?")]

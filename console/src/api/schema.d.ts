@@ -2038,9 +2038,13 @@ export interface operations {
     get_connect_callback: {
         parameters: {
             query?: {
+                /** @description What is exchanged for a token, once. */
                 code?: string;
+                /** @description Which login it belongs to. */
                 state?: string;
+                /** @description Meta's word where there is no code, such as `access_denied`. */
                 error?: string;
+                /** @description Meta's reason. */
                 error_reason?: string;
             };
             header?: never;
@@ -2130,14 +2134,18 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2146,6 +2154,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2154,8 +2181,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2180,14 +2219,18 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2196,8 +2239,47 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2222,6 +2304,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2230,14 +2313,18 @@ export interface operations {
                     "application/json": components["schemas"]["Accounts"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2246,8 +2333,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2291,7 +2390,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2299,6 +2410,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2307,6 +2419,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2315,8 +2437,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2342,6 +2494,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2350,14 +2503,18 @@ export interface operations {
                     "application/json": components["schemas"]["AccountHealth"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2366,6 +2523,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2374,8 +2532,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2419,7 +2598,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2427,6 +2618,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2435,6 +2627,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2443,8 +2645,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2488,7 +2720,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2496,6 +2740,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2504,6 +2749,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2512,8 +2767,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2557,7 +2842,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2565,6 +2862,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2573,6 +2871,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2581,8 +2889,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2609,6 +2947,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2617,14 +2956,18 @@ export interface operations {
                     "application/json": components["schemas"]["Blocklist"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2633,8 +2976,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2656,6 +3011,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2671,7 +3027,19 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2679,6 +3047,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2687,6 +3056,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2695,6 +3074,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2703,8 +3092,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2745,7 +3146,19 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2753,6 +3166,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2761,6 +3175,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2769,6 +3193,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2777,8 +3211,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2804,6 +3250,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2812,14 +3259,18 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2828,6 +3279,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2836,6 +3288,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2844,8 +3297,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2880,6 +3345,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2888,14 +3354,18 @@ export interface operations {
                     "application/json": components["schemas"]["Comments"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2904,8 +3374,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2952,14 +3434,18 @@ export interface operations {
                     "application/json": components["schemas"]["HideOutcomes"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2968,6 +3454,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2976,8 +3490,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3023,7 +3549,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3031,6 +3569,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3039,6 +3578,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3047,8 +3596,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3098,7 +3677,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3106,6 +3697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3114,6 +3706,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3122,6 +3724,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3130,8 +3742,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3181,7 +3805,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3189,6 +3825,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3197,6 +3834,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3205,6 +3852,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3213,8 +3870,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3264,7 +3933,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3272,6 +3953,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3280,6 +3962,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3288,6 +3980,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3296,8 +3998,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3323,6 +4037,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3331,14 +4046,18 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3347,6 +4066,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3355,8 +4075,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3391,6 +4132,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3399,14 +4141,18 @@ export interface operations {
                     "application/json": components["schemas"]["Conversations"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3415,8 +4161,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3437,6 +4195,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3445,14 +4204,18 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3461,8 +4224,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3483,6 +4267,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3500,7 +4285,19 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3508,6 +4305,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3516,8 +4314,56 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3542,6 +4388,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3559,7 +4406,19 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3567,6 +4426,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3575,6 +4435,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3583,8 +4471,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3612,6 +4512,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3620,8 +4521,11 @@ export interface operations {
                     "application/json": components["schemas"]["Messages"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3637,6 +4541,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3645,6 +4550,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3653,6 +4559,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Meta was asked and refused */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -3661,8 +4577,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3714,14 +4633,18 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3730,6 +4653,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3738,6 +4662,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3746,6 +4680,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3754,6 +4689,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3762,8 +4698,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3787,6 +4735,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3795,14 +4744,18 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyAnswer"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3811,6 +4764,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3819,8 +4773,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3841,6 +4807,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3858,7 +4825,19 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3866,6 +4845,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3874,8 +4854,56 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3894,12 +4922,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["Typing"];
             };
         };
         responses: {
+            /** @description Stored; its outcome is not known yet */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -3908,7 +4937,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3916,6 +4957,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3924,6 +4966,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3932,8 +5002,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3954,6 +5036,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3971,7 +5054,19 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3979,6 +5074,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3987,8 +5083,56 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4006,7 +5150,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4014,8 +5170,65 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4046,6 +5259,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4054,14 +5268,18 @@ export interface operations {
                     "application/json": components["schemas"]["Log"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4070,6 +5288,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4078,8 +5297,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4108,6 +5339,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4116,14 +5348,18 @@ export interface operations {
                     "application/json": components["schemas"]["Feed"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4132,8 +5368,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4164,6 +5412,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4172,14 +5421,18 @@ export interface operations {
                     "application/json": components["schemas"]["Insights"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4188,8 +5441,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4207,7 +5472,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4215,8 +5492,65 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4257,14 +5591,18 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4273,6 +5611,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4281,8 +5620,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4332,7 +5683,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4340,6 +5703,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4348,6 +5712,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4356,6 +5730,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4364,8 +5748,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4392,6 +5788,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4400,14 +5797,18 @@ export interface operations {
                     "application/json": components["schemas"]["Mentions"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4416,8 +5817,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4438,6 +5851,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4446,14 +5860,18 @@ export interface operations {
                     "application/json": components["schemas"]["Acts"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4462,6 +5880,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4470,6 +5889,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4478,8 +5898,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4502,6 +5934,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4510,14 +5943,18 @@ export interface operations {
                     "application/json": components["schemas"]["DeadWork"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4526,6 +5963,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4534,6 +5972,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4542,8 +5981,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4564,6 +6015,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4572,14 +6024,18 @@ export interface operations {
                     "application/json": components["schemas"]["Jobs"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4588,6 +6044,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4596,6 +6053,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4604,8 +6062,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4931,6 +6401,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4939,14 +6410,18 @@ export interface operations {
                     "application/json": components["schemas"]["WaitingRoom"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4955,6 +6430,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4963,6 +6439,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4971,8 +6448,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5003,6 +6492,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5011,14 +6501,18 @@ export interface operations {
                     "application/json": components["schemas"]["Replies"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5027,8 +6521,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5054,6 +6560,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5062,14 +6569,18 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5078,6 +6589,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5086,8 +6598,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5133,14 +6666,18 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5149,6 +6686,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5157,6 +6695,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5165,6 +6713,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5173,8 +6731,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5224,14 +6794,18 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5240,6 +6814,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5248,6 +6823,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5256,6 +6841,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5264,8 +6859,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5283,7 +6890,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5291,8 +6910,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5310,7 +6941,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5318,8 +6961,65 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5340,7 +7040,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5348,8 +7060,74 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5370,7 +7148,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5378,8 +7168,74 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5400,7 +7256,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5408,8 +7276,74 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
