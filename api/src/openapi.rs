@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::{
     accounts, acts, blocklist, commands, comments, connect, contacts, conversations, conversions,
-    feed, insights, labels, live, media, mentions, messages, notes, operate, replies, saved_replies,
-    session, snooze, templates,
+    feed, insights, labels, live, media, mentions, messages, notes, operate, replies,
+    saved_replies, session, snooze, templates,
 };
 
 mod finish;

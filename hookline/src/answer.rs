@@ -26,6 +26,8 @@ use self::carry::Carrier;
 const CHECK: &str = "ops";
 /// Connections to Postgres of the role alone.
 const CONNECTIONS_MAX: u32 = 8;
+/// How often the rights of the api are looked at, until the worker's schema is there.
+const LOOK: Duration = Duration::from_secs(2);
 /// Requests that are carried out at once.
 const AT_ONCE: usize = 8;
 
@@ -39,6 +41,46 @@ pub(crate) async fn run(settings: Settings, shutdown: CancellationToken) -> anyh
     let shutdown = shutdown.child_token();
     let work = connect_and_answer(settings, health.clone(), shutdown.clone());
     admin::beside(admin, &health, &shutdown, Box::pin(work)).await
+}
+
+/// Answers in the process of `hookline api`, where its user of Postgres may do what an operator may: one user for everything needs no role of
+/// its own. With a role for each service (docs/decisions/42) it may not, and returns.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn beside_api(
+    settings: Settings,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let pool = runtime::db::pool(&settings, "operator", 1)?;
+    let may = loop {
+        match may_operate(&pool).await {
+            Ok(Some(may)) => break may,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, "Whether the api may answer operators is not known yet")
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    };
+    pool.close().await;
+    if !may {
+        tracing::info!("`/v1/ops` is answered by the role `hookline ops`");
+        return Ok(());
+    }
+    connect_and_answer(settings, Health::new(), shutdown).await
+}
+
+/// `None`: the worker has not made its schema yet.
+async fn may_operate(pool: &PgPool) -> sqlx::Result<Option<bool>> {
+    sqlx::query_scalar(
+        "select case when to_regnamespace('worker') is not null then has_schema_privilege('worker', 'create') end",
+    )
+    .fetch_one(pool)
+    .await
 }
 
 async fn connect_and_answer(

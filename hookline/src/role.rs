@@ -70,7 +70,19 @@ pub(crate) async fn run(role: Role, settings: Settings) -> anyhow::Result<Exit> 
         Role::Projector => {
             projector::run(projector::Config::from_settings(&settings)?, shutdown).await?
         }
-        Role::Api => api::run(settings, shutdown).await?,
+        Role::Api => {
+            let answering = answer::beside_api(settings.clone(), shutdown.clone());
+            let (served, answered) = tokio::join!(
+                async {
+                    let served = api::run(settings, shutdown.clone()).await;
+                    shutdown.cancel();
+                    served
+                },
+                answering
+            );
+            served?;
+            answered?;
+        }
         Role::Ops => answer::run(settings, shutdown).await?,
     }
     runtime::shutdown::check()?;

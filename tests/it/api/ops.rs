@@ -205,3 +205,15 @@ async fn only_the_role_with_its_own_rights_does_it_and_only_for_the_api() {
     }
     assert_eq!(shown(&lab, "/v1/ops/send").await["freezes"][0]["scope"], "*");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_one_user_for_everything_the_api_answers_by_itself() {
+    let mut lab = Lab::start_with(tests::LabOptions::EMPTY).await;
+    set_tokens(&mut lab);
+    lab.run_apart().await;
+    eventually("the status is shown without the role `ops`", WITHIN, async || {
+        let (status, body) = lab.api().get("/v1/ops/status").await;
+        tests::client::holds(status == 200 && body["stages"].is_array(), || body.to_string())
+    })
+    .await;
+}
