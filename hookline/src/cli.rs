@@ -8,6 +8,7 @@ use crate::accounts::AccountsVerb;
 use crate::args::OutputArgs;
 use crate::audit::AuditArgs;
 use crate::db::DbVerb;
+use crate::erase::EraseArgs;
 use crate::health::HealthArgs;
 use crate::jobs::JobsVerb;
 use crate::rebuild::RebuildArgs;
@@ -137,6 +138,11 @@ pub(crate) enum HooklineVerb {
         after_help = "Examples:\n  hookline recover --dry-run\n  hookline recover --reason 'the disk of Postgres failed'\n\nStop all workers first. Tokens must be added again afterwards: the accounts are listed. The same command run again continues an\ninterrupted recovery."
     )]
     Recover(RecoverArgs),
+    /// A person or a message, everywhere and for good: plan, progress, audit
+    #[command(
+        after_help = "Examples:\n  hookline erase --account 17841400000000001 --contact 5200000000000011 --dry-run\n  hookline erase --account 17841400000000001 --contact 5200000000000011 --reason 'asked for by mail'\n  hookline erase --account 17841400000000001 --message aWdf… --reason 'sent by mistake'\n  hookline erase --again --reason 'META_RAW was restored'\n\nIt cannot be undone. What the person does later is a new conversation. Interrupted, the same command goes on, or a worker does."
+    )]
+    Erase(EraseArgs),
     /// Read model against the stream: digests, rows that differ, the events that made them
     #[command(after_help = "Examples:\n  hookline verify\n  hookline verify --sample 50")]
     Verify(VerifyArgs),

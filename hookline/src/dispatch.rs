@@ -10,7 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::role::{self, Role};
 use crate::streams::StreamsVerb;
 use crate::{
-    accounts, audit, db, doctor, health, jobs, manual, rebuild, recover, redrive, replay, replies,
+    accounts, audit, db, doctor, erase, health, jobs, manual, rebuild, recover, redrive, replay, replies,
     send, status, streams, trace, up, variables, verify,
 };
 
@@ -73,6 +73,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Recover(args) => {
             let needed = &["NATS_URL", "DATABASE_URL", "ENCRYPTION_KEY"];
             recover::run(args, &located(needed)?).await
+        }
+        Verb::Erase(args) => {
+            let needed = &["NATS_URL", "DATABASE_URL", "ENCRYPTION_KEY"];
+            erase::run(args, &located(needed)?).await
         }
         Verb::Verify(args) => verify::run(args, &located(BOTH)?).await,
         Verb::Health(args) => health::run(&args, &load(true)?).await,

@@ -15,6 +15,7 @@ mod connect;
 mod db;
 mod dispatch;
 mod doctor;
+mod erase;
 mod exit;
 mod health;
 mod jobs;

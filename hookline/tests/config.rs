@@ -129,6 +129,7 @@ fn every_variable_is_parsed_by_whatever_is_started() {
         ("EVENTS_MAX_AGE", &["never"]),
         ("COMMANDS_MAX_AGE", &["30"]),
         ("AUTO_REPLY_MAX_AGE", &["10 m"]),
+        ("ERASE_UNSENT_AFTER", &["10 m"]),
         ("TWIN_GRACE", &["10"]),
         ("SEND_LEASE", &["20", "1ms"]),
         ("RECONCILE_AFTER", &["-30s"]),

@@ -6,7 +6,8 @@ use runtime::broker::Broker;
 use runtime::follow::{End, Reader, Received, Source, StreamRecreated, Taken, follow};
 use runtime::health::Health;
 use runtime::lease::{Lease, Position};
-use schemas::subjects;
+use schemas::facts::WithdrawReason;
+use schemas::{Event, Fact, subjects};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -140,6 +141,10 @@ impl Reader for Batches<'_> {
     }
 
     async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> sqlx::Result<Taken> {
+        if batch.iter().any(erases) {
+            // A model that is kept for `rebuild revert` follows no more, so what is erased would stay in it.
+            self.sink.store.drop_kept().await?;
+        }
         let mut chunks = batch.chunks(BATCH_MAX);
         let mut at = Position { seq: from, era: to.era, at: None };
         let mut ahead = chunks.next().map(|chunk| (chunk, reading(chunk)));
@@ -197,6 +202,15 @@ impl Reader for Batches<'_> {
     fn trusted(&mut self) {
         self.sink.health.set(CHECK, Ok(()));
     }
+}
+
+/// Whether a message is the withdrawal of something erased.
+fn erases(message: &Received) -> bool {
+    let event = || serde_json::from_slice::<Event>(&message.payload).ok();
+    message.subject.ends_with(".fact-withdrawn")
+        && event().is_some_and(|event| {
+            matches!(event.data.fact, Fact::FactWithdrawn(body) if body.reason == WithdrawReason::Erased)
+        })
 }
 
 impl Batches<'_> {

@@ -53,6 +53,14 @@ pub const POINTS: &[Point] = &[
     point("recover.before_commit", "operator"),
     point("recover.after_commit", "operator"),
     point("recover.after_stage", "operator"),
+    // A person or a message is erased.
+    point("erase.after_step", "operator"),
+    point("erase.after_rule", "operator"),
+    point("erase.after_withdrawals", "operator"),
+    point("erase.after_events", "operator"),
+    point("erase.before_store", "operator"),
+    point("erase.after_store", "operator"),
+    point("erase.after_raw", "operator"),
     // Facts of any origin.
     point("facts.before_publish", "worker"),
     point("facts.after_publish", "worker"),

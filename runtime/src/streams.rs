@@ -1,6 +1,7 @@
 //! The streams of docs/contract.md 4: what each should be, and making sure that it is there.
 
 mod era;
+mod erase;
 pub mod plan;
 mod seen;
 mod stored;
@@ -13,6 +14,7 @@ use schemas::subjects;
 use crate::config::NatsConfig;
 
 pub use era::{Era, NotAnEra};
+pub use erase::{EraseError, erase};
 pub use seen::{ensure, era_of, find, followed_era, is_marked, keeps_for, make, mark};
 pub use stored::{NothingStored, StoredEras};
 

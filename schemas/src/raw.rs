@@ -14,6 +14,10 @@ pub mod header {
     pub const PATH: &str = "Hookline-Path";
     /// Of a request for deletion: the code of its public page.
     pub const CODE: &str = "Hookline-Code";
+    /// Of a body that was stored again without erased items: the position that it had at first, which counts as its position.
+    pub const REDACTED: &str = "Hookline-Redacted";
+    /// Beside it: hex of the sha256 of the body as it came, from which ids of unreadable items are derived.
+    pub const BODY: &str = "Hookline-Body";
     /// On replayed events only: the id of the replay job.
     pub const REPLAY: &str = "Hookline-Replay";
     /// W3C trace context.
@@ -57,7 +61,7 @@ impl RawPath {
 /// What is known about a raw webhook besides its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawMeta {
-    /// Its position in META_RAW.
+    /// Its position in META_RAW; of a redacted body the one that it had at first.
     pub stream_sequence: u64,
     /// When ingest read it; the broker's time where the header is missing.
     pub received_at: Timestamp,
@@ -69,4 +73,6 @@ pub struct RawMeta {
     pub traceparent: Option<String>,
     /// Why its headers cannot be read whole: ingest did not write it.
     pub flaw: Option<&'static str>,
+    /// Of a body that was stored again without erased items: hex of the sha256 of the body as it came. `null` stands for each erased item.
+    pub redacted: Option<String>,
 }

@@ -9,6 +9,7 @@ mod chaos;
 mod cluster;
 mod converge;
 mod disk;
+mod erase;
 mod facts;
 mod failpoints;
 mod hostile;

@@ -36,7 +36,7 @@ async fn lab_apart() -> Lab {
 }
 
 /// The database as after `create database`.
-async fn empty(lab: &Lab) {
+pub(crate) async fn empty(lab: &Lab) {
     sqlx::raw_sql(
         "do $$ declare s text; begin
             for s in select nspname from pg_namespace where nspname not like 'pg\\_%' and nspname <> 'information_schema' loop

@@ -55,6 +55,11 @@ const VERBS: &[Verb] = &[
         Needs::Postgres,
         &["redrive", "discard", "1"],
     ),
+    verb(
+        &["erase", "--account", "1", "--message", "m", "--reason", "r"],
+        Needs::Both,
+        &["erase", "--account", "1", "--contact", "c", "--message", "m", "--reason", "r"],
+    ),
     verb(&["replies", "list"], Needs::Postgres, &["replies", "list", "--limit", "0"]),
     verb(
         &["replies", "resolve", "r", "--as", "sent"],

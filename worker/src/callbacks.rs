@@ -1,7 +1,7 @@
 //! Carries out Meta's callbacks: a person removed the app, or asked for the deletion of their data. Ingest has verified and stored them.
 //!
 //! Effect and position are one transaction, and a signed request acts once: delivered again, it changes nothing. The erasure that follows a
-//! request for deletion is another job's; here the request is kept, and its page shows that it waits.
+//! request for deletion is asked for in the same transaction, and carried out by [`crate::erase`]; the page of the request shows where it stands.
 
 mod read;
 

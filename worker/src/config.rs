@@ -52,6 +52,8 @@ pub struct Waits {
     pub retry_max: Duration,
     /// `AUTO_REPLY_MAX_AGE`: an older message is never answered automatically.
     pub auto_reply_max_age: Duration,
+    /// `ERASE_UNSENT_AFTER`: the content of a message that was unsent is erased so much later.
+    pub erase_unsent_after: Duration,
     /// `GRAPH_CLOCK_MAX_SKEW`: beyond it nothing is concluded from times that Graph reports.
     pub graph_clock_max_skew: Duration,
     /// `GRAPH_TIMEOUT`: one Graph call, connect included.
@@ -75,6 +77,7 @@ impl Waits {
             retry_min: settings.duration("RETRY_MIN", "1s")?,
             retry_max: settings.duration("RETRY_MAX", "10m")?,
             auto_reply_max_age: settings.duration("AUTO_REPLY_MAX_AGE", "10m")?,
+            erase_unsent_after: settings.duration("ERASE_UNSENT_AFTER", "24h")?,
             graph_clock_max_skew: settings.duration("GRAPH_CLOCK_MAX_SKEW", "60s")?,
             graph_timeout: settings.duration("GRAPH_TIMEOUT", "8s")?,
             lease: waits::LEASE.get(),

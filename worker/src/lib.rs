@@ -9,6 +9,7 @@ pub mod config;
 pub mod connect;
 pub mod enrich;
 pub mod eras;
+pub mod erase;
 pub mod readers;
 pub mod recover;
 pub mod rekey;
@@ -170,6 +171,9 @@ async fn migrate_and_work(
     tasks.spawn(upkeep.run(shutdown.clone()));
     let callbacks = callbacks::Callbacks::new(&broker, &accounts, &leases, &health);
     tasks.spawn(callbacks.run(shutdown.clone()));
+    let after = waits.erase_unsent_after;
+    let eraser = erase::Eraser::new(&broker, &facts, &leases, &health, after);
+    tasks.spawn(eraser.run(shutdown.clone()));
     let automate = outbound::automate::Automate {
         broker: broker.clone(),
         pool: pool.clone(),

@@ -80,7 +80,8 @@ async fn raw_webhook(
     seq: i64,
     reveal: bool,
 ) -> anyhow::Result<RawWebhook> {
-    let Some(message) = message(js, subjects::META_RAW, seq).await? else {
+    let now = worker::facts::erase::place_of(pool, seq).await?;
+    let Some(message) = message(js, subjects::META_RAW, now).await? else {
         return Ok(not_kept(seq));
     };
     let text = |name: &str| message.header(name).map(str::to_owned);
@@ -88,6 +89,7 @@ async fn raw_webhook(
         .and_then(|time| time.parse::<Timestamp>().ok())
         .unwrap_or(message.stored_at);
     let meta = RawMeta {
+        redacted: message.header(header::REDACTED).and_then(|_| text(header::BODY)),
         stream_sequence: u64::try_from(seq).unwrap_or(0),
         received_at,
         secret: text(header::SECRET),

@@ -53,7 +53,12 @@ pub(crate) struct Known {
     pub(crate) held: HashMap<EventId, Held>,
     /// Withdrawn events, kept or not.
     pub(crate) withdrawn: BTreeSet<EventId>,
+    /// Of these, those that were erased: nothing is kept of them.
+    pub(crate) erased: BTreeSet<EventId>,
 }
+
+/// The reason of a withdrawal that leaves nothing.
+pub(crate) const ERASED: &str = "erased";
 
 /// What a batch changes in what is kept.
 #[derive(Clone, Debug, Default)]
@@ -77,10 +82,16 @@ pub(crate) fn absorb(known: &Known, batch: impl IntoIterator<Item = Arrival>) ->
     for arrival in batch {
         match arrival {
             Arrival::Withdrawal { event_id, reason } => {
-                if !known.withdrawn.contains(&event_id) {
-                    // Of several reasons the greatest is kept; it is shown, never decided by.
+                let known_of = match reason {
+                    ERASED => &known.erased,
+                    _ => &known.withdrawn,
+                };
+                if !known_of.contains(&event_id) {
+                    // Of several reasons erasure is kept, else the greatest, which is shown and never decided by.
                     let kept = changes.withdrawn.entry(event_id).or_insert(reason);
-                    *kept = (*kept).max(reason);
+                    if (*kept == ERASED, *kept) < (reason == ERASED, reason) {
+                        *kept = reason;
+                    }
                 }
             }
             Arrival::Fact { event_id, version, facts } => {
@@ -100,11 +111,14 @@ pub(crate) fn absorb(known: &Known, batch: impl IntoIterator<Item = Arrival>) ->
             }
         }
     }
-    for event_id in changes.withdrawn.keys() {
+    for (event_id, reason) in &changes.withdrawn {
         if let Some(held) = known.held.get(event_id)
             && !best.contains_key(event_id)
         {
-            changes.blanked.push(event_id.clone());
+            match *reason {
+                ERASED => changes.replaced.push(event_id.clone()),
+                _ => changes.blanked.push(event_id.clone()),
+            }
             changes.touched.extend(held.entities.iter().cloned());
         }
     }
@@ -112,6 +126,10 @@ pub(crate) fn absorb(known: &Known, batch: impl IntoIterator<Item = Arrival>) ->
         if let Some(held) = known.held.get(&event_id) {
             changes.touched.extend(held.entities.iter().cloned());
             changes.replaced.push(event_id.clone());
+        }
+        let reason = changes.withdrawn.get(&event_id);
+        if known.erased.contains(&event_id) || reason.is_some_and(|reason| *reason == ERASED) {
+            continue;
         }
         let gone = known.withdrawn.contains(&event_id) || changes.withdrawn.contains_key(&event_id);
         for fact in facts {

@@ -92,6 +92,31 @@ proptest! {
     }
 
     #[test]
+    fn of_an_erased_fact_nothing_is_kept_in_whatever_order(
+        (events, shuffled) in history().prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
+        at in any::<prop::sample::Index>(),
+        size in 1..9_usize,
+    ) {
+        let gone = at.get(&events).clone();
+        prop_assume!(!matches!(gone.data.fact, Fact::FactWithdrawn(_)));
+        let mut erased = withdrawal(&gone);
+        if let Fact::FactWithdrawn(body) = &mut erased.data.fact {
+            body.reason = schemas::facts::WithdrawReason::Erased;
+        }
+        let mut kept = Kept::default();
+        let all: Vec<Event> = [erased.clone()].into_iter().chain(shuffled).collect();
+        for batch in all.chunks(size) {
+            kept.take(batch.iter().cloned());
+        }
+        prop_assert!(!kept.has(&gone.id));
+        let mut kept = Kept::default();
+        for batch in events.iter().cloned().chain([erased]).collect::<Vec<_>>().chunks(size) {
+            kept.take(batch.iter().cloned());
+        }
+        prop_assert!(!kept.has(&gone.id));
+    }
+
+    #[test]
     fn an_unsent_message_keeps_no_words(events in history(), seconds in 0..6_i64) {
         let mut kept = Kept::default();
         kept.take(events.iter().cloned().chain([unsent("mid.0", seconds)]));

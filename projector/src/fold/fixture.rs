@@ -124,6 +124,7 @@ pub(crate) fn reply(reply_id: &str, parts: &[(&str, &str)], seconds: i64) -> Eve
 
 pub(crate) fn withdrawal(of: &Event) -> Event {
     let body = schemas::facts::FactWithdrawn {
+        erased_until: None,
         event_id: of.id.clone(),
         reason: schemas::facts::WithdrawReason::Vanished,
         superseded_by: None,

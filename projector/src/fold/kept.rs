@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemas::{Event, EventId};
 
-use super::absorb::{Arrival, Held, Known, absorb};
+use super::absorb::{Arrival, ERASED, Held, Known, absorb};
 use super::row_fact::RowFact;
 use super::split::split;
 use super::{comment, message};
@@ -14,12 +14,14 @@ use super::{comment, message};
 pub(crate) struct Kept {
     by_event: BTreeMap<EventId, Vec<RowFact>>,
     withdrawn: BTreeSet<EventId>,
+    erased: BTreeSet<EventId>,
 }
 
 impl Kept {
     pub(crate) fn take(&mut self, batch: impl IntoIterator<Item = Event>) {
         let arrivals: Vec<Arrival> = batch.into_iter().map(split).collect();
-        let mut known = Known { held: HashMap::new(), withdrawn: self.withdrawn.clone() };
+        let (withdrawn, erased) = (self.withdrawn.clone(), self.erased.clone());
+        let mut known = Known { held: HashMap::new(), withdrawn, erased };
         for id in arrivals.iter().map(Arrival::event_id) {
             if let Some(facts) = self.by_event.get(id).filter(|facts| !facts.is_empty()) {
                 let held = Held {
@@ -38,6 +40,8 @@ impl Kept {
                 fact.statement = None;
             }
         }
+        let erased = changes.withdrawn.iter().filter(|(_, reason)| **reason == ERASED);
+        self.erased.extend(erased.map(|(id, _)| id.clone()));
         self.withdrawn.extend(changes.withdrawn.into_keys());
         for fact in changes.facts {
             self.by_event.entry(fact.event_id.clone()).or_default().push(fact);
@@ -50,6 +54,12 @@ impl Kept {
                     .for_each(|place| *place = scrubbed.clone());
             }
         }
+    }
+
+    /// Whether something is kept of an event.
+    #[cfg(test)]
+    pub(crate) fn has(&self, id: &EventId) -> bool {
+        self.by_event.get(id).is_some_and(|facts| !facts.is_empty())
     }
 
     /// Facts in the order the database may give them: none in particular.

@@ -2,8 +2,10 @@
 
 use sqlx::PgPool;
 
+pub(super) use crate::store::models::drop_left;
+
 use crate::store::models;
-use crate::store::schema::{SchemaName, drop_schema, existing};
+use crate::store::schema::{SchemaName, existing};
 
 /// The schema that this job builds: the one it began, or a new one. Those of jobs that ended are dropped.
 pub(super) async fn begin(
@@ -32,16 +34,4 @@ pub(super) async fn begin(
     tx.commit().await?;
     drop_left(pool).await?;
     Ok(schema)
-}
-
-/// Drops the models that nobody needs any more.
-pub(super) async fn drop_left(pool: &PgPool) -> sqlx::Result<()> {
-    for schema in models::left(pool).await? {
-        let mut tx = pool.begin().await?;
-        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
-        drop_schema(&mut tx, &schema).await?;
-        models::forget_left(&mut tx, &schema).await?;
-        tx.commit().await?;
-    }
-    Ok(())
 }

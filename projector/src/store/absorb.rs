@@ -54,10 +54,9 @@ enum Unread {
 async fn read_known(conn: &mut PgConnection, arrivals: &[Arrival]) -> sqlx::Result<Known> {
     let ids: BTreeSet<&str> = arrivals.iter().map(|arrival| arrival.event_id().as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
-    Ok(Known {
-        held: facts::held(conn, &ids).await?,
-        withdrawn: withdrawn::among(conn, &ids).await?,
-    })
+    let held = facts::held(conn, &ids).await?;
+    let (withdrawn, erased) = withdrawn::among(conn, &ids).await?;
+    Ok(Known { held, withdrawn, erased })
 }
 
 async fn write_changes(

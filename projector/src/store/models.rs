@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
 
-use super::schema::SchemaName;
+use super::schema::{SchemaName, drop_schema};
 
 /// A read model that a job builds.
 #[derive(sqlx::FromRow)]
@@ -73,6 +73,14 @@ pub(crate) async fn leave(conn: &mut PgConnection, schema: &SchemaName) -> sqlx:
         .map(|_| ())
 }
 
+/// Gives up the model that the last swap kept, in which something may be that is erased. `true`: there was one.
+pub(crate) async fn leave_kept(pool: &PgPool) -> sqlx::Result<bool> {
+    let done = sqlx::query("update inbox.models set role = 'left' where role = 'kept'")
+        .execute(pool)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// The models to be dropped.
 pub(crate) async fn left(pool: &PgPool) -> sqlx::Result<Vec<SchemaName>> {
     sqlx::query_scalar("select schema from inbox.models where role = 'left'").fetch_all(pool).await
@@ -111,4 +119,16 @@ pub(crate) async fn change_over(
     .execute(conn)
     .await
     .map(|_| ())
+}
+
+/// Drops the models that nobody needs any more.
+pub(crate) async fn drop_left(pool: &PgPool) -> sqlx::Result<()> {
+    for schema in left(pool).await? {
+        let mut tx = pool.begin().await?;
+        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+        drop_schema(&mut tx, &schema).await?;
+        forget_left(&mut tx, &schema).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }

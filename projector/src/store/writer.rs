@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::schema::SchemaName;
 use super::tables::parked_bytes::{self, Kept};
 use super::tables::{facts, parked, positions};
-use super::{mended, scope, serving};
+use super::{mended, models, scope, serving};
 use crate::batch::{FOLD_FAILED, sort};
 use crate::fold::Arrival;
 use crate::read::{Incoming, Parked};
@@ -146,6 +146,20 @@ impl Store {
         tx.rollback().await?;
         self.note(seq, cause, &detail).await?;
         Ok(Again::Failed(cause))
+    }
+
+    /// Drops the model that is kept from the last swap: it follows no more, so what is erased would stay in it.
+    ///
+    /// # Errors
+    /// `sqlx::Error`; call again.
+    pub(crate) async fn drop_kept(&self) -> sqlx::Result<()> {
+        if models::leave_kept(&self.pool).await? {
+            tracing::info!(
+                "The read model kept from the last swap is dropped: something was erased"
+            );
+            models::drop_left(&self.pool).await?;
+        }
+        Ok(())
     }
 
     /// Sets the position to the beginning of the stream, which was put back to an earlier state: what is absorbed again changes nothing, and

@@ -94,6 +94,11 @@ pub const VARIABLES: &[Variable] = &[
         "10m",
         "an older inbound message never triggers an automatic reply",
     ),
+    variable(
+        "ERASE_UNSENT_AFTER",
+        "24h",
+        "how long the content of a message is kept after it was unsent",
+    ),
     variable("TWIN_GRACE", "10s", "how long a sender-less item waits for its twin"),
     variable("SEND_LEASE", "20s", "how long one attempt to send may take"),
     variable(

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::{EventId, MessageId};
+use crate::{EventId, MessageId, Timestamp};
 
 /// Why an event no longer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,4 +35,6 @@ pub struct FactWithdrawn {
     pub superseded_by: Option<EventId>,
     /// The message it spoke of, for read models that index by message.
     pub message_id: Option<MessageId>,
+    /// Of the erasure of a person: what they did up to then is not to be published again.
+    pub erased_until: Option<Timestamp>,
 }

@@ -77,7 +77,12 @@ pub struct Item<'a> {
     pub place: Place,
     /// The item, or the `value` of a change; `None` when that is no object.
     pub node: Option<Node<'a>>,
+    /// Its text within the body; `None` where it has none of its own.
+    pub raw: Option<&'a RawValue>,
 }
+
+/// Stands in a redacted body where an erased item was, so that the others keep their numbers.
+pub const ERASED: &str = r#"{"hookline":"erased"}"#;
 
 /// Items that are read of one body, ten times what Meta puts into one (docs/meta-platform.md 3.2): a body of a few bytes per item
 /// must not fill the memory.
@@ -116,7 +121,7 @@ impl<'a> Reader<'a> {
     fn webhook(&mut self, raw: &'a RawValue) {
         let Some(webhook) = Node::parse(raw) else {
             let nothing = Entry { object: Object::Other(String::new()), id: None, time: None };
-            return self.push(&nothing, Place::Problem(Problem::BadShape), None);
+            return self.push(&nothing, Place::Problem(Problem::BadShape), None, Some(raw));
         };
         let object = match webhook.text("object").as_deref() {
             Some("instagram") => Object::Instagram,
@@ -127,7 +132,12 @@ impl<'a> Reader<'a> {
             Some(raw) if raw.get().starts_with(['[', '{']) => json::list(raw),
             _ => {
                 let nothing = Entry { object, id: None, time: None };
-                return self.push(&nothing, Place::Problem(Problem::BadShape), Some(webhook));
+                return self.push(
+                    &nothing,
+                    Place::Problem(Problem::BadShape),
+                    Some(webhook),
+                    Some(raw),
+                );
             }
         };
         for raw in entries {
@@ -135,7 +145,7 @@ impl<'a> Reader<'a> {
                 Some(node) => self.entry(&object, &node),
                 None => {
                     let nothing = Entry { object: object.clone(), id: None, time: None };
-                    self.push(&nothing, Place::Problem(Problem::BadShape), None);
+                    self.push(&nothing, Place::Problem(Problem::BadShape), None, Some(raw));
                 }
             }
         }
@@ -144,45 +154,52 @@ impl<'a> Reader<'a> {
     fn entry(&mut self, object: &Object, node: &Node<'a>) {
         let entry = Entry { object: object.clone(), id: node.id("id"), time: node.time("time") };
         for key in ["messaging", "standby", "changes"] {
-            if node.raw(key).is_some_and(|raw| !raw.get().starts_with(['[', '{'])) {
-                self.push(&entry, Place::Problem(Problem::BadShape), None);
+            if let Some(raw) = node.raw(key).filter(|raw| !raw.get().starts_with(['[', '{'])) {
+                self.push(&entry, Place::Problem(Problem::BadShape), None, Some(raw));
             }
         }
         for raw in node.list("messaging") {
-            self.push(&entry, Place::Messaging, Node::parse(raw));
+            self.push(&entry, Place::Messaging, Node::parse(raw), Some(raw));
         }
         for raw in node.list("standby") {
-            self.push(&entry, Place::Standby, Node::parse(raw));
+            self.push(&entry, Place::Standby, Node::parse(raw), Some(raw));
         }
         for raw in node.list("changes") {
             match Node::parse(raw) {
                 Some(change) => self.change(&entry, &change),
-                None => self.push(&entry, Place::Problem(Problem::BadShape), None),
+                None => self.push(&entry, Place::Problem(Problem::BadShape), None, Some(raw)),
             }
         }
         if node.raw("field").is_some() {
             self.change(&entry, node);
         }
         if node.raw("changed_fields").is_some() {
-            self.push(&entry, Place::Problem(Problem::ChangedFields), Some(node.clone()));
+            self.push(&entry, Place::Problem(Problem::ChangedFields), Some(node.clone()), None);
         }
         for key in node.keys().filter(|key| !ENTRY_KEYS.contains(key) && *key != "hop_context") {
             // Plain values beside the items are harmless; a list or object may be items of a new form.
             if let Some(raw) = node.raw(key).filter(|raw| raw.get().starts_with(['[', '{'])) {
-                self.push(&entry, Place::Problem(Problem::UnknownKey(cut(key))), Node::parse(raw));
+                let place = Place::Problem(Problem::UnknownKey(cut(key)));
+                self.push(&entry, place, Node::parse(raw), Some(raw));
             }
         }
     }
 
     fn change(&mut self, entry: &Entry, change: &Node<'a>) {
         let field = change.text("field").map(|field| cut(&field)).unwrap_or_default();
-        self.push(entry, Place::Change(field), change.node("value"));
+        self.push(entry, Place::Change(field), change.node("value"), change.raw("value"));
     }
 
-    fn push(&mut self, entry: &Entry, place: Place, node: Option<Node<'a>>) {
-        let (place, node) = match self.items.len() {
-            0..ITEMS_MAX => (place, node),
-            ITEMS_MAX => (Place::Problem(Problem::TooMany), None),
+    fn push(
+        &mut self,
+        entry: &Entry,
+        place: Place,
+        node: Option<Node<'a>>,
+        raw: Option<&'a RawValue>,
+    ) {
+        let (place, node, raw) = match self.items.len() {
+            0..ITEMS_MAX => (place, node, raw),
+            ITEMS_MAX => (Place::Problem(Problem::TooMany), None, None),
             _ => return,
         };
         let index = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
@@ -193,6 +210,7 @@ impl<'a> Reader<'a> {
             entry_time: entry.time,
             place,
             node,
+            raw,
         });
     }
 }

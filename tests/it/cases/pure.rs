@@ -35,6 +35,7 @@ fn outcome(directory: &Directory, bodies: &[Vec<u8>]) -> Outcome {
     let mut events: Vec<Event> = Vec::new();
     for (body, sequence) in bodies.iter().zip(1..) {
         let meta = RawMeta {
+            redacted: None,
             flaw: None,
             stream_sequence: sequence,
             received_at: Timestamp::from_millis(NOW),

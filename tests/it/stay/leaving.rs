@@ -104,7 +104,7 @@ async fn exactly_the_valid_callbacks_act() {
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let (status, text) = page_of(&code).await;
-    assert!(status == 200 && text.contains("waiting to be carried out"), "{text}");
+    assert!(status == 200 && text.contains("the data was deleted"), "{text}");
     assert!(!text.contains(PAGE) && !text.contains(&page.connected_by()), "{text}");
     assert_eq!(page_of(&"0".repeat(32)).await.0, 404);
     // A repeat has the same code and undoes no new connection.

@@ -7,6 +7,7 @@ use schemas::{Event, EventId, Fact, Kind, Timestamp};
 
 use super::digest::{Digest, digest};
 use super::draft::Draft;
+use super::erased::Erased;
 use super::merge::{Report, Reports, Source, is_merged};
 
 /// One published reading of a fact.
@@ -63,11 +64,18 @@ pub struct Known {
     pub facts: HashMap<EventId, Vec<Stored>>,
     /// Facts that no longer hold and must not return.
     pub withdrawn: HashSet<EventId>,
+    /// What must not return after an erasure.
+    pub erased: Erased,
     /// The reports of the best rank, of facts that a draft says something else of. One without an entry cannot be read any more.
     pub reports: HashMap<EventId, Reports>,
 }
 
 impl Known {
+    /// Whether an event was withdrawn, or is of what was erased.
+    pub(crate) fn refuses(&self, event: &Event) -> bool {
+        self.withdrawn.contains(&event.id) || self.erased.has(event)
+    }
+
     /// The reading of a fact that was published last.
     pub(crate) fn latest(&self, id: &EventId) -> Option<&Stored> {
         latest(self.facts.get(id)?)
@@ -154,7 +162,13 @@ pub fn decide(drafts: Vec<Draft>, mut known: Known) -> Decision {
 pub fn decide_next(drafts: Vec<Draft>, known: &mut Known) -> Decision {
     let mut decision = Decision::default();
     for mut draft in drafts {
+        if let Some(id) = known.erased.new_id(&draft.event) {
+            draft.event.id = id;
+        }
         let digest = digest(&draft.event);
+        if let Fact::FactWithdrawn(withdrawal) = &draft.event.data.fact {
+            known.erased.learn(withdrawal);
+        }
         if let Fact::FactWithdrawn(withdrawal) = &draft.event.data.fact
             && !known.withdrawn.insert(withdrawal.event_id.clone())
             && withdrawal.reason != WithdrawReason::Erased
@@ -195,7 +209,7 @@ fn verdict(
     known: &mut Known,
     keep: &mut HashMap<EventId, Reports>,
 ) -> Verdict {
-    if known.withdrawn.contains(&event.id) {
+    if known.refuses(event) {
         return Verdict::Refused;
     }
     let stored = known.facts.get(&event.id).map_or(&[][..], Vec::as_slice);
@@ -337,7 +351,7 @@ pub(crate) fn contended(drafts: &[Draft], known: &Known) -> Vec<EventId> {
             let event = &draft.event;
             let Some(stored) = known.facts.get(&event.id) else { return false };
             is_merged(event.kind())
-                && !known.withdrawn.contains(&event.id)
+                && !known.refuses(event)
                 && event.data.origin.via.rank() == best_rank(stored)
                 && !says_nothing_new(event, &digest(event), stored)
         })

@@ -254,3 +254,25 @@ fn what_is_decided_twice_keeps_what_each_item_says_by_itself() {
     };
     assert_eq!(last.unsupported, None);
 }
+
+#[test]
+fn what_a_person_did_before_their_erasure_is_refused_from_every_source_and_in_the_same_call() {
+    let at = |draft: Draft, id: &str| {
+        let event = Event { id: EventId::from(id), ..draft.event };
+        Draft { event, ..draft }
+    };
+    let (channel, account) = (Channel::Instagram, "1".into());
+    let until = Timestamp::from_millis(20);
+    let rule =
+        crate::erased::person_withdrawal(channel, &account, &"5200000000000011".into(), until);
+    let sources = [Via::Webhook, Via::Backfill, Via::Reconcile, Via::Reply];
+    let before = sources.map(|via| at(message("a", 20, via), &format!("evt_{}", via.as_str())));
+    let after = at(message("b", 21, Via::Webhook), "evt_new");
+    let drafts: Vec<Draft> =
+        [rule.clone()].into_iter().chain(before).chain([after, rule]).collect();
+    let decision = decide(drafts, Known::default());
+    let published: Vec<&str> =
+        decision.publish.iter().map(|planned| planned.draft.event.kind().as_str()).collect();
+    assert_eq!(published, ["fact.withdrawn", "message.received"]);
+    assert_eq!((decision.refused.len(), decision.known.len()), (4, 1));
+}

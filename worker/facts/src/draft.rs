@@ -145,8 +145,13 @@ impl Draft {
         via: Via,
     ) -> Self {
         let id = EventId::derive(channel, &account, "fact.withdrawn", &[event_id.as_str()]);
-        let fact =
-            Fact::FactWithdrawn(FactWithdrawn { event_id, reason, superseded_by, message_id });
+        let fact = Fact::FactWithdrawn(FactWithdrawn {
+            event_id,
+            reason,
+            superseded_by,
+            message_id,
+            erased_until: None,
+        });
         Self::of(Event::new(id, time, channel, account, contact, Origin::of(via), fact))
     }
 }

@@ -17,6 +17,8 @@ pub mod decide;
 pub mod digest;
 pub mod draft;
 pub mod eras;
+pub mod erase;
+pub mod erased;
 mod error;
 pub mod follow_up;
 pub mod ids;

@@ -1,14 +1,15 @@
 //! Statements over `worker.facts` and `worker.withdrawn`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use schemas::facts::WithdrawReason;
+use schemas::facts::{FactWithdrawn, WithdrawReason};
 use schemas::{AccountId, Channel, ContactId, EventId, Fact, MessageId, Timestamp, Via};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use crate::decide::{Known, Stored};
 use crate::digest::Digest;
 use crate::draft::{Draft, message_of};
+use crate::erased::{self, Erased};
 use crate::error::FactError;
 use crate::merge::Source;
 use crate::published::Placed;
@@ -60,35 +61,70 @@ struct ReadingDigest {
 
 /// What is stored about the facts of these drafts.
 pub(super) async fn known(conn: &mut PgConnection, drafts: &[Draft]) -> Result<Known, FactError> {
-    let mut ids: Vec<&str> = drafts.iter().map(|draft| draft.event.id.as_str()).collect();
-    ids.sort_unstable();
-    ids.dedup();
     let mut known = Known::default();
-    if ids.is_empty() {
+    if drafts.is_empty() {
         return Ok(known);
     }
+    let own = drafts.iter().map(|draft| draft.event.id.as_str());
+    let named = drafts.iter().filter_map(|draft| match &draft.event.data.fact {
+        Fact::FactWithdrawn(body) => Some(body.event_id.as_str()),
+        _ => None,
+    });
+    let rules: Vec<EventId> =
+        drafts.iter().flat_map(|draft| erased::rules_of(&draft.event)).collect();
+    let rules = rules.iter().map(EventId::as_str);
+    let ids: BTreeSet<&str> = own.clone().chain(named).chain(rules).collect();
+    for row in withdrawn(conn, &ids.into_iter().collect::<Vec<_>>()).await? {
+        if row.is_erased {
+            known.erased.insert(row.event_id.clone(), row.erased_until);
+        }
+        known.withdrawn.insert(row.event_id);
+    }
+    let again: Vec<EventId> =
+        drafts.iter().filter_map(|draft| known.erased.new_id(&draft.event)).collect();
+    let ids: BTreeSet<&str> = own.chain(again.iter().map(EventId::as_str)).collect();
     let rows: Vec<Reading> = sqlx::query_as(
         "select event_id, revision, digest, rank, time, time_approximate, merged, raw_seq, raw_index, event_seq,
                 (raw_era - (select worker.current_era('META_RAW')))::smallint as era
            from worker.facts where event_id = any($1)",
     )
-    .bind(&ids)
+    .bind(ids.into_iter().collect::<Vec<_>>())
     .fetch_all(&mut *conn)
     .await?;
     for row in rows {
         known.facts.entry(row.event_id.clone()).or_default().push(row.into());
     }
-    ids.extend(drafts.iter().filter_map(|draft| match &draft.event.data.fact {
-        Fact::FactWithdrawn(body) => Some(body.event_id.as_str()),
-        _ => None,
-    }));
-    let withdrawn: Vec<EventId> =
-        sqlx::query_scalar("select event_id from worker.withdrawn where event_id = any($1)")
-            .bind(&ids)
-            .fetch_all(&mut *conn)
-            .await?;
-    known.withdrawn.extend(withdrawn);
     Ok(known)
+}
+
+/// An event that was withdrawn, or a rule about a person.
+#[derive(FromRow)]
+struct WithdrawnRow {
+    event_id: EventId,
+    is_erased: bool,
+    erased_until: Option<Timestamp>,
+}
+
+async fn withdrawn(conn: &mut PgConnection, ids: &[&str]) -> sqlx::Result<Vec<WithdrawnRow>> {
+    sqlx::query_as(
+        "select event_id, reason = 'erased' as is_erased, erased_until from worker.withdrawn where event_id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await
+}
+
+/// The rules among these ids.
+pub(crate) async fn erased_among(conn: &mut PgConnection, ids: &[EventId]) -> sqlx::Result<Erased> {
+    let mut erased = Erased::default();
+    if ids.is_empty() {
+        return Ok(erased);
+    }
+    let ids: Vec<&str> = ids.iter().map(EventId::as_str).collect();
+    for row in withdrawn(conn, &ids).await?.into_iter().filter(|row| row.is_erased) {
+        erased.insert(row.event_id, row.erased_until);
+    }
+    Ok(erased)
 }
 
 /// Whether a reading of this fact is recorded.
@@ -281,12 +317,13 @@ pub(super) async fn record_withdrawals(
     conn: &mut PgConnection,
     placed: &[Placed],
 ) -> Result<(), FactError> {
-    let mut rows: Vec<(&str, WithdrawReason, Option<&str>)> = placed
+    type Row<'a> = (&'a str, WithdrawReason, Option<&'a str>, Option<Timestamp>);
+    let mut rows: Vec<Row<'_>> = placed
         .iter()
         .filter_map(|one| match &event(one).data.fact {
             Fact::FactWithdrawn(body) => {
                 let heir = body.superseded_by.as_ref().map(EventId::as_str);
-                Some((body.event_id.as_str(), body.reason, heir))
+                Some((body.event_id.as_str(), body.reason, heir, body.erased_until))
             }
             _ => None,
         })
@@ -294,18 +331,45 @@ pub(super) async fn record_withdrawals(
     if rows.is_empty() {
         return Ok(());
     }
-    rows.sort_by_key(|(id, reason, heir)| (*id, reason.as_str(), *heir));
+    rows.sort_by_key(|(id, reason, heir, until)| (*id, reason.as_str(), *heir, *until));
+    // What is erased was perhaps withdrawn before; a person may be erased again, up to a later time.
     sqlx::query(
-        "insert into worker.withdrawn (event_id, reason, superseded_by)
-         select * from unnest($1::text[], $2::text[], $3::text[])
-         on conflict (event_id) do nothing",
+        "insert into worker.withdrawn as known (event_id, reason, superseded_by, erased_until)
+         select distinct on (t.event_id) t.event_id, t.reason, t.heir, t.until
+           from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as t (event_id, reason, heir, until)
+          order by t.event_id, t.reason = 'erased' desc, t.until desc nulls last, t.reason, t.heir
+         on conflict (event_id) do update
+            set reason = excluded.reason, superseded_by = null, erased_until = greatest(known.erased_until, excluded.erased_until)
+          where excluded.reason = 'erased'",
     )
     .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.3).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Notes erasures that were published; returns those that were not known, or not up to then.
+pub(crate) async fn put_erased(
+    conn: &mut PgConnection,
+    bodies: &[&FactWithdrawn],
+) -> sqlx::Result<Vec<EventId>> {
+    sqlx::query_scalar(
+        "insert into worker.withdrawn as known (event_id, reason, erased_until)
+         select t.event_id, 'erased', max(t.until) from unnest($1::text[], $2::timestamptz[]) as t (event_id, until)
+          group by t.event_id order by t.event_id
+         on conflict (event_id) do update
+            set reason = 'erased', superseded_by = null, erased_until = greatest(known.erased_until, excluded.erased_until)
+          where known.reason <> 'erased' or known.erased_until < excluded.erased_until
+                or known.erased_until is null and excluded.erased_until is not null
+         returning event_id",
+    )
+    .bind(bodies.iter().map(|body| body.event_id.as_str()).collect::<Vec<_>>())
+    .bind(bodies.iter().map(|body| body.erased_until).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await
 }
 
 fn event(placed: &Placed) -> &schemas::Event {

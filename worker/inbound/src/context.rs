@@ -28,7 +28,8 @@ impl<'a> Webhook<'a> {
     }
 
     fn sha(&self) -> &str {
-        self.sha.get_or_init(|| ids::sha256_hex(self.body))
+        let of_body = || ids::sha256_hex(self.body);
+        self.sha.get_or_init(|| self.meta.redacted.clone().unwrap_or_else(of_body))
     }
 
     pub(super) const fn origin(&self, index: u32) -> Origin {

@@ -1,17 +1,17 @@
 //! What follows from events besides publishing them: facts, the waiting room, wants, what the sending side knows. One transaction.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
-use schemas::Event;
+use schemas::{Event, Via};
 
 use crate::normalizer::Inbound;
 use facts::follow_up::FollowUp;
 use facts::follow_up::senderless::Senderless;
 use facts::follow_up::waiting::{self, MessageKey};
-use facts::{Draft, Emission, FactError, FactStore, Published};
+use facts::{Draft, Emission, FactError, FactStore, Published, erase};
 
 /// Notes what follows from published events, in the transaction that records them.
 ///
@@ -40,8 +40,34 @@ pub(super) async fn follow_up_with(
         Some(_) => published.events().cloned().collect(),
         None => read_events(published),
     };
-    waiting::admit(tx, hints, now, twin_grace, facts.replay()).await?;
+    let hints = keep_out_erased(tx, published, hints).await?;
+    waiting::admit(tx, &hints, now, twin_grace, facts.replay()).await?;
     FollowUp::WHOLE.note(tx, &events, now).await
+}
+
+/// Leaves out sender-less items of what was erased, and notes the raw webhooks that brought it again: they are redacted next.
+async fn keep_out_erased(
+    conn: &mut PgConnection,
+    published: &Published,
+    hints: &[Senderless],
+) -> sqlx::Result<Vec<Senderless>> {
+    let rules = erase::rules_of_items(conn, hints).await?;
+    let (gone, hints): (Vec<Senderless>, Vec<Senderless>) =
+        hints.iter().cloned().partition(|hint| rules.has_senderless(hint));
+    let refused: Vec<&Event> = published.refused.iter().map(|draft| &draft.event).collect();
+    let refused = match refused.is_empty() {
+        true => Vec::new(),
+        false => {
+            let rules = erase::rules(conn, refused.iter().copied()).await?;
+            refused.into_iter().filter(|event| rules.has(event)).collect()
+        }
+    };
+    let origins = refused.iter().map(|event| &event.data.origin);
+    let origins = origins.chain(gone.iter().map(|hint| &hint.origin));
+    let of_webhook = origins.filter(|origin| origin.via == Via::Webhook);
+    let seqs: BTreeSet<u64> = of_webhook.filter_map(|origin| origin.raw_stream_sequence).collect();
+    erase::note_raws(conn, &seqs).await?;
+    Ok(hints)
 }
 
 /// Moves edits of unknown messages to the hints: they wait in the same way (docs/contract.md 5). An edit that was

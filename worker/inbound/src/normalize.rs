@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use schemas::meta::envelope::Problem;
+use schemas::meta::envelope::{ERASED, Problem};
 use schemas::meta::messenger::payload_key_of_field;
 use schemas::meta::{Item, Node, Object, Place, items};
 use schemas::raw::RawMeta;
@@ -34,7 +34,10 @@ pub fn normalize(body: &[u8], meta: &RawMeta, accounts: &Directory) -> Normalize
         return Normalized { outputs: vec![webhook.shape(None, "not_json", None, false)] };
     };
     let mut outputs = Vec::with_capacity(items.len());
-    for item in &items {
+    let is_erased = |item: &&Item<'_>| {
+        meta.redacted.is_some() && item.raw.is_some_and(|raw| raw.get() == ERASED)
+    };
+    for item in items.iter().filter(|item| !is_erased(item)) {
         outputs.extend(read(&webhook, item, accounts));
     }
     drop_companions(&mut outputs);

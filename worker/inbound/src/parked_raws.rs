@@ -19,6 +19,9 @@ struct KeptMeta {
     path: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
+    /// It was redacted: of its body as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    redacted: Option<String>,
     /// Its headers cannot be read whole.
     #[serde(default)]
     flawed: bool,
@@ -26,20 +29,22 @@ struct KeptMeta {
 
 impl KeptMeta {
     fn of(meta: &RawMeta) -> Self {
-        let RawMeta { stream_sequence: _, received_at, secret, path, traceparent, flaw } = meta;
+        let RawMeta { stream_sequence: _, received_at, secret, path, traceparent, flaw, redacted } =
+            meta;
         Self {
             received_at: *received_at,
             secret: secret.clone(),
             path: path.clone(),
             traceparent: traceparent.clone(),
             flawed: flaw.is_some(),
+            redacted: redacted.clone(),
         }
     }
 
     fn into_meta(self, stream_sequence: u64) -> RawMeta {
-        let Self { received_at, secret, path, traceparent, flawed } = self;
+        let Self { received_at, secret, path, traceparent, redacted, flawed } = self;
         let flaw = flawed.then_some("its headers could not be read whole");
-        RawMeta { stream_sequence, received_at, secret, path, traceparent, flaw }
+        RawMeta { stream_sequence, received_at, secret, path, traceparent, flaw, redacted }
     }
 }
 
@@ -86,6 +91,29 @@ pub(super) async fn kept(pool: &PgPool, era: i16, seq: i64) -> sqlx::Result<Opti
     }))
 }
 
+/// Replaces the bytes of a raw webhook by what is left of them after an erasure.
+pub(super) async fn redact(
+    pool: &PgPool,
+    era: i16,
+    seq: i64,
+    raw: &RawWebhook,
+    body: &[u8],
+) -> sqlx::Result<()> {
+    let mut meta = KeptMeta::of(&raw.meta);
+    let of_body = || schemas::ids::sha256_hex(&raw.body);
+    meta.redacted = Some(meta.redacted.unwrap_or_else(of_body));
+    sqlx::query(
+        "update worker.parked_raws set body = $3, meta = $4 where raw_era = $1 and raw_seq = $2",
+    )
+    .bind(era)
+    .bind(seq)
+    .bind(body)
+    .bind(Json(meta))
+    .execute(pool)
+    .await
+    .map(|_| ())
+}
+
 /// Positions in META_RAW of this era of parked rows whose bytes were never looked for: rows of a release that kept none.
 pub(super) async fn missing(pool: &PgPool, era: i16, limit: i64) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar(
@@ -129,6 +157,7 @@ mod tests {
     #[test]
     fn what_ingest_noted_survives_its_row() {
         let meta = RawMeta {
+            redacted: None,
             stream_sequence: 7,
             received_at: Timestamp::from_millis(1_795_000_200_007),
             secret: Some("shop\0".to_owned()),

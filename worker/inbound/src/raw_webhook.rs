@@ -1,7 +1,10 @@
 //! A raw webhook as it is normalised: as META_RAW has it, or as it is kept with parked rows.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use runtime::follow::Received;
+use schemas::Timestamp;
 use schemas::raw::{RawMeta, header};
 
 /// A raw webhook.
@@ -23,12 +26,11 @@ impl RawWebhook {
 /// What ingest stored beside the bytes.
 pub(super) fn raw_meta(raw: &Received) -> RawMeta {
     let text = |name: &str| raw.header(name).map(str::to_owned);
+    let redacted = first_position(raw);
     RawMeta {
-        stream_sequence: raw.sequence,
-        received_at: raw
-            .header(header::RECEIVED_AT)
-            .and_then(|time| time.parse().ok())
-            .unwrap_or(raw.stored_at),
+        stream_sequence: redacted.unwrap_or(raw.sequence),
+        redacted: redacted.and_then(|_| text(header::BODY)),
+        received_at: received_at(raw),
         secret: text(header::SECRET),
         path: text(header::PATH),
         traceparent: raw.traceparent().map(str::to_owned),
@@ -36,10 +38,29 @@ pub(super) fn raw_meta(raw: &Received) -> RawMeta {
     }
 }
 
+fn received_at(raw: &Received) -> Timestamp {
+    raw.header(header::RECEIVED_AT).and_then(|time| time.parse().ok()).unwrap_or(raw.stored_at)
+}
+
+/// The position that a redacted raw webhook had at first.
+pub(super) fn first_position(raw: &Received) -> Option<u64> {
+    raw.header(header::REDACTED)?.parse().ok()
+}
+
+/// Raw webhooks under the positions that they had at first, and as if stored when they were received: what is known of them is under these.
+pub(super) fn at_first(batch: &[Received]) -> Cow<'_, [Received]> {
+    if batch.iter().all(|raw| first_position(raw).is_none()) {
+        return batch.into();
+    }
+    let first = |raw: &Received| match first_position(raw) {
+        Some(sequence) => Received { sequence, stored_at: received_at(raw), ..raw.clone() },
+        None => raw.clone(),
+    };
+    batch.iter().map(first).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use schemas::Timestamp;
-
     use super::*;
 
     #[test]
@@ -61,5 +82,16 @@ mod tests {
             (meta.received_at.as_millis(), meta.secret.as_deref()),
             (1_795_000_200_007, Some("shop"))
         );
+        assert!(
+            meta.redacted.is_none()
+                && matches!(at_first(std::slice::from_ref(&message)), Cow::Borrowed(_))
+        );
+        message.headers.insert(header::REDACTED, "3");
+        message.headers.insert(header::BODY, "ab");
+        let meta = raw_meta(&message);
+        assert_eq!((meta.stream_sequence, meta.redacted.as_deref()), (3, Some("ab")));
+        let batch = [message];
+        let first = at_first(&batch);
+        assert_eq!((first[0].sequence, first[0].stored_at.as_millis()), (3, 1_795_000_200_007));
     }
 }

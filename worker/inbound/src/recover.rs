@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 use crate::failure::Cause;
 use crate::lanes::{self, Behind};
 use crate::parking::{self, Parking};
-use crate::raw_webhook::RawWebhook;
+use crate::raw_webhook::{RawWebhook, at_first, first_position};
 pub use crate::shard::BATCH_MAX;
 use crate::{effect, reading};
 
@@ -85,6 +85,16 @@ pub struct RawsTaken {
     pub unpublished: u64,
 }
 
+/// The raw webhooks of a batch that were redacted, as `(first position, position now)`.
+pub fn redacted(batch: &[Received]) -> Vec<(u64, u64)> {
+    batch.iter().filter_map(|raw| Some((first_position(raw)?, raw.sequence))).collect()
+}
+
+/// The positions that raw webhooks had at first, and when they were stored there or received.
+pub fn places(batch: &[Received]) -> Vec<(u64, Timestamp)> {
+    at_first(batch).iter().map(|raw| (raw.sequence, raw.stored_at)).collect()
+}
+
 /// Takes raw webhooks: what they add to facts that are recorded is kept; what had been parked is parked again and waits for an operator, with its lane behind
 /// it. Anything else that was never published stays so: a replay shows it.
 ///
@@ -97,6 +107,7 @@ pub async fn take(
     accounts: &Arc<Directory>,
     dead: &DeadLetters,
 ) -> Result<RawsTaken, FactError> {
+    let batch = &*at_first(batch);
     let read = reading::read(batch, accounts).await;
     let sorted = lanes::sort(read.outputs, &HashSet::new());
     let (drafts, hints) =

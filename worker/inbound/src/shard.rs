@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::{self, Cause};
 use crate::normalizer::{BATCH_BYTES_MAX, CHECK, Inbound};
 use crate::parking::{self, Parking};
-use crate::raw_webhook::RawWebhook;
+use crate::raw_webhook::{RawWebhook, at_first};
 use crate::reading::{self, Read};
 use crate::{effect, lanes};
 use facts::accounts::directory::Directory;
@@ -120,7 +120,8 @@ impl<'a> Shard<'a> {
         let Some(last) = batch.last() else { return Ok(Taken::Yes) };
         let began = Instant::now();
         self.refresh_accounts().await?;
-        let Read { outputs, mut parking } = reading::read(batch, &self.accounts).await;
+        let raws = at_first(batch);
+        let Read { outputs, mut parking } = reading::read(&raws, &self.accounts).await;
         let pool = self.inbound.facts.pool();
         let held = parking::held(pool, &outputs).await?;
         let sorted = lanes::sort(outputs, &held);
@@ -137,7 +138,7 @@ impl<'a> Shard<'a> {
         let mut emission = self.inbound.facts.begin_in(&drafts, begin).await?;
         effect::follow_up(self.inbound, &mut emission, &hints).await?;
         let Emission { tx, published } = emission;
-        if !self.finish(tx, batch, &parking, to).await? {
+        if !self.finish(tx, &raws, &parking, to).await? {
             return Ok(Taken::Lost);
         }
         self.position = last.sequence;
@@ -154,8 +155,9 @@ impl<'a> Shard<'a> {
         cause: &Cause,
     ) -> Result<Taken, FactError> {
         self.refresh_accounts().await?;
-        let batch = std::slice::from_ref(raw);
-        let Read { outputs, mut parking } = reading::read(batch, &self.accounts).await;
+        let raws = at_first(std::slice::from_ref(raw));
+        let first = raws.first().map_or(raw.sequence, |raw| raw.sequence);
+        let Read { outputs, mut parking } = reading::read(&raws, &self.accounts).await;
         let held = parking::held(self.inbound.facts.pool(), &outputs).await?;
         let sorted = lanes::sort(outputs, &held);
         parking.extend(Parking::behind(sorted.behind));
@@ -164,16 +166,16 @@ impl<'a> Shard<'a> {
             if let Err(cause) = self.emit(&drafts, &[]).await? {
                 tracing::error!(shard = %self.label, raw.seq = raw.sequence, cause = %cause.word,
                     "Parked a conversation: an event of raw webhook {} cannot be carried out", raw.sequence);
-                let (raw_seq, lane, cause) = (raw.sequence, Some(lane), Some(cause));
+                let (raw_seq, lane, cause) = (first, Some(lane), Some(cause));
                 parking.push(Parking { raw_seq, lane, events, cause });
             }
         }
         if self.emit(&[], &sorted.hints).await?.is_err() {
-            parking.push(Parking::of_raw(raw.sequence, cause.clone()));
+            parking.push(Parking::of_raw(first, cause.clone()));
         }
         let tx = self.inbound.leases.begin().await?;
         let to = raw.position(era);
-        if !self.finish(tx, batch, &parking, to).await? {
+        if !self.finish(tx, &raws, &parking, to).await? {
             return Ok(Taken::Lost);
         }
         self.position = raw.sequence;

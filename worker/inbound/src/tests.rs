@@ -44,6 +44,7 @@ fn directory() -> Directory {
 
 fn meta() -> RawMeta {
     RawMeta {
+        redacted: None,
         stream_sequence: 7,
         received_at: Timestamp::from_millis(1_800_000_000_000),
         secret: Some("default".to_owned()),

@@ -14,6 +14,7 @@ mod columns;
 pub(crate) mod command_sets;
 pub(crate) mod commands;
 pub(crate) mod echoes;
+pub(crate) mod erase;
 pub(crate) mod insert;
 pub(crate) mod logged;
 pub(crate) mod mark;

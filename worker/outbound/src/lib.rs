@@ -21,6 +21,7 @@ mod decide;
 mod echoes;
 mod ended;
 pub mod eras;
+pub mod erase;
 mod handover;
 mod hide_many;
 mod import;

@@ -53,8 +53,9 @@ async fn take(
     dead: &DeadLetters,
     done: &mut Done,
 ) -> anyhow::Result<()> {
-    let raws: Vec<(u64, Timestamp)> =
-        batch.iter().map(|raw| (raw.sequence, raw.stored_at)).collect();
+    let raws: Vec<(u64, Timestamp)> = webhooks::places(batch);
+    let redacted = webhooks::redacted(batch);
+    facts::erase::redacted_at(conn, &redacted).await?;
     let mut gave: HashMap<u64, Vec<FactOfRaw>> = HashMap::new();
     for fact in regain::facts_of(conn, &raws).await? {
         gave.entry(fact.raw_seq).or_default().push(fact);
@@ -72,7 +73,9 @@ async fn take(
     for raw in batch {
         let shard = subjects::shard_of(&raw.subject).and_then(|shard| usize::try_from(shard).ok());
         if let Some(shard) = shard.and_then(|shard| done.shards.get_mut(shard)) {
-            shard.see(raw.sequence, gave.contains_key(&raw.sequence));
+            // One that was stored again says nothing of how far the shard was read.
+            let again = redacted.iter().any(|(_, now)| *now == raw.sequence);
+            shard.see(raw.sequence, !again && gave.contains_key(&raw.sequence));
         }
     }
     Ok(())

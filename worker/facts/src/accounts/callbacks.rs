@@ -1,11 +1,12 @@
 //! What a callback of Meta's does to accounts; statements over `worker.callbacks`.
 
-use schemas::{AccountId, Channel, Timestamp};
+use schemas::{AccountId, Channel, ContactId, Timestamp};
 use sqlx::PgConnection;
 
 use super::error::AccountError;
 use super::only::Only;
 use super::store::AccountStore;
+use crate::erase::{self, NewErasure, Target};
 
 /// A callback that was verified.
 #[derive(Clone, Debug)]
@@ -47,8 +48,26 @@ impl AccountStore {
         }
         let names: Vec<String> =
             found.iter().map(|one| format!("{}/{}", one.channel, one.id)).collect();
-        if !keep(conn, callback, &names).await? {
+        let people = match callback.code {
+            Some(_) => people_of(conn, callback).await?,
+            None => Vec::new(),
+        };
+        if !keep(conn, callback, &names, !people.is_empty()).await? {
             return Ok(None);
+        }
+        for Person { channel, account_id } in &people {
+            let target = Target::Person(ContactId::new(&callback.person));
+            let reason = "the person asked Meta for the deletion of their data";
+            let new = NewErasure {
+                channel: *channel,
+                account: account_id,
+                target: &target,
+                until: callback.received_at,
+                reason,
+                asked_by: "meta",
+                callback: Some(&callback.id),
+            };
+            erase::add(conn, new).await?;
         }
         let reason = match callback.code {
             None => "the person who connected it removed the app",
@@ -83,16 +102,43 @@ async fn accounts_of(conn: &mut PgConnection, callback: &Callback) -> sqlx::Resu
     .await
 }
 
+/// A person of this id as an account knows them.
+#[derive(Debug, sqlx::FromRow)]
+struct Person {
+    channel: Channel,
+    account_id: AccountId,
+}
+
+/// The accounts of this app that know a person by this id.
+async fn people_of(conn: &mut PgConnection, callback: &Callback) -> sqlx::Result<Vec<Person>> {
+    sqlx::query_as(
+        "select a.channel, a.id as account_id from worker.accounts a
+          where (a.app is null or a.app = $1)
+            and (exists (select from worker.conversations c
+                          where c.channel = a.channel and c.account_id = a.id and c.contact_id = $2)
+                 or exists (select from worker.contacts c
+                             where c.channel = a.channel and c.account_id = a.id and c.contact_id = $2))
+          order by a.channel, a.id",
+    )
+    .bind(&callback.app)
+    .bind(&callback.person)
+    .fetch_all(conn)
+    .await
+}
+
 /// `false`: it is there already.
 async fn keep(
     conn: &mut PgConnection,
     callback: &Callback,
     accounts: &[String],
+    is_to_erase: bool,
 ) -> sqlx::Result<bool> {
     let kind = if callback.code.is_some() { "deletion" } else { "deauthorize" };
-    let state = callback.code.as_ref().map(|_| match accounts.is_empty() {
-        true => "nothing_held",
-        false => "waiting",
+    // What the accounts themselves held of the person is forgotten in the same transaction.
+    let state = callback.code.as_ref().map(|_| match (is_to_erase, accounts.is_empty()) {
+        (true, _) => "waiting",
+        (false, true) => "nothing_held",
+        (false, false) => "done",
     });
     let done = sqlx::query(
         "insert into worker.callbacks (id, kind, app, received_at, accounts, code, state) values ($1, $2, $3, $4, $5, $6, $7)

@@ -25,7 +25,7 @@ pub async fn reports(
 ) -> Result<Vec<Draft>, FactError> {
     let known = rows::known(conn, &drafts).await?;
     let drafts: Vec<Draft> =
-        drafts.into_iter().filter(|draft| !known.withdrawn.contains(&draft.event.id)).collect();
+        drafts.into_iter().filter(|draft| !known.refuses(&draft.event)).collect();
     let (recorded, unknown): (Vec<Draft>, Vec<Draft>) =
         drafts.into_iter().partition(|draft| known.facts.contains_key(&draft.event.id));
     secrets::record(conn, facts.seal(), &[], &recorded).await?;

@@ -14,7 +14,7 @@ use super::diff::{self, Gone};
 use super::rows;
 use super::source::Source;
 use crate::output::Output;
-use crate::raw_webhook::{RawWebhook, raw_meta};
+use crate::raw_webhook::{RawWebhook, at_first, raw_meta};
 use crate::reading::normalize_safely;
 use crate::{effect, lanes, parking};
 use facts::accounts::directory::Directory;
@@ -105,21 +105,22 @@ impl Replay {
         expected: &HashSet<MessageKey>,
     ) -> anyhow::Result<Reading> {
         let pool = self.facts.pool();
-        let seqs: Vec<u64> = batch.iter().map(|raw| raw.sequence).collect();
+        let raws = at_first(batch);
+        let seqs: Vec<u64> = raws.iter().map(|raw| raw.sequence).collect();
         let mut recorded: HashMap<u64, Vec<RecordedFact>> = HashMap::new();
         for fact in self.facts.given_by(&seqs).await? {
             recorded.entry(fact.raw_seq).or_default().push(fact);
         }
         let mut reading = Reading::default();
         let mut outputs = Vec::new();
-        for raw in batch {
+        for (raw, stored) in raws.iter().zip(batch) {
             // Also what a panic would end is only this raw webhook.
             let (normalized, broken) = normalize_safely(&RawWebhook::of(raw), directory);
             let mut of_raw = normalized.outputs;
             if !broken {
                 reading.given.extend(of_raw.iter().flat_map(diff::given));
             }
-            if !bounds.passed_by_live(raw) {
+            if !bounds.passed_by_live(stored) {
                 reading.left_to_live += 1;
                 continue;
             }

@@ -1,0 +1,81 @@
+//! Erasing single messages of a stream: the broker overwrites their bytes on its disk (secure delete), and their positions stay empty.
+
+use async_nats::jetstream::{self, response::Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::BoxFuture;
+use crate::follow::stored::{self, LookUpError};
+
+/// Requests under way at once.
+const AT_ONCE: usize = 16;
+
+/// Why a message was not erased; ask again.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The broker does not answer, or the user may not erase.
+    #[error(
+        "the broker does not erase in {stream}: {reason} (its user needs $JS.API.STREAM.MSG.DELETE.{stream})"
+    )]
+    Away {
+        /// The stream.
+        stream: String,
+        /// What the client reports.
+        reason: String,
+    },
+    /// The broker refuses.
+    #[error("the broker refuses to erase in {stream}: {reason}")]
+    Refused {
+        /// The stream.
+        stream: String,
+        /// What the broker reports.
+        reason: String,
+    },
+    /// Whether it is there is not known.
+    #[error(transparent)]
+    LookUp(#[from] LookUpError),
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    success: bool,
+}
+
+/// Erases the messages at these positions; what is not there is erased. Returns how many were there.
+///
+/// # Errors
+/// [`EraseError`]; some may be erased: call again.
+pub fn erase<'a>(
+    js: &'a jetstream::Context,
+    stream: &'a str,
+    sequences: &'a [u64],
+) -> BoxFuture<'a, Result<u64, EraseError>> {
+    Box::pin(async move {
+        let mut erased = 0;
+        for some in sequences.chunks(AT_ONCE) {
+            let asked = some.iter().map(|sequence| one(js, stream, *sequence));
+            let was_there = futures::future::try_join_all(asked).await?;
+            erased += was_there.into_iter().map(u64::from).sum::<u64>();
+        }
+        Ok(erased)
+    })
+}
+
+/// `false`: it was not there.
+async fn one(js: &jetstream::Context, stream: &str, sequence: u64) -> Result<bool, EraseError> {
+    let request = json!({ "seq": sequence, "no_erase": false });
+    let asked = js.request(format!("STREAM.MSG.DELETE.{stream}"), &request).await;
+    let answer: Response<Answer> = asked.map_err(|error| EraseError::Away {
+        stream: stream.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let reason = match answer {
+        Response::Ok(Answer { success: true }) => return Ok(true),
+        Response::Ok(_) => "it gives no reason".to_owned(),
+        Response::Err { error } => error.to_string(),
+    };
+    match stored::at(js, stream, sequence).await? {
+        None => Ok(false),
+        Some(_) => Err(EraseError::Refused { stream: stream.to_owned(), reason }),
+    }
+}

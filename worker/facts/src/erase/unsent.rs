@@ -1,0 +1,42 @@
+//! Messages that were unsent and whose content is still there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemas::{AccountId, Channel, MessageId};
+use sqlx::{FromRow, PgPool};
+
+#[derive(FromRow)]
+struct UnsentRow {
+    channel: Channel,
+    account_id: AccountId,
+    message_id: MessageId,
+}
+
+/// Messages of which it has been known for `after` that they were unsent, by account; at most `limit`.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn unsent(
+    pool: &PgPool,
+    after: Duration,
+    limit: i64,
+) -> sqlx::Result<BTreeMap<(Channel, AccountId), Vec<MessageId>>> {
+    let rows: Vec<UnsentRow> = sqlx::query_as(
+        "select distinct d.channel, d.account_id, d.message_id from worker.facts d
+          where left(d.kind, 15) = 'message.deleted' and d.recorded_at <= clock_timestamp() - make_interval(secs => $1)
+            and exists (select from worker.facts m
+                         where m.channel = d.channel and m.account_id = d.account_id and m.message_id = d.message_id
+                           and m.kind in ('message.received', 'message.sent', 'message.edited', 'reply.sent', 'reply.unknown', 'reply.failed'))
+          order by 1, 2, 3 limit $2",
+    )
+    .bind(after.as_secs_f64())
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    let mut by_account: BTreeMap<(Channel, AccountId), Vec<MessageId>> = BTreeMap::new();
+    for row in rows {
+        by_account.entry((row.channel, row.account_id)).or_default().push(row.message_id);
+    }
+    Ok(by_account)
+}

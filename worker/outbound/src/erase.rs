@@ -1,0 +1,132 @@
+//! What an erasure needs of commands: the ledger without the person, INBOX_COMMANDS and INBOX_DEAD without their messages
+//! (docs/decisions/43). INBOX_ATTEMPTS has ids of commands and times, nothing of a person.
+
+use facts::erase::Target;
+use runtime::broker::Broker;
+use runtime::follow::{Follower, Received, stored};
+use runtime::streams;
+use schemas::facts::OutcomeError;
+use schemas::subjects::{
+    COMMAND_ALL, DEAD_ALL, INBOX_COMMANDS, INBOX_DEAD, Route, partition, token,
+};
+use schemas::{AccountId, Channel, ContactId, ConversationId, Timestamp};
+use sqlx::{PgConnection, PgPool};
+
+use crate::ledger::erase as rows;
+
+/// Messages that are read at once.
+const BATCH: usize = 200;
+
+/// Why commands cannot be erased yet; `None`: they can.
+///
+/// # Errors
+/// Broker or Postgres did not answer; ask again.
+pub async fn waits_for(
+    broker: &Broker,
+    pool: &PgPool,
+    (channel, account): (Channel, &AccountId),
+    target: &Target,
+) -> anyhow::Result<Option<&'static str>> {
+    let last = stored::last(broker.js(), INBOX_COMMANDS, COMMAND_ALL).await?;
+    let taken: Option<i64> =
+        sqlx::query_scalar("select seq from worker.positions where name = 'commands'")
+            .fetch_optional(pool)
+            .await?;
+    let taken = taken.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0);
+    if last.is_some_and(|last| last.sequence > taken) {
+        return Ok(Some("commands that no worker has accepted yet: is a worker running?"));
+    }
+    if let Target::Person(contact) = target
+        && rows::under_way(pool, &ConversationId::of(channel, account, contact)).await? > 0
+    {
+        return Ok(Some("a reply to this person that is being sent"));
+    }
+    Ok(None)
+}
+
+/// Erases a target in the ledger, in the caller's transaction. Returns the number of commands, and positions in INBOX_COMMANDS.
+///
+/// # Errors
+/// `sqlx::Error`; roll back.
+pub async fn forget(
+    conn: &mut PgConnection,
+    (channel, account): (Channel, &AccountId),
+    target: &Target,
+    until: Timestamp,
+) -> sqlx::Result<(u64, Vec<u64>)> {
+    match target {
+        Target::Person(contact) => {
+            let conversation = ConversationId::of(channel, account, contact);
+            let why = "the person was erased: nothing is sent to them";
+            let error = OutcomeError::own("erased", "permanent", why);
+            let done = rows::forget_conversation(conn, &conversation, until, &error).await?;
+            Ok((done, Vec::new()))
+        }
+        Target::Messages(messages) => {
+            let at = rows::forget_messages(conn, channel, account, messages).await?;
+            let seqs = at.iter().filter_map(|seq| u64::try_from(*seq).ok()).filter(|seq| *seq > 0);
+            Ok((at.len() as u64, seqs.collect()))
+        }
+    }
+}
+
+/// Erases messages of INBOX_COMMANDS by their positions.
+///
+/// # Errors
+/// The broker did not answer; call again.
+pub async fn erase_commands(broker: &Broker, seqs: &[u64]) -> anyhow::Result<u64> {
+    Ok(streams::erase(broker.js(), INBOX_COMMANDS, seqs).await?)
+}
+
+/// Erases the commands to a person that INBOX_COMMANDS has.
+///
+/// # Errors
+/// The broker did not answer; call again.
+pub async fn erase_commands_to(
+    broker: &Broker,
+    (channel, account): (Channel, &AccountId),
+    contact: &ContactId,
+) -> anyhow::Result<u64> {
+    let part = partition(channel, account, Route::Contact(contact.as_str()));
+    let account = token(account.as_str());
+    let filter = format!("inbox.v1.command.{part:02}.{channel}.{account}.>");
+    erase_naming(broker, INBOX_COMMANDS, filter, &[contact.as_str()]).await
+}
+
+/// Erases the copies of what was parked of a person.
+///
+/// # Errors
+/// The broker did not answer; call again.
+pub async fn erase_dead(
+    broker: &Broker,
+    (channel, account): (Channel, &AccountId),
+    contact: &ContactId,
+) -> anyhow::Result<u64> {
+    if stored::last(broker.js(), INBOX_DEAD, DEAD_ALL).await?.is_none() {
+        return Ok(0);
+    }
+    let conversation = ConversationId::of(channel, account, contact);
+    let filter = format!("inbox.v1.dead.*.{channel}.{}", token(account.as_str()));
+    erase_naming(broker, INBOX_DEAD, filter, &[contact.as_str(), conversation.as_str()]).await
+}
+
+/// Erases the messages of a filter that have one of these ids in them.
+async fn erase_naming(
+    broker: &Broker,
+    stream: &'static str,
+    filter: String,
+    ids: &[&str],
+) -> anyhow::Result<u64> {
+    let Some(last) = stored::last(broker.js(), stream, &filter).await? else { return Ok(0) };
+    let mut follower = Follower::over(broker.clone(), stream, vec![filter], 0);
+    let mut erased = 0;
+    while let Some(batch) = follower.next_up_to(last.sequence, BATCH).await? {
+        let naming = |message: &&Received| {
+            let text = String::from_utf8_lossy(&message.payload);
+            ids.iter().any(|id| text.contains(id))
+        };
+        let seqs: Vec<u64> = batch.iter().filter(naming).map(|one| one.sequence).collect();
+        erased += streams::erase(broker.js(), stream, &seqs).await?;
+    }
+    Ok(erased)
+}

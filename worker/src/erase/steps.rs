@@ -1,0 +1,202 @@
+//! The steps of an erasure, in order.
+
+use std::str::FromStr;
+
+use facts::erase::{self, Erasure, Forgotten, Target};
+use facts::erased::{person_withdrawal, withdrawal};
+use facts::{Draft, ids};
+use runtime::follow::{Follower, Received, stored};
+use schemas::subjects::{META_RAW, RAW_WEBHOOKS};
+use schemas::{ContactId, MessageId};
+use serde_json::json;
+
+use super::turn::{RAWS_FROM, Step, counted, turn};
+use super::work::{Moved, Work};
+use super::{events, rows};
+
+/// Withdrawals in one transaction.
+const RULES_AT_ONCE: usize = 500;
+/// Raw webhooks that are read at once.
+const RAWS_AT_ONCE: usize = 200;
+/// With more ids than this each body is read by the normaliser rather than searched for each of them.
+const NEEDLES_MAX: usize = 32;
+/// How long commands that are under way are waited for. After that they end as failed.
+const UNDER_WAY_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Does the next piece.
+pub(super) async fn step(
+    work: &mut Work,
+    erasure: &Erasure,
+    target: &Target,
+) -> anyhow::Result<Moved> {
+    let moved = match Step::from_str(&erasure.step)? {
+        Step::Rule => rule(work, erasure, target).await,
+        Step::Ledger => ledger(work, erasure, target).await,
+        Step::Events => events::chunk(work, erasure, target).await,
+        Step::Raws => raws(work, erasure, target).await,
+        Step::Commands => commands(work, erasure, target).await,
+        Step::Tables => tables(work, erasure, target).await,
+    };
+    runtime::failpoint!("erase.after_step");
+    moved
+}
+
+async fn rule(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
+    let (channel, account, at) = (erasure.channel, &erasure.account_id, erasure.until);
+    let mut drafts: Vec<Draft> = Vec::new();
+    let messages: Vec<(MessageId, Option<ContactId>)> = match target {
+        Target::Person(contact) => {
+            drafts.push(person_withdrawal(channel, account, contact, at));
+            let messages = rows::messages_of(&work.pool, channel, account, contact, at).await?;
+            messages.into_iter().map(|mid| (mid, Some(contact.clone()))).collect()
+        }
+        Target::Messages(messages) => {
+            rows::with_contacts(&work.pool, (channel, account), messages).await?
+        }
+    };
+    // Also of messages that no event names, so that a webhook that names no sender brings none back.
+    drafts.extend(messages.into_iter().map(|(mid, contact)| {
+        let id = ids::message(channel, account, mid.as_str());
+        withdrawal(channel, account, contact, id, at)
+    }));
+    for drafts in drafts.chunks(RULES_AT_ONCE) {
+        work.facts.begin(drafts).await?.commit().await?;
+        runtime::failpoint!("erase.after_rule");
+    }
+    turn(work, erasure, Step::Ledger, 0, &erasure.counts).await
+}
+
+async fn ledger(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
+    let whose = (erasure.channel, &erasure.account_id);
+    let waits = outbound::erase::waits_for(&work.broker, &work.pool, whose, target).await?;
+    if let Some(why) = waits
+        && runtime::now() < erasure.until.plus(UNDER_WAY_MAX)
+    {
+        return Ok(Moved::Waits(why.to_owned()));
+    }
+    let mut tx = work.pool.begin().await?;
+    let (commands, seqs) = outbound::erase::forget(&mut tx, whose, target, erasure.until).await?;
+    // They are found by what the ledger has forgotten once this is committed.
+    outbound::erase::erase_commands(&work.broker, &seqs).await?;
+    let from = match target {
+        Target::Person(_) => 0,
+        Target::Messages(messages) => {
+            rows::first_event(&work.pool, whose, messages).await?.saturating_sub(1)
+        }
+    };
+    let mut counts = counted(erasure, "commands", commands);
+    if let Target::Messages(messages) = target {
+        counts[RAWS_FROM] = json!(rows::first_raw(&work.pool, whose, messages).await?);
+    }
+    if erase::advance(&mut tx, erasure, Step::Events.as_str(), from, &counts).await? {
+        tx.commit().await?;
+    }
+    Ok(Moved::On)
+}
+
+async fn raws(work: &mut Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
+    let needles: Vec<String> = match target {
+        Target::Person(contact) => {
+            let (channel, account) = (erasure.channel, &erasure.account_id);
+            let mids =
+                rows::messages_of(&work.pool, channel, account, contact, erasure.until).await?;
+            let mids = mids.iter().map(|mid| mid.as_str().to_owned());
+            [contact.as_str().to_owned()].into_iter().chain(mids).collect()
+        }
+        Target::Messages(ids) => ids.iter().map(|mid| mid.as_str().to_owned()).collect(),
+    };
+    let read = read_raws(work, erasure.position, &needles).await?;
+    let Some((to, redacted)) = read else {
+        return turn(work, erasure, Step::Commands, 0, &erasure.counts).await;
+    };
+    let counts = counted(erasure, "raw_webhooks", redacted);
+    turn(work, erasure, Step::Raws, to, &counts).await
+}
+
+/// Redacts the next raw webhooks behind a position. Returns how far that is, and how many had something erased; `None` at the end.
+async fn read_raws(
+    work: &mut Work,
+    from: u64,
+    needles: &[String],
+) -> anyhow::Result<Option<(u64, u64)>> {
+    let Some(last) = stored::last(work.broker.js(), META_RAW, RAW_WEBHOOKS).await? else {
+        return Ok(None);
+    };
+    let filters = vec![RAW_WEBHOOKS.to_owned()];
+    let mut follower = Follower::over(work.broker.clone(), META_RAW, filters, from);
+    let (mut to, mut redacted) = (from, 0);
+    // One consumer for many batches; the position is stored after some of them.
+    for _ in 0..20 {
+        let Some(batch) = follower.next_up_to(last.sequence, RAWS_AT_ONCE).await? else { break };
+        to = batch.last().map_or(to, |raw| raw.sequence);
+        let about: Vec<Received> =
+            batch.into_iter().filter(|raw| may_be_about(&raw.payload, needles)).collect();
+        redacted += work.redactor.redact(&about).await?;
+    }
+    Ok((to > from).then_some((to, redacted)))
+}
+
+/// Whether a body may be about something that has one of these ids. Of many ids only the normaliser knows.
+fn may_be_about(body: &[u8], needles: &[String]) -> bool {
+    if needles.is_empty() || needles.len() > NEEDLES_MAX {
+        return true;
+    }
+    let Ok(text) = std::str::from_utf8(body) else { return false };
+    // An id that JSON may write in another way is not searched for.
+    needles.iter().any(|id| id.contains(['/', '"', '\\']) || text.contains(id.as_str()))
+}
+
+/// Redacts all of META_RAW by the rules. Returns how many bodies had something erased in them.
+pub(super) async fn raws_again(
+    work: &mut Work,
+    show: &mut (dyn FnMut(&'static str, u64) + Send),
+) -> anyhow::Result<u64> {
+    let (mut at, mut found) = (0, 0);
+    while let Some((to, redacted)) = read_raws(work, at, &[]).await? {
+        (at, found) = (to, found + redacted);
+        show(META_RAW, at);
+    }
+    Ok(found + work.redactor.redact_parked().await?)
+}
+
+async fn commands(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
+    let whose = (erasure.channel, &erasure.account_id);
+    let mut counts = erasure.counts.clone();
+    if let Target::Person(contact) = target {
+        let erased = outbound::erase::erase_commands_to(&work.broker, whose, contact).await?;
+        counts["command_messages"] = json!(erased);
+        let dead = outbound::erase::erase_dead(&work.broker, whose, contact).await?;
+        counts["dead_letters"] = json!(dead);
+    }
+    turn(work, erasure, Step::Tables, 0, &counts).await
+}
+
+async fn tables(work: &mut Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
+    let (channel, account) = (erasure.channel, &erasure.account_id);
+    let mut tx = work.pool.begin().await?;
+    let mut done = 0;
+    match target {
+        Target::Person(contact) => {
+            let until = erasure.until;
+            // Once more: a command may have been accepted since, and none is left in the stream now.
+            outbound::erase::forget(&mut tx, (channel, account), target, until).await?;
+            done += rows::forget_senders(&mut tx, (channel, account), contact).await?;
+            done += inbound::erase::forget_parked(&mut tx, channel, account, contact).await?;
+            let who = Forgotten { channel, account, contact, until };
+            done += erase::forget_person(&mut tx, who).await?;
+        }
+        Target::Messages(messages) => {
+            done += rows::forget_items(&mut tx, (channel, account), messages).await?;
+            done += erase::forget_messages(&mut tx, channel, account, messages).await?;
+        }
+    }
+    let counts = counted(erasure, "rows", done);
+    erase::advance(&mut tx, erasure, Step::Tables.as_str(), 0, &counts).await?;
+    tx.commit().await?;
+    if let Target::Person(contact) = target {
+        rows::forget_requests(&work.pool, (channel, account), contact).await?;
+    }
+    work.redactor.redact_parked().await?;
+    erase::finish(&work.pool, &erasure.id).await?;
+    Ok(Moved::Done)
+}

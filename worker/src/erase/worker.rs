@@ -1,0 +1,131 @@
+//! The worker's part: erasures that nobody else carries out, messages that were unsent, and raw webhooks that came again.
+
+use std::time::{Duration, Instant};
+
+use facts::FactStore;
+use facts::erase::{self, NewErasure, Target};
+use runtime::BoxFuture;
+use runtime::broker::Broker;
+use runtime::health::Health;
+use runtime::lease::Leases;
+use tokio_util::sync::CancellationToken;
+
+use super::work::{Moved, Work};
+
+/// The lease.
+const NAME: &str = "erase";
+/// Between two looks.
+const POLL: Duration = Duration::from_secs(1);
+/// Between two looks for unsent messages: a part of how long they are kept, within these bounds.
+const UNSENT_LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
+/// Unsent messages of one round.
+const UNSENT_AT_ONCE: i64 = 500;
+/// Raw webhooks of one round.
+const RAWS_AT_ONCE: i64 = 100;
+
+/// Carries out erasures while it holds the lease.
+#[derive(Clone)]
+pub(crate) struct Eraser {
+    pub(super) broker: Broker,
+    pub(super) facts: FactStore,
+    pub(super) leases: Leases,
+    pub(super) health: Health,
+    unsent_after: Duration,
+}
+
+impl Eraser {
+    /// `unsent_after`: `ERASE_UNSENT_AFTER`.
+    pub(crate) fn new(
+        broker: &Broker,
+        facts: &FactStore,
+        leases: &Leases,
+        health: &Health,
+        unsent_after: Duration,
+    ) -> Self {
+        Self {
+            broker: broker.clone(),
+            facts: facts.clone(),
+            leases: leases.clone(),
+            health: health.clone(),
+            unsent_after,
+        }
+    }
+
+    /// Works whenever this worker holds the lease, until `shutdown`.
+    pub(crate) fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let leases = self.leases.clone();
+            let work = leases.while_held(NAME, shutdown.clone(), |_, stop| {
+                let eraser = self.clone();
+                async move { Box::pin(eraser.rounds(&stop)).await }
+            });
+            let heard = self.clone().hear(shutdown.clone());
+            tokio::join!(work, heard);
+        })
+    }
+
+    async fn rounds(&self, stop: &CancellationToken) {
+        let mut work = Work::new(&self.broker, &self.facts);
+        let mut looked: Option<Instant> = None;
+        let period = (self.unsent_after / 24).clamp(UNSENT_LOOKS.0, UNSENT_LOOKS.1);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(POLL) => {}
+            }
+            let round = async {
+                if looked.is_none_or(|at| at.elapsed() >= period) {
+                    self.ask_for_unsent(&work).await?;
+                    looked = Some(Instant::now());
+                }
+                work.redactor.redact_waiting(RAWS_AT_ONCE).await?;
+                self.go_on(&mut work, stop).await
+            };
+            // A piece that is cut off is done again.
+            let done = tokio::select! {
+                () = stop.cancelled() => return,
+                done = round => done,
+            };
+            if let Err(error) = done {
+                tracing::warn!(error = %format!("{error:#}"), "An erasure waits; trying again");
+            }
+        }
+    }
+
+    async fn go_on(&self, work: &mut Work, stop: &CancellationToken) -> anyhow::Result<()> {
+        while let Some(erasure) = erase::next(self.facts.pool()).await? {
+            match work.go_on(&erasure.id).await? {
+                Moved::On => {}
+                Moved::Done => {
+                    metrics::counter!("hookline_erasures_total").increment(1);
+                    tracing::info!(erasure.id = %erasure.id, "Erased `{}`", erasure.id);
+                }
+                Moved::Waits(_) => break,
+            }
+            if stop.is_cancelled() {
+                break;
+            }
+        }
+        let open = erase::open_count(self.facts.pool()).await?;
+        #[allow(clippy::cast_precision_loss)] // a few
+        metrics::gauge!("hookline_erasures_open").set(open as f64);
+        Ok(())
+    }
+
+    async fn ask_for_unsent(&self, work: &Work) -> anyhow::Result<()> {
+        let unsent = erase::unsent(self.facts.pool(), self.unsent_after, UNSENT_AT_ONCE).await?;
+        for ((channel, account), messages) in unsent {
+            work.add(NewErasure {
+                channel,
+                account: &account,
+                target: &Target::Messages(messages),
+                until: runtime::now(),
+                reason: "unsent",
+                asked_by: "worker",
+                callback: None,
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
