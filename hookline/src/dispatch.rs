@@ -10,8 +10,8 @@ use crate::exit::{Exit, Failure};
 use crate::role::{self, Role};
 use crate::streams::StreamsVerb;
 use crate::{
-    accounts, audit, db, doctor, erase, health, jobs, manual, rebuild, recover, redrive, replay, replies,
-    send, status, streams, trace, up, variables, verify,
+    accounts, audit, db, doctor, erase, health, jobs, manual, rebuild, recover, redrive, replay,
+    replies, send, status, streams, trace, up, variables, verify,
 };
 
 const DATABASE: &[&str] = &["DATABASE_URL"];
