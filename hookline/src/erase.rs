@@ -127,12 +127,18 @@ async fn one(
     }
     let counts = follow(&mut work, &id).await?;
     let projected = is_projected(pool, work.newest_event().await?).await?;
-    let result = json!({ "erasure": id, "erased": counts, "read_model_followed": projected });
+    let left = match projected {
+        true => work.scrub_others().await?,
+        false => Vec::new(),
+    };
+    let result =
+        json!({ "erasure": id, "erased": counts, "read_model_followed": projected, "left": left });
     ops.record(act(result.clone())).await?;
     match args.common.output {
         Output::Json => say(result),
         Output::Table => {
             say(format!("Erased ({id}): {counts}."));
+            left.iter().for_each(say);
             if !projected {
                 say("The read model has not followed yet: it does once a projector runs.");
             }
@@ -198,11 +204,15 @@ async fn again(
     let mut bar = Progress::new(VERB, "positions", None);
     let (raws, events) = work.again(&mut |stream, at| bar.at(at, stream)).await?;
     bar.end();
-    let result = json!({ "raw_webhooks": raws, "events": events });
+    let left = work.scrub_others().await?;
+    let result = json!({ "raw_webhooks": raws, "events": events, "left": left });
     operator::record(pool, "erase --again", json!({}), Some(reason), result.clone()).await?;
     match args.common.output {
         Output::Json => say(result),
         Output::Table => say(format!("Erased again: {raws} raw webhooks, {events} events.")),
+    }
+    if args.common.output == Output::Table {
+        left.iter().for_each(say);
     }
     Ok(Exit::Done)
 }

@@ -25,6 +25,7 @@ create table worker.erasures (
     counts      jsonb not null default '{}',
     -- Why it waits, without anybody's words.
     waits_for   text,
+    looked_at   timestamptz,
     finished_at timestamptz,
     check (finished_at is not null or contact_id is not null or message_ids is not null)
 );

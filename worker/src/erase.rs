@@ -7,6 +7,7 @@ mod carry_out;
 mod events;
 mod heard;
 mod rows;
+mod scrub;
 mod steps;
 mod turn;
 mod work;

@@ -157,9 +157,9 @@ impl Store {
             tracing::info!(
                 "The read model kept from the last swap is dropped: something was erased"
             );
-            models::drop_left(&self.pool).await?;
         }
-        Ok(())
+        // Also one that a process left and was killed before it dropped it.
+        models::drop_left(&self.pool).await
     }
 
     /// Sets the position to the beginning of the stream, which was put back to an earlier state: what is absorbed again changes nothing, and

@@ -15,7 +15,9 @@ use crate::follow_up::senderless::Senderless;
 use crate::rows::erased_among;
 
 pub use learn::learn;
-pub use queue::{Erasure, NewErasure, Target, add, advance, finish, get, next, open_count, waits};
+pub use queue::{
+    Erasure, NewErasure, Target, add, advance, finish, get, next, open_count, to_scrub, waits,
+};
 pub use raws::{note_raws, place_of, redacted, redacted_at, take_raw, waiting_raws};
 pub use rows::{
     ErasurePlan, Forgotten, forget_events, forget_messages, forget_person, plan_messages,

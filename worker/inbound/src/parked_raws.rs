@@ -91,7 +91,8 @@ pub(super) async fn kept(pool: &PgPool, era: i16, seq: i64) -> sqlx::Result<Opti
     }))
 }
 
-/// Replaces the bytes of a raw webhook by what is left of them after an erasure.
+/// Replaces the bytes of a raw webhook by what is left of them after an erasure. Nothing is done where somebody else has changed them since:
+/// they erase, too.
 pub(super) async fn redact(
     pool: &PgPool,
     era: i16,
@@ -103,12 +104,13 @@ pub(super) async fn redact(
     let of_body = || schemas::ids::sha256_hex(&raw.body);
     meta.redacted = Some(meta.redacted.unwrap_or_else(of_body));
     sqlx::query(
-        "update worker.parked_raws set body = $3, meta = $4 where raw_era = $1 and raw_seq = $2",
+        "update worker.parked_raws set body = $3, meta = $4 where raw_era = $1 and raw_seq = $2 and body = $5",
     )
     .bind(era)
     .bind(seq)
     .bind(body)
     .bind(Json(meta))
+    .bind(raw.body.as_ref())
     .execute(pool)
     .await
     .map(|_| ())

@@ -17,6 +17,9 @@ use crate::ledger::erase as rows;
 /// Messages that are read at once.
 const BATCH: usize = 200;
 
+/// A reply of several messages whose others are not sent yet: its words are needed until then.
+pub const OPEN: &str = "a reply that is not sent as a whole yet";
+
 /// Why commands cannot be erased yet; `None`: they can.
 ///
 /// # Errors
@@ -36,12 +39,17 @@ pub async fn waits_for(
     if last.is_some_and(|last| last.sequence > taken) {
         return Ok(Some("commands that no worker has accepted yet: is a worker running?"));
     }
-    if let Target::Person(contact) = target
-        && rows::under_way(pool, &ConversationId::of(channel, account, contact)).await? > 0
-    {
-        return Ok(Some("a reply to this person that is being sent"));
-    }
-    Ok(None)
+    Ok(match target {
+        Target::Person(contact) => {
+            let conversation = ConversationId::of(channel, account, contact);
+            let sending = rows::under_way(pool, &conversation).await? > 0;
+            sending.then_some("a reply to this person that is being sent")
+        }
+        Target::Messages(messages) => {
+            let open = rows::are_open(pool, channel, account, messages).await?;
+            open.then_some(OPEN)
+        }
+    })
 }
 
 /// Erases a target in the ledger, in the caller's transaction. Returns the number of commands, and positions in INBOX_COMMANDS.

@@ -8,7 +8,7 @@ use runtime::streams;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS, Route, partition, token};
 use schemas::{AccountId, Channel, Event, EventId, Kind};
 
-use super::turn::{Step, counted, turn_to_raws};
+use super::turn::{EVENTS_TO, Step, counted, turn_to_raws};
 use super::work::{Moved, Work};
 
 /// Events that are read at once.
@@ -89,6 +89,21 @@ pub(super) async fn chunk(
         tx.commit().await?;
     }
     Ok(Moved::On)
+}
+
+/// Once more behind where the step ended: whoever planned an event before the rule may have published it since, and died.
+pub(super) async fn late(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Result<()> {
+    let Some(last) = stored::last(work.broker.js(), INBOX_EVENTS, EVENT_ALL).await? else {
+        return Ok(());
+    };
+    let filters = filters(erasure.channel, &erasure.account_id, target);
+    let from = erasure.counts[EVENTS_TO].as_u64().unwrap_or(0);
+    let mut follower = Follower::over(work.broker.clone(), INBOX_EVENTS, filters, from);
+    while let Some(batch) = follower.next_up_to(last.sequence, AT_ONCE).await? {
+        let (ids, _) = forget(work, &batch, erasure.until).await?;
+        erase::forget_events(&mut *work.pool.acquire().await?, &ids).await?;
+    }
+    Ok(())
 }
 
 /// Withdraws and erases what the rules forbid of a batch. Returns the ids of the events, and how many messages were erased.

@@ -52,14 +52,16 @@ pub(super) async fn first_event(
     Ok(first.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(1))
 }
 
-/// Before the first raw webhook that gave a fact about messages; 0 where none is known.
+/// Before the first raw webhook that gave a fact about messages; 0 where the fact of one of them is not known.
 pub(super) async fn first_raw(
     pool: &PgPool,
     (channel, account): (Channel, &AccountId),
     messages: &[MessageId],
 ) -> sqlx::Result<u64> {
     let first: Option<i64> = sqlx::query_scalar(
-        "select min(raw_seq) - 1 from worker.facts
+        "select case when count(distinct message_id) filter (where kind in ('message.received', 'message.sent')) = cardinality($3::text[])
+                     then min(raw_seq) - 1 end
+           from worker.facts
           where channel = $1 and account_id = $2 and message_id = any($3) and rank = 3
             and raw_era = (select worker.current_era('META_RAW'))",
     )
@@ -151,21 +153,33 @@ pub(super) async fn forget_items(
     Ok(waiting.rows_affected() + found.rows_affected())
 }
 
-/// Asks the api to forget whom its requests were about: its own function does it, where it has been there.
+/// Asks the api to forget whom its requests were about: its own function does it. `false`: its tables are of a release without that.
 pub(super) async fn forget_requests(
     pool: &PgPool,
     (channel, account): (Channel, &AccountId),
     contact: &ContactId,
-) -> sqlx::Result<()> {
-    let is_there: bool =
-        sqlx::query_scalar("select to_regproc('api.forget_conversation') is not null")
-            .fetch_one(pool)
-            .await?;
-    if is_there {
-        sqlx::query("select api.forget_conversation($1)")
+    until: Timestamp,
+) -> sqlx::Result<bool> {
+    let there: Api = sqlx::query_as(
+        "select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+                         where n.nspname = 'api' and p.proname = 'forget_conversation') as function,
+                exists (select from pg_tables where schemaname = 'api' and tablename = 'requests') as requests",
+    )
+    .fetch_one(pool)
+    .await?;
+    if there.function {
+        sqlx::query("select api.forget_conversation($1, $2)")
             .bind(ConversationId::of(channel, account, contact))
+            .bind(until)
             .execute(pool)
             .await?;
     }
-    Ok(())
+    Ok(there.function || !there.requests)
+}
+
+/// What schema `api` has.
+#[derive(FromRow)]
+struct Api {
+    function: bool,
+    requests: bool,
 }

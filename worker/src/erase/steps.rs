@@ -7,12 +7,12 @@ use facts::erased::{person_withdrawal, withdrawal};
 use facts::{Draft, ids};
 use runtime::follow::{Follower, Received, stored};
 use schemas::subjects::{META_RAW, RAW_WEBHOOKS};
-use schemas::{ContactId, MessageId};
+use schemas::{ContactId, MessageId, Timestamp};
 use serde_json::json;
 
-use super::turn::{RAWS_FROM, Step, counted, turn};
+use super::turn::{EVENTS_FROM, RAWS_FROM, RAWS_TO, RULED_AT, Step, counted, turn};
 use super::work::{Moved, Work};
-use super::{events, rows};
+use super::{events, rows, scrub};
 
 /// Withdrawals in one transaction.
 const RULES_AT_ONCE: usize = 500;
@@ -36,13 +36,25 @@ pub(super) async fn step(
         Step::Raws => raws(work, erasure, target).await,
         Step::Commands => commands(work, erasure, target).await,
         Step::Tables => tables(work, erasure, target).await,
+        Step::Scrub => scrub::for_all(work).await,
     };
     runtime::failpoint!("erase.after_step");
     moved
 }
 
+/// First it stores where to read from: with the first withdrawal facts are forgotten, and what they say of positions with them.
 async fn rule(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
     let (channel, account, at) = (erasure.channel, &erasure.account_id, erasure.until);
+    if erasure.position == 0 {
+        let mut counts = erasure.counts.clone();
+        if let Target::Messages(messages) = target {
+            let whose = (channel, account);
+            counts[RAWS_FROM] = json!(rows::first_raw(&work.pool, whose, messages).await?);
+            let event = rows::first_event(&work.pool, whose, messages).await?;
+            counts[EVENTS_FROM] = json!(event.saturating_sub(1));
+        }
+        return turn(work, erasure, Step::Rule, 1, &counts).await;
+    }
     let mut drafts: Vec<Draft> = Vec::new();
     let messages: Vec<(MessageId, Option<ContactId>)> = match target {
         Target::Person(contact) => {
@@ -63,14 +75,17 @@ async fn rule(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Result
         work.facts.begin(drafts).await?.commit().await?;
         runtime::failpoint!("erase.after_rule");
     }
-    turn(work, erasure, Step::Ledger, 0, &erasure.counts).await
+    let mut counts = erasure.counts.clone();
+    counts[RULED_AT] = json!(runtime::now().as_millis());
+    turn(work, erasure, Step::Ledger, 0, &counts).await
 }
 
 async fn ledger(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
     let whose = (erasure.channel, &erasure.account_id);
     let waits = outbound::erase::waits_for(&work.broker, &work.pool, whose, target).await?;
+    // What an open reply still has to send is not erased, however long that takes.
     if let Some(why) = waits
-        && runtime::now() < erasure.until.plus(UNDER_WAY_MAX)
+        && (why == outbound::erase::OPEN || runtime::now() < ruled_at(erasure).plus(UNDER_WAY_MAX))
     {
         return Ok(Moved::Waits(why.to_owned()));
     }
@@ -78,20 +93,17 @@ async fn ledger(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Resu
     let (commands, seqs) = outbound::erase::forget(&mut tx, whose, target, erasure.until).await?;
     // They are found by what the ledger has forgotten once this is committed.
     outbound::erase::erase_commands(&work.broker, &seqs).await?;
-    let from = match target {
-        Target::Person(_) => 0,
-        Target::Messages(messages) => {
-            rows::first_event(&work.pool, whose, messages).await?.saturating_sub(1)
-        }
-    };
-    let mut counts = counted(erasure, "commands", commands);
-    if let Target::Messages(messages) = target {
-        counts[RAWS_FROM] = json!(rows::first_raw(&work.pool, whose, messages).await?);
-    }
+    let from = erasure.counts[EVENTS_FROM].as_u64().unwrap_or(0);
+    let counts = counted(erasure, "commands", commands);
     if erase::advance(&mut tx, erasure, Step::Events.as_str(), from, &counts).await? {
         tx.commit().await?;
     }
     Ok(Moved::On)
+}
+
+/// When the rule was published: from then on commands that are under way are waited for.
+fn ruled_at(erasure: &Erasure) -> Timestamp {
+    erasure.counts[RULED_AT].as_i64().map_or(erasure.until, Timestamp::from_millis)
 }
 
 async fn raws(work: &mut Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
@@ -105,7 +117,8 @@ async fn raws(work: &mut Work, erasure: &Erasure, target: &Target) -> anyhow::Re
         }
         Target::Messages(ids) => ids.iter().map(|mid| mid.as_str().to_owned()).collect(),
     };
-    let read = read_raws(work, erasure.position, &needles).await?;
+    let up_to = erasure.counts[RAWS_TO].as_u64().unwrap_or(0);
+    let read = read_raws(work, erasure.position, up_to, &needles).await?;
     let Some((to, redacted)) = read else {
         return turn(work, erasure, Step::Commands, 0, &erasure.counts).await;
     };
@@ -113,21 +126,20 @@ async fn raws(work: &mut Work, erasure: &Erasure, target: &Target) -> anyhow::Re
     turn(work, erasure, Step::Raws, to, &counts).await
 }
 
-/// Redacts the next raw webhooks behind a position. Returns how far that is, and how many had something erased; `None` at the end.
+/// Redacts the next raw webhooks behind a position. Returns how far that is, and how many had something erased; `None` at the end, which the
+/// caller gives: more may come all the time.
 async fn read_raws(
     work: &mut Work,
     from: u64,
+    up_to: u64,
     needles: &[String],
 ) -> anyhow::Result<Option<(u64, u64)>> {
-    let Some(last) = stored::last(work.broker.js(), META_RAW, RAW_WEBHOOKS).await? else {
-        return Ok(None);
-    };
     let filters = vec![RAW_WEBHOOKS.to_owned()];
     let mut follower = Follower::over(work.broker.clone(), META_RAW, filters, from);
     let (mut to, mut redacted) = (from, 0);
     // One consumer for many batches; the position is stored after some of them.
     for _ in 0..20 {
-        let Some(batch) = follower.next_up_to(last.sequence, RAWS_AT_ONCE).await? else { break };
+        let Some(batch) = follower.next_up_to(up_to, RAWS_AT_ONCE).await? else { break };
         to = batch.last().map_or(to, |raw| raw.sequence);
         let about: Vec<Received> =
             batch.into_iter().filter(|raw| may_be_about(&raw.payload, needles)).collect();
@@ -152,7 +164,9 @@ pub(super) async fn raws_again(
     show: &mut (dyn FnMut(&'static str, u64) + Send),
 ) -> anyhow::Result<u64> {
     let (mut at, mut found) = (0, 0);
-    while let Some((to, redacted)) = read_raws(work, at, &[]).await? {
+    let last = stored::last(work.broker.js(), META_RAW, RAW_WEBHOOKS).await?;
+    let up_to = last.map_or(0, |last| last.sequence);
+    while let Some((to, redacted)) = read_raws(work, at, up_to, &[]).await? {
         (at, found) = (to, found + redacted);
         show(META_RAW, at);
     }
@@ -173,6 +187,14 @@ async fn commands(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Re
 
 async fn tables(work: &mut Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
     let (channel, account) = (erasure.channel, &erasure.account_id);
+    if let Target::Person(contact) = target
+        && !rows::forget_requests(&work.pool, (channel, account), contact, erasure.until).await?
+    {
+        return Ok(Moved::Waits(
+            "an api of this release: the database has an older one".to_owned(),
+        ));
+    }
+    events::late(work, erasure, target).await?;
     let mut tx = work.pool.begin().await?;
     let mut done = 0;
     match target {
@@ -191,12 +213,8 @@ async fn tables(work: &mut Work, erasure: &Erasure, target: &Target) -> anyhow::
         }
     }
     let counts = counted(erasure, "rows", done);
-    erase::advance(&mut tx, erasure, Step::Tables.as_str(), 0, &counts).await?;
+    // It looks at all of them each time, so it may come before the step is stored.
     tx.commit().await?;
-    if let Target::Person(contact) = target {
-        rows::forget_requests(&work.pool, (channel, account), contact).await?;
-    }
     work.redactor.redact_parked().await?;
-    erase::finish(&work.pool, &erasure.id).await?;
-    Ok(Moved::Done)
+    turn(work, erasure, Step::Scrub, 0, &counts).await
 }

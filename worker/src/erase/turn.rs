@@ -1,12 +1,22 @@
 //! The steps of an erasure by name, and how one follows the other.
 
 use facts::erase::{self, Erasure, Target};
+use runtime::follow::stored;
+use schemas::subjects::{META_RAW, RAW_WEBHOOKS};
 use serde_json::{Value, json};
 
 use super::work::{Moved, Work};
 
 /// Among the counts: before the first raw webhook of messages.
 pub(super) const RAWS_FROM: &str = "raw_webhooks_after";
+/// Among the counts: the last raw webhook that is read. Those that come later are refused by the rule, and noted by who refuses.
+pub(super) const RAWS_TO: &str = "raw_webhooks_up_to";
+/// Among the counts: before the first event of messages.
+pub(super) const EVENTS_FROM: &str = "events_after";
+/// Among the counts: how far INBOX_EVENTS was read.
+pub(super) const EVENTS_TO: &str = "events_up_to";
+/// Among the counts: since when the rule is published, in milliseconds.
+pub(super) const RULED_AT: &str = "ruled_at";
 
 /// A step of an erasure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +33,13 @@ pub(super) enum Step {
     Commands,
     /// All other tables.
     Tables,
+    /// The bytes that changed rows have left in Postgres's files.
+    Scrub,
 }
 
 schemas::words! {
     Step, "step of an erasure":
-    Rule = "rule", Ledger = "ledger", Events = "events", Raws = "raws", Commands = "commands", Tables = "tables",
+    Rule = "rule", Ledger = "ledger", Events = "events", Raws = "raws", Commands = "commands", Tables = "tables", Scrub = "scrub",
 }
 
 /// The counts of an erasure with some more.
@@ -62,5 +74,9 @@ pub(super) async fn turn_to_raws(
         Target::Person(_) => 0,
         Target::Messages(_) => erasure.counts[RAWS_FROM].as_u64().unwrap_or(0),
     };
-    turn(work, erasure, Step::Raws, from, &erasure.counts).await
+    let last = stored::last(work.broker.js(), META_RAW, RAW_WEBHOOKS).await?;
+    let mut counts = erasure.counts.clone();
+    counts[RAWS_TO] = json!(last.map_or(0, |last| last.sequence));
+    counts[EVENTS_TO] = json!(erasure.position);
+    turn(work, erasure, Step::Raws, from, &counts).await
 }

@@ -20,6 +20,8 @@ const POLL: Duration = Duration::from_secs(1);
 const UNSENT_LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
 /// Unsent messages of one round.
 const UNSENT_AT_ONCE: i64 = 500;
+/// Why an erasure waits that met an error, which is in the log.
+const FAILED: &str = "broker or Postgres to answer: see the log";
 /// Raw webhooks of one round.
 const RAWS_AT_ONCE: i64 = 100;
 
@@ -65,6 +67,30 @@ impl Eraser {
     }
 
     async fn rounds(&self, stop: &CancellationToken) {
+        // What comes again does not wait for the end of an erasure.
+        tokio::join!(self.redact(stop), self.carry_out(stop));
+    }
+
+    /// Redacts raw webhooks that came again.
+    async fn redact(&self, stop: &CancellationToken) {
+        let mut work = Work::new(&self.broker, &self.facts);
+        loop {
+            let redacted = async {
+                tokio::time::sleep(POLL).await;
+                work.redactor.redact_waiting(RAWS_AT_ONCE).await
+            };
+            let redacted = tokio::select! {
+                () = stop.cancelled() => return,
+                redacted = redacted => redacted,
+            };
+            if let Err(error) = redacted {
+                tracing::warn!(error = %format!("{error:#}"), "Raw webhooks wait to be redacted; trying again");
+            }
+        }
+    }
+
+    /// Carries out erasures, and asks for those of unsent messages.
+    async fn carry_out(&self, stop: &CancellationToken) {
         let mut work = Work::new(&self.broker, &self.facts);
         let mut looked: Option<Instant> = None;
         let period = (self.unsent_after / 24).clamp(UNSENT_LOOKS.0, UNSENT_LOOKS.1);
@@ -73,20 +99,24 @@ impl Eraser {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(POLL) => {}
             }
+            let is_due = looked.is_none_or(|at| at.elapsed() >= period);
             let round = async {
-                if looked.is_none_or(|at| at.elapsed() >= period) {
-                    self.ask_for_unsent(&work).await?;
-                    looked = Some(Instant::now());
-                }
-                work.redactor.redact_waiting(RAWS_AT_ONCE).await?;
-                self.go_on(&mut work, stop).await
+                let asked = match is_due {
+                    true => self.ask_for_unsent(&work).await,
+                    false => Ok(()),
+                };
+                let is_asked = is_due && asked.is_ok();
+                (is_asked, [asked, self.go_on(&mut work, stop).await])
             };
             // A piece that is cut off is done again.
-            let done = tokio::select! {
+            let (is_asked, done) = tokio::select! {
                 () = stop.cancelled() => return,
                 done = round => done,
             };
-            if let Err(error) = done {
+            if is_asked {
+                looked = Some(Instant::now());
+            }
+            for error in done.into_iter().filter_map(Result::err) {
                 tracing::warn!(error = %format!("{error:#}"), "An erasure waits; trying again");
             }
         }
@@ -94,7 +124,15 @@ impl Eraser {
 
     async fn go_on(&self, work: &mut Work, stop: &CancellationToken) -> anyhow::Result<()> {
         while let Some(erasure) = erase::next(self.facts.pool()).await? {
-            match work.go_on(&erasure.id).await? {
+            let moved = match work.go_on(&erasure.id).await {
+                Ok(moved) => moved,
+                Err(error) => {
+                    // The others do not wait for it: it is the last one from now on.
+                    erase::waits(self.facts.pool(), &erasure.id, FAILED).await?;
+                    return Err(error);
+                }
+            };
+            match moved {
                 Moved::On => {}
                 Moved::Done => {
                     metrics::counter!("hookline_erasures_total").increment(1);

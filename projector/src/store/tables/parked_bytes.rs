@@ -1,4 +1,4 @@
-//! Table `parked`: the bytes of events set aside. They are people's words: an erasure looks here by the event's id.
+//! Table `parked`: the bytes of events set aside. They are people's words: an erasure finds them by the event's id.
 
 use schemas::Timestamp;
 use sqlx::PgConnection;
@@ -20,14 +20,28 @@ pub(crate) async fn to_look_up(conn: &mut PgConnection, limit: i64) -> sqlx::Res
         .await
 }
 
-/// Keeps the bytes of an event; `None`: there are none.
+/// Forgets events that were erased: what could not be absorbed of them does not matter any more.
+pub(crate) async fn forget(conn: &mut PgConnection, events: &[&str]) -> sqlx::Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("delete from parked where event_id = any($1)")
+        .bind(events)
+        .execute(conn)
+        .await
+        .map(|_| ())
+}
+
+/// Keeps the bytes of an event; `None`: there are none. Those of an event that was erased meanwhile are not kept.
 pub(crate) async fn keep(
     conn: &mut PgConnection,
     seq: i64,
     kept: Option<&Kept>,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "update parked set looked = true, subject = $2, body = $3 where seq = $1 and not looked",
+        "update parked p set looked = true, subject = $2,
+                body = case when not exists (select from withdrawn w where w.event_id = p.event_id and w.reason = 'erased') then $3 end
+          where p.seq = $1 and not p.looked",
     )
     .bind(seq)
     .bind(kept.map(|kept| &kept.subject))

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::EventId;
 use sqlx::PgConnection;
 
+use super::parked_bytes;
+
 #[derive(sqlx::FromRow)]
 struct WithdrawnRow {
     event_id: EventId,
@@ -43,9 +45,11 @@ pub(crate) async fn put(
     )
     .bind(events)
     .bind(reasons)
-    .execute(conn)
-    .await
-    .map(|_| ())
+    .execute(&mut *conn)
+    .await?;
+    let of_erased = withdrawn.iter().filter(|(_, reason)| **reason == "erased");
+    let erased: Vec<&str> = of_erased.map(|(event, _)| event.as_str()).collect();
+    parked_bytes::forget(conn, &erased).await
 }
 
 /// Deletes all rows.

@@ -117,14 +117,16 @@ pub async fn add(conn: &mut PgConnection, new: NewErasure<'_>) -> sqlx::Result<S
     Ok(id)
 }
 
-/// The oldest erasure that is not done, one that waits last.
+/// The oldest erasure that is not done. One that waits comes later, and the one that was looked at longest ago is the first of these: none
+/// stands in the way of others. Tables are scrubbed last, for all erasures at once.
 ///
 /// # Errors
 /// `sqlx::Error`; ask again.
 pub async fn next(pool: &PgPool) -> sqlx::Result<Option<Erasure>> {
     sqlx::query_as(
         "select id, channel, account_id, contact_id, message_ids, until, step, position, counts, waits_for, finished_at
-           from worker.erasures where finished_at is null order by waits_for is not null, created_at, id limit 1",
+           from worker.erasures where finished_at is null
+          order by step = 'scrub', waits_for is not null, coalesce(looked_at, created_at), id limit 1",
     )
     .fetch_optional(pool)
     .await
@@ -185,7 +187,7 @@ pub async fn advance(
 /// # Errors
 /// `sqlx::Error`; it is tried again all the same.
 pub async fn waits(pool: &PgPool, id: &str, why: &str) -> sqlx::Result<()> {
-    sqlx::query("update worker.erasures set waits_for = $2 where id = $1 and finished_at is null")
+    sqlx::query("update worker.erasures set waits_for = $2, looked_at = clock_timestamp() where id = $1 and finished_at is null")
         .bind(id)
         .bind(why)
         .execute(pool)
@@ -193,17 +195,31 @@ pub async fn waits(pool: &PgPool, id: &str, why: &str) -> sqlx::Result<()> {
         .map(|_| ())
 }
 
-/// Ends an erasure, which forgets whom it was about, and the request for deletion whose last one it was.
+/// The erasures that are done but for the bytes that rows have left.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn to_scrub(pool: &PgPool) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select id from worker.erasures where finished_at is null and step = 'scrub' order by id",
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Ends an erasure, which forgets whom it was about, and the request for deletion whose last one it was. `left`: where bytes may be left.
 ///
 /// # Errors
 /// `sqlx::Error`; call again.
-pub async fn finish(pool: &PgPool, id: &str) -> sqlx::Result<()> {
+pub async fn finish(pool: &PgPool, id: &str, left: &[String]) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     sqlx::query(
-        "update worker.erasures set finished_at = clock_timestamp(), contact_id = null, message_ids = null, waits_for = null
+        "update worker.erasures set finished_at = clock_timestamp(), contact_id = null, message_ids = null, waits_for = null,
+                counts = counts || jsonb_build_object('left', $2::text[])
           where id = $1 and finished_at is null",
     )
     .bind(id)
+    .bind(left)
     .execute(&mut *tx)
     .await?;
     sqlx::query(

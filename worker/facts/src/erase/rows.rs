@@ -188,7 +188,8 @@ async fn forget_facts(conn: &mut PgConnection, who: Forgotten<'_>) -> sqlx::Resu
     Ok(facts.rows_affected())
 }
 
-/// Forgets what is known of messages beside their facts: what an echo said.
+/// Forgets what is known of messages: what an echo said, and facts with their content of which no event was found. That they were removed,
+/// delivered or read stays, and whose they are.
 ///
 /// # Errors
 /// `sqlx::Error`; roll back.
@@ -198,14 +199,26 @@ pub async fn forget_messages(
     account: &AccountId,
     messages: &[MessageId],
 ) -> sqlx::Result<u64> {
+    let messages: Vec<&str> = messages.iter().map(MessageId::as_str).collect();
     let done = sqlx::query(
         "update worker.echoes set content = '', metadata = null, examined = true
           where channel = $1 and account_id = $2 and item_id = any($3)",
     )
     .bind(channel)
     .bind(account)
-    .bind(messages.iter().map(MessageId::as_str).collect::<Vec<_>>())
-    .execute(conn)
+    .bind(&messages)
+    .execute(&mut *conn)
     .await?;
-    Ok(done.rows_affected())
+    let ids: Vec<EventId> = sqlx::query_scalar(
+        "select distinct event_id from worker.facts
+          where channel = $1 and account_id = $2 and message_id = any($3)
+            and kind in ('message.received', 'message.sent', 'message.edited', 'message.reacted', 'message.unreacted', 'postback.received',
+                         'order.received', 'feedback.received', 'sender.unresolved', 'reply.sent', 'reply.failed', 'reply.unknown')",
+    )
+    .bind(channel)
+    .bind(account)
+    .bind(&messages)
+    .fetch_all(&mut *conn)
+    .await?;
+    Ok(done.rows_affected() + forget_events(conn, &ids).await?)
 }

@@ -16,6 +16,24 @@ pub(crate) async fn under_way(pool: &PgPool, conversation: &ConversationId) -> s
     .await
 }
 
+/// Whether a command that has sent one of these messages is open.
+pub(crate) async fn are_open(
+    pool: &PgPool,
+    channel: Channel,
+    account: &AccountId,
+    messages: &[MessageId],
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from worker.parts p join worker.commands c on c.identity = p.identity
+                         where p.message_id = any($3) and c.channel = $1 and c.account_id = $2 and c.state = 'open')",
+    )
+    .bind(channel)
+    .bind(account)
+    .bind(messages.iter().map(MessageId::as_str).collect::<Vec<_>>())
+    .fetch_one(pool)
+    .await
+}
+
 /// Ends the commands of a conversation that are open or parked, and takes the person and all words out of all of them. The rows stay: the
 /// same command has no second effect.
 pub(crate) async fn forget_conversation(

@@ -1,0 +1,107 @@
+//! The last step: no byte of rows that were deleted or changed is left in Postgres's files (docs/decisions/44).
+
+use std::time::Duration;
+
+use facts::erase;
+use runtime::db::scrub::{self, Table};
+use sqlx::{FromRow, PgPool};
+
+use super::work::{Moved, Work};
+
+/// How long Postgres may take to see old WAL off.
+const WAL_WITHIN: Duration = Duration::from_secs(10);
+/// Tables of this schema that an erasure deletes from or changes.
+const OWN: [&str; 18] = [
+    "commands",
+    "contacts",
+    "conversations",
+    "echoes",
+    "erase_raws",
+    "erasures",
+    "facts",
+    "freezes",
+    "held_lanes",
+    "messages",
+    "parked",
+    "parked_discarded",
+    "parked_raws",
+    "parts",
+    "reports",
+    "resolutions",
+    "secrets",
+    "waiting",
+];
+const OF_API: [&str; 2] = ["imports", "requests"];
+
+/// A table with rows of somebody, and whether this user may put another in its place.
+#[derive(FromRow)]
+struct TableRow {
+    schema: String,
+    name: String,
+    is_own: bool,
+}
+
+/// Scrubs the tables once for all erasures that have come to here, and ends them.
+pub(super) async fn for_all(work: &Work) -> anyhow::Result<Moved> {
+    let pool = &work.pool;
+    let ids = erase::to_scrub(pool).await?;
+    let mut tables = named(pool, "worker", &OWN).await?;
+    tables.extend(named(pool, "api", &OF_API).await?);
+    let mut left = exchange(pool, tables).await?;
+    left.push(
+        "read models: a projector follows; `hookline erase` waits for that and scrubs them"
+            .to_owned(),
+    );
+    for id in ids {
+        erase::finish(pool, &id, &left).await?;
+    }
+    Ok(Moved::Done)
+}
+
+impl Work {
+    /// Scrubs the read models, and the tables of the api: once the projector has absorbed the withdrawals. Returns where bytes may be left.
+    ///
+    /// # Errors
+    /// Postgres did not answer, or a table is in use; call again.
+    pub async fn scrub_others(&self) -> anyhow::Result<Vec<String>> {
+        let mut tables = read_models(&self.pool).await?;
+        tables.extend(named(&self.pool, "api", &OF_API).await?);
+        exchange(&self.pool, tables).await
+    }
+}
+
+async fn exchange(pool: &PgPool, tables: Vec<TableRow>) -> anyhow::Result<Vec<String>> {
+    let (own, others): (Vec<TableRow>, Vec<TableRow>) =
+        tables.into_iter().partition(|table| table.is_own);
+    let own: Vec<Table> =
+        own.into_iter().map(|TableRow { schema, name, .. }| Table { schema, name }).collect();
+    scrub::scrub(pool, &own, |_| {}).await?;
+    let left = scrub::left(pool, WAL_WITHIN).await?;
+    let owned = |table: &TableRow| {
+        let TableRow { schema, name, .. } = table;
+        format!("{schema}.{name} is of another role: run `hookline erase --again`, which scrubs it")
+    };
+    Ok(left.iter().map(ToString::to_string).chain(others.iter().map(owned)).collect())
+}
+
+async fn named(pool: &PgPool, schema: &str, names: &[&str]) -> sqlx::Result<Vec<TableRow>> {
+    sqlx::query_as(
+        "select n.nspname::text as schema, c.relname::text as name, pg_has_role(c.relowner, 'usage') as is_own
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+          where c.relkind = 'r' and n.nspname = $1 and c.relname = any($2) order by c.relname",
+    )
+    .bind(schema)
+    .bind(names)
+    .fetch_all(pool)
+    .await
+}
+
+async fn read_models(pool: &PgPool) -> sqlx::Result<Vec<TableRow>> {
+    sqlx::query_as(
+        "select n.nspname::text as schema, c.relname::text as name, pg_has_role(c.relowner, 'usage') as is_own
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+          where c.relkind = 'r' and n.nspname ~ '^inbox_v[0-9]+$' order by n.nspname, c.relname",
+    )
+    .fetch_all(pool)
+    .await
+}
