@@ -1,6 +1,7 @@
 //! Why facts could not be published or recorded, and what the caller does about it.
 
 use runtime::publish::PublishFailure;
+use runtime::streams::EraseError;
 use schemas::EventId;
 
 use crate::seal::SealError;
@@ -37,6 +38,9 @@ pub enum PublishError {
     /// The broker did not store them, or did not say so.
     #[error("the broker does not take events")]
     Broker(#[from] PublishFailure),
+    /// An event that was erased while it was published could not be erased in the stream.
+    #[error("an event that was erased meanwhile stays in INBOX_EVENTS")]
+    Erase(#[from] EraseError),
     /// An event has no JSON form.
     #[error("an event cannot be written as JSON")]
     Encode(#[from] serde_json::Error),

@@ -6,17 +6,19 @@ use std::collections::HashMap;
 
 use runtime::BoxFuture;
 use runtime::broker::Broker;
+use runtime::streams;
 use schemas::EventId;
+use schemas::subjects::INBOX_EVENTS;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::decide::{self, Decision, Known};
 use crate::draft::Draft;
-use crate::error::FactError;
+use crate::error::{FactError, PublishError};
 use crate::merge::{Report, Reports};
 use crate::published::{Placed, PublishPlan, Published};
 use crate::recorded::{Place, RecordedFact};
 use crate::seal::Seal;
-use crate::{messages, publish, reports, rows, secrets};
+use crate::{erased, messages, publish, reports, rows, secrets};
 
 /// Rounds of planning, and of publishing and recording, before a call gives up and its caller backs off.
 const ROUNDS_MAX: u32 = 8;
@@ -216,6 +218,26 @@ impl FactStore {
         })
     }
 
+    /// Withdraws events that were published too late, and erases them in the stream.
+    async fn take_back(&self, late: &[&Placed]) -> Result<(), FactError> {
+        let withdrawals: Vec<Draft> = late
+            .iter()
+            .map(|placed| {
+                let event = &placed.planned.draft.event;
+                let data = &event.data;
+                let (id, person) = (event.id.clone(), data.contact_id.clone());
+                erased::withdrawal(data.channel, &data.account_id, person, id, event.time)
+            })
+            .collect();
+        let published = self.publish(&withdrawals).await?;
+        let mut tx = self.pool.begin().await?;
+        self.record(&mut tx, &published).await?;
+        tx.commit().await?;
+        let seqs: Vec<u64> = late.iter().map(|placed| placed.event_seq).collect();
+        streams::erase(self.broker.js(), INBOX_EVENTS, &seqs).await.map_err(PublishError::from)?;
+        Ok(())
+    }
+
     /// Plans, publishes and records in a new transaction, which the caller fills further and commits.
     ///
     /// # Errors
@@ -240,6 +262,12 @@ impl FactStore {
         for _ in 0..ROUNDS_MAX {
             let published = self.publish(drafts).await?;
             let mut tx = open().await?;
+            let late = erased_since(&mut tx, &published).await?;
+            if !late.is_empty() {
+                tx.rollback().await?;
+                self.take_back(&late).await?;
+                continue;
+            }
             match self.record(&mut tx, &published).await {
                 Ok(()) => return Ok(Emission { tx, published }),
                 Err(FactError::Conflict { .. }) => tx.rollback().await?,
@@ -248,6 +276,17 @@ impl FactStore {
         }
         Err(conflict(drafts))
     }
+}
+
+/// What was published although it was erased between planning and now. Whoever erases has perhaps read the stream before it came.
+async fn erased_since<'a>(
+    conn: &mut PgConnection,
+    published: &'a Published,
+) -> Result<Vec<&'a Placed>, FactError> {
+    let placed = || published.placed.iter().chain(&published.adopted);
+    let events = placed().map(|placed| &placed.planned.draft.event);
+    let rules = crate::erase::rules(conn, events).await?;
+    Ok(placed().filter(|placed| rules.has(&placed.planned.draft.event)).collect())
 }
 
 fn conflict(drafts: &[Draft]) -> FactError {

@@ -5,6 +5,7 @@
 
 mod rows;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,40 +71,56 @@ impl Redactor {
         self.refresh_accounts().await?;
         let raws: Vec<RawWebhook> = batch.iter().map(RawWebhook::of).collect();
         let read: Vec<Read> = raws.iter().map(|raw| self.read(raw)).collect();
-        let rules = self.rules(&read).await?;
-        let (mut again, mut gone) = (Vec::new(), Vec::new());
-        for ((raw, webhook), read) in batch.iter().zip(&raws).zip(&read) {
-            let erased = erased_items(&read.normalized, &read.named, &rules);
-            match cut(&webhook.body, &erased) {
-                Redaction::Unchanged => {}
-                Redaction::Nothing => gone.push(raw.sequence),
-                Redaction::Body(body) => {
-                    again.push((raw, body));
-                    gone.push(raw.sequence);
+        let (mut before, mut copies, mut stale) = (Vec::new(), Vec::new(), Vec::new());
+        let gone = loop {
+            let rules = self.rules(&read).await?;
+            let of = |read: &Read| erased_items(&read.normalized, &read.named, &rules);
+            let erased: Vec<BTreeSet<u32>> = read.iter().map(of).collect();
+            let (mut again, mut gone) = (Vec::new(), Vec::new());
+            for ((raw, webhook), erased) in batch.iter().zip(&raws).zip(&erased) {
+                match cut(&webhook.body, erased) {
+                    Redaction::Unchanged => {}
+                    Redaction::Nothing => gone.push(raw.sequence),
+                    Redaction::Body(body) => {
+                        again.push((raw, body));
+                        gone.push(raw.sequence);
+                    }
                 }
             }
-        }
-        runtime::failpoint!("erase.before_store");
-        self.store_again(&again).await?;
-        runtime::failpoint!("erase.after_store");
-        streams::erase(self.broker.js(), META_RAW, &gone).await?;
+            // A rule that came while the copies were stored has perhaps looked for them too early: they are made by the same rules as are
+            // there when they stand.
+            if erased == before {
+                break gone;
+            }
+            stale.append(&mut copies);
+            runtime::failpoint!("erase.before_store");
+            copies = self.store_again(&again).await?;
+            runtime::failpoint!("erase.after_store");
+            if copies.is_empty() {
+                break gone;
+            }
+            before = erased;
+        };
+        stale.retain(|copy| !copies.contains(copy));
+        stale.extend(&gone);
+        streams::erase(self.broker.js(), META_RAW, &stale).await?;
         runtime::failpoint!("erase.after_raw");
         Ok(gone.len() as u64)
     }
 
-    /// Stores bodies again, and notes where they stand.
-    async fn store_again(&self, again: &[(&Received, Vec<u8>)]) -> anyhow::Result<()> {
+    /// Stores bodies again, and notes where they stand. Returns their positions.
+    async fn store_again(&self, again: &[(&Received, Vec<u8>)]) -> anyhow::Result<Vec<u64>> {
         if again.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let outgoing = again.iter().map(|(raw, body)| outgoing(raw, body)).collect();
         let placed = self.broker.publish_all(outgoing, WAIT).await?;
         let mut conn = self.pool.acquire().await?;
-        for ((raw, _), placed) in again.iter().zip(placed) {
+        for ((raw, _), placed) in again.iter().zip(&placed) {
             let first = first_position(raw).unwrap_or(raw.sequence);
             erase::redacted(&mut conn, first, placed.sequence).await?;
         }
-        Ok(())
+        Ok(placed.iter().map(|placed| placed.sequence).collect())
     }
 
     /// Redacts raw webhooks that came again with something erased. Returns how many.

@@ -63,7 +63,7 @@ pub(super) fn passes(error: &anyhow::Error) -> bool {
             PublishError::Broker(failure) => {
                 failure.is_away() || matches!(failure, PublishFailure::Full(_))
             }
-            PublishError::ReadBack { .. } => true,
+            PublishError::ReadBack { .. } | PublishError::Erase(_) => true,
             PublishError::Encode(_) => false,
         },
         Some(FactError::Seal(_)) => false,
