@@ -128,7 +128,7 @@ async fn one(
     let counts = follow(&mut work, &id).await?;
     let projected = is_projected(pool, work.newest_event().await?).await?;
     let left = match projected {
-        true => work.scrub_others().await?,
+        true => work.scrub().await?,
         false => Vec::new(),
     };
     let result =
@@ -204,7 +204,7 @@ async fn again(
     let mut bar = Progress::new(VERB, "positions", None);
     let (raws, events) = work.again(&mut |stream, at| bar.at(at, stream)).await?;
     bar.end();
-    let left = work.scrub_others().await?;
+    let left = work.scrub().await?;
     let result = json!({ "raw_webhooks": raws, "events": events, "left": left });
     operator::record(pool, "erase --again", json!({}), Some(reason), result.clone()).await?;
     match args.common.output {

@@ -41,31 +41,28 @@ struct TableRow {
     is_own: bool,
 }
 
-/// Scrubs the tables once for all erasures that have come to here, and ends them.
-pub(super) async fn for_all(work: &Work) -> anyhow::Result<Moved> {
-    let pool = &work.pool;
-    let ids = erase::to_scrub(pool).await?;
-    let mut tables = named(pool, "worker", &OWN).await?;
-    tables.extend(named(pool, "api", &OF_API).await?);
-    let mut left = exchange(pool, tables).await?;
-    left.push(
-        "read models: a projector follows; `hookline erase` waits for that and scrubs them"
-            .to_owned(),
-    );
-    for id in ids {
-        erase::finish(pool, &id, &left).await?;
+/// What is said of an erasure that ends: nothing copies whole tables by itself, since a backup that is begun meanwhile would find them empty.
+const LEFT: &str =
+    "free space of Postgres's pages: `hookline erase` scrubs it at its end, `hookline erase --again` for all that a worker erased";
+
+/// Ends all erasures that have come to here.
+pub(super) async fn end_all(work: &Work) -> anyhow::Result<Moved> {
+    for id in erase::to_scrub(&work.pool).await? {
+        erase::finish(&work.pool, &id, &[LEFT.to_owned()]).await?;
     }
     Ok(Moved::Done)
 }
 
 impl Work {
-    /// Scrubs the read models, and the tables of the api: once the projector has absorbed the withdrawals. Returns where bytes may be left.
+    /// Scrubs all tables that erasures change, for the operator who asked: once the projector has absorbed the withdrawals, and while no backup
+    /// is made. Returns where bytes may be left.
     ///
     /// # Errors
     /// Postgres did not answer, or a table is in use; call again.
-    pub async fn scrub_others(&self) -> anyhow::Result<Vec<String>> {
-        let mut tables = read_models(&self.pool).await?;
+    pub async fn scrub(&self) -> anyhow::Result<Vec<String>> {
+        let mut tables = named(&self.pool, "worker", &OWN).await?;
         tables.extend(named(&self.pool, "api", &OF_API).await?);
+        tables.extend(read_models(&self.pool).await?);
         exchange(&self.pool, tables).await
     }
 }

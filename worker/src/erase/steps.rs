@@ -36,7 +36,7 @@ pub(super) async fn step(
         Step::Raws => raws(work, erasure, target).await,
         Step::Commands => commands(work, erasure, target).await,
         Step::Tables => tables(work, erasure, target).await,
-        Step::Scrub => scrub::for_all(work).await,
+        Step::Scrub => scrub::end_all(work).await,
     };
     runtime::failpoint!("erase.after_step");
     moved
