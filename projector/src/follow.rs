@@ -30,6 +30,9 @@ const SPANS_MAX: usize = 32;
 /// How often it is asked whether the schema still serves, where nothing is to be stored.
 const SERVING_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is tried to drop models that were given up.
+const DROP_EVERY: Duration = Duration::from_secs(10);
+
 /// One projector over one read model.
 pub(crate) struct Projector {
     broker: Broker,
@@ -37,6 +40,8 @@ pub(crate) struct Projector {
     health: Health,
     /// Rings when something was set aside.
     parked: Notify,
+    /// Rings when a model was given up.
+    left: Notify,
 }
 
 /// Ends the reports about the work under one lease, also where it is dropped: whoever holds the lease next reports its lag, and what
@@ -56,7 +61,7 @@ impl Drop for Reporting<'_> {
 impl Projector {
     /// A projector that writes `store`.
     pub(crate) fn new(broker: Broker, store: Store, health: Health) -> Self {
-        Self { broker, store, health, parked: Notify::new() }
+        Self { broker, store, health, parked: Notify::new(), left: Notify::new() }
     }
 
     /// Projects whenever this process holds the lease, until `shutdown` or until another schema serves.
@@ -91,6 +96,7 @@ impl Projector {
             biased;
             end = self.project(&lease, &stop) => end,
             () = announce(&self.broker, &self.store, &self.parked) => return,
+            () = drop_left(&self.store, &self.left) => return,
         };
         match end {
             Unapplied::Stopped => {}
@@ -110,7 +116,8 @@ impl Projector {
             bytes_max: usize::MAX,
         };
         let sink = Sink { store: &self.store, health: &self.health, lease, stop };
-        let mut batches = Batches { sink, parked: &self.parked, end: Unapplied::Stopped };
+        let (parked, left) = (&self.parked, &self.left);
+        let mut batches = Batches { sink, parked, left, end: Unapplied::Stopped };
         match follow(&self.broker, &source, &mut batches, stop).await {
             End::Stopped => Unapplied::Stopped,
             End::Lost => batches.end,
@@ -122,6 +129,7 @@ impl Projector {
 struct Batches<'a> {
     sink: Sink<'a>,
     parked: &'a Notify,
+    left: &'a Notify,
     /// Why the last batch did not take effect.
     end: Unapplied,
 }
@@ -142,8 +150,14 @@ impl Reader for Batches<'_> {
 
     async fn take(&mut self, batch: &[Received], from: u64, to: Position) -> sqlx::Result<Taken> {
         if batch.iter().any(erases) {
-            // A model that is kept for `rebuild revert` follows no more, so what is erased would stay in it.
-            self.sink.store.drop_kept().await?;
+            // A model that is kept for `rebuild revert` follows no more, so what is erased would stay in it. It is dropped beside this: whoever
+            // reads it, such as a backup, does not hold up the events.
+            if self.sink.store.leave_kept().await? {
+                tracing::info!(
+                    "The read model kept from the last swap is given up: something was erased"
+                );
+                self.left.notify_one();
+            }
         }
         let mut chunks = batch.chunks(BATCH_MAX);
         let mut at = Position { seq: from, era: to.era, at: None };
@@ -201,6 +215,26 @@ impl Reader for Batches<'_> {
 
     fn trusted(&mut self) {
         self.sink.health.set(CHECK, Ok(()));
+    }
+}
+
+/// Drops models that were given up, also by a process that was killed before it dropped them; never returns.
+async fn drop_left(store: &Store, left: &Notify) {
+    let mut failures = 0_u32;
+    loop {
+        match store.drop_left().await {
+            Ok(()) => failures = 0,
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                if failures == 1 {
+                    tracing::warn!(%error, "A read model that was given up is not dropped yet; trying again");
+                }
+            }
+        }
+        tokio::select! {
+            () = left.notified() => {}
+            () = tokio::time::sleep(DROP_EVERY) => {}
+        }
     }
 }
 

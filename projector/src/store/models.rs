@@ -125,10 +125,25 @@ pub(crate) async fn change_over(
 pub(crate) async fn drop_left(pool: &PgPool) -> sqlx::Result<()> {
     for schema in left(pool).await? {
         let mut tx = pool.begin().await?;
-        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
-        drop_schema(&mut tx, &schema).await?;
-        forget_left(&mut tx, &schema).await?;
+        drop_one(&mut tx, &schema).await?;
         tx.commit().await?;
     }
     Ok(())
+}
+
+/// The same while others read them: it fails where one of them does, such as a backup.
+pub(crate) async fn drop_unread(pool: &PgPool) -> sqlx::Result<()> {
+    for schema in left(pool).await? {
+        let mut tx = pool.begin().await?;
+        sqlx::query("set local lock_timeout = '300ms'").execute(&mut *tx).await?;
+        drop_one(&mut tx, &schema).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+async fn drop_one(conn: &mut PgConnection, schema: &SchemaName) -> sqlx::Result<()> {
+    sqlx::query("set local statement_timeout = 0").execute(&mut *conn).await?;
+    drop_schema(conn, schema).await?;
+    forget_left(conn, schema).await
 }

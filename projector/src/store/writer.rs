@@ -148,18 +148,21 @@ impl Store {
         Ok(Again::Failed(cause))
     }
 
-    /// Drops the model that is kept from the last swap: it follows no more, so what is erased would stay in it.
+    /// Gives up the model that is kept from the last swap: it follows no more, so what is erased would stay in it. From now on nobody goes back
+    /// to it; [`Store::drop_left`] drops it. `true`: there was one.
     ///
     /// # Errors
     /// `sqlx::Error`; call again.
-    pub(crate) async fn drop_kept(&self) -> sqlx::Result<()> {
-        if models::leave_kept(&self.pool).await? {
-            tracing::info!(
-                "The read model kept from the last swap is dropped: something was erased"
-            );
-        }
-        // Also one that a process left and was killed before it dropped it.
-        models::drop_left(&self.pool).await
+    pub(crate) async fn leave_kept(&self) -> sqlx::Result<bool> {
+        models::leave_kept(&self.pool).await
+    }
+
+    /// Drops the models that are given up and that nobody reads.
+    ///
+    /// # Errors
+    /// `sqlx::Error`, also where somebody reads one of them: call again later.
+    pub(crate) async fn drop_left(&self) -> sqlx::Result<()> {
+        models::drop_unread(&self.pool).await
     }
 
     /// Sets the position to the beginning of the stream, which was put back to an earlier state: what is absorbed again changes nothing, and
