@@ -117,6 +117,10 @@ pub const METERS: &[Meter] = &[
     counter("hookline_accounts_stopped_total", "accounts", &[], "accounts stopped because Meta refused a token or a right"),
     gauge("hookline_callbacks_lag_messages", "messages", &[], "callbacks of Meta's that are not carried out; NaN where it is unknown"),
     counter("hookline_callbacks_total", "callbacks", &["outcome"], "callbacks of Meta's carried out"),
+    // Worker: erasing.
+    counter("hookline_erasures_total", "erasures", &[], "erasures that a worker carried out to the end"),
+    gauge("hookline_erasures_open", "erasures", &[], "erasures that are not done; only the holder of the lease shows it"),
+    gauge("hookline_withdrawals_lag_messages", "messages", &[], "withdrawals that the worker has not taken in; NaN where it is unknown"),
     // Worker: Graph.
     counter("hookline_graph_calls_total", "calls", &["kind", "outcome"], "calls to Graph; `kept_back` were not made, to stay within the limits"),
     histogram("hookline_graph_call_seconds", "seconds", &["kind"], "from a call to its answer"),

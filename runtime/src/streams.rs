@@ -14,7 +14,7 @@ use schemas::subjects;
 use crate::config::NatsConfig;
 
 pub use era::{Era, NotAnEra};
-pub use erase::{EraseError, erase};
+pub use erase::{EraseError, erase, may_erase};
 pub use seen::{ensure, era_of, find, followed_era, is_marked, keeps_for, make, mark};
 pub use stored::{NothingStored, StoredEras};
 

@@ -17,8 +17,9 @@ use runtime::broker::Needs;
 use runtime::streams::StreamName;
 
 pub use carry_out::plan;
-pub use work::{Moved, Work};
+pub use work::{Moved, Work, may_erase};
 
+pub(crate) use heard::{FILTER as WITHDRAWALS, NAME as HEARD};
 pub(crate) use worker::Eraser;
 
 /// The streams an erasure reads and writes.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::callbacks;
+use crate::{callbacks, erase};
 use facts::eras;
 use runtime::streams::Era;
 use schemas::subjects;
@@ -11,7 +11,8 @@ use sqlx::{FromRow, PgPool};
 /// A reader of one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reader {
-    /// The stage it is part of: `normalize` (one reader a shard), `callbacks`, `commands`, `automate`.
+    /// The stage it is part of: `normalize` (one reader a shard), `callbacks`, `commands`, `automate`,
+    /// `withdrawals`.
     pub stage: &'static str,
     /// The stream.
     pub stream: &'static str,
@@ -63,5 +64,7 @@ pub async fn readers(pool: &PgPool) -> sqlx::Result<Vec<Reader>> {
     readers.push(reader("commands", subjects::INBOX_COMMANDS, commands, outbound::intake::NAME));
     let events = outbound::automate::FILTER.to_owned();
     readers.push(reader("automate", subjects::INBOX_EVENTS, events, outbound::automate::NAME));
+    let withdrawals = erase::WITHDRAWALS.to_owned();
+    readers.push(reader("withdrawals", subjects::INBOX_EVENTS, withdrawals, erase::HEARD));
     Ok(readers)
 }

@@ -17,7 +17,7 @@ use crate::connect;
 /// How far one reader is behind.
 #[derive(Debug, Serialize)]
 pub(crate) struct Stage {
-    /// `normalize`, `commands`, `automate`, `project`.
+    /// `normalize`, `callbacks`, `commands`, `automate`, `withdrawals`, `project`.
     pub(crate) stage: String,
     /// Messages that wait; not known where the stream is not the one whose positions are stored.
     pub(crate) lag: Option<u64>,

@@ -9,6 +9,8 @@ use crate::follow::stored::{self, LookUpError};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 16;
+/// A position that no stream comes to.
+const NEVER: u64 = u64::MAX / 2;
 
 /// Why a message was not erased; ask again.
 #[derive(Debug, thiserror::Error)]
@@ -61,14 +63,27 @@ pub fn erase<'a>(
     })
 }
 
+/// Whether the broker takes deletes in this stream from this user: it is asked to delete what no stream has, and whatever it answers, it may be
+/// asked. It answers nothing where the user lacks the right.
+///
+/// # Errors
+/// [`EraseError::Away`].
+pub async fn may_erase(js: &jetstream::Context, stream: &str) -> Result<(), EraseError> {
+    let request = json!({ "seq": NEVER, "no_erase": false });
+    let asked = js.request(format!("STREAM.MSG.DELETE.{stream}"), &request).await;
+    let _: Response<Answer> = asked.map_err(|error| away(stream, &error))?;
+    Ok(())
+}
+
+fn away(stream: &str, error: &dyn std::fmt::Display) -> EraseError {
+    EraseError::Away { stream: stream.to_owned(), reason: error.to_string() }
+}
+
 /// `false`: it was not there.
 async fn one(js: &jetstream::Context, stream: &str, sequence: u64) -> Result<bool, EraseError> {
     let request = json!({ "seq": sequence, "no_erase": false });
     let asked = js.request(format!("STREAM.MSG.DELETE.{stream}"), &request).await;
-    let answer: Response<Answer> = asked.map_err(|error| EraseError::Away {
-        stream: stream.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let answer: Response<Answer> = asked.map_err(|error| away(stream, &error))?;
     let reason = match answer {
         Response::Ok(Answer { success: true }) => return Ok(true),
         Response::Ok(_) => "it gives no reason".to_owned(),

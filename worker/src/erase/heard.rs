@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::worker::Eraser;
 
 /// The lease and position of this reader.
-const NAME: &str = "withdrawals";
-const FILTER: &str = "inbox.v1.event.*.*.*.fact-withdrawn";
+pub(crate) const NAME: &str = "withdrawals";
+/// The subjects it reads.
+pub(crate) const FILTER: &str = "inbox.v1.event.*.*.*.fact-withdrawn";
 const BATCH: usize = 500;
 
 impl Eraser {

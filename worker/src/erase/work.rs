@@ -3,6 +3,8 @@
 use facts::FactStore;
 use inbound::erase::Redactor;
 use runtime::broker::Broker;
+use runtime::streams::{self, EraseError};
+use schemas::subjects::{INBOX_COMMANDS, INBOX_DEAD, INBOX_EVENTS, META_RAW};
 use sqlx::PgPool;
 
 /// What a chunk of work led to.
@@ -22,6 +24,20 @@ pub struct Work {
     pub(crate) pool: PgPool,
     pub(crate) facts: FactStore,
     pub(crate) redactor: Redactor,
+}
+
+/// The streams in which an erasure deletes messages.
+const ERASED_IN: [&str; 4] = [META_RAW, INBOX_EVENTS, INBOX_COMMANDS, INBOX_DEAD];
+
+/// Whether the broker lets this user delete: the rights came with a release, and its user may be of one before.
+///
+/// # Errors
+/// [`EraseError`] names the right that is missing.
+pub async fn may_erase(broker: &Broker) -> Result<(), EraseError> {
+    for stream in ERASED_IN {
+        streams::may_erase(broker.js(), stream).await?;
+    }
+    Ok(())
 }
 
 impl Work {

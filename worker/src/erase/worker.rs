@@ -8,14 +8,17 @@ use runtime::BoxFuture;
 use runtime::broker::Broker;
 use runtime::health::Health;
 use runtime::lease::Leases;
+use runtime::streams::EraseError;
 use tokio_util::sync::CancellationToken;
 
-use super::work::{Moved, Work};
+use super::work::{Moved, Work, may_erase};
 
 /// The lease.
 const NAME: &str = "erase";
 /// Between two looks.
 const POLL: Duration = Duration::from_secs(1);
+/// Between two looks whether the broker takes deletes.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Between two looks for unsent messages: a part of how long they are kept, within these bounds.
 const UNSENT_LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
 /// Unsent messages of one round.
@@ -94,6 +97,15 @@ impl Eraser {
         let mut work = Work::new(&self.broker, &self.facts);
         let mut looked: Option<Instant> = None;
         let period = (self.unsent_after / 24).clamp(UNSENT_LOOKS.0, UNSENT_LOOKS.1);
+        let may = tokio::select! {
+            () = stop.cancelled() => false,
+            () = self.until_it_may_erase() => true,
+        };
+        // Whoever holds the lease next reports what it meets.
+        self.health.warn(NAME, None);
+        if !may {
+            return;
+        }
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -122,13 +134,30 @@ impl Eraser {
         }
     }
 
+    /// Returns once the broker takes deletes from this worker. Nothing is begun before: a rule would be published, and what it is about would stay.
+    async fn until_it_may_erase(&self) {
+        while let Err(error) = may_erase(&self.broker).await {
+            let why =
+                format!("{error}: is it there, and has it the nats-users.conf of this release?");
+            if self.health.warn(NAME, Some(why.clone())) {
+                tracing::warn!(%why, "Nothing is erased");
+            }
+            if let Err(error) = erase::all_wait(self.facts.pool(), &why).await {
+                tracing::warn!(%error, "Could not note why erasures wait; trying again");
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     async fn go_on(&self, work: &mut Work, stop: &CancellationToken) -> anyhow::Result<()> {
         while let Some(erasure) = erase::next(self.facts.pool()).await? {
             let moved = match work.go_on(&erasure.id).await {
                 Ok(moved) => moved,
                 Err(error) => {
                     // The others do not wait for it: it is the last one from now on.
-                    erase::waits(self.facts.pool(), &erasure.id, FAILED).await?;
+                    let refused = error.downcast_ref::<EraseError>().map(ToString::to_string);
+                    let why = refused.as_deref().unwrap_or(FAILED);
+                    erase::waits(self.facts.pool(), &erasure.id, why).await?;
                     return Err(error);
                 }
             };

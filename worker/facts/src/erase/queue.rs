@@ -195,6 +195,20 @@ pub async fn waits(pool: &PgPool, id: &str, why: &str) -> sqlx::Result<()> {
         .map(|_| ())
 }
 
+/// Notes why all erasures wait.
+///
+/// # Errors
+/// `sqlx::Error`; call again.
+pub async fn all_wait(pool: &PgPool, why: &str) -> sqlx::Result<()> {
+    sqlx::query(
+        "update worker.erasures set waits_for = $1, looked_at = clock_timestamp() where finished_at is null",
+    )
+    .bind(why)
+    .execute(pool)
+    .await
+    .map(|_| ())
+}
+
 /// The erasures that are done but for the bytes that rows have left.
 ///
 /// # Errors
