@@ -40,7 +40,7 @@ pub(crate) async fn keep(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "update parked p set looked = true, subject = $2,
-                body = case when not exists (select from withdrawn w where w.event_id = p.event_id and w.reason = 'erased') then $3 end
+                body = case when not exists (select from withdrawn w where w.event_id = p.event_id and w.reason = 'erased') then $3::bytea end
           where p.seq = $1 and not p.looked",
     )
     .bind(seq)
