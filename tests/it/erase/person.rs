@@ -67,8 +67,8 @@ async fn deliver(lab: &Lab, bodies: &[Vec<u8>]) {
     lab.settled().await;
 }
 
-/// A reply to Ann that was sent, and one that waits in the queue.
-async fn reply(lab: &Lab) {
+/// A reply to Ann that was sent, and one that waits in the queue. Returns the id of that.
+async fn reply(lab: &Lab) -> String {
     let path = |api: &Value| format!("/v1/conversations/{}/messages", api["id"].as_str().unwrap());
     let all = lab.api().conversations().await;
     let ann = all.iter().find(|one| one["contact"]["id"] == ANN).expect("Ann's conversation");
@@ -90,6 +90,26 @@ async fn reply(lab: &Lab) {
     })
     .await;
     lab.settled().await;
+    queued["reply_id"].as_str().unwrap().to_owned()
+}
+
+/// Whoever asked for the reply that was queued is answered, without a word of it.
+async fn the_queued_reply_has_failed(lab: &Lab, id: &str) {
+    eventually("its outcome is published", WITHIN, async || {
+        let unpublished: i64 =
+            sqlx::query_scalar("select count(*) from worker.commands where not outcome_published")
+                .fetch_one(lab.pool())
+                .await
+                .map_err(|error| error.to_string())?;
+        holds(unpublished == 0, || format!("{unpublished} outcomes to publish"))
+    })
+    .await;
+    let events = lab.events().await;
+    let outcomes: Vec<&Value> =
+        events.iter().filter(|event| event["data"]["reply_id"] == id).collect();
+    let last = outcomes.last().expect("an outcome");
+    assert_eq!(last["type"], "hookline.reply.failed.v1", "{last}");
+    assert_eq!(last["data"]["error"]["code"], "erased", "{last}");
 }
 
 /// A message of Ann's that cannot be recorded is parked, with its bytes; Bob's item stands in the same body.
@@ -155,7 +175,7 @@ async fn an_erased_person_is_gone_everywhere_and_does_not_return() {
     let at = now() - 60_000;
     let mut all = bodies(at);
     deliver(&lab, &all).await;
-    reply(&lab).await;
+    let queued = reply(&lab).await;
     all.push(park(&lab, at).await);
     let before = places_of(&lab, &CANARIES).await;
     for canary in CANARIES {
@@ -180,6 +200,7 @@ async fn an_erased_person_is_gone_everywhere_and_does_not_return() {
 
     lab.run(Role::Worker).await;
     lab.all_ready().await;
+    the_queued_reply_has_failed(&lab, &queued).await;
     returns(&lab, &all, &others).await;
     comes_again(&lab).await;
     yesterday_is_put_back(&mut lab, &yesterday).await;

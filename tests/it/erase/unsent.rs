@@ -1,13 +1,48 @@
 //! What was unsent is erased after a while, by the worker.
 
 use serde_json::json;
-use tests::body::{IG, body, entry, now, text};
+use tests::body::{IG, body, echo, entry, now, text};
 use tests::client::holds;
 use tests::{Lab, Role, eventually};
 
 use super::{WITHIN, places_of};
 
 const ANN: &str = "5200000000000011";
+
+/// A reply of two messages, of which the first is `mid.3`, as the ledger has it while it is not sent as a whole.
+async fn an_open_reply(lab: &Lab) {
+    sqlx::raw_sql(
+        "insert into worker.commands (identity, command_id, channel, account_id, lane, command, data, body_digest, requester, requester_name,
+                                      requested_at, stream_seq, due_at, outcome_published)
+         values ('open', 'open', 'instagram', '17841400000000101', 'open', 'reply', '{\"text\": \"canary-replied, the rest\"}', '', 'person',
+                 'a test', now(), 0, now() + interval '1 day', true);
+         insert into worker.parts (identity, n, lane, state, payload, content, peer, message_id, sent_at)
+         values ('open', 0, 'open', 'sent', '{\"op\": \"message\", \"message\": {\"text\": \"canary-replied\"}}', sha256('1'), 'x', 'mid.3', now()),
+                ('open', 1, 'open', 'planned', '{\"op\": \"message\", \"message\": {\"text\": \"the rest\"}}', sha256('2'), 'x', null, null)",
+    )
+    .execute(lab.pool())
+    .await
+    .unwrap();
+}
+
+/// Its rest fails: nobody needs its words any more.
+async fn it_ends(lab: &Lab) {
+    sqlx::raw_sql(
+        "update worker.parts set state = 'failed' where identity = 'open' and n = 1;
+         update worker.commands set state = 'partial', finished_at = now() where identity = 'open'",
+    )
+    .execute(lab.pool())
+    .await
+    .unwrap();
+}
+
+async fn gone(lab: &Lab, word: &str) {
+    eventually(&format!("{word} is gone"), WITHIN, async || {
+        let found = places_of(lab, &[word]).await;
+        holds(found.is_empty(), || found.join("\n"))
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unsent_message_is_erased_and_the_others_stay() {
@@ -19,18 +54,31 @@ async fn an_unsent_message_is_erased_and_the_others_stay() {
     let items = [
         text(IG, ANN, "mid.1", at, "stays here"),
         text(IG, ANN, "mid.2", at + 1, "canary-regretted"),
+        echo(IG, ANN, "mid.3", at + 2, "canary-replied"),
     ];
-    let unsent = json!({"sender": {"id": ANN}, "recipient": {"id": IG}, "timestamp": at + 2,
-                        "message": {"mid": "mid.2", "is_deleted": true}});
-    for items in [&items[..], &[unsent]] {
+    an_open_reply(&lab).await;
+    let unsent = [
+        json!({"sender": {"id": ANN}, "recipient": {"id": IG}, "timestamp": at + 3,
+               "message": {"mid": "mid.2", "is_deleted": true}}),
+        json!({"sender": {"id": IG}, "recipient": {"id": ANN}, "timestamp": at + 3,
+               "message": {"mid": "mid.3", "is_deleted": true, "is_echo": true}}),
+    ];
+    for items in [&items[..], &unsent] {
         let body = body("instagram", &[entry(IG, at, items)]);
         assert_eq!(lab.meta().post("/webhooks/instagram", &body).await, 200);
     }
-    eventually("its words are gone", WITHIN, async || {
-        let found = places_of(&lab, &["canary-regretted"]).await;
-        holds(found.is_empty(), || found.join("\n"))
-    })
-    .await;
+    // The open reply holds up nothing but its own message.
+    gone(&lab, "canary-regretted").await;
+    assert!(!places_of(&lab, &["canary-replied"]).await.is_empty(), "what is still needed stays");
+    it_ends(&lab).await;
+    gone(&lab, "canary-replied").await;
+    let rest: i64 = sqlx::query_scalar(
+        "select count(*) from worker.parts where identity = 'open' and payload::text like '%the rest%'",
+    )
+    .fetch_one(lab.pool())
+    .await
+    .unwrap();
+    assert_eq!(rest, 1, "the other message of the reply is not erased");
     eventually("nothing is left to do", WITHIN, async || {
         let open: i64 =
             sqlx::query_scalar("select count(*) from worker.erasures where finished_at is null")

@@ -98,15 +98,16 @@ pub(super) async fn with_contacts(
     Ok(rows.into_iter().map(|row| (row.message_id, row.contact_id)).collect())
 }
 
-/// Deletes what waits for its sender or found it: of a person.
+/// Deletes what waits for its sender or found it: of a person, up to a time.
 pub(super) async fn forget_senders(
     conn: &mut PgConnection,
     (channel, account): (Channel, &AccountId),
     contact: &ContactId,
+    until: Timestamp,
 ) -> sqlx::Result<u64> {
     let waiting = sqlx::query(
         "delete from worker.waiting w
-          where w.channel = $1 and w.account_id = $2
+          where w.channel = $1 and w.account_id = $2 and w.time <= $4
             and ($3 in (w.payload_contact, w.revealed_contact, w.unresolved_contact)
                  or exists (select from worker.messages m where m.channel = w.channel and m.account_id = w.account_id
                                and m.contact_id = $3 and (m.message_id = w.message_id or m.thread_id = w.thread_id)))",
@@ -114,6 +115,7 @@ pub(super) async fn forget_senders(
     .bind(channel)
     .bind(account)
     .bind(contact)
+    .bind(until)
     .execute(&mut *conn)
     .await?;
     let found = sqlx::query(

@@ -42,8 +42,7 @@ struct TableRow {
 }
 
 /// What is said of an erasure that ends: nothing copies whole tables by itself, since a backup that is begun meanwhile would find them empty.
-const LEFT: &str =
-    "free space of Postgres's pages: `hookline erase` scrubs it at its end, `hookline erase --again` for all that a worker erased";
+const LEFT: &str = "free space of Postgres's pages: `hookline erase` scrubs it at its end, `hookline erase --again` for all that a worker erased";
 
 /// Ends all erasures that have come to here.
 pub(super) async fn end_all(work: &Work) -> anyhow::Result<Moved> {

@@ -90,7 +90,10 @@ async fn ledger(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Resu
         return Ok(Moved::Waits(why.to_owned()));
     }
     let mut tx = work.pool.begin().await?;
-    let (commands, seqs) = outbound::erase::forget(&mut tx, whose, target, erasure.until).await?;
+    let forgotten = outbound::erase::forget(&mut tx, whose, target, erasure.until).await?;
+    let Some((commands, seqs)) = forgotten else {
+        return Ok(Moved::Waits(outbound::erase::OPEN.to_owned()));
+    };
     // They are found by what the ledger has forgotten once this is committed.
     outbound::erase::erase_commands(&work.broker, &seqs).await?;
     let from = erasure.counts[EVENTS_FROM].as_u64().unwrap_or(0);
@@ -177,7 +180,8 @@ async fn commands(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Re
     let whose = (erasure.channel, &erasure.account_id);
     let mut counts = erasure.counts.clone();
     if let Target::Person(contact) = target {
-        let erased = outbound::erase::erase_commands_to(&work.broker, whose, contact).await?;
+        let (broker, until) = (&work.broker, erasure.until);
+        let erased = outbound::erase::erase_commands_to(broker, whose, contact, until).await?;
         counts["command_messages"] = json!(erased);
         let dead = outbound::erase::erase_dead(&work.broker, whose, contact).await?;
         counts["dead_letters"] = json!(dead);
@@ -202,8 +206,9 @@ async fn tables(work: &mut Work, erasure: &Erasure, target: &Target) -> anyhow::
             let until = erasure.until;
             // Once more: a command may have been accepted since, and none is left in the stream now.
             outbound::erase::forget(&mut tx, (channel, account), target, until).await?;
-            done += rows::forget_senders(&mut tx, (channel, account), contact).await?;
-            done += inbound::erase::forget_parked(&mut tx, channel, account, contact).await?;
+            done += rows::forget_senders(&mut tx, (channel, account), contact, until).await?;
+            let whose = (channel, account);
+            done += inbound::erase::forget_parked(&mut tx, whose, contact, until).await?;
             let who = Forgotten { channel, account, contact, until };
             done += erase::forget_person(&mut tx, who).await?;
         }

@@ -201,7 +201,7 @@ pub async fn forget_messages(
 ) -> sqlx::Result<u64> {
     let messages: Vec<&str> = messages.iter().map(MessageId::as_str).collect();
     let done = sqlx::query(
-        "update worker.echoes set content = '', metadata = null, examined = true
+        "update worker.echoes set content = decode(repeat('00', 32), 'hex'), metadata = null, examined = true
           where channel = $1 and account_id = $2 and item_id = any($3)",
     )
     .bind(channel)

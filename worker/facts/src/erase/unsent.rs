@@ -13,7 +13,8 @@ struct UnsentRow {
     message_id: MessageId,
 }
 
-/// Messages of which it has been known for `after` that they were unsent, by account; at most `limit`.
+/// Messages of which it has been known for `after` that they were unsent, by account; at most `limit`. Not those that are being erased, nor those
+/// of a reply that is not sent as a whole yet: they are found at a later look.
 ///
 /// # Errors
 /// `sqlx::Error`; ask again.
@@ -28,6 +29,11 @@ pub async fn unsent(
             and exists (select from worker.facts m
                          where m.channel = d.channel and m.account_id = d.account_id and m.message_id = d.message_id
                            and m.kind in ('message.received', 'message.sent', 'message.edited', 'reply.sent', 'reply.unknown', 'reply.failed'))
+            and not exists (select from worker.erasures e
+                             where e.finished_at is null and e.channel = d.channel and e.account_id = d.account_id
+                               and d.message_id = any(e.message_ids))
+            and not exists (select from worker.parts p join worker.commands c on c.identity = p.identity
+                             where p.message_id = d.message_id and c.channel = d.channel and c.account_id = d.account_id and c.state = 'open')
           order by 1, 2, 3 limit $2",
     )
     .bind(after.as_secs_f64())

@@ -1,27 +1,41 @@
 //! Statements that erase parked rows, and the bytes kept with those of others.
 
-use schemas::{AccountId, Channel, ContactId};
+use schemas::{AccountId, Channel, ContactId, Timestamp};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use crate::parked_raws;
 use crate::raw_webhook::RawWebhook;
 
-/// Deletes what is parked of a conversation, and who gave up what of it. The trigger of the table lets go of the lane and of bytes that
-/// nobody needs any more.
+/// Deletes what is parked of a conversation and was received up to a time, and who gave up what of it. The trigger of the table lets go of the
+/// bytes that nobody needs any more. Later rows stay; the first of them becomes due, and what the rules forbid in them is refused then.
 ///
 /// # Errors
 /// `sqlx::Error`; roll back.
 pub async fn forget_parked(
     conn: &mut PgConnection,
-    channel: Channel,
-    account: &AccountId,
+    (channel, account): (Channel, &AccountId),
     contact: &ContactId,
+    until: Timestamp,
 ) -> sqlx::Result<u64> {
     let lane = format!("{channel}/{account}/{contact}");
-    let done = sqlx::query("delete from worker.parked where lane = $1")
-        .bind(&lane)
-        .execute(&mut *conn)
-        .await?;
+    // Of bytes that are not kept any more it is known when the row was made.
+    let done = sqlx::query(
+        "delete from worker.parked p
+          where p.lane = $1
+            and coalesce((select (r.meta ->> 'received_at')::timestamptz from worker.parked_raws r
+                           where r.raw_era = p.raw_era and r.raw_seq = p.raw_seq), p.parked_at) <= $2",
+    )
+    .bind(&lane)
+    .bind(until)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(
+        "update worker.parked set retry_at = clock_timestamp()
+          where id = (select h.head from worker.held_lanes h where h.lane = $1) and role = 'behind'",
+    )
+    .bind(&lane)
+    .execute(&mut *conn)
+    .await?;
     sqlx::query("update worker.parked_discarded set lane = 'erased' where lane = $1")
         .bind(&lane)
         .execute(conn)

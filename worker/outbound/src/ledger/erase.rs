@@ -3,7 +3,7 @@
 use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, ConversationId, MessageId, Timestamp};
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool};
 
 /// How many parts to a person may be on their way to Meta.
 pub(crate) async fn under_way(pool: &PgPool, conversation: &ConversationId) -> sqlx::Result<i64> {
@@ -35,7 +35,7 @@ pub(crate) async fn are_open(
 }
 
 /// Ends the commands of a conversation that are open or parked, and takes the person and all words out of all of them. The rows stay: the
-/// same command has no second effect.
+/// same command has no second effect. In place of the digest of a content stands one that no content has.
 pub(crate) async fn forget_conversation(
     conn: &mut PgConnection,
     conversation: &ConversationId,
@@ -56,7 +56,7 @@ pub(crate) async fn forget_conversation(
                 payload = case payload ->> 'op' when 'message' then '{\"op\": \"message\", \"message\": {}}'
                                when 'private_reply' then '{\"op\": \"private_reply\", \"comment_id\": \"\", \"text\": \"\"}'
                                else payload end,
-                content = '', peer = '', lane = 'erased:' || identity, message_id = null, error = null, answer = null, uncertain = false
+                content = decode(repeat('00', 32), 'hex'), peer = '', lane = 'erased:' || identity, message_id = null, error = null, answer = null, uncertain = false
           where identity = any($1)",
     )
     .bind(&identities)
@@ -84,35 +84,51 @@ pub(crate) async fn forget_conversation(
     Ok(done.rows_affected())
 }
 
-/// Takes the words out of what was sent as these messages. Returns where their commands stand in the present INBOX_COMMANDS.
+/// A command that sent one of some messages.
+#[derive(FromRow)]
+struct SentRow {
+    identity: String,
+    is_open: bool,
+}
+
+/// Takes the words out of what was sent as these messages; what else their commands sent keeps its own. Returns where the commands stand in
+/// the present INBOX_COMMANDS; `None`: one of them is open and needs its words.
 pub(crate) async fn forget_messages(
     conn: &mut PgConnection,
     channel: Channel,
     account: &AccountId,
     messages: &[MessageId],
-) -> sqlx::Result<Vec<i64>> {
-    let identities: Vec<String> = sqlx::query_scalar(
-        "select c.identity from worker.commands c
+) -> sqlx::Result<Option<Vec<i64>>> {
+    let messages: Vec<&str> = messages.iter().map(MessageId::as_str).collect();
+    let sent: Vec<SentRow> = sqlx::query_as(
+        "select c.identity, c.state = 'open' as is_open from worker.commands c
           where c.channel = $1 and c.account_id = $2 and c.identity in (select identity from worker.parts where message_id = any($3))
-          order by c.identity for update",
+          order by c.identity for update of c",
     )
     .bind(channel)
     .bind(account)
-    .bind(messages.iter().map(MessageId::as_str).collect::<Vec<_>>())
+    .bind(&messages)
     .fetch_all(&mut *conn)
     .await?;
+    if sent.iter().any(|command| command.is_open) {
+        return Ok(None);
+    }
+    let identities: Vec<String> = sent.into_iter().map(|command| command.identity).collect();
     sqlx::query(
-        "update worker.parts set payload = '{\"op\": \"message\", \"message\": {}}', content = '', error = null, answer = null
-          where identity = any($1) and state not in ('planned', 'sending', 'refused') and payload ->> 'op' = 'message'",
+        "update worker.parts
+            set payload = '{\"op\": \"message\", \"message\": {}}', content = decode(repeat('00', 32), 'hex'), error = null, answer = null
+          where identity = any($1) and message_id = any($2) and payload ->> 'op' = 'message'",
     )
     .bind(&identities)
+    .bind(&messages)
     .execute(&mut *conn)
     .await?;
     sqlx::query_scalar(
-        "update worker.commands set data = '{}' where identity = any($1) and state <> 'open'
+        "update worker.commands set data = '{}' where identity = any($1)
          returning case when stream_era = (select worker.current_era('INBOX_COMMANDS')) then stream_seq else 0 end",
     )
     .bind(&identities)
     .fetch_all(conn)
     .await
+    .map(Some)
 }
