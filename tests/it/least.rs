@@ -96,25 +96,6 @@ async fn each_is_refused_the_rest(lab: &Lab) {
     refused(&of("worker"), "select from ops.audit").await;
 }
 
-/// A role that begins to erase asks first whether it may.
-async fn only_the_worker_may_erase(nats: &NatsServer) {
-    for (user, may) in [("worker", true), ("projector", false)] {
-        let client = async_nats::ConnectOptions::with_user_and_password(user.into(), user.into())
-            .custom_inbox_prefix(format!("_INBOX_{user}"))
-            .connect(nats.url())
-            .await
-            .unwrap();
-        let js = async_nats::jetstream::new(client);
-        for stream in ["META_RAW", "INBOX_EVENTS", "INBOX_COMMANDS", "INBOX_DEAD"] {
-            let asked = runtime::streams::may_erase(&js, stream).await;
-            assert_eq!(asked.is_ok(), may, "{user} in {stream}: {asked:?}");
-            if !may {
-                break; // Each is waited for.
-            }
-        }
-    }
-}
-
 /// And taken away.
 async fn a_right_too_many_is_found(lab: &Lab) {
     sqlx::raw_sql("grant select on worker.secrets to hookline_api")
@@ -168,7 +149,6 @@ async fn each_service_has_the_rights_it_needs_and_no_others() {
     .await;
 
     each_is_refused_the_rest(&lab).await;
-    only_the_worker_may_erase(&nats).await;
     a_right_too_many_is_found(&lab).await;
     for role in Role::ALL {
         lab.stop(role).await;
