@@ -43,7 +43,9 @@ fn in_words(state: &str) -> &'static str {
             "The request was received. The accounts that were connected are disconnected; the deletion of their data is waiting to be carried out."
         }
         "done" => "The request was carried out: the data was deleted.",
-        "nothing_held" => "The request was received. No data of this person is held.",
+        "nothing_held" => {
+            "The request was received. No account and no conversation of this person is held."
+        }
         _ => "The request was received and is being carried out.",
     }
 }

@@ -217,10 +217,11 @@ pub(crate) async fn load(pool: &PgPool, id: &str) -> sqlx::Result<Vec<Reply>> {
     }
     let Some(asked) = requests::asked_reply(pool, id).await? else { return Ok(Vec::new()) };
     let refused = worker_views::refused(pool, id, asked.channel, &asked.account_id).await?;
-    let AskedReply { channel, account_id, conversation_id, contact_id, given_up } = asked;
+    let AskedReply { channel, account_id, conversation_id, contact_id, given_up, erased } = asked;
     let queued = Reply::queued(id, channel, account_id, conversation_id, contact_id);
     Ok(vec![match refused {
         Some(refused) => queued.refused(refused),
+        None if erased => queued.failed(requests::erased()),
         None if given_up => queued.failed(requests::not_published()),
         None => queued,
     }])

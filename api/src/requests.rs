@@ -134,6 +134,8 @@ pub(crate) struct AskedReply {
     pub contact_id: Option<ContactId>,
     /// It was never published, and is too old to be published by itself.
     pub given_up: bool,
+    /// The person was erased.
+    pub erased: bool,
 }
 
 /// What was stored and perhaps not published is published by the api itself within this time; later only by the caller, who may have
@@ -144,6 +146,12 @@ const PUBLISHED_WITHIN: Duration = Duration::from_secs(3600);
 pub(crate) fn not_published() -> OutcomeError {
     let message = "the request was stored and never reached the broker; the same request with the same Idempotency-Key publishes it";
     OutcomeError::own("not_published", "unavailable", message.to_owned())
+}
+
+/// Why a reply failed to somebody who was erased before a worker accepted it.
+pub(crate) fn erased() -> OutcomeError {
+    let message = "the person was erased: nothing is sent to them";
+    OutcomeError::own("erased", "permanent", message.to_owned())
 }
 
 /// A request that is stored and perhaps not published.
@@ -180,7 +188,7 @@ pub(crate) async fn unpublished(pool: &PgPool, age: Duration) -> sqlx::Result<Ve
 pub(crate) async fn asked_reply(pool: &PgPool, id: &str) -> sqlx::Result<Option<AskedReply>> {
     sqlx::query_as(
         "select r.channel, r.account_id, r.conversation_id, c.id as contact_id,
-                r.published_at is null and r.created_at < now() - make_interval(secs => $2) as given_up
+                r.published_at is null and r.created_at < now() - make_interval(secs => $2) as given_up, r.erased
          from api.requests r left join inbox.contacts c on c.conversation_id = r.conversation_id
          where r.id = $1 and r.kind = 'reply'",
     )

@@ -71,7 +71,7 @@ pub(crate) async fn run(args: EraseArgs, settings: &Settings) -> anyhow::Result<
         return Err(Failure::refused(why.to_owned()));
     }
     // Before anything is begun that could not go on.
-    if let Err(error) = worker::erase::may_erase(&broker).await {
+    if let Err(error) = worker::erase::may_erase(broker.js()).await {
         return Err(Failure::refused(format!("{error}; load the nats-users.conf of this release")));
     }
     let facts = FactStore::new(broker.clone(), pool.clone(), worker::config::seal(settings)?);

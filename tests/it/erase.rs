@@ -1,6 +1,9 @@
 //! A person is erased: everywhere, and nothing of it returns. Others in the same bodies keep what they have.
 
+mod asked;
+mod disk;
 mod person;
+mod rights;
 mod unsent;
 
 use std::collections::{BTreeMap, BTreeSet};

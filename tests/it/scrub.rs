@@ -176,6 +176,20 @@ async fn traffic(pool: PgPool, share: i64, stop: Arc<AtomicBool>) -> Traffic {
     traffic
 }
 
+/// What `pg_dump` is to a scrub: connected for some seconds, without locks at first. Returns whether its table has stayed the same.
+async fn backup(pool: &PgPool) -> tokio::task::JoinHandle<bool> {
+    let options = pool.connect_options().as_ref().clone().application_name("pg_dump");
+    let dump = PgPool::connect_with(options).await.unwrap();
+    let table = "select 'kept.people'::regclass::oid::int8::text";
+    let before = text(&dump, table).await;
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let same = text(&dump, table).await == before;
+        dump.close().await;
+        same
+    })
+}
+
 #[allow(clippy::print_stdout)] // how long it took is for docs/decisions/44
 async fn nothing_is_left(rows: u32) {
     let folder = Folder::new(&format!("scrub-{rows}"));
@@ -202,7 +216,9 @@ async fn nothing_is_left(rows: u32) {
     let tables = ["people", "notes", "gone"]
         .map(|name| Table { schema: "kept".to_owned(), name: name.to_owned() });
     let mut progress = Vec::new();
+    let dump = backup(&pool).await;
     let scrubbed = scrub(&operator, &tables, |step| progress.push(step)).await.unwrap();
+    assert!(dump.await.unwrap(), "nothing is exchanged while a backup is made");
     let took = began.elapsed();
     stop.store(true, Ordering::Relaxed);
     let mut writes = 0;

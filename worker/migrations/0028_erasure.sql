@@ -3,6 +3,14 @@
 -- Of the rule about a person, whose id says nothing about them: what they did up to then is refused.
 alter table worker.withdrawn add column erased_until timestamptz;
 
+-- Of a request for deletion until it is decided whose data it is about: the person, and where it stands in META_RAW. All webhooks before it are
+-- read first, since one of them may be theirs.
+alter table worker.callbacks
+    add column person  text,
+    add column raw_era smallint,
+    add column raw_seq bigint;
+create index callbacks_undecided on worker.callbacks (raw_seq) where person is not null;
+
 -- What is to be erased, by whose wish, and how far that is. Once it is done, it does not say any more whom or what it was about.
 create table worker.erasures (
     id          text primary key,

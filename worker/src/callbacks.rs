@@ -1,7 +1,8 @@
 //! Carries out Meta's callbacks: a person removed the app, or asked for the deletion of their data. Ingest has verified and stored them.
 //!
-//! Effect and position are one transaction, and a signed request acts once: delivered again, it changes nothing. The erasure that follows a
-//! request for deletion is asked for in the same transaction, and carried out by [`crate::erase`]; the page of the request shows where it stands.
+//! Effect and position are one transaction, and a signed request acts once: delivered again, it changes nothing. A request
+//! for deletion is kept in the same transaction. Whose data it is about is decided by [`crate::erase`], which carries it out; the page of the
+//! request shows where it stands.
 
 mod read;
 

@@ -4,6 +4,7 @@
 //! So any process may go on with it at any time, also two at once: the verb that asked for it, and the worker that holds the lease.
 
 mod carry_out;
+mod deletions;
 mod events;
 mod heard;
 mod rows;

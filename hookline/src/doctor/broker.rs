@@ -25,6 +25,7 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> anyho
     for name in StreamName::ALL {
         check_stream(&js, name, &config, findings).await;
     }
+    check_erasing(&js, findings).await;
     Ok(true)
 }
 
@@ -82,6 +83,18 @@ async fn check_durability(config: &NatsConfig, findings: &mut Findings) -> anyho
         );
     }
     Ok(())
+}
+
+/// Whether this user may delete. Of another user only its worker knows: what it lacks stands beside the erasures that wait for it.
+async fn check_erasing(js: &jetstream::Context, findings: &mut Findings) {
+    const CHECK: &str = "right to erase";
+    match worker::erase::may_erase(js).await {
+        Ok(()) => findings.ok(CHECK, "the broker takes deletes from this user"),
+        Err(error) => {
+            let fix = "load the nats-users.conf of this release (deploy/runbooks/erase.md)";
+            findings.warning(CHECK, error.to_string(), fix);
+        }
+    }
 }
 
 async fn check_stream(

@@ -1,9 +1,9 @@
 //! Removes from Postgres's files what deleted and replaced rows have left: each table is copied beside itself and the copy takes its place
-//! (docs/decisions/44). Readers and writers go on; they wait only for the exchange. It is for erasures (docs/contract.md 11), which are not
-//! built: until then only tests call it.
+//! (docs/decisions/44). Readers and writers go on; they wait only for the exchange. `hookline erase` calls it at its end (docs/contract.md 11);
+//! no service does by itself.
 //!
 //! Whoever reads several tables under `repeatable read` calls [`hold_off`] before its snapshot: an older snapshot sees nothing of a table
-//! that was exchanged since.
+//! that was exchanged since. `pg_dump` cannot call it: while one is connected nothing is exchanged.
 
 mod catalogue;
 mod left;
@@ -45,6 +45,9 @@ pub enum ScrubError {
         "{0} is in use by a transaction that does not end: end it (pg_stat_activity), and scrub again"
     )]
     Busy(Table),
+    /// A backup is made, which could find an exchanged table empty.
+    #[error("`pg_dump` reads this database: scrub again when it has ended")]
+    Dump,
     /// Another scrub runs.
     #[error("another scrub runs in this database: wait for it, and scrub again")]
     Running,
@@ -236,6 +239,7 @@ async fn exchange(
 ) -> Result<Option<Duration>, ScrubError> {
     let deadline = Instant::now() + BUSY_FOR;
     loop {
+        let mut is_dump = false;
         for _ in 0..ROUNDS {
             let mut tx = conn.begin_with("begin isolation level repeatable read").await?;
             steps::catch_up(&mut tx).await?;
@@ -246,12 +250,16 @@ async fn exchange(
         }
         match exchange_once(conn, oid, fingerprint).await {
             Ok(Exchange::HeldOff) => {}
+            Ok(Exchange::Dump) => is_dump = true,
             Err(error) if is_held_up(&error) => {}
             Ok(Exchange::Altered) => return Ok(None),
             Ok(Exchange::Done(locked)) => return Ok(Some(locked)),
             Err(error) => return Err(error.into()),
         }
-        again(deadline).await.ok_or_else(|| ScrubError::Busy(table.clone()))?;
+        again(deadline).await.ok_or_else(|| match is_dump {
+            true => ScrubError::Dump,
+            false => ScrubError::Busy(table.clone()),
+        })?;
     }
 }
 
@@ -263,6 +271,8 @@ enum Exchange {
     Altered,
     /// Somebody has called [`hold_off`].
     HeldOff,
+    /// `pg_dump` is connected.
+    Dump,
 }
 
 async fn exchange_once(
@@ -274,6 +284,9 @@ async fn exchange_once(
     let may = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)").bind(EXCHANGE);
     if !may.fetch_one(&mut *tx).await? {
         return Ok(Exchange::HeldOff);
+    }
+    if catalogue::is_dumped(&mut tx).await? {
+        return Ok(Exchange::Dump);
     }
     steps::reserve(&mut tx).await?;
     let began = Instant::now();

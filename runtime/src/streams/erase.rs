@@ -1,5 +1,7 @@
 //! Erasing single messages of a stream: the broker overwrites their bytes on its disk (secure delete), and their positions stay empty.
 
+use std::time::Duration;
+
 use async_nats::jetstream::{self, response::Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -11,6 +13,8 @@ use crate::follow::stored::{self, LookUpError};
 const AT_ONCE: usize = 16;
 /// A position that no stream comes to.
 const NEVER: u64 = u64::MAX / 2;
+/// A broker that does not take a request does not answer it either: it counts as refused after this time.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a message was not erased; ask again.
 #[derive(Debug, thiserror::Error)]
@@ -67,12 +71,23 @@ pub fn erase<'a>(
 /// asked. It answers nothing where the user lacks the right.
 ///
 /// # Errors
-/// [`EraseError::Away`].
+/// [`EraseError::Away`], after 5 s at most.
 pub async fn may_erase(js: &jetstream::Context, stream: &str) -> Result<(), EraseError> {
-    let request = json!({ "seq": NEVER, "no_erase": false });
-    let asked = js.request(format!("STREAM.MSG.DELETE.{stream}"), &request).await;
-    let _: Response<Answer> = asked.map_err(|error| away(stream, &error))?;
-    Ok(())
+    ask(js, stream, NEVER).await.map(|_| ())
+}
+
+/// Asks the broker to erase one message. Without a limit of its own the request would wait as long as the connection allows.
+async fn ask(
+    js: &jetstream::Context,
+    stream: &str,
+    sequence: u64,
+) -> Result<Response<Answer>, EraseError> {
+    let request = json!({ "seq": sequence, "no_erase": false });
+    let asked = js.request(format!("STREAM.MSG.DELETE.{stream}"), &request);
+    match tokio::time::timeout(ANSWERS_WITHIN, asked).await {
+        Ok(answer) => answer.map_err(|error| away(stream, &error)),
+        Err(_) => Err(away(stream, &"no answer within 5 s")),
+    }
 }
 
 fn away(stream: &str, error: &dyn std::fmt::Display) -> EraseError {
@@ -81,10 +96,7 @@ fn away(stream: &str, error: &dyn std::fmt::Display) -> EraseError {
 
 /// `false`: it was not there.
 async fn one(js: &jetstream::Context, stream: &str, sequence: u64) -> Result<bool, EraseError> {
-    let request = json!({ "seq": sequence, "no_erase": false });
-    let asked = js.request(format!("STREAM.MSG.DELETE.{stream}"), &request).await;
-    let answer: Response<Answer> = asked.map_err(|error| away(stream, &error))?;
-    let reason = match answer {
+    let reason = match ask(js, stream, sequence).await? {
         Response::Ok(Answer { success: true }) => return Ok(true),
         Response::Ok(_) => "it gives no reason".to_owned(),
         Response::Err { error } => error.to_string(),

@@ -25,6 +25,67 @@ async fn an_open_reply(lab: &Lab) {
     .unwrap();
 }
 
+/// A reply that was sent as two messages, `mid.4` and `mid.5`, whose outcome is to be published.
+async fn a_sent_reply(lab: &Lab) {
+    let conversation =
+        schemas::ConversationId::of(schemas::Channel::Instagram, &IG.into(), &ANN.into());
+    sqlx::query(
+        "insert into worker.commands (identity, command_id, channel, account_id, contact_id, conversation_id, lane, command, data, body_digest,
+                                      requester, requester_name, requested_at, stream_seq, due_at, state, finished_at, outcome_published)
+         values ('both', 'both', 'instagram', $1, $2, $3, 'both', 'reply', '{\"text\": \"canary-part, its other part\"}', '', 'person', 'a test',
+                 now(), 0, now(), 'sent', now(), false)",
+    )
+    .bind(IG)
+    .bind(ANN)
+    .bind(&conversation)
+    .execute(lab.pool())
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into worker.parts (identity, n, lane, state, payload, content, peer, message_id, sent_at)
+         values ('both', 0, 'both', 'sent', '{\"op\": \"message\", \"message\": {\"text\": \"canary-part\"}}', sha256('3'), $1, 'mid.4', now()),
+                ('both', 1, 'both', 'sent', '{\"op\": \"message\", \"message\": {\"text\": \"its other part\"}}', sha256('4'), $1, 'mid.5', now())",
+    )
+    .bind(ANN)
+    .execute(lab.pool())
+    .await
+    .unwrap();
+    eventually("its outcome is in the log", WITHIN, async || {
+        let sent = outcomes(lab).await;
+        holds(sent.len() == 1, || format!("{sent:?}"))
+    })
+    .await;
+    let text = outcomes(lab).await.concat();
+    assert!(text.contains("canary-part") && text.contains("its other part"), "{text}");
+}
+
+/// What the log says of it.
+async fn outcomes(lab: &Lab) -> Vec<String> {
+    let events = lab.events().await;
+    let of_reply = events.iter().filter(|event| event["data"]["reply_id"] == "both");
+    of_reply.map(ToString::to_string).collect()
+}
+
+/// One of its messages was unsent: what is said of the other stays, in the log, in the inbox, and in the ledger.
+async fn its_other_part_stays(lab: &Lab) {
+    let outcome = outcomes(lab).await;
+    assert_eq!(outcome.len(), 1, "{outcome:?}");
+    assert!(outcome[0].contains("its other part") && outcome[0].contains("mid.4"), "{outcome:?}");
+    let text: Option<String> =
+        sqlx::query_scalar("select text from inbox.messages where mid = 'mid.5'")
+            .fetch_one(lab.pool())
+            .await
+            .unwrap();
+    assert_eq!(text.as_deref(), Some("its other part"));
+    let parts: i64 = sqlx::query_scalar(
+        "select count(*) from worker.parts where identity = 'both' and payload::text like '%its other part%'",
+    )
+    .fetch_one(lab.pool())
+    .await
+    .unwrap();
+    assert_eq!(parts, 1);
+}
+
 /// Its rest fails: nobody needs its words any more.
 async fn it_ends(lab: &Lab) {
     sqlx::raw_sql(
@@ -67,6 +128,12 @@ async fn an_unsent_message_is_erased_and_the_others_stay() {
         let body = body("instagram", &[entry(IG, at, items)]);
         assert_eq!(lab.meta().post("/webhooks/instagram", &body).await, 200);
     }
+    a_sent_reply(&lab).await;
+    let removed = json!({"sender": {"id": IG}, "recipient": {"id": ANN}, "timestamp": at + 4,
+               "message": {"mid": "mid.4", "is_deleted": true, "is_echo": true}});
+    let removed = body("instagram", &[entry(IG, at, &[removed])]);
+    assert_eq!(lab.meta().post("/webhooks/instagram", &removed).await, 200);
+    gone(&lab, "canary-part").await;
     // The open reply holds up nothing but its own message.
     gone(&lab, "canary-regretted").await;
     assert!(!places_of(&lab, &["canary-replied"]).await.is_empty(), "what is still needed stays");
@@ -96,6 +163,9 @@ async fn an_unsent_message_is_erased_and_the_others_stay() {
     .fetch_all(lab.pool())
     .await
     .unwrap();
-    assert_eq!(texts, [Some("stays here".to_owned())]);
+    let mut texts: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["its other part", "stays here"]);
+    its_other_part_stays(&lab).await;
     assert!(lab.readyz(Role::Worker).await.0 == 200);
 }

@@ -165,6 +165,7 @@ pub fn decide_next(drafts: Vec<Draft>, known: &mut Known) -> Decision {
         if let Some(id) = known.erased.new_id(&draft.event) {
             draft.event.id = id;
         }
+        known.erased.redact(&mut draft.event);
         let digest = digest(&draft.event);
         if let Fact::FactWithdrawn(withdrawal) = &draft.event.data.fact {
             known.erased.learn(withdrawal);

@@ -16,8 +16,8 @@ use crate::rows::erased_among;
 
 pub use learn::learn;
 pub use queue::{
-    Erasure, NewErasure, Target, add, advance, all_wait, finish, get, next, open_count, to_scrub,
-    waits,
+    Erasure, NewErasure, Target, Waiting, add, advance, all_wait, finish, get, next, open_count,
+    to_scrub, waiting, waits,
 };
 pub use raws::{note_raws, place_of, redacted, redacted_at, take_raw, waiting_raws};
 pub use rows::{

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use schemas::facts::{FactWithdrawn, WithdrawReason};
+use schemas::facts::{FactWithdrawn, Reply, WithdrawReason};
 use schemas::{AccountId, Channel, ContactId, Event, EventId, Fact, MessageId, Timestamp, Via};
 
 use crate::draft::Draft;
@@ -85,6 +85,13 @@ pub fn messages(event: &Event) -> Vec<&MessageId> {
     }
 }
 
+const fn reply(fact: &Fact) -> Option<&Reply> {
+    match fact {
+        Fact::ReplySent(body) | Fact::ReplyFailed(body) | Fact::ReplyUnknown(body) => Some(body),
+        _ => None,
+    }
+}
+
 /// The ids under which a rule may concern an event.
 pub(crate) fn rules_of(event: &Event) -> Vec<EventId> {
     if matches!(event.data.fact, Fact::FactWithdrawn(_)) {
@@ -157,11 +164,38 @@ impl Erased {
         until.is_some_and(|until| event.time <= until)
     }
 
+    /// Of an outcome: whether all that was to be sent is an erased message. Else it keeps what it says of the others.
     fn has_message(&self, event: &Event) -> bool {
+        let is_erased = |mid: &MessageId| self.has_mid(event, mid);
+        match reply(&event.data.fact) {
+            Some(reply) => {
+                let of_part = |mid: Option<&MessageId>| mid.is_some_and(is_erased);
+                !reply.parts.is_empty()
+                    && reply.parts.iter().all(|part| of_part(part.message_id.as_ref()))
+            }
+            None => messages(event).into_iter().any(is_erased),
+        }
+    }
+
+    fn has_mid(&self, event: &Event, mid: &MessageId) -> bool {
         let (channel, account) = (event.data.channel, &event.data.account_id);
-        messages(event)
-            .into_iter()
-            .any(|mid| self.0.contains_key(&ids::message(channel, account, mid.as_str())))
+        self.0.contains_key(&ids::message(channel, account, mid.as_str()))
+    }
+
+    /// Takes the words of erased messages out of the outcome of a reply, which may have sent others as well. Whether there were any.
+    pub(crate) fn redact(&self, event: &mut Event) -> bool {
+        if self.0.is_empty() || reply(&event.data.fact).is_none() {
+            return false;
+        }
+        let of_event = messages(event).into_iter();
+        let gone: Vec<MessageId> =
+            of_event.filter(|mid| self.has_mid(event, mid)).cloned().collect();
+        !gone.is_empty() && event.data.fact.erase_content(|mid| gone.contains(mid))
+    }
+
+    /// Whether an event has words of erased messages that [`Erased::redact`] would take out.
+    pub fn has_words(&self, event: &Event) -> bool {
+        !self.0.is_empty() && reply(&event.data.fact).is_some() && self.redact(&mut event.clone())
     }
 
     fn until(&self, channel: Channel, account: &AccountId, person: &str) -> Option<Timestamp> {
@@ -236,6 +270,39 @@ mod tests {
         assert!(!erased.has(&message("52", 99, "m2")));
         let gone = MessageDeleted { message_id: "m1".into() };
         assert!(!erased.has(&event("52", 99, Fact::MessageDeleted(gone))));
+    }
+
+    fn outcome(parts: &[(&str, Option<&str>)]) -> Event {
+        let parts: Vec<serde_json::Value> = parts
+            .iter()
+            .enumerate()
+            .map(|(n, (text, mid))| match mid {
+                Some(mid) => {
+                    serde_json::json!({"n": n, "text": text, "message_id": mid, "state": "sent"})
+                }
+                None => serde_json::json!({"n": n, "text": text, "state": "failed"}),
+            })
+            .collect();
+        let body = serde_json::json!({"reply_id": "rpl_1", "text": "all of it", "attempts": 1, "parts": parts});
+        event("52", 9, Fact::ReplySent(serde_json::from_value(body).unwrap()))
+    }
+
+    #[test]
+    fn an_outcome_keeps_what_it_says_of_the_messages_that_are_not_erased() {
+        let (channel, account) = (Channel::Instagram, AccountId::from("1"));
+        let id = ids::message(channel, &account, "m1");
+        let erased = rules(&[withdrawal(channel, &account, None, id, Timestamp::EPOCH)]);
+        assert!(erased.has(&outcome(&[("one", Some("m1"))])), "nothing is left of it");
+        for others in [("two", Some("m2")), ("two", None)] {
+            let mut event = outcome(&[("one", Some("m1")), others]);
+            assert!(!erased.has(&event) && erased.has_words(&event), "{others:?}");
+            assert!(erased.redact(&mut event));
+            assert!(!erased.has_words(&event) && !erased.redact(&mut event), "once is enough");
+            let left = serde_json::to_string(&event).unwrap();
+            assert!(left.contains("two") && left.contains("m1"), "{left}");
+            assert!(!left.contains("one") && !left.contains("all of it"), "{left}");
+        }
+        assert!(!erased.has_words(&outcome(&[("two", Some("m2"))])));
     }
 
     #[test]

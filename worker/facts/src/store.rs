@@ -233,7 +233,11 @@ impl FactStore {
         let mut tx = self.pool.begin().await?;
         self.record(&mut tx, &published).await?;
         tx.commit().await?;
-        let seqs: Vec<u64> = late.iter().map(|placed| placed.event_seq).collect();
+        self.erase(late).await
+    }
+
+    async fn erase(&self, events: &[&Placed]) -> Result<(), FactError> {
+        let seqs: Vec<u64> = events.iter().map(|placed| placed.event_seq).collect();
         streams::erase(self.broker.js(), INBOX_EVENTS, &seqs).await.map_err(PublishError::from)?;
         Ok(())
     }
@@ -263,11 +267,17 @@ impl FactStore {
             let published = self.publish(drafts).await?;
             let mut tx = open().await?;
             let late = erased_since(&mut tx, &published).await?;
-            if !late.is_empty() {
+            if !late.gone.is_empty() {
                 tx.rollback().await?;
-                self.take_back(&late).await?;
+                self.take_back(&late.gone).await?;
                 continue;
             }
+            if late.has_words {
+                // Planned anew they are found in the stream, and published once more without the words.
+                tx.rollback().await?;
+                continue;
+            }
+            self.erase(&late.replaced).await?;
             match self.record(&mut tx, &published).await {
                 Ok(()) => return Ok(Emission { tx, published }),
                 Err(FactError::Conflict { .. }) => tx.rollback().await?,
@@ -279,14 +289,28 @@ impl FactStore {
 }
 
 /// What was published although it was erased between planning and now. Whoever erases has perhaps read the stream before it came.
+struct Late<'a> {
+    /// Events of which nothing stays.
+    gone: Vec<&'a Placed>,
+    /// An event was published with words that are erased.
+    has_words: bool,
+    /// Such events, after which another reading without the words is published now.
+    replaced: Vec<&'a Placed>,
+}
+
 async fn erased_since<'a>(
     conn: &mut PgConnection,
     published: &'a Published,
-) -> Result<Vec<&'a Placed>, FactError> {
+) -> Result<Late<'a>, FactError> {
     let placed = || published.placed.iter().chain(&published.adopted);
     let events = placed().map(|placed| &placed.planned.draft.event);
     let rules = crate::erase::rules(conn, events).await?;
-    Ok(placed().filter(|placed| rules.has(&placed.planned.draft.event)).collect())
+    let has_words = |placed: &&Placed| rules.has_words(&placed.planned.draft.event);
+    Ok(Late {
+        gone: placed().filter(|placed| rules.has(&placed.planned.draft.event)).collect(),
+        has_words: published.placed.iter().any(|placed| has_words(&placed)),
+        replaced: published.adopted.iter().filter(has_words).collect(),
+    })
 }
 
 fn conflict(drafts: &[Draft]) -> FactError {

@@ -28,6 +28,7 @@ pub(super) fn callback(message: &Received) -> Option<Callback> {
         id: id.finalize().to_vec(),
         app,
         person: request.payload()?.user_id,
+        position: message.sequence,
         received_at: received.unwrap_or(message.stored_at),
         code,
     })

@@ -2,13 +2,13 @@
 
 use facts::Draft;
 use facts::erase::{self, Erasure, Target};
-use facts::erased::withdrawal;
+use facts::erased::{Erased, withdrawal};
 use runtime::follow::{Follower, Received, stored};
 use runtime::streams;
 use schemas::subjects::{EVENT_ALL, INBOX_EVENTS, Route, partition, token};
 use schemas::{AccountId, Channel, Event, EventId, Kind};
 
-use super::turn::{EVENTS_TO, Step, counted, turn_to_raws};
+use super::turn::{EVENTS_LAST, EVENTS_TO, Step, counted, turn_to_raws};
 use super::work::{Moved, Work};
 
 /// Events that are read at once.
@@ -73,11 +73,13 @@ pub(super) async fn chunk(
     target: &Target,
 ) -> anyhow::Result<Moved> {
     let filters = filters(erasure.channel, &erasure.account_id, target);
-    let Some(last) = stored::last(work.broker.js(), INBOX_EVENTS, EVENT_ALL).await? else {
+    // Fixed when the step began: events come all the time, and it has to end.
+    let last = erasure.counts[EVENTS_LAST].as_u64().unwrap_or(0);
+    if last <= erasure.position {
         return turn_to_raws(work, erasure, target).await;
-    };
+    }
     let mut follower = Follower::over(work.broker.clone(), INBOX_EVENTS, filters, erasure.position);
-    let Some(batch) = follower.next_up_to(last.sequence, AT_ONCE).await? else {
+    let Some(batch) = follower.next_up_to(last, AT_ONCE).await? else {
         return turn_to_raws(work, erasure, target).await;
     };
     let to = batch.last().map_or(erasure.position, |event| event.sequence);
@@ -120,8 +122,9 @@ async fn forget(
     let rules = erase::rules(&mut conn, events.iter().map(|(_, event)| event)).await?;
     drop(conn);
     let gone: Vec<&(u64, Event)> = events.iter().filter(|(_, event)| rules.has(event)).collect();
+    let redacted = redact(work, &events, &rules).await?;
     if gone.is_empty() {
-        return Ok((Vec::new(), 0));
+        return Ok((Vec::new(), redacted));
     }
     let drafts: Vec<Draft> = gone
         .iter()
@@ -137,7 +140,22 @@ async fn forget(
     let seqs: Vec<u64> = gone.iter().map(|(seq, _)| *seq).collect();
     let erased = streams::erase(work.broker.js(), INBOX_EVENTS, &seqs).await?;
     runtime::failpoint!("erase.after_events");
-    Ok((gone.iter().map(|(_, event)| event.id.clone()).collect(), erased))
+    Ok((gone.iter().map(|(_, event)| event.id.clone()).collect(), erased + redacted))
+}
+
+/// Publishes outcomes of replies again without the words of erased messages, and then erases those with them: what a reply has sent beside an
+/// erased message stays. Returns how many were erased.
+async fn redact(work: &Work, events: &[(u64, Event)], rules: &Erased) -> anyhow::Result<u64> {
+    let with_words =
+        || events.iter().filter(|(_, event)| !rules.has(event) && rules.has_words(event));
+    // The store takes the words out.
+    let drafts: Vec<Draft> = with_words().map(|(_, event)| Draft::of(event.clone())).collect();
+    if drafts.is_empty() {
+        return Ok(0);
+    }
+    work.facts.begin(&drafts).await?.commit().await?;
+    let seqs: Vec<u64> = with_words().map(|(seq, _)| *seq).collect();
+    Ok(streams::erase(work.broker.js(), INBOX_EVENTS, &seqs).await?)
 }
 
 /// Withdraws and erases all that the rules forbid in INBOX_EVENTS. Returns how many events that were.

@@ -52,25 +52,45 @@ pub(super) async fn first_event(
     Ok(first.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(1))
 }
 
-/// Before the first raw webhook that gave a fact about messages; 0 where the fact of one of them is not known.
+/// Where raw webhooks about some messages begin.
+#[derive(Debug, FromRow)]
+pub(super) struct FirstRaw {
+    /// The first raw webhook that gave a fact about one of them.
+    pub(super) seq: Option<i64>,
+    /// Of messages of which no webhook gave the fact: when the first of them was sent. Nothing about it came before.
+    pub(super) since: Option<Timestamp>,
+    /// Of one of them it is not known when it was sent.
+    pub(super) is_open: bool,
+}
+
+/// Where in the present META_RAW messages may begin.
 pub(super) async fn first_raw(
     pool: &PgPool,
     (channel, account): (Channel, &AccountId),
     messages: &[MessageId],
-) -> sqlx::Result<u64> {
-    let first: Option<i64> = sqlx::query_scalar(
-        "select case when count(distinct message_id) filter (where kind in ('message.received', 'message.sent')) = cardinality($3::text[])
-                     then min(raw_seq) - 1 end
-           from worker.facts
-          where channel = $1 and account_id = $2 and message_id = any($3) and rank = 3
-            and raw_era = (select worker.current_era('META_RAW'))",
+) -> sqlx::Result<FirstRaw> {
+    sqlx::query_as(
+        "with known as (
+            select t.message_id,
+                   min(f.raw_seq) filter (where f.by_webhook) as seq,
+                   coalesce(bool_or(f.by_webhook and f.kind in ('message.received', 'message.sent')), false) as is_by_webhook,
+                   least(min(least(f.time, f.recorded_at)) filter (where f.kind in ('message.received', 'message.sent')),
+                         (select min(p.sent_at) from worker.parts p where p.message_id = t.message_id)) as sent_at
+              from unnest($3::text[]) as t (message_id)
+              left join (select message_id, kind, raw_seq, time, recorded_at,
+                                rank = 3 and raw_era = (select worker.current_era('META_RAW')) as by_webhook
+                           from worker.facts where channel = $1 and account_id = $2 and message_id = any($3)) f
+                on f.message_id = t.message_id
+             group by t.message_id)
+         select min(seq) as seq, min(sent_at) filter (where not is_by_webhook) as since,
+                coalesce(bool_or(not is_by_webhook and sent_at is null), true) as is_open
+           from known",
     )
     .bind(channel)
     .bind(account)
     .bind(messages.iter().map(MessageId::as_str).collect::<Vec<_>>())
     .fetch_one(pool)
-    .await?;
-    Ok(first.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0))
+    .await
 }
 
 #[derive(FromRow)]

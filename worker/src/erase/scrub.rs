@@ -11,7 +11,8 @@ use super::work::{Moved, Work};
 /// How long Postgres may take to see old WAL off.
 const WAL_WITHIN: Duration = Duration::from_secs(10);
 /// Tables of this schema that an erasure deletes from or changes.
-const OWN: [&str; 18] = [
+const OWN: [&str; 19] = [
+    "callbacks",
     "commands",
     "contacts",
     "conversations",

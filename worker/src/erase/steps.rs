@@ -7,13 +7,15 @@ use facts::erased::{person_withdrawal, withdrawal};
 use facts::{Draft, ids};
 use runtime::follow::{Follower, Received, stored};
 use schemas::subjects::{META_RAW, RAW_WEBHOOKS};
-use schemas::{ContactId, MessageId, Timestamp};
+use schemas::{AccountId, Channel, ContactId, MessageId, Timestamp};
 use serde_json::json;
 
-use super::turn::{EVENTS_FROM, RAWS_FROM, RAWS_TO, RULED_AT, Step, counted, turn};
+use super::turn::{EVENTS_FROM, EVENTS_LAST, RAWS_FROM, RAWS_TO, RULED_AT, Step, counted, turn};
 use super::work::{Moved, Work};
 use super::{events, rows, scrub};
 
+/// By how much a time that Meta states may be later than that of the broker.
+const CLOCKS_DIFFER: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
 /// Withdrawals in one transaction.
 const RULES_AT_ONCE: usize = 500;
 /// Raw webhooks that are read at once.
@@ -42,6 +44,28 @@ pub(super) async fn step(
     moved
 }
 
+/// Before the first raw webhook that may be about messages. Only where it is not known when one of them was sent all are read.
+async fn raws_from(
+    work: &Work,
+    whose: (Channel, &AccountId),
+    messages: &[MessageId],
+) -> anyhow::Result<u64> {
+    let first = rows::first_raw(&work.pool, whose, messages).await?;
+    if first.is_open {
+        return Ok(0);
+    }
+    let by_time = match first.since {
+        None => None,
+        Some(since) => {
+            let since = since.minus(CLOCKS_DIFFER);
+            let js = work.broker.js();
+            Some(stored::first_since(js, META_RAW, RAW_WEBHOOKS, since).await?)
+        }
+    };
+    let by_fact = first.seq.and_then(|seq| u64::try_from(seq).ok());
+    Ok(by_fact.into_iter().chain(by_time).min().unwrap_or(0).saturating_sub(1))
+}
+
 /// First it stores where to read from: with the first withdrawal facts are forgotten, and what they say of positions with them.
 async fn rule(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Result<Moved> {
     let (channel, account, at) = (erasure.channel, &erasure.account_id, erasure.until);
@@ -49,7 +73,7 @@ async fn rule(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Result
         let mut counts = erasure.counts.clone();
         if let Target::Messages(messages) = target {
             let whose = (channel, account);
-            counts[RAWS_FROM] = json!(rows::first_raw(&work.pool, whose, messages).await?);
+            counts[RAWS_FROM] = json!(raws_from(work, whose, messages).await?);
             let event = rows::first_event(&work.pool, whose, messages).await?;
             counts[EVENTS_FROM] = json!(event.saturating_sub(1));
         }
@@ -97,7 +121,8 @@ async fn ledger(work: &Work, erasure: &Erasure, target: &Target) -> anyhow::Resu
     // They are found by what the ledger has forgotten once this is committed.
     outbound::erase::erase_commands(&work.broker, &seqs).await?;
     let from = erasure.counts[EVENTS_FROM].as_u64().unwrap_or(0);
-    let counts = counted(erasure, "commands", commands);
+    let mut counts = counted(erasure, "commands", commands);
+    counts[EVENTS_LAST] = json!(work.newest_event().await?);
     if erase::advance(&mut tx, erasure, Step::Events.as_str(), from, &counts).await? {
         tx.commit().await?;
     }

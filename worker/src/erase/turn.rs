@@ -13,6 +13,8 @@ pub(super) const RAWS_FROM: &str = "raw_webhooks_after";
 pub(super) const RAWS_TO: &str = "raw_webhooks_up_to";
 /// Among the counts: before the first event of messages.
 pub(super) const EVENTS_FROM: &str = "events_after";
+/// Among the counts: the last event that the step reads. What comes later is refused by the rule, or found by the look of step `tables`.
+pub(super) const EVENTS_LAST: &str = "events_last";
 /// Among the counts: how far INBOX_EVENTS was read.
 pub(super) const EVENTS_TO: &str = "events_up_to";
 /// Among the counts: since when the rule is published, in milliseconds.

@@ -1,5 +1,6 @@
 //! What an erasure works with.
 
+use async_nats::jetstream::Context;
 use facts::FactStore;
 use inbound::erase::Redactor;
 use runtime::broker::Broker;
@@ -33,9 +34,9 @@ const ERASED_IN: [&str; 4] = [META_RAW, INBOX_EVENTS, INBOX_COMMANDS, INBOX_DEAD
 ///
 /// # Errors
 /// [`EraseError`] names the right that is missing.
-pub async fn may_erase(broker: &Broker) -> Result<(), EraseError> {
+pub async fn may_erase(js: &Context) -> Result<(), EraseError> {
     for stream in ERASED_IN {
-        streams::may_erase(broker.js(), stream).await?;
+        streams::may_erase(js, stream).await?;
     }
     Ok(())
 }

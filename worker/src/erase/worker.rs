@@ -11,6 +11,7 @@ use runtime::lease::Leases;
 use runtime::streams::EraseError;
 use tokio_util::sync::CancellationToken;
 
+use super::deletions;
 use super::work::{Moved, Work, may_erase};
 
 /// The lease.
@@ -118,7 +119,8 @@ impl Eraser {
                     false => Ok(()),
                 };
                 let is_asked = is_due && asked.is_ok();
-                (is_asked, [asked, self.go_on(&mut work, stop).await])
+                let decided = deletions::decide(&self.broker, self.facts.pool()).await;
+                (is_asked, [asked, decided, self.go_on(&mut work, stop).await])
             };
             // A piece that is cut off is done again.
             let (is_asked, done) = tokio::select! {
@@ -136,7 +138,7 @@ impl Eraser {
 
     /// Returns once the broker takes deletes from this worker. Nothing is begun before: a rule would be published, and what it is about would stay.
     async fn until_it_may_erase(&self) {
-        while let Err(error) = may_erase(&self.broker).await {
+        while let Err(error) = may_erase(self.broker.js()).await {
             let why =
                 format!("{error}: is it there, and has it the nats-users.conf of this release?");
             if self.health.warn(NAME, Some(why.clone())) {
@@ -180,6 +182,8 @@ impl Eraser {
     }
 
     async fn ask_for_unsent(&self, work: &Work) -> anyhow::Result<()> {
+        // Rights may be taken away again: what is begun without them cannot end.
+        may_erase(self.broker.js()).await?;
         let unsent = erase::unsent(self.facts.pool(), self.unsent_after, UNSENT_AT_ONCE).await?;
         for ((channel, account), messages) in unsent {
             work.add(NewErasure {

@@ -115,3 +115,12 @@ pub(super) async fn number(conn: &mut PgConnection, name: &str) -> sqlx::Result<
         .fetch_one(conn)
         .await
 }
+
+/// Whether `pg_dump` reads this database. It takes its snapshot before it locks tables, so its locks come too late.
+pub(super) async fn is_dumped(conn: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from pg_stat_activity where datname = current_database() and application_name = 'pg_dump')",
+    )
+    .fetch_one(conn)
+    .await
+}

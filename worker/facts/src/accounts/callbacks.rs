@@ -1,12 +1,16 @@
 //! What a callback of Meta's does to accounts; statements over `worker.callbacks`.
+//!
+//! Whose data a request for deletion is about is decided later, by [`decide`]: a webhook that came before it may be the first of the person,
+//! and not be read yet.
 
 use schemas::{AccountId, Channel, ContactId, Timestamp};
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::error::AccountError;
 use super::only::Only;
 use super::store::AccountStore;
 use crate::erase::{self, NewErasure, Target};
+use crate::rows::number;
 
 /// A callback that was verified.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub struct Callback {
     pub app: String,
     /// The person's id at this app.
     pub person: String,
+    /// Where it stands in META_RAW.
+    pub position: u64,
     /// When it came in.
     pub received_at: Timestamp,
     /// Of a request for deletion: the code of its page.
@@ -48,26 +54,8 @@ impl AccountStore {
         }
         let names: Vec<String> =
             found.iter().map(|one| format!("{}/{}", one.channel, one.id)).collect();
-        let people = match callback.code {
-            Some(_) => people_of(conn, callback).await?,
-            None => Vec::new(),
-        };
-        if !keep(conn, callback, &names, !people.is_empty()).await? {
+        if !keep(conn, callback, &names).await? {
             return Ok(None);
-        }
-        for Person { channel, account_id } in &people {
-            let target = Target::Person(ContactId::new(&callback.person));
-            let reason = "the person asked Meta for the deletion of their data";
-            let new = NewErasure {
-                channel: *channel,
-                account: account_id,
-                target: &target,
-                until: callback.received_at,
-                reason,
-                asked_by: "meta",
-                callback: Some(&callback.id),
-            };
-            erase::add(conn, new).await?;
         }
         let reason = match callback.code {
             None => "the person who connected it removed the app",
@@ -102,26 +90,92 @@ async fn accounts_of(conn: &mut PgConnection, callback: &Callback) -> sqlx::Resu
     .await
 }
 
-/// A person of this id as an account knows them.
-#[derive(Debug, sqlx::FromRow)]
-struct Person {
+/// A request for deletion of which it is not decided whose data it is about.
+#[derive(Debug, FromRow)]
+pub struct Undecided {
+    /// Names the request.
+    pub id: Vec<u8>,
+    app: String,
+    person: String,
+    received_at: Timestamp,
+    /// Where it stands in the present META_RAW; 0 where it is of another one.
+    #[sqlx(try_from = "i64")]
+    pub position: u64,
+}
+
+/// The oldest of them.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn undecided(pool: &PgPool) -> sqlx::Result<Vec<Undecided>> {
+    sqlx::query_as(
+        "select id, app, person, received_at,
+                case when raw_era = (select worker.current_era('META_RAW')) then raw_seq else 0 end as position
+           from worker.callbacks where person is not null order by raw_seq limit 100",
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Asks for the erasure of the person in each account that knows them, in the caller's transaction. Where none does, the request is done: what
+/// accounts held of whoever connected them was forgotten when it came in. The person is not named here any more.
+///
+/// # Errors
+/// `sqlx::Error`; roll back.
+pub async fn decide(conn: &mut PgConnection, request: &Undecided) -> sqlx::Result<()> {
+    let target = Target::Person(ContactId::new(&request.person));
+    let knowing = knowing(conn, request).await?;
+    for Knowing { channel, account_id } in &knowing {
+        let new = NewErasure {
+            channel: *channel,
+            account: account_id,
+            target: &target,
+            until: request.received_at,
+            reason: "the person asked Meta for the deletion of their data",
+            asked_by: "meta",
+            callback: Some(&request.id),
+        };
+        erase::add(conn, new).await?;
+    }
+    sqlx::query(
+        "update worker.callbacks
+            set person = null, raw_era = null, raw_seq = null, state_since = clock_timestamp(),
+                state = case when $2 then 'waiting' when accounts = '{}' then 'nothing_held' else 'done' end
+          where id = $1 and person is not null",
+    )
+    .bind(&request.id)
+    .bind(!knowing.is_empty())
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+/// An account that knows the person.
+#[derive(Debug, FromRow)]
+struct Knowing {
     channel: Channel,
     account_id: AccountId,
 }
 
-/// The accounts of this app that know a person by this id.
-async fn people_of(conn: &mut PgConnection, callback: &Callback) -> sqlx::Result<Vec<Person>> {
+/// The accounts of the app that have a conversation or a contact of this id, or something that waits or is parked.
+async fn knowing(conn: &mut PgConnection, request: &Undecided) -> sqlx::Result<Vec<Knowing>> {
     sqlx::query_as(
         "select a.channel, a.id as account_id from worker.accounts a
           where (a.app is null or a.app = $1)
             and (exists (select from worker.conversations c
                           where c.channel = a.channel and c.account_id = a.id and c.contact_id = $2)
                  or exists (select from worker.contacts c
-                             where c.channel = a.channel and c.account_id = a.id and c.contact_id = $2))
+                             where c.channel = a.channel and c.account_id = a.id and c.contact_id = $2)
+                 or exists (select from worker.echoes e
+                             where e.channel = a.channel and e.account_id = a.id and e.peer = $2 and e.claimed_by is null)
+                 or exists (select from worker.waiting w
+                             where w.channel = a.channel and w.account_id = a.id and w.state <> 'resolved'
+                               and $2 in (w.payload_contact, w.revealed_contact, w.unresolved_contact))
+                 or exists (select from worker.parked p where p.lane = a.channel || '/' || a.id || '/' || $2))
           order by a.channel, a.id",
     )
-    .bind(&callback.app)
-    .bind(&callback.person)
+    .bind(&request.app)
+    .bind(&request.person)
     .fetch_all(conn)
     .await
 }
@@ -131,17 +185,12 @@ async fn keep(
     conn: &mut PgConnection,
     callback: &Callback,
     accounts: &[String],
-    is_to_erase: bool,
 ) -> sqlx::Result<bool> {
     let kind = if callback.code.is_some() { "deletion" } else { "deauthorize" };
-    // What the accounts themselves held of the person is forgotten in the same transaction.
-    let state = callback.code.as_ref().map(|_| match (is_to_erase, accounts.is_empty()) {
-        (true, _) => "waiting",
-        (false, true) => "nothing_held",
-        (false, false) => "done",
-    });
+    let is_deletion = callback.code.as_ref();
     let done = sqlx::query(
-        "insert into worker.callbacks (id, kind, app, received_at, accounts, code, state) values ($1, $2, $3, $4, $5, $6, $7)
+        "insert into worker.callbacks (id, kind, app, received_at, accounts, code, state, person, raw_era, raw_seq)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, case when $9::bigint is not null then (select worker.current_era('META_RAW')) end, $9)
          on conflict do nothing",
     )
     .bind(&callback.id)
@@ -150,7 +199,9 @@ async fn keep(
     .bind(callback.received_at)
     .bind(accounts)
     .bind(&callback.code)
-    .bind(state)
+    .bind(is_deletion.map(|_| "waiting"))
+    .bind(is_deletion.map(|_| &callback.person))
+    .bind(is_deletion.map(|_| number(callback.position)))
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -195,6 +195,28 @@ pub async fn waits(pool: &PgPool, id: &str, why: &str) -> sqlx::Result<()> {
         .map(|_| ())
 }
 
+/// An erasure that waits, and why.
+#[derive(Debug, FromRow)]
+pub struct Waiting {
+    /// Its id.
+    pub id: String,
+    /// Why it waits.
+    pub waits_for: String,
+}
+
+/// The oldest erasures that wait.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn waiting(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<Waiting>> {
+    sqlx::query_as(
+        "select id, waits_for from worker.erasures where finished_at is null and waits_for is not null order by created_at, id limit $1",
+    )
+    .bind(limit)
+    .fetch_all(pool)
+    .await
+}
+
 /// Notes why all erasures wait.
 ///
 /// # Errors

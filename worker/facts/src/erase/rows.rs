@@ -210,15 +210,27 @@ pub async fn forget_messages(
     .execute(&mut *conn)
     .await?;
     let ids: Vec<EventId> = sqlx::query_scalar(
-        "select distinct event_id from worker.facts
-          where channel = $1 and account_id = $2 and message_id = any($3)
-            and kind in ('message.received', 'message.sent', 'message.edited', 'message.reacted', 'message.unreacted', 'postback.received',
-                         'order.received', 'feedback.received', 'sender.unresolved', 'reply.sent', 'reply.failed', 'reply.unknown')",
+        "select distinct f.event_id from worker.facts f
+          where f.channel = $1 and f.account_id = $2 and f.message_id = any($3)
+            and (f.kind in ('message.received', 'message.sent', 'message.edited', 'message.reacted', 'message.unreacted', 'postback.received',
+                            'order.received', 'feedback.received', 'sender.unresolved')
+                 or f.kind in ('reply.sent', 'reply.failed', 'reply.unknown')
+                    and exists (select from worker.withdrawn w where w.event_id = f.event_id))",
     )
     .bind(channel)
     .bind(account)
     .bind(&messages)
     .fetch_all(&mut *conn)
+    .await?;
+    // The outcome of a reply that has sent others as well stays, without the words. It is not looked for by this message any more.
+    sqlx::query(
+        "update worker.facts set message_id = null
+          where channel = $1 and account_id = $2 and message_id = any($3) and kind in ('reply.sent', 'reply.failed', 'reply.unknown')",
+    )
+    .bind(channel)
+    .bind(account)
+    .bind(&messages)
+    .execute(&mut *conn)
     .await?;
     Ok(done.rows_affected() + forget_events(conn, &ids).await?)
 }

@@ -26,9 +26,12 @@ pub async fn unsent(
     let rows: Vec<UnsentRow> = sqlx::query_as(
         "select distinct d.channel, d.account_id, d.message_id from worker.facts d
           where left(d.kind, 15) = 'message.deleted' and d.recorded_at <= clock_timestamp() - make_interval(secs => $1)
-            and exists (select from worker.facts m
-                         where m.channel = d.channel and m.account_id = d.account_id and m.message_id = d.message_id
-                           and m.kind in ('message.received', 'message.sent', 'message.edited', 'reply.sent', 'reply.unknown', 'reply.failed'))
+            and (exists (select from worker.facts m
+                          where m.channel = d.channel and m.account_id = d.account_id and m.message_id = d.message_id
+                            and m.kind in ('message.received', 'message.sent', 'message.edited', 'reply.sent', 'reply.unknown', 'reply.failed'))
+                 or exists (select from worker.parts p join worker.commands c on c.identity = p.identity
+                             where p.message_id = d.message_id and c.channel = d.channel and c.account_id = d.account_id
+                               and p.payload -> 'message' <> '{}'))
             and not exists (select from worker.erasures e
                              where e.finished_at is null and e.channel = d.channel and e.account_id = d.account_id
                                and d.message_id = any(e.message_ids))
