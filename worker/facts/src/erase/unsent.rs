@@ -31,7 +31,8 @@ pub async fn unsent(
                             and m.kind in ('message.received', 'message.sent', 'message.edited', 'reply.sent', 'reply.unknown', 'reply.failed'))
                  or exists (select from worker.parts p join worker.commands c on c.identity = p.identity
                              where p.message_id = d.message_id and c.channel = d.channel and c.account_id = d.account_id
-                               and p.payload -> 'message' <> '{}'))
+                               and (p.payload -> 'message' <> '{}'
+                                    or p.payload ->> 'op' = 'private_reply' and p.payload ->> 'text' <> '')))
             and not exists (select from worker.erasures e
                              where e.finished_at is null and e.channel = d.channel and e.account_id = d.account_id
                                and d.message_id = any(e.message_ids))

@@ -116,8 +116,10 @@ pub(crate) async fn forget_messages(
     let identities: Vec<String> = sent.into_iter().map(|command| command.identity).collect();
     sqlx::query(
         "update worker.parts
-            set payload = '{\"op\": \"message\", \"message\": {}}', content = decode(repeat('00', 32), 'hex'), error = null, answer = null
-          where identity = any($1) and message_id = any($2) and payload ->> 'op' = 'message'",
+            set payload = case payload ->> 'op' when 'message' then '{\"op\": \"message\", \"message\": {}}'
+                               else payload || '{\"text\": \"\"}' end,
+                content = decode(repeat('00', 32), 'hex'), error = null, answer = null
+          where identity = any($1) and message_id = any($2) and payload ->> 'op' in ('message', 'private_reply')",
     )
     .bind(&identities)
     .bind(&messages)
