@@ -1,7 +1,7 @@
 # Each target does its own set-up: on a fresh machine `make run` or `make test` is all there is to type.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup deploy-tools console build run test test-unit test-console lint bless bench soak map clean
+.PHONY: help setup deploy-tools console build run test test-unit test-console lint check-specs bless bench soak map clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The whole workspace is named everywhere, so that every target sees the same features and nothing is built twice.
@@ -53,7 +53,7 @@ test-unit: ## the tests that start nothing: seconds, for the loop
 	  set -x; cargo test --workspace --exclude tests --exclude servers --lib; \
 	fi
 
-lint: setup ## formatting, clippy, docs, dependencies, scripts
+lint: setup ## formatting, clippy, docs, dependencies, scripts, what is published
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
@@ -68,10 +68,15 @@ lint: setup ## formatting, clippy, docs, dependencies, scripts
 	  echo 'notice: cargo-machete is not installed; unused dependencies are not looked for (cargo install cargo-machete)'; \
 	fi
 	@deploy/dev/console.sh lint
+	@deploy/dev/specs.sh
 	deploy/dev/check-nats-conf.sh
 	deploy/check.sh
 
-bless: setup ## write the generated files (JSON Schemas, AsyncAPI, docs/metrics.md, types of the console) anew
+# OpenAPI, AsyncAPI and the JSON Schemas, by the programs that others read them with.
+check-specs: ## check what is published for others to read
+	@deploy/dev/specs.sh
+
+bless: setup ## write the generated files (JSON Schemas, golden events, AsyncAPI, docs/metrics.md, types of the console) anew
 	BLESS=1 cargo test -p schemas
 	BLESS=1 cargo test -p hookline --test metrics
 	BLESS=1 cargo test -p api --lib openapi

