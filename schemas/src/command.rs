@@ -3,6 +3,7 @@
 mod action;
 mod error;
 mod fields;
+mod insights;
 mod limits;
 mod reply;
 mod requester;
@@ -16,6 +17,7 @@ pub use fields::{
     AccountData, CommentCreateData, CommentHideManyData, CommentRef, CommentTextData,
     MediaSyncData, ReplyRef, ResolveData, SenderActionData, SyncData,
 };
+pub use insights::{INSIGHT_SCOPES, InsightsData};
 pub use limits::check_parts;
 pub use reply::{OutboundAttachment, OutboundQuickReply, ReplyData};
 pub use requester::{RequestedBy, Requester};

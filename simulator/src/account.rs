@@ -77,6 +77,11 @@ impl AccountHandle {
         self.shared.world().add_media(&self.key, caption, Utc::now())
     }
 
+    /// A new story that so many people have seen; for its figures.
+    pub fn story(&self, viewers: u32) -> String {
+        self.shared.world().add_story(&self.key, viewers)
+    }
+
     /// All comments on media of this account, those it wrote itself (`person` absent) included.
     pub fn comments(&self) -> Vec<Comment> {
         let world = self.shared.world();

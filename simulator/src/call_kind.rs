@@ -40,6 +40,8 @@ pub enum CallKind {
     CommentHide,
     /// `DELETE /{comment}`.
     CommentDelete,
+    /// `GET /{account, media or story}/insights`.
+    Insights,
     /// Anything else.
     Other,
 }

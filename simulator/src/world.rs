@@ -34,6 +34,14 @@ pub(crate) struct Media {
     pub at: DateTime<Utc>,
 }
 
+/// A story that is live.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) account: AccountKey,
+    /// Who has seen it.
+    pub(crate) viewers: u32,
+}
+
 /// Everything Meta knows.
 pub(crate) struct World {
     pub(crate) seed: u64,
@@ -44,6 +52,7 @@ pub(crate) struct World {
     pub(crate) threads: BTreeMap<String, Vec<String>>,
     pub(crate) comments: BTreeMap<String, Comment>,
     pub(crate) media: BTreeMap<String, Media>,
+    pub(crate) stories: BTreeMap<String, Story>,
     pub(crate) faults: FaultPlan,
     pub(crate) calls: CallLog,
     pub(crate) fault_random: StdRng,
@@ -61,6 +70,7 @@ impl World {
             threads: BTreeMap::new(),
             comments: BTreeMap::new(),
             media: BTreeMap::new(),
+            stories: BTreeMap::new(),
             faults: FaultPlan::default(),
             calls: CallLog::default(),
             fault_random: StdRng::seed_from_u64(seed ^ 0xFA17),

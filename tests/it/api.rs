@@ -13,6 +13,7 @@ mod asked;
 mod cable;
 mod callers;
 mod comments;
+mod figures;
 mod importing;
 mod listeners;
 mod live;

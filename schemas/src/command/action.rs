@@ -9,6 +9,7 @@ use super::fields::{
     AccountData, CommentCreateData, CommentHideManyData, CommentRef, CommentTextData,
     MediaSyncData, ReplyRef, ResolveData, SenderActionData, SyncData,
 };
+use super::insights::InsightsData;
 use super::limits;
 use super::reply::ReplyData;
 use crate::Channel;
@@ -74,9 +75,9 @@ pub enum Action {
     ReplyCancel(ReplyRef),
     /// `reply_resolve`: a person found what became of a reply whose outcome is unknown.
     ReplyResolve(ResolveData),
-    /// `insights_refresh`: not carried out yet, like all that follow.
-    InsightsRefresh(Value),
-    /// `conversion_event`
+    /// `insights_refresh`: reads figures.
+    InsightsRefresh(InsightsData),
+    /// `conversion_event`: not carried out yet, like all that follow.
     ConversionEvent(Value),
     /// `template_submit`
     TemplateSubmit(Value),
@@ -111,7 +112,7 @@ impl Action {
             "account_disconnect" => Self::AccountDisconnect(AccountData {}),
             "reply_cancel" => Self::ReplyCancel(fields(data)?),
             "reply_resolve" => Self::ReplyResolve(fields(data)?),
-            "insights_refresh" => Self::InsightsRefresh(data.clone()),
+            "insights_refresh" => Self::InsightsRefresh(fields(data)?),
             "conversion_event" => Self::ConversionEvent(data.clone()),
             "template_submit" => Self::TemplateSubmit(data.clone()),
             "template_status" => Self::TemplateStatus(data.clone()),
@@ -171,11 +172,11 @@ impl Action {
             Self::MediaSync(data) => data.check(),
             Self::ReplyCancel(data) => data.check(),
             Self::ReplyResolve(data) => data.check(),
+            Self::InsightsRefresh(data) => data.check(),
             Self::Sync(_)
             | Self::AccountSubscribe(_)
             | Self::AccountRefresh(_)
             | Self::AccountDisconnect(_)
-            | Self::InsightsRefresh(_)
             | Self::ConversionEvent(_)
             | Self::TemplateSubmit(_)
             | Self::TemplateStatus(_)
@@ -201,8 +202,8 @@ impl Action {
         match self {
             Self::CommentCreate(data) => Some(&data.media_id),
             Self::MediaSync(data) => data.media_id.as_deref(),
-            Self::InsightsRefresh(data)
-            | Self::ConversionEvent(data)
+            Self::InsightsRefresh(data) => data.id.as_deref(),
+            Self::ConversionEvent(data)
             | Self::TemplateSubmit(data)
             | Self::TemplateStatus(data)
             | Self::TemplateSend(data) => data.get("media_id")?.as_str(),
@@ -225,8 +226,8 @@ mod tests {
     fn every_name_reads_as_the_action_of_that_name_and_fields_keep_the_order_of_their_names() {
         let all = json!({
             "action": "typing_on", "as": "sent", "attachment": {"attachment_id": "1", "is_reusable": true, "type": "file", "url": "https://x"},
-            "caused_by": "evt_1", "comment_id": "1", "comment_ids": ["1", "2"], "contact_id": "2", "hidden": true, "media_id": "3", "message_id": "mid",
-            "quick_replies": [{"payload": "p", "title": "t"}], "reason": "seen in the thread", "reply_id": "rpl_1", "reply_to": "m", "tag": "HUMAN_AGENT",
+            "caused_by": "evt_1", "comment_id": "1", "comment_ids": ["1", "2"], "contact_id": "2", "hidden": true, "id": "4", "media_id": "3", "message_id": "mid", "metrics": ["reach"], "period": "day",
+            "quick_replies": [{"payload": "p", "title": "t"}], "reason": "seen in the thread", "reply_id": "rpl_1", "reply_to": "m", "scope": "media", "tag": "HUMAN_AGENT",
             "template": {"b": 1, "a": 2.50}, "text": "hi"
         });
         for name in COMMANDS {

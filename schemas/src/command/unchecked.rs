@@ -114,10 +114,7 @@ mod tests {
         check("comment_hide", json!({"comment_id": ""}), "data.comment_id");
         check("sing", json!({}), "command");
         assert!(matches!(command("reply", json!({"text": "a"})).action(), Ok(Action::Reply(_))));
-        assert_eq!(
-            command("insights_refresh", json!({})).action(),
-            Ok(Action::InsightsRefresh(json!({})))
-        );
+        check("insights_refresh", json!({"scope": "media", "metrics": ["reach"]}), "data.id");
     }
 
     #[test]

@@ -72,9 +72,9 @@ pub struct StoryInsights {
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InsightsCaptured {
-    /// What was measured: `account` or `media`.
+    /// What was measured: `account`, `media` or `story`.
     pub object: String,
-    /// The media; absent for the account.
+    /// The media or story; absent for the account.
     pub media_id: Option<String>,
     /// The metric's name.
     pub metric: String,

@@ -4,7 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use schemas::command::{
     AccountData, COMMANDS, CommentCreateData, CommentHideManyData, CommentRef, CommentTextData,
-    MediaSyncData, ReplyData, ReplyRef, ResolveData, SenderActionData, SyncData, UncheckedCommand,
+    InsightsData, MediaSyncData, ReplyData, ReplyRef, ResolveData, SenderActionData, SyncData,
+    UncheckedCommand,
 };
 use schemas::{Data, Event, Kind};
 use serde_json::{Map, Value, json};
@@ -259,6 +260,7 @@ fn data_of_commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Value
         ("account_disconnect", AccountData::json_schema(generator)),
         ("reply_cancel", ReplyRef::json_schema(generator)),
         ("reply_resolve", ResolveData::json_schema(generator)),
+        ("insights_refresh", InsightsData::json_schema(generator)),
     ];
     data.into_iter().map(|(name, schema)| (name, schema.to_value())).collect()
 }

@@ -153,6 +153,11 @@ impl GraphError {
         GraphError::new(403, 10, OAUTH, text)
     }
 
+    pub(crate) fn too_few_viewers() -> GraphError {
+        let text = "(#10) Not enough viewers for the media to show insights";
+        GraphError::new(400, 10, OAUTH, text)
+    }
+
     pub(crate) fn deleted() -> GraphError {
         let text = "This Message has been deleted by the user or the business.";
         GraphError::new(400, 9_000_001, OAUTH, text)
@@ -278,6 +283,8 @@ mod tests {
         check("private-reply-duplicate", &GraphError::replied_already(false));
         check("message-lookup-500", &GraphError::unknown_500());
         check("message-lookup-deleted", &GraphError::deleted());
+        let too_few = fixture("graph2/insights-story-too-few.json")["response"]["body"].clone();
+        assert_eq!(GraphError::too_few_viewers().body("AFixtureTraceId000000000"), too_few);
         check("conversations-no-capability", &GraphError::no_capability());
         check("profile-ig-no-consent", &GraphError::no_consent());
         check("profile-fb-phone-account", &GraphError::phone_account());

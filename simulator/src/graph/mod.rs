@@ -5,6 +5,7 @@ mod ask;
 mod comments;
 mod error;
 mod fields;
+mod insights;
 mod messages;
 mod reads;
 mod reply;
@@ -231,6 +232,7 @@ fn answer(ask: Ask<'_>, kind: CallKind) -> Done {
         CallKind::CommentCreate => comments::create(ask),
         CallKind::CommentHide => comments::hide(ask),
         CallKind::CommentDelete => comments::delete(ask),
+        CallKind::Insights => insights::read(&ask).into(),
         CallKind::Other => {
             let method = ask.request.method.as_str().to_lowercase();
             Err(GraphError::unsupported(ask.request.segment(0), &method)).into()

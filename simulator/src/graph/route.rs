@@ -34,6 +34,7 @@ pub(super) fn classify(world: &World, request: &GraphRequest) -> CallKind {
         }
         (_, "messages") if get => CallKind::Thread,
         (_, "conversations") if get => CallKind::Conversations,
+        (_, "insights") if get => CallKind::Insights,
         (_, "subscribed_apps") => CallKind::Subscription,
         (_, "replies") if post => CallKind::CommentReply,
         (id, "comments") if post && world.comments.contains_key(id) => CallKind::CommentReply,
@@ -110,7 +111,8 @@ pub(super) fn choose(
         .or_else(|| by_person(node))
         .or_else(|| by_comment(node))
         .or_else(|| world.messages.get(node).map(|message| &message.account))
-        .or_else(|| world.media.get(node).map(|media| &media.account));
+        .or_else(|| world.media.get(node).map(|media| &media.account))
+        .or_else(|| world.stories.get(node).map(|story| &story.account));
     if let Some(key) = named
         && owners.contains(key)
     {

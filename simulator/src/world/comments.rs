@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Media, World};
+use super::{Media, Story, World};
 use crate::ids;
 use crate::model::{AccountKey, Channel, Comment};
 
@@ -26,6 +26,13 @@ impl World {
         let media =
             Media { id: id.clone(), account: account.clone(), caption: caption.to_owned(), at };
         self.media.insert(id.clone(), media);
+        id
+    }
+
+    pub(crate) fn add_story(&mut self, account: &AccountKey, viewers: u32) -> String {
+        let number = self.mint();
+        let id = format!("181{}", ids::digits(self.seed, &["story", &account.id, &number], 14));
+        self.stories.insert(id.clone(), Story { account: account.clone(), viewers });
         id
     }
 

@@ -130,8 +130,11 @@ fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
             (route.split_once(' ')?.1.to_owned(), scope, NotFound)
         }
         "get /v1/live" => ("/v1/live".into(), nothing, LookedAtBelow),
-        "post /v1/insights/refresh"
-        | "post /v1/conversions"
+        "post /v1/insights/refresh" => {
+            let body = json!({"account_id": IG, "scope": "account", "metrics": ["reach"]});
+            ("/v1/insights/refresh".into(), body, NotFound)
+        }
+        "post /v1/conversions"
         | "get /v1/templates"
         | "post /v1/templates"
         | "post /v1/templates/{id}/submit"

@@ -18,15 +18,17 @@ pub enum Lane {
     Moderate,
     /// Profiles.
     Enrich,
-    /// Imports, insights, checks of completeness.
+    /// Imports, checks of completeness.
     Sync,
+    /// Figures.
+    Insights,
 }
 
 impl Lane {
     /// All, the most important first.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Reply, Self::Resolve, Self::Moderate, Self::Enrich, Self::Sync];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Reply, Self::Resolve, Self::Moderate, Self::Enrich, Self::Sync, Self::Insights];
 
     /// Up to which percentage of the allowance this kind of work goes on.
     pub(crate) const fn percent_max(self) -> u32 {
@@ -36,6 +38,7 @@ impl Lane {
             Self::Moderate => 80,
             Self::Enrich => 60,
             Self::Sync => 50,
+            Self::Insights => 40,
         }
     }
 }

@@ -15,11 +15,12 @@ use tracing::{Instrument, Span};
 use crate::attempt_log::Behind;
 use crate::ledger::{CommandRow, queue};
 use crate::services::{LEDGER_WITHIN, Next, Services};
-use crate::{account_acts, hide_many, import, media_sync, reconcile, reply_acts};
+use crate::{account_acts, hide_many, import, insights, media_sync, reconcile, reply_acts};
 pub(crate) use claim::Attempt;
 use claim::{Claimed, claim};
 pub(crate) use claim_all::{ClaimedAll, claim_all};
 use claim_step::News;
+use schemas::command::Action;
 
 /// Does what is next for a command, if it is due and nobody else has it.
 ///
@@ -57,6 +58,7 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
             Some(Action::CommentHideMany(data)) => {
                 hide_many::run(services, &command, &data.comment_ids, data.hidden).await
             }
+            Some(Action::InsightsRefresh(data)) => insights::run(services, &command, &data).await,
             _ => import::run(services, &command).await,
         },
     }

@@ -14,8 +14,8 @@ use schemas::command::Action;
 use crate::ledger::commands::{self, End};
 use crate::ledger::queue;
 use crate::ledger::{self, CommandRow};
-use crate::pages;
 use crate::plan::import_lane;
+use crate::reading::{self, Stand};
 use crate::services::{Next, Services};
 use crate::state::CommandState;
 use facts::Draft;
@@ -59,7 +59,8 @@ pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Re
         Err(error) => {
             let tries = progress.tries;
             let result = serde_json::to_value(Progress { tries: tries + 1, ..progress })?;
-            pages::failed(services, command, &connected, tries, result, &error).await
+            let stand = Stand { tries, kept: result.clone(), reported: Some(result) };
+            reading::failed_at(services, command, &connected, stand, &error).await
         }
     }
 }

@@ -4,7 +4,7 @@
 //! next), `matching` (whose effect a message is), `request` and `answer` (what is asked, what the answer means),
 //! `concurrency`, `ended` (ends as outcomes report them), `state` (the words of the ledger). Around it: `intake` (commands from the stream), `ledger` (the rows and their
 //! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `attempt_log` (attempts as they are known outside Postgres), `reconcile` (reading back), `echoes`, `outcome` (events), `scan` (outcomes in the stream),
-//! `import` and `media_sync` (conversations and comments read from Graph, by `pages`), [`recover`] (the ledger of an empty database), [`automate`] (automatic replies), [`admin`] (what people decide).
+//! `import` and `media_sync` (conversations and comments read from Graph), `insights` (figures), `reading` (reads that fail), [`recover`] (the ledger of an empty database), [`automate`] (automatic replies), [`admin`] (what people decide).
 
 mod account_acts;
 pub mod admin;
@@ -25,6 +25,7 @@ pub mod erase;
 mod handover;
 mod hide_many;
 mod import;
+mod insights;
 pub mod intake;
 mod ledger;
 mod matching;
@@ -32,10 +33,10 @@ mod media_sync;
 #[cfg(test)]
 mod model;
 mod outcome;
-mod pages;
 mod payload;
 mod places;
 mod plan;
+mod reading;
 mod reconcile;
 pub mod recover;
 mod reply_acts;

@@ -15,7 +15,7 @@ use schemas::command::Action;
 
 use crate::ledger::CommandRow;
 use crate::ledger::commands::{self, End};
-use crate::pages;
+use crate::reading::{self, Stand};
 use crate::services::{Next, Services};
 use crate::state::CommandState;
 use progress::{Page, Progress};
@@ -49,7 +49,8 @@ pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Re
         Err(error) => {
             progress.tries += 1;
             let (tries, result) = (progress.tries - 1, serde_json::to_value(&progress)?);
-            pages::failed(services, command, &connected, tries, result, &error).await
+            let stand = Stand { tries, kept: result.clone(), reported: Some(result) };
+            reading::failed_at(services, command, &connected, stand, &error).await
         }
     }
 }

@@ -6,6 +6,7 @@ mod draft;
 use runtime::failpoint;
 
 use crate::ledger::{CommandRow, PartRow, command_sets, commands, parts};
+pub(crate) use draft::origin;
 use facts::{Draft, FactStore};
 
 /// Publishes the outcome of one command, if it has one that is not published.

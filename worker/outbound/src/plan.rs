@@ -24,7 +24,7 @@ pub(crate) struct PartPlan {
 pub(crate) struct CommandPlan {
     /// Commands of one lane take effect in order, one at a time.
     pub(crate) lane: String,
-    /// In order; none for what is read, for `comment_hide_many` and for commands about the account or another command, which are no sends.
+    /// In order; none for commands that only read, for `comment_hide_many`, and for commands about the account or another command, which are no sends.
     pub(crate) parts: Vec<PartPlan>,
 }
 
@@ -122,8 +122,10 @@ pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
         // Beside the lane of the reply: it would wait behind what it is to end.
         Action::ReplyCancel(data) => about(channel, account, &data.reply_id),
         Action::ReplyResolve(data) => about(channel, account, &data.reply_id),
-        later @ (Action::InsightsRefresh(_)
-        | Action::ConversionEvent(_)
+        Action::InsightsRefresh(_) => {
+            CommandPlan { lane: format!("insights:{channel}/{account}"), parts: Vec::new() }
+        }
+        later @ (Action::ConversionEvent(_)
         | Action::TemplateSubmit(_)
         | Action::TemplateStatus(_)
         | Action::TemplateSend(_)) => return Err(PlanError::Unsupported(later.name())),

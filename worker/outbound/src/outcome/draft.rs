@@ -54,7 +54,7 @@ pub(super) fn draft(
 }
 
 /// Where an outcome came from: the command's position in INBOX_COMMANDS.
-fn origin(command: &CommandRow, via: Via) -> Origin {
+pub(crate) fn origin(command: &CommandRow, via: Via) -> Origin {
     Origin {
         raw_stream_sequence: Some(command.stream_seq),
         source_era: Some(command.stream_era),
