@@ -20,7 +20,6 @@ pub(crate) use claim::Attempt;
 use claim::{Claimed, claim};
 pub(crate) use claim_all::{ClaimedAll, claim_all};
 use claim_step::News;
-use schemas::command::Action;
 
 /// Does what is next for a command, if it is due and nobody else has it.
 ///
