@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, State};
 use crate::auth::Caller;
+use crate::etag::ETag;
 use crate::extract::{Id, LABEL_MAX, Query, name_of};
 use crate::list::{Keyed, Page, Total};
 use crate::problem::Problem;
@@ -203,13 +204,15 @@ async fn read(
 /// # Errors
 /// 404 when there is none.
 #[utoipa::path(get, path = "/v1/conversations/{id}", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
-    responses((status = 200, body = Conversation), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Conversation, headers(("ETag" = String, description = "For `If-Match` of a reply."))),
+        (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,
     Id(id): Id,
-) -> Result<Json<Conversation>, Problem> {
-    load(&app.pool, &caller, &id).await.map(Json)
+) -> Result<(ETag, Json<Conversation>), Problem> {
+    let etag = app.etag().await?;
+    Ok((etag, Json(load(&app.pool, &caller, &id).await?)))
 }
 
 /// Reads one conversation.

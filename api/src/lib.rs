@@ -39,6 +39,7 @@ mod conversions;
 mod cursor;
 mod deletion;
 mod eras;
+mod etag;
 mod extract;
 mod feed;
 mod html;

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::State;
 use crate::auth::{Caller, Scope};
 use crate::contacts::{self, Target};
+use crate::etag::ETag;
 use crate::extract::{Id, Query};
 use crate::layers;
 use crate::list::{Page, scope};
@@ -54,7 +55,7 @@ pub(crate) struct MessagesQuery {
 /// 403 `insufficient_scope` for `sync=true` with a token that may only read, 404 without such a conversation, 422 naming the parameter, 502 `sync_failed` with Meta's answer.
 #[utoipa::path(get, path = "/v1/conversations/{id}/messages", tag = "messages",
     params(("id" = String, Path, description = "`cnv_…`"), MessagesQuery),
-    responses((status = 200, body = Messages), (status = 401, body = Problem),
+    responses((status = 200, body = Messages, headers(("ETag" = String, description = "For `If-Match` of a reply."))), (status = 401, body = Problem),
         (status = 403, description = "`insufficient_scope`: `sync=true` with a token that may only read", body = Problem),
         (status = 404, body = Problem), (status = 422, body = Problem), (status = 502, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn list(
@@ -62,7 +63,7 @@ pub(crate) async fn list(
     caller: Caller,
     Id(id): Id,
     Query(query): Query<MessagesQuery>,
-) -> Result<Json<Messages>, Problem> {
+) -> Result<(ETag, Json<Messages>), Problem> {
     let wants_sync = query.sync == Some(true);
     if wants_sync {
         layers::allow(&caller, Scope::Write)?;
@@ -74,9 +75,10 @@ pub(crate) async fn list(
         let wanted = Wanted { channel, account, contact: Some(contact_id), action };
         syncs::sync(&app, &caller, &id, wanted).await?;
     }
+    let etag = app.etag().await?;
     let scope = scope("messages", &[("conversation_id", Some(&id))]);
     let page = Page::read(&app.cursors, &caller, scope, query.cursor.as_deref(), query.limit)?;
     let rows = rows::page(&app.pool, &id, &page).await?;
     let page = page.cut(&app.cursors, rows);
-    Ok(Json(Messages { messages: page.rows, next_cursor: page.next_cursor }))
+    Ok((etag, Json(Messages { messages: page.rows, next_cursor: page.next_cursor })))
 }

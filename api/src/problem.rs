@@ -102,6 +102,18 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "window_closed", "The messaging window is closed", detail)
     }
 
+    /// 403: Meta takes no message to this person by then.
+    pub(crate) fn window_will_close() -> Self {
+        let mut problem = Self::new(
+            StatusCode::FORBIDDEN,
+            "window_will_close",
+            "The messaging window will be closed",
+            "`not_before`: the messaging window will be closed by then, unless the person writes: choose an earlier time",
+        );
+        problem.field = Some("not_before".to_owned());
+        problem
+    }
+
     /// 403: an automation may not use `HUMAN_AGENT`.
     pub(crate) fn human_agent_person_only() -> Self {
         let mut problem = Self::new(

@@ -59,7 +59,7 @@ pub(crate) struct Reply {
     pub attempts: i64,
     /// The rule of the policy that decided.
     pub rule: Option<String>,
-    /// Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`. Left out where it does not.
+    /// Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`, `scheduled`. Left out where it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub held: Option<String>,

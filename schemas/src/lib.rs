@@ -13,6 +13,7 @@ pub mod facts;
 pub mod ids;
 mod login;
 pub mod meta;
+mod place;
 pub mod raw;
 pub mod scopes;
 #[cfg(feature = "sqlx")]
@@ -29,5 +30,6 @@ pub use event::{Data, Event, Origin, Via};
 pub use facts::{Fact, Kind};
 pub use ids::{AccountId, CommandId, ContactId, ConversationId, EventId, MessageId};
 pub use login::{Login, UnknownLogin};
+pub use place::Place;
 pub use time::{NotATime, Timestamp};
 pub use words::UnknownWord;

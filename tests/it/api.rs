@@ -10,6 +10,7 @@ use tests::{Api, Lab, LabOptions, eventually};
 mod access;
 mod acts;
 mod asked;
+mod based_on;
 mod cable;
 mod callers;
 mod comments;

@@ -1,5 +1,7 @@
 //! ◆ Pure: what holds for every field.
 
+use schemas::Timestamp;
+
 use crate::problem::Problem;
 
 /// Postgres cannot store it.
@@ -38,6 +40,16 @@ pub(crate) fn name_of(field: &str, text: &str, chars_max: usize) -> Result<Strin
     Ok(name.to_owned())
 }
 
+/// A time of RFC 3339, with its offset.
+///
+/// # Errors
+/// 422 naming `field`.
+pub(crate) fn time_of(field: &str, text: &str) -> Result<Timestamp, Problem> {
+    text.parse().map_err(|_| {
+        Problem::invalid(field, "not a time of RFC 3339, such as `2026-11-23T08:00:00Z`")
+    })
+}
+
 /// Longest label of a conversation, characters.
 pub(crate) const LABEL_MAX: usize = 64;
 
@@ -57,6 +69,17 @@ pub(super) fn field_of(path: &str, message: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_an_offset() {
+        let time = |text| time_of("until", text).map(|time| time.to_string());
+        let later = "2026-11-18T11:06:41.000Z";
+        assert_eq!(time("2026-11-18T12:06:41+01:00").unwrap(), later);
+        assert_eq!(time("2026-11-18T11:06:41Z").unwrap(), later);
+        for wrong in ["", "tomorrow", "2026-11-18", "1795000000", "2026-11-18T11:06:41"] {
+            assert_eq!(time(wrong).unwrap_err().code, "invalid", "{wrong}");
+        }
+    }
 
     #[test]
     fn a_name_has_no_spaces_around_it_and_says_something() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+pub(crate) use schemas::Place;
 use schemas::subjects::{EVENT_ALL, token};
 use schemas::{Channel, Kind};
 use serde::Deserialize;
@@ -73,30 +74,6 @@ impl LiveEvent {
         // A line break would end a line of the stream; JSON has them between tokens only.
         let json = json.replace(['\n', '\r'], " ");
         Some(Self { sequence, kind, channel, account_id, conversation_id, json })
-    }
-}
-
-/// Where an event stands in which INBOX_EVENTS, as one number: what a client resumes by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The number of the era, 0 unless a stream was ever adopted: positions begin again with each.
-    pub era: u64,
-    /// The position.
-    pub position: u64,
-}
-
-impl Place {
-    /// No stream has so many events. Nine eras fit into the 53 bits that some programs have for a number.
-    const OF_ERA: u64 = 1_000_000_000_000_000;
-
-    /// As an id: the bare position in the first era, and larger in each that follows.
-    pub(crate) const fn to_id(self) -> u64 {
-        self.era.saturating_mul(Self::OF_ERA).saturating_add(self.position)
-    }
-
-    /// What an id stands for.
-    pub(crate) const fn of_id(id: u64) -> Self {
-        Self { era: id / Self::OF_ERA, position: id % Self::OF_ERA }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::extract::NO_NUL;
+use crate::extract::{NO_NUL, time_of};
 use crate::problem::Problem;
 
 /// A reply: exactly one of text, attachment, template; quick replies go with text.
@@ -29,6 +29,9 @@ pub(crate) struct NewMessage {
     pub reply_to: Option<String>,
     /// `HUMAN_AGENT`, by a person only: up to 7 days after the person's last message.
     pub tag: Option<String>,
+    /// RFC 3339: held until then, and judged when the time comes. `DELETE /v1/replies/{id}` cancels it.
+    #[schema(format = DateTime, example = "2026-11-23T08:00:00Z")]
+    pub not_before: Option<String>,
 }
 
 /// A file to send.
@@ -57,12 +60,16 @@ pub(crate) struct NewQuickReply {
 }
 
 impl NewMessage {
-    /// As the command carries it.
+    /// As the command carries it. `based_on`: what its author has seen.
     ///
     /// # Errors
     /// 422 naming the field that cannot be sent.
-    pub(super) fn into_data(self) -> Result<ReplyData, Problem> {
+    pub(super) fn into_data(self, based_on: Option<u64>) -> Result<ReplyData, Problem> {
+        let not_before = self.not_before.as_deref();
+        let not_before = not_before.map(|text| time_of("not_before", text)).transpose()?;
         let data = ReplyData {
+            based_on,
+            not_before,
             text: self.text,
             attachment: self.attachment.map(|file| OutboundAttachment {
                 kind: file.kind,
@@ -105,7 +112,7 @@ mod tests {
 
     fn field(body: Value) -> Option<String> {
         let body: NewMessage = serde_json::from_value(body).unwrap();
-        let problem = body.into_data().err()?;
+        let problem = body.into_data(None).err()?;
         serde_json::to_value(problem).unwrap()["field"].as_str().map(str::to_owned)
     }
 

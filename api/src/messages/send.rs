@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use schemas::command::{Action, ReplyData};
+use schemas::command::{Action, ReplyData, Requester};
 use schemas::{Command, CommandId, Timestamp};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use super::{outcome, window};
 use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::contacts::{self, Target};
+use crate::etag::{self, IfMatch};
 use crate::extract::{Body, Id, IdempotencyKey, Query, wait_of};
 use crate::problem::Problem;
 use crate::replies::Reply;
@@ -32,13 +33,17 @@ pub(crate) struct WaitQuery {
 
 /// Answer
 ///
+/// With `If-Match` the reply is refused with `overtaken` where the conversation has something later than the author saw: an act of the person, or
+/// a reply of a person or another app. An automation must send it.
+///
 /// The same `Idempotency-Key` with the same body is the same reply, however often it is sent: the answer is the state of the first.
 ///
 /// # Errors
-/// 403 `window_closed` or `human_agent_person_only`, 404, 409 `key_reused`, 422, 503: repeat with the same key.
+/// 403 `window_closed`, `window_will_close` or `human_agent_person_only`, 404, 409 `key_reused`, 422, 503: repeat with the same key.
 #[utoipa::path(post, path = "/v1/conversations/{id}/messages", tag = "messages", request_body = NewMessage,
     params(("id" = String, Path, description = "`cnv_…`"), WaitQuery,
-        ("Idempotency-Key" = String, Header, description = "1 to 255 visible characters of your own.")),
+        ("Idempotency-Key" = String, Header, description = "1 to 255 visible characters of your own."),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the conversation or of its messages, as its author saw them.")),
     responses((status = 200, description = "The outcome is known", body = Reply), (status = 202, description = "On its way", body = Reply),
         (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 413, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
@@ -47,12 +52,13 @@ pub(crate) async fn send(
     caller: Caller,
     Id(id): Id,
     Query(query): Query<WaitQuery>,
+    IfMatch(based_on): IfMatch,
     key: IdempotencyKey,
     Body(body): Body<NewMessage>,
 ) -> Result<Response, Problem> {
     let wait = wait_of(query.wait.as_deref())?;
     let key = key.required()?;
-    let data = body.into_data()?;
+    let data = body.into_data(based_on)?;
     let target = contacts::target(&app.pool, &caller, &id).await?;
     let asked = Asked { caller: &caller, conversation_id: &id, target: &target, key: &key };
     let reply_id = asked.publish(&app, data).await?;
@@ -83,7 +89,9 @@ impl Asked<'_> {
     async fn publish(&self, app: &App, data: ReplyData) -> Result<CommandId, Problem> {
         let Self { caller, conversation_id, target, key } = *self;
         let id = CommandId::of_request(target.channel, &target.account_id, &caller.name, key);
-        let text = serde_json::to_string(&data).map_err(|_| Problem::internal())?;
+        // What its author had seen is no part of it: a repeat may have seen more, and is the same reply.
+        let body = ReplyData { based_on: None, ..data.clone() };
+        let text = serde_json::to_string(&body).map_err(|_| Problem::internal())?;
         let asked = digest(&["reply", conversation_id, &text]);
         let stored = match requests::known(&app.pool, id.as_str(), &asked).await? {
             Known::Published => None,
@@ -95,7 +103,16 @@ impl Asked<'_> {
             Known::New => {
                 let now = runtime::now();
                 let expires_at = target.window_expires_at.map(Timestamp::to_datetime);
-                window::check(expires_at, data.tag.as_deref(), caller.kind, now.to_datetime())?;
+                let check = |at: Timestamp| {
+                    window::check(expires_at, data.tag.as_deref(), caller.kind, at.to_datetime())
+                };
+                check(now)?;
+                if let Some(later) = data.not_before.filter(|later| now < *later) {
+                    check(later).map_err(|_| Problem::window_will_close())?;
+                }
+                if data.based_on.is_none() && caller.kind == Requester::Automation {
+                    return Err(etag::missing());
+                }
                 let command = Command {
                     id: id.clone(),
                     channel: target.channel,

@@ -403,7 +403,8 @@ export interface paths {
         };
         /**
          * List conversations
-         * @description Newest message first. Archived ones are left out unless asked for; blocked contacts always.
+         * @description Newest message first. Archived and snoozed ones are left out unless asked for; blocked contacts always. A snooze ends at its time, or
+         *     when the person writes.
          *
          *     A search (`q`) that takes longer than 2 s ends with `search_too_slow`; one that waits longer than 10 s for others with `search_busy`.
          *
@@ -484,6 +485,37 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/conversations/{id}/labels/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put a label on a conversation
+         * @description Upper and lower case are two labels. A label needs no making: it is there as soon as a conversation has it. At most 64 characters, without spaces around them; at most 50
+         *     labels on one conversation.
+         *
+         *     # Errors
+         *     404, 409 `key_reused`, 422 naming `name`, 503.
+         */
+        put: operations["put_v1_conversations_id_labels_name"];
+        post?: never;
+        /**
+         * Take a label off a conversation
+         * @description Also where the conversation does not have it.
+         *
+         *     # Errors
+         *     404, 409 `key_reused`, 422 naming `name`, 503.
+         */
+        delete: operations["delete_v1_conversations_id_labels_name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/conversations/{id}/messages": {
         parameters: {
             query?: never;
@@ -504,12 +536,43 @@ export interface paths {
         put?: never;
         /**
          * Answer
-         * @description The same `Idempotency-Key` with the same body is the same reply, however often it is sent: the answer is the state of the first.
+         * @description With `If-Match` the reply is refused with `overtaken` where the conversation has something later than the author saw: an act of the person, or
+         *     a reply of a person or another app. An automation must send it.
+         *
+         *     The same `Idempotency-Key` with the same body is the same reply, however often it is sent: the answer is the state of the first.
          *
          *     # Errors
-         *     403 `window_closed` or `human_agent_person_only`, 404, 409 `key_reused`, 422, 503: repeat with the same key.
+         *     403 `window_closed`, `window_will_close` or `human_agent_person_only`, 404, 409 `key_reused`, 422, 503: repeat with the same key.
          */
         post: operations["post_v1_conversations_id_messages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/conversations/{id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the notes about a conversation
+         * @description # Errors
+         *     404 without such a conversation, 422 naming the parameter, 503.
+         */
+        get: operations["get_v1_conversations_id_notes"];
+        put?: never;
+        /**
+         * Write a note about a conversation
+         * @description For people on our side: nothing of it goes to Meta. It is erased with the person.
+         *
+         *     # Errors
+         *     404, 409 `key_reused`, 422 naming `text`, 503.
+         */
+        post: operations["post_v1_conversations_id_notes"];
         delete?: never;
         options?: never;
         head?: never;
@@ -556,6 +619,30 @@ export interface paths {
          *     404, 503.
          */
         post: operations["post_v1_conversations_id_read"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/conversations/{id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Snooze
+         * @description The conversation is out of the list until then, or until the person writes: `snoozed=true` lists those that are out. Without `until`, or
+         *     with one that is past, it is back at once.
+         *
+         *     # Errors
+         *     404, 409 `key_reused`, 422 naming `until`, 503.
+         */
+        post: operations["post_v1_conversations_id_snooze"];
         delete?: never;
         options?: never;
         head?: never;
@@ -851,121 +938,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/ops/send": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Show what is frozen
-         * @description # Errors
-         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
-         */
-        get: operations["get_v1_ops_send"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/send/freeze": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Stop sending
-         * @description Within 2 s nothing in this scope is sent: what is asked for waits in order. What is at Meta already is still followed up. There is no plan
-         *     before it: a kill switch is one step.
-         *
-         *     # Errors
-         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming the field; 503: whether it is frozen is unknown, repeat it.
-         */
-        post: operations["post_v1_ops_send_freeze"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/send/thaw": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Let sending go on
-         * @description Ends a freeze of exactly this scope; what waits goes out in order, if the rules still allow it.
-         *
-         *     # Errors
-         *     As of the freeze.
-         */
-        post: operations["post_v1_ops_send_thaw"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/status": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Show how far each stage is behind, and what waits for somebody
-         * @description Read by the role `ops`; one look a second, shared by all who ask.
-         *
-         *     # Errors
-         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
-         */
-        get: operations["get_v1_ops_status"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/trace/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Show the whole story of one id
-         * @description Of an event, a message, a reply, a command, or a parked row.
-         *
-         *     # Errors
-         *     403 without the scope `admin`; 404 for an id that nobody knows and for a token of some accounts; 413 where contents are larger than the
-         *     broker takes; 422 naming `reason`; 503 where the role `ops` does not answer.
-         */
-        get: operations["get_v1_ops_trace_id"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/ops/waiting": {
         parameters: {
             query?: never;
@@ -1059,6 +1031,60 @@ export interface paths {
          */
         post: operations["post_v1_replies_reply_id_resolve"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/saved_replies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the saved replies
+         * @description # Errors
+         *     422 naming the parameter, 503.
+         */
+        get: operations["get_v1_saved_replies"];
+        put?: never;
+        /**
+         * Save a reply
+         * @description # Errors
+         *     404 for an account that the token does not see, 409 `key_reused`, 422 naming the field, 503.
+         */
+        post: operations["post_v1_saved_replies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/saved_replies/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a saved reply
+         * @description All fields are replaced.
+         *
+         *     # Errors
+         *     404 also where it is for accounts that the token does not see, 422 naming the field, 503.
+         */
+        put: operations["put_v1_saved_replies_id"];
+        post?: never;
+        /**
+         * Delete a saved reply
+         * @description # Errors
+         *     404 also where it is for accounts that the token does not see, 503.
+         */
+        delete: operations["delete_v1_saved_replies_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1420,9 +1446,12 @@ export interface components {
              * @example cnv_0123456789abcdef0123456789abcdef
              */
             id: string;
+            /** @description In order. */
+            labels: string[];
             last_message?: components["schemas"]["LastMessage"] | null;
             /** @description When it was sent. */
             last_message_at: components["schemas"]["Time"];
+            snoozed_until?: components["schemas"]["Time"] | null;
             /**
              * Format: int64
              * @description Messages of the person since somebody read the conversation.
@@ -1514,25 +1543,6 @@ export interface components {
             refused: Record<string, never>[];
             /** @description Subscribed. */
             subscribed: string[];
-        };
-        /** @description A freeze in force. */
-        Freeze: {
-            /** @description Who froze it. */
-            by: string;
-            /** @description Why; null where nobody said. */
-            reason?: string | null;
-            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
-            scope: string;
-            /**
-             * Format: date-time
-             * @description Since when.
-             */
-            since: string;
-        };
-        /** @description All freezes in force. */
-        Freezes: {
-            /** @description By scope. */
-            freezes: components["schemas"]["Freeze"][];
         };
         /** @description Events that are not kept any more. */
         Gap: {
@@ -1720,6 +1730,12 @@ export interface components {
         /** @description A reply: exactly one of text, attachment, template; quick replies go with text. */
         NewMessage: {
             attachment?: components["schemas"]["NewAttachment"] | null;
+            /**
+             * Format: date-time
+             * @description RFC 3339: held until then, and judged when the time comes. `DELETE /v1/replies/{id}` cancels it.
+             * @example 2026-11-23T08:00:00Z
+             */
+            not_before?: string | null;
             /** @description At most 13. */
             quick_replies?: components["schemas"]["NewQuickReply"][];
             /** @description Meta's id of the message to quote. */
@@ -1734,12 +1750,35 @@ export interface components {
              */
             text?: string | null;
         };
+        /** @description A note to write. */
+        NewNote: {
+            /**
+             * @description At most 10,000 characters.
+             * @example Waits for the invoice of October.
+             */
+            text: string;
+        };
         /** @description A quick reply to offer. */
         NewQuickReply: {
             /** @description At most 1000 characters; the title where absent. */
             payload?: string | null;
             /** @description At most 20 characters. */
             title: string;
+        };
+        /** @description A saved reply as it is to be. */
+        NewSavedReply: {
+            /** @description The accounts it is for. Absent or null: all that the token sees, also those to come. */
+            account_ids?: string[] | null;
+            /**
+             * @description By which people find it.
+             * @example Opening hours
+             */
+            name: string;
+            /**
+             * @description What is answered.
+             * @example We are open from 9 to 5.
+             */
+            text: string;
         };
         /** @description Whose session it is to be. */
         NewSession: {
@@ -1750,6 +1789,27 @@ export interface components {
         NewText: {
             /** @description What to say. */
             text: string;
+        };
+        /** @description A note. */
+        Note: {
+            /** @description Name of the API token that wrote it. */
+            by?: string | null;
+            /** @description When. */
+            created_at: components["schemas"]["Time"];
+            /**
+             * @description Our id.
+             * @example note_0123456789abcdef0123456789abcdef
+             */
+            id: string;
+            /** @description What it says. */
+            text: string;
+        };
+        /** @description A page of notes. */
+        Notes: {
+            /** @description For the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Newest first. */
+            notes: components["schemas"]["Note"][];
         };
         /** @description What the worker would say now. */
         PolicyAnswer: {
@@ -1865,7 +1925,7 @@ export interface components {
             error?: Record<string, never> | null;
             /** @description When it was settled. */
             finished_at?: string | null;
-            /** @description Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`. Left out where it does not. */
+            /** @description Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`, `scheduled`. Left out where it does not. */
             held?: string | null;
             /** @description Meta's id of the (first) message, once sent. */
             message_id?: string | null;
@@ -1902,17 +1962,30 @@ export interface components {
             /** @description Why: kept with the command. */
             reason: string;
         };
-        /** @description What is stopped or goes on: everything where neither account nor conversation is named. */
-        Scope: {
-            /** @description One account, as `ID` or `CHANNEL/ID`. */
-            account_id?: string | null;
-            /** @description One conversation, by its id; with `account_id` it must be one of that account. */
-            conversation?: string | null;
+        /** @description A page of saved replies. */
+        SavedReplies: {
+            /** @description For the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Newest first. */
+            saved_replies: components["schemas"]["SavedReply"][];
+        };
+        /** @description A saved reply. */
+        SavedReply: {
+            /** @description The accounts it is for, of those that the token sees; null: all. */
+            account_ids?: string[] | null;
+            /** @description When it was saved. */
+            created_at: components["schemas"]["Time"];
             /**
-             * @description Why; kept.
-             * @example wrong automatic replies
+             * @description Our id.
+             * @example svd_0123456789abcdef0123456789abcdef
              */
-            reason: string;
+            id: string;
+            /** @description By which people find it. */
+            name: string;
+            /** @description What is answered. */
+            text: string;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
         };
         /** @description What a token may do. */
         Scopes: {
@@ -1939,26 +2012,14 @@ export interface components {
              */
             seq: number;
         };
-        /**
-         * @description As `hookline status --output json` prints it: `stages` with lag and oldest age, parked work by cause, unknown sends, what is held and why,
-         *     durability, clocks, tokens that end, freezes.
-         */
-        Status: Record<string, never>;
-        /** @description What it did. */
-        Switched: {
-            /** @description `false`: it was so before. */
-            changed: boolean;
-            /** @description Whether this scope is frozen now. */
-            frozen: boolean;
-            /** @description Other scopes that stay frozen; of a thaw. */
-            other_freezes?: string[];
-            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
-            scope: string;
+        /** @description Until when. */
+        Snooze: {
             /**
-             * Format: int64
-             * @description Commands that wait, or go on.
+             * Format: date-time
+             * @description RFC 3339; absent, null or past: no longer.
+             * @example 2026-11-23T08:00:00Z
              */
-            waiting: number;
+            until?: string | null;
         };
         /**
          * Format: date-time
@@ -1986,8 +2047,6 @@ export interface components {
             /** @description `true`: there are more than `total`. Left out otherwise. */
             total_is_lower_bound?: boolean;
         };
-        /** @description As `hookline trace --output json` prints it: raw webhooks, events, resolution, rows, replies with their parts and Meta's ids, echoes. */
-        Trace: Record<string, never>;
         /** @description What to show the person. */
         Typing: {
             /** @description `typing_on` (unless said), `typing_off` or `mark_seen`. */
@@ -2038,13 +2097,9 @@ export interface operations {
     get_connect_callback: {
         parameters: {
             query?: {
-                /** @description What is exchanged for a token, once. */
                 code?: string;
-                /** @description Which login it belongs to. */
                 state?: string;
-                /** @description Meta's word where there is no code, such as `access_denied`. */
                 error?: string;
-                /** @description Meta's reason. */
                 error_reason?: string;
             };
             header?: never;
@@ -2134,18 +2189,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2154,25 +2205,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2181,20 +2213,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2219,18 +2239,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2239,47 +2255,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2304,7 +2281,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2313,18 +2289,14 @@ export interface operations {
                     "application/json": components["schemas"]["Accounts"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2333,20 +2305,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2390,27 +2350,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2419,16 +2366,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2437,38 +2374,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2494,7 +2401,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2503,18 +2409,14 @@ export interface operations {
                     "application/json": components["schemas"]["AccountHealth"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2523,7 +2425,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2532,29 +2433,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2598,27 +2478,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2627,16 +2494,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2645,38 +2502,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2720,27 +2547,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2749,16 +2563,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2767,38 +2571,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2842,27 +2616,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2871,16 +2632,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2889,38 +2640,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2947,7 +2668,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2956,18 +2676,14 @@ export interface operations {
                     "application/json": components["schemas"]["Blocklist"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2976,20 +2692,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3011,7 +2715,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3027,27 +2730,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3056,16 +2746,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3074,16 +2754,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3092,20 +2762,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3146,27 +2804,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3175,16 +2820,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3193,16 +2828,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3211,20 +2836,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3250,7 +2863,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3259,18 +2871,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3279,7 +2887,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3288,7 +2895,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3297,20 +2903,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3345,7 +2939,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3354,18 +2947,14 @@ export interface operations {
                     "application/json": components["schemas"]["Comments"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3374,20 +2963,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3434,18 +3011,14 @@ export interface operations {
                     "application/json": components["schemas"]["HideOutcomes"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3454,34 +3027,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3490,20 +3035,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3549,27 +3082,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3578,16 +3098,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3596,38 +3106,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3677,27 +3157,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3706,16 +3173,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3724,16 +3181,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3742,20 +3189,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3805,27 +3240,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3834,16 +3256,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3852,16 +3264,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3870,20 +3272,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3933,27 +3323,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3962,16 +3339,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3980,16 +3347,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3998,20 +3355,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4037,7 +3382,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4046,18 +3390,14 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4066,7 +3406,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4075,29 +3414,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4121,6 +3439,10 @@ export interface operations {
                 q?: string;
                 /** @description Only those assigned to this name; empty: only those assigned to nobody. */
                 assigned_to?: string;
+                /** @description Only those with this label. */
+                label?: string;
+                /** @description `true`: only snoozed ones. Unset or `false`: only those that are not, or not any more. */
+                snoozed?: boolean;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows per page, 1 to 200; 50 unless set. */
@@ -4132,7 +3454,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4141,18 +3462,14 @@ export interface operations {
                     "application/json": components["schemas"]["Conversations"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4161,20 +3478,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4195,27 +3500,24 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
+                    /** @description For `If-Match` of a reply. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4224,29 +3526,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4267,7 +3548,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4285,27 +3565,14 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4314,56 +3581,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4388,7 +3607,6 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4406,27 +3624,14 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4435,34 +3640,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4471,8 +3648,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4480,11 +3656,146 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+        };
+    };
+    put_v1_conversations_id_labels_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+                /** @description The label. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Stored, not projected yet */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_v1_conversations_id_labels_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+                /** @description The label. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Stored, not projected yet */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -4512,20 +3823,18 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
+                    /** @description For `If-Match` of a reply. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Messages"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4541,7 +3850,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4550,7 +3858,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4559,16 +3866,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Meta was asked and refused */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -4577,11 +3874,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4602,6 +3896,8 @@ export interface operations {
             header: {
                 /** @description 1 to 255 visible characters of your own. */
                 "Idempotency-Key": string;
+                /** @description The `ETag` of the conversation or of its messages, as its author saw them. */
+                "If-Match"?: string | null;
             };
             path: {
                 /** @description `cnv_…` */
@@ -4633,18 +3929,14 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4653,7 +3945,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4662,16 +3953,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4680,7 +3961,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -4689,7 +3969,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4698,8 +3977,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4707,11 +3985,134 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+        };
+    };
+    get_v1_conversations_id_notes: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notes"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_conversations_id_notes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewNote"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Note"];
+                };
+            };
+            /** @description Stored, not projected yet */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Note"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -4735,7 +4136,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4744,18 +4144,14 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyAnswer"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4764,7 +4160,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4773,20 +4168,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4807,7 +4190,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4825,27 +4207,14 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4854,8 +4223,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4863,7 +4231,57 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+        };
+    };
+    post_v1_conversations_id_snooze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Snooze"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Stored, not projected yet */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4872,16 +4290,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4890,20 +4298,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4922,13 +4318,12 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: {
+        requestBody: {
             content: {
                 "application/json": components["schemas"]["Typing"];
             };
         };
         responses: {
-            /** @description Stored; its outcome is not known yet */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -4937,27 +4332,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4966,34 +4348,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5002,20 +4356,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5036,7 +4378,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5054,27 +4395,14 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5083,56 +4411,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5150,85 +4430,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
-            503: {
-                headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5259,7 +4470,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5268,18 +4478,14 @@ export interface operations {
                     "application/json": components["schemas"]["Log"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5288,7 +4494,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5297,20 +4502,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5339,7 +4532,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5348,18 +4540,14 @@ export interface operations {
                     "application/json": components["schemas"]["Feed"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5368,20 +4556,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5412,7 +4588,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5421,18 +4596,14 @@ export interface operations {
                     "application/json": components["schemas"]["Insights"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5441,20 +4612,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5472,85 +4631,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
-            503: {
-                headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5591,18 +4681,14 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5611,7 +4697,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5620,20 +4705,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5683,27 +4756,14 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5712,16 +4772,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5730,16 +4780,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5748,20 +4788,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5788,7 +4816,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5797,18 +4824,14 @@ export interface operations {
                     "application/json": components["schemas"]["Mentions"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5817,20 +4840,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5851,7 +4862,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5860,18 +4870,14 @@ export interface operations {
                     "application/json": components["schemas"]["Acts"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5880,7 +4886,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5889,7 +4894,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5898,20 +4902,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5934,7 +4926,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5943,18 +4934,14 @@ export interface operations {
                     "application/json": components["schemas"]["DeadWork"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5963,7 +4950,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5972,7 +4958,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5981,20 +4966,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6015,7 +4988,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6024,83 +4996,6 @@ export interface operations {
                     "application/json": components["schemas"]["Jobs"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
-            401: {
-                headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
-            503: {
-                headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_v1_ops_send: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Freezes"];
-                };
-            };
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6118,250 +5013,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_ops_send_freeze: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Scope"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Switched"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_ops_send_thaw: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Scope"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Switched"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_v1_ops_status: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Status"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_v1_ops_trace_id: {
-        parameters: {
-            query?: {
-                /** @description `true`: with raw bodies and events as they are. Needs `reason`, and is recorded in the audit before anything is shown. */
-                contents?: boolean;
-                /** @description Why the contents must be seen; kept. */
-                reason?: string;
-            };
-            header?: never;
-            path: {
-                /** @description An event id, Meta's message id, a reply or command id, or the number of a parked row */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Trace"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6401,7 +5052,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6410,18 +5060,14 @@ export interface operations {
                     "application/json": components["schemas"]["WaitingRoom"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6430,7 +5076,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6439,7 +5084,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6448,20 +5092,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6492,7 +5124,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6501,18 +5132,14 @@ export interface operations {
                     "application/json": components["schemas"]["Replies"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6521,20 +5148,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6560,7 +5175,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6569,18 +5183,14 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6589,7 +5199,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6598,29 +5207,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6666,18 +5254,14 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6686,7 +5270,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6695,16 +5278,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6713,16 +5286,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6731,20 +5294,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6794,18 +5345,14 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6814,7 +5361,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6823,16 +5369,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6841,16 +5377,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6859,8 +5385,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6868,11 +5393,216 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+        };
+    };
+    get_v1_saved_replies: {
+        parameters: {
+            query?: {
+                /** @description Only those for this account, or for all. */
+                account_id?: string;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedReplies"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_saved_replies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSavedReply"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_v1_saved_replies_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `svd_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSavedReply"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedReply"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_v1_saved_replies_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `svd_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -6890,40 +5620,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
-            503: {
-                headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6941,85 +5647,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
-            503: {
-                headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7040,94 +5677,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
-            503: {
-                headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7148,94 +5707,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
-            503: {
-                headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7256,94 +5737,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
-                    /** @description `Bearer` */
-                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found`: nothing that this token sees has this id */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `slow_body`: the body did not come in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_large`: the body is larger than is taken */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid`: `field` names what cannot be understood */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: a fault of hookline, which it has logged */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_implemented`: this version cannot do it; nothing was stored or sent */
             501: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
-            503: {
-                headers: {
-                    /** @description Seconds until a repetition makes sense */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {

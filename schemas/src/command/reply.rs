@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_with::skip_serializing_none;
 
 use super::error::{CommandError, not_empty};
-use crate::{EventId, MessageId};
+use crate::{EventId, MessageId, Timestamp};
 
 /// `reply`: exactly one of text, attachment, template; quick replies go with text.
 // The fields of every command stand in the order of their names: bytes on the wire and digests depend on it.
@@ -15,8 +15,13 @@ use crate::{EventId, MessageId};
 pub struct ReplyData {
     /// A file by URL or by Meta's attachment id.
     pub attachment: Option<OutboundAttachment>,
+    /// What its author had seen of INBOX_EVENTS: the position, as cursors of the api have it with its era ([`Place`](crate::Place)). Refused
+    /// with `overtaken` where the conversation has a later act of the person, or a later reply of a person or another app.
+    pub based_on: Option<u64>,
     /// The event it answers.
     pub caused_by: Option<EventId>,
+    /// Held until then, and judged like any other when the time comes.
+    pub not_before: Option<Timestamp>,
     /// At most 13.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quick_replies: Vec<OutboundQuickReply>,

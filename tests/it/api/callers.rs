@@ -90,7 +90,13 @@ async fn after_the_window_only_a_person_may_answer_and_only_with_the_tag() {
     is_problem(&plain.post_once(late, "p1", plainly()).await, 403, "window_closed");
     is_problem(&plain.post_once(too_late, "p2", tagged()).await, 403, "window_closed");
     assert_eq!(plain.post_once(late, "p3", tagged()).await.0, 202);
-    assert_eq!(robot.post_once(open, "r4", plainly()).await.0, 202);
+    // A program says what it has seen.
+    is_problem(&robot.post_once(open, "r4", plainly()).await, 422, "invalid");
+    let seen = robot.http.get(format!("{}{open}", robot.url)).bearer_auth(&robot.token);
+    let seen = seen.send().await.unwrap().headers()["etag"].clone();
+    let request = robot.http.post(format!("{}{open}", robot.url)).bearer_auth(&robot.token);
+    let request = request.header("idempotency-key", "r4").header("if-match", seen);
+    assert_eq!(request.json(&plainly()).send().await.unwrap().status(), 202);
     // What was refused took no key: the same key may be used rightly.
     assert_eq!(plain.post_once(late, "p1", tagged()).await.0, 202);
     // Keys belong to their token.

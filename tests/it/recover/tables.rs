@@ -32,10 +32,12 @@ const FILLED: [(&str, &str); 15] = [
     ("inbox.comments", "select * from inbox.comments"),
 ];
 /// What a worker finds out afterwards.
-const FOUND_LATER: [(&str, &str); 2] = [
+const FOUND_LATER: [(&str, &str); 3] = [
     ("echoes", "select channel, account_id, item_id, kind, peer, encode(content, 'hex') as content, metadata, app_id, time, claimed_by
                   from worker.echoes"),
     ("who replied", "select conversation_id, others_replied_at from worker.conversations"),
+    // Its position goes on with what is sent afterwards.
+    ("news", "select conversation_id, event_era from worker.news"),
 ];
 
 pub(super) struct Tables(BTreeMap<&'static str, BTreeSet<String>>);

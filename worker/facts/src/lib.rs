@@ -24,6 +24,7 @@ pub mod follow_up;
 pub mod ids;
 pub mod merge;
 mod messages;
+pub mod news;
 mod publish;
 mod published;
 mod recorded;

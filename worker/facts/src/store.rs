@@ -18,7 +18,7 @@ use crate::merge::{Report, Reports};
 use crate::published::{Placed, PublishPlan, Published};
 use crate::recorded::{Place, RecordedFact};
 use crate::seal::Seal;
-use crate::{erased, messages, publish, reports, rows, secrets};
+use crate::{erased, messages, news, publish, reports, rows, secrets};
 
 /// Rounds of planning, and of publishing and recording, before a call gives up and its caller backs off.
 const ROUNDS_MAX: u32 = 8;
@@ -213,6 +213,7 @@ impl FactStore {
             reports::record(tx, &published.reports).await?;
             messages::record(tx, &published.placed, &published.known).await?;
             secrets::record(tx, &self.seal, &published.placed, &published.known).await?;
+            news::note(tx, published.adopted.iter().chain(&published.placed)).await?;
             runtime::failpoint!("facts.after_record");
             Ok(())
         })

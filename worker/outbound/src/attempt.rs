@@ -4,6 +4,7 @@
 mod claim;
 mod claim_all;
 mod claim_step;
+mod conditions;
 mod news;
 mod send;
 mod settle;

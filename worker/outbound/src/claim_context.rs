@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schemas::{ContactId, EventId, Timestamp};
+use schemas::{ContactId, EventId, Place, Timestamp};
 use sqlx::PgConnection;
 
 use crate::decide::LoggedAttempt;
@@ -29,6 +29,10 @@ pub(crate) struct ClaimContext {
     pub(crate) parked: bool,
     /// The event it answers is recorded (or it answers none).
     pub(crate) cause_known: bool,
+    /// The conversation has something later than the command was based on.
+    pub(crate) overtaken: bool,
+    /// It is based on something, and a message of the account in its conversation is still to be compared with the ledger.
+    pub(crate) echo_waits: bool,
     to_itself: bool,
     opened_at: Option<Timestamp>,
     other_owns: bool,
@@ -72,6 +76,11 @@ pub(crate) async fn read_all(
     let comments: Vec<Option<&str>> =
         around.iter().map(|one| one.part?.payload.comment_id()).collect();
     let ns: Vec<Option<i32>> = around.iter().map(|one| Some(one.part?.n)).collect();
+    let based: Vec<Option<Place>> = around.iter().map(|one| one.command.based_on()).collect();
+    let number = |of: fn(&Place) -> u64| -> Vec<Option<i64>> {
+        let number = |place: &Option<Place>| place.as_ref().map(of).and_then(|n| n.try_into().ok());
+        based.iter().map(number).collect()
+    };
     sqlx::query_as(
         "select clock_timestamp() as now, (select version from worker.accounts_version) as accounts_version, a.state = 'stopped' as account_stopped,
                 a.state = 'disconnected' as account_disconnected, v.opened_at,
@@ -106,10 +115,30 @@ pub(crate) async fn read_all(
                                               where d.channel = cause.channel and d.account_id = cause.account_id
                                                 and d.message_id = cause.message_id and d.kind = 'message.deleted' offset 0) deleted)
                     as cause_deleted,
+                case when t.based_seq is null then false
+                     else t.based_era <> (select worker.current_era('INBOX_EVENTS'))
+                       or exists (select from (select n.event_era, n.event_seq from worker.news n
+                                                where n.conversation_id = t.conversation_id offset 0) news
+                                   where news.event_era = t.based_era and news.event_seq > t.based_seq)
+                       or exists (select from (select p.identity, p.held from worker.commands p
+                                                where p.lane = t.lane and p.state = 'open' and p.requester = 'person'
+                                                  and p.command = 'reply' offset 0) queued
+                                   where queued.identity <> t.identity and queued.held is distinct from 'scheduled')
+                       or exists (select from (select p.identity from worker.commands p
+                                                where p.conversation_id = t.conversation_id and p.requester = 'person'
+                                                  and p.command = 'reply' and p.state in ('sent', 'partial', 'unknown')
+                                                  and not p.outcome_published offset 0) ended
+                                   where ended.identity <> t.identity)
+                 end as overtaken,
+                t.based_seq is not null
+                    and exists (select from (select from worker.echoes e
+                                              where e.channel = t.channel and e.account_id = t.account_id and e.peer = t.contact_id
+                                                and e.kind = 'message' and not e.examined offset 0) echo) as echo_waits,
                 g.attempt as logged_attempt, g.first_at as logged_first_at, g.started_at as logged_started_at,
                 g.deadline as logged_deadline
-           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[])
-                with ordinality as t (channel, account_id, conversation_id, contact_id, lane, comment, caused_by, identity, n, place)
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[],
+                       $10::bigint[], $11::bigint[])
+                with ordinality as t (channel, account_id, conversation_id, contact_id, lane, comment, caused_by, identity, n, based_era, based_seq, place)
            left join lateral (select * from worker.accounts one where one.channel = t.channel and one.id = t.account_id offset 0) a on true
            left join lateral (select * from worker.conversations one where one.conversation_id = t.conversation_id offset 0) v on true
            left join lateral (select * from worker.logged_attempts one where one.identity = t.identity and one.n = t.n offset 0) g on true
@@ -124,6 +153,8 @@ pub(crate) async fn read_all(
     .bind(or_none(|command| command.caused_by.as_ref().map(EventId::as_str)))
     .bind(of(|command| &command.identity))
     .bind(ns)
+    .bind(number(|place| place.era))
+    .bind(number(|place| place.position))
     .fetch_all(conn)
     .await
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use facts::follow_up::conversation_state;
 use facts::follow_up::conversations;
+use facts::news;
 use runtime::failpoint;
 use schemas::{Channel, ContactId};
 use sqlx::{PgConnection, PgPool};
@@ -144,10 +145,11 @@ async fn take(pool: &PgPool, echo: &Echo, identity: &str, n: i32) -> sqlx::Resul
 
 /// None of ours: a person in Meta's own inbox, or another app, has answered.
 async fn mark_foreign(conn: &mut PgConnection, channel: Channel, echo: &Echo) -> sqlx::Result<()> {
-    echoes::mark_foreign(conn, echo).await?;
     if echo.kind == EchoKind::Message {
         let contact = ContactId::new(&echo.peer);
+        // First: as long as the echo is not examined, replies that were based on something wait for it.
+        news::of_echo(conn, channel, &echo.account_id, &contact, &echo.item_id).await?;
         conversations::others_replied(conn, channel, &echo.account_id, &contact, echo.time).await?;
     }
-    Ok(())
+    echoes::mark_foreign(conn, echo).await
 }

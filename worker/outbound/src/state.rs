@@ -79,11 +79,14 @@ pub(crate) enum Hold {
     Parked,
     /// The worker's own budget of calls is used up.
     Budget,
+    /// It is not to be sent before a time.
+    Scheduled,
 }
 
 schemas::words! {
     Hold, "reason to wait":
     AccountStopped = "account_stopped", Frozen = "frozen", Paused = "paused", Parked = "parked", Budget = "budget",
+    Scheduled = "scheduled",
 }
 
 /// Why a part counts as sent: `worker.parts.settled_by`.

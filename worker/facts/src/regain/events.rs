@@ -11,6 +11,7 @@ use crate::error::FactError;
 use crate::follow_up::conversation_state;
 use crate::follow_up::wants::{self, Want};
 use crate::messages;
+use crate::news;
 use crate::published::Placed;
 use crate::rows as facts;
 use crate::seal::Seal;
@@ -53,6 +54,7 @@ pub async fn events(
     rows::mark_merged(conn, &placed).await?;
     facts::record_withdrawals(conn, &placed).await?;
     messages::record(conn, &placed, &[]).await?;
+    news::note(conn, placed.iter()).await?;
     let of_accounts = batch.iter().map(|one| &one.event).filter(|event| names_account(event));
     accounts::regain(
         conn,

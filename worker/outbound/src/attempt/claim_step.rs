@@ -6,12 +6,12 @@ use schemas::Timestamp;
 use schemas::command::Requester;
 use schemas::facts::OutcomeError;
 
+use super::conditions::{Unmet, is_closed, overtaken, scheduled};
 use crate::Waits;
 use crate::claim_context::ClaimContext;
 use crate::decide::{self, LoggedAttempt, Repeat, RetryWaits, Step};
 use crate::ledger::{CommandRow, PartRow};
 use crate::state::{Hold, PartState};
-use policy::Verdict;
 
 /// How long a held command is left alone; whatever ends the hold wakes it earlier.
 const HELD_PAUSE: Duration = Duration::from_secs(60);
@@ -107,6 +107,9 @@ pub(super) fn claim_step(
             return ClaimStep::Fail { n: part.n, error: account_disconnected(), rule: None };
         }
     }
+    if let Some(unmet) = overtaken(part, context) {
+        return of_unmet(part, unmet);
+    }
     let situation = context.situation(command, part, waits.auto_reply_max_age);
     let verdict = policy::judge(&situation, context.now);
     if is_closed(&verdict) && part.state == PartState::Planned {
@@ -118,6 +121,9 @@ pub(super) fn claim_step(
                 return ClaimStep::Wait { until: context.now.plus(pause), held: None };
             }
         }
+    }
+    if let Some(unmet) = scheduled(command, part, context, &situation) {
+        return of_unmet(part, unmet);
     }
     let hold = hold(command, part, context);
     let journal = part.journal(command.created_at);
@@ -136,6 +142,13 @@ pub(super) fn claim_step(
         Step::Park => ClaimStep::Park { n: part.n, error: outcome_unknown() },
         Step::Look => ClaimStep::Look(Box::new(part.clone())),
         Step::Send { rule } => ClaimStep::Send { part: Box::new(part.clone()), rule },
+    }
+}
+
+fn of_unmet(part: &PartRow, unmet: Unmet) -> ClaimStep {
+    match unmet {
+        Unmet::Refused { error, rule } => ClaimStep::Fail { n: part.n, error, rule: Some(rule) },
+        Unmet::Wait { until, held } => ClaimStep::Wait { until, held },
     }
 }
 
@@ -202,11 +215,6 @@ fn wait_for_news(age: Duration, cause_known: bool, news: News) -> NewsStep {
         News::Unrecorded => NewsStep::Wait(UNRECORDED_PAUSE),
         News::None => NewsStep::Judge,
     }
-}
-
-/// Refused because the window is closed, as far as is known.
-fn is_closed(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Refused(refusal) if refusal.code == "window_closed")
 }
 
 fn account_unknown() -> OutcomeError {

@@ -158,6 +158,8 @@ pub(super) fn command(event: &Event, text: &str) -> Command {
         account_id: event.data.account_id.clone(),
         contact_id: event.data.contact_id.clone(),
         action: Action::Reply(ReplyData {
+            based_on: None,
+            not_before: None,
             caused_by: Some(event.id.clone()),
             text: Some(text.to_owned()),
             ..ReplyData::default()

@@ -5,7 +5,9 @@ use std::time::Duration;
 use facts::follow_up::conversation_state;
 use schemas::command::{Action, Requester};
 use schemas::facts::OutcomeError;
-use schemas::{AccountId, Channel, CommandId, ContactId, ConversationId, EventId, Timestamp};
+use schemas::{
+    AccountId, Channel, CommandId, ContactId, ConversationId, EventId, Place, Timestamp,
+};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
@@ -62,6 +64,16 @@ impl CommandRow {
     /// What it asks for. `None` for a command that was refused because its name or fields are wrong.
     pub(crate) fn action(&self) -> Option<Action> {
         Action::read(&self.command, &self.data).ok()
+    }
+
+    /// What its author had seen of INBOX_EVENTS, where they said so.
+    pub(crate) fn based_on(&self) -> Option<Place> {
+        self.data.get("based_on")?.as_u64().map(Place::of_id)
+    }
+
+    /// The time before which it is not to be sent.
+    pub(crate) fn not_before(&self) -> Option<Timestamp> {
+        self.data.get("not_before")?.as_str()?.parse().ok()
     }
 
     /// It is the automatic reply of an account: see [`CommandId::automatic`].

@@ -40,7 +40,7 @@ struct WaitingRow {
 }
 
 /// Commands that are due, first in their lane, with nothing else of the lane in flight. People pass automations that wait for a
-/// parked outcome. A share for every account, for sending and for reading back, so that a long queue of one holds up no other.
+/// parked outcome, and all pass those whose time has not come. A share for every account, for sending and for reading back, so that a long queue of one holds up no other.
 pub(crate) async fn due(pool: &PgPool, active: &[String]) -> sqlx::Result<Due> {
     let accounts = waiting(pool).await?;
     let share = (LOOKED_MAX / accounts.len().max(1)).min(SHARE);
@@ -101,11 +101,12 @@ async fn due_of(
                                   and not exists (select from (select from worker.parts p
                                                                 where p.lane = c.lane and p.state = 'sending' offset 0) in_flight)
                                 order by c.due_at limit $4 * 2) c
-                        where not exists (select from (select e.held from worker.commands e
+                        where not exists (select from (select e.held, e.due_at from worker.commands e
                                                         where e.lane = c.lane and e.state = 'open'
                                                           and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                        offset 0) earlier
-                                           where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
+                                           where not (earlier.held is not distinct from 'parked' and c.requester = 'person')
+                                             and not (earlier.held is not distinct from 'scheduled' and earlier.due_at > statement_timestamp()))
                         order by c.due_at, c.stream_seq limit $4)
                     select identity, channel, account_id, due_at from first where $4 <= 8 * (select count(*) from first)
                      union all
@@ -116,11 +117,12 @@ async fn due_of(
                         and c.identity <> all($1) and c.command <> 'sync'
                         and not exists (select from (select from worker.parts p
                                                       where p.lane = c.lane and p.state = 'sending' offset 0) in_flight)
-                        and not exists (select from (select e.held from worker.commands e
+                        and not exists (select from (select e.held, e.due_at from worker.commands e
                                                       where e.lane = c.lane and e.state = 'open'
                                                         and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                      offset 0) earlier
-                                         where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))
+                                         where not (earlier.held is not distinct from 'parked' and c.requester = 'person')
+                                             and not (earlier.held is not distinct from 'scheduled' and earlier.due_at > statement_timestamp()))
                       order by c.due_at, c.stream_seq limit $4)) s
               union all
              select k.identity, k.channel, k.account_id, true, k.due_at
@@ -131,11 +133,12 @@ async fn due_of(
                              select y.identity from worker.commands y where y.command = 'sync' and y.state = 'open') r
                       cross join lateral (select * from worker.commands one where one.identity = r.identity offset 0) c
                       where c.state = 'open' and c.due_at <= statement_timestamp() and c.identity <> all($1)
-                        and not exists (select from (select e.held from worker.commands e
+                        and not exists (select from (select e.held, e.due_at from worker.commands e
                                                       where e.lane = c.lane and e.state = 'open'
                                                         and (e.stream_era, e.stream_seq) < (c.stream_era, c.stream_seq)
                                                      offset 0) earlier
-                                         where not (earlier.held is not distinct from 'parked' and c.requester = 'person'))) k
+                                         where not (earlier.held is not distinct from 'parked' and c.requester = 'person')
+                                             and not (earlier.held is not distinct from 'scheduled' and earlier.due_at > statement_timestamp()))) k
               where k.place <= $4) due
           order by due.due_at",
     )
