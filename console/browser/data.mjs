@@ -20,6 +20,8 @@ const conversation = (n, name, closes, unread, more = {}) => ({
   window_expires_at: closes === null ? null : at(closes),
   archived: false,
   assigned_to: n === 3 ? "ann" : null,
+  labels: n === 1 ? ["vip", "order 7"].sort() : [],
+  snoozed_until: null,
   ...more,
 });
 
@@ -31,6 +33,9 @@ export const conversations = () => [
   conversation(5, "User 790621", null, 0),
   conversation(6, "Jonas Lindqvist", -14_000, 0),
 ];
+
+export const notes = () => [{ id: "note_1", text: "Waits for the invoice.\nCall before noon.", by: "ann", created_at: at(-50) }];
+export const savedReplies = () => [{ id: "svd_1", name: "Hours", text: "We are open from 9 to 5.", account_ids: null, created_at: at(-9000), updated_at: at(-9000) }];
 
 const message = (n, direction, text, more = {}) => ({
   id: `msg_${String(n).padStart(4, "0")}`,

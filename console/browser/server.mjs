@@ -21,6 +21,10 @@ function usual(api) {
     ["GET", /^\/v1\/conversations\/([^/]+)$/, (_, id) => find(id) ?? 404],
     ["GET", /^\/v1\/conversations\/([^/]+)\/messages$/, () => ({ messages: api.messages, next_cursor: null })],
     ["POST", /^\/v1\/conversations\/([^/]+)\/messages$/, ({ key, body }) => api.send(key, body)],
+    ["GET", /^\/v1\/conversations\/([^/]+)\/notes$/, () => ({ notes: data.notes(), next_cursor: null })],
+    ["PUT", /^\/v1\/conversations\/([^/]+)\/labels\/([^/]+)$/, (_, id, name) => api.label(id, name, true)],
+    ["DELETE", /^\/v1\/conversations\/([^/]+)\/labels\/([^/]+)$/, (_, id, name) => api.label(id, name, false)],
+    ["GET", /^\/v1\/saved_replies$/, () => ({ saved_replies: data.savedReplies(), next_cursor: null })],
     ["GET", /^\/v1\/conversations\/([^/]+)\/policy$/, () => ({ allowed: true, rule: "window.24h" })],
     ["POST", /^\/v1\/conversations\/([^/]+)\/\w+$/, (_, id) => find(id) ?? 404],
     ["GET", /^\/v1\/replies$/, ({ query }) => list("replies", query.get("status") === "unknown" ? data.unknown() : data.held())],
@@ -65,6 +69,13 @@ export class Api {
       this.replies.set(reply.reply_id, reply);
     }
     return { status: 202, body: { reply_id: reply.reply_id, status: reply.status } };
+  }
+
+  label(id, name, on) {
+    const row = this.conversations.find((one) => one.id === id);
+    if (!row) return 404;
+    row.labels = row.labels.filter((one) => one !== name).concat(on ? [name] : []).sort();
+    return { ...row };
   }
 
   event(kind, fields) {

@@ -3,6 +3,7 @@
 import { api, call, type Conversation } from "../api/client";
 import { inOrder, type Order, pending, reachesBack } from "../core/order";
 import { backoff } from "../core/sse";
+import { isSnoozed } from "../core/snooze";
 import { Gathered } from "../core/stale";
 import { isPassing, type Trouble } from "../core/words";
 import { announce } from "./announce.svelte";
@@ -14,6 +15,8 @@ export interface Filter {
   unread?: string;
   archived?: string;
   assigned_to?: string;
+  label?: string;
+  snoozed?: string;
   order?: string;
 }
 
@@ -191,7 +194,9 @@ class Inbox {
 
   /** Whether a row belongs to the filter; the api has the last word when the list is read again. */
   #matches(row: Conversation): boolean {
-    const { channel, account_id, unread, archived, assigned_to } = this.#filter;
+    const { channel, account_id, unread, archived, assigned_to, label, snoozed } = this.#filter;
+    if (isSnoozed(row, Date.now()) !== (snoozed === "true")) return false;
+    if (label && !row.labels.includes(label)) return false;
     if (row.archived !== (archived === "true")) return false;
     if (channel && row.channel !== channel) return false;
     if (account_id && row.account_id !== account_id) return false;
@@ -201,12 +206,12 @@ class Inbox {
   }
 
   #page(cursor: string | undefined) {
-    const { channel, account_id, unread, archived, assigned_to } = this.#filter;
+    const { channel, account_id, unread, archived, assigned_to, label, snoozed } = this.#filter;
     const flag = (text: string | undefined) => (text ? text === "true" : undefined);
     const nobody = assigned_to === "nobody" ? "" : assigned_to;
     return call(
       api.GET("/v1/conversations", {
-        params: { query: { channel, account_id, unread: flag(unread), archived: flag(archived), assigned_to: nobody, cursor, limit: PAGE } },
+        params: { query: { channel, account_id, unread: flag(unread), archived: flag(archived), assigned_to: nobody, label, snoozed: flag(snoozed), cursor, limit: PAGE } },
       }),
     );
   }
