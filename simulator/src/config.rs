@@ -203,6 +203,8 @@ pub struct Policy {
     /// Added to the time of every Graph answer.
     #[serde(with = "millis")]
     pub answer_delay: Duration,
+    /// Listings of conversations with a larger `limit` are refused: "reduce the amount of data".
+    pub listing_max: usize,
     /// Milliseconds that Meta's clock is ahead of this machine's; negative where it is behind.
     pub clock_ahead_ms: i64,
     /// Codes of Instagram Login are answered in the older form, without `data`.
@@ -235,6 +237,7 @@ impl Default for Policy {
             receipt_delay: Duration::from_millis(200),
             hold: Duration::from_secs(120),
             answer_delay: Duration::ZERO,
+            listing_max: 500,
             clock_ahead_ms: 0,
             flat_code_answers: false,
             refuse_codes: None,

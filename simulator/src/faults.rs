@@ -37,6 +37,8 @@ pub enum Fault {
     NoCapability,
     /// Code 10, permission missing.
     NoPermission,
+    /// Code 100: the cursor of a list is none any more.
+    CursorEnded,
 }
 
 impl Fault {

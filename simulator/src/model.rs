@@ -221,6 +221,8 @@ pub(crate) struct Person {
     pub username: String,
     /// What a profile read says.
     pub profile: ProfileAnswer,
+    /// They are no participant of the thread any more, which stays in listings.
+    pub gone: bool,
     /// They blocked the account: sends end in 551/1545041.
     pub blocks: bool,
     /// Another app owns the thread: sends end in 100/2534037 and their messages come as standby.

@@ -151,6 +151,11 @@ impl Person {
         self.change(|person| person.name = name.to_owned());
     }
 
+    /// The person is no participant of the thread any more; listings go on showing it.
+    pub fn leaves(&self) {
+        self.change(|person| person.gone = true);
+    }
+
     /// The person blocks the account: sends end in 551/1545041.
     pub fn blocks(&self, blocks: bool) {
         self.change(|person| person.blocks = blocks);

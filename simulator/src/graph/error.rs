@@ -61,6 +61,11 @@ impl GraphError {
         GraphError::new(500, 1, OAUTH, "An unknown error has occurred.")
     }
 
+    pub(crate) fn reduce() -> GraphError {
+        let text = "Please reduce the amount of data you're asking for, then retry your request";
+        GraphError::new(500, 1, OAUTH, text)
+    }
+
     pub(crate) fn temporary() -> GraphError {
         let error = GraphError::new(503, 2, OAUTH, "Service temporarily unavailable");
         GraphError { transient: true, ..error }

@@ -116,7 +116,7 @@ async fn follow_up(shared: &Arc<Shared>, after: After, login: Login) {
 }
 
 fn perform(shared: &Shared, request: &GraphRequest) -> Outcome {
-    let now = shared.now();
+    let (now, listing_max) = (shared.now(), shared.policy().listing_max);
     let mut guard = shared.world();
     let world = &mut *guard;
     let kind = route::classify(world, request);
@@ -129,10 +129,13 @@ fn perform(shared: &Shared, request: &GraphRequest) -> Outcome {
     } else {
         None
     };
+    let asks_too_much = kind == CallKind::Conversations
+        && request.number("limit").is_some_and(|limit| listing_max < limit);
     let held_back = usage.as_ref().filter(|(_, usage)| usage.refuse);
     let before = refusal
         .or_else(|| held_back.map(|_| GraphError::rate_limited()))
-        .or_else(|| fault.and_then(before_error));
+        .or_else(|| fault.and_then(before_error))
+        .or_else(|| asks_too_much.then(GraphError::reduce));
     let skipped = matches!(fault, Some(Fault::TimeoutBefore | Fault::ResetBefore));
     let done = match (before, &account) {
         (Some(error), _) => Err(error).into(),
@@ -198,6 +201,9 @@ fn before_error(fault: Fault) -> Option<GraphError> {
         Fault::TokenExpired => Some(GraphError::token_expired()),
         Fault::NoCapability => Some(GraphError::no_capability()),
         Fault::NoPermission => Some(GraphError::no_permission()),
+        Fault::CursorEnded => {
+            Some(GraphError::parameter("Param after is not a cursor of this list"))
+        }
         Fault::ServerErrorAfter
         | Fault::BadGatewayAfter
         | Fault::TimeoutBefore

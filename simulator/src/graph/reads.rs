@@ -172,7 +172,8 @@ fn conversation(
     if let Some(newest) = messages.first() {
         full.insert("updated_time".to_owned(), graph_time(newest.at).into());
     }
-    full.insert("participants".to_owned(), json!({"data": [account, other]}));
+    let participants = if person.gone { vec![account] } else { vec![account, other] };
+    full.insert("participants".to_owned(), json!({"data": participants}));
     full.insert("message_count".to_owned(), messages.len().into());
     full.insert("can_reply".to_owned(), (!person.blocks).into());
     full.insert("is_owner".to_owned(), (!person.thread_elsewhere).into());

@@ -84,6 +84,7 @@ impl World {
             name: spec.name,
             username,
             profile: spec.profile,
+            gone: false,
             blocks: false,
             thread_elsewhere: false,
             window_opened: None,
