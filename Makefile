@@ -1,7 +1,7 @@
 # Each target does its own set-up: on a fresh machine `make run` or `make test` is all there is to type.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup deploy-tools console build run test test-unit test-console lint check-specs bless bench soak map clean
+.PHONY: help setup deploy-tools console build run test test-unit test-console clients clients-generate lint check-specs bless bench soak map clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The whole workspace is named everywhere, so that every target sees the same features and nothing is built twice.
@@ -40,12 +40,19 @@ test: build ## all tests, against real servers and a real browser
 	fi
 	cargo test --workspace --doc
 	@deploy/dev/console.sh test
+	@deploy/dev/clients.sh test
 
 test-console: ## the tests of the console alone
 	@deploy/dev/setup.sh --tests
 	@deploy/dev/console.sh test
 
-# Servers and processes are started by the crates `tests` and `servers` alone.
+clients: setup ## the clients of all languages: is what is generated up to date, tests, a soak
+	@deploy/dev/clients.sh test
+
+clients-generate: ## write the generated types of the clients anew
+	@deploy/dev/clients.sh generate
+
+# Servers and processes are started by the crates `tests` and `servers`, and in `clients/rust/tests`, alone.
 test-unit: ## the tests that start nothing: seconds, for the loop
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  set -x; cargo nextest run --workspace --exclude tests --exclude servers --lib; \

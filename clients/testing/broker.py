@@ -88,6 +88,8 @@ class Broker:
 def main(command):
     if not command:
         sys.exit(__doc__)
+    # So that the server ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="hookline-clients-") as folder:
         broker = Broker(folder)
         broker.start()

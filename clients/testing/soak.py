@@ -191,6 +191,8 @@ def judge(events, lines, code):
 def main(command):
     if not command:
         sys.exit(__doc__)
+    # So that the server ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="hookline-soak-") as folder:
         faults = asyncio.run(soak(command, folder))
         if faults:

@@ -12,11 +12,10 @@ python=$tools/python/bin/python
 # What nats.go needs, as Debian packages: sources below usr/share/gocode.
 go_packages=(golang-github-nats-io-go-nats-dev golang-github-nats-io-nkeys-dev golang-github-nats-io-nuid-dev golang-golang-x-crypto-dev)
 go_modules=(github.com/nats-io/nats.go github.com/nats-io/nkeys github.com/nats-io/nuid golang.org/x/crypto)
-left_out=()
 
 say() { printf 'clients: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
-leave_out() { left_out+=("$*"); }
+leave_out() { printf '%s\n' "$*" >>"$left_out"; }
 
 # shellcheck source=deploy/dev/node.sh
 . "$here/node.sh"
@@ -27,8 +26,7 @@ leave_out() { left_out+=("$*"); }
 need_python() {
   local found
   cmp -s "$clients/requirements.txt" "$tools/python/fetched.txt" && return
-  found=$(command -v python3) && "$found" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-    die "install Python 3.11 or newer with venv (Debian: python3 python3-venv)"
+  found=$(command -v python3) && "$found" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || return 1
   say "installing the Python packages of clients/requirements.txt into .dev/clients/python"
   rm -rf "$tools/python"
   "$found" -m venv "$tools/python"
@@ -147,7 +145,7 @@ soak() { "$python" "$clients/testing/soak.py" "$@"; }
 test_typescript() {
   need_packages typescript
   node_modules/.bin/tsc
-  beside_a_broker node --test --test-reporter=dot dist/test/*.test.js
+  beside_a_broker node --test --test-force-exit --test-reporter=dot dist/test/*.test.js
   soak node dist/examples/soak.js
 }
 
@@ -168,7 +166,7 @@ test_go() {
     leave_out "go over NATS: apt-get could not fetch ${go_packages[*]}"
     "$go" vet . ./examples/http
     beside_a_broker "$go" test -count 1 .
-    return
+    return 0
   fi
   { cat go.mod; for module in "${go_modules[@]}"; do printf 'replace %s => %s\n' "$module" "$tools/gocode/$module"; done; } >"$modfile"
   "$go" vet -modfile "$modfile" ./...
@@ -185,30 +183,51 @@ test_rust() {
   heavy=$(cargo tree --quiet --package schemas --edges normal,build --prefix none | grep -E '^(async-nats|sqlx|tokio|runtime|axum|reqwest) ' || true)
   [ -z "$heavy" ] || die "the crate schemas depends on $heavy"
   cargo build --quiet --workspace --example soak
+  beside_a_broker cargo test --quiet --workspace --test client -- --ignored
   soak "${CARGO_TARGET_DIR:-target}/debug/examples/soak"
 }
 
 # -----------------------------------------------------------------------------------------------------------------
 
+# All at once, since most of a test is waiting; what each said comes in one piece.
+test_all() {
+  local logs code=0 language
+  logs=$(mktemp -d "$tools/logs.XXXXXX")
+  for language in "$@"; do
+    { began=$(date +%s); "test_$language"; say "$language: $(($(date +%s) - began)) s"; } >"$logs/$language" 2>&1 &
+    echo $! >"$logs/$language.pid"
+  done
+  for language in "$@"; do
+    wait "$(cat "$logs/$language.pid")" || { code=1; say "$language FAILED"; }
+    cat "$logs/$language" >&2
+  done
+  rm -rf "$logs"
+  return $code
+}
+
 what=${1:-test}
 [ $# = 0 ] || shift
 [ $# -gt 0 ] || set -- typescript python go rust
+for language in "$@"; do
+  case $language in typescript | python | go | rust) ;; *) die "no client in $language: typescript, python, go or rust" ;; esac
+done
 mkdir -p "$tools"
+left_out=$tools/left-out.txt
+: >"$left_out"
 export PYTHONDONTWRITEBYTECODE=1
-need_python
+if ! need_python; then
+  [ "$what" = test ] || die "install Python 3.11 or newer with venv (Debian: python3 python3-venv)"
+  say "left out: everything, as there is no Python 3.11 or newer with venv here (Debian: python3 python3-venv)"
+  exit 0
+fi
 need_node
 case $what in
   generate) generate_into "$clients" ;;
   check) check ;;
   test)
     check
-    for language in "$@"; do
-      case $language in typescript | python | go | rust) ;; *) die "no client in $language: typescript, python, go or rust" ;; esac
-      began=$(date +%s)
-      "test_$language"
-      say "$language: $(($(date +%s) - began)) s"
-    done
+    test_all "$@"
     ;;
   *) die "generate, check or test" ;;
 esac
-for part in "${left_out[@]+"${left_out[@]}"}"; do say "left out: $part"; done
+sed 's/^/clients: left out: /' "$left_out" >&2

@@ -92,6 +92,9 @@ func (l *lab) handlers() hookline.Handlers {
 				return errors.New("not now")
 			}
 			l.mutex.Unlock()
+			if event.ID == "slow" {
+				time.Sleep(2 * time.Second)
+			}
 			return l.note(strings.TrimSpace(fmt.Sprintf("%s %d %s", event.ID, event.Revision, event.Replay)))
 		},
 		Withdrawn: func(_ context.Context, withdrawal *hookline.FactWithdrawn, _ hookline.Event) error {
@@ -130,7 +133,7 @@ func TestAnAccountIsFollowedWithTheShippedPermissions(t *testing.T) {
 	l, subscriber := &lab{t: t, worker: worker}, connect(t, "subscriber")
 	var troubles []string
 	var mutex sync.Mutex
-	options := Options{Name: "shop-a", Channel: "instagram", Account: account}
+	options := Options{Name: "shop-a", Channel: "instagram", Account: account, AckWait: 600 * time.Millisecond}
 	options.RetryMin = 10 * time.Millisecond
 	options.Trouble = func(err error, what string) {
 		mutex.Lock()
@@ -168,6 +171,18 @@ func TestAnAccountIsFollowedWithTheShippedPermissions(t *testing.T) {
 	l.eventually("what came meanwhile", func(log []string) bool { return 0 < len(log) })
 	stop()
 	if !slices.Equal(l.log, []string{"meanwhile 0"}) {
+		t.Errorf("%q", l.log)
+	}
+
+	// Two share the name: one has the event in hand, longer than the ack wait, and the other gets neither it nor what lies behind it.
+	l.log = nil
+	one, another := l.follow(subscriber, options), l.follow(subscriber, options)
+	l.message("slow")
+	l.message("behind-it")
+	l.eventually("both of them", func(log []string) bool { return slices.Contains(log, "behind-it 0") })
+	one()
+	another()
+	if !slices.Equal(l.log, []string{"slow 0", "behind-it 0"}) {
 		t.Errorf("%q", l.log)
 	}
 

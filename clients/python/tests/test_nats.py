@@ -33,7 +33,7 @@ class Following:
     def __init__(self, connection: Any, handlers: Handlers, **options: Any) -> None:
         self.stop_it = asyncio.Event()
         account = options.pop("account", ACCOUNT)
-        reading = follow(connection, handlers, name="shop-a", channel="instagram", account=account, stop=self.stop_it, retry=(0.01, 1), **options)
+        reading = follow(connection, handlers, name="shop-a", channel="instagram", account=account, stop=self.stop_it, ack_wait=0.6, retry=(0.01, 1), **options)
         self.task = asyncio.create_task(reading)
 
     async def stop(self) -> None:
@@ -70,6 +70,8 @@ async def flow() -> None:
         if event.id == "fails-twice" and fails < 2:
             fails += 1
             raise OSError("not now")
+        if event.id == "slow":
+            await asyncio.sleep(2)
         log.append(f"{event.id} {event.data.origin.revision}" + (f" of {meta.replay}" if meta.replay else ""))
 
     withdrawn = lambda event, _: log.append(f"{event.data.event_id} withdrawn")  # noqa: E731
@@ -104,6 +106,16 @@ async def flow() -> None:
     await eventually("what came meanwhile", lambda: log)
     await following.stop()
     assert log == ["meanwhile 0"]
+
+    # Two share the name: one has the event in hand, longer than the ack wait, and the other gets neither it nor what lies behind it.
+    log.clear()
+    two = [Following(subscriber, handlers, trouble=trouble) for _ in range(2)]
+    await publish(event("slow"))
+    await publish(event("behind-it"))
+    await eventually("both of them", lambda: "behind-it 0" in log)
+    for one in two:
+        await one.stop()
+    assert log == ["slow 0", "behind-it 0"]
 
     # A consumer that is gone is made again, and begins at the start: the store drops what it has.
     log.clear()

@@ -34,6 +34,7 @@ test("an account is followed with the shipped permissions", { skip: !servers }, 
       assert.ok(position);
       assert.deepEqual(event.data["new_field"], [1], "an unknown field is kept");
       if (event.id === "fails-twice" && fails++ < 2) throw new Error("not now");
+      if (event.id === "slow") await new Promise((resolve) => setTimeout(resolve, 2_000));
       log.push(`${event.id} ${event.data.origin.revision}${replay ? ` of ${replay}` : ""}`);
     },
     withdrawn: (event) => void log.push(`${event.data.event_id} withdrawn`),
@@ -41,7 +42,7 @@ test("an account is followed with the shipped permissions", { skip: !servers }, 
   };
   const troubles: string[] = [];
   const trouble = (error: unknown, what: string) => void troubles.push(`${what}: ${String(error)}`);
-  const options = { connection: subscriber, name: "shop-a", channel: "instagram", account: ACCOUNT, retryMin: 10, trouble };
+  const options = { connection: subscriber, name: "shop-a", channel: "instagram", account: ACCOUNT, ackWait: 600, retryMin: 10, trouble };
 
   await publish(worker, "before");
   let following = follow(options, handlers);
@@ -69,6 +70,14 @@ test("an account is followed with the shipped permissions", { skip: !servers }, 
   await eventually("what came meanwhile", () => log.length >= 1);
   await following.stop();
   assert.deepEqual(log.splice(0), ["meanwhile 0"]);
+
+  // Two share the name: one has the event in hand, longer than the ack wait, and the other gets neither it nor what lies behind it.
+  const two = [follow(options, handlers), follow(options, handlers)];
+  await publish(worker, "slow");
+  await publish(worker, "behind-it");
+  await eventually("both of them", () => log.includes("behind-it 0"));
+  await Promise.all(two.map((one) => one.stop()));
+  assert.deepEqual(log.splice(0), ["slow 0", "behind-it 0"]);
 
   // A consumer that is gone is made again, and begins at the start: the store drops what it has.
   const store = { has: (id: string) => id !== "last", add: () => {}, isWithdrawn: () => false, withdraw: () => {} };
