@@ -39,7 +39,7 @@ def published(rng):
     """(subject, message id, headers, event): messages, among them later revisions, withdrawals, kinds nobody knows, and repetitions of a replay."""
     examples = Examples()
     templates = {name: json.dumps(examples.event(name, False)) for name in ("MessageReceived", "FactWithdrawn")}
-    sent = []
+    sent, revisions = [], {}
     for number in range(EVENTS):
         chance = rng.random()
         contact = f"52000000000000{rng.randrange(CONVERSATIONS):02}"
@@ -54,12 +54,12 @@ def published(rng):
             if chance < 0.15 and sent:
                 former = rng.choice(sent)[3]
                 event["id"], contact = former["id"], former["data"]["contact_id"]
-                revision = 1 + max(was["data"]["origin"]["revision"] for *_, was in sent if was["id"] == event["id"])
+                revision = 1 + revisions[event["id"]]
                 event["type"] = former["type"]
             elif chance < 0.2:
                 event["type"] = "hookline.message.translated.v1"
             event["data"] |= {"channel": CHANNEL, "account_id": ACCOUNT, "contact_id": contact, "conversation_id": f"conversation-{contact}"}
-            event["data"]["origin"]["revision"] = revision
+            event["data"]["origin"]["revision"] = revisions[event["id"]] = revision
             if event["type"] == "hookline.fact.withdrawn.v1":
                 event["data"]["event_id"] = f"withdrawn-{number}"
             headers["Nats-Msg-Id"] = f"{event['id']}.r{revision}" if revision else event["id"]
@@ -99,12 +99,26 @@ class Reading:
         return self.process.wait(15)
 
 
-def handled(out):
+class Handled:
     """What was appended; a line that a kill cut short was not handled."""
-    if not out.exists():
-        return []
-    lines = out.read_text().split("\n")[:-1]
-    return [(id, int(revision), conversation) for id, revision, conversation in (line.split(" ") for line in lines)]
+
+    def __init__(self, path):
+        self.path, self.lines, self.keys, self.read = path, [], set(), 0
+
+    def all(self):
+        if self.path.exists():
+            with open(self.path, "rb") as file:
+                file.seek(self.read)
+                *whole, _ = file.read().split(b"\n")
+            self.read += sum(len(line) + 1 for line in whole)
+            for line in whole:
+                id, revision, conversation = line.decode().split(" ")
+                self.lines.append((id, int(revision), conversation))
+                self.keys.add((id, int(revision)))
+        return self
+
+    def has(self, wanted):
+        return len(self.all().keys) >= len(wanted) and self.keys >= wanted
 
 
 async def publish(broker, events):
@@ -127,14 +141,15 @@ async def soak(command, folder):
     broker = Broker(folder)
     broker.start()
     await broker.make_stream()
-    out, log = Path(folder) / "handled", open(Path(folder) / "reader.log", "ab")
-    reading = Reading(command, os.environ | {"HOOKLINE_SOAK_NATS": broker.url, "HOOKLINE_SOAK_OUT": str(out)}, log)
+    wanted = {key(event) for *_, event in events}
+    out, log = Handled(Path(folder) / "handled"), open(Path(folder) / "reader.log", "ab")
+    reading = Reading(command, os.environ | {"HOOKLINE_SOAK_NATS": broker.url, "HOOKLINE_SOAK_OUT": str(out.path)}, log)
     try:
         reading.start()
         publishing = asyncio.create_task(publish(broker, events))
         for kill in range(KILLS):
-            before, deadline = len(handled(out)), time.monotonic() + 20
-            while len(handled(out)) <= before and not (publishing.done() and is_complete(out, events)):
+            before, deadline = len(out.all().lines), time.monotonic() + 20
+            while len(out.all().lines) <= before and not (publishing.done() and out.has(wanted)):
                 if deadline < time.monotonic():
                     return [f"nothing was handled in 20 s, after {before} events and {kill} kills"]
                 await asyncio.sleep(0.02)
@@ -148,19 +163,17 @@ async def soak(command, folder):
         await publishing
         # What comes last is read by a process that nobody kills.
         await publish(broker, [last])
-        deadline = time.monotonic() + 60
-        while not is_complete(out, [*events, last]) and time.monotonic() < deadline:
+        seen, deadline = 0, time.monotonic() + 20
+        while not out.has(wanted | {key(last[-1])}) and time.monotonic() < deadline:
+            if seen < len(out.lines):
+                seen, deadline = len(out.lines), time.monotonic() + 20
             await asyncio.sleep(0.1)
         code = reading.stop()
-        return judge([*events, last], handled(out), code)
+        return judge([*events, last], out.all().lines, code)
     finally:
         if reading.process.poll() is None:
             reading.kill()
         broker.kill()
-
-
-def is_complete(out, events):
-    return {line[:2] for line in handled(out)} >= {key(event) for *_, event in events}
 
 
 def judge(events, lines, code):
