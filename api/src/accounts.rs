@@ -5,8 +5,8 @@ pub(crate) mod health;
 pub(crate) mod upkeep;
 
 use axum::Json;
-use schemas::Channel;
 use schemas::command::{Action, SyncData};
+use schemas::{Channel, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::State;
 use crate::auth::Caller;
 use crate::commands::{CommandState, NewCommand};
-use crate::extract::{Body, Id, IdempotencyKey, Nothing, Query, wait_of};
+use crate::extract::{Body, Id, IdempotencyKey, Query, wait_of};
 use crate::list::{Page, Total, scope};
 use crate::problem::{Problem, only};
 use crate::worker_views::{self, Account};
@@ -101,13 +101,23 @@ pub(crate) struct AccountQuery {
     pub wait: Option<String>,
 }
 
+/// What of an account is imported.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SyncRequest {
+    /// Only conversations in which something happened since; all of them where absent.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+}
+
 /// Import the conversations of an account
 ///
-/// Contacts with placeholders and their newest messages. Safe to repeat; nothing imported is answered automatically.
+/// Contacts with placeholders and their newest messages. Safe to repeat; nothing imported is answered automatically. How far it has come
+/// stands in `GET /v1/commands/{id}`: `synced`, `failed`, `skipped`, `messages`, and the `reasons` of those that were not imported.
 ///
 /// # Errors
 /// 404, 409, 422, 503.
-#[utoipa::path(post, path = "/v1/accounts/{id}/sync", tag = "accounts", params(("id" = String, Path, description = "The account's id"), AccountQuery),
+#[utoipa::path(post, path = "/v1/accounts/{id}/sync", tag = "accounts", request_body = SyncRequest, params(("id" = String, Path, description = "The account's id"), AccountQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
         (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
 pub(crate) async fn sync(
@@ -116,9 +126,10 @@ pub(crate) async fn sync(
     id: Id,
     query: Query<AccountQuery>,
     key: IdempotencyKey,
-    Body(Nothing {}): Body<Nothing>,
+    Body(SyncRequest { since }): Body<SyncRequest>,
 ) -> Result<CommandState, Problem> {
-    ask(state, &caller, id, query, key, Action::Sync(SyncData::default())).await
+    let action = Action::Sync(SyncData { contact_id: None, since });
+    ask(state, &caller, id, query, key, action).await
 }
 
 /// A command that is about an account as a whole.

@@ -35,7 +35,7 @@ pub(crate) struct CommandState {
     /// `queued`, `done`, `failed` or `unknown`.
     #[schema(value_type = String, example = "queued")]
     pub status: CommandStatus,
-    /// What Meta answered, by its ids.
+    /// What Meta answered, by its ids; of an import that is under way, how far it has come.
     pub result: Option<Value>,
     /// Why it had no effect.
     #[schema(value_type = Option<Object>)]

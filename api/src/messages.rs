@@ -71,7 +71,7 @@ pub(crate) async fn list(
     let target = contacts::target(&app.pool, &caller, &id).await?;
     if wants_sync {
         let Target { channel, account_id: account, contact_id, .. } = target;
-        let action = Action::Sync(SyncData { contact_id: Some(contact_id.clone()) });
+        let action = Action::Sync(SyncData { contact_id: Some(contact_id.clone()), since: None });
         let wanted = Wanted { channel, account, contact: Some(contact_id), action };
         syncs::sync(&app, &caller, &id, wanted).await?;
     }

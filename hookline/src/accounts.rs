@@ -6,6 +6,7 @@ mod check;
 mod error;
 mod list;
 mod rekey;
+mod sync;
 mod tend;
 
 use clap::Subcommand;
@@ -75,6 +76,11 @@ pub(crate) enum AccountsVerb {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
+    /// Imports the conversations of an account with their newest messages; repeated, it changes nothing
+    #[command(
+        after_help = "Examples:\n  hookline accounts sync instagram/17841400000000001\n  hookline accounts sync 103000000000301 --since 30d --output json"
+    )]
+    Sync(sync::SyncArgs),
     /// Takes the webhook fields away, destroys the token and ends what is queued; the history stays
     #[command(
         after_help = "Example:\n  hookline accounts disconnect instagram/17841400000000001 --reason 'the shop left'"
@@ -134,6 +140,10 @@ pub(crate) async fn run(verb: AccountsVerb, settings: &Settings) -> anyhow::Resu
                 return Ok(tend::would("ask Meta for a new token of", &chosen, output));
             }
             tend::refresh(&accounts, settings, chosen, output).await
+        }
+        AccountsVerb::Sync(args) => {
+            let named = account_name::connected(&pool, "ACCOUNT", &args.account).await?;
+            sync::sync(&args, &pool, settings, named).await
         }
         AccountsVerb::Disconnect { account, common } => {
             let named = account_name::connected(&pool, "ACCOUNT", &account).await?;

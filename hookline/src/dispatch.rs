@@ -5,6 +5,7 @@ use std::pin::Pin;
 use clap::CommandFactory;
 use runtime::config::Settings;
 
+use crate::accounts::AccountsVerb;
 use crate::cli::{Arguments, HooklineVerb as Verb};
 use crate::exit::{Exit, Failure};
 use crate::role::{self, Role};
@@ -49,7 +50,12 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Ops => run_role(Role::Ops).await,
         Verb::Simulate => role::simulate(&load(true)?).await,
         Verb::Accounts(verb) => {
-            accounts::run(verb, &located(&["DATABASE_URL", "ENCRYPTION_KEY"])?).await
+            // A command goes through the broker.
+            let needed: &[&str] = match &verb {
+                AccountsVerb::Sync(_) => &["DATABASE_URL", "ENCRYPTION_KEY", "NATS_URL"],
+                _ => &["DATABASE_URL", "ENCRYPTION_KEY"],
+            };
+            accounts::run(verb, &located(needed)?).await
         }
         Verb::Status(args) => status::run(&args, &located(BOTH)?).await,
         Verb::Trace(args) => trace::run(&args, &located(BOTH)?).await,

@@ -1,6 +1,6 @@
 //! The operator's binary: `main` parses the command line and calls this.
 //!
-//! Read in this order: `cli` (all verbs), `dispatch` (which function carries one out), `args`, `output`, `exit`; `connect`, `operator` and
+//! Read in this order: `cli` (all verbs), `dispatch` (which function carries one out), `args`, `output`, `exit`; `connect`, `operator`, `since` and
 //! `account_name`, which most verbs use; then a verb: `role`, `answer` (the role `ops`), `up`, `accounts`, `status`, `doctor`, `health`, `variables`, `replies`, `send`, `redrive`, `rebuild`,
 //! `recover`, `verify`, `replay`, `trace`, `streams`, `jobs`, `audit`, `manual`.
 
@@ -32,6 +32,7 @@ mod replay;
 mod replies;
 mod role;
 mod send;
+mod since;
 mod status;
 mod streams;
 mod trace;

@@ -27,6 +27,7 @@ mod sending;
 mod sources;
 mod stay;
 mod streams;
+mod syncing;
 mod trace;
 mod traces;
 mod two_models;

@@ -193,7 +193,8 @@ export interface paths {
         put?: never;
         /**
          * Import the conversations of an account
-         * @description Contacts with placeholders and their newest messages. Safe to repeat; nothing imported is answered automatically.
+         * @description Contacts with placeholders and their newest messages. Safe to repeat; nothing imported is answered automatically. How far it has come
+         *     stands in `GET /v1/commands/{id}`: `synced`, `failed`, `skipped`, `messages`, and the `reasons` of those that were not imported.
          *
          *     # Errors
          *     404, 409, 422, 503.
@@ -403,8 +404,7 @@ export interface paths {
         };
         /**
          * List conversations
-         * @description Newest message first. Archived and snoozed ones are left out unless asked for; blocked contacts always. A snooze ends at its time, or
-         *     when the person writes.
+         * @description Newest message first. Archived ones are left out unless asked for; blocked contacts always.
          *
          *     A search (`q`) that takes longer than 2 s ends with `search_too_slow`; one that waits longer than 10 s for others with `search_busy`.
          *
@@ -485,37 +485,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/conversations/{id}/labels/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Put a label on a conversation
-         * @description Upper and lower case are two labels. A label needs no making: it is there as soon as a conversation has it. At most 64 characters, without spaces around them; at most 50
-         *     labels on one conversation.
-         *
-         *     # Errors
-         *     404, 409 `key_reused`, 422 naming `name`, 503.
-         */
-        put: operations["put_v1_conversations_id_labels_name"];
-        post?: never;
-        /**
-         * Take a label off a conversation
-         * @description Also where the conversation does not have it.
-         *
-         *     # Errors
-         *     404, 409 `key_reused`, 422 naming `name`, 503.
-         */
-        delete: operations["delete_v1_conversations_id_labels_name"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/conversations/{id}/messages": {
         parameters: {
             query?: never;
@@ -536,43 +505,12 @@ export interface paths {
         put?: never;
         /**
          * Answer
-         * @description With `If-Match` the reply is refused with `overtaken` where the conversation has something later than the author saw: an act of the person, or
-         *     a reply of a person or another app. An automation must send it.
-         *
-         *     The same `Idempotency-Key` with the same body is the same reply, however often it is sent: the answer is the state of the first.
+         * @description The same `Idempotency-Key` with the same body is the same reply, however often it is sent: the answer is the state of the first.
          *
          *     # Errors
-         *     403 `window_closed`, `window_will_close` or `human_agent_person_only`, 404, 409 `key_reused`, 422, 503: repeat with the same key.
+         *     403 `window_closed` or `human_agent_person_only`, 404, 409 `key_reused`, 422, 503: repeat with the same key.
          */
         post: operations["post_v1_conversations_id_messages"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/conversations/{id}/notes": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List the notes about a conversation
-         * @description # Errors
-         *     404 without such a conversation, 422 naming the parameter, 503.
-         */
-        get: operations["get_v1_conversations_id_notes"];
-        put?: never;
-        /**
-         * Write a note about a conversation
-         * @description For people on our side: nothing of it goes to Meta. It is erased with the person.
-         *
-         *     # Errors
-         *     404, 409 `key_reused`, 422 naming `text`, 503.
-         */
-        post: operations["post_v1_conversations_id_notes"];
         delete?: never;
         options?: never;
         head?: never;
@@ -619,30 +557,6 @@ export interface paths {
          *     404, 503.
          */
         post: operations["post_v1_conversations_id_read"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/conversations/{id}/snooze": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Snooze
-         * @description The conversation is out of the list until then, or until the person writes: `snoozed=true` lists those that are out. Without `until`, or
-         *     with one that is past, it is back at once.
-         *
-         *     # Errors
-         *     404, 409 `key_reused`, 422 naming `until`, 503.
-         */
-        post: operations["post_v1_conversations_id_snooze"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1036,60 +950,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/saved_replies": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List the saved replies
-         * @description # Errors
-         *     422 naming the parameter, 503.
-         */
-        get: operations["get_v1_saved_replies"];
-        put?: never;
-        /**
-         * Save a reply
-         * @description # Errors
-         *     404 for an account that the token does not see, 409 `key_reused`, 422 naming the field, 503.
-         */
-        post: operations["post_v1_saved_replies"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/saved_replies/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Change a saved reply
-         * @description All fields are replaced.
-         *
-         *     # Errors
-         *     404 also where it is for accounts that the token does not see, 422 naming the field, 503.
-         */
-        put: operations["put_v1_saved_replies_id"];
-        post?: never;
-        /**
-         * Delete a saved reply
-         * @description # Errors
-         *     404 also where it is for accounts that the token does not see, 503.
-         */
-        delete: operations["delete_v1_saved_replies_id"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/templates": {
         parameters: {
             query?: never;
@@ -1337,7 +1197,7 @@ export interface components {
             command_id: string;
             /** @description Why it had no effect. */
             error?: Record<string, never> | null;
-            /** @description What Meta answered, by its ids. */
+            /** @description What Meta answered, by its ids; of an import that is under way, how far it has come. */
             result?: unknown;
             /**
              * @description `queued`, `done`, `failed` or `unknown`.
@@ -1446,12 +1306,9 @@ export interface components {
              * @example cnv_0123456789abcdef0123456789abcdef
              */
             id: string;
-            /** @description In order. */
-            labels: string[];
             last_message?: components["schemas"]["LastMessage"] | null;
             /** @description When it was sent. */
             last_message_at: components["schemas"]["Time"];
-            snoozed_until?: components["schemas"]["Time"] | null;
             /**
              * Format: int64
              * @description Messages of the person since somebody read the conversation.
@@ -1730,12 +1587,6 @@ export interface components {
         /** @description A reply: exactly one of text, attachment, template; quick replies go with text. */
         NewMessage: {
             attachment?: components["schemas"]["NewAttachment"] | null;
-            /**
-             * Format: date-time
-             * @description RFC 3339: held until then, and judged when the time comes. `DELETE /v1/replies/{id}` cancels it.
-             * @example 2026-11-23T08:00:00Z
-             */
-            not_before?: string | null;
             /** @description At most 13. */
             quick_replies?: components["schemas"]["NewQuickReply"][];
             /** @description Meta's id of the message to quote. */
@@ -1750,35 +1601,12 @@ export interface components {
              */
             text?: string | null;
         };
-        /** @description A note to write. */
-        NewNote: {
-            /**
-             * @description At most 10,000 characters.
-             * @example Waits for the invoice of October.
-             */
-            text: string;
-        };
         /** @description A quick reply to offer. */
         NewQuickReply: {
             /** @description At most 1000 characters; the title where absent. */
             payload?: string | null;
             /** @description At most 20 characters. */
             title: string;
-        };
-        /** @description A saved reply as it is to be. */
-        NewSavedReply: {
-            /** @description The accounts it is for. Absent or null: all that the token sees, also those to come. */
-            account_ids?: string[] | null;
-            /**
-             * @description By which people find it.
-             * @example Opening hours
-             */
-            name: string;
-            /**
-             * @description What is answered.
-             * @example We are open from 9 to 5.
-             */
-            text: string;
         };
         /** @description Whose session it is to be. */
         NewSession: {
@@ -1789,27 +1617,6 @@ export interface components {
         NewText: {
             /** @description What to say. */
             text: string;
-        };
-        /** @description A note. */
-        Note: {
-            /** @description Name of the API token that wrote it. */
-            by?: string | null;
-            /** @description When. */
-            created_at: components["schemas"]["Time"];
-            /**
-             * @description Our id.
-             * @example note_0123456789abcdef0123456789abcdef
-             */
-            id: string;
-            /** @description What it says. */
-            text: string;
-        };
-        /** @description A page of notes. */
-        Notes: {
-            /** @description For the next page; null at the end. */
-            next_cursor?: string | null;
-            /** @description Newest first. */
-            notes: components["schemas"]["Note"][];
         };
         /** @description What the worker would say now. */
         PolicyAnswer: {
@@ -1925,7 +1732,7 @@ export interface components {
             error?: Record<string, never> | null;
             /** @description When it was settled. */
             finished_at?: string | null;
-            /** @description Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`, `scheduled`. Left out where it does not. */
+            /** @description Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`. Left out where it does not. */
             held?: string | null;
             /** @description Meta's id of the (first) message, once sent. */
             message_id?: string | null;
@@ -1962,31 +1769,6 @@ export interface components {
             /** @description Why: kept with the command. */
             reason: string;
         };
-        /** @description A page of saved replies. */
-        SavedReplies: {
-            /** @description For the next page; null at the end. */
-            next_cursor?: string | null;
-            /** @description Newest first. */
-            saved_replies: components["schemas"]["SavedReply"][];
-        };
-        /** @description A saved reply. */
-        SavedReply: {
-            /** @description The accounts it is for, of those that the token sees; null: all. */
-            account_ids?: string[] | null;
-            /** @description When it was saved. */
-            created_at: components["schemas"]["Time"];
-            /**
-             * @description Our id.
-             * @example svd_0123456789abcdef0123456789abcdef
-             */
-            id: string;
-            /** @description By which people find it. */
-            name: string;
-            /** @description What is answered. */
-            text: string;
-            /** @description When it was last changed. */
-            updated_at: components["schemas"]["Time"];
-        };
         /** @description What a token may do. */
         Scopes: {
             /** @description Granted. */
@@ -2012,14 +1794,13 @@ export interface components {
              */
             seq: number;
         };
-        /** @description Until when. */
-        Snooze: {
+        /** @description What of an account is imported. */
+        SyncRequest: {
             /**
              * Format: date-time
-             * @description RFC 3339; absent, null or past: no longer.
-             * @example 2026-11-23T08:00:00Z
+             * @description Only conversations in which something happened since; all of them where absent.
              */
-            until?: string | null;
+            since?: string | null;
         };
         /**
          * Format: date-time
@@ -2596,7 +2377,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SyncRequest"];
+            };
+        };
         responses: {
             /** @description The outcome is known */
             200: {
@@ -3439,10 +3224,6 @@ export interface operations {
                 q?: string;
                 /** @description Only those assigned to this name; empty: only those assigned to nobody. */
                 assigned_to?: string;
-                /** @description Only those with this label. */
-                label?: string;
-                /** @description `true`: only snoozed ones. Unset or `false`: only those that are not, or not any more. */
-                snoozed?: boolean;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows per page, 1 to 200; 50 unless set. */
@@ -3502,8 +3283,6 @@ export interface operations {
         responses: {
             200: {
                 headers: {
-                    /** @description For `If-Match` of a reply. */
-                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3658,152 +3437,6 @@ export interface operations {
             };
         };
     };
-    put_v1_conversations_id_labels_name: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description `cnv_…` */
-                id: string;
-                /** @description The label. */
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Conversation"];
-                };
-            };
-            /** @description Stored, not projected yet */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Conversation"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_v1_conversations_id_labels_name: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description `cnv_…` */
-                id: string;
-                /** @description The label. */
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Conversation"];
-                };
-            };
-            /** @description Stored, not projected yet */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Conversation"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     get_v1_conversations_id_messages: {
         parameters: {
             query?: {
@@ -3825,8 +3458,6 @@ export interface operations {
         responses: {
             200: {
                 headers: {
-                    /** @description For `If-Match` of a reply. */
-                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3896,8 +3527,6 @@ export interface operations {
             header: {
                 /** @description 1 to 255 visible characters of your own. */
                 "Idempotency-Key": string;
-                /** @description The `ETag` of the conversation or of its messages, as its author saw them. */
-                "If-Match"?: string | null;
             };
             path: {
                 /** @description `cnv_…` */
@@ -3962,140 +3591,6 @@ export interface operations {
                 };
             };
             413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_v1_conversations_id_notes: {
-        parameters: {
-            query?: {
-                /** @description `next_cursor` of the page before. */
-                cursor?: string;
-                /** @description Rows per page, 1 to 200; 50 unless set. */
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                /** @description `cnv_…` */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Notes"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_conversations_id_notes: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description `cnv_…` */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewNote"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Note"];
-                };
-            };
-            /** @description Stored, not projected yet */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Note"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4216,81 +3711,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_conversations_id_snooze: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description `cnv_…` */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Snooze"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Conversation"];
-                };
-            };
-            /** @description Stored, not projected yet */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Conversation"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5378,222 +4798,6 @@ export interface operations {
                 };
             };
             422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_v1_saved_replies: {
-        parameters: {
-            query?: {
-                /** @description Only those for this account, or for all. */
-                account_id?: string;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string;
-                /** @description Rows per page, 1 to 200; 50 unless set. */
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SavedReplies"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_saved_replies: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewSavedReply"];
-            };
-        };
-        responses: {
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SavedReply"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    put_v1_saved_replies_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description `svd_…` */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewSavedReply"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SavedReply"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_v1_saved_replies_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description `svd_…` */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Deleted */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use worker::inbound::replay::apply::ApplyOptions;
 use worker::inbound::replay::{BadTarget, Scope, Slice, Target};
 
-use crate::account_name;
 use crate::args::{ChannelArg, CommonArgs};
 use crate::exit::Failure;
+use crate::{account_name, since};
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
@@ -58,17 +58,7 @@ pub(crate) struct Wanted {
 /// # Errors
 /// Exit code 2 for arguments that cannot be understood, 3 for a subject of hookline's own.
 pub(crate) fn understand(args: &ReplayArgs, now: Timestamp) -> anyhow::Result<Wanted> {
-    let time = |name: &str, text: &Option<String>| -> anyhow::Result<Option<Timestamp>> {
-        let Some(text) = text else { return Ok(None) };
-        if let Ok(time) = text.parse() {
-            return Ok(Some(time));
-        }
-        runtime::config::parse_duration(text).map(|ago| Some(now.minus(ago))).map_err(|_| {
-            Failure::usage(format!(
-                "{name}: use a time such as 2026-11-21T10:00:00Z, or a duration ago such as 2h"
-            ))
-        })
-    };
+    let time = |name: &str, text: &Option<String>| since::read(name, text.as_deref(), now);
     let (since, until) = (time("--since", &args.since)?, time("--until", &args.until)?);
     if let (Some(since), Some(until)) = (since, until)
         && until <= since

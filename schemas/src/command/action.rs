@@ -227,7 +227,7 @@ mod tests {
         let all = json!({
             "action": "typing_on", "as": "sent", "attachment": {"attachment_id": "1", "is_reusable": true, "type": "file", "url": "https://x"},
             "caused_by": "evt_1", "comment_id": "1", "comment_ids": ["1", "2"], "contact_id": "2", "hidden": true, "id": "4", "media_id": "3", "message_id": "mid", "metrics": ["reach"], "period": "day",
-            "quick_replies": [{"payload": "p", "title": "t"}], "reason": "seen in the thread", "reply_id": "rpl_1", "reply_to": "m", "scope": "media", "tag": "HUMAN_AGENT",
+            "quick_replies": [{"payload": "p", "title": "t"}], "reason": "seen in the thread", "reply_id": "rpl_1", "reply_to": "m", "scope": "media", "since": "2026-11-21T10:00:00.000Z", "tag": "HUMAN_AGENT",
             "template": {"b": 1, "a": 2.50}, "text": "hi"
         });
         for name in COMMANDS {

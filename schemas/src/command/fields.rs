@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::error::{CommandError, not_empty};
-use crate::ContactId;
+use crate::{ContactId, Timestamp};
 
 /// Most comments of one command.
 const COMMENTS_MAX: usize = 50;
@@ -48,6 +48,8 @@ pub struct CommentRef {
 pub struct SyncData {
     /// One person's conversation only; all of the account where absent.
     pub contact_id: Option<ContactId>,
+    /// Only conversations in which something happened since.
+    pub since: Option<Timestamp>,
 }
 
 /// `media_sync`

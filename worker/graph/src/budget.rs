@@ -5,15 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::steady::Steady;
+use runtime::waits;
 use schemas::Channel;
 
 use super::error::{Class, GraphError, Scope};
 use super::limits::{Lane, Meter, Pace, Pauses, Usage};
 use super::shared::Figure;
 use facts::accounts::directory::Account;
-
-/// Two per second (docs/meta-platform.md 10).
-pub(crate) const CONVERSATIONS_EVERY: Duration = Duration::from_millis(500);
 
 type AccountKey = (Channel, String);
 
@@ -123,7 +121,7 @@ impl Budget {
                 .conversations
                 .entry(account_key(account))
                 .or_default()
-                .take(CONVERSATIONS_EVERY, now)
+                .take(waits::CONVERSATIONS.get(), now)
         })
     }
 

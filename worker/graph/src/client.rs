@@ -8,12 +8,13 @@ use reqwest::{Body, Method};
 use runtime::db::within;
 use runtime::retry::Backoff;
 use runtime::steady::Steady;
+use runtime::waits;
 use serde_json::Value;
 use sqlx::PgPool;
 use tracing::Instrument;
 use url::Url;
 
-use super::budget::{Budget, CONVERSATIONS_EVERY, account_scope};
+use super::budget::{Budget, account_scope};
 use super::call::Call;
 use super::clock::{Clocks, HostClock};
 use super::config::GraphConfig;
@@ -106,7 +107,7 @@ impl Graph {
             return Ok(self.inner.budget.conversations_slot(account, Steady::now()));
         };
         let scope = account_scope(account);
-        let slot = shared::take_slot(pool, &scope, CONVERSATIONS_EVERY, SLOT_WITHIN);
+        let slot = shared::take_slot(pool, &scope, waits::CONVERSATIONS.get(), SLOT_WITHIN);
         let taken = within(SLOT_WITHIN, slot).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "No slot of the Conversations API can be taken now");
             None

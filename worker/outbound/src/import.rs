@@ -1,33 +1,62 @@
 //! `sync`: imports the conversations of an account, page by page: contacts with placeholder names and the newest messages, as events
 //! with `via: backfill` under the ids their webhooks would have. No profile is read, nothing is answered.
 //!
-//! The progress (cursor and counts) is stored with every page, so a crash goes on from there; doing a page twice changes nothing.
+//! Read `walk` (pure: which page is next), `page` (pure: what of it is imported), `drafts` (pure: a conversation as events), `report` (pure).
+//! Where the walk stands is stored with every page, so a crash goes on from there; doing a page twice changes nothing.
 
 mod drafts;
-mod progress;
+mod page;
+mod report;
+mod rows;
+mod walk;
 
 use std::time::Duration;
 
-use schemas::Event;
-use schemas::command::Action;
+use schemas::command::{Action, SyncData};
+use schemas::facts::OutcomeError;
+use schemas::{Event, Timestamp};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 
+use crate::answer::outcome_error;
 use crate::ledger::commands::{self, End};
 use crate::ledger::queue;
 use crate::ledger::{self, CommandRow};
 use crate::plan::import_lane;
-use crate::reading::{self, Stand};
 use crate::services::{Next, Services};
-use crate::state::CommandState;
-use facts::Draft;
+use crate::state::{CommandState, Hold};
 use facts::accounts::Connected;
 use facts::follow_up::FollowUp;
-use graph::{ConversationPage, Lane};
-use progress::Progress;
+use graph::{Class, ConversationPage, GraphError, Lane};
+use page::{Known, Sorted};
+use report::Report;
+use walk::Walk;
 
-/// Conversations per call.
-const PAGE: u32 = 25;
+pub use drafts::drafts;
+pub use report::Reason;
+
+/// How long a page of a stopped account is left alone; a new token wakes it earlier.
+const STOPPED_PAUSE: Duration = Duration::from_secs(60);
 /// How long a page waits for a conversation that somebody waits for, before it is looked at again.
 const YIELD_PAUSE: Duration = Duration::from_millis(500);
+
+/// What an import has come to.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Progress {
+    #[serde(flatten)]
+    report: Report,
+    /// Where it stands, of one conversation; that of a whole account stands in its table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    walk: Option<Walk>,
+}
+
+/// An import that is claimed.
+struct Import<'a> {
+    services: &'a Services,
+    command: &'a CommandRow,
+    asked: SyncData,
+}
 
 /// Imports one page and returns what is next. The command is claimed.
 ///
@@ -39,29 +68,22 @@ pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Re
     }
     let connected = services.accounts.get(command.channel, &command.account_id).await?;
     let Some(mut connected) = connected else { return Ok(Next::Idle) };
-    let progress: Progress = command
-        .result
-        .clone()
-        .and_then(|result| serde_json::from_value(result).ok())
-        .unwrap_or_default();
-    let contact = match command.action() {
-        Some(Action::Sync(data)) => data.contact_id,
-        _ => None,
+    let asked = match command.action() {
+        Some(Action::Sync(data)) => data,
+        _ => SyncData::default(),
     };
-    let contact = contact.as_ref().map(|contact| contact.as_str());
-    let cursor = progress.cursor.as_deref();
-    if cursor.is_none() {
+    let import = Import { services, command, asked };
+    let progress = import.progress().await?;
+    let walk = progress.walk.clone().unwrap_or_default();
+    if walk == Walk::default() {
         // Threads may name the account by an id or a handle that nobody has named yet.
         graph::learn(&services.graph, &services.accounts, &mut connected, Lane::Sync).await;
     }
-    match services.graph.conversations(&connected, contact, cursor, PAGE, Lane::Sync).await {
-        Ok(page) => store(services, command, &connected, progress, page).await,
-        Err(error) => {
-            let tries = progress.tries;
-            let result = serde_json::to_value(Progress { tries: tries + 1, ..progress })?;
-            let stand = Stand { tries, kept: result.clone(), reported: Some(result) };
-            reading::failed_at(services, command, &connected, stand, &error).await
-        }
+    let contact = import.asked.contact_id.as_ref().map(|contact| contact.as_str());
+    let cursor = walk.cursor.as_deref();
+    match services.graph.conversations(&connected, contact, cursor, walk.page, Lane::Sync).await {
+        Ok(page) => import.store(&connected, progress, &walk, page).await,
+        Err(error) => import.failed(&connected, progress, &walk, &error).await,
     }
 }
 
@@ -81,40 +103,148 @@ async fn yields(services: &Services, command: &CommandRow) -> anyhow::Result<boo
     Ok(true)
 }
 
-/// Publishes a page and stores the progress with it.
-async fn store(
-    services: &Services,
-    command: &CommandRow,
-    connected: &Connected,
-    mut progress: Progress,
-    page: ConversationPage,
-) -> anyhow::Result<Next> {
-    let mut drafts: Vec<Draft> = Vec::new();
-    for conversation in &page.conversations {
-        match drafts::drafts(&connected.account, conversation) {
-            Ok(found) => {
-                progress.count(found.iter().map(|draft| draft.messages.len() as u64).sum());
-                drafts.extend(found);
-            }
-            Err(reason) => progress.count_failure(&conversation.id, reason),
+impl Import<'_> {
+    /// It is of the whole account.
+    fn is_whole(&self) -> bool {
+        self.asked.contact_id.is_none()
+    }
+
+    async fn progress(&self) -> anyhow::Result<Progress> {
+        let stored = self.command.result.clone();
+        let progress: Progress =
+            stored.and_then(|result| serde_json::from_value(result).ok()).unwrap_or_default();
+        if !self.is_whole() {
+            return Ok(progress);
         }
+        let walk = rows::walk(&self.services.pool, self.command).await?;
+        Ok(Progress { walk: Some(walk), ..progress })
     }
-    progress.cursor = page.next;
-    progress.tries = 0;
-    let mut emission = services.facts.begin(&drafts).await?;
-    let events: Vec<Event> = emission.published.events().cloned().collect();
-    // No profile is read for an import.
-    let follow_up = FollowUp { reveals: true, profiles: false };
-    follow_up.note(&mut emission.tx, &events, runtime::now()).await?;
-    let done = progress.cursor.is_none();
-    let result = serde_json::to_value(&progress)?;
-    if done {
-        let end = End { state: CommandState::Sent, rule: None, error: None, result: Some(result) };
-        commands::finish(&mut emission.tx, &command.identity, end).await?;
-    } else {
-        commands::save_progress(&mut emission.tx, &command.identity, &result).await?;
+
+    /// What of the page this import has read before.
+    async fn known(&self, page: &ConversationPage) -> anyhow::Result<Known> {
+        if !self.is_whole() {
+            return Ok(Known::new());
+        }
+        let CommandRow { channel, account_id, .. } = self.command;
+        let threads: Vec<&str> = page.conversations.iter().map(|one| one.id.as_str()).collect();
+        Ok(rows::known(&self.services.pool, *channel, account_id, &threads).await?)
     }
-    emission.commit().await?;
-    // After every page others have a turn.
-    Ok(if done { Next::Ended } else { Next::Idle })
+
+    /// Publishes a page and stores the progress with it.
+    async fn store(
+        &self,
+        connected: &Connected,
+        progress: Progress,
+        walk: &Walk,
+        page: ConversationPage,
+    ) -> anyhow::Result<Next> {
+        let known = self.known(&page).await?;
+        let sorted = page::sort(&connected.account, &page, self.asked.since, &known);
+        let mut emission = self.services.facts.begin(&sorted.drafts).await?;
+        let events: Vec<Event> = emission.published.events().cloned().collect();
+        // No profile is read for an import.
+        let follow_up = FollowUp { reveals: true, profiles: false };
+        follow_up.note(&mut emission.tx, &events, runtime::now()).await?;
+        if !self.is_open(&mut emission.tx).await? {
+            // Another worker has ended it, because this claim had lapsed. What was published is known to both.
+            return Ok(Next::Idle);
+        }
+        let next = walk.after_page(&sorted.seen);
+        let done = next.is_none();
+        let result = self.keep(&mut emission.tx, progress, &sorted, next).await?;
+        let (conn, identity) = (&mut *emission.tx, &self.command.identity);
+        if done {
+            let (state, result) = (CommandState::Sent, Some(result));
+            commands::finish(conn, identity, End { state, rule: None, error: None, result })
+                .await?;
+        } else {
+            commands::save_progress(conn, identity, &result).await?;
+        }
+        emission.commit().await?;
+        // After every page others have a turn.
+        Ok(if done { Next::Ended } else { Next::Idle })
+    }
+
+    /// Locks the command. `false`: it has ended.
+    async fn is_open(&self, conn: &mut PgConnection) -> sqlx::Result<bool> {
+        let locked = commands::lock(conn, &self.command.identity).await?;
+        Ok(locked.is_some_and(|command| command.state == CommandState::Open))
+    }
+
+    /// Keeps what was read and where to go on; returns what the command shows.
+    async fn keep(
+        &self,
+        conn: &mut PgConnection,
+        mut progress: Progress,
+        sorted: &Sorted,
+        next: Option<Walk>,
+    ) -> anyhow::Result<serde_json::Value> {
+        if self.is_whole() {
+            rows::put(conn, self.command, sorted).await?;
+            if let Some(walk) = &next {
+                rows::save(conn, self.command, walk).await?;
+            }
+            progress = Progress { report: rows::report(conn, self.command).await?, walk: None };
+        } else {
+            for (thread, found) in &sorted.threads {
+                progress.report.count(thread, found.outcome, found.messages);
+            }
+            progress.walk = next;
+        }
+        Ok(serde_json::to_value(&progress)?)
+    }
+
+    /// What to do about a page that could not be read.
+    async fn failed(
+        &self,
+        connected: &Connected,
+        progress: Progress,
+        walk: &Walk,
+        error: &GraphError,
+    ) -> anyhow::Result<Next> {
+        let (services, identity) = (self.services, &self.command.identity);
+        if matches!(error.class, Class::Account) {
+            services.accounts.stop(connected, &error.refusal()).await?;
+        }
+        let mut tx = services.pool.begin().await?;
+        if !self.is_open(&mut tx).await? {
+            return Ok(Next::Idle);
+        }
+        let now: Timestamp = ledger::now(&mut tx).await?;
+        let Some(next) = walk.after_refusal(error) else {
+            let error = match error.class {
+                Class::Permission => {
+                    OutcomeError::own("permission", "permission", error.to_string())
+                }
+                _ => outcome_error(error),
+            };
+            let result = Some(serde_json::to_value(&progress.report)?);
+            let (state, error) = (CommandState::Failed, Some(error));
+            commands::finish(&mut tx, identity, End { state, rule: None, error, result }).await?;
+            tx.commit().await?;
+            return Ok(Next::Ended);
+        };
+        let (why, pause) = match error.class {
+            Class::Account => (Some(Hold::AccountStopped), STOPPED_PAUSE),
+            // It starts over: nothing is wrong with the next call.
+            Class::Invalid => (None, Duration::ZERO),
+            _ => (Some(Hold::Paused), error.retry_after.unwrap_or_else(|| self.pause(walk.tries))),
+        };
+        let walk = if self.is_whole() {
+            rows::save(&mut tx, self.command, &next).await?;
+            None
+        } else {
+            Some(next)
+        };
+        let result = serde_json::to_value(Progress { walk, ..progress })?;
+        commands::save_progress(&mut tx, identity, &result).await?;
+        commands::wait(&mut tx, identity, now.plus(pause), why).await?;
+        tx.commit().await?;
+        Ok(Next::Idle)
+    }
+
+    fn pause(&self, tries: u32) -> Duration {
+        let waits = &self.services.waits;
+        runtime::retry::delay(waits.retry_min, waits.retry_max, tries, rand::random())
+    }
 }

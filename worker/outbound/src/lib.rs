@@ -52,6 +52,7 @@ mod tokens;
 
 pub use config::Waits;
 pub use handover::{HandedOver, Handover, handover};
+pub use import::{Reason as NotImported, drafts as conversation_drafts};
 pub use intake::Commands;
 pub use ledger::backlog;
 pub use payload::part_key;

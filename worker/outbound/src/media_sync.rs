@@ -114,6 +114,11 @@ async fn store(
         progress.tries = 0;
     }
     let mut emission = services.facts.begin(&read.drafts).await?;
+    let locked = commands::lock(&mut emission.tx, &command.identity).await?;
+    if locked.is_none_or(|command| command.state != CommandState::Open) {
+        // Another worker has ended it, because this claim had lapsed. What was published is known to both.
+        return Ok(Next::Idle);
+    }
     if let Some(media) = &read.media {
         rows::keep(&mut emission.tx, command.channel, &command.account_id, media).await?;
     }

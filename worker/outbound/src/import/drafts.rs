@@ -6,24 +6,20 @@ use schemas::{ContactId, Event, Fact, Timestamp, Via};
 
 use facts::accounts::directory::Account;
 use facts::{Direction, Draft, MessageFact, ids};
-use graph::{Conversation, FoundMessage};
+use graph::{Conversation, FoundMessage, Party};
 
-/// A conversation as events.
+use super::report::Reason;
+
+/// A conversation as events, its person first, under the ids that their webhooks would have.
 ///
 /// # Errors
-/// A word for `Progress::failures`, when it does not name one person or a time.
-pub(super) fn drafts(
+/// When it does not name one person or a time.
+pub fn drafts(
     account: &Account,
     conversation: &Conversation,
-) -> Result<Vec<Draft>, &'static str> {
-    let mut others = conversation.participants.iter().filter_map(|party| {
-        let own = account.is_party(party.id.as_deref(), party.username.as_deref());
-        let contact = account.contact(party.id.as_deref()?).filter(|_| !own)?;
-        Some((party, contact))
-    });
-    let (Some((person, contact)), None) = (others.next(), others.next()) else {
-        return Err("no_single_person");
-    };
+    via: Via,
+) -> Result<Vec<Draft>, Reason> {
+    let (person, contact) = person(account, conversation)?;
     let mut messages: Vec<&FoundMessage> = conversation
         .messages
         .iter()
@@ -31,7 +27,7 @@ pub(super) fn drafts(
         .collect();
     messages.sort_by_key(|message| (message.created_time, message.id.clone()));
     let oldest = messages.iter().filter_map(|message| message.created_time).min();
-    let Some(seen_at) = oldest.or(conversation.updated_time) else { return Err("no_time") };
+    let Some(seen_at) = oldest.or(conversation.updated_time) else { return Err(Reason::NoTime) };
     let mut drafts = vec![ids::discovery(
         account.channel,
         account.id.clone(),
@@ -40,13 +36,37 @@ pub(super) fn drafts(
         true,
         person.username.clone(),
         conversation.updated_time,
-        Origin::of(Via::Backfill),
+        Origin::of(via),
     )];
-    drafts.extend(messages.into_iter().filter_map(|message| draft(account, &contact, message)));
+    drafts
+        .extend(messages.into_iter().filter_map(|message| draft(account, &contact, message, via)));
     Ok(drafts)
 }
 
-fn draft(account: &Account, contact: &ContactId, found: &FoundMessage) -> Option<Draft> {
+/// The one person who takes part beside the account.
+fn person<'a>(
+    account: &Account,
+    conversation: &'a Conversation,
+) -> Result<(&'a Party, ContactId), Reason> {
+    let others: Vec<&Party> = conversation
+        .participants
+        .iter()
+        .filter(|party| !account.is_party(party.id.as_deref(), party.username.as_deref()))
+        .collect();
+    if others.is_empty() {
+        return Err(Reason::OnlyAccount);
+    }
+    let mut people = others
+        .into_iter()
+        .filter_map(|party| Some((party, account.contact(party.id.as_deref()?)?)));
+    match (people.next(), people.next()) {
+        (Some(person), None) => Ok(person),
+        (None, _) => Err(Reason::NoPerson),
+        _ => Err(Reason::SeveralPeople),
+    }
+}
+
+fn draft(account: &Account, contact: &ContactId, found: &FoundMessage, via: Via) -> Option<Draft> {
     let time: Timestamp = found.created_time?;
     let from = found.from.as_ref()?.id.as_deref()?;
     let direction = if from == contact.as_str() { Direction::Inbound } else { Direction::Outbound };
@@ -70,25 +90,27 @@ fn draft(account: &Account, contact: &ContactId, found: &FoundMessage) -> Option
         account.channel,
         account.id.clone(),
         Some(contact.clone()),
-        Origin::of(Via::Backfill),
+        Origin::of(via),
         fact,
     );
     Some(Draft::of(event).with_message(MessageFact::of(found.id.clone(), direction)))
 }
 
 #[cfg(test)]
-mod tests {
-    use schemas::{Channel, Kind};
+pub(super) mod testing {
+    use schemas::Channel;
 
     use super::*;
     use facts::accounts::directory::Login;
-    use graph::Party;
 
-    fn party(id: &str) -> Party {
+    pub(crate) const PAGE: &str = "103000000000301";
+    pub(crate) const PERSON: &str = "7300000000000111";
+
+    pub(crate) fn party(id: &str) -> Party {
         Party { id: Some(id.to_owned()), username: None }
     }
 
-    fn message(id: &str, from: &str, time: i64) -> FoundMessage {
+    pub(crate) fn message(id: &str, from: &str, time: i64) -> FoundMessage {
         FoundMessage {
             id: id.into(),
             created_time: Some(Timestamp::from_millis(time)),
@@ -99,10 +121,10 @@ mod tests {
         }
     }
 
-    fn account() -> Account {
+    pub(crate) fn account() -> Account {
         Account {
             channel: Channel::Messenger,
-            id: "103000000000301".into(),
+            id: PAGE.into(),
             login: Login::Facebook,
             app: None,
             page_id: None,
@@ -113,28 +135,43 @@ mod tests {
             stopped: false,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::{Channel, Kind};
+
+    use super::testing::{PAGE, PERSON, account, message, party};
+    use super::*;
 
     #[test]
     fn a_thread_is_a_contact_and_its_messages_in_order_under_the_ids_of_webhooks() {
-        let (page, person) = ("103000000000301", "7300000000000111");
         let conversation = Conversation {
-            participants: vec![party(page), party(person)],
-            messages: vec![message("m2", page, 20), message("m1", person, 10)],
+            participants: vec![party(PAGE), party(PERSON)],
+            messages: vec![message("m2", PAGE, 20), message("m1", PERSON, 10)],
             ..Conversation::default()
         };
-        let drafts = drafts(&account(), &conversation).unwrap();
+        let drafts = drafts(&account(), &conversation, Via::Backfill).unwrap();
         let kinds: Vec<Kind> = drafts.iter().map(|draft| draft.event.kind()).collect();
         assert_eq!(kinds, [Kind::ContactDiscovered, Kind::MessageReceived, Kind::MessageSent]);
-        assert_eq!(drafts[1].event.id, ids::message(Channel::Messenger, &page.into(), "m1"));
+        assert_eq!(drafts[1].event.id, ids::message(Channel::Messenger, &PAGE.into(), "m1"));
         assert!(drafts.iter().all(|draft| draft.event.data.origin.via == Via::Backfill));
+        let Fact::ContactDiscovered(found) = &drafts[0].event.data.fact else {
+            panic!("{drafts:?}")
+        };
+        assert_eq!(found.placeholder, "User 000111");
     }
 
     #[test]
     fn a_thread_without_one_person_is_reported_not_guessed() {
-        let nobody = Conversation {
-            participants: vec![party("103000000000301")],
-            ..Conversation::default()
+        let check = |ids: &[&str], reason| {
+            let participants = ids.iter().map(|id| party(id)).collect();
+            let thread = Conversation { participants, ..Conversation::default() };
+            assert_eq!(drafts(&account(), &thread, Via::Backfill), Err(reason), "{ids:?}");
         };
-        assert_eq!(drafts(&account(), &nobody), Err("no_single_person"));
+        check(&[PAGE], Reason::OnlyAccount);
+        check(&[PAGE, "17"], Reason::NoPerson);
+        check(&[PAGE, PERSON, "7300000000000112"], Reason::SeveralPeople);
+        check(&[PAGE, PERSON], Reason::NoTime);
     }
 }
