@@ -1,5 +1,6 @@
 //! `GET /v1/accounts`, their health and connection, and importing their conversations.
 
+mod completeness;
 mod diagnosis;
 pub(crate) mod health;
 pub(crate) mod upkeep;

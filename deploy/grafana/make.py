@@ -33,6 +33,8 @@ DASHBOARDS = {
     "accounts": ("hookline: accounts", [
         ("Days until a token ends", "d", "timeseries", [("{{account}}", "min by (account) (hookline_account_token_days_left) or vector(0)")]),
         ("Silent", "none", "timeseries", [("{{account}}", "max by (account) (hookline_account_silent)")]),
+        ("Messages that were missing in a day", "none", "timeseries", [("{{account}} {{state}}", "sum by (account, state) (increase(hookline_completeness_messages_total{state!=\"shown\"}[1d])) or vector(0)")]),
+        ("Fields of which nothing comes", "none", "timeseries", [("{{account}} {{field}}", "max by (account, field) (hookline_account_field_lost) or vector(0)")]),
         ("Fields that Meta withholds", "none", "timeseries", [("{{account}}", "max by (account) (hookline_account_fields_withheld)")]),
         ("Stopped, connected, disconnected in a day", "none", "timeseries", [
             ("stopped", "sum(increase(hookline_accounts_stopped_total[1d])) or vector(0)"),

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::accounts::AccountsVerb;
 use crate::args::OutputArgs;
 use crate::audit::AuditArgs;
+use crate::completeness::CompletenessArgs;
 use crate::db::DbVerb;
 use crate::erase::EraseArgs;
 use crate::health::HealthArgs;
@@ -71,6 +72,11 @@ pub(crate) enum HooklineVerb {
         after_help = "Examples:\n  hookline status\n  hookline status --watch\n  hookline status --watch 10 --output json"
     )]
     Status(StatusArgs),
+    /// Whether the log has what Graph shows, by account and hour; `heal` imports what is missing
+    #[command(
+        after_help = "Examples:\n  hookline completeness\n  hookline completeness --account instagram/17841400000000001 --since 7d --output json\n  hookline completeness heal --since 7d\n\nExit code 1: messages cannot be reached, or no webhook of a field comes."
+    )]
+    Completeness(CompletenessArgs),
     /// The whole story of one id: raw bytes, events, resolution, rows, replies, echoes
     #[command(
         after_help = "Examples:\n  hookline trace evt_0123…\n  hookline trace rpl_0123… --output json\n  hookline trace aWdf… --reveal --reason 'the person asked what we stored'"

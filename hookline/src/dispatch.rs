@@ -11,8 +11,8 @@ use crate::exit::{Exit, Failure};
 use crate::role::{self, Role};
 use crate::streams::StreamsVerb;
 use crate::{
-    accounts, audit, db, doctor, erase, health, jobs, manual, rebuild, recover, redrive, replay,
-    replies, send, status, streams, trace, up, variables, verify,
+    accounts, audit, completeness, db, doctor, erase, health, jobs, manual, rebuild, recover,
+    redrive, replay, replies, send, status, streams, trace, up, variables, verify,
 };
 
 const DATABASE: &[&str] = &["DATABASE_URL"];
@@ -58,6 +58,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             accounts::run(verb, &located(needed)?).await
         }
         Verb::Status(args) => status::run(&args, &located(BOTH)?).await,
+        Verb::Completeness(args) => completeness::run(args, &located(DATABASE)?).await,
         Verb::Trace(args) => trace::run(&args, &located(BOTH)?).await,
         Verb::Streams(verb) => {
             let needed: &[&str] = match &verb {

@@ -1,7 +1,7 @@
 //! The operator's binary: `main` parses the command line and calls this.
 //!
 //! Read in this order: `cli` (all verbs), `dispatch` (which function carries one out), `args`, `output`, `exit`; `connect`, `operator`, `since` and
-//! `account_name`, which most verbs use; then a verb: `role`, `answer` (the role `ops`), `up`, `accounts`, `status`, `doctor`, `health`, `variables`, `replies`, `send`, `redrive`, `rebuild`,
+//! `account_name`, which most verbs use; then a verb: `role`, `answer` (the role `ops`), `up`, `accounts`, `status`, `completeness`, `doctor`, `health`, `variables`, `replies`, `send`, `redrive`, `rebuild`,
 //! `recover`, `verify`, `replay`, `trace`, `streams`, `jobs`, `audit`, `manual`.
 
 mod account_name;
@@ -10,6 +10,7 @@ mod answer;
 mod args;
 mod audit;
 mod cli;
+mod completeness;
 mod config;
 mod connect;
 mod db;

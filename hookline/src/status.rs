@@ -1,6 +1,7 @@
 //! `hookline status`: how far each stage is behind the log's head, and what waits for somebody.
 
 mod absent;
+mod complete;
 mod lag;
 mod print;
 mod read;

@@ -133,6 +133,7 @@ fn every_variable_is_parsed_by_whatever_is_started() {
         ("TWIN_GRACE", &["10"]),
         ("SEND_LEASE", &["20", "1ms"]),
         ("RECONCILE_AFTER", &["-30s"]),
+        ("COMPLETENESS_EVERY", &["hourly", "10ms"]),
         ("GRAPH_CLOCK_MAX_SKEW", &["a minute"]),
         ("RETRY_MIN", &["1.5s"]),
         ("RETRY_MAX", &["1ms", "ten"]),

@@ -110,6 +110,8 @@ pub const METERS: &[Meter] = &[
     // Worker: accounts.
     gauge("hookline_account_silent", "1", &["account"], "1 where no webhook came for much longer than is usual for the account"),
     gauge("hookline_account_field_silent", "1", &["account", "field"], "1 where no webhook of this field of Meta came for much longer than is usual, while others come"),
+    gauge("hookline_account_field_lost", "1", &["account", "field"], "1 where Graph shows messages that no webhook of this field of Meta has brought; every worker shows the same"),
+    counter("hookline_completeness_messages_total", "messages", &["account", "state"], "messages that Graph showed (`shown`), and those of them that the log did not have: imported (`healed`), or not readable (`unreachable`)"),
     gauge("hookline_account_fields_withheld", "fields", &["account"], "webhook fields that Meta refuses"),
     gauge("hookline_account_token_days_left", "days", &["account"], "until the token ends; absent where that is not known"),
     counter("hookline_accounts_connected_total", "accounts", &[], "accounts connected in a browser"),

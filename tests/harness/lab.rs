@@ -225,6 +225,8 @@ fn settings(nats: &Broker, url: String, simulator: &SimulatorHandle) -> BTreeMap
         ("RECONCILE_AFTER", "1s".to_owned()),
         ("RETRY_MIN", "100ms".to_owned()),
         ("RETRY_MAX", "1s".to_owned()),
+        // Comparing with Graph is calls, too: only where it is tested.
+        ("COMPLETENESS_EVERY", "30d".to_owned()),
         // Upkeep asks Meta by itself: only where it is tested.
         (runtime::waits::ENV, format!("{WAITS};upkeep=1h")),
         ("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned())),

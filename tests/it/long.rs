@@ -7,6 +7,7 @@ mod budget;
 mod cable;
 mod chaos;
 mod cluster;
+mod completeness;
 mod converge;
 mod disk;
 mod erase;

@@ -58,6 +58,8 @@ pub struct Waits {
     pub graph_clock_max_skew: Duration,
     /// `GRAPH_TIMEOUT`: one Graph call, connect included.
     pub graph_timeout: Duration,
+    /// `COMPLETENESS_EVERY`: how often each account is compared with Graph.
+    pub completeness_every: Duration,
     /// How long a lease outlives its holder (`runtime::waits`).
     pub lease: Duration,
     /// Between the two reads that prove absence (`runtime::waits`).
@@ -80,6 +82,7 @@ impl Waits {
             erase_unsent_after: settings.duration("ERASE_UNSENT_AFTER", "24h")?,
             graph_clock_max_skew: settings.duration("GRAPH_CLOCK_MAX_SKEW", "60s")?,
             graph_timeout: settings.duration("GRAPH_TIMEOUT", "8s")?,
+            completeness_every: settings.duration("COMPLETENESS_EVERY", "1h")?,
             lease: waits::LEASE.get(),
             reads_apart: waits::READS_APART.get(),
         };
@@ -87,6 +90,9 @@ impl Waits {
             return Err(
                 settings.invalid("RETRY_MAX", "RETRY_MIN must be above 0 and not above RETRY_MAX")
             );
+        }
+        if waits.completeness_every < Duration::from_secs(1) {
+            return Err(settings.invalid("COMPLETENESS_EVERY", "use at least 1s"));
         }
         if waits.send_lease < Duration::from_millis(200) {
             return Err(settings.invalid("SEND_LEASE", "use at least 200ms"));

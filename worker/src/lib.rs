@@ -2,9 +2,10 @@
 //!
 //! The role over four crates in its folder, so that the compiler keeps the walls: [`facts`] (publish once), [`graph`] (the only client
 //! of Graph), [`inbound`] (webhooks become events; sees neither `graph` nor `outbound`, so a replay cannot send) and [`outbound`]
-//! (commands). Here are the loops that need both sides: [`resolve`], [`enrich`], [`connect`] and [`upkeep`], [`trace`], and [`recover`].
+//! (commands). Here are the loops that need both sides: [`resolve`], [`enrich`], [`completeness`], [`connect`] and [`upkeep`], [`trace`], and [`recover`].
 
 mod callbacks;
+pub mod completeness;
 pub mod config;
 pub mod connect;
 pub mod enrich;
@@ -155,6 +156,15 @@ async fn migrate_and_work(
         enrich::Enricher::new(facts.clone(), accounts.clone(), graph.clone(), waits, owner.clone());
     let stop = shutdown.clone();
     tasks.spawn(async move { enricher.run(stop).await });
+    let completeness = completeness::Completeness::new(
+        &facts,
+        &accounts,
+        &graph,
+        &owner,
+        waits.completeness_every,
+        waits.retry_max,
+    );
+    tasks.spawn(completeness.run(shutdown.clone()));
     let connector = connect::Connector::new(&pool, &accounts, &graph, &config, &owner);
     tasks.spawn(connector.run(shutdown.clone()));
     let (handover, handed_over) = outbound::handover();

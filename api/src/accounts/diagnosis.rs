@@ -14,7 +14,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// What to do next about an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Diagnosis {
-    /// A stable word: `disconnected`, `stopped`, `messages_withheld`, `token_ends`, `scope_missing`, `fields_withheld`.
+    /// A stable word: `disconnected`, `stopped`, `messages_withheld`, `field_lost`, `token_ends`, `scope_missing`, `fields_withheld`.
     pub code: String,
     /// What is wrong.
     pub text: String,
@@ -26,8 +26,13 @@ fn diagnosis(code: &str, text: impl Into<String>, fix: &str) -> Option<Diagnosis
     Some(Diagnosis { code: code.to_owned(), text: text.into(), fix: fix.to_owned() })
 }
 
-/// The worst that is wrong; `None`: nothing is.
-pub(crate) fn diagnose(state: &str, upkeep: &Upkeep, now: Timestamp) -> Option<Diagnosis> {
+/// The worst that is wrong; `None`: nothing is. `lost`: the webhook field by which nothing comes although Graph shows messages.
+pub(crate) fn diagnose(
+    state: &str,
+    upkeep: &Upkeep,
+    lost: Option<&str>,
+    now: Timestamp,
+) -> Option<Diagnosis> {
     const CONNECT: &str = "connect the account again (`hookline accounts add`)";
     match state {
         "disconnected" => {
@@ -53,6 +58,11 @@ pub(crate) fn diagnose(state: &str, upkeep: &Upkeep, now: Timestamp) -> Option<D
         let text = "Meta does not deliver its messages: the field `messages` is not subscribed";
         let fix = "grant the permission for messages, then `hookline accounts subscribe`";
         return diagnosis("messages_withheld", text, fix);
+    }
+    if let Some(field) = lost {
+        let text = format!("Graph shows messages, and no webhook of the field `{field}` comes");
+        let fix = "`hookline accounts subscribe`; else look whether the webhook of the app is active in Meta's dashboard";
+        return diagnosis("field_lost", text, fix);
     }
     if let Some(ends) = upkeep.token_ends.map(|ends| Timestamp::from(ends.0))
         && ends.since(now) <= 7 * DAY
@@ -88,7 +98,8 @@ mod tests {
 
     #[test]
     fn the_worst_comes_first_and_a_sound_account_has_none() {
-        let code = |state: &str, upkeep: &Upkeep| diagnose(state, upkeep, NOW).map(|one| one.code);
+        let code =
+            |state: &str, upkeep: &Upkeep| diagnose(state, upkeep, None, NOW).map(|one| one.code);
         let mut upkeep = Upkeep::default();
         assert_eq!(code("active", &upkeep), None, "nothing is known yet");
         upkeep.fields = Some(vec![field("page", "messages", "subscribed")]);
@@ -102,6 +113,8 @@ mod tests {
         assert_eq!(code("active", &upkeep).as_deref(), Some("scope_missing"));
         upkeep.token_ends = Some(Time(NOW.plus(3 * DAY).to_datetime()));
         assert_eq!(code("active", &upkeep).as_deref(), Some("token_ends"));
+        let lost = diagnose("active", &upkeep, Some("messages"), NOW).unwrap();
+        assert!(lost.code == "field_lost" && lost.text.contains("`messages`"), "{lost:?}");
         upkeep.fields = Some(vec![field("page", "messages", "missing")]);
         assert_eq!(code("active", &upkeep).as_deref(), Some("messages_withheld"));
         assert_eq!(code("stopped", &upkeep).as_deref(), Some("stopped"));

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::completeness::Completeness;
 use super::diagnosis::{Diagnosis, diagnose};
 use super::{AccountQuery, find};
 use crate::app::State;
@@ -14,7 +15,7 @@ use crate::conversations::{self, rows::Figures};
 use crate::extract::{Id, Query};
 use crate::problem::Problem;
 use crate::time::{Time, millis};
-use crate::worker_views::{self, Upkeep};
+use crate::worker_views::{self, Upkeep, completeness as views};
 
 /// How an account does.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,6 +50,8 @@ pub(crate) struct AccountHealth {
     pub conversations: i64,
     /// Conversations with unread messages.
     pub unread_conversations: i64,
+    /// Whether the log has what Graph shows.
+    pub completeness: Completeness,
     /// What the worker knows beside: budget, frozen sends. Null while it has reported nothing.
     #[schema(value_type = Option<Object>)]
     pub worker: Option<Value>,
@@ -123,7 +126,10 @@ pub(crate) async fn health(
         conversations::rows::figures(&app.pool, account.channel, &account.id).await?;
     let worker = worker_views::account_health(&app.pool, &account).await?;
     let upkeep = worker_views::upkeep(&app.pool, &account).await?.unwrap_or_default();
-    let diagnosis = diagnose(&account.state, &upkeep, runtime::now());
+    let standing = views::standing(&app.pool, &account).await?.unwrap_or_default();
+    let lost = standing.lost_field.as_deref();
+    let diagnosis = diagnose(&account.state, &upkeep, lost, runtime::now());
+    let completeness = Completeness::of(standing, views::hours(&app.pool, &account).await?);
     let ids =
         Ids { aliases: account.aliases, page_id: account.page_id, handle: upkeep.handle.clone() };
     Ok(Json(AccountHealth {
@@ -136,6 +142,7 @@ pub(crate) async fn health(
         webhook_fields: upkeep.fields.map(fields),
         last_webhooks: with_millis(upkeep.seen.unwrap_or_else(|| Value::Object(Map::new()))),
         ids,
+        completeness,
         worker: worker.map(with_millis),
         id: account.id,
         channel: account.channel,

@@ -1084,6 +1084,8 @@ export interface components {
         AccountHealth: {
             /** @description The channel. */
             channel: string;
+            /** @description Whether the log has what Graph shows. */
+            completeness: components["schemas"]["Completeness"];
             /**
              * Format: int64
              * @description Conversations.
@@ -1247,6 +1249,43 @@ export interface components {
             /** @description For the next page; null at the end. */
             next_cursor?: string | null;
         };
+        /** @description Whether the log has what Graph shows. The figures are of the last 24 hours. */
+        Completeness: {
+            compared_to?: components["schemas"]["Time"] | null;
+            /** @description Why the one after it did not, in Meta's numbers. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description Those that were missing and have been imported.
+             */
+            healed: number;
+            /** @description By hour, the newest first. */
+            hours: components["schemas"]["Hour"][];
+            /**
+             * Format: int64
+             * @description Of them: those that the log had.
+             */
+            known: number;
+            looked_at?: components["schemas"]["Time"] | null;
+            /** @description The webhook field by which nothing comes although Graph shows messages. */
+            lost_field?: string | null;
+            lost_since?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description The share that the log has now, 0 to 1; null where Graph showed nothing.
+             */
+            ratio?: number | null;
+            /**
+             * Format: int64
+             * @description Messages that Graph showed.
+             */
+            shown: number;
+            /**
+             * Format: int64
+             * @description Those that are missing and cannot be read any more.
+             */
+            unreachable: number;
+        };
         /** @description A person. */
         Contact: {
             /** @description The account. */
@@ -1378,7 +1417,7 @@ export interface components {
         };
         /** @description What to do next about an account. */
         Diagnosis: {
-            /** @description A stable word: `disconnected`, `stopped`, `messages_withheld`, `token_ends`, `scope_missing`, `fields_withheld`. */
+            /** @description A stable word: `disconnected`, `stopped`, `messages_withheld`, `field_lost`, `token_ends`, `scope_missing`, `fields_withheld`. */
             code: string;
             /** @description What to do. */
             fix: string;
@@ -1432,6 +1471,31 @@ export interface components {
         HideOutcomes: {
             /** @description In the order of the request. */
             outcomes: components["schemas"]["HideOutcome"][];
+        };
+        /** @description Messages that were made in an hour. */
+        Hour: {
+            /**
+             * Format: int64
+             * @description Those that were missing and have been imported.
+             */
+            healed: number;
+            /** @description The hour. */
+            hour: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Of them: those that the log had.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description Messages that Graph showed.
+             */
+            shown: number;
+            /**
+             * Format: int64
+             * @description Those that are missing and cannot be read any more.
+             */
+            unreachable: number;
         };
         /** @description How Meta names an account. */
         Ids: {

@@ -49,6 +49,8 @@ pub(crate) const SERVICES: [Service; 4] = [
             ("worker", "account_ids"),
             ("worker", "account_list"),
             ("worker", "command_outcomes"),
+            ("worker", "completeness_figures"),
+            ("worker", "completeness_standing"),
             ("worker", "connecting"),
             ("worker", "conversation_policy"),
             ("worker", "dead_list"),

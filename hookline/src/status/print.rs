@@ -38,7 +38,31 @@ pub(crate) fn screen(status: &Status) {
     for (job, state) in &status.jobs {
         say(format!("job             {job}: {state}"));
     }
+    print_completeness(status);
     print_sending(&status.sending, status.unknown_sends);
+}
+
+/// What is missing, and by which field nothing comes.
+fn print_completeness(status: &Status) {
+    for (account, one) in &status.completeness {
+        if one.known < one.shown {
+            say(format!(
+                "completeness    {account}: of {} messages that Graph shows of the last day {} were missing ({} imported, {} unreachable)",
+                one.shown,
+                one.shown - one.known,
+                one.healed,
+                one.unreachable
+            ));
+        }
+        if let (Some(field), Some(since)) = (&one.lost_field, one.lost_since) {
+            say(format!(
+                "lost            {account}: Graph shows messages since {since}, and no webhook of field {field} comes: `hookline accounts check`"
+            ));
+        }
+        if let Some(error) = &one.error {
+            say(format!("completeness    {account}: not compared: {error}"));
+        }
+    }
 }
 
 /// `unknown` where the stream is not the one whose positions are stored: `hookline doctor` says why.

@@ -14,6 +14,7 @@ use worker::inbound::parked_causes;
 use worker::outbound::backlog::backlog;
 
 use super::absent::absent_is_empty;
+use super::complete::{self, Complete};
 use super::lag::{Stage, events_head, stages};
 use super::sending::{self, Sending};
 use crate::connect;
@@ -48,6 +49,8 @@ pub(crate) struct Status {
     pub(crate) unpublished_outcomes: i64,
     /// Jobs that have not ended, by id: `running`, `paused`, `interrupted`.
     pub(crate) jobs: BTreeMap<String, String>,
+    /// By account, whether the log has what Graph shows.
+    pub(crate) completeness: BTreeMap<String, Complete>,
     #[serde(flatten)]
     pub(crate) sending: Sending,
 }
@@ -105,6 +108,7 @@ impl Reader {
             dead_letters_by_cause: dead,
             unpublished_outcomes: backlog.unpublished_outcomes,
             jobs: unfinished_jobs(pool).await?,
+            completeness: complete::read(pool, now).await?,
             sending: sending::read(pool, &backlog, now).await?,
         })
     }

@@ -99,6 +99,7 @@ pub const VARIABLES: &[Variable] = &[
         "24h",
         "how long the content of a message is kept after it was unsent",
     ),
+    variable("COMPLETENESS_EVERY", "1h", "how often each account is compared with Graph"),
     variable("TWIN_GRACE", "10s", "how long a sender-less item waits for its twin"),
     variable("SEND_LEASE", "20s", "how long one attempt to send may take"),
     variable(

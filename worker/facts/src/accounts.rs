@@ -30,3 +30,4 @@ pub use only::Only;
 pub use refusal::Refusal;
 pub use store::{AccountRow, AccountStore, Connected, Learnt};
 pub use token::Token;
+pub use webhook_field::field_of;

@@ -21,6 +21,22 @@ pub struct Draft {
     pub editor: Option<Direction>,
 }
 
+/// Whether a message was read from a list of Graph's and no webhook has led to it: an import, or a gap that was found by comparing. Nobody
+/// answers it automatically; its webhook, where it comes after all, is answered like any other.
+pub fn is_listed(event: &Event) -> bool {
+    match event.data.origin.via {
+        Via::Backfill => true,
+        // What was looked up for a webhook names how its sender was found.
+        Via::Reconcile => match &event.data.fact {
+            Fact::MessageReceived(body) | Fact::MessageSent(body) => {
+                body.sender_resolution.is_none()
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// A secret that came with a webhook: an opt-in token or an authorisation code.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {

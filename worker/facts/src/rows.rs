@@ -8,7 +8,7 @@ use sqlx::{FromRow, PgConnection, PgPool};
 
 use crate::decide::{Known, Stored};
 use crate::digest::Digest;
-use crate::draft::{Draft, message_of};
+use crate::draft::{Draft, is_listed, message_of};
 use crate::erased::{self, Erased};
 use crate::error::FactError;
 use crate::merge::Source;
@@ -285,7 +285,7 @@ pub(super) async fn record_facts(
 
 /// Whether nobody is asked for an automatic reply to this reading: it comes from an import, or another app owns the thread.
 fn is_silent(event: &schemas::Event) -> bool {
-    event.data.origin.via == Via::Backfill || event.data.standby
+    is_listed(event) || event.data.standby
 }
 
 /// Some revisions were there already: fine when they say the same.

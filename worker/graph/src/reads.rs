@@ -21,6 +21,9 @@ pub const MESSAGES_SHOWN: usize = 20;
 /// Asks for [`MESSAGES_SHOWN`].
 const CONVERSATION_FIELDS: &str =
     "id,updated_time,participants,messages.limit(20){id,created_time,from,to,message,attachments}";
+/// The same, and the ids of more: what is behind [`MESSAGES_SHOWN`] cannot be read, but is seen to be there.
+const CONVERSATION_FIELDS_DEEP: &str =
+    "id,updated_time,participants,messages.limit(50){id,created_time,from,to,message,attachments}";
 /// Of a person, on Instagram; the picture's link expires in days.
 const PROFILE_FIELDS_INSTAGRAM: &str = "name,username,profile_pic,follower_count,is_verified_user,is_user_follow_business,is_business_follow_user";
 /// Of a person, on Messenger. Locale, time zone and gender need a permission of their own and would fail the whole call.
@@ -269,13 +272,40 @@ impl Graph {
         limit: u32,
         lane: Lane,
     ) -> Result<ConversationPage, GraphError> {
+        let more: Vec<(&str, &str)> = user_id.map(|id| ("user_id", id)).into_iter().collect();
+        self.list_conversations(connected, CONVERSATION_FIELDS, &more, after, limit, lane).await
+    }
+
+    /// The same of all people, with the ids of messages that cannot be read any more.
+    ///
+    /// # Errors
+    /// Its class says whether to call again.
+    pub async fn conversations_deep(
+        &self,
+        connected: &Connected,
+        after: Option<&str>,
+        limit: u32,
+        lane: Lane,
+    ) -> Result<ConversationPage, GraphError> {
+        self.list_conversations(connected, CONVERSATION_FIELDS_DEEP, &[], after, limit, lane).await
+    }
+
+    async fn list_conversations(
+        &self,
+        connected: &Connected,
+        fields: &str,
+        more: &[(&str, &str)],
+        after: Option<&str>,
+        limit: u32,
+        lane: Lane,
+    ) -> Result<ConversationPage, GraphError> {
         let limit = limit.to_string();
         let mut query = vec![
             ("platform", platform(connected.account.channel)),
-            ("fields", CONVERSATION_FIELDS),
+            ("fields", fields),
             ("limit", &limit),
         ];
-        query.extend(user_id.map(|id| ("user_id", id)));
+        query.extend_from_slice(more);
         query.extend(after.map(|after| ("after", after)));
         let call = Call::new("conversations", lane).paced();
         let answer =

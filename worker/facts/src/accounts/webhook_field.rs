@@ -4,7 +4,7 @@ use schemas::{Channel, Kind};
 
 /// The field that brings events of this kind; `None`: none does. Where another app answers, messages come by `standby` and count as
 /// `messages`; comments on live broadcasts count as `comments`.
-pub(super) const fn field_of(channel: Channel, kind: Kind) -> Option<&'static str> {
+pub const fn field_of(channel: Channel, kind: Kind) -> Option<&'static str> {
     let (of_instagram, of_page) = match kind {
         Kind::MessageReceived | Kind::MessageDeleted => ("messages", "messages"),
         Kind::MessageSent => ("messages", "message_echoes"),

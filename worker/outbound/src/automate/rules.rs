@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use schemas::command::{Action, Command, ReplyData, RequestedBy, Requester};
-use schemas::{CommandId, Event, Fact, Timestamp, Via};
+use schemas::{CommandId, Event, Fact, Timestamp};
 
 use facts::accounts::directory::Account;
+use facts::draft::is_listed;
 use policy::QUIET_AFTER_PERSON;
 
 /// The name automatic replies are requested by.
@@ -18,7 +19,7 @@ pub(super) enum Silence {
     NotAsked,
     /// The event was replayed.
     Replayed,
-    /// It came from an import.
+    /// It came from an import, or a comparison with Graph found it.
     Backfilled,
     /// It is another reading of a message that was answered, or not, before.
     Revision,
@@ -107,7 +108,7 @@ pub(super) fn first_look<'a>(
     if replayed {
         return Err(Silence::Replayed);
     }
-    if event.data.origin.via == Via::Backfill {
+    if is_listed(event) {
         return Err(Silence::Backfilled);
     }
     if event.data.is_self {
@@ -173,7 +174,7 @@ pub(super) fn command(event: &Event, text: &str) -> Command {
 mod tests {
     use schemas::event::Origin;
     use schemas::facts::{Message, SenderResolution};
-    use schemas::{Channel, EventId};
+    use schemas::{Channel, EventId, Via};
 
     use super::*;
     use facts::accounts::directory::Login;
@@ -235,7 +236,11 @@ mod tests {
     fn a_fresh_message_of_a_person_is_answered_also_when_it_was_resolved() {
         check(|_| (), false, 600, Ok("Thanks!"));
         check(resolved("graph_message"), false, 1, Ok("Thanks!"));
-        check(|event| event.data.origin.via = Via::Reconcile, false, 1, Ok("Thanks!"));
+        let looked_up = |event: &mut Event| {
+            event.data.origin.via = Via::Reconcile;
+            resolved("graph_message")(event);
+        };
+        check(looked_up, false, 1, Ok("Thanks!"));
     }
 
     #[test]
@@ -248,7 +253,9 @@ mod tests {
     fn everything_else_is_not() {
         check(|_| (), true, 1, Err(Silence::Replayed));
         check(|_| (), false, 601, Err(Silence::Stale));
-        check(|event| event.data.origin.via = Via::Backfill, false, 1, Err(Silence::Backfilled));
+        for via in [Via::Backfill, Via::Reconcile] {
+            check(|event| event.data.origin.via = via, false, 1, Err(Silence::Backfilled));
+        }
         check(|event| event.data.standby = true, false, 1, Err(Silence::Standby));
         check(|event| event.data.is_self = true, false, 1, Err(Silence::OwnMessage));
         check(resolved("thread_id"), false, 1, Err(Silence::Guessed));
