@@ -25,7 +25,6 @@ pub(crate) async fn run(settings: &Settings, output: Output) -> anyhow::Result<E
     reached &= broker::check(settings, &mut findings).await?;
     reached &= database::check(settings, &mut findings).await;
     eras::check(settings, &mut findings).await?;
-    erasures::check(settings, &mut findings).await?;
     variables::check(settings, &mut findings);
     graph::check(settings, &mut findings).await?;
     match output {

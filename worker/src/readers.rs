@@ -8,9 +8,6 @@ use runtime::streams::Era;
 use schemas::subjects;
 use sqlx::{FromRow, PgPool};
 
-/// The stage that reads raw webhooks.
-pub(crate) const NORMALIZE: &str = "normalize";
-
 /// A reader of one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reader {
@@ -58,7 +55,7 @@ pub async fn readers(pool: &PgPool) -> sqlx::Result<Vec<Reader>> {
     let mut readers: Vec<Reader> = (0..subjects::SHARDS)
         .map(|shard| {
             let filter = subjects::raw_shard_filter(shard);
-            reader(NORMALIZE, subjects::META_RAW, filter, &inbound::reader_name(shard))
+            reader("normalize", subjects::META_RAW, filter, &inbound::reader_name(shard))
         })
         .collect();
     let callbacks = subjects::CALLBACK_ALL.to_owned();

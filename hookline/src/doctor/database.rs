@@ -140,6 +140,7 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> bool 
         Err(_) => {}
     }
     upkeep_of(&pool, findings).await;
+    super::erasures::check(&pool, settings, findings).await;
     if let (Ok(2..), Ok(open @ 1..)) = (ingest::apps(settings), overview::without_app(&pool).await)
     {
         findings.warning(

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use runtime::config::Settings;
+use sqlx::PgPool;
 use worker::facts::erase;
 
 use super::findings::Findings;
-use crate::connect;
 
 const CHECK: &str = "erasures";
 /// How much later than `ERASE_UNSENT_AFTER` an unsent message may be gone: a worker looks every hour at least.
@@ -14,12 +14,14 @@ const LATER: Duration = Duration::from_secs(2 * 3_600);
 /// So many that wait are shown.
 const SHOWN: i64 = 20;
 
-/// Looks only where Postgres answers, and has the tables: what is missing of it is found elsewhere.
-pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> anyhow::Result<()> {
-    let after = settings.duration("ERASE_UNSENT_AFTER", "24h")?;
-    let Ok(pool) = connect::postgres(settings).await else { return Ok(()) };
-    let Ok(waiting) = erase::waiting(&pool, SHOWN).await else { return Ok(()) };
-    let Ok(overdue) = erase::unsent(&pool, after + LATER, 1).await else { return Ok(()) };
+/// Looks only where the tables are there: what is missing is found elsewhere.
+pub(super) async fn check(pool: &PgPool, settings: &Settings, findings: &mut Findings) {
+    let after = match settings.duration("ERASE_UNSENT_AFTER", "24h") {
+        Ok(after) => after,
+        Err(error) => return findings.problem(CHECK, error.to_string(), "correct the variable"),
+    };
+    let Ok(waiting) = erase::waiting(pool, SHOWN).await else { return };
+    let Ok(overdue) = erase::unsent(pool, after + LATER, 1).await else { return };
     if waiting.is_empty() && overdue.is_empty() {
         findings.ok(CHECK, "none waits");
     }
@@ -34,5 +36,4 @@ pub(crate) async fn check(settings: &Settings, findings: &mut Findings) -> anyho
             "start a worker with the nats-users.conf of this release; `/readyz` on its ADMIN_LISTEN says what it lacks (deploy/runbooks/erase.md)",
         );
     }
-    Ok(())
 }

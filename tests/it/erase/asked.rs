@@ -15,7 +15,7 @@ const ANN: &str = "5200000000000011";
 async fn what_is_not_read_yet_is_erased_too() {
     let mut lab = Lab::start().await;
     lab.set("PUBLIC_URL", "https://hookline.example/");
-    lab.run_all().await;
+    lab.run_apart().await;
     lab.point_meta_at_ingest();
     lab.add_account("instagram", "instagram", IG, "no-graph-needed", &[]).await;
     lab.kill9(Role::Worker).await;

@@ -56,7 +56,8 @@ async fn without_the_right_nothing_is_begun_and_it_is_named() {
     lab.set("NATS_MONITOR_URL", &nats.monitor_url());
     lab.set("ERASE_UNSENT_AFTER", "1s");
     let at = nats.url().replace("nats://", "");
-    for role in [Role::Worker, Role::Ingest] {
+    // What verbs run with is what the last one runs with.
+    for role in [Role::Ingest, Role::Worker] {
         lab.set("NATS_URL", &format!("nats://{0}:{0}@{at}", role.name()));
         lab.run(role).await;
     }

@@ -35,8 +35,10 @@ mod shard;
 mod shards;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 pub use normalizer::Inbound;
+pub use unread::first_unread;
 
 /// The lease and the position of the reader of a shard of META_RAW.
 pub fn reader_name(shard: u32) -> String {

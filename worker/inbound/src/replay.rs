@@ -22,4 +22,5 @@ mod work;
 pub use self::bounds::{Bounds, OtherEra, Scope, Slice};
 pub use self::outlet::{BadTarget, Target};
 pub use self::reader::{NEEDS, Replay};
+pub(crate) use self::rows::positions;
 pub use self::tally::{Counts, ReplayPlan, Sample, Tally, Verdict};

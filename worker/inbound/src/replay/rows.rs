@@ -17,7 +17,7 @@ struct ResolutionRow {
 }
 
 /// How far the live normaliser has come, by shard.
-pub(super) async fn positions(pool: &PgPool) -> sqlx::Result<Vec<u64>> {
+pub(crate) async fn positions(pool: &PgPool) -> sqlx::Result<Vec<u64>> {
     let rows: Vec<(String, i64)> =
         sqlx::query_as("select name, seq from worker.positions where name like 'raw-%'")
             .fetch_all(pool)
