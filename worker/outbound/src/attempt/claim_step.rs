@@ -52,7 +52,7 @@ pub(super) enum ClaimStep {
     Fail { n: i32, error: OutcomeError, rule: Option<&'static str> },
     /// The part is left to a person.
     Park { n: i32, error: OutcomeError },
-    /// The window looks closed: ask the broker for news, with no transaction open, and claim again.
+    /// The window looks closed, or something may overtake it: ask the broker for news, with no transaction open, and claim again.
     AskForNews,
     /// Nothing before `until`.
     Wait { until: Timestamp, held: Option<Hold> },
@@ -141,7 +141,11 @@ pub(super) fn claim_step(
         },
         Step::Park => ClaimStep::Park { n: part.n, error: outcome_unknown() },
         Step::Look => ClaimStep::Look(Box::new(part.clone())),
-        Step::Send { rule } => ClaimStep::Send { part: Box::new(part.clone()), rule },
+        Step::Send { rule } => match wait_for_unrecorded(command, context, news) {
+            NewsStep::Judge => ClaimStep::Send { part: Box::new(part.clone()), rule },
+            NewsStep::Ask => ClaimStep::AskForNews,
+            NewsStep::Wait(pause) => ClaimStep::Wait { until: context.now.plus(pause), held: None },
+        },
     }
 }
 
@@ -211,6 +215,18 @@ fn wait_for_news(age: Duration, cause_known: bool, news: News) -> NewsStep {
         // What is recorded in a moment is not waited for long.
         _ if age < grace => NewsStep::Wait(age.clamp(NEWS_PAUSE_MIN, NEWS_PAUSE)),
         _ if UNRECORDED_GRACE <= age => NewsStep::Judge,
+        News::NotAsked => NewsStep::Ask,
+        News::Unrecorded => NewsStep::Wait(UNRECORDED_PAUSE),
+        News::None => NewsStep::Judge,
+    }
+}
+
+/// What would overtake a reply may be published and not recorded yet: whoever published it has not come to its commit, or has died.
+fn wait_for_unrecorded(command: &CommandRow, context: &ClaimContext, news: News) -> NewsStep {
+    let since = command.not_before().max(Some(command.created_at));
+    let age = since.map_or(Duration::ZERO, |since| context.now.since(since));
+    match news {
+        _ if command.based_on().is_none() || UNRECORDED_GRACE <= age => NewsStep::Judge,
         News::NotAsked => NewsStep::Ask,
         News::Unrecorded => NewsStep::Wait(UNRECORDED_PAUSE),
         News::None => NewsStep::Judge,
