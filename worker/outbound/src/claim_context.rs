@@ -81,7 +81,7 @@ pub(crate) async fn read_all(
         let number = |place: &Option<Place>| place.as_ref().map(of).and_then(|n| n.try_into().ok());
         based.iter().map(number).collect()
     };
-    sqlx::query_as(
+    sqlx::query_as(concat!(
         "select clock_timestamp() as now, (select version from worker.accounts_version) as accounts_version, a.state = 'stopped' as account_stopped,
                 a.state = 'disconnected' as account_disconnected, v.opened_at,
                 coalesce(v.other_owns, false) as other_owns,
@@ -115,26 +115,9 @@ pub(crate) async fn read_all(
                                               where d.channel = cause.channel and d.account_id = cause.account_id
                                                 and d.message_id = cause.message_id and d.kind = 'message.deleted' offset 0) deleted)
                     as cause_deleted,
-                case when t.based_seq is null then false
-                     else t.based_era <> (select worker.current_era('INBOX_EVENTS'))
-                       or exists (select from (select n.event_era, n.event_seq from worker.news n
-                                                where n.conversation_id = t.conversation_id offset 0) news
-                                   where news.event_era = t.based_era and news.event_seq > t.based_seq)
-                       or exists (select from (select p.identity, p.held, p.requester, p.command from worker.commands p
-                                                where p.lane = t.lane and p.state = 'open' offset 0) queued
-                                   where queued.identity <> t.identity and queued.requester = 'person' and queued.command = 'reply'
-                                     and queued.held is distinct from 'scheduled')
-                       or exists (select from (select p.identity, p.requester, p.command, p.state from worker.commands p
-                                                where p.conversation_id = t.conversation_id and not p.outcome_published offset 0) ended
-                                   where ended.identity <> t.identity and ended.requester = 'person' and ended.command = 'reply'
-                                     and ended.state in ('sent', 'partial', 'unknown'))
-                 end as overtaken,
-                t.based_seq is not null
-                    and exists (select from (select e.kind, e.examined from worker.echoes e
-                                              where e.channel = t.channel and e.account_id = t.account_id and e.peer = t.contact_id
-                                                and e.claimed_by is null and e.time > now() - interval '1 day' offset 0) echo
-                                 where echo.kind = 'message' and not echo.examined) as echo_waits,
-                g.attempt as logged_attempt, g.first_at as logged_first_at, g.started_at as logged_started_at,
+",
+        include_str!("overtaken.sql"),
+        "                g.attempt as logged_attempt, g.first_at as logged_first_at, g.started_at as logged_started_at,
                 g.deadline as logged_deadline
            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[],
                        $10::bigint[], $11::bigint[])
@@ -143,7 +126,7 @@ pub(crate) async fn read_all(
            left join lateral (select * from worker.conversations one where one.conversation_id = t.conversation_id offset 0) v on true
            left join lateral (select * from worker.logged_attempts one where one.identity = t.identity and one.n = t.n offset 0) g on true
           order by t.place",
-    )
+    ))
     .bind(of(|command| command.channel.as_str()))
     .bind(of(|command| command.account_id.as_str()))
     .bind(of(|command| command.conversation_id.as_ref().map_or("", |id| id.as_str())))
