@@ -1,7 +1,7 @@
 # Each target does its own set-up: on a fresh machine `make run` or `make test` is all there is to type.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup deploy-tools console build run test test-unit test-console clients clients-generate lint check-specs bless bench soak map clean
+.PHONY: help setup deploy-tools console build run test test-unit test-console clients clients-generate lint check-specs bless release-schemas bench soak map clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The whole workspace is named everywhere, so that every target sees the same features and nothing is built twice.
@@ -88,6 +88,12 @@ bless: setup ## write the generated files (JSON Schemas, golden events, AsyncAPI
 	BLESS=1 cargo test -p hookline --test metrics
 	BLESS=1 cargo test -p api --lib openapi
 	@deploy/dev/console.sh types
+
+release-schemas: setup ## keep today's schemas as release VERSION=1.N, which no later one may break
+	cargo test -p schemas
+	cargo test -p api --lib openapi
+	deploy/dev/release-schemas.sh $(VERSION)
+	cargo test -p schemas --test released
 
 # `make bench BENCH=ingest` runs one of them.
 bench: setup console ## measure, with all optimisations

@@ -3,6 +3,7 @@
 use schemas::{AccountId, Channel, ContactId, ConversationId, Event, EventId, Kind};
 use serde_json::{Map, Value, json};
 
+use crate::contains::contains;
 use crate::json_schema::event_schema;
 
 /// How much a golden event says.
@@ -112,18 +113,5 @@ fn text(name: &str) -> String {
         }
         id if id == "id" || id.ends_with("_id") => format!("{id}-1"),
         other => other.to_owned(),
-    }
-}
-
-/// Whether `whole` has everything that `part` has. Lists are of equal length.
-pub(crate) fn contains(whole: &Value, part: &Value) -> bool {
-    match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => part
-            .iter()
-            .all(|(name, value)| whole.get(name).is_some_and(|whole| contains(whole, value))),
-        (Value::Array(whole), Value::Array(part)) => {
-            whole.len() == part.len() && whole.iter().zip(part).all(|(a, b)| contains(a, b))
-        }
-        _ => whole == part,
     }
 }

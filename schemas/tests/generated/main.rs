@@ -10,6 +10,8 @@ use schemas::facts::{Message, Optin, SenderUnresolved, TriedMethod};
 use schemas::{AccountId, Channel, Event, EventId, Fact, Kind, Origin, Timestamp, Via};
 
 mod asyncapi;
+#[path = "../shared/contains.rs"]
+mod contains;
 mod goldens;
 mod json_schema;
 
