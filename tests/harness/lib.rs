@@ -37,6 +37,17 @@ pub fn event_schema(kind: schemas::Kind) -> serde_json::Value {
     serde_json::from_str(&text).unwrap()
 }
 
+/// The bundle of events of every release of `schemas/released`, by the release.
+pub fn released_events() -> Vec<(String, serde_json::Value)> {
+    let released = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/released");
+    let folders = std::fs::read_dir(released).unwrap().map(|entry| entry.unwrap().path());
+    let bundle = |folder: std::path::PathBuf| {
+        let text = std::fs::read_to_string(folder.join("events.v1.json")).unwrap();
+        (folder.display().to_string(), serde_json::from_str(&text).unwrap())
+    };
+    folders.filter(|path| path.is_dir()).map(bundle).collect()
+}
+
 /// A webhook body of `tests/fixtures/meta/`, as bytes.
 pub fn fixture(path: &str) -> Vec<u8> {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/meta").join(path);

@@ -9,7 +9,7 @@ mod profiles;
 mod revisions;
 mod senders;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -111,7 +111,21 @@ static VALIDATORS: LazyLock<BTreeMap<String, jsonschema::Validator>> = LazyLock:
     Kind::ALL.iter().map(one).collect()
 });
 
-/// Every published event: schema, subject, partition, `Nats-Msg-Id`.
+/// The bundles that were released, with the kinds that they name.
+static RELEASED: LazyLock<Vec<(String, BTreeSet<String>, jsonschema::Validator)>> =
+    LazyLock::new(|| {
+        let one = |(release, bundle): (String, Value)| {
+            let members = bundle["$defs"].as_object().unwrap().values();
+            let kind =
+                |member: &Value| member["properties"]["type"]["const"].as_str().map(str::to_owned);
+            let kinds = members.filter_map(kind).collect();
+            let options = jsonschema::options().should_validate_formats(true);
+            (release, kinds, options.build(&bundle).unwrap())
+        };
+        tests::released_events().into_iter().map(one).collect()
+    });
+
+/// Every published event: schema, those of earlier releases, subject, partition, `Nats-Msg-Id`, `Content-Type`.
 async fn keeps_the_contract(lab: &Lab) {
     for message in lab.messages("INBOX_EVENTS").await {
         let event: Value = serde_json::from_slice(&message.payload).unwrap();
@@ -119,6 +133,11 @@ async fn keeps_the_contract(lab: &Lab) {
         let errors: Vec<_> =
             VALIDATORS[kind].iter_errors(&event).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{kind}: {errors:?}\n{event}");
+        for (release, _, bundle) in RELEASED.iter().filter(|(_, kinds, _)| kinds.contains(kind)) {
+            let errors: Vec<_> =
+                bundle.iter_errors(&event).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{kind} by {release}: {errors:?}\n{event}");
+        }
         assert_eq!(message.subject.as_str(), subject(&event), "{event}");
         let id = event["id"].as_str().unwrap();
         let expected = match event["data"]["origin"]["revision"].as_u64().unwrap() {
@@ -127,6 +146,8 @@ async fn keeps_the_contract(lab: &Lab) {
         };
         let headers = message.headers.as_ref().unwrap();
         assert_eq!(headers.get("Nats-Msg-Id").unwrap().as_str(), expected);
+        let media_type = headers.get("Content-Type").map(|header| header.as_str());
+        assert_eq!(media_type, Some("application/cloudevents+json"), "{event}");
     }
 }
 

@@ -130,6 +130,7 @@ async fn a_replay_is_paused_and_cancelled_and_may_go_elsewhere() {
         seen += 1;
         let headers = message.headers.unwrap();
         assert_eq!(headers.get("Hookline-Replay").unwrap().as_str(), done["job"].as_str().unwrap());
+        assert_eq!(headers.get("Content-Type").unwrap().as_str(), schemas::event::CONTENT_TYPE);
     }
     assert!(seen >= again, "{seen} of {again}");
     assert_eq!(lab.last_sequence("INBOX_EVENTS").await, head, "nothing else is touched");
