@@ -43,7 +43,7 @@ pub(crate) struct CommandState {
 }
 
 /// The error of an outcome, as the ledger keeps it.
-fn error_of(error: Option<Value>) -> Option<OutcomeError> {
+pub(crate) fn error_of(error: Option<Value>) -> Option<OutcomeError> {
     error.and_then(|error| serde_json::from_value(error).ok())
 }
 

@@ -76,11 +76,12 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(feed::list))
         .routes(routes!(insights::list))
         .routes(routes!(insights::refresh))
-        .routes(routes!(conversions::report))
-        .routes(routes!(templates::list, templates::create))
-        .routes(routes!(templates::submit))
-        .routes(routes!(templates::refresh))
-        .routes(routes!(templates::send))
+        .routes(routes!(conversions::list, conversions::report))
+        .routes(routes!(templates::list::list, templates::write::create))
+        .routes(routes!(templates::list::show))
+        .routes(routes!(templates::write::submit))
+        .routes(routes!(templates::write::refresh))
+        .routes(routes!(templates::send::send))
         .routes(routes!(accounts::list))
         .routes(routes!(accounts::sync))
         .routes(routes!(accounts::upkeep::subscribe))
@@ -171,9 +172,11 @@ mod tests {
         get /v1/feed
         get /v1/insights
         post /v1/insights/refresh
+        get /v1/conversions
         post /v1/conversions
         get /v1/templates
         post /v1/templates
+        get /v1/templates/{id}
         post /v1/templates/{id}/submit
         post /v1/templates/{id}/refresh
         post /v1/templates/{id}/send
@@ -220,6 +223,16 @@ mod tests {
             .collect();
         promised.sort();
         assert_eq!(described, promised);
+    }
+
+    #[test]
+    fn nothing_answers_that_it_is_not_built() {
+        let (_, _, doc) = routes();
+        for (path, item) in doc["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["responses"].get("501").is_none(), "{method} {path}");
+            }
+        }
     }
 
     #[test]

@@ -232,18 +232,6 @@ impl Problem {
         problem
     }
 
-    /// 501: honest about what this version cannot do.
-    pub(crate) fn not_implemented(what: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "not_implemented",
-            "Not implemented yet",
-            format!(
-                "{what}: this version of hookline cannot do it yet; nothing was stored or sent"
-            ),
-        )
-    }
-
     /// 502: Meta was asked and refused.
     pub(crate) fn sync_failed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, "sync_failed", "The import failed", detail)

@@ -1,10 +1,11 @@
 //! Everything the api reads from the schema `worker`, which the worker alone writes. Tokens are never read.
 //!
 //! Published for readers (worker/migrations): the views `worker.account_list`, `worker.account_ids`, `worker.account_health`,
-//! `worker.replies`, `worker.dead_list`, `worker.waiting_list`, `worker.command_outcomes`, `worker.refused_commands`, `worker.conversation_policy`, `worker.send_stops`, `worker.connecting`, `worker.deletion_requests`, `worker.media_list`, `worker.media_reads`, `worker.completeness_figures`,
+//! `worker.replies`, `worker.dead_list`, `worker.waiting_list`, `worker.command_outcomes`, `worker.conversion_list`, `worker.refused_commands`, `worker.template_list`, `worker.conversation_policy`, `worker.send_stops`, `worker.connecting`, `worker.deletion_requests`, `worker.media_list`, `worker.media_reads`, `worker.completeness_figures`,
 //! `worker.completeness_standing` and `worker.eras`.
 
 pub(crate) mod completeness;
+pub(crate) mod conversions;
 pub(crate) mod media;
 pub(crate) mod operators;
 pub(crate) mod policy;

@@ -137,6 +137,7 @@ pub const METERS: &[Meter] = &[
     gauge("hookline_send_commands", "commands", &["state"], "the ledger: `open`, `held` of these, `parked` (outcome unknown), `unpublished` outcomes; every worker shows the same"),
     counter("hookline_send_doubles_total", "sends", &[], "sends that took effect twice at Meta; must stay 0"),
     counter("hookline_send_repeats_total", "sends", &[], "sends repeated after their absence was proven"),
+    counter("hookline_conversions_in_part_total", "events", &[], "conversions that Meta answered in part: parked for a person"),
     counter("hookline_send_parked_total", "sends", &[], "sends whose outcome stayed unknown"),
     histogram("hookline_send_seconds", "seconds", &["command"], "from the request to Graph's answer"),
     counter("hookline_reconcile_looks_total", "looks", &["found"], "looks for a send whose answer was lost"),

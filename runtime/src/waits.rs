@@ -32,11 +32,14 @@ pub const CLAIM: Wait = Wait { name: "claim", real: Duration::from_secs(10) };
 pub const REDRIVE_PROGRESS: Wait = Wait { name: "redrive_progress", real: Duration::from_secs(60) };
 /// Between two looks for accounts whose token or webhook fields are due.
 pub const UPKEEP: Wait = Wait { name: "upkeep", real: Duration::from_secs(60) };
+/// After a submission, until Meta is first asked what became of a message template.
+pub const TEMPLATE_LOOK: Wait = Wait { name: "template_look", real: Duration::from_secs(60) };
 
 /// Between two calls of an account to the Conversations API: 2 a second (docs/meta-platform.md 10).
 pub const CONVERSATIONS: Wait = Wait { name: "conversations", real: Duration::from_millis(500) };
 
-const ALL: [Wait; 6] = [LEASE, READS_APART, CLAIM, REDRIVE_PROGRESS, UPKEEP, CONVERSATIONS];
+const ALL: [Wait; 7] =
+    [LEASE, READS_APART, CLAIM, REDRIVE_PROGRESS, UPKEEP, TEMPLATE_LOOK, CONVERSATIONS];
 
 static SHORTENED: OnceLock<Vec<(&'static str, Duration)>> = OnceLock::new();
 
@@ -97,7 +100,7 @@ mod tests {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
         // Nobody shortened anything here.
-        assert_eq!(ALL.map(|wait| wait.get().as_secs()), [6, 15, 10, 60, 60, 0]);
+        assert_eq!(ALL.map(|wait| wait.get().as_secs()), [6, 15, 10, 60, 60, 60, 0]);
         assert_eq!(CONVERSATIONS.get(), Duration::from_millis(500));
     }
 }

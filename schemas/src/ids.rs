@@ -132,6 +132,11 @@ pub fn message_row_id(channel: Channel, account: &AccountId, message: &str) -> S
     derived("msg_", 32, &[channel.as_str(), account.as_str(), message])
 }
 
+/// The id of a message template: from channel, account, its name at Meta and its language.
+pub fn template_id(channel: Channel, account: &AccountId, name: &str, language: &str) -> String {
+    derived("tpl_", 32, &[channel.as_str(), account.as_str(), name, language])
+}
+
 /// Identity of a command over the whole system (channel + account + id); also its `Nats-Msg-Id`.
 pub fn command_identity(channel: Channel, account: &AccountId, id: &CommandId) -> String {
     derived("cmd_", 40, &[channel.as_str(), account.as_str(), id.as_str()])

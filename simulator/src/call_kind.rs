@@ -42,6 +42,12 @@ pub enum CallKind {
     CommentDelete,
     /// `GET /{account, media or story}/insights`.
     Insights,
+    /// `POST /{dataset}/events`.
+    Conversion,
+    /// `POST /{page}/message_templates`.
+    TemplateSubmit,
+    /// `GET /{page}/message_templates`.
+    TemplateRead,
     /// Anything else.
     Other,
 }

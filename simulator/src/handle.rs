@@ -19,6 +19,7 @@ use crate::outbox::{Attempt, Delivery};
 use crate::people::Person;
 use crate::shared::Shared;
 use crate::sign;
+use crate::world::Conversion;
 
 /// A running simulator; clones speak to the same one.
 #[derive(Clone)]
@@ -260,6 +261,21 @@ impl SimulatorHandle {
             world.messages.values().filter(|m| m.from == Side::Account).cloned().collect();
         messages.sort_by(|a, b| (a.at, &a.mid).cmp(&(b.at, &b.mid)));
         messages
+    }
+
+    /// Whether new templates are pending until [`AccountHandle::decides_template`], or approved at once.
+    pub fn review_templates_slowly(&self, slowly: bool) {
+        self.shared.world().slow_templates = slowly;
+    }
+
+    /// Every event that the Conversions API has counted, as often as it came.
+    pub fn conversions(&self) -> Vec<Conversion> {
+        self.shared.world().conversions.clone()
+    }
+
+    /// The next `times` answers of the Conversions API are in part: no event counted, and a warning.
+    pub fn answer_conversions_in_part(&self, times: u32) {
+        self.shared.world().partial_conversions = times;
     }
 
     /// Stops everything: the port, deliveries, traffic. What was not delivered is dropped.

@@ -42,6 +42,7 @@ mod server;
 mod shared;
 mod sign;
 mod start;
+mod templating;
 #[cfg(test)]
 mod testing;
 mod traffic;
@@ -67,7 +68,7 @@ pub use people::{Person, Telling};
 pub use sign::{appsecret_proof, signature};
 pub use start::Simulator;
 pub use traffic::{Traffic, demo_accounts, unconnected_accounts};
-pub use world::{INSTAGRAM_FIELDS, PersonSpec};
+pub use world::{Conversion, INSTAGRAM_FIELDS, PersonSpec, Template};
 
 /// The role: a simulator with the demo accounts and, when there is a webhook to send to, demo traffic, until `stop` ends.
 ///

@@ -42,6 +42,36 @@ pub(crate) struct Story {
     pub(crate) viewers: u32,
 }
 
+/// An event that the Conversions API has counted.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Conversion {
+    /// The dataset.
+    pub dataset: String,
+    /// As it came.
+    pub event: serde_json::Value,
+    /// As it came.
+    pub test_event_code: Option<String>,
+}
+
+/// A message template of a page.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Template {
+    /// Meta's id of it.
+    pub id: String,
+    #[serde(skip)]
+    pub(crate) account: AccountKey,
+    /// Its name.
+    pub name: String,
+    /// Its language.
+    pub language: String,
+    /// As they were submitted.
+    pub components: serde_json::Value,
+    /// `APPROVED`, `PENDING`, `REJECTED`, …
+    pub status: String,
+    /// Why it was rejected.
+    pub reason: Option<String>,
+}
+
 /// Everything Meta knows.
 pub(crate) struct World {
     pub(crate) seed: u64,
@@ -53,6 +83,13 @@ pub(crate) struct World {
     pub(crate) comments: BTreeMap<String, Comment>,
     pub(crate) media: BTreeMap<String, Media>,
     pub(crate) stories: BTreeMap<String, Story>,
+    pub(crate) templates: BTreeMap<String, Template>,
+    /// Templates are looked at before they are approved.
+    pub(crate) slow_templates: bool,
+    /// What was counted, each as often as it came.
+    pub(crate) conversions: Vec<Conversion>,
+    /// So many answers of the Conversions API are in part.
+    pub(crate) partial_conversions: u32,
     pub(crate) faults: FaultPlan,
     pub(crate) calls: CallLog,
     pub(crate) fault_random: StdRng,
@@ -71,6 +108,10 @@ impl World {
             comments: BTreeMap::new(),
             media: BTreeMap::new(),
             stories: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            slow_templates: false,
+            conversions: Vec::new(),
+            partial_conversions: 0,
             faults: FaultPlan::default(),
             calls: CallLog::default(),
             fault_random: StdRng::seed_from_u64(seed ^ 0xFA17),

@@ -14,6 +14,7 @@ mod based_on;
 mod cable;
 mod callers;
 mod comments;
+mod conversions;
 mod figures;
 mod importing;
 mod listeners;
@@ -28,6 +29,7 @@ mod replies;
 mod search;
 mod settle;
 mod shapes;
+mod templates;
 
 /// May read only.
 const READER: &str = "token-of-the-reader";

@@ -80,7 +80,7 @@ async fn who_may_do_what_and_what_the_refusal_says() {
         ("GET", "/v1/live", "", 401, "unauthorized"),
         ("POST", "/v1/conversations/cnv_a/read", "def", 403, "insufficient_scope"),
         ("DELETE", "/v1/blocklist", "def", 403, "insufficient_scope"),
-        ("POST", "/v1/conversions", "abc", 501, "not_implemented"),
+        ("POST", "/v1/conversions", "abc", 422, "invalid"),
         ("GET", "/v1/nothing", "abc", 404, "not_found"),
         ("GET", "/nothing", "", 404, "not_found"),
         ("PUT", "/v1/conversations", "abc", 405, "method_not_allowed"),

@@ -53,6 +53,7 @@ pub(crate) const SERVICES: [Service; 4] = [
             ("worker", "completeness_standing"),
             ("worker", "connecting"),
             ("worker", "conversation_policy"),
+            ("worker", "conversion_list"),
             ("worker", "dead_list"),
             ("worker", "deletion_requests"),
             ("worker", "eras"),
@@ -61,6 +62,7 @@ pub(crate) const SERVICES: [Service; 4] = [
             ("worker", "refused_commands"),
             ("worker", "replies"),
             ("worker", "send_stops"),
+            ("worker", "template_list"),
             ("worker", "waiting_list"),
             // By the functions of their owner (`runtime/ops`), which the verbs call, too.
             ("ops", "audit"),

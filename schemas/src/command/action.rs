@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::conversion::ConversionData;
 use super::error::{CommandError, describe};
 use super::fields::{
     AccountData, CommentCreateData, CommentHideManyData, CommentRef, CommentTextData,
@@ -12,6 +13,7 @@ use super::fields::{
 use super::insights::InsightsData;
 use super::limits;
 use super::reply::ReplyData;
+use super::template::{TemplateRef, TemplateSendData, TemplateSubmitData, check_channel};
 use crate::Channel;
 
 /// The names of all commands of the contract.
@@ -77,14 +79,14 @@ pub enum Action {
     ReplyResolve(ResolveData),
     /// `insights_refresh`: reads figures.
     InsightsRefresh(InsightsData),
-    /// `conversion_event`: not carried out yet, like all that follow.
-    ConversionEvent(Value),
+    /// `conversion_event`: one event of the Conversions API.
+    ConversionEvent(ConversionData),
     /// `template_submit`
-    TemplateSubmit(Value),
+    TemplateSubmit(TemplateSubmitData),
     /// `template_status`
-    TemplateStatus(Value),
+    TemplateStatus(TemplateRef),
     /// `template_send`
-    TemplateSend(Value),
+    TemplateSend(TemplateSendData),
 }
 
 impl Action {
@@ -113,10 +115,10 @@ impl Action {
             "reply_cancel" => Self::ReplyCancel(fields(data)?),
             "reply_resolve" => Self::ReplyResolve(fields(data)?),
             "insights_refresh" => Self::InsightsRefresh(fields(data)?),
-            "conversion_event" => Self::ConversionEvent(data.clone()),
-            "template_submit" => Self::TemplateSubmit(data.clone()),
-            "template_status" => Self::TemplateStatus(data.clone()),
-            "template_send" => Self::TemplateSend(data.clone()),
+            "conversion_event" => Self::ConversionEvent(fields(data)?),
+            "template_submit" => Self::TemplateSubmit(fields(data)?),
+            "template_status" => Self::TemplateStatus(fields(data)?),
+            "template_send" => Self::TemplateSend(fields(data)?),
             other => return Err(CommandError::Unknown(other.chars().take(64).collect())),
         })
     }
@@ -173,14 +175,23 @@ impl Action {
             Self::ReplyCancel(data) => data.check(),
             Self::ReplyResolve(data) => data.check(),
             Self::InsightsRefresh(data) => data.check(),
+            Self::ConversionEvent(data) => data.check(),
+            Self::TemplateSubmit(data) => {
+                check_channel(channel)?;
+                data.check()
+            }
+            Self::TemplateStatus(data) => {
+                check_channel(channel)?;
+                data.check()
+            }
+            Self::TemplateSend(data) => {
+                check_channel(channel)?;
+                data.check()
+            }
             Self::Sync(_)
             | Self::AccountSubscribe(_)
             | Self::AccountRefresh(_)
-            | Self::AccountDisconnect(_)
-            | Self::ConversionEvent(_)
-            | Self::TemplateSubmit(_)
-            | Self::TemplateStatus(_)
-            | Self::TemplateSend(_) => Ok(()),
+            | Self::AccountDisconnect(_) => Ok(()),
         }
     }
 
@@ -203,10 +214,6 @@ impl Action {
             Self::CommentCreate(data) => Some(&data.media_id),
             Self::MediaSync(data) => data.media_id.as_deref(),
             Self::InsightsRefresh(data) => data.id.as_deref(),
-            Self::ConversionEvent(data)
-            | Self::TemplateSubmit(data)
-            | Self::TemplateStatus(data)
-            | Self::TemplateSend(data) => data.get("media_id")?.as_str(),
             _ => None,
         }
     }
@@ -225,8 +232,8 @@ mod tests {
     #[test]
     fn every_name_reads_as_the_action_of_that_name_and_fields_keep_the_order_of_their_names() {
         let all = json!({
-            "action": "typing_on", "as": "sent", "attachment": {"attachment_id": "1", "is_reusable": true, "type": "file", "url": "https://x"},
-            "caused_by": "evt_1", "comment_id": "1", "comment_ids": ["1", "2"], "contact_id": "2", "hidden": true, "id": "4", "media_id": "3", "message_id": "mid", "metrics": ["reach"], "period": "day",
+            "action": "typing_on", "action_source": "website", "as": "sent", "attachment": {"attachment_id": "1", "is_reusable": true, "type": "file", "url": "https://x"},
+            "caused_by": "evt_1", "category": "UTILITY", "components": [], "comment_id": "1", "comment_ids": ["1", "2"], "contact_id": "2", "dataset_id": "9", "event_name": "Lead", "event_time": 1, "hidden": true, "id": "4", "language": "en_US", "media_id": "3", "name": "order", "parameters": [{"name": "a", "text": "b"}], "message_id": "mid", "metrics": ["reach"], "period": "day",
             "quick_replies": [{"payload": "p", "title": "t"}], "reason": "seen in the thread", "reply_id": "rpl_1", "reply_to": "m", "scope": "media", "since": "2026-11-21T10:00:00.000Z", "tag": "HUMAN_AGENT",
             "template": {"b": 1, "a": 2.50}, "text": "hi"
         });

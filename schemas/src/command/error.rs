@@ -32,7 +32,7 @@ pub(super) fn not_empty(field: &str, text: &str) -> Result<(), CommandError> {
 /// What serde says without the content it quotes: it writes values only inside `invalid type/value: … "…"`, which is cut.
 pub(super) fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match (text.find("invalid type: string"), text.find("invalid value")) {
+    match (text.find("invalid type"), text.find("invalid value")) {
         (None, None) => text,
         _ => {
             let expected = text.split("expected ").nth(1).unwrap_or("another type");

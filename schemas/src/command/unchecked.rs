@@ -74,7 +74,7 @@ impl UncheckedCommand {
 
 /// Commands to a person name the person.
 pub(super) fn check_contact(name: &str, contact: Option<&ContactId>) -> Result<(), CommandError> {
-    let to_a_person = matches!(name, "reply" | "sender_action");
+    let to_a_person = matches!(name, "reply" | "sender_action" | "template_send");
     if to_a_person && contact.is_none_or(|contact| contact.as_str().is_empty()) {
         return Err(CommandError::invalid("contact_id", "missing"));
     }

@@ -4,7 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use schemas::command::{
     AccountData, COMMANDS, CommentCreateData, CommentHideManyData, CommentRef, CommentTextData,
-    InsightsData, MediaSyncData, ReplyData, ReplyRef, ResolveData, SenderActionData, SyncData,
+    ConversionData, InsightsData, MediaSyncData, ReplyData, ReplyRef, ResolveData,
+    SenderActionData, SyncData, TemplateRef, TemplateSendData, TemplateSubmitData,
     UncheckedCommand,
 };
 use schemas::{Data, Event, Kind};
@@ -261,6 +262,10 @@ fn data_of_commands(generator: &mut SchemaGenerator) -> Vec<(&'static str, Value
         ("reply_cancel", ReplyRef::json_schema(generator)),
         ("reply_resolve", ResolveData::json_schema(generator)),
         ("insights_refresh", InsightsData::json_schema(generator)),
+        ("conversion_event", ConversionData::json_schema(generator)),
+        ("template_submit", TemplateSubmitData::json_schema(generator)),
+        ("template_status", TemplateRef::json_schema(generator)),
+        ("template_send", TemplateSendData::json_schema(generator)),
     ];
     data.into_iter().map(|(name, schema)| (name, schema.to_value())).collect()
 }

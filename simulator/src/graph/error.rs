@@ -158,6 +158,23 @@ impl GraphError {
         GraphError::new(403, 10, OAUTH, text)
     }
 
+    pub(crate) fn template_refused(why: &'static str) -> GraphError {
+        let error = GraphError::new(400, 100, OAUTH, "Fatal").sub(2_018_416);
+        GraphError { user: Some(("Message Template Creation Failed", why)), ..error }
+    }
+
+    pub(crate) fn event_too_old() -> GraphError {
+        let text = "Fixture wording: event_time lies more than 7 days back";
+        let error = GraphError::new(400, 100, OAUTH, "Invalid parameter").sub(2_804_003);
+        GraphError { user: Some(("Event Timestamp Too Old", text)), ..error }
+    }
+
+    pub(crate) fn event_invalid() -> GraphError {
+        let text = "A parameter of the event is missing";
+        let error = GraphError::new(400, 100, OAUTH, "Invalid parameter").sub(2_804_050);
+        GraphError { user: Some(("Invalid Event", text)), ..error }
+    }
+
     pub(crate) fn too_few_viewers() -> GraphError {
         let text = "(#10) Not enough viewers for the media to show insights";
         GraphError::new(400, 10, OAUTH, text)

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::ask::{After, Ask, Done};
 use super::error::GraphError;
+use super::templates;
 use crate::echo::attachments_of;
 use crate::model::{
     Channel, HUMAN_AGENT_WINDOW, Message, PRIVATE_REPLY_WINDOW, Person, Side, WINDOW,
@@ -32,7 +33,12 @@ fn take(ask: &mut Ask<'_>) -> Result<Message, GraphError> {
         return Err(GraphError::unsupported(&node, "post"));
     }
     let recipient = recipient(ask)?;
-    let content = ask.request.params.get("message").cloned().unwrap_or(Value::Null);
+    let mut content = ask.request.params.get("message").cloned().unwrap_or(Value::Null);
+    let is_template = ask.request.text("messaging_type").as_deref() == Some("UTILITY");
+    if is_template {
+        // Its echo shows what it says.
+        content["text"] = templates::rendered(ask, &content["template"])?.into();
+    }
     check_content(ask.account.channel, &content)?;
     let tag = check_tag(ask)?;
     let text_of = |key: &str| recipient.get(key).and_then(Value::as_str);
@@ -41,7 +47,7 @@ fn take(ask: &mut Ask<'_>) -> Result<Message, GraphError> {
         (None, Some(id)) => (reachable(ask, id)?, None),
         (None, None) => return Err(GraphError::parameter("Param recipient must name an id")),
     };
-    if comment.is_none() {
+    if comment.is_none() && !is_template {
         check_window(ask, &person, tag.as_deref())?;
     }
     let reply_to = quoted(ask, &person)?;
@@ -163,7 +169,7 @@ fn check_tag(ask: &Ask<'_>) -> Result<Option<String>, GraphError> {
     match (kind.as_deref(), tag.as_deref()) {
         (_, Some("HUMAN_AGENT")) => Ok(tag),
         (_, Some(_)) | (Some("MESSAGE_TAG"), None) => Err(GraphError::tag_removed()),
-        (None | Some("RESPONSE" | "UPDATE"), None) => Ok(None),
+        (None | Some("RESPONSE" | "UPDATE" | "UTILITY"), None) => Ok(None),
         (Some(_), None) => Err(GraphError::parameter(
             "Param messaging_type must be one of {RESPONSE, UPDATE, MESSAGE_TAG}",
         )),

@@ -3,6 +3,7 @@
 mod account;
 mod ask;
 mod comments;
+mod conversions;
 mod error;
 mod fields;
 mod insights;
@@ -11,6 +12,7 @@ mod reads;
 mod reply;
 mod request;
 mod route;
+mod templates;
 
 use std::sync::Arc;
 
@@ -238,6 +240,9 @@ fn answer(ask: Ask<'_>, kind: CallKind) -> Done {
         CallKind::CommentCreate => comments::create(ask),
         CallKind::CommentHide => comments::hide(ask),
         CallKind::CommentDelete => comments::delete(ask),
+        CallKind::Conversion => conversions::take(ask),
+        CallKind::TemplateSubmit => templates::submit(ask),
+        CallKind::TemplateRead => templates::list(&ask).into(),
         CallKind::Insights => insights::read(&ask).into(),
         CallKind::Other => {
             let method = ask.request.method.as_str().to_lowercase();

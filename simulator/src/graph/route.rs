@@ -34,6 +34,9 @@ pub(super) fn classify(world: &World, request: &GraphRequest) -> CallKind {
         }
         (_, "messages") if get => CallKind::Thread,
         (_, "conversations") if get => CallKind::Conversations,
+        (_, "events") if post => CallKind::Conversion,
+        (_, "message_templates") if post => CallKind::TemplateSubmit,
+        (_, "message_templates") if get => CallKind::TemplateRead,
         (_, "insights") if get => CallKind::Insights,
         (_, "subscribed_apps") => CallKind::Subscription,
         (_, "replies") if post => CallKind::CommentReply,

@@ -14,6 +14,7 @@ use runtime::BoxFuture;
 use schemas::{Event, Timestamp};
 use sqlx::PgConnection;
 
+use crate::templates;
 use waiting::Revealed;
 use wants::Want;
 
@@ -32,7 +33,7 @@ impl FollowUp {
 
     /// Notes what follows, in the transaction that records the events. May be called again with the same events, in any order.
     ///
-    /// The one place and the one order: `waiting`, `contacts`, `conversations`, `account_policy`, `echoes`, each in the order of its keys, so
+    /// The one place and the one order: `waiting`, `contacts`, `conversations`, `account_policy`, `echoes`, `templates`, each in the order of its keys, so
     /// that no two transactions wait for each other in a circle. What a caller locks of the waiting room goes before, of the ledger behind.
     ///
     /// # Errors
@@ -52,7 +53,8 @@ impl FollowUp {
                 let wanted: Vec<Want> = events.iter().filter_map(Want::of).collect();
                 wants::note(conn, &wanted).await?;
             }
-            conversation_state::note(conn, events, now).await
+            conversation_state::note(conn, events, now).await?;
+            templates::note(conn, events).await
         })
     }
 }

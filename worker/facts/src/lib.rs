@@ -34,6 +34,7 @@ mod reports;
 mod rows;
 mod secrets;
 mod store;
+pub mod templates;
 
 pub use decide::{Decision, Known, Planned, Stored};
 pub use draft::{Direction, Draft, MessageFact, Secret};

@@ -332,6 +332,8 @@ fn by_code(code: i64, subcode: Option<i64>) -> Option<Class> {
         (10, _) => Permission,
         (17 | 32, _) => Limited(Scope::Account),
         (80_001 | 80_002 | 80_006, _) => Limited(Scope::Account),
+        // Of the Marketing API, which counts apart: not taken, and messages go on.
+        (80_000 | 80_003..=80_005, _) => Class::Retry,
         (100, 33 | 2_018_001 | 2_534_014 | 2_018_218) => Recipient,
         (100, 2_534_013 | 2_018_247) => Permission,
         (100, 2_534_025 | 2_534_037) => Window,

@@ -89,6 +89,7 @@ fn every_row_of_the_table_has_its_class() {
         (80_001, &[0], account),
         (80_002, &[0], account),
         (80_006, &[0], account),
+        (80_004, &[0], Class::Retry),
         (100, &[0], Invalid),
         (100, &[33, 2_018_001, 2_534_014], Recipient),
         (100, &[2_018_008, 2_018_047, 2_018_074, 2_018_109, 2_018_294], Invalid),

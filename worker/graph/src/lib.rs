@@ -27,6 +27,7 @@ mod scopes;
 mod shared;
 mod sharing;
 mod subscribe;
+mod templates;
 #[cfg(test)]
 mod testing;
 mod timely;
@@ -47,3 +48,4 @@ pub use oauth::{CodeGrant, GivenToken, OAuthApp, OAuthError, Owner, Page, TokenI
 pub use reads::{Conversation, ConversationPage, FoundMessage, MESSAGES_SHOWN, Party, text_of};
 pub use renew::{Refreshed, confirm, first_look, look, refresh};
 pub use subscribe::UpkeepError;
+pub use templates::FoundTemplate;

@@ -47,6 +47,49 @@ pub(crate) fn read(answer: Result<Value, GraphError>) -> Reading {
     }
 }
 
+/// Reads an answer of the Conversions API to one event.
+pub(crate) fn read_conversion(answer: Result<Value, GraphError>) -> Reading {
+    let body = match answer {
+        Ok(body) => body,
+        Err(error) => return failure(&error),
+    };
+    let received = body["events_received"].as_u64();
+    let warnings = body["messages"].as_array().map_or(0, Vec::len);
+    let trace = text(&body["fbtrace_id"]);
+    let mut result = json!({ "events_received": received, "fbtrace_id": trace });
+    if 0 < warnings {
+        result["warnings"] = warnings.into();
+    }
+    if let Some(ad) = text(&body["ad_id"]) {
+        result["ad_id"] = ad.into();
+    }
+    let kept = json!({ "status": 200, "result": result });
+    let whole = received.is_some_and(|received| 0 < received) && warnings == 0;
+    let error = (!whole).then(|| {
+        OutcomeError::own(
+            "in_part",
+            "unknown",
+            "Meta answered with warnings or counted no event: look at the dataset in Events Manager, then `hookline replies resolve`",
+        )
+    });
+    let answer = if whole { Answer::Sent { item_id: None } } else { Answer::InPart };
+    Reading { answer, error, stop: None, limited: false, learnt: None, kept }
+}
+
+/// Reads an answer to the submission of a template, or what Meta has of it.
+pub(crate) fn read_template(answer: Result<Value, GraphError>) -> Reading {
+    let kept = answer.as_ref().ok().map(|body| {
+        let fields = ["id", "status", "category", "reason", "existed"];
+        let kept = fields.into_iter().filter_map(|name| Some((name, body.get(name)?.clone())));
+        kept.map(|(name, value)| (name.to_owned(), value)).collect::<serde_json::Map<_, _>>()
+    });
+    let mut reading = read(answer);
+    if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
+        reading.kept["result"] = kept.into();
+    }
+    reading
+}
+
 fn success(body: &Value) -> Reading {
     let id = ["message_id", "id"].into_iter().find_map(|name| text(&body[name]));
     let done = match &body["success"] {

@@ -16,7 +16,9 @@ use tracing::{Instrument, Span};
 use crate::attempt_log::Behind;
 use crate::ledger::{CommandRow, queue};
 use crate::services::{LEDGER_WITHIN, Next, Services};
-use crate::{account_acts, hide_many, import, insights, media_sync, reconcile, reply_acts};
+use crate::{
+    account_acts, hide_many, import, insights, media_sync, reconcile, reply_acts, templates,
+};
 pub(crate) use claim::Attempt;
 use claim::{Claimed, claim};
 pub(crate) use claim_all::{ClaimedAll, claim_all};
@@ -57,6 +59,9 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
             Some(Action::MediaSync(_)) => media_sync::run(services, &command).await,
             Some(Action::CommentHideMany(data)) => {
                 hide_many::run(services, &command, &data.comment_ids, data.hidden).await
+            }
+            Some(Action::TemplateStatus(wanted)) => {
+                templates::run(services, &command, &wanted).await
             }
             Some(Action::InsightsRefresh(data)) => insights::run(services, &command, &data).await,
             _ => import::run(services, &command).await,

@@ -21,6 +21,8 @@ pub(crate) struct ClaimContext {
     pub(crate) account_stopped: Option<bool>,
     /// Its token was destroyed: nothing is sent for it any more.
     pub(crate) account_disconnected: Option<bool>,
+    /// It is connected by Facebook Login.
+    pub(crate) by_facebook: Option<bool>,
     /// Frozen: everything, the account, or the conversation; or the ledger is behind the log.
     pub(crate) frozen: bool,
     /// A limit was met.
@@ -83,7 +85,7 @@ pub(crate) async fn read_all(
     };
     sqlx::query_as(concat!(
         "select clock_timestamp() as now, (select version from worker.accounts_version) as accounts_version, a.state = 'stopped' as account_stopped,
-                a.state = 'disconnected' as account_disconnected, v.opened_at,
+                a.state = 'disconnected' as account_disconnected, a.login = 'facebook' as by_facebook, v.opened_at,
                 coalesce(v.other_owns, false) as other_owns,
                 coalesce(a.id = t.contact_id or a.page_id = t.contact_id, false)
                     or exists (select from (select from worker.account_aliases l
@@ -166,6 +168,11 @@ impl ClaimContext {
             }
             Payload::SenderAction { .. } => SendKind::SenderAction,
             Payload::PrivateReply { .. } => SendKind::PrivateReply,
+            Payload::TemplateSend { .. } => SendKind::Template,
+            Payload::TemplateSubmit { .. } => SendKind::TemplateSubmit,
+            Payload::Conversion { .. } => {
+                SendKind::Conversion { by_facebook: self.by_facebook == Some(true) }
+            }
             _ => SendKind::Comment,
         };
         Situation {

@@ -24,6 +24,7 @@ pub(crate) mod part_states;
 pub(crate) mod parts;
 pub(crate) mod queue;
 pub(crate) mod stops;
+mod submitted;
 pub(crate) mod transitions;
 pub(crate) mod under_way;
 

@@ -4,7 +4,7 @@
 //! next), `matching` (whose effect a message is), `request` and `answer` (what is asked, what the answer means),
 //! `concurrency`, `ended` (ends as outcomes report them), `state` (the words of the ledger). Around it: `intake` (commands from the stream), `ledger` (the rows and their
 //! SQL), `sender` (the loop), `attempt` (one step: claim, send, settle), `attempt_log` (attempts as they are known outside Postgres), `reconcile` (reading back), `echoes`, `outcome` (events), `scan` (outcomes in the stream),
-//! `import` and `media_sync` (conversations and comments read from Graph), `insights` (figures), `reading` (reads that fail), [`recover`] (the ledger of an empty database), [`automate`] (automatic replies), [`admin`] (what people decide).
+//! `import` and `media_sync` (conversations and comments read from Graph), `insights` (figures), `reading` (reads that fail), `templates` (message templates), [`recover`] (the ledger of an empty database), [`automate`] (automatic replies), [`admin`] (what people decide).
 
 mod account_acts;
 pub mod admin;
@@ -48,6 +48,7 @@ mod sender;
 mod services;
 mod settler;
 mod state;
+mod templates;
 mod tokens;
 
 pub use config::Waits;

@@ -197,6 +197,7 @@ impl World {
                 self.uncertain = true;
             }
             AfterAnswer::Failed => self.journal.state = PartState::Failed,
+            AfterAnswer::Unknown => self.journal.state = PartState::Unknown,
         }
     }
 
@@ -308,11 +309,12 @@ proptest! {
     }
 
     #[test]
-    fn comments_are_asked_for_once_unless_meta_said_no(
+    fn comments_and_conversions_are_asked_for_once_unless_meta_said_no(
+        repeat in prop_oneof![Just(Repeat::Never), Just(Repeat::Unseen)],
         fates in prop::collection::vec(fate(), 0..12),
         reads in prop::collection::vec(read(), 0..20),
     ) {
-        let mut world = World::new(Repeat::Never);
+        let mut world = World::new(repeat);
         world.run(&fates, &reads);
         prop_assert!(world.journal.attempt - world.journal.refusals <= 1);
         prop_assert!(world.delivered.len() <= 1);

@@ -1,5 +1,6 @@
 //! ◆ Pure: what one part of a command does, as the ledger keeps it, and the key its effect is recognised by.
 
+use schemas::ContactId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -59,16 +60,67 @@ pub(crate) enum Payload {
         /// The comment.
         comment_id: String,
     },
+    /// Asks Meta to approve a message template.
+    TemplateSubmit {
+        /// Its name at Meta.
+        name: String,
+        /// Its language.
+        language: String,
+        /// `UTILITY`.
+        category: String,
+        /// As Meta takes them.
+        components: Value,
+        /// `POSITIONAL` or `NAMED`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parameter_format: Option<String>,
+    },
+    /// Sends a message template to a person.
+    TemplateSend {
+        /// The `template` of the Send API.
+        template: Value,
+    },
+    /// Reports one event to the Conversions API.
+    Conversion {
+        /// Where to.
+        dataset_id: String,
+        /// As Meta takes it; the last ad is joined when it is sent.
+        event: Value,
+        /// Whose thread it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contact_id: Option<ContactId>,
+        /// Shows it under Test Events.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test_event_code: Option<String>,
+    },
 }
 
 impl Payload {
     /// How its outcome may be found out.
     pub(crate) const fn repeat(&self) -> Repeat {
         match self {
-            Self::Message { .. } => Repeat::AfterProof,
+            Self::Message { .. } | Self::TemplateSend { .. } => Repeat::AfterProof,
             Self::SenderAction { .. } => Repeat::OneTry,
+            Self::Conversion { .. } => Repeat::Unseen,
             _ => Repeat::Never,
         }
+    }
+
+    /// The ad that a conversion is joined with.
+    pub(crate) fn ad_id(&self) -> Option<&str> {
+        match self {
+            Self::Conversion { event, .. } => event["custom_data"]["ad_id"].as_str(),
+            _ => None,
+        }
+    }
+
+    /// With the ad that brought the person here. What the caller says of an ad stays.
+    pub(crate) fn with_ad(mut self, ad: Option<&str>) -> Self {
+        if let (Self::Conversion { event, .. }, Some(ad)) = (&mut self, ad)
+            && event["custom_data"].get("ad_id").is_none()
+        {
+            event["custom_data"]["ad_id"] = ad.into();
+        }
+        self
     }
 
     /// The comment it is about.
@@ -85,7 +137,9 @@ impl Payload {
     /// What Meta reports its effect as.
     pub(crate) const fn echo_kind(&self) -> EchoKind {
         match self {
-            Self::Message { .. } | Self::PrivateReply { .. } => EchoKind::Message,
+            Self::Message { .. } | Self::PrivateReply { .. } | Self::TemplateSend { .. } => {
+                EchoKind::Message
+            }
             _ => EchoKind::Comment,
         }
     }

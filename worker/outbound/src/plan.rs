@@ -1,8 +1,13 @@
 //! ◆ Pure: a command as parts: what each sends, in which lane, and how its effect is recognised afterwards.
 
+mod templates;
+
 use schemas::command::split::{Limit, split};
-use schemas::command::{Action, Command, OutboundAttachment, OutboundQuickReply, ReplyData};
-use schemas::{AccountId, Channel, ConversationId};
+use schemas::command::{
+    Action, BUSINESS_MESSAGING, Command, ConversionData, OutboundAttachment, OutboundQuickReply,
+    ReplyData,
+};
+use schemas::{AccountId, Channel, CommandId, ConversationId};
 use serde_json::{Value, json};
 
 use crate::payload::Payload;
@@ -28,24 +33,13 @@ pub(crate) struct CommandPlan {
     pub(crate) parts: Vec<PartPlan>,
 }
 
-/// Why a command cannot be planned.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PlanError {
-    /// The contract names it, this version does not carry it out.
-    #[error("`{0}` is not carried out by this version")]
-    Unsupported(&'static str),
-}
-
 /// The lane of imports of a whole account.
 pub(crate) fn import_lane(channel: Channel, account: &AccountId) -> String {
     format!("sync:{channel}/{account}")
 }
 
 /// Plans a command.
-///
-/// # Errors
-/// [`PlanError`]
-pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
+pub(crate) fn plan(command: Command) -> CommandPlan {
     let (channel, account) = (command.channel, &command.account_id);
     let contact = command.contact_id.as_ref().map_or("", |contact| contact.as_str()).to_owned();
     let conversation = || {
@@ -58,7 +52,8 @@ pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
         lane,
         parts: vec![PartPlan { payload, content, peer }],
     };
-    Ok(match command.action {
+    let planned = |(lane, payload, content, peer)| single(lane, payload, content, peer);
+    match command.action {
         Action::Reply(data) => {
             CommandPlan { lane: conversation(), parts: reply(channel, &contact, data) }
         }
@@ -125,11 +120,67 @@ pub(crate) fn plan(command: Command) -> Result<CommandPlan, PlanError> {
         Action::InsightsRefresh(_) => {
             CommandPlan { lane: format!("insights:{channel}/{account}"), parts: Vec::new() }
         }
-        later @ (Action::ConversionEvent(_)
-        | Action::TemplateSubmit(_)
-        | Action::TemplateStatus(_)
-        | Action::TemplateSend(_)) => return Err(PlanError::Unsupported(later.name())),
-    })
+        Action::ConversionEvent(data) => conversion(channel, account, &command.id, data),
+        Action::TemplateSubmit(data) => planned(templates::submit(channel, account, data)),
+        Action::TemplateStatus(data) => CommandPlan {
+            lane: templates::lane(channel, account, &data.name, &data.language),
+            parts: Vec::new(),
+        },
+        Action::TemplateSend(data) => planned(templates::send(conversation(), contact, data)),
+    }
+}
+
+/// One event, with the ids of its thread. Events wait for nothing: one of unknown outcome holds up no other.
+fn conversion(
+    channel: Channel,
+    account: &AccountId,
+    id: &CommandId,
+    data: ConversionData,
+) -> CommandPlan {
+    let mut user_data = data.user_data;
+    let mut join = |name: &str, instead: &str, value: &str| {
+        if !user_data.contains_key(name) && !user_data.contains_key(instead) {
+            user_data.insert(name.to_owned(), value.into());
+        }
+    };
+    if let Some(contact) = &data.contact_id {
+        match channel {
+            Channel::Messenger => {
+                join("page_id", "", account.as_str());
+                join("page_scoped_user_id", "", contact.as_str());
+            }
+            Channel::Instagram => {
+                join("instagram_business_account_id", "ig_account_id", account.as_str());
+                join("ig_sid", "", contact.as_str());
+            }
+        }
+    }
+    let event_id = data.event_id.unwrap_or_else(|| id.to_string());
+    let mut event = json!({
+        "event_name": data.event_name, "event_time": data.event_time, "event_id": event_id,
+        "action_source": data.action_source, "user_data": user_data,
+    });
+    if data.action_source == BUSINESS_MESSAGING {
+        event["messaging_channel"] = channel.as_str().into();
+    }
+    if let Some(custom_data) = data.custom_data {
+        event["custom_data"] = custom_data.into();
+    }
+    if let Some(url) = data.event_source_url {
+        event["event_source_url"] = url.into();
+    }
+    let payload = Payload::Conversion {
+        dataset_id: data.dataset_id.clone(),
+        event,
+        contact_id: data.contact_id,
+        test_event_code: data.test_event_code,
+    };
+    // It is reported by nothing, so nothing is ever recognised as its effect.
+    let content = content::of_attachments(["conversion", event_id.as_str()]);
+    CommandPlan {
+        lane: format!("conversion:{channel}/{account}/{id}"),
+        parts: vec![PartPlan { payload, content, peer: data.dataset_id }],
+    }
 }
 
 fn about(channel: Channel, account: &AccountId, reply: &str) -> CommandPlan {
@@ -205,7 +256,7 @@ mod tests {
     use super::*;
     use crate::decide::Repeat;
 
-    fn plan_of(channel: &str, name: &str, data: Value) -> Result<CommandPlan, PlanError> {
+    fn plan_of(channel: &str, name: &str, data: Value) -> CommandPlan {
         let command: Command = serde_json::from_value(json!({
             "id": "r1", "channel": channel, "account_id": "1", "contact_id": "5200000000000011", "command": name,
             "requested_by": {"kind": "person", "name": "anna"}, "requested_at": "2026-11-21T10:00:00.000Z", "data": data
@@ -218,7 +269,7 @@ mod tests {
     fn long_text_is_parts_with_the_quote_first_and_the_buttons_last() {
         let text = "word ".repeat(300);
         let data = json!({"text": text, "reply_to": "m1", "quick_replies": [{"title": "Yes"}]});
-        let plan = plan_of("instagram", "reply", data).unwrap();
+        let plan = plan_of("instagram", "reply", data);
         assert_eq!(plan.parts.len(), 2);
         let wire: Vec<Value> =
             plan.parts.iter().map(|part| serde_json::to_value(&part.payload).unwrap()).collect();
@@ -229,35 +280,69 @@ mod tests {
 
     #[test]
     fn replies_of_one_person_share_a_lane_and_typing_does_not_hold_them_up() {
-        let reply = plan_of("messenger", "reply", json!({"text": "a"})).unwrap();
+        let reply = plan_of("messenger", "reply", json!({"text": "a"}));
         let other = plan_of(
             "messenger",
             "reply",
             json!({"attachment": {"type": "image", "url": "https://x/y"}}),
-        )
-        .unwrap();
-        let typing = plan_of("messenger", "sender_action", json!({"action": "typing_on"})).unwrap();
+        );
+        let typing = plan_of("messenger", "sender_action", json!({"action": "typing_on"}));
         assert_eq!(reply.lane, other.lane);
         assert_ne!(reply.lane, typing.lane);
         assert_eq!(typing.parts[0].payload.repeat(), Repeat::OneTry);
     }
 
     #[test]
-    fn comments_are_never_repeated_and_unbuilt_commands_say_so() {
+    fn comments_are_never_repeated() {
         for name in ["comment_hide", "comment_unhide", "comment_delete"] {
-            let plan = plan_of("instagram", name, json!({"comment_id": "179"})).unwrap();
+            let plan = plan_of("instagram", name, json!({"comment_id": "179"}));
             assert_eq!(plan.parts[0].payload.repeat(), Repeat::Never);
         }
+    }
+
+    #[test]
+    fn a_conversion_carries_the_ids_of_its_thread_and_is_never_repeated() {
+        let event = |contact: Value| {
+            json!({
+                "action_source": "business_messaging", "contact_id": contact, "dataset_id": "66",
+                "event_name": "LeadSubmitted", "event_time": 1_794_999_000, "user_data": {"ig_sid": "1"},
+            })
+        };
+        let of = |channel: &str, contact: Value| {
+            let plan = plan_of(channel, "conversion_event", event(contact));
+            assert_eq!(plan.parts[0].payload.repeat(), Repeat::Unseen);
+            serde_json::to_value(&plan.parts[0].payload).unwrap()["event"].clone()
+        };
+        let page = of("messenger", json!("73"));
+        assert_eq!(page["user_data"]["page_scoped_user_id"], "73");
         assert_eq!(
-            plan_of("instagram", "template_send", json!({})),
-            Err(PlanError::Unsupported("template_send"))
+            (&page["event_id"], &page["messaging_channel"]),
+            (&json!("r1"), &json!("messenger"))
         );
+        let instagram = of("instagram", json!("52"));
+        assert_eq!(
+            instagram["user_data"],
+            json!({"ig_sid": "1", "instagram_business_account_id": "1"})
+        );
+        assert!(of("instagram", Value::Null)["user_data"].get("page_id").is_none());
+    }
+
+    #[test]
+    fn a_template_is_a_message_of_its_conversation() {
+        let data = json!({"name": "order", "language": "en_US", "parameters": [{"text": "A-7"}]});
+        let send = plan_of("messenger", "template_send", data);
+        let reply = plan_of("messenger", "reply", json!({"text": "a"}));
+        assert_eq!(send.lane, reply.lane);
+        assert_eq!(send.parts[0].payload.repeat(), Repeat::AfterProof);
+        let wire = serde_json::to_value(&send.parts[0].payload).unwrap();
+        assert_eq!(wire["template"]["language"]["code"], "en_US");
+        assert_eq!(wire["template"]["components"][0]["parameters"][0]["text"], "A-7");
     }
 
     #[test]
     fn one_conversation_is_imported_beside_the_account() {
-        let account = plan_of("instagram", "sync", json!({})).unwrap();
-        let one = plan_of("instagram", "sync", json!({"contact_id": "5200000000000011"})).unwrap();
+        let account = plan_of("instagram", "sync", json!({}));
+        let one = plan_of("instagram", "sync", json!({"contact_id": "5200000000000011"}));
         assert!(account.parts.is_empty() && one.parts.is_empty());
         assert_eq!(one.lane, format!("{}/5200000000000011", account.lane));
     }

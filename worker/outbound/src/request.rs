@@ -18,6 +18,20 @@ pub(crate) enum Request {
         /// Name and value.
         params: Vec<(&'static str, String)>,
     },
+    /// `POST /{page}/{edge}` with this body.
+    OnPage {
+        /// Below the page.
+        edge: &'static str,
+        /// The body.
+        body: Value,
+    },
+    /// `POST /{path…}` with this body.
+    Json {
+        /// Parts of the path below the version.
+        path: Vec<String>,
+        /// The body.
+        body: Value,
+    },
     /// `DELETE /{path}`
     Delete {
         /// Below the version.
@@ -68,6 +82,27 @@ pub(crate) fn request(
             Request::Post { path: comment_id.clone(), params: vec![(name, hidden.to_string())] }
         }
         Payload::CommentDelete { comment_id } => Request::Delete { path: comment_id.clone() },
+        Payload::TemplateSubmit { name, language, category, components, parameter_format } => {
+            let mut body = json!({
+                "name": name, "language": language, "category": category, "components": components,
+            });
+            if let Some(format) = parameter_format {
+                body["parameter_format"] = format.as_str().into();
+            }
+            Request::OnPage { edge: "message_templates", body }
+        }
+        Payload::TemplateSend { template } => Request::Send(json!({
+            "recipient": person, "messaging_type": "UTILITY",
+            "message": { "template": template, "metadata": key },
+        })),
+        Payload::Conversion { dataset_id, event, test_event_code, .. } => {
+            // One event a request: a wrong one refuses no other.
+            let mut body = json!({ "data": [event] });
+            if let Some(code) = test_event_code {
+                body["test_event_code"] = code.as_str().into();
+            }
+            Request::Json { path: vec![dataset_id.clone(), "events".to_owned()], body }
+        }
     }
 }
 
@@ -199,7 +234,7 @@ mod tests {
                     "requested_by": {"kind": "person", "name": "anna"}, "requested_at": "2026-11-21T10:00:00.000Z", "data": data,
                 }))
                 .unwrap();
-                let parts = plan(command).unwrap().parts;
+                let parts = plan(command).parts;
                 let mut expected = beside;
                 expected["recipient"] = json!({"id": "52"});
                 expected["message"] = message;

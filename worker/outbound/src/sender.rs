@@ -31,7 +31,7 @@ use crate::reporter::{Reporting, reporter};
 use crate::services::{LEDGER_WITHIN, Services};
 use crate::settler::{Settling, settler};
 use crate::tokens::Tokens;
-use crate::{Waits, attempt_log, clocks, echoes};
+use crate::{Waits, attempt_log, clocks, echoes, templates};
 use in_flight::{Claim, InFlight};
 use outcomes::sweep;
 
@@ -158,6 +158,7 @@ impl Sender {
         beside.spawn(examine(services.clone(), echo_listener, shutdown.clone()));
         beside.spawn(sweep(services.clone(), POLL, shutdown.clone()));
         beside.spawn(clocks::watch(services.clone(), shutdown.clone()));
+        beside.spawn(templates::watch(services.clone(), shutdown.clone()));
         beside.spawn(attempt_log::watch(services.log.clone(), health, shutdown.clone()));
         let mut released = Released::never();
         let mut looks = Looks { earliest: Instant::now(), next: Instant::now() };

@@ -34,7 +34,11 @@ fn refuse(
 
 /// What the policy says of one part at `now`.
 pub fn judge(situation: &Situation<'_>, now: Timestamp) -> Verdict {
-    if situation.blocked && situation.kind != SendKind::Comment {
+    let is_message = !matches!(
+        situation.kind,
+        SendKind::Comment | SendKind::Conversion { .. } | SendKind::TemplateSubmit
+    );
+    if situation.blocked && is_message {
         return refuse(
             "account_blocked",
             "policy",
@@ -61,12 +65,26 @@ pub fn judge(situation: &Situation<'_>, now: Timestamp) -> Verdict {
             )
         }
         SendKind::Comment => Verdict::Allowed { rule: "comment", until: None },
-        SendKind::SenderAction | SendKind::Message { .. } if !is_contact(situation) => refuse(
-            "recipient_invalid",
-            "recipient",
-            "recipient.id",
-            "the contact is no person: the account itself, or an id that is not 10 to 32 digits",
+        SendKind::Conversion { by_facebook: true } => {
+            Verdict::Allowed { rule: "conversion", until: None }
+        }
+        SendKind::Conversion { by_facebook: false } => refuse(
+            "login_not_supported",
+            "policy",
+            "conversion.login",
+            "Instagram Login has no Conversions API: connect the account by Facebook Login",
         ),
+        SendKind::TemplateSubmit => Verdict::Allowed { rule: "template.submit", until: None },
+        SendKind::SenderAction | SendKind::Message { .. } | SendKind::Template
+            if !is_contact(situation) =>
+        {
+            refuse(
+                "recipient_invalid",
+                "recipient",
+                "recipient.id",
+                "the contact is no person: the account itself, or an id that is not 10 to 32 digits",
+            )
+        }
         SendKind::SenderAction if SENDER_ACTION_MAX_AGE < now.since(situation.requested_at) => {
             refuse(
                 "stale",
@@ -77,11 +95,34 @@ pub fn judge(situation: &Situation<'_>, now: Timestamp) -> Verdict {
         }
         SendKind::SenderAction => within(situation, window::STANDARD, "window.24h", now),
         SendKind::Message { tag, automatic } => message(situation, tag, automatic, now),
+        SendKind::Template => kept_quiet(situation)
+            .unwrap_or(Verdict::Allowed { rule: "template.utility", until: None }),
     }
 }
 
 fn is_contact(situation: &Situation<'_>) -> bool {
     !situation.to_itself && may_be_contact(situation.contact)
+}
+
+/// Whom an automation does not write to.
+fn kept_quiet(situation: &Situation<'_>) -> Option<Verdict> {
+    if situation.requester == Requester::Automation && situation.other_owns {
+        return Some(refuse(
+            "thread_owned_by_other",
+            "policy",
+            "thread.control",
+            "another app controls this conversation: automations keep quiet until it passes it on",
+        ));
+    }
+    if situation.requester == Requester::Automation && situation.unreachable {
+        return Some(refuse(
+            "recipient_unavailable",
+            "recipient",
+            "recipient.unavailable",
+            "Meta said that this person cannot be reached: automations keep quiet until they act again",
+        ));
+    }
+    None
 }
 
 fn message(
@@ -90,21 +131,8 @@ fn message(
     automatic: bool,
     now: Timestamp,
 ) -> Verdict {
-    if situation.requester == Requester::Automation && situation.other_owns {
-        return refuse(
-            "thread_owned_by_other",
-            "policy",
-            "thread.control",
-            "another app controls this conversation: automations keep quiet until it passes it on",
-        );
-    }
-    if situation.requester == Requester::Automation && situation.unreachable {
-        return refuse(
-            "recipient_unavailable",
-            "recipient",
-            "recipient.unavailable",
-            "Meta said that this person cannot be reached: automations keep quiet until they act again",
-        );
+    if let Some(refused) = kept_quiet(situation) {
+        return refused;
     }
     // It may have been held for hours, by a freeze, a stopped account, or an outage.
     if automatic && situation.auto_reply_max_age < now.since(situation.requested_at) {

@@ -21,6 +21,15 @@ pub enum SendKind<'a> {
     PrivateReply,
     /// Anything else on comments.
     Comment,
+    /// An approved template to a person: no window.
+    Template,
+    /// A template to be approved.
+    TemplateSubmit,
+    /// An event of the Conversions API.
+    Conversion {
+        /// The account is connected by Facebook Login.
+        by_facebook: bool,
+    },
 }
 
 /// What the policy must know.

@@ -54,6 +54,34 @@ fn automatic() -> Situation<'static> {
 }
 
 #[test]
+fn a_template_needs_no_window_and_a_person() {
+    let template = Situation { kind: SendKind::Template, opened_at: None, ..reply() };
+    check(template, at(1000), "template.utility");
+    check(Situation { contact: "12", ..template }, at(0), "recipient_invalid");
+    check(Situation { blocked: true, ..template }, at(0), "account_blocked");
+    let robot = Situation { requester: Requester::Automation, ..template };
+    check(Situation { other_owns: true, ..robot }, at(0), "thread_owned_by_other");
+    check(Situation { unreachable: true, ..robot }, at(0), "recipient_unavailable");
+    check(Situation { unreachable: true, ..template }, at(0), "template.utility");
+    let submit =
+        Situation { kind: SendKind::TemplateSubmit, contact: "", blocked: true, ..template };
+    check(submit, at(0), "template.submit");
+}
+
+#[test]
+fn conversions_need_facebook_login_and_no_window() {
+    let event = |by_facebook| Situation {
+        kind: SendKind::Conversion { by_facebook },
+        contact: "",
+        opened_at: None,
+        blocked: true,
+        ..reply()
+    };
+    check(event(true), at(100), "conversion");
+    check(event(false), at(0), "login_not_supported");
+}
+
+#[test]
 fn the_window_is_a_day_less_a_margin() {
     check(reply(), at(23), "window.24h");
     check(reply(), at(24).minus(WINDOW_MARGIN), "window_closed");

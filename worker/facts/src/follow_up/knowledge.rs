@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemas::facts::Referral;
 use schemas::{Channel, Event, Fact, Timestamp};
 
 use super::content::{self, Content};
@@ -37,6 +38,25 @@ pub(super) struct Conversation {
     pub inbound: Latest<String>,
     /// Whether another app controls the thread.
     pub other_owns: Latest<bool>,
+    /// The latest ad that brought the person here.
+    pub ad: Latest<Ad>,
+}
+
+/// An ad that brought a person here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ad {
+    /// Meta's id of it.
+    pub id: String,
+    /// The `ref` of its link.
+    pub reference: Option<String>,
+}
+
+/// The ad of a referral, where it names one.
+fn keep_ad(slot: &mut Latest<Ad>, time: Timestamp, event: &Event, referral: Option<&Referral>) {
+    let Some((id, referral)) = referral.and_then(|one| Some((one.ad_id.clone()?, one))) else {
+        return;
+    };
+    keep(slot, time, event, Ad { id, reference: referral.reference.clone() });
 }
 
 /// An outbound message or own comment as Meta reports it.
@@ -119,11 +139,17 @@ impl Knowledge {
                 keep(&mut conversation.opened, time, event, ());
                 keep(&mut conversation.inbound, time, event, message.message_id.to_string());
                 keep_owner(&mut conversation.other_owns, time, event, data.standby);
+                keep_ad(&mut conversation.ad, time, event, message.referral.as_ref());
             }
-            Fact::PostbackReceived(_) if !data.is_self => {
+            Fact::PostbackReceived(postback) if !data.is_self => {
                 let Some(conversation) = self.conversation(event) else { return };
                 keep(&mut conversation.opened, time, event, ());
                 keep_owner(&mut conversation.other_owns, time, event, data.standby);
+                keep_ad(&mut conversation.ad, time, event, postback.referral.as_ref());
+            }
+            Fact::ReferralReceived(body) if !data.is_self && body.referral.ad_id.is_some() => {
+                let Some(conversation) = self.conversation(event) else { return };
+                keep_ad(&mut conversation.ad, time, event, Some(&body.referral));
             }
             // `take` names the app that lost the thread, `pass` the one that got it (docs/meta-platform.md 7.1).
             Fact::ThreadControlChanged(control) => {

@@ -4,7 +4,7 @@ use graph::{Failure, GraphError, Use};
 use schemas::Timestamp;
 use serde_json::json;
 
-use super::{Learnt, Reading, WINDOW_CLOSED, read};
+use super::{Learnt, Reading, WINDOW_CLOSED, read, read_conversion};
 use crate::decide::{AfterAnswer, Answer, Journal, Repeat, RetryWaits, after_answer};
 use crate::state::PartState;
 
@@ -43,6 +43,7 @@ fn decided(reading: &Reading, repeat: Repeat, attempt: u32) -> &'static str {
         AfterAnswer::Refused { .. } => "again",
         AfterAnswer::Lost => "reconcile",
         AfterAnswer::Failed => "fail",
+        AfterAnswer::Unknown => "park",
     }
 }
 
@@ -202,4 +203,45 @@ fn ids_are_read_whatever_their_type() {
     );
     let unreachable = read(Err(GraphError::without_answer(Failure::Connect, Use::Write)));
     assert_eq!(unreachable.answer, Answer::NotExecuted { pause: None });
+}
+
+#[test]
+fn conversions_are_counted_refused_or_left_to_a_person() {
+    let fixture = |name: &str| -> serde_json::Value {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/meta/graph2");
+        serde_json::from_str(&std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap())
+            .unwrap()
+    };
+    let answer = |name: &str| {
+        let response = fixture(name)["response"].clone();
+        let status = u16::try_from(response["status"].as_u64().unwrap()).unwrap();
+        let body = response["body"].clone();
+        let error = GraphError::of_answer(status, body.to_string().as_bytes(), Use::Write);
+        read_conversion(error.map_or(Ok(body), Err))
+    };
+    let ok = answer("capi-ok");
+    assert_eq!(ok.answer, Answer::Sent { item_id: None });
+    assert_eq!(ok.kept["result"]["events_received"], 1);
+    assert_eq!(decided(&ok, Repeat::Unseen, 1), "sent");
+    let partial = answer("capi-partial");
+    assert_eq!(partial.answer, Answer::InPart);
+    assert_eq!(decided(&partial, Repeat::Unseen, 1), "park");
+    assert_eq!(partial.error.as_ref().unwrap().code, "in_part");
+    let too_old = answer("capi-too-old");
+    assert_eq!(decided(&too_old, Repeat::Unseen, 1), "fail");
+    for (status, code, expected) in [
+        (400, 4, "again"),
+        (400, 17, "again"),
+        (400, 80_004, "again"),
+        (429, 0, "again"),
+        (500, 1, "reconcile"),
+        (503, 2, "reconcile"),
+        (400, 200, "fail"),
+    ] {
+        let body = serde_json::json!({"error": {"code": code}}).to_string();
+        let body = if code == 0 { "{}".to_owned() } else { body };
+        let error = GraphError::of_answer(status, body.as_bytes(), Use::Write).unwrap();
+        let reading = read_conversion(Err(error));
+        assert_eq!(decided(&reading, Repeat::Unseen, 1), expected, "{status} {code}");
+    }
 }

@@ -272,6 +272,7 @@ pub(super) fn usable(lease: Duration) -> Duration {
 pub(super) const fn lane(payload: &Payload) -> Lane {
     match payload {
         Payload::CommentHide { .. } | Payload::CommentDelete { .. } => Lane::Moderate,
+        Payload::Conversion { .. } | Payload::TemplateSubmit { .. } => Lane::Enrich,
         _ => Lane::Reply,
     }
 }

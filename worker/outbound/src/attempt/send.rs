@@ -1,9 +1,11 @@
 //! Asks Meta, within the time of the attempt.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use runtime::db::within;
 use runtime::failpoint;
+use schemas::ConversationId;
 use serde_json::Value;
 
 use super::claim::Attempt;
@@ -11,10 +13,13 @@ use super::settle;
 use crate::answer::{self, Reading};
 use crate::deadline::{self, TooLate};
 use crate::decide::Answer;
+use crate::ledger::CommandRow;
 use crate::ledger::part_sets::Answered;
 use crate::payload::{Payload, part_key};
 use crate::request::{Request, request};
 use crate::services::{LEDGER_WITHIN, Next, Services};
+use crate::templates;
+use facts::follow_up::conversations;
 use graph::{Call, Failure, GraphError, Use, node};
 
 /// Makes the request of an attempt and settles its answer.
@@ -31,7 +36,11 @@ pub(super) async fn send(services: &Services, attempt: Attempt) -> anyhow::Resul
         Err(TooLate) => Err(GraphError::without_answer(Failure::Timeout, Use::Write)),
     };
     failpoint!("send.after_call");
-    let reading = answer::read(answered);
+    let reading = match &attempt.part.payload {
+        Payload::Conversion { .. } => answer::read_conversion(answered),
+        Payload::TemplateSubmit { .. } => answer::read_template(answered),
+        _ => answer::read(answered),
+    };
     let well = !matches!(reading.answer, Answer::Lost | Answer::NotExecuted { .. });
     services.places.learn(command.channel, &command.account_id, well && reading.stop.is_none());
     if let Some(refusal) = &reading.stop {
@@ -79,7 +88,8 @@ async fn ask(
     let call =
         Call::new(call_name(&part.payload), attempt.lane()).within(within).before(attempt.ends_at);
     let graph = &services.graph;
-    match request(&part.payload, command.channel, connected.account.login, contact, &key) {
+    let payload = joined(services, command, &part.payload).await?;
+    match request(&payload, command.channel, connected.account.login, contact, &key) {
         Request::Send(body) => {
             let path = [node(&connected.account), "messages"];
             graph.post(connected, call, &path, &[], &body).await
@@ -97,7 +107,41 @@ async fn ask(
                 .collect();
             graph.post(connected, call, &path, &query, &Value::Object(body)).await
         }
+        Request::OnPage { edge, body } => {
+            let path = [node(&connected.account), edge];
+            let answered = graph.post(connected, call, &path, &[], &body).await;
+            templates::or_existing(services, connected, &payload, answered).await
+        }
+        Request::Json { path, body } => {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let mut answered = graph.post(connected, call, &path, &[], &body).await?;
+            // What was joined is part of the outcome.
+            if let (Some(ad), Some(fields)) = (payload.ad_id(), answered.as_object_mut()) {
+                fields.insert("ad_id".to_owned(), ad.into());
+            }
+            Ok(answered)
+        }
         Request::Delete { path } => graph.delete(connected, call, &[path.as_str()]).await,
+    }
+}
+
+/// A conversion with the last ad that brought the person here; anything else as it is.
+///
+/// # Errors
+/// The database did not say which: nothing was asked, and it is attempted again.
+async fn joined<'a>(
+    services: &Services,
+    command: &CommandRow,
+    payload: &'a Payload,
+) -> Result<Cow<'a, Payload>, GraphError> {
+    let Payload::Conversion { contact_id: Some(contact), .. } = payload else {
+        return Ok(Cow::Borrowed(payload));
+    };
+    let conversation = ConversationId::of(command.channel, &command.account_id, contact);
+    let ad = conversations::last_ad(&services.pool, &conversation);
+    match within(LEDGER_WITHIN, ad).await {
+        Ok(ad) => Ok(Cow::Owned(payload.clone().with_ad(ad.as_deref()))),
+        Err(_) => Err(GraphError::without_answer(Failure::Connect, Use::Write)),
     }
 }
 
@@ -111,5 +155,8 @@ const fn call_name(payload: &Payload) -> &'static str {
         Payload::CommentCreate { .. } => "comment_create",
         Payload::CommentHide { .. } => "comment_hide",
         Payload::CommentDelete { .. } => "comment_delete",
+        Payload::Conversion { .. } => "conversion",
+        Payload::TemplateSubmit { .. } => "template_submit",
+        Payload::TemplateSend { .. } => "template_send",
     }
 }

@@ -89,6 +89,10 @@ async fn try_settle(
             transitions::lose(&mut tx, &command, part, after).await?;
             false
         }
+        AfterAnswer::Unknown => {
+            mark_unknown(&mut tx, &command, part.n, reading).await?;
+            true
+        }
         AfterAnswer::Failed => {
             mark_failed(&mut tx, &command, part.n, reading).await?;
             true
@@ -139,6 +143,25 @@ async fn mark_failed(
         Some(Learnt::OtherOwns) => conversations::set_other_owns(conn, conversation).await,
         None => Ok(()),
     }
+}
+
+/// Meta took it in part: a person has to look.
+async fn mark_unknown(
+    conn: &mut PgConnection,
+    command: &CommandRow,
+    n: i32,
+    reading: &Reading,
+) -> sqlx::Result<()> {
+    let error = reading.error.clone().unwrap_or_else(|| {
+        OutcomeError::own("outcome_unknown", "unknown", "Meta's answer does not say what it took")
+    });
+    part_states::set_unknown(conn, &command.identity, n, &error).await?;
+    metrics::counter!("hookline_conversions_in_part_total").increment(1);
+    tracing::error!(
+        command.id = %command.command_id, account.id = %command.account_id,
+        "Meta answered command `{}` in part; it is parked for a person", command.command_id
+    );
+    Ok(())
 }
 
 /// A limit that was met holds for the other workers too. `now` is the database's: by its clock they see the pause end.

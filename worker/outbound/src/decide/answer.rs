@@ -26,6 +26,8 @@ pub(crate) enum Answer {
     },
     /// Executed or not, nobody knows.
     Lost,
+    /// Executed in part, and Meta does not say which.
+    InPart,
     /// Never, as it is.
     Refused,
 }
@@ -45,6 +47,8 @@ pub(crate) enum AfterAnswer {
     },
     /// It stays `sending` and is reconciled.
     Lost,
+    /// Its outcome stays unknown: left to a person.
+    Unknown,
     /// It failed.
     Failed,
 }
@@ -74,6 +78,7 @@ pub(crate) fn after_answer(
         }
         Answer::Lost if journal.repeat == Repeat::OneTry => AfterAnswer::Failed,
         Answer::Lost => AfterAnswer::Lost,
+        Answer::InPart => AfterAnswer::Unknown,
         Answer::Refused => AfterAnswer::Failed,
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum Repeat {
     Never,
     /// Typing, mark seen: harmless to lose, so not even looked for.
     OneTry,
+    /// A conversion: nothing shows whether it was taken, and what comes twice counts twice. Without an answer a person decides.
+    Unseen,
 }
 
 /// The journal of one part.

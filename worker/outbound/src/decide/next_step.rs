@@ -68,8 +68,10 @@ fn after_sending(journal: &Journal, waits: &RetryWaits, now: Timestamp) -> Step 
     if !journal.lost && now < deadline {
         return Step::WaitUntil(deadline);
     }
-    if journal.repeat == Repeat::OneTry {
-        return Step::Fail(lost());
+    match journal.repeat {
+        Repeat::OneTry => return Step::Fail(lost()),
+        Repeat::Unseen => return Step::Park,
+        Repeat::AfterProof | Repeat::Never => {}
     }
     let first = deadline.plus(waits.reconcile_after);
     let next = match journal.absent_at {

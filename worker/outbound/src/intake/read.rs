@@ -6,6 +6,7 @@ use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, CommandId, Timestamp};
 use serde_json::Value;
 
+use super::digest::body_digest;
 use crate::plan::{self, CommandPlan};
 
 /// Longest id kept of a command that is not one.
@@ -26,6 +27,8 @@ pub(super) struct Intake {
     pub(super) plan: Result<CommandPlan, OutcomeError>,
     /// It is not even a command: its id (if any) is not used up by it.
     pub(super) malformed: bool,
+    /// What it asks for, as it came.
+    pub(super) digest: [u8; 32],
 }
 
 /// What stands around the body of a command.
@@ -60,16 +63,35 @@ pub(super) fn read(
                 command.requested_by.kind = Requester::Automation;
             }
             let checked = Command::try_from(command.clone());
-            let plan = checked.map_err(|error| command_error(&error)).and_then(|checked| {
-                plan::plan(checked)
-                    .map_err(|error| OutcomeError::own("unsupported", "invalid", error.to_string()))
-            });
-            Some(Intake { command, stream_seq, stream_era, stored_at, plan, malformed: false })
+            let plan = checked.map(plan::plan).map_err(|error| command_error(&error));
+            let digest = body_digest(&command);
+            // What was refused may name a person in clear.
+            if plan.is_err() && command.name == "conversion_event" {
+                command.data = Value::Null;
+            }
+            Some(Intake {
+                command,
+                stream_seq,
+                stream_era,
+                stored_at,
+                plan,
+                malformed: false,
+                digest,
+            })
         }
         Err(error) => {
             let command = salvage(body, subject, stored_at)?;
             let plan = Err(command_error(&error));
-            Some(Intake { command, stream_seq, stream_era, stored_at, plan, malformed: true })
+            let digest = body_digest(&command);
+            Some(Intake {
+                command,
+                stream_seq,
+                stream_era,
+                stored_at,
+                plan,
+                malformed: true,
+                digest,
+            })
         }
     }
 }
@@ -193,9 +215,33 @@ mod tests {
         check(&body("reply", json!({"text": "hi"})), "planned");
         check(&body("reply", json!({})), "invalid");
         check(&body("sing", json!({})), "unknown_command");
-        check(&body("template_send", json!({})), "unsupported");
+        check(&body("template_send", json!({})), "invalid");
         check(b"{", "malformed");
         check(br#"{"id": "r1"}"#, "malformed");
+    }
+
+    #[test]
+    fn a_conversion_that_names_a_person_in_clear_is_refused_and_not_kept() {
+        let event = |mail: &str| {
+            json!({
+                "action_source": "website", "dataset_id": "66", "event_name": "Lead", "event_time": 1_794_999_000,
+                "user_data": {"em": mail},
+            })
+        };
+        let hashed = "ab".repeat(32);
+        let intake =
+            read(&body("conversion_event", event(&hashed)), around(SUBJECT, true)).unwrap();
+        assert!(intake.plan.is_ok() && !intake.command.data.is_null());
+        let clear = body("conversion_event", event("canary@example.com"));
+        let intake = read(&clear, around(SUBJECT, true)).unwrap();
+        assert!(intake.command.data.is_null());
+        let error = intake.plan.unwrap_err();
+        assert!(error.message.contains("user_data.em") && !error.message.contains("canary"));
+        let other = body("conversion_event", event("other@example.com"));
+        assert_ne!(read(&other, around(SUBJECT, true)).unwrap().digest, intake.digest);
+        let number = body("conversion_event", json!({"user_data": 491_701_234_567_u64}));
+        let error = read(&number, around(SUBJECT, true)).unwrap().plan.unwrap_err();
+        assert!(!error.message.contains("4917"), "{}", error.message);
     }
 
     #[test]

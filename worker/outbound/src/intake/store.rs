@@ -4,7 +4,6 @@ use schemas::Timestamp;
 use schemas::facts::OutcomeError;
 use sqlx::PgConnection;
 
-use super::digest::body_digest;
 use super::past::Past;
 use super::read::Intake;
 use crate::decide::Repeat;
@@ -105,7 +104,7 @@ pub(super) async fn store(
     past: &Past,
 ) -> sqlx::Result<Accepted> {
     let identity = intake.command.identity();
-    let digest = body_digest(&intake.command);
+    let digest = intake.digest;
     let row = Row { intake, digest: &digest, traceparent };
     let lost = ledger_lost();
     let (beginning, accepted) = match (&intake.plan, past) {
@@ -118,7 +117,7 @@ pub(super) async fn store(
         (Ok(plan), Past::Lost) if !plan.parts.is_empty() => {
             let beginning = match plan.parts[0].payload.repeat() {
                 Repeat::OneTry => Beginning::Refused(&lost),
-                Repeat::AfterProof | Repeat::Never => Beginning::Lost(&lost),
+                Repeat::AfterProof | Repeat::Never | Repeat::Unseen => Beginning::Lost(&lost),
             };
             (beginning, Accepted::LostBefore)
         }

@@ -6,7 +6,6 @@ use schemas::EventId;
 use schemas::facts::OutcomeError;
 use sqlx::PgConnection;
 
-use super::digest::body_digest;
 use super::past;
 use super::read::Intake;
 use crate::ledger::insert::{self, Added, NewCommand};
@@ -28,7 +27,7 @@ pub(super) struct Plain<'a> {
 pub(super) fn plain<'a>(intake: &'a Intake, traceparent: Option<&'a str>) -> Option<Plain<'a>> {
     let plan: &Result<CommandPlan, OutcomeError> = &intake.plan;
     let plan = plan.as_ref().ok().filter(|_| !intake.malformed)?;
-    let (identity, digest) = (intake.command.identity(), body_digest(&intake.command));
+    let (identity, digest) = (intake.command.identity(), intake.digest);
     Some(Plain { intake, plan, traceparent, identity, digest })
 }
 

@@ -3,6 +3,7 @@
 use facts::follow_up::content::Content;
 use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, Timestamp};
+use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -51,6 +52,8 @@ pub(crate) struct PartRow {
     /// Why it failed.
     #[sqlx(json(nullable))]
     pub(crate) error: Option<OutcomeError>,
+    /// Meta's last answer, as far as it is kept.
+    pub(crate) answer: Option<Value>,
 }
 
 impl PartRow {
@@ -76,7 +79,7 @@ impl PartRow {
 pub(crate) async fn of(conn: &mut PgConnection, identity: &str) -> sqlx::Result<Vec<PartRow>> {
     sqlx::query_as(
         "select identity, n, state, payload, content, peer, attempt, refusals, first_at, started_at, deadline, lost, not_before, looks, absent_at,
-                message_id, sent_at, error
+                message_id, sent_at, error, answer
            from worker.parts where identity = $1 order by n",
     )
     .bind(identity)
@@ -91,7 +94,7 @@ pub(crate) async fn of_all(
 ) -> sqlx::Result<Vec<PartRow>> {
     sqlx::query_as(
         "select identity, n, state, payload, content, peer, attempt, refusals, first_at, started_at, deadline, lost, not_before, looks,
-                absent_at, message_id, sent_at, error
+                absent_at, message_id, sent_at, error, answer
            from worker.parts where identity = any($1) order by identity, n",
     )
     .bind(identities)

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::commands::{self, CommandRow, End};
 use super::parts::{self, PartRow};
-use super::{echoes, part_states};
+use super::{echoes, part_states, submitted};
 use crate::decide::LoggedAttempt;
 use crate::payload::part_key;
 use crate::state::{CommandState, PartState, SettledBy};
@@ -154,8 +154,9 @@ pub(crate) async fn conclude(
     let id = parts.iter().find_map(|part| part.message_id.as_deref());
     let result = match command.command.as_str() {
         "reply" => None,
-        _ => id.map(|id| serde_json::json!({ "id": id })),
+        _ => answered(&parts).or_else(|| id.map(|id| serde_json::json!({ "id": id }))),
     };
+    submitted::concluded(conn, command, &parts, state).await?;
     commands::finish(conn, &command.identity, End { state, rule, error, result }).await?;
     Ok(true)
 }
@@ -171,6 +172,11 @@ pub(crate) async fn conclude_or_go_on(
     }
     commands::wait(conn, &command.identity, now, None).await?;
     Ok(false)
+}
+
+/// What Meta's answer said beyond an id.
+fn answered(parts: &[PartRow]) -> Option<serde_json::Value> {
+    parts.iter().find_map(|part| part.answer.as_ref()?.get("result").cloned())
 }
 
 fn stopped() -> OutcomeError {

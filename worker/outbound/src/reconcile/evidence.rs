@@ -28,8 +28,8 @@ pub(super) async fn among_echoes(
     let mut conn = pool.acquire().await?;
     let now = ledger::now(&mut conn).await?;
     // Messenger's own echoes carry our key and are claimed by it; others there are not ours.
-    let keyed =
-        command.channel == Channel::Messenger && matches!(part.payload, Payload::Message { .. });
+    let is_message = matches!(part.payload, Payload::Message { .. } | Payload::TemplateSend { .. });
+    let keyed = command.channel == Channel::Messenger && is_message;
     let Some(wanted) = wanted(command, part).filter(|_| !keyed) else { return Ok((now, None)) };
     let mut items = echoes::unclaimed(&mut conn, command, &wanted.peer, &wanted.content).await?;
     drop(conn);

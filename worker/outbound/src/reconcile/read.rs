@@ -73,13 +73,16 @@ pub(super) async fn read_back(
 ) -> anyhow::Result<Read> {
     let target = Target { services, connected, command, part };
     let read = match &part.payload {
-        Payload::Message { .. } => target.thread().await,
+        Payload::Message { .. } | Payload::TemplateSend { .. } => target.thread().await,
+        Payload::TemplateSubmit { name, language, .. } => target.template(name, language).await,
         Payload::CommentHide { comment_id, hidden } => target.hidden(comment_id, *hidden).await,
         Payload::CommentDelete { comment_id } => target.deleted(comment_id).await,
         Payload::CommentReply { comment_id, .. } => target.comments(comment_id, true).await,
         Payload::CommentCreate { media_id, .. } => target.comments(media_id, false).await,
         // The thread of a private reply is not known before its answer; only its echo settles it.
-        Payload::PrivateReply { .. } | Payload::SenderAction { .. } => Ok(Look::Inconclusive),
+        Payload::PrivateReply { .. }
+        | Payload::SenderAction { .. }
+        | Payload::Conversion { .. } => Ok(Look::Inconclusive),
     };
     let error = match read {
         Ok(look) => return Ok(Read::Look(look)),
@@ -123,6 +126,16 @@ impl Target<'_> {
         let mark = evidence::mark_claimed(&self.services.pool, self.command, &wanted, &mut items);
         within(LEDGER_WITHIN, mark).await?;
         Ok(wanted.look(&items, complete && self.clocks_agree().await?, skew))
+    }
+
+    async fn template(self, name: &str, language: &str) -> Result<Look, ReadError> {
+        let graph = &self.services.graph;
+        let found = graph.template(self.connected, name, language, Lane::Enrich).await?;
+        // One that is not listed may be listed later.
+        Ok(found.map_or(Look::Inconclusive, |found| Look::Found {
+            item_id: Some(found.id),
+            time: None,
+        }))
     }
 
     /// Whether Graph's clock and the database's, by which attempts are dated, are near enough to compare their times (docs/contract.md 6). So
