@@ -122,9 +122,7 @@ async fn is_never_repeated(lab: &Lab, person: &str) {
         (&json!("unknown"), &json!("in_part")),
         "{partial}"
     );
-    for fault in [Fault::RateLimited, Fault::AppLimited] {
-        meta.fault(FaultRule::new(fault).on(CallKind::Conversion).times(1));
-    }
+    meta.fault(FaultRule::new(Fault::RateLimited).on(CallKind::Conversion).times(1));
     let late = report(&api, "late", event(person, "ViewContent")).await;
     assert_eq!(late["status"], "done", "{late}");
     let names: Vec<_> =
