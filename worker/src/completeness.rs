@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use overview::{AccountStanding, Figures, ask, figures, standing};
 
+use crate::config::Waits;
 use compare::{Compared, Known, Missing, Page, Span, by_hour};
 use rows::{Claimed, Done, Gap, GapOutcome};
 
@@ -75,10 +76,10 @@ impl Completeness {
         accounts: &AccountStore,
         graph: &Graph,
         owner: &str,
-        every: Duration,
-        retry_max: Duration,
+        waits: &Waits,
     ) -> Self {
         let (facts, accounts, graph) = (facts.clone(), accounts.clone(), graph.clone());
+        let (every, retry_max) = (waits.completeness_every, waits.retry_max);
         Self { facts, accounts, graph, owner: owner.to_owned(), every, retry_max }
     }
 

@@ -156,15 +156,8 @@ async fn migrate_and_work(
         enrich::Enricher::new(facts.clone(), accounts.clone(), graph.clone(), waits, owner.clone());
     let stop = shutdown.clone();
     tasks.spawn(async move { enricher.run(stop).await });
-    let completeness = completeness::Completeness::new(
-        &facts,
-        &accounts,
-        &graph,
-        &owner,
-        waits.completeness_every,
-        waits.retry_max,
-    );
-    tasks.spawn(completeness.run(shutdown.clone()));
+    let compare = completeness::Completeness::new(&facts, &accounts, &graph, &owner, &waits);
+    tasks.spawn(compare.run(shutdown.clone()));
     let connector = connect::Connector::new(&pool, &accounts, &graph, &config, &owner);
     tasks.spawn(connector.run(shutdown.clone()));
     let (handover, handed_over) = outbound::handover();

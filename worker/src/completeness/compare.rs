@@ -173,7 +173,7 @@ pub(super) fn by_hour(seen: &HashMap<EventId, Compared>, span: Span) -> BTreeMap
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Compared {
     pub(super) time: Timestamp,
-    /// The webhook field that brings such messages; `None` where only an id is shown.
+    /// The webhook field that brings it, of what a person wrote.
     pub(super) field: Option<&'static str>,
     /// How it was known; `None`: it was not.
     pub(super) by: Option<By>,
@@ -181,7 +181,9 @@ pub(super) struct Compared {
 
 impl Compared {
     pub(super) fn of(account: &Account, shown: &Shown, known: &Known) -> Self {
-        let field = shown.kind.and_then(|kind| field_of(account.channel, kind));
+        // Echoes are not subscribed everywhere, and replies of ours need none.
+        let inbound = shown.kind.filter(|kind| *kind == Kind::MessageReceived);
+        let field = inbound.and_then(|kind| field_of(account.channel, kind));
         Self { time: shown.time, field, by: known.get(&shown.event_id).copied() }
     }
 }

@@ -87,6 +87,16 @@ fn what_is_missing_is_healed_under_the_ids_of_webhooks_and_the_person_comes_firs
 }
 
 #[test]
+fn only_what_a_person_wrote_says_whether_its_field_comes() {
+    let messages = vec![message("in", Some(PERSON), 60), message("out", Some(PAGE), 50)];
+    let list = ConversationPage { conversations: vec![thread(60, messages)], next: None };
+    let page = Page::read(&account(), list, span(10, 30, 90));
+    let fields: Vec<_> =
+        page.shown().map(|shown| Compared::of(&account(), shown, &Known::new()).field).collect();
+    assert_eq!(fields, [None, Some("messages")]);
+}
+
+#[test]
 fn a_list_is_followed_until_it_reaches_back_before_the_span() {
     let read = |updated: &[i64]| {
         let threads = updated.iter().map(|at| thread(*at, vec![message("m", Some(PERSON), *at)]));
