@@ -41,10 +41,8 @@ enum Answers {
 
 /// The request about what is another's, and what it must be answered. `None`: a route that this test does not know.
 fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
-    use Answers::{List, LookedAtBelow, NotBuilt, NotFound};
-    let Foreign { conversation, reply, command, comment, media, saved } = foreign;
     use Answers::{List, LookedAtBelow, NotFound};
-    let Foreign { conversation, reply, command, comment, media, template } = foreign;
+    let Foreign { conversation, reply, command, comment, media, saved, template } = foreign;
     let whom = json!({"contact_id": person(1), "channel": "instagram", "account_id": IG});
     let of_conversation = |rest: &str| format!("/v1/conversations/{conversation}{rest}");
     let of_account = |path: &str| format!("{path}?account_id={IG}");
