@@ -99,6 +99,11 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(operate::send::list))
         .routes(routes!(operate::send::freeze))
         .routes(routes!(operate::send::thaw))
+        .routes(routes!(operate::redrive::run))
+        .routes(routes!(operate::redrive::discard))
+        .routes(routes!(operate::jobs::pause))
+        .routes(routes!(operate::jobs::resume))
+        .routes(routes!(operate::jobs::cancel))
 }
 
 /// What browsers need, which no token is sent for.
@@ -197,6 +202,11 @@ mod tests {
         get /v1/ops/send
         post /v1/ops/send/freeze
         post /v1/ops/send/thaw
+        post /v1/ops/redrive/run
+        post /v1/ops/redrive/discard
+        post /v1/ops/jobs/{id}/pause
+        post /v1/ops/jobs/{id}/resume
+        post /v1/ops/jobs/{id}/cancel
         post /session
         delete /session
         get /connect/{login}

@@ -2,6 +2,8 @@
 //! have is done by the role `ops` ([`ask`]).
 
 mod ask;
+pub(crate) mod jobs;
+pub(crate) mod redrive;
 mod rows;
 pub(crate) mod send;
 pub(crate) mod status;

@@ -39,11 +39,11 @@ pub(crate) async fn connected(
     let found = overview::channels_of(pool, &whose.account, whose.channel).await?;
     match found.as_slice() {
         [channel] => Ok((*channel, whose.account)),
-        [] => {
-            Err(Failure::usage(format!("no account `{text}`: `hookline accounts list` shows them")))
-        }
+        [] => Err(Failure::usage(format!(
+            "{argument}: no account `{text}`; `hookline accounts list` shows them"
+        ))),
         _ => Err(Failure::usage(format!(
-            "`{text}` is an account on both channels: write instagram/{0} or messenger/{0}",
+            "{argument}: `{text}` is an account on both channels: write instagram/{0} or messenger/{0}",
             whose.account
         ))),
     }

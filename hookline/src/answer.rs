@@ -2,7 +2,10 @@
 //! rights (docs/decisions/50). Requests and answers go over a subject of no stream.
 
 mod carry;
+mod drive;
+mod plan;
 mod refusal;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,10 +150,16 @@ impl Listener {
         health.set(CHECK, Ok(()));
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
+        let (broker, pool) = (self.carrier.broker.clone(), self.carrier.pool.clone());
+        let mut driving = tokio::spawn(drive::drive(broker, pool, shutdown.clone()));
         loop {
             let message = tokio::select! {
                 message = asked.next() => message,
                 Some(_) = running.join_next() => continue,
+                ended = &mut driving, if !shutdown.is_cancelled() => {
+                    ended.map_err(|error| anyhow::anyhow!(runtime::telemetry::task_end(&error)))?;
+                    break;
+                }
                 () = shutdown.cancelled() => break,
             };
             // The client ends only with its connection for good.
@@ -161,7 +170,12 @@ impl Listener {
                 listener.one(message).await;
             });
         }
-        let finished = async { while running.join_next().await.is_some() {} };
+        let finished = async {
+            while running.join_next().await.is_some() {}
+            if !driving.is_finished() {
+                let _ = driving.await;
+            }
+        };
         // What is not finished by then is not answered: the api reports that nobody knows.
         let _ = tokio::time::timeout(runtime::shutdown::DRAIN, finished).await;
         Ok(())

@@ -4,9 +4,10 @@ mod command_line;
 mod print;
 mod state;
 pub(crate) mod take;
+pub(crate) mod wish;
 
 use clap::{Args, Subcommand};
-use ops::{Act, Job, JobState, Ops, Wish};
+use ops::{Job, JobState, JobWish, Ops};
 use runtime::config::Settings;
 use serde_json::{Value, json};
 
@@ -44,6 +45,7 @@ pub(crate) enum JobsVerb {
     /// Prints the command that continues a paused or interrupted job
     ///
     /// A job is carried out by the process of its verb. The same command, typed again, continues it where it stopped; this prints it.
+    /// One that was asked for by HTTP is carried out by the role `ops`: it goes on.
     #[command(after_help = "Example:\n  hookline jobs resume replay-0198…")]
     Resume(JobArgs),
     /// Gives a job up; what is done stays done
@@ -83,10 +85,13 @@ pub(crate) async fn run(verb: JobsVerb, settings: &Settings) -> anyhow::Result<E
     match verb {
         JobsVerb::List { limit, output } => print::list(&ops.jobs(limit).await?, output),
         JobsVerb::Show { id, output } => print::one(&find(&ops, &id).await?, output),
-        JobsVerb::Pause(args) => wish(&ops, &args, Wish::Pause).await,
-        JobsVerb::Cancel(args) => wish(&ops, &args, Wish::Cancel).await,
+        JobsVerb::Pause(args) => act(&ops, &args, JobWish::Pause).await,
+        JobsVerb::Cancel(args) => act(&ops, &args, JobWish::Cancel).await,
         JobsVerb::Resume(args) => {
             let job = unfinished(&ops, &args.id).await?;
+            if job.is_of_role() {
+                return act(&ops, &args, JobWish::Resume).await;
+            }
             let command = command_line(&job);
             match args.common.output {
                 Output::Json => say(json!({"id": job.id, "held": job.held, "command": command})),
@@ -110,9 +115,10 @@ async fn set_rate(ops: &Ops, id: &str, rate: &str, common: &CommonArgs) -> anyho
     };
     if !common.dry_run {
         if !ops.set_rate(&job.id, rate).await? {
-            return Err(ended(&job));
+            return Err(wish::ended(&job));
         }
-        record(ops, "jobs rate", &job, common, json!({"rate": rate})).await?;
+        let (who, reason) = (operator::name(), common.reason.as_deref());
+        wish::record(ops, "jobs rate", &job, &who, reason, json!({"rate": rate})).await?;
     }
     let will = if common.dry_run { "Would let" } else { "Lets" };
     let speed =
@@ -131,50 +137,26 @@ async fn unfinished(ops: &Ops, id: &str) -> anyhow::Result<Job> {
     if matches!(job.state, JobState::Running | JobState::Paused) {
         Ok(job)
     } else {
-        Err(ended(&job))
+        Err(wish::ended(&job))
     }
 }
 
-fn ended(job: &Job) -> anyhow::Error {
-    Failure::refused(format!("job {} has ended: {}", job.id, job.state.as_str()))
-}
-
-async fn wish(ops: &Ops, args: &JobArgs, wish: Wish) -> anyhow::Result<Exit> {
+async fn act(ops: &Ops, args: &JobArgs, wished: JobWish) -> anyhow::Result<Exit> {
     let job = unfinished(ops, &args.id).await?;
-    let (verb, word) = match wish {
-        Wish::Pause => ("jobs pause", "pause"),
-        Wish::Cancel => ("jobs cancel", "cancel"),
-    };
+    let word = wish::verb(wished).trim_start_matches("jobs ");
     if !args.common.dry_run {
-        if !ops.wish(&job.id, wish).await? {
-            return Err(ended(&job));
-        }
-        record(ops, verb, &job, &args.common, json!({"held": job.held})).await?;
+        let reason = args.common.reason.as_deref();
+        wish::wish(ops, &job, wished, &operator::name(), reason).await?;
     }
     let text = match (args.common.dry_run, job.held) {
         (true, _) => format!("Would {word} {}.", job.id),
         (false, true) => format!("Asked whoever works on {} to {word}; it takes a second.", job.id),
+        (false, false) if wished == JobWish::Resume => {
+            format!("The role `ops` goes on with {}.", job.id)
+        }
         (false, false) => format!("Nobody worked on {}; done: {word}.", job.id),
     };
     done(&args.common, &job, json!({"wish": word}), &text)
-}
-
-async fn record(
-    ops: &Ops,
-    verb: &str,
-    job: &Job,
-    common: &CommonArgs,
-    result: Value,
-) -> anyhow::Result<()> {
-    let act = Act {
-        who: &operator::name(),
-        verb,
-        arguments: json!({"job": job.id}),
-        reason: common.reason.as_deref(),
-        job: Some(&job.id),
-        result: Some(result),
-    };
-    Ok(ops.record(act).await?)
 }
 
 fn done(common: &CommonArgs, job: &Job, what: Value, text: &str) -> anyhow::Result<Exit> {

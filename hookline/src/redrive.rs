@@ -1,16 +1,19 @@
 //! `hookline redrive`: parked work of normaliser and projector.
 
-mod choose;
+pub(crate) mod choose;
+pub(crate) mod chosen;
+mod give_up;
 mod list;
-mod parked;
+pub(crate) mod parked;
 mod run;
-mod steps;
+pub(crate) mod steps;
 
 use clap::Subcommand;
 use runtime::config::Settings;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
+pub(crate) use self::give_up::give_up;
 use self::parked::{Stage, find, unknown};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, fields, say};
@@ -110,16 +113,9 @@ async fn discard(
 ) -> anyhow::Result<Exit> {
     let row = find(pool, id, stage).await?;
     if !dry_run {
-        let by = operator::name();
-        let done = match stage {
-            Stage::Normalize => worker::inbound::parked::discard(pool, id, reason, &by).await?,
-            Stage::Projector => projector::parked::discard(pool, id).await?,
-        };
-        if !done {
+        if !give_up(pool, &operator::name(), &row, id, stage, reason).await? {
             return Err(unknown(id));
         }
-        let arguments = json!({"row": id, "stage": row["stage"]});
-        operator::record(pool, "redrive discard", arguments, Some(reason), row.clone()).await?;
     }
     match output {
         Output::Json => say(json!({"row": row, "discarded": !dry_run, "dry_run": dry_run})),

@@ -25,6 +25,7 @@ mod ops;
 mod outages;
 mod paging;
 mod people;
+mod redrive;
 mod replies;
 mod search;
 mod settle;

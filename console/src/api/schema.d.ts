@@ -193,8 +193,7 @@ export interface paths {
         put?: never;
         /**
          * Import the conversations of an account
-         * @description Contacts with placeholders and their newest messages. Safe to repeat; nothing imported is answered automatically. How far it has come
-         *     stands in `GET /v1/commands/{id}`: `synced`, `failed`, `skipped`, `messages`, and the `reasons` of those that were not imported.
+         * @description Contacts with placeholders and their newest messages. Safe to repeat; nothing imported is answered automatically.
          *
          *     # Errors
          *     404, 409, 422, 503.
@@ -852,6 +851,239 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/ops/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a job up
+         * @description What is done stays done.
+         *
+         *     # Errors
+         *     As of the pause.
+         */
+        post: operations["post_v1_ops_jobs_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/jobs/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop a job for now
+         * @description Whoever works on it stops within seconds; what is done stays done.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for an unknown id and for a token of some accounts; 409 `refused` for a job that has ended; 422; 503.
+         */
+        post: operations["post_v1_ops_jobs_id_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/jobs/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a paused job go on
+         * @description One of the role `ops`; others go on by their command, which `hookline jobs resume` prints.
+         *
+         *     # Errors
+         *     As of the pause; 409 `refused` for a job that is not paused, or carried out by the process of its verb.
+         */
+        post: operations["post_v1_ops_jobs_id_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/redrive/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give parked work up for good
+         * @description Of lanes the first rows; what waits behind them goes on. The log keeps what came in. First `?plan=true` with a cause or ids, then the act
+         *     with the `plan_id`.
+         *
+         *     # Errors
+         *     As of the new try.
+         */
+        post: operations["post_v1_ops_redrive_discard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/redrive/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try parked work again
+         * @description First `?plan=true`, then the act with the `plan_id`: a job of the role `ops` that tries 1, then 10, then the rest, and stops where a step
+         *     fails again. A plan named twice answers with the same job.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a plan that nobody knows and for a token of some accounts; 409 `plan_stale` where the plan is older
+         *     than 15 minutes or counts something else by now; 422 naming the field; 503 where the role `ops` does not answer: repeat it.
+         */
+        post: operations["post_v1_ops_redrive_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/send": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what is frozen
+         * @description # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
+         */
+        get: operations["get_v1_ops_send"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/send/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop sending
+         * @description Within 2 s nothing in this scope is sent: what is asked for waits in order. What is at Meta already is still followed up. There is no plan
+         *     before it: a kill switch is one step.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming the field; 503: whether it is frozen is unknown, repeat it.
+         */
+        post: operations["post_v1_ops_send_freeze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/send/thaw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let sending go on
+         * @description Ends a freeze of exactly this scope; what waits goes out in order, if the rules still allow it.
+         *
+         *     # Errors
+         *     As of the freeze.
+         */
+        post: operations["post_v1_ops_send_thaw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how far each stage is behind, and what waits for somebody
+         * @description Read by the role `ops`; one look a second, shared by all who ask.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
+         */
+        get: operations["get_v1_ops_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/trace/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the whole story of one id
+         * @description Of an event, a message, a reply, a command, or a parked row.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for an id that nobody knows and for a token of some accounts; 413 where contents are larger than the
+         *     broker takes; 422 naming `reason`; 503 where the role `ops` does not answer.
+         */
+        get: operations["get_v1_ops_trace_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/ops/waiting": {
         parameters: {
             query?: never;
@@ -1084,8 +1316,6 @@ export interface components {
         AccountHealth: {
             /** @description The channel. */
             channel: string;
-            /** @description Whether the log has what Graph shows. */
-            completeness: components["schemas"]["Completeness"];
             /**
              * Format: int64
              * @description Conversations.
@@ -1199,7 +1429,7 @@ export interface components {
             command_id: string;
             /** @description Why it had no effect. */
             error?: Record<string, never> | null;
-            /** @description What Meta answered, by its ids; of an import that is under way, how far it has come. */
+            /** @description What Meta answered, by its ids. */
             result?: unknown;
             /**
              * @description `queued`, `done`, `failed` or `unknown`.
@@ -1248,43 +1478,6 @@ export interface components {
             comments: components["schemas"]["Comment"][];
             /** @description For the next page; null at the end. */
             next_cursor?: string | null;
-        };
-        /** @description Whether the log has what Graph shows. The figures are of the last 24 hours. */
-        Completeness: {
-            compared_to?: components["schemas"]["Time"] | null;
-            /** @description Why the one after it did not, in Meta's numbers. */
-            error?: string | null;
-            /**
-             * Format: int64
-             * @description Those that were missing and have been imported.
-             */
-            healed: number;
-            /** @description By hour, the newest first. */
-            hours: components["schemas"]["Hour"][];
-            /**
-             * Format: int64
-             * @description Of them: those that the log had.
-             */
-            known: number;
-            looked_at?: components["schemas"]["Time"] | null;
-            /** @description The webhook field by which nothing comes although Graph shows messages. */
-            lost_field?: string | null;
-            lost_since?: components["schemas"]["Time"] | null;
-            /**
-             * Format: double
-             * @description The share that the log has now, 0 to 1; null where Graph showed nothing.
-             */
-            ratio?: number | null;
-            /**
-             * Format: int64
-             * @description Messages that Graph showed.
-             */
-            shown: number;
-            /**
-             * Format: int64
-             * @description Those that are missing and cannot be read any more.
-             */
-            unreachable: number;
         };
         /** @description A person. */
         Contact: {
@@ -1362,6 +1555,19 @@ export interface components {
             /** @description For the next page; null at the end. */
             next_cursor?: string | null;
         };
+        /** @description How much it is. */
+        Counts: {
+            /**
+             * Format: int64
+             * @description Events of the projector.
+             */
+            events: number;
+            /**
+             * Format: int64
+             * @description Lanes of the normaliser: conversations, posts, accounts, or single webhooks.
+             */
+            lanes: number;
+        };
         /** @description Work that the normaliser holds back. */
         Dead: {
             /** @description The account; empty where nothing could be read. */
@@ -1417,7 +1623,7 @@ export interface components {
         };
         /** @description What to do next about an account. */
         Diagnosis: {
-            /** @description A stable word: `disconnected`, `stopped`, `messages_withheld`, `field_lost`, `token_ends`, `scope_missing`, `fields_withheld`. */
+            /** @description A stable word: `disconnected`, `stopped`, `messages_withheld`, `token_ends`, `scope_missing`, `fields_withheld`. */
             code: string;
             /** @description What to do. */
             fix: string;
@@ -1439,6 +1645,25 @@ export interface components {
             refused: Record<string, never>[];
             /** @description Subscribed. */
             subscribed: string[];
+        };
+        /** @description A freeze in force. */
+        Freeze: {
+            /** @description Who froze it. */
+            by: string;
+            /** @description Why; null where nobody said. */
+            reason?: string | null;
+            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
+            scope: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+        };
+        /** @description All freezes in force. */
+        Freezes: {
+            /** @description By scope. */
+            freezes: components["schemas"]["Freeze"][];
         };
         /** @description Events that are not kept any more. */
         Gap: {
@@ -1471,31 +1696,6 @@ export interface components {
         HideOutcomes: {
             /** @description In the order of the request. */
             outcomes: components["schemas"]["HideOutcome"][];
-        };
-        /** @description Messages that were made in an hour. */
-        Hour: {
-            /**
-             * Format: int64
-             * @description Those that were missing and have been imported.
-             */
-            healed: number;
-            /** @description The hour. */
-            hour: components["schemas"]["Time"];
-            /**
-             * Format: int64
-             * @description Of them: those that the log had.
-             */
-            known: number;
-            /**
-             * Format: int64
-             * @description Messages that Graph showed.
-             */
-            shown: number;
-            /**
-             * Format: int64
-             * @description Those that are missing and cannot be read any more.
-             */
-            unreachable: number;
         };
         /** @description How Meta names an account. */
         Ids: {
@@ -1682,6 +1882,15 @@ export interface components {
             /** @description What to say. */
             text: string;
         };
+        /** @description A plan, or the job that carries one out. */
+        Planned: {
+            /** @description What was counted. */
+            counts: components["schemas"]["Counts"];
+            /** @description In `GET /v1/ops/jobs`; of the act. */
+            job_id?: string | null;
+            /** @description Names the plan for 15 minutes; of a plan. */
+            plan_id?: string | null;
+        };
         /** @description What the worker would say now. */
         PolicyAnswer: {
             /** @description Whether a reply is sent that is asked for now. */
@@ -1770,6 +1979,26 @@ export interface components {
              */
             type: string;
         };
+        /** @description Why. */
+        Reason: {
+            /** @description Why; kept. */
+            reason: string;
+        };
+        /** @description With `?plan=true` which parked work; without it the plan and why. */
+        Redrive: {
+            /** @description Of a plan: what failed by this cause; of a new try the projector's deletions go along. */
+            cause?: string | null;
+            /** @description Of a plan: these rows of the stage: `id` of the normaliser's first rows, `seq` of the projector's. */
+            ids?: number[] | null;
+            /** @description Of a plan: this lane of the normaliser. */
+            lane?: string | null;
+            /** @description Of the act: the plan. */
+            plan_id?: string | null;
+            /** @description Of the act: why; kept. */
+            reason?: string | null;
+            /** @description Of a plan: what this stage parked, `normalize` or `projector`. */
+            stage?: string | null;
+        };
         /** @description A page of replies. */
         Replies: {
             /** @description For the next page; null at the end. */
@@ -1833,6 +2062,18 @@ export interface components {
             /** @description Why: kept with the command. */
             reason: string;
         };
+        /** @description What is stopped or goes on: everything where neither account nor conversation is named. */
+        Scope: {
+            /** @description One account, as `ID` or `CHANNEL/ID`. */
+            account_id?: string | null;
+            /** @description One conversation, by its id; with `account_id` it must be one of that account. */
+            conversation?: string | null;
+            /**
+             * @description Why; kept.
+             * @example wrong automatic replies
+             */
+            reason: string;
+        };
         /** @description What a token may do. */
         Scopes: {
             /** @description Granted. */
@@ -1858,13 +2099,26 @@ export interface components {
              */
             seq: number;
         };
-        /** @description What of an account is imported. */
-        SyncRequest: {
+        /**
+         * @description As `hookline status --output json` prints it: `stages` with lag and oldest age, parked work by cause, unknown sends, what is held and why,
+         *     durability, clocks, tokens that end, freezes.
+         */
+        Status: Record<string, never>;
+        /** @description What it did. */
+        Switched: {
+            /** @description `false`: it was so before. */
+            changed: boolean;
+            /** @description Whether this scope is frozen now. */
+            frozen: boolean;
+            /** @description Other scopes that stay frozen; of a thaw. */
+            other_freezes?: string[];
+            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
+            scope: string;
             /**
-             * Format: date-time
-             * @description Only conversations in which something happened since; all of them where absent.
+             * Format: int64
+             * @description Commands that wait, or go on.
              */
-            since?: string | null;
+            waiting: number;
         };
         /**
          * Format: date-time
@@ -1892,6 +2146,8 @@ export interface components {
             /** @description `true`: there are more than `total`. Left out otherwise. */
             total_is_lower_bound?: boolean;
         };
+        /** @description As `hookline trace --output json` prints it: raw webhooks, events, resolution, rows, replies with their parts and Meta's ids, echoes. */
+        Trace: Record<string, never>;
         /** @description What to show the person. */
         Typing: {
             /** @description `typing_on` (unless said), `typing_off` or `mark_seen`. */
@@ -1929,6 +2185,11 @@ export interface components {
             next_cursor?: string | null;
             /** @description Those that came last first. */
             waiting: components["schemas"]["Waiting"][];
+        };
+        /** @description The job. */
+        Wished: {
+            /** @description Its id. */
+            id: string;
         };
     };
     responses: never;
@@ -2441,11 +2702,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SyncRequest"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description The outcome is known */
             200: {
@@ -4497,6 +4754,699 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_jobs_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wished"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_jobs_id_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wished"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_jobs_id_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wished"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_redrive_discard: {
+        parameters: {
+            query?: {
+                /** @description `true`: counts what the act would do, and changes nothing. */
+                plan?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Redrive"];
+            };
+        };
+        responses: {
+            /** @description The plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Planned"];
+                };
+            };
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Planned"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_redrive_run: {
+        parameters: {
+            query?: {
+                /** @description `true`: counts what the act would do, and changes nothing. */
+                plan?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Redrive"];
+            };
+        };
+        responses: {
+            /** @description The plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Planned"];
+                };
+            };
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Planned"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_send: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freezes"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_send_freeze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Scope"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Switched"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_send_thaw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Scope"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Switched"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_trace_id: {
+        parameters: {
+            query?: {
+                /** @description `true`: with raw bodies and events as they are. Needs `reason`, and is recorded in the audit before anything is shown. */
+                contents?: boolean;
+                /** @description Why the contents must be seen; kept. */
+                reason?: string;
+            };
+            header?: never;
+            path: {
+                /** @description An event id, Meta's message id, a reply or command id, or the number of a parked row */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,19 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use ops::{Answer, Ask, Asked, Sending, Why};
+use ops::{Answer, Ask, Asked, Ops, Sending, Why};
 use runtime::broker::Broker;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 use worker::outbound::admin;
 
+use super::plan;
 use super::refusal::refusal;
-use crate::connect;
 use crate::send::act::{self, Act};
 use crate::send::scope::{self, KnownScope};
 use crate::status::{self, Reader};
 use crate::trace::{self, Reveal};
+use crate::{connect, jobs};
 
 /// How long a status is shown again: many may look, and each look asks the broker about every reader.
 const STATUS_KEPT: Duration = Duration::from_secs(1);
@@ -66,6 +67,18 @@ impl Carrier {
             Ask::Thaw(wanted) => {
                 let scope = self.scope(&wanted).await?;
                 serde_json::to_value(act::thaw(&self.pool, &scope, by(who, &wanted)).await?)?
+            }
+            Ask::PlanRedrive { act, wanted } => plan::plan(&self.pool, who, act, &wanted).await?,
+            Ask::Redrive { act, plan_id, reason } => {
+                return plan::start(&self.pool, who, act, &plan_id, &reason).await;
+            }
+            Ask::Job { id, wish, reason } => {
+                let ops = Ops::as_it_is(self.pool.clone());
+                let Some(job) = ops.job(&id).await? else {
+                    return Ok(Answer::refused(Why::NotFound, format!("no job `{id}`")));
+                };
+                jobs::wish::wish(&ops, &job, wish, who, Some(&reason)).await?;
+                json!({"id": id})
             }
         };
         Ok(Answer::Done { body })

@@ -8,7 +8,7 @@ pub(crate) fn check(settings: &Settings, findings: &mut Findings) {
     for (name, needed_by) in [
         ("META_APP_SECRETS", "ingest"),
         ("META_VERIFY_TOKENS", "ingest"),
-        ("ENCRYPTION_KEY", "worker, api and accounts"),
+        ("ENCRYPTION_KEY", "worker, api, ops and accounts"),
         ("API_TOKENS", "api"),
     ] {
         if settings.get(name).is_some() {

@@ -33,13 +33,16 @@ pub(crate) fn list(jobs: &[Job], output: Output) -> anyhow::Result<Exit> {
 pub(crate) fn one(job: &Job, output: Output) -> anyhow::Result<Exit> {
     let unfinished = matches!(job.state, JobState::Running | JobState::Paused);
     let mut value = serde_json::to_value(job)?;
-    value["command"] = if unfinished { json!(command_line(job)) } else { Value::Null };
+    value["command"] =
+        if unfinished && !job.is_of_role() { json!(command_line(job)) } else { Value::Null };
     if output == Output::Json {
         say(value);
         return Ok(Exit::Done);
     }
     fields(&value);
-    if unfinished && !job.held {
+    if unfinished && !job.held && job.is_of_role() {
+        say("Nobody works on it: a process of the role `ops` takes it up unless it is paused.");
+    } else if unfinished && !job.held {
         say("Nobody works on it: the command goes on where it stopped.");
     }
     Ok(Exit::Done)

@@ -13,6 +13,8 @@ pub(crate) struct Wanted {
     pub(crate) lane: Option<String>,
     /// Only what this stage parked.
     pub(crate) stage: Option<Stage>,
+    /// Only these rows: first rows of lanes, and events of the projector by their position.
+    pub(crate) ids: Option<Vec<i64>>,
 }
 
 impl Wanted {
@@ -30,6 +32,7 @@ pub(crate) fn events(mut aside: Vec<projector::parked::Parked>, wanted: &Wanted)
     };
     let by = |event: &projector::parked::Parked| {
         wanted.cause.as_ref().is_none_or(|cause| event.cause == *cause)
+            && wanted.ids.as_ref().is_none_or(|ids| ids.contains(&event.seq))
     };
     if aside.iter().any(by) {
         aside.retain(|event| by(event) || takes_away(event));

@@ -37,13 +37,17 @@ pub(crate) fn of_projector(row: &projector::parked::Parked) -> anyhow::Result<Va
 
 /// The row with this number: `id` of the normaliser, `seq` of the projector.
 pub(crate) async fn find(pool: &PgPool, id: i64, stage: Stage) -> anyhow::Result<Value> {
+    look(pool, id, stage).await?.ok_or_else(|| unknown(id))
+}
+
+/// The same; `None` where there is none.
+pub(crate) async fn look(pool: &PgPool, id: i64, stage: Stage) -> anyhow::Result<Option<Value>> {
     match stage {
         Stage::Normalize => {
-            of_normalizer(&parked::find(pool, id).await?.ok_or_else(|| unknown(id))?)
+            parked::find(pool, id).await?.map(|row| of_normalizer(&row)).transpose()
         }
         Stage::Projector => {
-            let row = projector::parked::find(pool, id).await?;
-            of_projector(&row.ok_or_else(|| unknown(id))?)
+            projector::parked::find(pool, id).await?.map(|row| of_projector(&row)).transpose()
         }
     }
 }

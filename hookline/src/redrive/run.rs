@@ -6,13 +6,15 @@ use runtime::config::Settings;
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::choose::{self, Wanted};
+use super::choose::Wanted;
+use super::chosen;
 use super::parked::Stage;
 use super::steps::{self, End, Tried};
 use crate::args::CommonArgs;
 use crate::exit::{Exit, Failure};
 use crate::operator::record;
 use crate::output::{Output, say};
+use crate::progress::Progress;
 use crate::read_model::{failure, open};
 
 /// Arguments of `redrive run`.
@@ -43,8 +45,10 @@ pub(crate) async fn run(
     if args.lane.is_some() && args.stage == Some(Stage::Projector) {
         return Err(Failure::usage("--lane: only the normaliser has lanes"));
     }
-    let wanted = Wanted { cause: args.cause.clone(), lane: args.lane.clone(), stage: args.stage };
-    let (lanes, events) = chosen(pool, &wanted).await?;
+    let (cause, lane) = (args.cause.clone(), args.lane.clone());
+    let wanted = Wanted { cause, lane, stage: args.stage, ids: None };
+    let chosen = chosen::find(pool, &wanted).await?;
+    let (lanes, events) = (chosen.lanes(), chosen.events);
     if args.common.dry_run {
         match args.common.output {
             Output::Json => {
@@ -74,10 +78,16 @@ pub(crate) async fn run(
     });
     // Recorded before: whoever kills this process has released work all the same.
     record(pool, "redrive run", arguments.clone(), reason, json!("begun")).await?;
-    let mut normalize = steps::lanes(pool, &lanes, &stop).await;
+    let mut bar = Progress::new("redrive", "lanes", Some(lanes.len() as u64));
+    let mut normalize = steps::lanes(pool, &lanes, &stop, &mut |done| bar.at(done, "")).await;
+    bar.end();
     let mut project = match &mut projector {
         Some(projector) if normalize.error.is_none() => {
-            steps::events(projector, &events, &stop).await
+            let mut bar = Progress::new("redrive", "events", Some(events.len() as u64));
+            let tried =
+                steps::events(projector, &events, &stop, &mut |done| bar.at(done, "")).await;
+            bar.end();
+            tried
         }
         Some(_) => Tried { end: End::Interrupted, ..Tried::all(events.len()) },
         None => Tried::all(0),
@@ -95,22 +105,6 @@ pub(crate) async fn run(
     recorded?;
     let all = normalize.released() && project.released();
     Ok(if all { Exit::Done } else { Exit::SomeFailed })
-}
-
-/// Lanes of the normaliser and positions of the projector's events that are to be tried.
-async fn chosen(pool: &PgPool, wanted: &Wanted) -> anyhow::Result<(Vec<String>, Vec<i64>)> {
-    let lanes = if wanted.includes(Stage::Normalize) {
-        let (cause, lane) = (wanted.cause.as_deref(), wanted.lane.as_deref());
-        worker::inbound::parked::lanes(pool, cause, lane).await?
-    } else {
-        Vec::new()
-    };
-    let events = if wanted.includes(Stage::Projector) && wanted.lane.is_none() {
-        choose::events(projector::parked::list(pool).await?, wanted)
-    } else {
-        Vec::new()
-    };
-    Ok((lanes, events))
 }
 
 fn print(normalize: &Tried, project: &Tried, wanted: &Wanted) {

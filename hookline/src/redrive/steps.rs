@@ -12,7 +12,6 @@ use worker::inbound::parked::{self, LaneHead};
 
 use super::choose::steps;
 use crate::exit::{Exit, Failure};
-use crate::progress::Progress;
 use crate::read_model::failure;
 
 /// How often it is looked how far the workers have come.
@@ -75,13 +74,20 @@ impl Tried {
     }
 }
 
+/// Gets the number of items that are done, whenever it changes.
+pub(crate) type Seen<'a> = &'a mut (dyn FnMut(u64) + Send);
+
 /// Lets lanes of the normaliser go.
-pub(crate) async fn lanes(pool: &PgPool, lanes: &[String], stop: &CancellationToken) -> Tried {
+pub(crate) async fn lanes(
+    pool: &PgPool,
+    lanes: &[String],
+    stop: &CancellationToken,
+    seen: Seen<'_>,
+) -> Tried {
     let mut tried = Tried::all(lanes.len());
-    let mut progress = Progress::new("redrive", "lanes", Some(lanes.len() as u64));
     for now in steps(lanes) {
         let step = tokio::select! {
-            end = step(pool, now, lanes.len() - tried.left, &mut progress) => end,
+            end = step(pool, now, lanes.len() - tried.left, seen) => end,
             () = stop.cancelled() => Err(stopped()),
         };
         tried.left -= now.len();
@@ -93,7 +99,6 @@ pub(crate) async fn lanes(pool: &PgPool, lanes: &[String], stop: &CancellationTo
             break;
         }
     }
-    progress.end();
     tried
 }
 
@@ -102,7 +107,7 @@ async fn step(
     pool: &PgPool,
     now: &[String],
     before_this: usize,
-    progress: &mut Progress,
+    seen: Seen<'_>,
 ) -> anyhow::Result<End> {
     let before = heads(pool, now).await?;
     parked::retry_now(pool, now).await?;
@@ -119,7 +124,7 @@ async fn step(
         };
         let failed = now.iter().filter(again).count();
         let gone = now.len() - after.len();
-        progress.at((before_this + gone) as u64, "");
+        seen((before_this + gone) as u64);
         if failed > 0 {
             return Ok(End::FailedAgain { failed, of: now.len() });
         }
@@ -155,9 +160,9 @@ pub(crate) async fn events(
     projector: &mut Redrive,
     events: &[i64],
     stop: &CancellationToken,
+    seen: Seen<'_>,
 ) -> Tried {
     let mut tried = Tried::all(events.len());
-    let mut progress = Progress::new("redrive", "events", Some(events.len() as u64));
     for now in steps(events) {
         let mut failed = 0;
         for seq in now {
@@ -171,18 +176,16 @@ pub(crate) async fn events(
                 Ok(Again::Failed(_)) => failed += 1,
                 Err(error) => {
                     (tried.end, tried.error) = (End::Interrupted, Some(error));
-                    progress.end();
                     return tried;
                 }
             }
             tried.left -= 1;
-            progress.at((tried.total - tried.left) as u64, "");
+            seen((tried.total - tried.left) as u64);
         }
         if failed > 0 {
             tried.end = End::FailedAgain { failed, of: now.len() };
             break;
         }
     }
-    progress.end();
     tried
 }

@@ -32,6 +32,81 @@ pub enum Ask {
     Freeze(Sending),
     /// `hookline send thaw`.
     Thaw(Sending),
+    /// What `redrive` would do now.
+    PlanRedrive {
+        /// Try again, or give up.
+        act: RedriveAct,
+        /// Which parked work.
+        wanted: WantedWork,
+    },
+    /// `hookline redrive`, as planned: a job of the role.
+    Redrive {
+        /// That of the plan.
+        act: RedriveAct,
+        /// The plan.
+        plan_id: String,
+        /// Why.
+        reason: String,
+    },
+    /// `hookline jobs pause|resume|cancel`.
+    Job {
+        /// The job.
+        id: String,
+        /// What it is to do.
+        wish: JobWish,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What is done with parked work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedriveAct {
+    /// Try again.
+    Run,
+    /// Give up for good.
+    Discard,
+}
+
+impl RedriveAct {
+    /// The verb.
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::Run => "redrive run",
+            Self::Discard => "redrive discard",
+        }
+    }
+}
+
+/// What a job is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobWish {
+    /// Stop for now.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Give up; what is done stays done.
+    Cancel,
+}
+
+/// Which parked work: all of it where nothing is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedWork {
+    /// What failed by this cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// This lane of the normaliser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
+    /// What this stage parked: `normalize` or `projector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// These rows: `id` of the normaliser, `seq` of the projector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<i64>>,
 }
 
 /// Which sending is stopped or goes on; all of it where nothing is named.

@@ -129,6 +129,14 @@ pub struct Job {
     pub finished_at: Option<Timestamp>,
 }
 
+impl Job {
+    /// Carried out by the role `ops`, which takes it up by itself: it was asked for by HTTP, from a plan. Others are carried out by the process
+    /// of their verb.
+    pub fn is_of_role(&self) -> bool {
+        self.arguments["plan"].is_string()
+    }
+}
+
 /// What is to be started.
 #[derive(Clone, Debug)]
 pub struct NewJob<'a> {

@@ -85,6 +85,36 @@ impl Ops {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Lets a paused job of the role `ops` go on: a process of it takes it up. `false`: it is not paused, or carried out by the process of its verb.
+    ///
+    /// # Errors
+    /// `sqlx::Error`; call again.
+    pub async fn resume(&self, id: &str) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "update ops.jobs set state = 'running', wish = null, updated_at = clock_timestamp()
+              where id = $1 and state = 'paused' and arguments ->> 'plan' is not null",
+        )
+        .bind(id)
+        .execute(self.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The oldest job of the role `ops` that nobody works on: new, resumed, or its process died.
+    ///
+    /// # Errors
+    /// `sqlx::Error`; ask again.
+    pub async fn left_to_role(&self) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar(
+            "select id from ops.jobs
+              where state = 'running' and arguments ->> 'plan' is not null
+                and (claimed_until is null or claimed_until < clock_timestamp())
+              order by created_at limit 1",
+        )
+        .fetch_optional(self.pool())
+        .await
+    }
+
     /// Sets how fast an unfinished job may go; whoever works on it sees it within [`crate::BEAT`]. `false`: it is finished, or unknown.
     ///
     /// # Errors

@@ -127,6 +127,16 @@ fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
             (route.split_once(' ')?.1.to_owned(), nothing, NotFound)
         }
         "get /v1/ops/trace/{id}" => (format!("/v1/ops/trace/{reply}"), nothing, NotFound),
+        "post /v1/ops/redrive/run" | "post /v1/ops/redrive/discard" => {
+            let path = format!("{}?plan=true", route.split_once(' ')?.1);
+            (path, json!({"cause": "database_23514"}), NotFound)
+        }
+        "post /v1/ops/jobs/{id}/pause"
+        | "post /v1/ops/jobs/{id}/resume"
+        | "post /v1/ops/jobs/{id}/cancel" => {
+            let path = route.split_once(' ')?.1.replace("{id}", "replay-1");
+            (path, json!({"reason": "not mine"}), NotFound)
+        }
         "post /v1/ops/send/freeze" | "post /v1/ops/send/thaw" => {
             let scope = json!({"account_id": IG, "reason": "not mine"});
             (route.split_once(' ')?.1.to_owned(), scope, NotFound)

@@ -123,14 +123,19 @@ async fn a_freeze_by_http_holds_within_two_seconds_and_says_whose_it_is() {
         assert_eq!(status, 202, "{queued}");
         queued["reply_id"].as_str().unwrap().to_owned()
     };
-    for (body, status) in [
-        (json!({"account_id": "instagram/1", "reason": "x"}), 422),
-        (json!({"conversation": "cnv_none", "reason": "x"}), 422),
-        (json!({"account_id": page.id(), "conversation": conversation, "reason": "x"}), 422),
-        (json!({"account_id": instagram.id()}), 422),
-        (json!({"reason": " "}), 422),
+    for (body, field) in [
+        (json!({"account_id": "instagram/1", "reason": "x"}), "account_id"),
+        (json!({"conversation": "cnv_none", "reason": "x"}), "conversation"),
+        (
+            json!({"account_id": page.id(), "conversation": conversation, "reason": "x"}),
+            "conversation",
+        ),
+        (json!({"account_id": instagram.id()}), "reason"),
+        (json!({"reason": " "}), "reason"),
     ] {
-        is_problem(&api.post("/v1/ops/send/freeze", body).await, status, "invalid");
+        let refused = api.post("/v1/ops/send/freeze", body).await;
+        is_problem(&refused, 422, "invalid");
+        assert_eq!(refused.1["field"], field, "{refused:?}");
     }
     let refused =
         with_token(&api, READER).post("/v1/ops/send/freeze", json!({"reason": "x"})).await;

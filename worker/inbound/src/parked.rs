@@ -183,25 +183,6 @@ pub(super) async fn announced(pool: &PgPool, ids: &[i64]) -> sqlx::Result<()> {
         .map(|_| ())
 }
 
-/// Held lanes whose first row has this cause, if one is given, and that have this name, if one is given: oldest first.
-///
-/// # Errors
-/// `sqlx::Error`; ask again.
-pub async fn lanes(
-    pool: &PgPool,
-    cause: Option<&str>,
-    lane: Option<&str>,
-) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
-        "select h.lane from worker.held_lanes h join worker.parked p on p.id = h.head
-          where ($1::text is null or p.cause = $1) and ($2::text is null or h.lane = $2) order by h.head",
-    )
-    .bind(cause)
-    .bind(lane)
-    .fetch_all(pool)
-    .await
-}
-
 /// The first row of a lane, for those who watch it.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct LaneHead {
@@ -211,6 +192,28 @@ pub struct LaneHead {
     pub id: i64,
     /// Tries of that row so far.
     pub attempts: i32,
+}
+
+/// The first rows of held lanes, oldest first: of this cause, of this lane, of these numbers, where they are given.
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn chosen(
+    pool: &PgPool,
+    cause: Option<&str>,
+    lane: Option<&str>,
+    ids: Option<&[i64]>,
+) -> sqlx::Result<Vec<LaneHead>> {
+    sqlx::query_as(
+        "select h.lane, p.id, p.attempts from worker.held_lanes h join worker.parked p on p.id = h.head
+          where ($1::text is null or p.cause = $1) and ($2::text is null or h.lane = $2) and ($3::bigint[] is null or p.id = any($3))
+          order by h.head",
+    )
+    .bind(cause)
+    .bind(lane)
+    .bind(ids)
+    .fetch_all(pool)
+    .await
 }
 
 /// The first rows of those of these lanes that are still held.
