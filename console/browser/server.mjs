@@ -37,7 +37,7 @@ function usual(api) {
     ["GET", /^\/v1\/ops\/jobs$/, () => ({ jobs: data.jobs })],
     ["GET", /^\/v1\/ops\/audit$/, () => ({ acts: data.audit })],
     ["GET", /^\/v1\/ops\/trace\/.+$/, () => data.trace],
-    ["POST", /^\/v1\/ops\/redrive\/\w+$/, ({ query }) => (query.get("plan") ? { plan_id: "p1", counts: { total: 12 } } : {})],
+    ["POST", /^\/v1\/ops\/redrive\/\w+$/, ({ query }) => (query.get("plan") ? { plan_id: "p1", counts: { lanes: 12, events: 0 } } : { job_id: "redrive-run-1", counts: { lanes: 12, events: 0 } })],
     ["POST", /^\/session\/link$/, () => ({})],
   ];
 }
