@@ -196,6 +196,11 @@ impl Event {
         object.map_or(Route::Account, Route::Object)
     }
 
+    /// Its lane: the key that also decides its partition. Events of one lane stay in order.
+    pub fn lane(&self) -> String {
+        subjects::route_key(self.data.channel, &self.data.account_id, self.route())
+    }
+
     /// The subject it is published on.
     pub fn nats_subject(&self) -> String {
         subjects::event(self.data.channel, &self.data.account_id, self.route(), self.kind())

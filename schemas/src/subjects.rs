@@ -75,13 +75,17 @@ pub enum Route<'a> {
     Account,
 }
 
-/// The partition, 0–63, of a route.
-pub fn partition(channel: Channel, account: &AccountId, route: Route<'_>) -> u32 {
-    let key = match route {
+/// The key of a route: what has the same one stays in order.
+pub fn route_key(channel: Channel, account: &AccountId, route: Route<'_>) -> String {
+    match route {
         Route::Contact(part) | Route::Object(part) => format!("{channel}/{account}/{part}"),
         Route::Account => format!("{channel}/{account}"),
-    };
-    fnv1a(key.as_bytes()) % PARTITIONS
+    }
+}
+
+/// The partition, 0–63, of a route.
+pub fn partition(channel: Channel, account: &AccountId, route: Route<'_>) -> u32 {
+    fnv1a(route_key(channel, account, route).as_bytes()) % PARTITIONS
 }
 
 /// The shard, 0–7, of a raw webhook, from its first `entry[].id`; the empty text where it has none.

@@ -2,21 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use schemas::subjects::Route;
 use schemas::{Event, EventId};
 
 use super::output::Output;
 use facts::Draft;
 use facts::follow_up::senderless::Senderless;
-
-/// The lane of an event: the key that also decides its partition.
-pub(super) fn lane(event: &Event) -> String {
-    let (channel, account) = (event.data.channel, &event.data.account_id);
-    match event.route() {
-        Route::Contact(part) | Route::Object(part) => format!("{channel}/{account}/{part}"),
-        Route::Account => format!("{channel}/{account}"),
-    }
-}
 
 /// The lane of a raw webhook that cannot be read at all: nothing waits behind it. `era`: the number of its META_RAW.
 pub(super) fn lane_of_raw(sequence: u64, era: i16) -> String {
@@ -67,7 +57,7 @@ impl Behind {
 /// The lanes of some outputs.
 pub(super) fn of_outputs(outputs: &[(u64, Output)]) -> BTreeSet<String> {
     let lanes = outputs.iter().filter_map(|(_, output)| match output {
-        Output::Fact(draft) => Some(lane(&draft.event)),
+        Output::Fact(draft) => Some(draft.event.lane()),
         Output::Senderless(_) => None,
     });
     lanes.collect()
@@ -80,7 +70,7 @@ pub(super) fn sort(outputs: Vec<(u64, Output)>, held: &HashSet<String>) -> Sorte
         match output {
             Output::Senderless(hint) => sorted.hints.push(hint),
             Output::Fact(draft) => {
-                let lane = if held.is_empty() { None } else { Some(lane(&draft.event)) };
+                let lane = if held.is_empty() { None } else { Some(draft.event.lane()) };
                 match lane.filter(|lane| held.contains(lane)) {
                     None => sorted.drafts.push(draft),
                     Some(lane) => {
@@ -102,7 +92,7 @@ pub(super) fn sort(outputs: Vec<(u64, Output)>, held: &HashSet<String>) -> Sorte
 pub(super) fn by_lane(drafts: Vec<Draft>) -> Vec<(String, Vec<Draft>)> {
     let mut lanes: Vec<(String, Vec<Draft>)> = Vec::new();
     for draft in drafts {
-        let lane = lane(&draft.event);
+        let lane = draft.event.lane();
         match lanes.iter_mut().find(|(name, _)| *name == lane) {
             Some((_, drafts)) => drafts.push(draft),
             None => lanes.push((lane, vec![draft])),

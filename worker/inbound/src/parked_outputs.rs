@@ -11,7 +11,7 @@ pub(super) fn of_row(row: &Parked, normalized: Normalized) -> Vec<(u64, Output)>
     let whole = row.lane == lanes::lane_of_raw(sequence, row.raw_era);
     let belongs = |output: &Output| match output {
         Output::Fact(draft) => {
-            whole || lanes::lane(&draft.event) == row.lane || row.has_event(&draft.event.id)
+            whole || draft.event.lane() == row.lane || row.has_event(&draft.event.id)
         }
         Output::Senderless(_) => whole,
     };
