@@ -116,6 +116,7 @@ fn every_variable_is_parsed_by_whatever_is_started() {
         ("GRAPH_TIMEOUT", &["soon", "8", "0"]),
         ("API_TOKENS", &["me=zq-secret:wriet", "me=zq-secret,me=zq-secret2", "a b=zq-secret"]),
         ("API_CONSOLE", &["perhaps"]),
+        ("OUTBOUND_ALLOW", &["10.0.0.0/33", "zq-secret b", "http://zq-secret"]),
         ("META_APPS", &["shop", "shop:insta:1", "shop:instagram:zq-secret", "a:facebook:1,"]),
         ("INSTAGRAM_LOGIN_URL", &["www.instagram.com"]),
         ("INSTAGRAM_OAUTH_URL", &["ftp://api"]),

@@ -2,7 +2,7 @@
 //! telemetry, serving HTTP and stopping in order.
 //!
 //! Read in this order: [`config`], [`broker`], [`streams`], [`publish`], [`follow`], [`lease`], [`db`], [`notify`], [`claim`], [`health`],
-//! [`serve`], [`admin`], [`telemetry`], [`meters`], [`shutdown`], [`reload`], [`vouch`], [`seal`], [`retry`], [`process`], [`steady`], [`tls`], [`mod@failpoint`].
+//! [`serve`], [`admin`], [`telemetry`], [`meters`], [`shutdown`], [`reload`], [`vouch`], [`seal`], [`guard`], [`retry`], [`process`], [`steady`], [`tls`], [`mod@failpoint`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -16,6 +16,7 @@ pub mod deadline;
 pub mod durability;
 pub mod failpoint;
 pub mod follow;
+pub mod guard;
 pub mod health;
 pub mod lease;
 pub mod meters;

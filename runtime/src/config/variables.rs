@@ -53,6 +53,11 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("API_CONSOLE", "true", "the console at `/` of the api"),
     variable(
+        "OUTBOUND_ALLOW",
+        "",
+        "host|address|network/bits,…; what outgoing webhooks may reach although it is private; http to these only",
+    ),
+    variable(
         "META_APPS",
         "",
         "name:instagram|facebook:APP_ID[:CONFIG_ID],…; apps that accounts are connected by; none: connecting is off",
