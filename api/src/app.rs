@@ -56,6 +56,8 @@ pub(crate) struct App {
     pub syncs: Syncs,
     /// Vouches for the commands of people.
     pub vouch: Vouch,
+    /// Tests endpoints of outgoing webhooks.
+    pub delivery: delivery::Client,
     /// What browsers need: sessions, and connecting accounts.
     pub browser: Browser,
     /// Cancelled when the process is to stop: requests that wait are answered with what is known.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use runtime::config::{
     ConfigError, EncryptionKeys, LoginUrls, MetaApps, NatsConfig, PublicUrl, Settings,
 };
+use runtime::guard::OutboundAllow;
 use runtime::reload::Current;
 use runtime::seal::Seal;
 use runtime::vouch::Vouch;
@@ -25,6 +26,8 @@ pub struct Config {
     pub(crate) cursors: Cursors,
     /// Vouches for the commands of people, by `ENCRYPTION_KEY`.
     pub(crate) vouch: Vouch,
+    /// `OUTBOUND_ALLOW`
+    pub(crate) allow: OutboundAllow,
     /// Sessions and connecting.
     pub(crate) browser: Browser,
 }
@@ -46,6 +49,7 @@ impl Config {
             // A cursor of the page before lives as long as its key is the first one.
             cursors: Cursors::new(&keys.first.bytes),
             vouch,
+            allow: OutboundAllow::from_settings(settings)?,
             browser: Browser {
                 key: SessionKey::new(&keys.first.bytes),
                 seal: Seal::from_hex(text).map_err(|error| wrong(error.to_string()))?,

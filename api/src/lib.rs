@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `config`, `auth`, `problem`, `extract`, `time`, `turns`, `status`, `cursor`, `list`, `projected`, `syncs`, `imports`, `app`, `requests`, `publish`, `act`, `commands`, `layers`,
 //! `openapi`, `router`, then one file per resource: `conversations`, `messages`, `replies`, `acts`, `contacts`, `blocklist`, `comments`,
-//! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates` and `live`. `operate` is for operators, `json_schemas` for everybody. For browsers: `html`, `session`, `connect` and `console`. Statements stand in the file of their
+//! `mentions`, `feed`, `accounts`, `insights`, `conversions`, `templates`, `endpoints` and `live`. `operate` is for operators, `json_schemas` for everybody. For browsers: `html`, `session`, `connect` and `console`. Statements stand in the file of their
 //! resource or in `rows.rs` below it; those over the worker's schema in `worker_views`.
 //!
 //! It never calls Meta and never writes to the read model: what it wants done, it publishes, or leaves to the worker in a view.
@@ -38,6 +38,7 @@ mod conversations;
 mod conversions;
 mod cursor;
 mod deletion;
+pub mod endpoints;
 mod eras;
 mod etag;
 mod extract;
@@ -155,6 +156,7 @@ impl Api {
             searches: conversations::search::turns(),
             syncs: syncs::Syncs::default(),
             vouch: config.vouch,
+            delivery: delivery::Client::new(config.allow)?,
             browser: config.browser,
             stopping: shutdown.clone(),
         });

@@ -15,6 +15,7 @@ use crate::{
     accounts, acts, blocklist, commands, comments, connect, contacts, conversations, conversions,
     feed, insights, labels, live, media, mentions, messages, notes, operate, replies,
     saved_replies, session, snooze, templates,
+    endpoints, feed, insights, live, mentions, messages, operate, replies, session, templates,
 };
 
 mod finish;
@@ -88,6 +89,15 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(accounts::upkeep::refresh))
         .routes(routes!(accounts::upkeep::disconnect))
         .routes(routes!(accounts::health::health))
+        .routes(routes!(endpoints::routes::list, endpoints::routes::create))
+        .routes(routes!(
+            endpoints::routes::show,
+            endpoints::routes::change,
+            endpoints::routes::remove
+        ))
+        .routes(routes!(endpoints::routes::rotate))
+        .routes(routes!(endpoints::routes::replay))
+        .routes(routes!(endpoints::routes::test))
         .routes(routes!(live::route::live))
         .routes(routes!(live::log::read))
         .routes(routes!(operate::jobs))
@@ -191,6 +201,14 @@ mod tests {
         post /v1/accounts/{id}/refresh
         post /v1/accounts/{id}/disconnect
         get /v1/accounts/{id}/health
+        get /v1/endpoints
+        post /v1/endpoints
+        get /v1/endpoints/{id}
+        patch /v1/endpoints/{id}
+        delete /v1/endpoints/{id}
+        post /v1/endpoints/{id}/rotate
+        post /v1/endpoints/{id}/replay
+        post /v1/endpoints/{id}/test
         get /v1/live
         get /v1/events
         get /v1/ops/jobs

@@ -80,7 +80,7 @@ pub(crate) struct WaitingRoom {
 }
 
 /// What is of all accounts is for those who see all.
-fn allow(caller: &Caller) -> Result<(), Problem> {
+pub(crate) fn allow(caller: &Caller) -> Result<(), Problem> {
     layers::allow(caller, Scope::Admin)?;
     match caller.reach {
         Reach::All => Ok(()),

@@ -9,6 +9,7 @@ use crate::args::OutputArgs;
 use crate::audit::AuditArgs;
 use crate::completeness::CompletenessArgs;
 use crate::db::DbVerb;
+use crate::endpoints::EndpointsVerb;
 use crate::erase::EraseArgs;
 use crate::health::HealthArgs;
 use crate::jobs::JobsVerb;
@@ -67,6 +68,9 @@ pub(crate) enum HooklineVerb {
     /// Accounts we may speak for
     #[command(subcommand, after_help = "Example:\n  hookline accounts list")]
     Accounts(AccountsVerb),
+    /// Outgoing webhooks: who gets events by HTTP
+    #[command(subcommand, after_help = "Example:\n  hookline endpoints list")]
+    Endpoints(EndpointsVerb),
     /// Lag per stage, waiting room, dead letters, unknown sends
     #[command(
         after_help = "Examples:\n  hookline status\n  hookline status --watch\n  hookline status --watch 10 --output json"

@@ -11,8 +11,8 @@ use crate::exit::{Exit, Failure};
 use crate::role::{self, Role};
 use crate::streams::StreamsVerb;
 use crate::{
-    accounts, audit, completeness, db, doctor, erase, health, jobs, manual, rebuild, recover,
-    redrive, replay, replies, send, status, streams, trace, up, variables, verify,
+    accounts, audit, completeness, db, doctor, endpoints, erase, health, jobs, manual, rebuild,
+    recover, redrive, replay, replies, send, status, streams, trace, up, variables, verify,
 };
 
 const DATABASE: &[&str] = &["DATABASE_URL"];
@@ -56,6 +56,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
                 _ => &["DATABASE_URL", "ENCRYPTION_KEY"],
             };
             accounts::run(verb, &located(needed)?).await
+        }
+        Verb::Endpoints(verb) => {
+            let needed: &[&str] = &["NATS_URL", "DATABASE_URL", "ENCRYPTION_KEY"];
+            endpoints::run(verb, &located(needed)?).await
         }
         Verb::Status(args) => status::run(&args, &located(BOTH)?).await,
         Verb::Completeness(args) => completeness::run(args, &located(DATABASE)?).await,

@@ -16,6 +16,7 @@ mod connect;
 mod db;
 mod dispatch;
 mod doctor;
+mod endpoints;
 mod erase;
 mod exit;
 mod health;

@@ -298,6 +298,19 @@ impl Leases {
         })
     }
 
+    /// Forgets position and lease of a reader that there is no more, in the caller's transaction ([`Leases::begin`]).
+    ///
+    /// # Errors
+    /// `sqlx::Error`; roll back.
+    pub async fn forget(&self, connection: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+        sqlx::query("delete from positions where name = $1")
+            .bind(name)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query("delete from leases where name = $1").bind(name).execute(connection).await?;
+        Ok(())
+    }
+
     /// Runs `work` whenever and as long as this process holds the lease `name`, until `shutdown`. `work` gets the lease and a token that
     /// is cancelled when the lease is lost or the process stops; it must return soon after. When `work` returns by itself, the lease is
     /// let go and sought again.

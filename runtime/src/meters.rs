@@ -118,6 +118,10 @@ pub const METERS: &[Meter] = &[
     counter("hookline_accounts_disconnected_total", "accounts", &[], "accounts disconnected"),
     counter("hookline_accounts_stopped_total", "accounts", &[], "accounts stopped because Meta refused a token or a right"),
     gauge("hookline_callbacks_lag_messages", "messages", &[], "callbacks of Meta's that are not carried out; NaN where it is unknown"),
+    counter("hookline_endpoint_deliveries_total", "requests", &["endpoint", "outcome"], "requests to receivers of outgoing webhooks, by how they ended"),
+    gauge("hookline_endpoint_held_messages", "messages", &["endpoint"], "events that wait to be delivered again"),
+    gauge("hookline_endpoint_lag_messages", "messages", &["endpoint"], "messages of INBOX_EVENTS behind the position of an endpoint"),
+    gauge("hookline_endpoint_state", "1", &["endpoint", "state"], "1 for the state of an endpoint: active, failing or disabled"),
     counter("hookline_callbacks_total", "callbacks", &["outcome"], "callbacks of Meta's carried out"),
     // Worker: erasing.
     counter("hookline_erasures_total", "erasures", &[], "erasures that a worker carried out to the end"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use runtime::config::{ConfigError, LoginUrls, MetaApps, NatsConfig, Settings};
+use runtime::guard::OutboundAllow;
 use runtime::vouch::Vouch;
 use runtime::waits;
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub seal: Seal,
     /// Distinguishes the commands of people from those of automation, by `ENCRYPTION_KEY`.
     pub vouch: Vouch,
+    /// `OUTBOUND_ALLOW`
+    pub allow: OutboundAllow,
     /// Logins in a browser.
     pub connect: ConnectConfig,
     /// The waits that tests shorten.
@@ -128,6 +131,7 @@ impl Config {
             vouch: Vouch::from_hex(settings.require("ENCRYPTION_KEY")?).ok_or_else(|| {
                 settings.invalid("ENCRYPTION_KEY", "use 32 bytes as 64 hex digits")
             })?,
+            allow: OutboundAllow::from_settings(settings)?,
             connect: ConnectConfig {
                 apps: MetaApps::from_settings(settings)?,
                 urls: LoginUrls::from_settings(settings)?,

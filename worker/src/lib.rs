@@ -1,8 +1,8 @@
 //! The only code that calls Meta: raw webhooks become events, senders are found, profiles read, commands carried out.
 //!
-//! The role over four crates in its folder, so that the compiler keeps the walls: [`facts`] (publish once), [`graph`] (the only client
-//! of Graph), [`inbound`] (webhooks become events; sees neither `graph` nor `outbound`, so a replay cannot send) and [`outbound`]
-//! (commands). Here are the loops that need both sides: [`resolve`], [`enrich`], [`completeness`], [`connect`] and [`upkeep`], [`trace`], and [`recover`].
+//! The role over five crates in its folder, so that the compiler keeps the walls: [`facts`] (publish once), [`graph`] (the only client
+//! of Graph), [`inbound`] (webhooks become events; sees neither `graph` nor `outbound`, so a replay cannot send), [`outbound`]
+//! (commands) and [`endpoints`] (outgoing webhooks). Here are the loops that need both sides: [`resolve`], [`enrich`], [`completeness`], [`connect`] and [`upkeep`], [`trace`], and [`recover`].
 
 mod callbacks;
 pub mod completeness;
@@ -107,6 +107,22 @@ pub fn work(
     Box::pin(migrate_and_work(config, broker, pool, health, shutdown))
 }
 
+/// Whether the work may begin; `false`: `shutdown` came first.
+async fn is_ready(
+    broker: &Broker,
+    pool: &PgPool,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<bool> {
+    const MIGRATIONS: &str = "worker_migrations";
+    health.set(MIGRATIONS, Err("schema `worker` is not migrated yet".to_owned()));
+    if !migrate(pool, shutdown).await? {
+        return Ok(false);
+    }
+    health.set(MIGRATIONS, Ok(()));
+    Ok(recover::gate::open(pool, broker, health, shutdown).await)
+}
+
 async fn migrate_and_work(
     config: Config,
     broker: Broker,
@@ -114,13 +130,7 @@ async fn migrate_and_work(
     health: Health,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    const MIGRATIONS: &str = "worker_migrations";
-    health.set(MIGRATIONS, Err("schema `worker` is not migrated yet".to_owned()));
-    if !migrate(&pool, &shutdown).await? {
-        return Ok(());
-    }
-    health.set(MIGRATIONS, Ok(()));
-    if !recover::gate::open(&pool, &broker, &health, &shutdown).await {
+    if !is_ready(&broker, &pool, &health, &shutdown).await? {
         return Ok(());
     }
     let waits = config.waits;
@@ -177,6 +187,7 @@ async fn migrate_and_work(
     let after = waits.erase_unsent_after;
     let eraser = erase::Eraser::new(&broker, &facts, &leases, &health, after);
     tasks.spawn(eraser.run(shutdown.clone()));
+    tasks.spawn(deliveries(&config, &broker, &pool, &leases)?.run(shutdown.clone()));
     let automate = outbound::automate::Automate {
         broker: broker.clone(),
         pool: pool.clone(),
@@ -194,6 +205,21 @@ async fn migrate_and_work(
     );
 
     all_end(tasks, &shutdown).await
+}
+
+fn deliveries(
+    config: &Config,
+    broker: &Broker,
+    pool: &PgPool,
+    leases: &Leases,
+) -> anyhow::Result<endpoints::Endpoints> {
+    Ok(endpoints::Endpoints {
+        broker: broker.clone(),
+        pool: pool.clone(),
+        leases: leases.clone(),
+        seal: config.seal.clone(),
+        client: delivery::Client::new(config.allow.clone())?,
+    })
 }
 
 async fn all_end(mut tasks: JoinSet<()>, shutdown: &CancellationToken) -> anyhow::Result<()> {

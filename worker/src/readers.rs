@@ -11,8 +11,8 @@ use sqlx::{FromRow, PgPool};
 /// A reader of one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reader {
-    /// The stage it is part of: `normalize` (one reader a shard), `callbacks`, `commands`, `automate`,
-    /// `withdrawals`.
+    /// The stage it is part of: `normalize` (one reader a shard), `callbacks`, `commands`, `automate`, `withdrawals`, `endpoints` (one reader
+    /// an endpoint).
     pub stage: &'static str,
     /// The stream.
     pub stream: &'static str,
@@ -66,5 +66,12 @@ pub async fn readers(pool: &PgPool) -> sqlx::Result<Vec<Reader>> {
     readers.push(reader("automate", subjects::INBOX_EVENTS, events, outbound::automate::NAME));
     let withdrawals = erase::WITHDRAWALS.to_owned();
     readers.push(reader("withdrawals", subjects::INBOX_EVENTS, withdrawals, erase::HEARD));
+    let mut endpoints: Vec<&String> =
+        stored.keys().filter(|name| name.starts_with(endpoints::NAME_PREFIX)).collect();
+    endpoints.sort();
+    for name in endpoints {
+        let events = subjects::EVENT_ALL.to_owned();
+        readers.push(reader("endpoints", subjects::INBOX_EVENTS, events, name));
+    }
     Ok(readers)
 }

@@ -36,6 +36,7 @@ async fn lonely(tokens: &str) -> Router {
         totals: crate::list::Totals::default(),
         searches: crate::conversations::search::turns(),
         syncs: crate::syncs::Syncs::default(),
+        delivery: delivery::Client::new(runtime::guard::OutboundAllow::default()).unwrap(),
         vouch: runtime::vouch::Vouch::from_hex(&"0a".repeat(32)).unwrap(),
         browser: crate::app::Browser {
             key: crate::session::key::SessionKey::new(b"secret"),

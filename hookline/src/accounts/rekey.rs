@@ -1,6 +1,8 @@
 //! `hookline accounts rekey`: everything that is sealed moves to the first key of `ENCRYPTION_KEY`.
 
+use api::endpoints::{EndpointError, Endpoints};
 use runtime::config::{EncryptionKeys, Settings};
+use runtime::db::is_absent;
 use serde_json::{Map, json};
 use sqlx::PgPool;
 
@@ -32,12 +34,19 @@ pub(super) async fn rekey(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let seal = worker::config::seal(settings)?;
-    let done = worker::rekey::rekey(pool, &seal).await?;
+    let mut done: Vec<(&str, u64, u64)> = Vec::new();
+    for (what, count) in worker::rekey::rekey(pool, &seal).await? {
+        done.push((what, count.moved, count.kept));
+    }
+    match Endpoints::from_settings(pool.clone(), settings)?.rekey().await {
+        Ok((moved, kept)) => done.push(("endpoint secrets", moved, kept)),
+        // No api has run here.
+        Err(EndpointError::Database(error)) if is_absent(&error) => {}
+        Err(error) => return Err(error.into()),
+    }
     let counts: Map<String, serde_json::Value> = done
         .iter()
-        .map(|(what, count)| {
-            ((*what).to_owned(), json!({"moved": count.moved, "kept": count.kept}))
-        })
+        .map(|(what, moved, kept)| ((*what).to_owned(), json!({"moved": moved, "kept": kept})))
         .collect();
     operator::record(pool, "accounts rekey", json!({}), reason, counts.clone().into()).await?;
     match output {
@@ -45,8 +54,8 @@ pub(super) async fn rekey(
         Output::Table => {
             let rows: Vec<Vec<String>> = done
                 .iter()
-                .map(|(what, count)| {
-                    vec![(*what).to_owned(), count.moved.to_string(), count.kept.to_string()]
+                .map(|(what, moved, kept)| {
+                    vec![(*what).to_owned(), moved.to_string(), kept.to_string()]
                 })
                 .collect();
             table(&["what", "moved", "there already"], &rows);

@@ -28,7 +28,7 @@ pub(crate) const SERVICES: [Service; 4] = [
         owns: &["worker"],
         creates_schemas: false,
         reads_all: &[],
-        reads: &[("api", "connect_requests")],
+        reads: &[("api", "connect_requests"), ("api", "endpoint_definitions")],
     },
     Service {
         role: "hookline_projector",
@@ -56,6 +56,7 @@ pub(crate) const SERVICES: [Service; 4] = [
             ("worker", "conversion_list"),
             ("worker", "dead_list"),
             ("worker", "deletion_requests"),
+            ("worker", "endpoint_status"),
             ("worker", "eras"),
             ("worker", "media_list"),
             ("worker", "media_reads"),

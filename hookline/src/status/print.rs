@@ -38,6 +38,13 @@ pub(crate) fn screen(status: &Status) {
     for (job, state) in &status.jobs {
         say(format!("job             {job}: {state}"));
     }
+    for endpoint in &status.endpoints {
+        let why = endpoint.last_error.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        say(format!(
+            "endpoint        {} is {}, {} held{why}: `hookline endpoints show {}`",
+            endpoint.id, endpoint.state, endpoint.held, endpoint.id
+        ));
+    }
     print_completeness(status);
     print_sending(&status.sending, status.unknown_sends);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use api::endpoints::EndpointStatus;
 use async_nats::jetstream;
 use runtime::config::NatsConfig;
 use runtime::durability::{self, Durability};
@@ -51,6 +52,8 @@ pub(crate) struct Status {
     pub(crate) jobs: BTreeMap<String, String>,
     /// By account, whether the log has what Graph shows.
     pub(crate) completeness: BTreeMap<String, Complete>,
+    /// Endpoints of outgoing webhooks that are not active.
+    pub(crate) endpoints: Vec<EndpointStatus>,
     #[serde(flatten)]
     pub(crate) sending: Sending,
 }
@@ -109,6 +112,7 @@ impl Reader {
             unpublished_outcomes: backlog.unpublished_outcomes,
             jobs: unfinished_jobs(pool).await?,
             completeness: complete::read(pool, now).await?,
+            endpoints: endpoints(pool).await?,
             sending: sending::read(pool, &backlog, now).await?,
         })
     }
@@ -122,6 +126,11 @@ async fn dead_letters(pool: &PgPool) -> sqlx::Result<BTreeMap<String, i64>> {
         normalize.into_iter().map(|row| (format!("normalize/{}", row.cause), row.count));
     let project = project.into_iter().map(|row| (format!("project/{}", row.cause), row.count));
     Ok(normalize.chain(project).collect())
+}
+
+/// Endpoints that do not get what they should.
+async fn endpoints(pool: &PgPool) -> sqlx::Result<Vec<EndpointStatus>> {
+    absent_is_empty(api::endpoints::troubled(pool).await)
 }
 
 /// Jobs that have not ended, by id.
