@@ -7,6 +7,7 @@ mod connect;
 mod console;
 mod counts;
 mod crash;
+mod endpoints;
 mod enrich;
 mod eras;
 mod first_start;

@@ -179,13 +179,27 @@ fn of_acts(route: &str, template: &str) -> Option<(String, Value, Answers)> {
         "post /v1/templates/{id}/send" => {
             (format!("/v1/templates/{template}/send"), json!({"contact_id": person(1)}), NotFound)
         }
-        _ => return None,
+        _ => return of_endpoints(route),
     })
 }
 
 /// A saved reply for one account.
 fn saved_of(account: &str) -> Value {
     json!({"name": "Hours", "text": "9 to 5", "account_ids": [account]})
+/// Endpoints are for tokens of all accounts.
+fn of_endpoints(route: &str) -> Option<(String, Value, Answers)> {
+    let body = match route {
+        "get /v1/endpoints"
+        | "get /v1/endpoints/{id}"
+        | "delete /v1/endpoints/{id}"
+        | "post /v1/endpoints/{id}/rotate"
+        | "post /v1/endpoints/{id}/test" => json!({}),
+        "post /v1/endpoints" => json!({"url": "https://receiver.example/", "kinds": []}),
+        "patch /v1/endpoints/{id}" => json!({"paused": true}),
+        "post /v1/endpoints/{id}/replay" => json!({"from": "2026-11-21T10:00:00Z"}),
+        _ => return None,
+    };
+    Some((route.split_once(' ')?.1.replace("{id}", "ep_1"), body, Answers::NotFound))
 }
 
 /// Something of everything, of both accounts; what of it is the account's that the token does not see.
