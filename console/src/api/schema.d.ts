@@ -629,6 +629,138 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the endpoints of outgoing webhooks
+         * @description # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming the parameter.
+         */
+        get: operations["get_v1_endpoints"];
+        put?: never;
+        /**
+         * Make an endpoint
+         * @description Events that are published from now on are sent to it. The answer has its secret, this once.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming the field.
+         */
+        post: operations["post_v1_endpoints"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an endpoint
+         * @description # Errors
+         *     403 without the scope `admin`; 404.
+         */
+        get: operations["get_v1_endpoints_id"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove an endpoint
+         * @description With everything that is held for it.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404.
+         */
+        delete: operations["delete_v1_endpoints_id"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an endpoint
+         * @description `paused: false` also resumes one that is disabled. What is held is tried again at once.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404; 422 naming the field.
+         */
+        patch: operations["patch_v1_endpoints_id"];
+        trace?: never;
+    };
+    "/v1/endpoints/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deliver again from a time on
+         * @description The position of the endpoint moves back; receivers know what they have by `webhook-id`.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404; 422 naming the field.
+         */
+        post: operations["post_v1_endpoints_id_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give an endpoint a new secret
+         * @description Shown this once. For 24 hours what is sent has both signatures.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404.
+         */
+        post: operations["post_v1_endpoints_id_rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/endpoints/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test event
+         * @description A signed event `hookline.endpoint.test.v1`, once, now. The answer has the class of the receiver's status and nothing else of its answer.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404; 422 where the URL is not allowed any more.
+         */
+        post: operations["post_v1_endpoints_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -843,239 +975,6 @@ export interface paths {
          *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming `limit`.
          */
         get: operations["get_v1_ops_jobs"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/jobs/{id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Give a job up
-         * @description What is done stays done.
-         *
-         *     # Errors
-         *     As of the pause.
-         */
-        post: operations["post_v1_ops_jobs_id_cancel"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/jobs/{id}/pause": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Stop a job for now
-         * @description Whoever works on it stops within seconds; what is done stays done.
-         *
-         *     # Errors
-         *     403 without the scope `admin`; 404 for an unknown id and for a token of some accounts; 409 `refused` for a job that has ended; 422; 503.
-         */
-        post: operations["post_v1_ops_jobs_id_pause"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/jobs/{id}/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Let a paused job go on
-         * @description One of the role `ops`; others go on by their command, which `hookline jobs resume` prints.
-         *
-         *     # Errors
-         *     As of the pause; 409 `refused` for a job that is not paused, or carried out by the process of its verb.
-         */
-        post: operations["post_v1_ops_jobs_id_resume"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/redrive/discard": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Give parked work up for good
-         * @description Of lanes the first rows; what waits behind them goes on. The log keeps what came in. First `?plan=true` with a cause or ids, then the act
-         *     with the `plan_id`.
-         *
-         *     # Errors
-         *     As of the new try.
-         */
-        post: operations["post_v1_ops_redrive_discard"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/redrive/run": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Try parked work again
-         * @description First `?plan=true`, then the act with the `plan_id`: a job of the role `ops` that tries 1, then 10, then the rest, and stops where a step
-         *     fails again. A plan named twice answers with the same job.
-         *
-         *     # Errors
-         *     403 without the scope `admin`; 404 for a plan that nobody knows and for a token of some accounts; 409 `plan_stale` where the plan is older
-         *     than 15 minutes or counts something else by now; 422 naming the field; 503 where the role `ops` does not answer: repeat it.
-         */
-        post: operations["post_v1_ops_redrive_run"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/send": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Show what is frozen
-         * @description # Errors
-         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
-         */
-        get: operations["get_v1_ops_send"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/send/freeze": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Stop sending
-         * @description Within 2 s nothing in this scope is sent: what is asked for waits in order. What is at Meta already is still followed up. There is no plan
-         *     before it: a kill switch is one step.
-         *
-         *     # Errors
-         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming the field; 503: whether it is frozen is unknown, repeat it.
-         */
-        post: operations["post_v1_ops_send_freeze"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/send/thaw": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Let sending go on
-         * @description Ends a freeze of exactly this scope; what waits goes out in order, if the rules still allow it.
-         *
-         *     # Errors
-         *     As of the freeze.
-         */
-        post: operations["post_v1_ops_send_thaw"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/status": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Show how far each stage is behind, and what waits for somebody
-         * @description Read by the role `ops`; one look a second, shared by all who ask.
-         *
-         *     # Errors
-         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
-         */
-        get: operations["get_v1_ops_status"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/ops/trace/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Show the whole story of one id
-         * @description Of an event, a message, a reply, a command, or a parked row.
-         *
-         *     # Errors
-         *     403 without the scope `admin`; 404 for an id that nobody knows and for a token of some accounts; 413 where contents are larger than the
-         *     broker takes; 422 naming `reason`; 503 where the role `ops` does not answer.
-         */
-        get: operations["get_v1_ops_trace_id"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1555,19 +1454,6 @@ export interface components {
             /** @description For the next page; null at the end. */
             next_cursor?: string | null;
         };
-        /** @description How much it is. */
-        Counts: {
-            /**
-             * Format: int64
-             * @description Events of the projector.
-             */
-            events: number;
-            /**
-             * Format: int64
-             * @description Lanes of the normaliser: conversations, posts, accounts, or single webhooks.
-             */
-            lanes: number;
-        };
         /** @description Work that the normaliser holds back. */
         Dead: {
             /** @description The account; empty where nothing could be read. */
@@ -1630,6 +1516,80 @@ export interface components {
             /** @description What is wrong. */
             text: string;
         };
+        /** @description An endpoint, without its secret. */
+        Endpoint: {
+            /** @description Ids of accounts; empty: all. */
+            accounts: string[];
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description By whom. */
+            created_by: string;
+            /** @description Words for people. */
+            description?: string | null;
+            failing_since?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Events that wait to be tried again.
+             */
+            held: number;
+            /** @description Its id. */
+            id: string;
+            /** @description Kinds of events; empty: all. */
+            kinds: string[];
+            /**
+             * Format: int64
+             * @description Messages behind its position; null where it is not known.
+             */
+            lag?: number | null;
+            /** @description Why, as a class: never what the receiver wrote. */
+            last_error?: string | null;
+            last_failure_at?: components["schemas"]["Time"] | null;
+            last_success_at?: components["schemas"]["Time"] | null;
+            oldest_held_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Its position in INBOX_EVENTS; null before it began.
+             */
+            position?: number | null;
+            previous_secret_until?: components["schemas"]["Time"] | null;
+            /** @description `active`; `failing`: nothing gets through, it is tried from time to time; `paused`; `disabled`: the receiver answered 410. */
+            state: string;
+            /** @description Where events are sent. */
+            url: string;
+        };
+        /** @description What is to be changed; what is absent stays. */
+        EndpointChange: {
+            /** @description Ids of accounts; empty: all. */
+            accounts?: string[] | null;
+            /** @description Words for people; the empty text removes them. */
+            description?: string | null;
+            /** @description Kinds of events; empty: all. */
+            kinds?: string[] | null;
+            /** @description `true` stops deliveries, `false` resumes them, also after a 410. */
+            paused?: boolean | null;
+            /** @description Where events are sent. */
+            url?: string | null;
+        };
+        /** @description A page of endpoints. */
+        EndpointList: {
+            /** @description Newest first. */
+            endpoints: components["schemas"]["Endpoint"][];
+            /** @description For the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description What a test came to. */
+        EndpointTest: {
+            /** @description Whether the receiver answered 2xx. */
+            delivered: boolean;
+            /** @description The endpoint. */
+            endpoint_id: string;
+            /** @description What went wrong. */
+            error?: string | null;
+            /** @description The class of its status, such as `2xx`; null without an answer. */
+            status?: string | null;
+            /** @description The `webhook-id` of the request. */
+            webhook_id: string;
+        };
         /** @description A page of posts. */
         Feed: components["schemas"]["Total"] & {
             /** @description For the next page; null at the end. */
@@ -1645,25 +1605,6 @@ export interface components {
             refused: Record<string, never>[];
             /** @description Subscribed. */
             subscribed: string[];
-        };
-        /** @description A freeze in force. */
-        Freeze: {
-            /** @description Who froze it. */
-            by: string;
-            /** @description Why; null where nobody said. */
-            reason?: string | null;
-            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
-            scope: string;
-            /**
-             * Format: date-time
-             * @description Since when.
-             */
-            since: string;
-        };
-        /** @description All freezes in force. */
-        Freezes: {
-            /** @description By scope. */
-            freezes: components["schemas"]["Freeze"][];
         };
         /** @description Events that are not kept any more. */
         Gap: {
@@ -1848,6 +1789,17 @@ export interface components {
             /** @description Where Meta fetches it. */
             url?: string | null;
         };
+        /** @description A new endpoint. */
+        NewEndpoint: {
+            /** @description Ids of accounts; empty or absent: all. */
+            accounts?: string[];
+            /** @description Words for people. */
+            description?: string | null;
+            /** @description Kinds of events, such as `message.received`; empty: all. */
+            kinds: string[];
+            /** @description Where events are sent, by POST: https; http only where OUTBOUND_ALLOW names the host. */
+            url: string;
+        };
         /** @description A reply: exactly one of text, attachment, template; quick replies go with text. */
         NewMessage: {
             attachment?: components["schemas"]["NewAttachment"] | null;
@@ -1882,14 +1834,10 @@ export interface components {
             /** @description What to say. */
             text: string;
         };
-        /** @description A plan, or the job that carries one out. */
-        Planned: {
-            /** @description What was counted. */
-            counts: components["schemas"]["Counts"];
-            /** @description In `GET /v1/ops/jobs`; of the act. */
-            job_id?: string | null;
-            /** @description Names the plan for 15 minutes; of a plan. */
-            plan_id?: string | null;
+        /** @description A new endpoint, and its secret. */
+        NewlyMade: components["schemas"]["Endpoint"] & {
+            /** @description `whsec_…`: it signs what is sent. It is shown this once. */
+            secret: string;
         };
         /** @description What the worker would say now. */
         PolicyAnswer: {
@@ -1979,25 +1927,14 @@ export interface components {
              */
             type: string;
         };
-        /** @description Why. */
-        Reason: {
-            /** @description Why; kept. */
-            reason: string;
-        };
-        /** @description With `?plan=true` which parked work; without it the plan and why. */
-        Redrive: {
-            /** @description Of a plan: what failed by this cause; of a new try the projector's deletions go along. */
-            cause?: string | null;
-            /** @description Of a plan: these rows of the stage: `id` of the normaliser's first rows, `seq` of the projector's. */
-            ids?: number[] | null;
-            /** @description Of a plan: this lane of the normaliser. */
-            lane?: string | null;
-            /** @description Of the act: the plan. */
-            plan_id?: string | null;
-            /** @description Of the act: why; kept. */
-            reason?: string | null;
-            /** @description Of a plan: what this stage parked, `normalize` or `projector`. */
-            stage?: string | null;
+        /** @description From when on. */
+        ReplayFrom: {
+            /**
+             * Format: date-time
+             * @description Events that were published then or later are delivered again.
+             * @example 2026-11-21T10:00:00Z
+             */
+            from: string;
         };
         /** @description A page of replies. */
         Replies: {
@@ -2062,17 +1999,12 @@ export interface components {
             /** @description Why: kept with the command. */
             reason: string;
         };
-        /** @description What is stopped or goes on: everything where neither account nor conversation is named. */
-        Scope: {
-            /** @description One account, as `ID` or `CHANNEL/ID`. */
-            account_id?: string | null;
-            /** @description One conversation, by its id; with `account_id` it must be one of that account. */
-            conversation?: string | null;
-            /**
-             * @description Why; kept.
-             * @example wrong automatic replies
-             */
-            reason: string;
+        /** @description A new secret. */
+        Rotated: {
+            /** @description The endpoint. */
+            endpoint_id: string;
+            /** @description `whsec_…`: shown this once. For 24 hours the secret before signs, too. */
+            secret: string;
         };
         /** @description What a token may do. */
         Scopes: {
@@ -2100,27 +2032,6 @@ export interface components {
             seq: number;
         };
         /**
-         * @description As `hookline status --output json` prints it: `stages` with lag and oldest age, parked work by cause, unknown sends, what is held and why,
-         *     durability, clocks, tokens that end, freezes.
-         */
-        Status: Record<string, never>;
-        /** @description What it did. */
-        Switched: {
-            /** @description `false`: it was so before. */
-            changed: boolean;
-            /** @description Whether this scope is frozen now. */
-            frozen: boolean;
-            /** @description Other scopes that stay frozen; of a thaw. */
-            other_freezes?: string[];
-            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
-            scope: string;
-            /**
-             * Format: int64
-             * @description Commands that wait, or go on.
-             */
-            waiting: number;
-        };
-        /**
          * Format: date-time
          * @description A point in time: from Postgres, on the wire RFC 3339 with milliseconds.
          * @example 2026-11-21T10:00:00.123Z
@@ -2146,8 +2057,6 @@ export interface components {
             /** @description `true`: there are more than `total`. Left out otherwise. */
             total_is_lower_bound?: boolean;
         };
-        /** @description As `hookline trace --output json` prints it: raw webhooks, events, resolution, rows, replies with their parts and Meta's ids, echoes. */
-        Trace: Record<string, never>;
         /** @description What to show the person. */
         Typing: {
             /** @description `typing_on` (unless said), `typing_off` or `mark_seen`. */
@@ -2185,11 +2094,6 @@ export interface components {
             next_cursor?: string | null;
             /** @description Those that came last first. */
             waiting: components["schemas"]["Waiting"][];
-        };
-        /** @description The job. */
-        Wished: {
-            /** @description Its id. */
-            id: string;
         };
     };
     responses: never;
@@ -4189,6 +4093,498 @@ export interface operations {
             };
         };
     };
+    get_v1_endpoints: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_endpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEndpoint"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewlyMade"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_endpoints_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_v1_endpoints_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_v1_endpoints_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndpointChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_endpoints_id_replay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayFrom"];
+            };
+        };
+        responses: {
+            /** @description Begins within seconds */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Endpoint"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_endpoints_id_rotate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotated"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_endpoints_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The endpoint */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointTest"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_v1_events: {
         parameters: {
             query?: {
@@ -4754,699 +5150,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_ops_jobs_id_cancel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Of the job */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Reason"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Wished"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_ops_jobs_id_pause: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Of the job */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Reason"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Wished"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_ops_jobs_id_resume: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Of the job */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Reason"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Wished"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_ops_redrive_discard: {
-        parameters: {
-            query?: {
-                /** @description `true`: counts what the act would do, and changes nothing. */
-                plan?: boolean;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Redrive"];
-            };
-        };
-        responses: {
-            /** @description The plan */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Planned"];
-                };
-            };
-            /** @description The job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Planned"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_ops_redrive_run: {
-        parameters: {
-            query?: {
-                /** @description `true`: counts what the act would do, and changes nothing. */
-                plan?: boolean;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Redrive"];
-            };
-        };
-        responses: {
-            /** @description The plan */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Planned"];
-                };
-            };
-            /** @description The job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Planned"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_v1_ops_send: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Freezes"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_ops_send_freeze: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Scope"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Switched"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_v1_ops_send_thaw: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Scope"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Switched"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_v1_ops_status: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Status"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_v1_ops_trace_id: {
-        parameters: {
-            query?: {
-                /** @description `true`: with raw bodies and events as they are. Needs `reason`, and is recorded in the audit before anything is shown. */
-                contents?: boolean;
-                /** @description Why the contents must be seen; kept. */
-                reason?: string;
-            };
-            header?: never;
-            path: {
-                /** @description An event id, Meta's message id, a reply or command id, or the number of a parked row */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Trace"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            413: {
                 headers: {
                     [name: string]: unknown;
                 };
