@@ -3,6 +3,7 @@
 
 pub(crate) mod routes;
 mod rows;
+mod wanted;
 
 use chrono::{DateTime, Utc};
 use delivery::{Client, Delivery, Probe, Secret, Wrong, secret_context};
@@ -10,12 +11,13 @@ use runtime::config::Settings;
 use runtime::guard::OutboundAllow;
 use runtime::seal::{Seal, SealError};
 use schemas::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use crate::time::Time;
 use rows::{EndpointRow, Fields};
+pub use wanted::{EndpointChange, EndpointStatus, NewEndpoint};
 
 /// Both secrets sign for so long.
 const ROTATED_OUT_HOURS: i64 = 24;
@@ -37,38 +39,6 @@ pub enum EndpointError {
     /// Postgres; call again.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-}
-
-/// A new endpoint.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewEndpoint {
-    /// Where events are sent, by POST: https; http only where OUTBOUND_ALLOW names the host.
-    pub url: String,
-    /// Kinds of events, such as `message.received`; empty: all.
-    pub kinds: Vec<String>,
-    /// Ids of accounts; empty or absent: all.
-    #[serde(default)]
-    pub accounts: Vec<String>,
-    /// Words for people.
-    #[serde(default)]
-    pub description: Option<String>,
-}
-
-/// What is to be changed; what is absent stays.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EndpointChange {
-    /// Where events are sent.
-    pub url: Option<String>,
-    /// Kinds of events; empty: all.
-    pub kinds: Option<Vec<String>>,
-    /// Ids of accounts; empty: all.
-    pub accounts: Option<Vec<String>>,
-    /// Words for people; the empty text removes them.
-    pub description: Option<String>,
-    /// `true` stops deliveries, `false` resumes them, also after a 410.
-    pub paused: Option<bool>,
 }
 
 /// An endpoint, without its secret.
@@ -108,19 +78,6 @@ pub struct Endpoint {
     pub(crate) created_at: Time,
     /// By whom.
     pub created_by: String,
-}
-
-/// An endpoint that does not get what it should.
-#[derive(Debug, Serialize, sqlx::FromRow)]
-pub struct EndpointStatus {
-    /// Its id.
-    pub id: String,
-    /// `paused`, `failing` or `disabled`.
-    pub state: String,
-    /// Events that wait to be tried again.
-    pub held: i64,
-    /// The class of the last error.
-    pub last_error: Option<String>,
 }
 
 /// Endpoints that are not active.

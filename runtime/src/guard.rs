@@ -2,13 +2,15 @@
 //! and those that `OUTBOUND_ALLOW` names. [`resolver`] holds connections against it.
 
 mod allow;
+mod bits;
 mod resolver;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
 pub use allow::OutboundAllow;
+use bits::{v4_bits, v6_bits};
 pub use resolver::{ForbiddenAddress, GuardedResolver};
 
 /// IPv4 networks that nobody reaches over the internet, or that are none of a receiver: network, bits, what it is. By IANA's registry of
@@ -79,16 +81,6 @@ fn forbidden_v6(address: Ipv6Addr) -> Option<&'static str> {
         v6_bits(address, *bits) == v6_bits(*network, *bits)
     };
     FORBIDDEN_V6.iter().find(is).map(|(_, _, what)| *what)
-}
-
-/// The first `bits` of an address.
-fn v4_bits(address: Ipv4Addr, bits: u32) -> u32 {
-    u32::from(address).checked_shr(32 - bits).unwrap_or(0)
-}
-
-/// The first `bits` of an address.
-fn v6_bits(address: Ipv6Addr, bits: u32) -> u128 {
-    u128::from(address).checked_shr(128 - bits).unwrap_or(0)
 }
 
 /// Why nothing is sent to a URL, as far as the URL itself says: https is for public and allowed addresses, http for allowed ones only. What a

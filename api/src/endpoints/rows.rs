@@ -7,7 +7,7 @@ use runtime::db::absent_is_empty;
 use schemas::Timestamp;
 use sqlx::{FromRow, PgPool};
 
-use super::{EndpointChange, EndpointStatus, NewEndpoint};
+use super::wanted::{EndpointChange, EndpointStatus, NewEndpoint};
 use crate::list::Keyed;
 use crate::time::Time;
 

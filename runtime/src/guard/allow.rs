@@ -1,10 +1,10 @@
 //! ◆ Pure: `OUTBOUND_ALLOW`: hosts and networks that may be reached although they are private.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use url::Host;
 
-use super::{v4_bits, v6_bits};
+use super::bits::{v4_bits, v6_bits};
 use crate::config::{ConfigError, Settings};
 
 /// What an operator allows.

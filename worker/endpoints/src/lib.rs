@@ -31,11 +31,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use definitions::Definition;
+pub use endpoint::NAME_PREFIX;
 use endpoint::{Endpoint, name};
 use store::Store;
 
-/// What the leases and positions of endpoints begin with; the id follows.
-pub const NAME_PREFIX: &str = "endpoint:";
 /// How often the definitions are read.
 const LOOK: Duration = Duration::from_secs(1);
 

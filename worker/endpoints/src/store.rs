@@ -3,6 +3,8 @@
 
 mod held;
 
+use std::time::Duration;
+
 use runtime::lease::{Lease, Leases, Position};
 use schemas::Timestamp;
 use schemas::subjects::INBOX_EVENTS;
@@ -10,7 +12,6 @@ use sqlx::{FromRow, PgConnection, PgPool};
 
 use crate::breaker::{Breaker, State};
 use crate::item::Item;
-pub(crate) use held::{Head, NewLane, Settled};
 
 /// How an endpoint stands.
 #[derive(Debug, Default, FromRow)]
@@ -36,6 +37,36 @@ impl StateRow {
             self.last_error.clone(),
         )
     }
+}
+
+/// The first held event of a lane.
+#[derive(Debug, FromRow)]
+pub(crate) struct Head {
+    #[sqlx(try_from = "i64")]
+    pub(crate) sequence: u64,
+    pub(crate) webhook_id: String,
+    pub(crate) stored_at: Timestamp,
+    pub(crate) attempts: i32,
+}
+
+/// A lane that is held from now on.
+#[derive(Debug)]
+pub(crate) struct NewLane {
+    pub(crate) lane: String,
+    pub(crate) attempts: i32,
+    pub(crate) retry_in: Duration,
+    pub(crate) error: Option<String>,
+}
+
+/// How the first held event of a lane ended.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// Delivered, or gone from the stream.
+    Done,
+    Failed {
+        retry_in: Duration,
+        error: String,
+    },
 }
 
 /// The rows of one endpoint.

@@ -1,43 +1,11 @@
 //! The held events of an endpoint, by lane.
 
-use std::time::Duration;
-
 use schemas::Timestamp;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 
-use super::{Store, number};
+use super::{Head, NewLane, Settled, Store, number};
 use crate::breaker::Breaker;
 use crate::item::Item;
-
-/// The first held event of a lane.
-#[derive(Debug, FromRow)]
-pub(crate) struct Head {
-    #[sqlx(try_from = "i64")]
-    pub(crate) sequence: u64,
-    pub(crate) webhook_id: String,
-    pub(crate) stored_at: Timestamp,
-    pub(crate) attempts: i32,
-}
-
-/// A lane that is held from now on.
-#[derive(Debug)]
-pub(crate) struct NewLane {
-    pub(crate) lane: String,
-    pub(crate) attempts: i32,
-    pub(crate) retry_in: Duration,
-    pub(crate) error: Option<String>,
-}
-
-/// How the first held event of a lane ended.
-#[derive(Debug)]
-pub(crate) enum Settled {
-    /// Delivered, or gone from the stream.
-    Done,
-    Failed {
-        retry_in: Duration,
-        error: String,
-    },
-}
 
 impl Store {
     /// When the broker stored the oldest event that is held.
