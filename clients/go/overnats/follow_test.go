@@ -93,7 +93,7 @@ func (l *lab) handlers() hookline.Handlers {
 			}
 			l.mutex.Unlock()
 			if event.ID == "slow" {
-				time.Sleep(2 * time.Second)
+				time.Sleep(5 * time.Second)
 			}
 			return l.note(strings.TrimSpace(fmt.Sprintf("%s %d %s", event.ID, event.Revision, event.Replay)))
 		},
@@ -133,7 +133,7 @@ func TestAnAccountIsFollowedWithTheShippedPermissions(t *testing.T) {
 	l, subscriber := &lab{t: t, worker: worker}, connect(t, "subscriber")
 	var troubles []string
 	var mutex sync.Mutex
-	options := Options{Name: "shop-a", Channel: "instagram", Account: account, AckWait: 600 * time.Millisecond}
+	options := Options{Name: "shop-a", Channel: "instagram", Account: account, AckWait: 2 * time.Second}
 	options.RetryMin = 10 * time.Millisecond
 	options.Trouble = func(err error, what string) {
 		mutex.Lock()

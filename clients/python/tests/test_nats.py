@@ -33,7 +33,7 @@ class Following:
     def __init__(self, connection: Any, handlers: Handlers, **options: Any) -> None:
         self.stop_it = asyncio.Event()
         account = options.pop("account", ACCOUNT)
-        reading = follow(connection, handlers, name="shop-a", channel="instagram", account=account, stop=self.stop_it, ack_wait=0.6, retry=(0.01, 1), **options)
+        reading = follow(connection, handlers, name="shop-a", channel="instagram", account=account, stop=self.stop_it, ack_wait=2, retry=(0.01, 1), **options)
         self.task = asyncio.create_task(reading)
 
     async def stop(self) -> None:
@@ -71,7 +71,7 @@ async def flow() -> None:
             fails += 1
             raise OSError("not now")
         if event.id == "slow":
-            await asyncio.sleep(2)
+            await asyncio.sleep(5)
         log.append(f"{event.id} {event.data.origin.revision}" + (f" of {meta.replay}" if meta.replay else ""))
 
     withdrawn = lambda event, _: log.append(f"{event.data.event_id} withdrawn")  # noqa: E731

@@ -10,7 +10,7 @@ pub mod store;
 
 pub use event::Event;
 pub use follow::{Options, Start, Stopped, follow};
-pub use reader::{Handler, Meta, Unknown};
+pub use reader::{Handler, Meta, Retry, Unknown};
 pub use schemas::{Fact, Kind};
 pub use store::{Store, Window};
 

@@ -56,7 +56,7 @@ impl Handler for Recording {
             return Err("not now".into());
         }
         if event.id == "slow" {
-            tokio::time::sleep(Duration::from_secs(2)).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
         }
         let replay = meta.replay.as_ref().map(|job| format!(" of {job}")).unwrap_or_default();
         self.note(format!("{} {}{replay}", event.id, event.data.origin.revision));
@@ -312,7 +312,7 @@ impl Following {
         let stop = CancellationToken::new();
         let mut options = Options::new("shop-a", "instagram", account);
         options.retry = RETRY;
-        options.ack_wait = Duration::from_millis(600);
+        options.ack_wait = Duration::from_secs(2);
         let (client, mut handler, token) = (client.clone(), handler.clone(), stop.clone());
         let task = tokio::spawn(async move {
             follow(&client, &options, &mut handler, &mut store, &token).await

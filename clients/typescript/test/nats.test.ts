@@ -34,7 +34,7 @@ test("an account is followed with the shipped permissions", { skip: !servers }, 
       assert.ok(position);
       assert.deepEqual(event.data["new_field"], [1], "an unknown field is kept");
       if (event.id === "fails-twice" && fails++ < 2) throw new Error("not now");
-      if (event.id === "slow") await new Promise((resolve) => setTimeout(resolve, 2_000));
+      if (event.id === "slow") await new Promise((resolve) => setTimeout(resolve, 5_000));
       log.push(`${event.id} ${event.data.origin.revision}${replay ? ` of ${replay}` : ""}`);
     },
     withdrawn: (event) => void log.push(`${event.data.event_id} withdrawn`),
@@ -42,7 +42,7 @@ test("an account is followed with the shipped permissions", { skip: !servers }, 
   };
   const troubles: string[] = [];
   const trouble = (error: unknown, what: string) => void troubles.push(`${what}: ${String(error)}`);
-  const options = { connection: subscriber, name: "shop-a", channel: "instagram", account: ACCOUNT, ackWait: 600, retryMin: 10, trouble };
+  const options = { connection: subscriber, name: "shop-a", channel: "instagram", account: ACCOUNT, ackWait: 2_000, retryMin: 10, trouble };
 
   await publish(worker, "before");
   let following = follow(options, handlers);
