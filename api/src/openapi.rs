@@ -13,9 +13,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::{
     accounts, acts, blocklist, commands, comments, connect, contacts, conversations, conversions,
-    feed, insights, labels, live, media, mentions, messages, notes, operate, replies,
+    endpoints, feed, insights, labels, live, media, mentions, messages, notes, operate, replies,
     saved_replies, session, snooze, templates,
-    endpoints, feed, insights, live, mentions, messages, operate, replies, session, templates,
 };
 
 mod finish;

@@ -186,6 +186,8 @@ fn of_acts(route: &str, template: &str) -> Option<(String, Value, Answers)> {
 /// A saved reply for one account.
 fn saved_of(account: &str) -> Value {
     json!({"name": "Hours", "text": "9 to 5", "account_ids": [account]})
+}
+
 /// Endpoints are for tokens of all accounts.
 fn of_endpoints(route: &str) -> Option<(String, Value, Answers)> {
     let body = match route {
