@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use crate::app::{App, State};
 use crate::auth::{Caller, Scope};
 use crate::extract::Query;
+use crate::from_graph::{self, Wanted};
 use crate::layers;
 use crate::list::{Page, Total};
 use crate::problem::Problem;
-use crate::syncs::{self, Wanted};
 
 pub(crate) mod hide;
 mod rows;
@@ -79,5 +79,5 @@ async fn read_from_graph(
     let what = format!("media/{}/{}/{media}", owner.channel, owner.account_id);
     let wanted =
         Wanted { channel: owner.channel, account: owner.account_id, contact: None, action };
-    syncs::sync(app, caller, &what, wanted).await
+    from_graph::sync(app, caller, &what, wanted).await
 }

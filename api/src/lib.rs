@@ -43,6 +43,7 @@ mod eras;
 mod etag;
 mod extract;
 mod feed;
+mod from_graph;
 mod html;
 mod imports;
 mod insights;

@@ -13,8 +13,8 @@ use crate::app::State;
 use crate::auth::{Caller, Scope};
 use crate::comments::{self, Comment};
 use crate::extract::Query;
+use crate::from_graph::{self, Wanted};
 use crate::problem::Problem;
-use crate::syncs::{self, Wanted};
 use crate::time::Time;
 use crate::worker_views::media::{self, Media};
 
@@ -75,7 +75,7 @@ pub(crate) async fn list(
     if caller.scope >= Scope::Write && read.is_none_or(|read| read.is_old) {
         let action = Action::MediaSync(MediaSyncData::default());
         let wanted = Wanted { channel, account: id.as_str().into(), contact: None, action };
-        syncs::sync(&app, &caller, &format!("media/{channel}/{id}"), wanted).await?;
+        from_graph::sync(&app, &caller, &format!("media/{channel}/{id}"), wanted).await?;
         read = last().await?;
     }
     let listed = media::list(&app.pool, channel, &id).await?;

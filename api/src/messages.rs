@@ -10,10 +10,10 @@ use crate::auth::{Caller, Scope};
 use crate::contacts::{self, Target};
 use crate::etag::ETag;
 use crate::extract::{Id, Query};
+use crate::from_graph::{self, Wanted};
 use crate::layers;
 use crate::list::{Page, scope};
 use crate::problem::Problem;
-use crate::syncs::{self, Wanted};
 
 mod new;
 mod outcome;
@@ -73,7 +73,7 @@ pub(crate) async fn list(
         let Target { channel, account_id: account, contact_id, .. } = target;
         let action = Action::Sync(SyncData { contact_id: Some(contact_id.clone()), since: None });
         let wanted = Wanted { channel, account, contact: Some(contact_id), action };
-        syncs::sync(&app, &caller, &id, wanted).await?;
+        from_graph::sync(&app, &caller, &id, wanted).await?;
     }
     let etag = app.etag().await?;
     let scope = scope("messages", &[("conversation_id", Some(&id))]);

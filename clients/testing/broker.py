@@ -22,7 +22,7 @@ from nats.js.api import DiscardPolicy, StreamConfig
 import day
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLES = ("ingest", "worker", "replay", "projector", "api", "operator", "subscriber")
+ROLES = ("ingest", "worker", "replay", "projector", "api", "ops", "operator", "subscriber")
 # The account and the consumer that the example subscriber of nats-users.conf may read, and by which name.
 CHANNEL, ACCOUNT, CONSUMER = "instagram", "17841400000000001", "shop-a"
 

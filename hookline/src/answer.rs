@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use ops::{Answer, Asked, Ops, Why};
-use runtime::broker::Broker;
+use runtime::broker::{Broker, may_subscribe};
 use runtime::config::{NatsConfig, Settings};
 use runtime::health::{self, Health};
 use runtime::vouch::{self, Vouch};
@@ -31,6 +31,8 @@ const CHECK: &str = "ops";
 const CONNECTIONS_MAX: u32 = 8;
 /// How often the rights of the api are looked at, until the worker's schema is there.
 const LOOK: Duration = Duration::from_secs(2);
+/// What is under way at the stop may take so long: the process has 10 s in all.
+const DRAIN: Duration = Duration::from_secs(7);
 /// Requests that are carried out at once.
 const AT_ONCE: usize = 8;
 
@@ -74,13 +76,34 @@ pub(crate) async fn beside_api(
         tracing::info!("`/v1/ops` is answered by the role `hookline ops`");
         return Ok(());
     }
-    connect_and_answer(settings, Health::new(), shutdown).await
+    let config = NatsConfig::from_settings(&settings)?;
+    loop {
+        match may_subscribe("ops", &config, subjects::OPS, CHECK).await {
+            Ok(true) => break,
+            Ok(false) => return Ok(()),
+            Err(error) => {
+                tracing::debug!(%error, "Whether the api may answer operators is not known yet")
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+    // The api goes on whatever becomes of it.
+    let stop = shutdown.child_token();
+    if let Err(error) = connect_and_answer(settings, Health::new(), stop).await {
+        tracing::error!(error = %format!("{error:#}"), "`/v1/ops` is not answered by this process");
+    }
+    Ok(())
 }
 
 /// `None`: the worker has not made its schema yet.
 async fn may_operate(pool: &PgPool) -> sqlx::Result<Option<bool>> {
     sqlx::query_scalar(
-        "select case when to_regnamespace('worker') is not null then has_schema_privilege('worker', 'create') end",
+        "select case when to_regnamespace('worker') is not null then
+                    has_schema_privilege('worker', 'create')
+                    and coalesce((select pg_has_role(n.nspowner, 'member') from pg_namespace n where n.nspname = 'ops'), true) end",
     )
     .fetch_one(pool)
     .await
@@ -177,7 +200,7 @@ impl Listener {
             }
         };
         // What is not finished by then is not answered: the api reports that nobody knows.
-        let _ = tokio::time::timeout(runtime::shutdown::DRAIN, finished).await;
+        let _ = tokio::time::timeout(DRAIN, finished).await;
         Ok(())
     }
 

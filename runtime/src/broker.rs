@@ -15,7 +15,7 @@ mod upkeep;
 pub use failure::PublishFailure;
 pub use handle::Broker;
 pub(crate) use handle::NotLooked;
-pub use identity::identify;
+pub use identity::{identify, may_subscribe};
 pub(crate) use reading::ReadConnection;
 pub use state::{BrokerState, KnownEra, Needs};
 pub use streams::{gone, made_anew};

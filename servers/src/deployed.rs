@@ -10,8 +10,8 @@ use crate::testing::Scratch;
 use crate::{NatsOptions, NatsServer};
 
 const USERS: &str = include_str!("../../deploy/nats-users.conf");
-const ROLES: [&str; 7] =
-    ["ingest", "worker", "replay", "projector", "api", "operator", "subscriber"];
+const ROLES: [&str; 8] =
+    ["ingest", "worker", "replay", "projector", "api", "ops", "operator", "subscriber"];
 const STREAMS: [(&str, &str); 5] = [
     ("META_RAW", "meta.v1.raw.>"),
     ("INBOX_EVENTS", "inbox.v1.event.>"),

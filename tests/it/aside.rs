@@ -340,7 +340,7 @@ async fn an_event_whose_fold_failed_is_folded_from_what_the_log_says() {
     let mut withdrawn = received("evt_withdrawal", "");
     withdrawn["type"] = json!("hookline.fact.withdrawn.v1");
     withdrawn["data"] = json!({
-        "channel": "instagram", "account_id": ACCOUNT, "event_id": "evt_2", "reason": "erased",
+        "channel": "instagram", "account_id": ACCOUNT, "event_id": "evt_2", "reason": "vanished",
         "origin": {"via": "webhook", "revision": 0},
     });
     let subject = format!("inbox.v1.event.07.instagram.{ACCOUNT}.fact-withdrawn");

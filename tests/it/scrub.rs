@@ -203,11 +203,11 @@ async fn nothing_is_left(rows: u32) {
     );
     let (others, shape) = (text(&pool, OTHERS).await, text(&pool, SHAPE).await);
 
+    let writes_sql = "select sum(writes)::int8 from kept.notes";
+    let before: i64 = sqlx::query_scalar(writes_sql).fetch_one(&pool).await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let busy: Vec<_> =
         (1..3).map(|share| tokio::spawn(traffic(pool.clone(), share, stop.clone()))).collect();
-    let writes_sql = "select sum(writes)::int8 from kept.notes";
-    let before: i64 = sqlx::query_scalar(writes_sql).fetch_one(&pool).await.unwrap();
     let began = Instant::now();
     // No superuser, and not the owner, but a member of it.
     let options = pool.connect_options().as_ref().clone();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use facts::FactStore;
 use facts::accounts::{AccountStore, Connected};
 use facts::follow_up::FollowUp;
-use graph::{Class, Graph, GraphError, Host, Lane};
+use graph::{Class, Failure, Graph, GraphError, Host, Lane};
 use runtime::BoxFuture;
 use schemas::{Event, EventId};
 use sqlx::PgPool;
@@ -194,7 +194,11 @@ impl Comparison<'_> {
             let list = match read {
                 Ok(list) => list,
                 // Large pages fail (docs/meta-platform-2.md 22): half of it, from where the list is.
-                Err(error) if page > 1 && matches!(error.code, Some(-2 | 1 | 2)) => {
+                Err(error)
+                    if page > 1
+                        && (matches!(error.code, Some(-2 | 1 | 2))
+                            || matches!(error.failure, Failure::Timeout | Failure::TooLarge)) =>
+                {
                     page /= 2;
                     continue;
                 }

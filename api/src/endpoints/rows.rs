@@ -98,9 +98,9 @@ pub(super) async fn statuses(pool: &PgPool, ids: &[String]) -> sqlx::Result<Vec<
 
 pub(super) async fn troubled(pool: &PgPool) -> sqlx::Result<Vec<EndpointStatus>> {
     sqlx::query_as(
-        "select e.id, case when e.paused then 'paused' else s.state end as state, coalesce(s.held, 0) as held, s.last_error
+        "select e.id, case when e.paused then 'paused' when s.state = 'active' then 'full' else s.state end as state, coalesce(s.held, 0) as held, s.last_error
            from api.endpoints e left join worker.endpoint_status s on s.endpoint_id = e.id
-          where e.paused or s.state <> 'active' order by e.id",
+          where e.paused or s.state <> 'active' or s.held >= 5000 order by e.id",
     )
     .fetch_all(pool)
     .await

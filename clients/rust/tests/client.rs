@@ -15,8 +15,8 @@ use servers::{NatsOptions, NatsServer};
 use tokio_util::sync::CancellationToken;
 
 const USERS: &str = include_str!("../../../deploy/nats-users.conf");
-const ROLES: [&str; 7] =
-    ["ingest", "worker", "replay", "projector", "api", "operator", "subscriber"];
+const ROLES: [&str; 8] =
+    ["ingest", "worker", "replay", "projector", "api", "ops", "operator", "subscriber"];
 const ACCOUNT: &str = "17841400000000001";
 const OTHER: &str = "17841400000000002";
 const RETRY: Retry = Retry { min: Duration::from_millis(2), max: Duration::from_millis(10) };

@@ -193,7 +193,8 @@ export interface paths {
         put?: never;
         /**
          * Import the conversations of an account
-         * @description Contacts with placeholders and their newest messages. Safe to repeat; nothing imported is answered automatically.
+         * @description Contacts with placeholders and their newest messages. Safe to repeat; nothing imported is answered automatically. How far it has come
+         *     stands in `GET /v1/commands/{id}`: `synced`, `failed`, `skipped`, `messages`, and the `reasons` of those that were not imported.
          *
          *     # Errors
          *     404, 409, 422, 503.
@@ -268,10 +269,12 @@ export interface paths {
         };
         /**
          * List comments
-         * @description Newest first; deleted ones only when asked for.
+         * @description Newest first; deleted ones only when asked for. With `sync=true` all comments of `media_id` are read from Graph first, answers included;
+         *     when that takes longer than 20 s, what is known is listed, and what comes later follows on `/v1/live`. Reading is a command: it needs
+         *     the scope `write`.
          *
          *     # Errors
-         *     422 naming the parameter.
+         *     403 `insufficient_scope` for `sync=true` with a token that may only read, 404 `sync=true` for a media that no account knows, 422 naming the parameter, 502 `sync_failed` with Meta's answer.
          */
         get: operations["get_v1_comments"];
         put?: never;
@@ -403,7 +406,8 @@ export interface paths {
         };
         /**
          * List conversations
-         * @description Newest message first. Archived ones are left out unless asked for; blocked contacts always.
+         * @description Newest message first. Archived and snoozed ones are left out unless asked for; blocked contacts always. A snooze ends at its time, or
+         *     when the person writes.
          *
          *     A search (`q`) that takes longer than 2 s ends with `search_too_slow`; one that waits longer than 10 s for others with `search_busy`.
          *
@@ -484,6 +488,37 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/conversations/{id}/labels/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put a label on a conversation
+         * @description Upper and lower case are two labels. A label needs no making: it is there as soon as a conversation has it. At most 64 characters, without spaces around them; at most 50
+         *     labels on one conversation.
+         *
+         *     # Errors
+         *     404, 409 `key_reused`, 422 naming `name`, 503.
+         */
+        put: operations["put_v1_conversations_id_labels_name"];
+        post?: never;
+        /**
+         * Take a label off a conversation
+         * @description Also where the conversation does not have it.
+         *
+         *     # Errors
+         *     404, 409 `key_reused`, 422 naming `name`, 503.
+         */
+        delete: operations["delete_v1_conversations_id_labels_name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/conversations/{id}/messages": {
         parameters: {
             query?: never;
@@ -504,12 +539,43 @@ export interface paths {
         put?: never;
         /**
          * Answer
-         * @description The same `Idempotency-Key` with the same body is the same reply, however often it is sent: the answer is the state of the first.
+         * @description With `If-Match` the reply is refused with `overtaken` where the conversation has something later than the author saw: an act of the person, or
+         *     a reply of a person or another app. An automation must send it.
+         *
+         *     The same `Idempotency-Key` with the same body is the same reply, however often it is sent: the answer is the state of the first.
          *
          *     # Errors
-         *     403 `window_closed` or `human_agent_person_only`, 404, 409 `key_reused`, 422, 503: repeat with the same key.
+         *     403 `window_closed`, `window_will_close` or `human_agent_person_only`, 404, 409 `key_reused`, 422, 503: repeat with the same key.
          */
         post: operations["post_v1_conversations_id_messages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/conversations/{id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the notes about a conversation
+         * @description # Errors
+         *     404 without such a conversation, 422 naming the parameter, 503.
+         */
+        get: operations["get_v1_conversations_id_notes"];
+        put?: never;
+        /**
+         * Write a note about a conversation
+         * @description For people on our side: nothing of it goes to Meta. It is erased with the person.
+         *
+         *     # Errors
+         *     404, 409 `key_reused`, 422 naming `text`, 503.
+         */
+        post: operations["post_v1_conversations_id_notes"];
         delete?: never;
         options?: never;
         head?: never;
@@ -556,6 +622,30 @@ export interface paths {
          *     404, 503.
          */
         post: operations["post_v1_conversations_id_read"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/conversations/{id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Snooze
+         * @description The conversation is out of the list until then, or until the person writes: `snoozed=true` lists those that are out. Without `until`, or
+         *     with one that is past, it is back at once.
+         *
+         *     # Errors
+         *     404, 409 `key_reused`, 422 naming `until`, 503.
+         */
+        post: operations["post_v1_conversations_id_snooze"];
         delete?: never;
         options?: never;
         head?: never;
@@ -613,14 +703,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List conversions
+         * @description The events that were reported and what became of each; without what they said of a person.
+         *
+         *     # Errors
+         *     422 naming the parameter.
+         */
+        get: operations["get_v1_conversions"];
         put?: never;
         /**
          * Report a conversion to Meta
-         * @description Not implemented yet: the worker cannot do it.
+         * @description One event. Meta does not deduplicate events of threads: one whose answer is lost ends as `unknown` and is never reported again.
          *
          *     # Errors
-         *     501.
+         *     404, 409, 422, 503: repeat with the same key.
          */
         post: operations["post_v1_conversions"];
         delete?: never;
@@ -840,10 +937,10 @@ export interface paths {
         put?: never;
         /**
          * Read figures from Graph now
-         * @description Not implemented yet: the worker cannot do it.
+         * @description A command: its outcome says what was captured, what was empty, and what Meta has no more.
          *
          *     # Errors
-         *     501.
+         *     404, 409, 422, 503.
          */
         post: operations["post_v1_insights_refresh"];
         delete?: never;
@@ -870,6 +967,30 @@ export interface paths {
          *     409 `stream_reset` when the id is of another era of the stream or beyond its end; 503 `too_many_clients` (128 of one token, 512 of all), or when NATS is away.
          */
         get: operations["get_v1_live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the media or posts of an account
+         * @description From Graph, with their newest comments; a list is shown again for 60 s. Asking Graph is a command and needs the scope `write`: with a
+         *     token that may only read, what was listed last is shown.
+         *
+         *     # Errors
+         *     404 without such an account, 409 `ambiguous`, 422 naming the parameter, 502 `sync_failed` with Meta's answer.
+         */
+        get: operations["get_v1_media"];
         put?: never;
         post?: never;
         delete?: never;
@@ -983,6 +1104,239 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/ops/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a job up
+         * @description What is done stays done.
+         *
+         *     # Errors
+         *     As of the pause.
+         */
+        post: operations["post_v1_ops_jobs_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/jobs/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop a job for now
+         * @description Whoever works on it stops within seconds; what is done stays done.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for an unknown id and for a token of some accounts; 409 `refused` for a job that has ended; 422; 503.
+         */
+        post: operations["post_v1_ops_jobs_id_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/jobs/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a paused job go on
+         * @description One of the role `ops`; others go on by their command, which `hookline jobs resume` prints.
+         *
+         *     # Errors
+         *     As of the pause; 409 `refused` for a job that is not paused, or carried out by the process of its verb.
+         */
+        post: operations["post_v1_ops_jobs_id_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/redrive/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give parked work up for good
+         * @description Of lanes the first rows; what waits behind them goes on. The log keeps what came in. First `?plan=true` with a cause or ids, then the act
+         *     with the `plan_id`.
+         *
+         *     # Errors
+         *     As of the new try.
+         */
+        post: operations["post_v1_ops_redrive_discard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/redrive/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try parked work again
+         * @description First `?plan=true`, then the act with the `plan_id`: a job of the role `ops` that tries 1, then 10, then the rest, and stops where a step
+         *     fails again. A plan named twice answers with the same job.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a plan that nobody knows and for a token of some accounts; 409 `plan_stale` where the plan is older
+         *     than 15 minutes or counts something else by now; 422 naming the field; 503 where the role `ops` does not answer: repeat it.
+         */
+        post: operations["post_v1_ops_redrive_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/send": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what is frozen
+         * @description # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
+         */
+        get: operations["get_v1_ops_send"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/send/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop sending
+         * @description Within 2 s nothing in this scope is sent: what is asked for waits in order. What is at Meta already is still followed up. There is no plan
+         *     before it: a kill switch is one step.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 422 naming the field; 503: whether it is frozen is unknown, repeat it.
+         */
+        post: operations["post_v1_ops_send_freeze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/send/thaw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let sending go on
+         * @description Ends a freeze of exactly this scope; what waits goes out in order, if the rules still allow it.
+         *
+         *     # Errors
+         *     As of the freeze.
+         */
+        post: operations["post_v1_ops_send_thaw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how far each stage is behind, and what waits for somebody
+         * @description Read by the role `ops`; one look a second, shared by all who ask.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
+         */
+        get: operations["get_v1_ops_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ops/trace/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the whole story of one id
+         * @description Of an event, a message, a reply, a command, or a parked row.
+         *
+         *     # Errors
+         *     403 without the scope `admin`; 404 for an id that nobody knows and for a token of some accounts; 413 where contents are larger than the
+         *     broker takes; 422 naming `reason`; 503 where the role `ops` does not answer.
+         */
+        get: operations["get_v1_ops_trace_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/ops/waiting": {
         parameters: {
             query?: never;
@@ -1081,6 +1435,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/saved_replies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the saved replies
+         * @description # Errors
+         *     422 naming the parameter, 503.
+         */
+        get: operations["get_v1_saved_replies"];
+        put?: never;
+        /**
+         * Save a reply
+         * @description # Errors
+         *     404 for an account that the token does not see, 409 `key_reused`, 422 naming the field, 503.
+         */
+        post: operations["post_v1_saved_replies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/saved_replies/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a saved reply
+         * @description All fields are replaced.
+         *
+         *     # Errors
+         *     404 also where it is for accounts that the token does not see, 422 naming the field, 503.
+         */
+        put: operations["put_v1_saved_replies_id"];
+        post?: never;
+        /**
+         * Delete a saved reply
+         * @description # Errors
+         *     404 also where it is for accounts that the token does not see, 503.
+         */
+        delete: operations["delete_v1_saved_replies_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/templates": {
         parameters: {
             query?: never;
@@ -1090,21 +1498,40 @@ export interface paths {
         };
         /**
          * List templates
-         * @description Not implemented yet.
-         *
-         *     # Errors
-         *     501.
+         * @description # Errors
+         *     422 naming the parameter.
          */
         get: operations["get_v1_templates"];
         put?: never;
         /**
          * Write a template
-         * @description Not implemented yet.
+         * @description It is kept here and not submitted. A draft of the same name and language is replaced; what Meta has is not.
          *
          *     # Errors
-         *     501.
+         *     404, 409 `exists`, 422 naming the field.
          */
         post: operations["post_v1_templates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read one template
+         * @description # Errors
+         *     404 when there is none.
+         */
+        get: operations["get_v1_templates_id"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1122,10 +1549,8 @@ export interface paths {
         put?: never;
         /**
          * Read a template's status from Meta
-         * @description Not implemented yet.
-         *
-         *     # Errors
-         *     501.
+         * @description # Errors
+         *     404, 409, 503.
          */
         post: operations["post_v1_templates_id_refresh"];
         delete?: never;
@@ -1145,10 +1570,10 @@ export interface paths {
         put?: never;
         /**
          * Send a template
-         * @description Not implemented yet.
+         * @description To a person who has written before; there is no window. The same key never sends twice.
          *
          *     # Errors
-         *     501.
+         *     404, 409 `template_not_approved` or `key_reused`, 422, 503: repeat with the same key.
          */
         post: operations["post_v1_templates_id_send"];
         delete?: never;
@@ -1168,10 +1593,8 @@ export interface paths {
         put?: never;
         /**
          * Submit a template to Meta
-         * @description Not implemented yet.
-         *
-         *     # Errors
-         *     501.
+         * @description # Errors
+         *     404, 409 where it was made elsewhere, 422, 503.
          */
         post: operations["post_v1_templates_id_submit"];
         delete?: never;
@@ -1215,6 +1638,8 @@ export interface components {
         AccountHealth: {
             /** @description The channel. */
             channel: string;
+            /** @description Whether the log has what Graph shows. */
+            completeness: components["schemas"]["Completeness"];
             /**
              * Format: int64
              * @description Conversations.
@@ -1328,7 +1753,7 @@ export interface components {
             command_id: string;
             /** @description Why it had no effect. */
             error?: Record<string, never> | null;
-            /** @description What Meta answered, by its ids. */
+            /** @description What Meta answered, by its ids; of an import that is under way, how far it has come. */
             result?: unknown;
             /**
              * @description `queued`, `done`, `failed` or `unknown`.
@@ -1377,6 +1802,43 @@ export interface components {
             comments: components["schemas"]["Comment"][];
             /** @description For the next page; null at the end. */
             next_cursor?: string | null;
+        };
+        /** @description Whether the log has what Graph shows. The figures are of the last 24 hours. */
+        Completeness: {
+            compared_to?: components["schemas"]["Time"] | null;
+            /** @description Why the one after it did not, in Meta's numbers. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description Those that were missing and have been imported.
+             */
+            healed: number;
+            /** @description By hour, the newest first. */
+            hours: components["schemas"]["Hour"][];
+            /**
+             * Format: int64
+             * @description Of them: those that the log had.
+             */
+            known: number;
+            looked_at?: components["schemas"]["Time"] | null;
+            /** @description The webhook field by which nothing comes although Graph shows messages. */
+            lost_field?: string | null;
+            lost_since?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description The share that the log has now, 0 to 1; null where Graph showed nothing.
+             */
+            ratio?: number | null;
+            /**
+             * Format: int64
+             * @description Messages that Graph showed.
+             */
+            shown: number;
+            /**
+             * Format: int64
+             * @description Those that are missing and cannot be read any more.
+             */
+            unreachable: number;
         };
         /** @description A person. */
         Contact: {
@@ -1437,9 +1899,12 @@ export interface components {
              * @example cnv_0123456789abcdef0123456789abcdef
              */
             id: string;
+            /** @description In order. */
+            labels: string[];
             last_message?: components["schemas"]["LastMessage"] | null;
             /** @description When it was sent. */
             last_message_at: components["schemas"]["Time"];
+            snoozed_until?: components["schemas"]["Time"] | null;
             /**
              * Format: int64
              * @description Messages of the person since somebody read the conversation.
@@ -1453,6 +1918,59 @@ export interface components {
             conversations: components["schemas"]["Conversation"][];
             /** @description For the next page; null at the end. */
             next_cursor?: string | null;
+        };
+        /** @description An event that was reported. */
+        Conversion: {
+            /** @description The account. */
+            account_id: string;
+            /** @description The channel. */
+            channel: string;
+            /** @description The command. */
+            command_id: string;
+            /** @description The person, where one was named. */
+            contact_id?: string | null;
+            /** @description Meta's id of the dataset. */
+            dataset_id?: string | null;
+            /** @description Why it had no effect. */
+            error?: Record<string, never> | null;
+            /** @description The event's id. */
+            event_id: string;
+            /** @description `Purchase`, … */
+            event_name?: string | null;
+            /**
+             * Format: int64
+             * @description When it happened, in seconds since 1970.
+             */
+            event_time?: number | null;
+            finished_at?: components["schemas"]["Time"] | null;
+            /** @description When it was asked for. */
+            requested_at: components["schemas"]["Time"];
+            /** @description `events_received`, `fbtrace_id`, and `ad_id` where one was joined. */
+            result?: Record<string, never> | null;
+            /** @description `queued`, `done`, `failed`, or `unknown`: Meta's answer was lost or in part. It is never repeated. */
+            status: string;
+            /** @description As it was given. */
+            test_event_code?: string | null;
+        };
+        /** @description A page of events. */
+        Conversions: {
+            /** @description Those asked for last first. */
+            conversions: components["schemas"]["Conversion"][];
+            /** @description For the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description How much it is. */
+        Counts: {
+            /**
+             * Format: int64
+             * @description Events of the projector.
+             */
+            events: number;
+            /**
+             * Format: int64
+             * @description Lanes of the normaliser: conversations, posts, accounts, or single webhooks.
+             */
+            lanes: number;
         };
         /** @description Work that the normaliser holds back. */
         Dead: {
@@ -1509,7 +2027,7 @@ export interface components {
         };
         /** @description What to do next about an account. */
         Diagnosis: {
-            /** @description A stable word: `disconnected`, `stopped`, `messages_withheld`, `token_ends`, `scope_missing`, `fields_withheld`. */
+            /** @description A stable word: `disconnected`, `stopped`, `messages_withheld`, `field_lost`, `token_ends`, `scope_missing`, `fields_withheld`. */
             code: string;
             /** @description What to do. */
             fix: string;
@@ -1606,6 +2124,25 @@ export interface components {
             /** @description Subscribed. */
             subscribed: string[];
         };
+        /** @description A freeze in force. */
+        Freeze: {
+            /** @description Who froze it. */
+            by: string;
+            /** @description Why; null where nobody said. */
+            reason?: string | null;
+            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
+            scope: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+        };
+        /** @description All freezes in force. */
+        Freezes: {
+            /** @description By scope. */
+            freezes: components["schemas"]["Freeze"][];
+        };
         /** @description Events that are not kept any more. */
         Gap: {
             /**
@@ -1638,6 +2175,31 @@ export interface components {
             /** @description In the order of the request. */
             outcomes: components["schemas"]["HideOutcome"][];
         };
+        /** @description Messages that were made in an hour. */
+        Hour: {
+            /**
+             * Format: int64
+             * @description Those that were missing and have been imported.
+             */
+            healed: number;
+            /** @description The hour. */
+            hour: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Of them: those that the log had.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description Messages that Graph showed.
+             */
+            shown: number;
+            /**
+             * Format: int64
+             * @description Those that are missing and cannot be read any more.
+             */
+            unreachable: number;
+        };
         /** @description How Meta names an account. */
         Ids: {
             /** @description Other ids. */
@@ -1655,16 +2217,14 @@ export interface components {
             captured_at: components["schemas"]["Time"];
             /** @description The channel. */
             channel: string;
-            /** @description Our id. */
-            id: string;
-            /** @description The media or story. */
-            media_id?: string | null;
+            /** @description The media or story; null for the account. */
+            id?: string | null;
             /** @description The metric's name. */
             metric: string;
-            /** @description `account`, `media` or `story`. */
-            object: string;
             /** @description `day`, `lifetime`, … */
             period?: string | null;
+            /** @description `account`, `media` or `story`. */
+            scope: string;
             /** @description Meta's values; -1 means below 5. */
             values: Record<string, never>;
         };
@@ -1705,6 +2265,29 @@ export interface components {
              * @description The `after` of the next request, also where there are no events.
              */
             next: number;
+        };
+        /** @description A media or post of an account. */
+        Media: {
+            /** @description What it says. */
+            caption?: string | null;
+            /**
+             * Format: int64
+             * @description As Meta counts: with answers and hidden ones, and late.
+             */
+            comments_count?: number | null;
+            /** @description Meta's id. */
+            id: string;
+            /** @description Instagram: `IMAGE`, `VIDEO`, `CAROUSEL_ALBUM`. */
+            media_type?: string | null;
+            /** @description Where people see it. */
+            permalink?: string | null;
+            posted_at?: components["schemas"]["Time"] | null;
+        };
+        /** @description What Graph listed. */
+        MediaList: {
+            /** @description The newest 25, newest first. */
+            media: components["schemas"]["WithComments"][];
+            read_at?: components["schemas"]["Time"] | null;
         };
         /** @description A mention. */
         Mention: {
@@ -1789,6 +2372,42 @@ export interface components {
             /** @description Where Meta fetches it. */
             url?: string | null;
         };
+        /** @description An event to report. It has no `Debug`: personal fields are in clear until they are hashed. */
+        NewConversion: {
+            /** @description The account whose token reports it: connected by Facebook Login. */
+            account_id: string;
+            /**
+             * @description `business_messaging` for what happened in the thread.
+             * @example business_messaging
+             */
+            action_source: string;
+            /** @description On this channel, where both have an account with this id. */
+            channel?: string | null;
+            /** @description The person: the ids of the thread and its last ad are joined. */
+            contact_id?: string | null;
+            /** @description `currency`, `value`, … Purchase needs both. */
+            custom_data?: Record<string, never> | null;
+            /** @description Meta's id of the dataset. */
+            dataset_id: string;
+            /** @description One per event; the command's id unless set. */
+            event_id?: string | null;
+            /**
+             * @description `Purchase`, `LeadSubmitted`, …
+             * @example Purchase
+             */
+            event_name: string;
+            /** @description The page it happened on. */
+            event_source_url?: string | null;
+            /**
+             * Format: int64
+             * @description When, in seconds since 1970; Meta takes the last seven days.
+             */
+            event_time: number;
+            /** @description Shown under Test Events. The event counts all the same. */
+            test_event_code?: string | null;
+            /** @description Who. `em`, `ph`, `fn`, `ln`, `ct`, `st`, `zp`, `country`, `db` and `ge` are normalised and hashed before anything is stored, unless they are hashes. */
+            user_data?: Record<string, never>;
+        };
         /** @description A new endpoint. */
         NewEndpoint: {
             /** @description Ids of accounts; empty or absent: all. */
@@ -1803,6 +2422,12 @@ export interface components {
         /** @description A reply: exactly one of text, attachment, template; quick replies go with text. */
         NewMessage: {
             attachment?: components["schemas"]["NewAttachment"] | null;
+            /**
+             * Format: date-time
+             * @description RFC 3339: held until then, and judged when the time comes. `DELETE /v1/replies/{id}` cancels it.
+             * @example 2026-11-23T08:00:00Z
+             */
+            not_before?: string | null;
             /** @description At most 13. */
             quick_replies?: components["schemas"]["NewQuickReply"][];
             /** @description Meta's id of the message to quote. */
@@ -1817,6 +2442,14 @@ export interface components {
              */
             text?: string | null;
         };
+        /** @description A note to write. */
+        NewNote: {
+            /**
+             * @description At most 10,000 characters.
+             * @example Waits for the invoice of October.
+             */
+            text: string;
+        };
         /** @description A quick reply to offer. */
         NewQuickReply: {
             /** @description At most 1000 characters; the title where absent. */
@@ -1824,10 +2457,46 @@ export interface components {
             /** @description At most 20 characters. */
             title: string;
         };
+        /** @description A saved reply as it is to be. */
+        NewSavedReply: {
+            /** @description The accounts it is for. Absent or null: all that the token sees, also those to come. */
+            account_ids?: string[] | null;
+            /**
+             * @description By which people find it.
+             * @example Opening hours
+             */
+            name: string;
+            /**
+             * @description What is answered.
+             * @example We are open from 9 to 5.
+             */
+            text: string;
+        };
         /** @description Whose session it is to be. */
         NewSession: {
             /** @description A token of API_TOKENS; the session has its rights, for as long as API_TOKENS has it. */
             token: string;
+        };
+        /** @description A template to write. */
+        NewTemplateBody: {
+            /** @description The page. */
+            account_id: string;
+            /** @description `UTILITY`, the only one of Messenger. */
+            category?: string | null;
+            /** @description HEADER, BODY, BUTTONS, as Meta takes them, with a sample of every placeholder. */
+            components: Record<string, never>[];
+            /**
+             * @description Such as `en_US`.
+             * @example en_US
+             */
+            language: string;
+            /**
+             * @description As people call it; its name at Meta (`slug`) follows from it.
+             * @example Order shipped
+             */
+            name: string;
+            /** @description `POSITIONAL` (`{{1}}`), unless set, or `NAMED` (`{{order}}`). */
+            parameter_format?: string | null;
         };
         /** @description A text. */
         NewText: {
@@ -1838,6 +2507,43 @@ export interface components {
         NewlyMade: components["schemas"]["Endpoint"] & {
             /** @description `whsec_…`: it signs what is sent. It is shown this once. */
             secret: string;
+        };
+        /** @description A note. */
+        Note: {
+            /** @description Name of the API token that wrote it. */
+            by?: string | null;
+            /** @description When. */
+            created_at: components["schemas"]["Time"];
+            /**
+             * @description Our id.
+             * @example note_0123456789abcdef0123456789abcdef
+             */
+            id: string;
+            /** @description What it says. */
+            text: string;
+        };
+        /** @description A page of notes. */
+        Notes: {
+            /** @description For the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Newest first. */
+            notes: components["schemas"]["Note"][];
+        };
+        /** @description What stands for a placeholder. */
+        Parameter: {
+            /** @description The placeholder, where placeholders have names. */
+            name?: string | null;
+            /** @description The text. */
+            text: string;
+        };
+        /** @description A plan, or the job that carries one out. */
+        Planned: {
+            /** @description What was counted. */
+            counts: components["schemas"]["Counts"];
+            /** @description In `GET /v1/ops/jobs`; of the act. */
+            job_id?: string | null;
+            /** @description Names the plan for 15 minutes; of a plan. */
+            plan_id?: string | null;
         };
         /** @description What the worker would say now. */
         PolicyAnswer: {
@@ -1927,6 +2633,41 @@ export interface components {
              */
             type: string;
         };
+        /** @description Why. */
+        Reason: {
+            /** @description Why; kept. */
+            reason: string;
+        };
+        /** @description With `?plan=true` which parked work; without it the plan and why. */
+        Redrive: {
+            /** @description Of a plan: what failed by this cause; of a new try the projector's deletions go along. */
+            cause?: string | null;
+            /** @description Of a plan: these rows of the stage: `id` of the normaliser's first rows, `seq` of the projector's. */
+            ids?: number[] | null;
+            /** @description Of a plan: this lane of the normaliser. */
+            lane?: string | null;
+            /** @description Of the act: the plan. */
+            plan_id?: string | null;
+            /** @description Of the act: why; kept. */
+            reason?: string | null;
+            /** @description Of a plan: what this stage parked, `normalize` or `projector`. */
+            stage?: string | null;
+        };
+        /** @description Figures to read. */
+        Refresh: {
+            /** @description The account. */
+            account_id: string;
+            /** @description On this channel, where both have an account with this id. */
+            channel?: string | null;
+            /** @description The media or story. */
+            id?: string | null;
+            /** @description Names of metrics, as Meta has them. One that Meta has no more is named in the outcome with its successor, and the others go on. */
+            metrics: string[];
+            /** @description `day` or `lifetime`; each metric's own unless set. */
+            period?: string | null;
+            /** @description `account`, `media` or `story`. */
+            scope: string;
+        };
         /** @description From when on. */
         ReplayFrom: {
             /**
@@ -1962,7 +2703,7 @@ export interface components {
             error?: Record<string, never> | null;
             /** @description When it was settled. */
             finished_at?: string | null;
-            /** @description Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`. Left out where it does not. */
+            /** @description Why it waits although nothing is in flight: `account_stopped`, `frozen`, `paused`, `parked`, `budget`, `scheduled`. Left out where it does not. */
             held?: string | null;
             /** @description Meta's id of the (first) message, once sent. */
             message_id?: string | null;
@@ -2006,12 +2747,58 @@ export interface components {
             /** @description `whsec_…`: shown this once. For 24 hours the secret before signs, too. */
             secret: string;
         };
+        /** @description A page of saved replies. */
+        SavedReplies: {
+            /** @description For the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Newest first. */
+            saved_replies: components["schemas"]["SavedReply"][];
+        };
+        /** @description A saved reply. */
+        SavedReply: {
+            /** @description The accounts it is for, of those that the token sees; null: all. */
+            account_ids?: string[] | null;
+            /** @description When it was saved. */
+            created_at: components["schemas"]["Time"];
+            /**
+             * @description Our id.
+             * @example svd_0123456789abcdef0123456789abcdef
+             */
+            id: string;
+            /** @description By which people find it. */
+            name: string;
+            /** @description What is answered. */
+            text: string;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+        };
+        /** @description What is stopped or goes on: everything where neither account nor conversation is named. */
+        Scope: {
+            /** @description One account, as `ID` or `CHANNEL/ID`. */
+            account_id?: string | null;
+            /** @description One conversation, by its id; with `account_id` it must be one of that account. */
+            conversation?: string | null;
+            /**
+             * @description Why; kept.
+             * @example wrong automatic replies
+             */
+            reason: string;
+        };
         /** @description What a token may do. */
         Scopes: {
             /** @description Granted. */
             granted: string[];
             /** @description Not granted: `scope`, `feature`, `costs`. */
             missing: Record<string, never>[];
+        };
+        /** @description Whom to send it, and what stands for its placeholders. */
+        SendTemplate: {
+            /** @description The person. */
+            contact_id: string;
+            /** @description For the placeholder of the header. */
+            header?: components["schemas"]["Parameter"][];
+            /** @description For the placeholders of the body, in their order. */
+            parameters?: components["schemas"]["Parameter"][];
         };
         /** @description An event that the projector could not fold. */
         SetAside: {
@@ -2030,6 +2817,85 @@ export interface components {
              * @description Its position in INBOX_EVENTS; negative: of a stream that is lost.
              */
             seq: number;
+        };
+        /** @description Until when. */
+        Snooze: {
+            /**
+             * Format: date-time
+             * @description RFC 3339; absent, null or past: no longer.
+             * @example 2026-11-23T08:00:00Z
+             */
+            until?: string | null;
+        };
+        /**
+         * @description As `hookline status --output json` prints it: `stages` with lag and oldest age, parked work by cause, unknown sends, what is held and why,
+         *     durability, clocks, tokens that end, freezes.
+         */
+        Status: Record<string, never>;
+        /** @description What it did. */
+        Switched: {
+            /** @description `false`: it was so before. */
+            changed: boolean;
+            /** @description Whether this scope is frozen now. */
+            frozen: boolean;
+            /** @description Other scopes that stay frozen; of a thaw. */
+            other_freezes?: string[];
+            /** @description `*`, `account:<channel>/<account>` or `conversation:<conversation id>`. */
+            scope: string;
+            /**
+             * Format: int64
+             * @description Commands that wait, or go on.
+             */
+            waiting: number;
+        };
+        /** @description What of an account is imported. */
+        SyncRequest: {
+            /**
+             * Format: date-time
+             * @description Only conversations in which something happened since; all of them where absent.
+             */
+            since?: string | null;
+        };
+        /** @description A message template. */
+        Template: {
+            /** @description The page. */
+            account_id: string;
+            /** @description Whether it can be sent. */
+            approved: boolean;
+            /** @description `UTILITY`. */
+            category?: string | null;
+            /** @description `messenger`. */
+            channel: string;
+            /** @description As Meta takes them; null where it was made elsewhere. */
+            components?: Record<string, never>[] | null;
+            /** @description When it was written, or first seen. */
+            created_at: components["schemas"]["Time"];
+            /** @description Our id. */
+            id: string;
+            /** @description Such as `en_US`. */
+            language: string;
+            /** @description Meta's id of it. */
+            meta_template_id?: string | null;
+            /** @description As a person calls it. */
+            name: string;
+            /** @description `POSITIONAL` or `NAMED`. */
+            parameter_format?: string | null;
+            /** @description Why it was rejected, or not taken. */
+            reason?: string | null;
+            /** @description Its name at Meta. */
+            slug: string;
+            /**
+             * @description `DRAFT`; what Meta says (`APPROVED`, `PENDING`, `REJECTED`, `PAUSED`, …); `FAILED`: Meta did not take it; `UNKNOWN`: its answer was lost.
+             * @example APPROVED
+             */
+            status: string;
+        };
+        /** @description A page of templates. */
+        Templates: {
+            /** @description For the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Newest first. */
+            templates: components["schemas"]["Template"][];
         };
         /**
          * Format: date-time
@@ -2057,6 +2923,8 @@ export interface components {
             /** @description `true`: there are more than `total`. Left out otherwise. */
             total_is_lower_bound?: boolean;
         };
+        /** @description As `hookline trace --output json` prints it: raw webhooks, events, resolution, rows, replies with their parts and Meta's ids, echoes. */
+        Trace: Record<string, never>;
         /** @description What to show the person. */
         Typing: {
             /** @description `typing_on` (unless said), `typing_off` or `mark_seen`. */
@@ -2095,6 +2963,16 @@ export interface components {
             /** @description Those that came last first. */
             waiting: components["schemas"]["Waiting"][];
         };
+        /** @description The job. */
+        Wished: {
+            /** @description Its id. */
+            id: string;
+        };
+        /** @description A media or post with comments. */
+        WithComments: components["schemas"]["Media"] & {
+            /** @description The newest 50, newest first; answers name their `parent_id`. `GET /v1/comments?media_id=…` has all. */
+            comments: components["schemas"]["Comment"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -2107,9 +2985,13 @@ export interface operations {
     get_connect_callback: {
         parameters: {
             query?: {
+                /** @description What is exchanged for a token, once. */
                 code?: string;
+                /** @description Which login it belongs to. */
                 state?: string;
+                /** @description Meta's word where there is no code, such as `access_denied`. */
                 error?: string;
+                /** @description Meta's reason. */
                 error_reason?: string;
             };
             header?: never;
@@ -2199,14 +3081,18 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2215,6 +3101,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2223,8 +3128,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2249,14 +3166,18 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2265,8 +3186,47 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2291,6 +3251,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2299,14 +3260,18 @@ export interface operations {
                     "application/json": components["schemas"]["Accounts"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2315,8 +3280,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2360,7 +3337,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2368,6 +3357,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2376,6 +3366,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2384,8 +3384,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2411,6 +3441,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2419,14 +3450,18 @@ export interface operations {
                     "application/json": components["schemas"]["AccountHealth"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2435,6 +3470,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2443,8 +3479,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2488,7 +3545,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2496,6 +3565,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2504,6 +3574,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2512,8 +3592,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2557,7 +3667,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2565,6 +3687,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2573,6 +3696,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2581,8 +3714,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2606,7 +3769,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SyncRequest"];
+            };
+        };
         responses: {
             /** @description The outcome is known */
             200: {
@@ -2626,7 +3793,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2634,6 +3813,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2642,6 +3822,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2650,8 +3840,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2678,6 +3898,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2686,14 +3907,18 @@ export interface operations {
                     "application/json": components["schemas"]["Blocklist"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2702,8 +3927,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2725,6 +3962,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2740,7 +3978,19 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2748,6 +3998,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2756,6 +4007,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2764,6 +4025,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2772,8 +4043,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2814,7 +4097,19 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2822,6 +4117,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2830,6 +4126,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2838,6 +4144,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2846,8 +4162,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2873,6 +4201,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2881,14 +4210,18 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2897,6 +4230,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2905,6 +4239,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2913,8 +4248,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2938,6 +4285,8 @@ export interface operations {
                 hidden?: boolean;
                 /** @description `true`: also deleted ones. */
                 deleted?: boolean;
+                /** @description `true`: first read the comments of `media_id` from Graph. Needs a token that may write. */
+                sync?: boolean;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows per page, 1 to 200; 50 unless set. */
@@ -2949,6 +4298,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2957,7 +4307,19 @@ export interface operations {
                     "application/json": components["schemas"]["Comments"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2965,6 +4327,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2973,8 +4345,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Meta was asked and refused */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3021,14 +4414,18 @@ export interface operations {
                     "application/json": components["schemas"]["HideOutcomes"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3037,6 +4434,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3045,8 +4470,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3092,7 +4529,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3100,6 +4549,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3108,6 +4558,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3116,8 +4576,38 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3167,7 +4657,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3175,6 +4677,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3183,6 +4686,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3191,6 +4704,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3199,8 +4722,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3250,7 +4785,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3258,6 +4805,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3266,6 +4814,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3274,6 +4832,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3282,8 +4850,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3333,7 +4913,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3341,6 +4933,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3349,6 +4942,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3357,6 +4960,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3365,8 +4978,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3392,6 +5017,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3400,14 +5026,18 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3416,6 +5046,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3424,8 +5055,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3449,6 +5101,10 @@ export interface operations {
                 q?: string;
                 /** @description Only those assigned to this name; empty: only those assigned to nobody. */
                 assigned_to?: string;
+                /** @description Only those with this label. */
+                label?: string;
+                /** @description `true`: only snoozed ones. Unset or `false`: only those that are not, or not any more. */
+                snoozed?: boolean;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows per page, 1 to 200; 50 unless set. */
@@ -3460,6 +5116,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3468,14 +5125,18 @@ export interface operations {
                     "application/json": components["schemas"]["Conversations"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3484,8 +5145,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3506,22 +5179,29 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
+                    /** @description For `If-Match` of a reply. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3530,8 +5210,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3552,6 +5253,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3569,7 +5271,19 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3577,6 +5291,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3585,8 +5300,56 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3611,6 +5374,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3628,7 +5392,19 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3636,6 +5412,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3644,6 +5421,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3652,8 +5457,258 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_v1_conversations_id_labels_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+                /** @description The label. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done, and to be read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Stored, not projected yet */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_v1_conversations_id_labels_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+                /** @description The label. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done, and to be read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Stored, not projected yet */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3681,16 +5736,22 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
+                    /** @description For `If-Match` of a reply. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Messages"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3706,6 +5767,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3714,6 +5776,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3722,6 +5785,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Meta was asked and refused */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -3730,8 +5803,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3752,6 +5828,8 @@ export interface operations {
             header: {
                 /** @description 1 to 255 visible characters of your own. */
                 "Idempotency-Key": string;
+                /** @description The `ETag` of the conversation or of its messages, as its author saw them. */
+                "If-Match"?: string | null;
             };
             path: {
                 /** @description `cnv_…` */
@@ -3783,14 +5861,18 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3799,6 +5881,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3807,6 +5890,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3815,6 +5908,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -3823,6 +5917,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3831,8 +5926,218 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_conversations_id_notes: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notes"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_conversations_id_notes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewNote"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Note"];
+                };
+            };
+            /** @description Stored, not projected yet */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Note"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3856,6 +6161,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3864,14 +6170,18 @@ export interface operations {
                     "application/json": components["schemas"]["PolicyAnswer"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3880,6 +6190,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3888,8 +6199,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3910,6 +6233,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3927,7 +6251,19 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3935,6 +6271,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3943,8 +6280,177 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_conversations_id_snooze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `cnv_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Snooze"];
+            };
+        };
+        responses: {
+            /** @description Done, and to be read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Stored, not projected yet */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3963,12 +6469,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["Typing"];
             };
         };
         responses: {
+            /** @description Stored; its outcome is not known yet */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -3977,7 +6484,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3985,6 +6504,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3993,6 +6513,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4001,8 +6549,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4023,6 +6583,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4040,7 +6601,19 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4048,6 +6621,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4056,8 +6630,127 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_conversions: {
+        parameters: {
+            query?: {
+                /** @description `queued`, `done`, `failed` or `unknown`. */
+                status?: string;
+                /** @description Only this channel. */
+                channel?: string;
+                /** @description Only this account. */
+                account_id?: string;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversions"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4068,14 +6761,57 @@ export interface operations {
     };
     post_v1_conversions: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /**
+                 * @description How long to wait for the outcome, such as `5s`; at most `30s`.
+                 * @example 5s
+                 */
+                wait?: string;
+            };
+            header: {
+                /** @description 1 to 255 visible characters of your own. */
+                "Idempotency-Key": string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConversion"];
+            };
+        };
         responses: {
+            /** @description The outcome is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description On its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4083,8 +6819,65 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            501: {
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4107,6 +6900,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4115,14 +6909,18 @@ export interface operations {
                     "application/json": components["schemas"]["EndpointList"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4131,6 +6929,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4139,6 +6938,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4147,8 +6947,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4179,14 +6991,18 @@ export interface operations {
                     "application/json": components["schemas"]["NewlyMade"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4195,6 +7011,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4203,6 +7020,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4211,8 +7056,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4233,6 +7090,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4241,14 +7099,18 @@ export interface operations {
                     "application/json": components["schemas"]["Endpoint"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4257,6 +7119,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4265,8 +7128,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4294,14 +7178,18 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4310,6 +7198,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4318,8 +7207,56 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4338,12 +7275,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["EndpointChange"];
             };
         };
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4352,14 +7290,18 @@ export interface operations {
                     "application/json": components["schemas"]["Endpoint"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4368,6 +7310,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4376,6 +7319,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4384,8 +7355,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4419,14 +7402,18 @@ export interface operations {
                     "application/json": components["schemas"]["Endpoint"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4435,6 +7422,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4443,6 +7431,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4451,8 +7467,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4473,6 +7501,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4481,14 +7510,18 @@ export interface operations {
                     "application/json": components["schemas"]["Rotated"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4497,6 +7530,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4505,6 +7539,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4513,8 +7575,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4535,6 +7609,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Done, and to be read */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4543,14 +7618,18 @@ export interface operations {
                     "application/json": components["schemas"]["EndpointTest"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4559,6 +7638,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4567,6 +7647,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4575,8 +7683,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4607,6 +7727,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4615,14 +7736,18 @@ export interface operations {
                     "application/json": components["schemas"]["Log"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4631,6 +7756,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4639,8 +7765,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4669,6 +7807,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4677,14 +7816,18 @@ export interface operations {
                     "application/json": components["schemas"]["Feed"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4693,8 +7836,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4710,10 +7865,16 @@ export interface operations {
                 channel?: string;
                 /** @description Only this account. */
                 account_id?: string;
+                /** @description Only of `account`, `media` or `story`. */
+                scope?: string;
                 /** @description Only of this media or story. */
-                media_id?: string;
+                id?: string;
                 /** @description Only this metric. */
                 metric?: string;
+                /** @description Captured at or after this time. */
+                since?: string;
+                /** @description Captured before this time. */
+                until?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description Rows per page, 1 to 200; 50 unless set. */
@@ -4725,6 +7886,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4733,14 +7895,18 @@ export interface operations {
                     "application/json": components["schemas"]["Insights"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4749,8 +7915,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4761,14 +7939,54 @@ export interface operations {
     };
     post_v1_insights_refresh: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description How long to wait for the outcome, such as `5s`; at most `30s`.
+                 * @example 5s
+                 */
+                wait?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
         responses: {
+            /** @description The outcome is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description On its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4776,8 +7994,65 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            501: {
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4818,14 +8093,18 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4834,6 +8113,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4842,8 +8122,112 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_media: {
+        parameters: {
+            query: {
+                /** @description The account. */
+                account_id: string;
+                /** @description The channel, where both have an account of this id. */
+                channel?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MediaList"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Meta was asked and refused */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4893,7 +8277,19 @@ export interface operations {
                     "application/json": components["schemas"]["CommandState"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4901,6 +8297,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4909,6 +8306,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4917,6 +8324,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4925,8 +8342,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4953,6 +8382,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4961,14 +8391,18 @@ export interface operations {
                     "application/json": components["schemas"]["Mentions"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4977,8 +8411,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4999,6 +8445,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5007,14 +8454,18 @@ export interface operations {
                     "application/json": components["schemas"]["Acts"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5023,6 +8474,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5031,6 +8483,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5039,8 +8492,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5063,6 +8528,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5071,14 +8537,18 @@ export interface operations {
                     "application/json": components["schemas"]["DeadWork"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5087,6 +8557,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5095,6 +8566,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5103,8 +8575,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5125,6 +8609,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5133,14 +8618,18 @@ export interface operations {
                     "application/json": components["schemas"]["Jobs"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5149,6 +8638,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5157,6 +8647,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5165,8 +8656,1049 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_jobs_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Done, and to be read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wished"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_jobs_id_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Done, and to be read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wished"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_jobs_id_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Done, and to be read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wished"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_redrive_discard: {
+        parameters: {
+            query?: {
+                /** @description `true`: counts what the act would do, and changes nothing. */
+                plan?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Redrive"];
+            };
+        };
+        responses: {
+            /** @description The plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Planned"];
+                };
+            };
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Planned"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_redrive_run: {
+        parameters: {
+            query?: {
+                /** @description `true`: counts what the act would do, and changes nothing. */
+                plan?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Redrive"];
+            };
+        };
+        responses: {
+            /** @description The plan */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Planned"];
+                };
+            };
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Planned"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_send: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freezes"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_send_freeze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Scope"];
+            };
+        };
+        responses: {
+            /** @description Done, and to be read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Switched"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_ops_send_thaw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Scope"];
+            };
+        };
+        responses: {
+            /** @description Done, and to be read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Switched"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_ops_trace_id: {
+        parameters: {
+            query?: {
+                /** @description `true`: with raw bodies and events as they are. Needs `reason`, and is recorded in the audit before anything is shown. */
+                contents?: boolean;
+                /** @description Why the contents must be seen; kept. */
+                reason?: string;
+            };
+            header?: never;
+            path: {
+                /** @description An event id, Meta's message id, a reply or command id, or the number of a parked row */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5189,6 +9721,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5197,14 +9730,18 @@ export interface operations {
                     "application/json": components["schemas"]["WaitingRoom"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5213,6 +9750,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5221,6 +9759,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5229,8 +9768,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5261,6 +9812,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5269,14 +9821,18 @@ export interface operations {
                     "application/json": components["schemas"]["Replies"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5285,8 +9841,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5312,6 +9880,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5320,14 +9889,18 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5336,6 +9909,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5344,8 +9918,29 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5391,14 +9986,18 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5407,6 +10006,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5415,6 +10015,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5423,6 +10033,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5431,8 +10051,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5482,14 +10114,18 @@ export interface operations {
                     "application/json": components["schemas"]["Reply"];
                 };
             };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
                 headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5498,6 +10134,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found`: nothing that this token sees has this id */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5506,6 +10143,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5514,6 +10161,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5522,8 +10179,414 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
             503: {
                 headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_saved_replies: {
+        parameters: {
+            query?: {
+                /** @description Only those for this account, or for all. */
+                account_id?: string;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedReplies"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_v1_saved_replies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSavedReply"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedReply"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_v1_saved_replies_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `svd_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSavedReply"];
+            };
+        };
+        responses: {
+            /** @description Done, and to be read */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedReply"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_v1_saved_replies_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `svd_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5534,14 +10597,44 @@ export interface operations {
     };
     get_v1_templates: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only this account. */
+                account_id?: string;
+                /** @description Only of this status. */
+                status?: string;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows per page, 1 to 200; 50 unless set. */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Templates"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5549,8 +10642,20 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            501: {
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5566,9 +10671,43 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTemplateBody"];
+            };
+        };
         responses: {
+            /** @description It is there already */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            /** @description Written */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5576,8 +10715,137 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            501: {
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_v1_templates_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `tpl_…` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5588,17 +10856,53 @@ export interface operations {
     };
     post_v1_templates_id_refresh: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description How long to wait for the outcome, such as `5s`; at most `30s`.
+                 * @example 5s
+                 */
+                wait?: string;
+            };
             header?: never;
             path: {
-                /** @description The template */
+                /** @description `tpl_…` */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            /** @description The outcome is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description On its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5606,8 +10910,65 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            501: {
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5618,17 +10979,60 @@ export interface operations {
     };
     post_v1_templates_id_send: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /**
+                 * @description How long to wait for the outcome, such as `5s`; at most `30s`.
+                 * @example 5s
+                 */
+                wait?: string;
+            };
+            header: {
+                /** @description 1 to 255 visible characters of your own. */
+                "Idempotency-Key": string;
+            };
             path: {
-                /** @description The template */
+                /** @description `tpl_…` */
                 id: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SendTemplate"];
+            };
+        };
         responses: {
+            /** @description The outcome is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description On its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5636,8 +11040,65 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            501: {
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5648,17 +11109,53 @@ export interface operations {
     };
     post_v1_templates_id_submit: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description How long to wait for the outcome, such as `5s`; at most `30s`.
+                 * @example 5s
+                 */
+                wait?: string;
+            };
             header?: never;
             path: {
-                /** @description The template */
+                /** @description `tpl_…` */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            /** @description The outcome is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description On its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandState"];
+                };
+            };
+            /** @description `unauthorized`: no token, or one that is not known */
             401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token does not allow it (`insufficient_scope`), or a browser sends it from a page that is not ours (`cross_origin`); other codes are named by the route */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5666,8 +11163,65 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            501: {
+            /** @description `not_found`: nothing that this token sees has this id */
+            404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_body`: the body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit: several things have this id (`ambiguous`), the `Idempotency-Key` was used for another request (`key_reused`), or the state is another one */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large`: the body is larger than is taken */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid`: `field` names what cannot be understood */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: a fault of hookline, which it has logged */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something it needs is away or busy: repeat the request, with the same `Idempotency-Key` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repetition makes sense */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {

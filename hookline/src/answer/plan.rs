@@ -68,6 +68,11 @@ pub(super) async fn start(
     }
     let mut arguments = plan.arguments.clone();
     arguments["plan"] = json!(plan_id);
+    if act == RedriveAct::Discard {
+        // What is parked later was in no plan.
+        let heads: Vec<i64> = chosen.heads.iter().map(|head| head.id).collect();
+        arguments["rows"] = json!({"heads": heads, "events": chosen.events});
+    }
     let reason = Some(reason);
     // The plan is a part of the words: a repeat finds this job.
     let new = NewJob { verb: act.verb(), arguments: arguments.clone(), rate: None, reason, who };

@@ -51,15 +51,31 @@ pub(super) async fn work(
     })
 }
 
+/// The rows that a plan was about.
+#[derive(serde::Deserialize)]
+struct Planned {
+    heads: Vec<i64>,
+    events: Vec<i64>,
+}
+
 /// What of the job is parked now: what was done is not on the list any more.
 async fn left(pool: &PgPool, job: &Job, act: RedriveAct) -> anyhow::Result<Chosen> {
+    let foreign = |_| Failure::refused("the job is of another release: ask for it again");
     let mut arguments = job.arguments.clone();
+    let mut planned = None;
     if let Some(arguments) = arguments.as_object_mut() {
         arguments.remove("plan");
+        planned = arguments.remove("rows");
     }
-    let wanted: WantedWork = serde_json::from_value(arguments)
-        .map_err(|_| Failure::refused("the job is of another release: ask for it again"))?;
-    choose(pool, act, &wanted).await
+    let wanted: WantedWork = serde_json::from_value(arguments).map_err(foreign)?;
+    let mut chosen = choose(pool, act, &wanted).await?;
+    if act == RedriveAct::Discard {
+        let Planned { heads, events } =
+            serde_json::from_value(planned.unwrap_or_default()).map_err(foreign)?;
+        chosen.heads.retain(|head| heads.contains(&head.id));
+        chosen.events.retain(|event| events.contains(event));
+    }
+    Ok(chosen)
 }
 
 async fn run(

@@ -1,8 +1,15 @@
 //! Who we are to the broker, and why it would not have us.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::config::NatsConfig;
+
+/// How long a broker may take to let us in.
+const ASKED_WITHIN: Duration = Duration::from_secs(2);
+/// How soon it reports that a subscription is refused.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Adds to the options who we are, by credentials file or by what stands before the `@` of a URL (the client itself ignores that), and
 /// answers with the servers to connect to.
@@ -28,6 +35,36 @@ pub async fn identify(
         }
     }
     Ok((options, servers))
+}
+
+/// Whether the broker lets us subscribe: asked by a connection of its own, for a refusal is otherwise an alarm.
+///
+/// # Errors
+/// When the broker cannot be reached; ask again.
+pub async fn may_subscribe(
+    name: &str,
+    config: &NatsConfig,
+    subject: &'static str,
+    group: &str,
+) -> anyhow::Result<bool> {
+    let refused = Arc::new(AtomicBool::new(false));
+    let seen = refused.clone();
+    let options = async_nats::ConnectOptions::new()
+        .name(format!("hookline-{name}-rights"))
+        .connection_timeout(ASKED_WITHIN)
+        .event_callback(move |event| {
+            if matches!(event, async_nats::Event::ServerError(_)) {
+                seen.store(true, Ordering::Relaxed);
+            }
+            std::future::ready(())
+        });
+    let (options, servers) = identify(options, config).await?;
+    let client = options.connect(servers).await?;
+    let _asked = client.queue_subscribe(subject, group.to_owned()).await?;
+    client.flush().await?;
+    // It says nothing to a subscription that it takes.
+    tokio::time::sleep(REFUSED_WITHIN).await;
+    Ok(!refused.load(Ordering::Relaxed))
 }
 
 /// User and password of a server URL, as they were before they were percent-encoded into it.

@@ -31,7 +31,8 @@ async fn reads(lab: &Lab, account: &AccountHandle, quiet: usize) {
     let unseen = ann.reported(Telling::Silent);
     let lamp = account.media("The green lamp");
     let chair = account.media("The chair");
-    let told = ann.comments(&lamp, "told").accepted().await.unwrap().comment_id().to_owned();
+    let reported =
+        ann.comments(&lamp, "reported").accepted().await.unwrap().comment_id().to_owned();
     let asked = unseen.comments(&lamp, "How much?").comment_id().to_owned();
     unseen.answers_comment(&asked, "Anybody?");
     for n in 0..quiet {
@@ -57,7 +58,7 @@ async fn reads(lab: &Lab, account: &AccountHandle, quiet: usize) {
     assert_eq!(ids.len(), 2, "{list}");
     assert!(ids.contains(&lamp.as_str()) && ids.contains(&chair.as_str()), "{list}");
     let under = media.iter().find(|one| one["id"] == lamp.as_str()).unwrap();
-    assert_eq!(texts(&under["comments"]), ["Anybody?", "How much?", "told"]);
+    assert_eq!(texts(&under["comments"]), ["Anybody?", "How much?", "reported"]);
     let answer = under["comments"].as_array().unwrap().iter().find(|one| one["text"] == "Anybody?");
     assert_eq!(answer.unwrap()["parent_id"], asked.as_str());
 
@@ -81,7 +82,7 @@ async fn reads(lab: &Lab, account: &AccountHandle, quiet: usize) {
     let asked_before = lab.simulator.count(CallKind::CommentList);
     assert_eq!(media_of(&api, account.id()).await["read_at"], list["read_at"]);
     assert_eq!(lab.simulator.count(CallKind::CommentList), asked_before);
-    hide_both(lab, account, &[told, asked]).await;
+    hide_both(lab, account, &[reported, asked]).await;
 }
 
 /// One command hides several comments, and each has an outcome.

@@ -55,7 +55,11 @@ async fn status_is_that_of_the_verb(lab: &Lab) {
         .iter()
         .filter_map(|one| one["stage"].as_str())
         .collect();
-    assert_eq!(stages, ["normalize", "callbacks", "commands", "automate", "project"], "{status}");
+    assert_eq!(
+        stages,
+        ["normalize", "callbacks", "commands", "automate", "withdrawals", "project"],
+        "{status}"
+    );
 }
 
 /// The story of a reply by HTTP is that of the verb; contents only with a reason, which the audit has.

@@ -10,7 +10,7 @@ use super::{
     conversation_of, fields, has_fields, is_problem, is_time, lab, person, webhook, written,
 };
 
-const CONVERSATION: &str = "id channel account_id contact last_message last_message_at unread_count window_expires_at archived assigned_to";
+const CONVERSATION: &str = "id channel account_id contact last_message last_message_at unread_count window_expires_at archived assigned_to labels snoozed_until";
 const MESSAGE: &str = "id message_id direction text attachments reply_to reactions sent_at edited_at deleted_at delivered_at read_at referral sent_by reply_id";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +130,7 @@ async fn everything_else_has_exactly_the_promised_fields() {
     assert_eq!(status, 200, "{health}");
     has_fields(
         &health,
-        "id channel state state_reason state_since diagnosis token scopes webhook_fields last_webhooks ids last_message_at conversations unread_conversations worker",
+        "id channel state state_reason state_since diagnosis token scopes webhook_fields completeness last_webhooks ids last_message_at conversations unread_conversations worker",
     );
     assert_eq!((&health["conversations"], &health["unread_conversations"]), (&json!(1), &json!(1)));
     is_time(&health["last_message_at"]);

@@ -4,6 +4,8 @@
 //! Those requests take turns between events that are held and the next one of the stream: a few conversations that always fail must not keep
 //! all others back.
 
+use std::time::Duration;
+
 use delivery::Outcome;
 use schemas::Timestamp;
 
@@ -85,7 +87,13 @@ impl Breaker {
     }
 
     /// A request ended. `true`: the endpoint was failing and works again.
-    pub(crate) fn note(&mut self, outcome: Outcome, now: Timestamp, jitter: f64) -> bool {
+    pub(crate) fn note(
+        &mut self,
+        outcome: Outcome,
+        retry_after: Option<Duration>,
+        now: Timestamp,
+        jitter: f64,
+    ) -> bool {
         let probed = std::mem::take(&mut self.probing);
         if outcome == Outcome::Delivered {
             self.last_success_at = Some(now);
@@ -106,8 +114,8 @@ impl Breaker {
         }
         if self.state == State::Failing {
             let since = self.failing_since.unwrap_or(now);
-            self.probe_at =
-                Some(now.plus(schedule::probe_pause(self.probes, now.since(since), jitter)));
+            let pause = schedule::probe_pause(self.probes, now.since(since), jitter);
+            self.probe_at = Some(now.plus(pause.max(retry_after.unwrap_or_default())));
             if probed {
                 self.probes = self.probes.saturating_add(1);
             }
@@ -156,7 +164,7 @@ mod tests {
     fn failing() -> Breaker {
         let mut breaker = Breaker::default();
         for _ in 0..FAILURES {
-            assert!(!breaker.note(FAILED, at(100), 0.5));
+            assert!(!breaker.note(FAILED, None, at(100), 0.5));
         }
         breaker
     }
@@ -165,7 +173,7 @@ mod tests {
     fn ten_failures_in_a_row_and_no_fewer() {
         let mut breaker = Breaker::default();
         for n in 0..30 {
-            breaker.note(if n % 10 == 9 { Outcome::Delivered } else { FAILED }, at(n), 0.5);
+            breaker.note(if n % 10 == 9 { Outcome::Delivered } else { FAILED }, None, at(n), 0.5);
             assert_eq!(breaker.state, State::Active);
         }
         let breaker = failing();
@@ -179,24 +187,24 @@ mod tests {
         assert!(!breaker.may_probe(Turn::Held, true, at(100)), "too early");
         assert!(breaker.may_probe(Turn::Next, true, at(101)));
         assert!(!breaker.may_probe(Turn::Held, true, at(101)), "one at a time");
-        breaker.note(FAILED, at(102), 0.5);
+        breaker.note(FAILED, None, at(102), 0.5);
         assert!(!breaker.may_probe(Turn::Next, true, at(110)), "the other's turn");
         assert!(breaker.may_probe(Turn::Held, true, at(110)));
-        breaker.note(FAILED, at(110), 0.5);
+        breaker.note(FAILED, None, at(110), 0.5);
         assert!(!breaker.may_probe(Turn::Next, true, at(111)), "pauses grow");
         assert!(breaker.may_probe(Turn::Next, true, at(112)));
         breaker.not_probed();
         assert!(breaker.may_probe(Turn::Next, false, at(112)), "there is nobody else");
-        assert!(breaker.note(Outcome::Delivered, at(113), 0.5), "it works again");
+        assert!(breaker.note(Outcome::Delivered, None, at(113), 0.5), "it works again");
         assert_eq!((breaker.state, breaker.failing_since), (State::Active, None));
-        assert!(!breaker.note(Outcome::Delivered, at(114), 0.5));
+        assert!(!breaker.note(Outcome::Delivered, None, at(114), 0.5));
     }
 
     #[test]
     fn only_a_resume_ends_a_410() {
         let mut breaker = Breaker::default();
-        breaker.note(Outcome::Gone, at(1), 0.5);
-        breaker.note(Outcome::Delivered, at(2), 0.5);
+        breaker.note(Outcome::Gone, None, at(1), 0.5);
+        breaker.note(Outcome::Delivered, None, at(2), 0.5);
         breaker.changed(false);
         assert_eq!(breaker.state, State::Disabled);
         breaker.changed(true);

@@ -100,6 +100,9 @@ impl Endpoint {
                 continue;
             }
             if !self.work(&shared, &tasks, lease, stop).await {
+                if stop.is_cancelled() {
+                    break;
+                }
                 return;
             }
         }

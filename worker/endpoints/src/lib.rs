@@ -8,6 +8,7 @@
 mod breaker;
 mod definitions;
 mod endpoint;
+mod forget;
 mod item;
 mod queue;
 mod reader;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use definitions::Definition;
 pub use endpoint::NAME_PREFIX;
 use endpoint::{Endpoint, name};
+pub use forget::forget;
 use store::Store;
 
 /// How often the definitions are read.

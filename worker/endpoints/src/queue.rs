@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use runtime::follow::stored;
+use runtime::streams;
 use schemas::subjects::INBOX_EVENTS;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,10 @@ pub(crate) async fn run(shared: &Arc<Shared>, tasks: &Tasks, stop: &Cancellation
 
 /// Begins with the lanes that are due.
 async fn look(shared: &Arc<Shared>, tasks: &Tasks) -> sqlx::Result<()> {
+    if shared.all_due.load(Ordering::Relaxed) {
+        shared.store.make_all_due().await?;
+        shared.all_due.store(false, Ordering::Relaxed);
+    }
     let failing = match shared.state() {
         State::Active => false,
         State::Failing => true,
@@ -106,8 +111,14 @@ async fn deliver(shared: &Shared, head: &Head) -> anyhow::Result<Option<Ended>> 
         return Ok(Some(Ended::GONE_FROM_STREAM));
     }
     let found = stored::at(shared.broker.js(), INBOX_EVENTS, head.sequence).await?;
-    // Erased, or past its age. Where another one stands there, the stream is another one, and is read again.
-    let found = found.filter(|message| message.stored_at == head.stored_at);
+    // Where another one stands there, the stream is another one: its reader stops, and nothing is decided here.
+    if found.as_ref().is_some_and(|message| message.stored_at != head.stored_at) {
+        return Ok(None);
+    }
+    // Erased, or past its age; or the stream is empty, behind or another one.
+    if found.is_none() && !is_the_stream(shared).await? {
+        return Ok(None);
+    }
     let Some(message) = found else {
         tracing::info!(
             endpoint.id = shared.id,
@@ -116,6 +127,10 @@ async fn deliver(shared: &Shared, head: &Head) -> anyhow::Result<Option<Ended>> 
         );
         return Ok(Some(Ended::GONE_FROM_STREAM));
     };
+    // Held before the definition was changed.
+    if !shared.definition.borrow().wanted.has(&message.subject) {
+        return Ok(Some(Ended::GONE_FROM_STREAM));
+    }
     let Some(item) = item::item(head.sequence, message.stored_at, &message.payload) else {
         return Ok(Some(Ended::GONE_FROM_STREAM));
     };
@@ -124,4 +139,16 @@ async fn deliver(shared: &Shared, head: &Head) -> anyhow::Result<Option<Ended>> 
         shared.note_delivered(head.sequence);
     }
     Ok(ended)
+}
+
+/// Whether the broker has the INBOX_EVENTS that the position of the endpoint is of, up to it at least.
+async fn is_the_stream(shared: &Shared) -> anyhow::Result<bool> {
+    let leases = &shared.store.leases;
+    let position = leases.position(&format!("{}{}", crate::NAME_PREFIX, shared.id)).await?;
+    let Some(stream) = streams::find(shared.broker.js(), INBOX_EVENTS).await? else {
+        return Ok(false);
+    };
+    let info = stream.cached_info();
+    let is_of_era = position.era.is_none_or(|era| streams::era_of(info) == era);
+    Ok(is_of_era && position.seq <= info.state.last_sequence)
 }

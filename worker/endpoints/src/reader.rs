@@ -23,6 +23,8 @@ use crate::store::NewLane;
 const WAITS: Duration = Duration::from_millis(500);
 /// Most events that are held for one endpoint; then its position stands.
 const HELD_MAX: i64 = 5_000;
+/// A request that looks whether the endpoint works again is given up so long after the stop of the process.
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
 /// Looks so often whether the endpoint works again.
 const LOOK: Duration = Duration::from_millis(200);
 /// So long one call waits for it; then the lag is reported and it is called again.
@@ -163,7 +165,15 @@ impl Batches {
             return Ok(true);
         }
         self.looks = self.looks.wrapping_add(1);
-        match self.shared.deliver(&item.webhook_id, &item.body).await {
+        let stopped = async {
+            self.shared.stop.cancelled().await;
+            tokio::time::sleep(STOPS_WITHIN).await;
+        };
+        let sent = tokio::select! {
+            sent = self.shared.deliver(&item.webhook_id, &item.body) => sent,
+            () = stopped => None,
+        };
+        match sent {
             Some(ended) if ended.is_delivered() => self.shared.note_delivered(item.sequence),
             Some(_) => {}
             None => self.shared.with_breaker(crate::breaker::Breaker::not_probed),

@@ -2,6 +2,7 @@
 //! the receiver works.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,7 +49,9 @@ pub(crate) struct Shared {
     /// Something may be due, or the endpoint works again.
     pub(crate) woken: Notify,
     /// The reader waits for the endpoint to work again, with events of its own to look with.
-    pub(crate) reader_waits: std::sync::atomic::AtomicBool,
+    pub(crate) reader_waits: AtomicBool,
+    /// The endpoint works again: nothing that is held waits any more.
+    pub(crate) all_due: AtomicBool,
     /// Cancelled where nothing more is to be begun; what is under way may end.
     pub(crate) stop: CancellationToken,
 }
@@ -72,7 +75,8 @@ impl Shared {
             direct: Semaphore::new(AT_ONCE),
             queued: Semaphore::new(AT_ONCE),
             woken: Notify::new(),
-            reader_waits: std::sync::atomic::AtomicBool::new(false),
+            reader_waits: AtomicBool::new(false),
+            all_due: AtomicBool::new(false),
             stop,
         }
     }
@@ -146,9 +150,11 @@ impl Shared {
         let Answer { outcome, retry_after } = self.client.send(delivery, now).await;
         metrics::counter!("hookline_endpoint_deliveries_total", "endpoint" => self.id.clone(), "outcome" => outcome.as_str())
             .increment(1);
-        let works_again =
-            self.with_breaker(|breaker| breaker.note(outcome, runtime::now(), rand::random()));
+        let works_again = self.with_breaker(|breaker| {
+            breaker.note(outcome, retry_after, runtime::now(), rand::random())
+        });
         if works_again {
+            self.all_due.store(true, Ordering::Relaxed);
             tracing::info!(endpoint.id = self.id, "Endpoint `{}` works again", self.id);
             self.woken.notify_waiters();
         }

@@ -145,6 +145,13 @@ impl Store {
         tx.commit().await
     }
 
+    /// Nothing that is held waits any more.
+    pub(crate) async fn make_all_due(&self) -> sqlx::Result<()> {
+        let mut tx = self.leases.begin_derived().await?;
+        self.all_due(&mut tx).await?;
+        tx.commit().await
+    }
+
     async fn all_due(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
         sqlx::query(
             "update worker.endpoint_lanes set retry_at = clock_timestamp() where endpoint_id = $1",

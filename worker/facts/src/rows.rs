@@ -129,7 +129,9 @@ pub(crate) async fn erased_among(conn: &mut PgConnection, ids: &[EventId]) -> sq
 
 /// Whether a reading of this fact is recorded.
 pub(super) async fn is_recorded(pool: &PgPool, id: &EventId) -> sqlx::Result<bool> {
-    sqlx::query_scalar("select exists (select from worker.facts where event_id = $1)")
+    sqlx::query_scalar(
+        "select exists (select from worker.facts where event_id = $1) or exists (select from worker.withdrawn where event_id = $1)",
+    )
         .bind(id)
         .fetch_one(pool)
         .await

@@ -75,12 +75,13 @@ pub(crate) async fn note(conn: &mut PgConnection, events: &[Event]) -> sqlx::Res
         if let (Some(name), Some(language)) = (&body.name, &body.language) {
             sqlx::query(
                 "insert into worker.templates as t
-                        (channel, account_id, name, language, template_id, status, reason, meta_template_id, status_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                        (channel, account_id, name, language, template_id, status, reason, meta_template_id, status_at, look_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+                         case when $6 in ('PENDING', 'IN_APPEAL') then clock_timestamp() + interval '1 minute' end)
                  on conflict (channel, account_id, name, language) do update
                     set status = excluded.status, reason = excluded.reason, status_at = excluded.status_at,
                         meta_template_id = coalesce(excluded.meta_template_id, t.meta_template_id),
-                        look_at = case when excluded.status in ('PENDING', 'IN_APPEAL') then t.look_at end
+                        look_at = case when excluded.status in ('PENDING', 'IN_APPEAL') then coalesce(t.look_at, clock_timestamp() + interval '1 minute') end
                   where t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') or t.status_at <= excluded.status_at",
             )
             .bind(channel)
@@ -98,7 +99,7 @@ pub(crate) async fn note(conn: &mut PgConnection, events: &[Event]) -> sqlx::Res
             sqlx::query(
                 "update worker.templates t
                     set status = $4, reason = $5, status_at = $6,
-                        look_at = case when $4 in ('PENDING', 'IN_APPEAL') then t.look_at end
+                        look_at = case when $4 in ('PENDING', 'IN_APPEAL') then coalesce(t.look_at, clock_timestamp() + interval '1 minute') end
                   where t.channel = $1 and t.account_id = $2 and t.meta_template_id = $3
                     and (t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') or t.status_at <= $6)",
             )
@@ -134,9 +135,12 @@ pub async fn submitted(
          on conflict (channel, account_id, name, language) do update
             set category = excluded.category, components = excluded.components, parameter_format = excluded.parameter_format,
                 meta_template_id = coalesce(excluded.meta_template_id, t.meta_template_id),
-                status = case when t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') then excluded.status else t.status end,
-                reason = case when t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') then excluded.reason else t.reason end,
-                look_at = case when t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') then excluded.look_at end,
+                status = case when t.status in ('PENDING', 'IN_APPEAL') and excluded.status in ('FAILED', 'UNKNOWN') then t.status
+                              when t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') then excluded.status else t.status end,
+                reason = case when t.status in ('PENDING', 'IN_APPEAL') and excluded.status in ('FAILED', 'UNKNOWN') then t.reason
+                              when t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') then excluded.reason else t.reason end,
+                look_at = case when t.status in ('PENDING', 'IN_APPEAL') and excluded.status in ('FAILED', 'UNKNOWN') then t.look_at
+                               when t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') then excluded.look_at end,
                 looks = 0",
     )
     .bind(key.channel)
@@ -168,12 +172,13 @@ pub async fn shown(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into worker.templates as t
-                (channel, account_id, name, language, template_id, category, status, reason, meta_template_id, status_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                (channel, account_id, name, language, template_id, category, status, reason, meta_template_id, status_at, look_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+                 case when $7 in ('PENDING', 'IN_APPEAL') then clock_timestamp() + interval '1 minute' end)
          on conflict (channel, account_id, name, language) do update
             set category = coalesce(excluded.category, t.category), meta_template_id = excluded.meta_template_id,
                 status = excluded.status, reason = excluded.reason, status_at = excluded.status_at,
-                look_at = case when excluded.status in ('PENDING', 'IN_APPEAL') then t.look_at end
+                look_at = case when excluded.status in ('PENDING', 'IN_APPEAL') then coalesce(t.look_at, clock_timestamp() + interval '1 minute') end
           where t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') or t.status_at <= excluded.status_at",
     )
     .bind(key.channel)

@@ -14,7 +14,7 @@ use schemas::command::Action;
 use tracing::{Instrument, Span};
 
 use crate::attempt_log::Behind;
-use crate::ledger::{CommandRow, queue};
+use crate::ledger::{self, CommandRow, commands, queue};
 use crate::services::{LEDGER_WITHIN, Next, Services};
 use crate::{
     account_acts, hide_many, import, insights, media_sync, reconcile, reply_acts, templates,
@@ -23,6 +23,9 @@ pub(crate) use claim::Attempt;
 use claim::{Claimed, claim};
 pub(crate) use claim_all::{ClaimedAll, claim_all};
 use claim_step::News;
+
+/// How long a command that this release does not know is left alone.
+const UNKNOWN_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Does what is next for a command, if it is due and nobody else has it.
 ///
@@ -64,7 +67,9 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
                 templates::run(services, &command, &wanted).await
             }
             Some(Action::InsightsRefresh(data)) => insights::run(services, &command, &data).await,
-            _ => import::run(services, &command).await,
+            Some(Action::Sync(_)) => import::run(services, &command).await,
+            // Of a newer release, whose workers carry it out.
+            _ => leave_to_others(services, identity).await,
         },
     }
 }
@@ -76,6 +81,14 @@ async fn catch_up(services: &Services, identity: &str) -> anyhow::Result<Next> {
     let own = [identity.to_owned()];
     let pause = services.waits.retry_min;
     within(LEDGER_WITHIN, queue::reschedule(&services.pool, &own, pause)).await?;
+    Ok(Next::Idle)
+}
+
+/// Puts a command far off that this release does not know.
+async fn leave_to_others(services: &Services, identity: &str) -> anyhow::Result<Next> {
+    let mut conn = services.pool.acquire().await?;
+    let later = ledger::now(&mut conn).await?.plus(UNKNOWN_PAUSE);
+    commands::wait(&mut conn, identity, later, None).await?;
     Ok(Next::Idle)
 }
 

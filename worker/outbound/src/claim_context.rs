@@ -188,7 +188,12 @@ impl ClaimContext {
             cause_deleted: self.cause_deleted,
             blocked: self.blocked,
             unreachable: self.unreachable,
-            own_comment: self.own_comment,
+            // Whoever asks may hide or delete what the account wrote; only answers to itself would be a loop.
+            own_comment: self.own_comment
+                && !matches!(
+                    part.payload,
+                    Payload::CommentHide { .. } | Payload::CommentDelete { .. }
+                ),
         }
     }
 }

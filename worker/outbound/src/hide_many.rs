@@ -6,14 +6,18 @@ use std::time::Duration;
 use runtime::publish::Outgoing;
 use schemas::Command;
 use schemas::command::{Action, CommentRef, RequestedBy};
+use schemas::facts::OutcomeError;
 use serde_json::json;
 
 use crate::ledger::CommandRow;
-use crate::ledger::commands::{self, End};
+use crate::ledger::commands::End;
+use crate::reading;
 use crate::services::{Next, Services};
 use crate::state::CommandState;
 
 const ACK_WAIT: Duration = Duration::from_secs(5);
+/// Longest id of a command, bytes.
+const ID_MAX: usize = 256;
 
 /// Publishes the commands and ends. The command is claimed.
 ///
@@ -26,20 +30,20 @@ pub(crate) async fn run(
     hidden: bool,
 ) -> anyhow::Result<Next> {
     let each: Vec<Command> = ids.iter().map(|id| one(command, id, hidden)).collect();
+    if each.iter().any(|command| ID_MAX < command.id.as_str().len()) {
+        let words = "`id` is too long for the commands of its comments: use a shorter one";
+        let error = Some(OutcomeError::own("invalid", "invalid", words));
+        let (state, rule, result) = (CommandState::Failed, None, None);
+        return reading::end_with(services, command, End { state, rule, error, result }).await;
+    }
     let outgoing = each.iter().map(outgoing).collect::<serde_json::Result<Vec<_>>>()?;
     for end in services.log.broker().publish_each(outgoing, ACK_WAIT).await {
         end?;
     }
     let ids: Vec<&str> = each.iter().map(|command| command.id.as_str()).collect();
     let result = Some(json!({ "commands": ids }));
-    let mut tx = services.pool.begin().await?;
-    if commands::lock(&mut tx, &command.identity).await?.is_none() {
-        return Ok(Next::Idle);
-    }
     let end = End { state: CommandState::Sent, rule: None, error: None, result };
-    commands::finish(&mut tx, &command.identity, end).await?;
-    tx.commit().await?;
-    Ok(Next::Ended)
+    reading::end_with(services, command, end).await
 }
 
 /// The command for one comment: its id follows from that of the whole.

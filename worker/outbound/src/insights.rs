@@ -95,6 +95,11 @@ async fn publish(
     let drafts: Vec<Draft> =
         found.captured.iter().map(|one| draft(command, data, one, now)).collect();
     let mut emission = services.facts.begin(&drafts).await?;
+    let locked = commands::lock(&mut emission.tx, &command.identity).await?;
+    if locked.is_none_or(|command| command.state != CommandState::Open) {
+        // Another worker has ended it, because this claim had lapsed.
+        return Ok(Next::Idle);
+    }
     let result = Some(found.result());
     let end = End { state: CommandState::Sent, rule: None, error: None, result };
     commands::finish(&mut emission.tx, &command.identity, end).await?;

@@ -89,7 +89,9 @@ pub(crate) async fn failed_at(
         }
     };
     let mut tx = services.pool.begin().await?;
-    if commands::lock(&mut tx, &command.identity).await?.is_none() {
+    let locked = commands::lock(&mut tx, &command.identity).await?;
+    if locked.is_none_or(|command| command.state != CommandState::Open) {
+        // Another worker has ended it, because this claim had lapsed.
         return Ok(Next::Idle);
     }
     let until = ledger::now(&mut tx).await?.plus(pause);
@@ -109,7 +111,9 @@ pub(crate) async fn end_with(
     end: End<'_>,
 ) -> anyhow::Result<Next> {
     let mut tx = services.pool.begin().await?;
-    if commands::lock(&mut tx, &command.identity).await?.is_none() {
+    let locked = commands::lock(&mut tx, &command.identity).await?;
+    if locked.is_none_or(|command| command.state != CommandState::Open) {
+        // Another worker has ended it, because this claim had lapsed.
         return Ok(Next::Idle);
     }
     commands::finish(&mut tx, &command.identity, end).await?;

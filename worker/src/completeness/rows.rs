@@ -113,7 +113,7 @@ struct KnownRow {
     by_webhook: bool,
 }
 
-/// How messages are known, by the ids of their events. One that was withdrawn is known.
+/// How messages are known, by the ids of their events. One that was withdrawn is known, and says nothing of webhooks.
 pub(super) async fn known(pool: &PgPool, events: &[&str]) -> sqlx::Result<Known> {
     let rows: Vec<KnownRow> = sqlx::query_as(
         "select k.id as event_id, max(f.rank) as rank, bool_or(f.by_webhook) as by_webhook
@@ -121,7 +121,7 @@ pub(super) async fn known(pool: &PgPool, events: &[&str]) -> sqlx::Result<Known>
           cross join lateral (
                 select one.rank, one.raw_seq is not null as by_webhook from worker.facts one where one.event_id = k.id
                  union all
-                select 0::smallint, false from worker.withdrawn w where w.event_id = k.id) f
+                select 2::smallint, false from worker.withdrawn w where w.event_id = k.id) f
           group by k.id",
     )
     .bind(events)

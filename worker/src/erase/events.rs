@@ -29,7 +29,7 @@ const BY_AUTHORS: [Kind; 10] = [
 ];
 
 /// Kinds of events with the content of a message.
-const OF_MESSAGES: [Kind; 11] = [
+const OF_MESSAGES: [Kind; 12] = [
     Kind::MessageReceived,
     Kind::MessageSent,
     Kind::MessageEdited,
@@ -37,6 +37,7 @@ const OF_MESSAGES: [Kind; 11] = [
     Kind::MessageUnreacted,
     Kind::PostbackReceived,
     Kind::OrderReceived,
+    Kind::FeedbackReceived,
     Kind::SenderUnresolved,
     Kind::ReplySent,
     Kind::ReplyFailed,

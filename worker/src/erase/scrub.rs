@@ -11,18 +11,21 @@ use super::work::{Moved, Work};
 /// How long Postgres may take to see old WAL off.
 const WAL_WITHIN: Duration = Duration::from_secs(10);
 /// Tables of this schema that an erasure deletes from or changes.
-const OWN: [&str; 19] = [
+const OWN: [&str; 22] = [
     "callbacks",
     "commands",
     "contacts",
     "conversations",
     "echoes",
+    "endpoint_held",
+    "endpoint_lanes",
     "erase_raws",
     "erasures",
     "facts",
     "freezes",
     "held_lanes",
     "messages",
+    "news",
     "parked",
     "parked_discarded",
     "parked_raws",

@@ -6,7 +6,7 @@ use facts::erase::{self, Erasure, Forgotten, Target};
 use facts::erased::{person_withdrawal, withdrawal};
 use facts::{Draft, ids};
 use runtime::follow::{Follower, Received, stored};
-use schemas::subjects::{META_RAW, RAW_WEBHOOKS};
+use schemas::subjects::{self, META_RAW, RAW_WEBHOOKS, Route};
 use schemas::{AccountId, Channel, ContactId, MessageId, Timestamp};
 use serde_json::json;
 
@@ -234,6 +234,8 @@ async fn tables(work: &mut Work, erasure: &Erasure, target: &Target) -> anyhow::
             done += rows::forget_senders(&mut tx, (channel, account), contact, until).await?;
             let whose = (channel, account);
             done += inbound::erase::forget_parked(&mut tx, whose, contact, until).await?;
+            let lane = subjects::route_key(channel, account, Route::Contact(contact.as_str()));
+            done += endpoints::forget(&mut tx, &lane, until).await?;
             let who = Forgotten { channel, account, contact, until };
             done += erase::forget_person(&mut tx, who).await?;
         }

@@ -22,6 +22,8 @@ const POLL: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Between two looks for unsent messages: a part of how long they are kept, within these bounds.
 const UNSENT_LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
+/// After so long it is looked for what is new.
+const ROUND: Duration = Duration::from_secs(60);
 /// Unsent messages of one round.
 const UNSENT_AT_ONCE: i64 = 500;
 /// Why an erasure waits that met an error, which is in the log.
@@ -127,8 +129,10 @@ impl Eraser {
                 () = stop.cancelled() => return,
                 done = round => done,
             };
-            if is_asked {
-                looked = Some(Instant::now());
+            if is_due {
+                let again =
+                    if is_asked { Duration::ZERO } else { period.saturating_sub(LOOK_AGAIN) };
+                looked = Instant::now().checked_sub(again);
             }
             for error in done.into_iter().filter_map(Result::err) {
                 tracing::warn!(error = %format!("{error:#}"), "An erasure waits; trying again");
@@ -152,7 +156,11 @@ impl Eraser {
     }
 
     async fn go_on(&self, work: &mut Work, stop: &CancellationToken) -> anyhow::Result<()> {
-        while let Some(erasure) = erase::next(self.facts.pool()).await? {
+        let began = Instant::now();
+        // Now and then it is looked for what is new: requests of people come before what was unsent.
+        while began.elapsed() < ROUND
+            && let Some(erasure) = erase::next(self.facts.pool()).await?
+        {
             let moved = match work.go_on(&erasure.id).await {
                 Ok(moved) => moved,
                 Err(error) => {

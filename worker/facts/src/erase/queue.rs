@@ -84,13 +84,14 @@ pub async fn add(conn: &mut PgConnection, new: NewErasure<'_>) -> sqlx::Result<S
         "select id from worker.erasures
           where finished_at is null and channel = $1 and account_id = $2
             and contact_id is not distinct from $3 and message_ids is not distinct from $4::text[]
-            and ($5::bytea is null or callback = $5)",
+            and ($5::bytea is null or callback = $5) and (contact_id is null or until >= $6)",
     )
     .bind(new.channel)
     .bind(new.account)
     .bind(contact)
     .bind(&messages)
     .bind(new.callback)
+    .bind(new.until)
     .fetch_optional(&mut *conn)
     .await?;
     if let Some(id) = there {
@@ -117,7 +118,7 @@ pub async fn add(conn: &mut PgConnection, new: NewErasure<'_>) -> sqlx::Result<S
     Ok(id)
 }
 
-/// The oldest erasure that is not done. One that waits comes later, and the one that was looked at longest ago is the first of these: none
+/// The oldest erasure that is not done: people before unsent messages. One that waits comes later, and the one that was looked at longest ago is the first of these: none
 /// stands in the way of others. Tables are scrubbed last, for all erasures at once.
 ///
 /// # Errors
@@ -126,7 +127,7 @@ pub async fn next(pool: &PgPool) -> sqlx::Result<Option<Erasure>> {
     sqlx::query_as(
         "select id, channel, account_id, contact_id, message_ids, until, step, position, counts, waits_for, finished_at
            from worker.erasures where finished_at is null
-          order by step = 'scrub', waits_for is not null, coalesce(looked_at, created_at), id limit 1",
+          order by step = 'scrub', waits_for is not null, contact_id is null, coalesce(looked_at, created_at), id limit 1",
     )
     .fetch_optional(pool)
     .await

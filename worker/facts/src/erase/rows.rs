@@ -150,6 +150,13 @@ async fn forget_what_is_known(conn: &mut PgConnection, who: Forgotten<'_>) -> sq
     .bind(who.until)
     .execute(&mut *conn)
     .await?;
+    sqlx::query(
+        "delete from worker.news n where n.conversation_id = $1
+            and not exists (select from worker.conversations c where c.conversation_id = n.conversation_id)",
+    )
+    .bind(ConversationId::of(who.channel, who.account, who.contact))
+    .execute(&mut *conn)
+    .await?;
     let echoes = sqlx::query(
         "delete from worker.echoes where channel = $1 and account_id = $2 and peer = $3 and time <= $4",
     )

@@ -24,7 +24,7 @@ pub async fn unsent(
     limit: i64,
 ) -> sqlx::Result<BTreeMap<(Channel, AccountId), Vec<MessageId>>> {
     let rows: Vec<UnsentRow> = sqlx::query_as(
-        "select distinct d.channel, d.account_id, d.message_id from worker.facts d
+        "select d.channel, d.account_id, d.message_id from worker.facts d
           where left(d.kind, 15) = 'message.deleted' and d.recorded_at <= clock_timestamp() - make_interval(secs => $1)
             and (exists (select from worker.facts m
                           where m.channel = d.channel and m.account_id = d.account_id and m.message_id = d.message_id
@@ -32,13 +32,14 @@ pub async fn unsent(
                  or exists (select from worker.parts p join worker.commands c on c.identity = p.identity
                              where p.message_id = d.message_id and c.channel = d.channel and c.account_id = d.account_id
                                and (p.payload -> 'message' <> '{}'
-                                    or p.payload ->> 'op' = 'private_reply' and p.payload ->> 'text' <> '')))
+                                    or p.payload ->> 'op' = 'private_reply' and p.payload ->> 'text' <> ''
+                                    or p.payload ->> 'op' = 'template_send' and p.payload -> 'template' <> '{}')))
             and not exists (select from worker.erasures e
                              where e.finished_at is null and e.channel = d.channel and e.account_id = d.account_id
                                and d.message_id = any(e.message_ids))
             and not exists (select from worker.parts p join worker.commands c on c.identity = p.identity
                              where p.message_id = d.message_id and c.channel = d.channel and c.account_id = d.account_id and c.state = 'open')
-          order by 1, 2, 3 limit $2",
+          order by d.recorded_at limit $2",
     )
     .bind(after.as_secs_f64())
     .bind(limit)
@@ -47,6 +48,10 @@ pub async fn unsent(
     let mut by_account: BTreeMap<(Channel, AccountId), Vec<MessageId>> = BTreeMap::new();
     for row in rows {
         by_account.entry((row.channel, row.account_id)).or_default().push(row.message_id);
+    }
+    for messages in by_account.values_mut() {
+        messages.sort();
+        messages.dedup();
     }
     Ok(by_account)
 }

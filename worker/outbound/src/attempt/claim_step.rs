@@ -226,10 +226,10 @@ fn wait_for_unrecorded(command: &CommandRow, context: &ClaimContext, news: News)
     let since = command.not_before().max(Some(command.created_at));
     let age = since.map_or(Duration::ZERO, |since| context.now.since(since));
     match news {
-        _ if command.based_on().is_none() || UNRECORDED_GRACE <= age => NewsStep::Judge,
+        _ if command.based_on().is_none() => NewsStep::Judge,
         News::NotAsked => NewsStep::Ask,
-        News::Unrecorded => NewsStep::Wait(UNRECORDED_PAUSE),
-        News::None => NewsStep::Judge,
+        News::Unrecorded if age < UNRECORDED_GRACE => NewsStep::Wait(UNRECORDED_PAUSE),
+        News::Unrecorded | News::None => NewsStep::Judge,
     }
 }
 

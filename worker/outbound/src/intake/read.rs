@@ -1,7 +1,7 @@
 //! ◆ Pure: reading one command of the stream.
 
 use percent_encoding::percent_decode_str;
-use schemas::command::{Command, CommandError, RequestedBy, Requester, UncheckedCommand};
+use schemas::command::{Action, Command, CommandError, RequestedBy, Requester, UncheckedCommand};
 use schemas::facts::OutcomeError;
 use schemas::{AccountId, Channel, CommandId, Timestamp};
 use serde_json::Value;
@@ -66,8 +66,12 @@ pub(super) fn read(
             let plan = checked.map(plan::plan).map_err(|error| command_error(&error));
             let digest = body_digest(&command);
             // What was refused may name a person in clear.
-            if plan.is_err() && command.name == "conversion_event" {
-                command.data = Value::Null;
+            if command.name == "conversion_event" {
+                command.data = match (&plan, Action::read(&command.name, &command.data)) {
+                    // Nor is a field kept that nobody knows.
+                    (Ok(_), Ok(action)) => serde_json::to_value(&action).unwrap_or_default(),
+                    _ => Value::Null,
+                };
             }
             Some(Intake {
                 command,

@@ -55,6 +55,8 @@ pub(crate) async fn forget_conversation(
             set state = case when state in ('planned', 'sending', 'refused', 'unknown') then 'failed' else state end,
                 payload = case payload ->> 'op' when 'message' then '{\"op\": \"message\", \"message\": {}}'
                                when 'private_reply' then '{\"op\": \"private_reply\", \"comment_id\": \"\", \"text\": \"\"}'
+                               when 'template_send' then '{\"op\": \"template_send\", \"template\": {}}'
+                               when 'conversion' then '{\"op\": \"conversion\", \"dataset_id\": \"\", \"event\": {}}'
                                else payload end,
                 content = decode(repeat('00', 32), 'hex'), peer = '', lane = 'erased:' || identity, message_id = null, error = null, answer = null, uncertain = false
           where identity = any($1)",
@@ -117,9 +119,10 @@ pub(crate) async fn forget_messages(
     sqlx::query(
         "update worker.parts
             set payload = case payload ->> 'op' when 'message' then '{\"op\": \"message\", \"message\": {}}'
+                               when 'template_send' then '{\"op\": \"template_send\", \"template\": {}}'
                                else payload || '{\"text\": \"\"}' end,
                 content = decode(repeat('00', 32), 'hex'), error = null, answer = null
-          where identity = any($1) and message_id = any($2) and payload ->> 'op' in ('message', 'private_reply')",
+          where identity = any($1) and message_id = any($2) and payload ->> 'op' in ('message', 'private_reply', 'template_send')",
     )
     .bind(&identities)
     .bind(&messages)

@@ -97,7 +97,7 @@ async fn due_of(
                                  from worker.commands c
                                 where c.channel = a.channel and c.account_id = a.account_id
                                   and c.state = 'open' and c.due_at <= statement_timestamp()
-                                  and c.identity <> all($1) and c.command <> 'sync'
+                                  and c.identity <> all($1) and c.command not in ('sync', 'media_sync', 'insights_refresh', 'template_status')
                                   and not exists (select from (select from worker.parts p
                                                                 where p.lane = c.lane and p.state = 'sending' offset 0) in_flight)
                                 order by c.due_at limit $4 * 2) c
@@ -114,7 +114,7 @@ async fn due_of(
                       where 8 * (select count(*) from first) < $4
                         and c.channel = a.channel and c.account_id = a.account_id
                         and c.state = 'open' and c.due_at <= statement_timestamp()
-                        and c.identity <> all($1) and c.command <> 'sync'
+                        and c.identity <> all($1) and c.command not in ('sync', 'media_sync', 'insights_refresh', 'template_status')
                         and not exists (select from (select from worker.parts p
                                                       where p.lane = c.lane and p.state = 'sending' offset 0) in_flight)
                         and not exists (select from (select e.held, e.due_at from worker.commands e
@@ -130,7 +130,7 @@ async fn due_of(
                             row_number() over (partition by c.channel, c.account_id order by c.due_at, c.stream_seq) as place
                        from (select r.identity from worker.parts r where r.state = 'sending'
                               union all
-                             select y.identity from worker.commands y where y.command = 'sync' and y.state = 'open') r
+                             select y.identity from worker.commands y where y.command in ('sync', 'media_sync', 'insights_refresh', 'template_status') and y.state = 'open') r
                       cross join lateral (select * from worker.commands one where one.identity = r.identity offset 0) c
                       where c.state = 'open' and c.due_at <= statement_timestamp() and c.identity <> all($1)
                         and not exists (select from (select e.held, e.due_at from worker.commands e

@@ -53,7 +53,10 @@ fn of_comment(account: &Account, place: &Page, found: &FoundComment) -> Vec<Draf
     if found.hidden {
         // Graph reports that it is hidden, not since when. At the comment's own time it gives way to whatever a webhook reported of it.
         let id = ids::hidden_when_listed(account.channel, &account.id, &found.id);
-        drafts.push(draft(id, true, Fact::CommentHidden(comment.clone())));
+        // Without its words and author: the comment has them, and where it was erased they must not come back by this.
+        let bare =
+            Comment { author: Author::default(), text: None, attachment: None, ..comment.clone() };
+        drafts.push(draft(id, true, Fact::CommentHidden(bare)));
     }
     let id = ids::comment(account.channel, &account.id, &found.id);
     drafts.insert(0, draft(id, false, Fact::CommentCreated(comment)));
