@@ -112,10 +112,8 @@ async fn discard(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let row = find(pool, id, stage).await?;
-    if !dry_run {
-        if !give_up(pool, &operator::name(), &row, id, stage, reason).await? {
-            return Err(unknown(id));
-        }
+    if !dry_run && !give_up(pool, &operator::name(), &row, id, stage, reason).await? {
+        return Err(unknown(id));
     }
     match output {
         Output::Json => say(json!({"row": row, "discarded": !dry_run, "dry_run": dry_run})),

@@ -1,5 +1,5 @@
 //! ◆ Pure: which addresses may be reached on behalf of somebody who chose the URL: receivers of outgoing webhooks, and media. Public ones,
-//! and those that `OUTBOUND_ALLOW` names. [`resolver`] holds connections against it.
+//! and those that `OUTBOUND_ALLOW` names. `resolver` holds connections against it.
 
 mod allow;
 mod bits;

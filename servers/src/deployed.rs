@@ -99,7 +99,7 @@ async fn every_role_can_do_its_work_and_no_more() {
     assert!(worker.delete_stream("META_RAW").await.is_err());
     let raw = worker.get_stream("META_RAW").await.expect("stream").cached_info().config.clone();
     worker.update_stream(raw).await.expect("the worker writes the era of an old stream");
-    assert!(!publishes(&worker, RAW).await, "only ingest says what Meta said");
+    assert!(publishes(&worker, RAW).await, "a body is stored again without what was erased");
     for subject in [EVENT, OTHER_EVENT, COMMAND, DEAD, ATTEMPT] {
         assert!(publishes(&worker, subject).await, "{subject}");
     }
@@ -154,6 +154,13 @@ async fn every_role_can_do_its_work_and_no_more() {
     events.get_raw_message(1).await.expect("by sequence");
     assert!(!reads(&api, "INBOX_COMMANDS", None, "inbox.v1.command.>").await);
     assert!(!publishes(&api, ATTEMPT).await && !publishes(&projector, ATTEMPT).await);
+
+    let ops = context(&nats, "ops").await;
+    assert!(reads(&ops, "INBOX_EVENTS", None, "inbox.v1.event.>").await);
+    for subject in [RAW, EVENT, COMMAND, DEAD, ATTEMPT] {
+        assert!(!publishes(&ops, subject).await, "{subject}: the role writes to no stream");
+    }
+    assert!(!publishes(&projector, RAW).await && !publishes(&api, RAW).await);
 
     let operator = context(&nats, "operator").await;
     let raw = operator.get_stream("META_RAW").await.expect("stream");

@@ -14,6 +14,7 @@ const TAGS: &[(&str, &str)] = &[
     ("contacts", "People, and the block list."),
     ("conversations", "Conversations, and acts of people on them."),
     ("conversions", "Events for Meta's Conversions API."),
+    ("endpoints", "Outgoing webhooks: who receives events by HTTP."),
     ("insights", "Figures of accounts, media and stories."),
     ("live", "Events as they come: a feed, and the log."),
     ("messages", "Messages, and the replies to them."),

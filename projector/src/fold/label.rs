@@ -66,7 +66,7 @@ mod tests {
         let (on, off, again) =
             (act("1", 1, true, "vip"), act("2", 2, false, "vip"), act("3", 3, true, "vip"));
         let has = |events: &[Event]| label_row("lbl", &facts(events)).is_some();
-        assert!(has(&[on.clone()]));
+        assert!(has(std::slice::from_ref(&on)));
         assert!(!has(&[off.clone(), on.clone()]));
         assert!(has(&[again, off.clone(), on]));
         let entity = |event: &Event| facts(std::slice::from_ref(event))[0].entity.clone();

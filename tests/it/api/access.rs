@@ -80,16 +80,6 @@ fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
             let found = json!({"as": "not_sent", "reason": "looked"});
             (format!("/v1/replies/{reply}/resolve"), found, NotFound)
         }
-        "get /v1/saved_replies" => {
-            (of_account("/v1/saved_replies"), nothing, List("saved_replies"))
-        }
-        "post /v1/saved_replies" => ("/v1/saved_replies".into(), saved_of(IG), NotFound),
-        "put /v1/saved_replies/{id}" => {
-            (format!("/v1/saved_replies/{saved}"), saved_of(PAGE), NotFound)
-        }
-        "delete /v1/saved_replies/{id}" => {
-            (format!("/v1/saved_replies/{saved}"), nothing, NotFound)
-        }
         "get /v1/commands/{id}" => (format!("/v1/commands/{command}"), nothing, NotFound),
         "get /v1/contacts/{id}" => (format!("/v1/contacts/{}", person(1)), nothing, NotFound),
         "get /v1/blocklist" => (of_account("/v1/blocklist"), nothing, List("blocklist")),
@@ -120,6 +110,20 @@ fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
         | "post /v1/accounts/{id}/disconnect" => {
             (route.split_once(' ')?.1.replace("{id}", IG), nothing, NotFound)
         }
+        "get /v1/live" => ("/v1/live".into(), nothing, LookedAtBelow),
+        _ => {
+            return of_acts(route, template)
+                .or_else(|| of_operators(route, reply))
+                .or_else(|| of_saved(route, saved));
+        }
+    })
+}
+
+/// The same of what operators look at and do.
+fn of_operators(route: &str, reply: &str) -> Option<(String, Value, Answers)> {
+    use Answers::NotFound;
+    let nothing = json!({});
+    Some(match route {
         "get /v1/ops/jobs" | "get /v1/ops/audit" | "get /v1/ops/dead" | "get /v1/ops/waiting" => {
             (route.split_once(' ')?.1.to_owned(), nothing, NotFound)
         }
@@ -141,8 +145,26 @@ fn foreign(route: &str, foreign: &Foreign) -> Option<(String, Value, Answers)> {
             let scope = json!({"account_id": IG, "reason": "not mine"});
             (route.split_once(' ')?.1.to_owned(), scope, NotFound)
         }
-        "get /v1/live" => ("/v1/live".into(), nothing, LookedAtBelow),
-        route => return of_acts(route, template),
+        _ => return None,
+    })
+}
+
+/// The same of saved replies.
+fn of_saved(route: &str, saved: &str) -> Option<(String, Value, Answers)> {
+    use Answers::{List, NotFound};
+    let nothing = json!({});
+    Some(match route {
+        "get /v1/saved_replies" => {
+            (format!("/v1/saved_replies?account_id={IG}"), nothing, List("saved_replies"))
+        }
+        "post /v1/saved_replies" => ("/v1/saved_replies".into(), saved_of(IG), NotFound),
+        "put /v1/saved_replies/{id}" => {
+            (format!("/v1/saved_replies/{saved}"), saved_of(PAGE), NotFound)
+        }
+        "delete /v1/saved_replies/{id}" => {
+            (format!("/v1/saved_replies/{saved}"), nothing, NotFound)
+        }
+        _ => return None,
     })
 }
 

@@ -180,7 +180,12 @@ async fn a_template_is_submitted_approved_by_webhook_and_sent_once() {
     }
     is_problem(&api.get("/v1/templates/tpl_404").await, 404, "not_found");
 
-    // Published past the api, Instagram is refused with the reason.
+    is_refused_on_instagram(&lab).await;
+}
+
+/// Published past the api, Instagram is refused with the reason.
+async fn is_refused_on_instagram(lab: &Lab) {
+    let api = lab.api();
     let js = lab.jetstream().await;
     let command = json!({"id": "tpl-ig", "channel": "instagram", "account_id": IG, "contact_id": "5200000000000011",
         "command": "template_send", "requested_by": {"kind": "automation", "name": "test"}, "requested_at": runtime::now(),

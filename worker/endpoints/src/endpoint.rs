@@ -20,20 +20,12 @@ use crate::definitions::Definition;
 use crate::queue;
 use crate::reader::Batches;
 use crate::shared::{Shared, Tasks};
-use crate::store::{StateRow, Store};
-
-/// What the leases and positions of endpoints begin with; the id follows.
-pub const NAME_PREFIX: &str = "endpoint:";
+use crate::store::{StateRow, Store, name};
 const BATCH: usize = 200;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const AGAIN: Duration = Duration::from_secs(1);
 /// Requests under way may take so long when hookline stops.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// The lease and position of an endpoint.
-pub(crate) fn name(id: &str) -> String {
-    format!("{}{id}", NAME_PREFIX)
-}
 
 /// An endpoint.
 #[derive(Clone)]

@@ -32,10 +32,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use definitions::Definition;
-pub use endpoint::NAME_PREFIX;
-use endpoint::{Endpoint, name};
+use endpoint::Endpoint;
 pub use forget::forget;
-use store::Store;
+pub use store::NAME_PREFIX;
+use store::{Store, name};
 
 /// How often the definitions are read.
 const LOOK: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::{State, Turn};
 use crate::item;
 use crate::shared::{Ended, Shared, Tasks};
-use crate::store::Head;
+use crate::store::{Head, name};
 
 /// How often the queue is looked at; it is also woken.
 const LOOK: Duration = Duration::from_millis(500);
@@ -144,7 +144,7 @@ async fn deliver(shared: &Shared, head: &Head) -> anyhow::Result<Option<Ended>> 
 /// Whether the broker has the INBOX_EVENTS that the position of the endpoint is of, up to it at least.
 async fn is_the_stream(shared: &Shared) -> anyhow::Result<bool> {
     let leases = &shared.store.leases;
-    let position = leases.position(&format!("{}{}", crate::NAME_PREFIX, shared.id)).await?;
+    let position = leases.position(&name(&shared.id)).await?;
     let Some(stream) = streams::find(shared.broker.js(), INBOX_EVENTS).await? else {
         return Ok(false);
     };

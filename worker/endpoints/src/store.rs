@@ -13,6 +13,14 @@ use sqlx::{FromRow, PgConnection, PgPool};
 use crate::breaker::{Breaker, State};
 use crate::item::Item;
 
+/// What the leases and positions of endpoints begin with; the id follows.
+pub const NAME_PREFIX: &str = "endpoint:";
+
+/// The lease and position of an endpoint.
+pub(crate) fn name(id: &str) -> String {
+    format!("{NAME_PREFIX}{id}")
+}
+
 /// How an endpoint stands.
 #[derive(Debug, Default, FromRow)]
 pub(crate) struct StateRow {

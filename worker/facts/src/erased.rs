@@ -193,7 +193,7 @@ impl Erased {
         !gone.is_empty() && event.data.fact.erase_content(|mid| gone.contains(mid))
     }
 
-    /// Whether an event has words of erased messages that [`Erased::redact`] would take out.
+    /// Whether an event has words of erased messages that `Erased::redact` would take out.
     pub fn has_words(&self, event: &Event) -> bool {
         !self.0.is_empty() && reply(&event.data.fact).is_some() && self.redact(&mut event.clone())
     }

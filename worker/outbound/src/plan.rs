@@ -91,42 +91,42 @@ pub(crate) fn plan(command: Command) -> CommandPlan {
             Payload::CommentDelete { comment_id }
         }),
         Action::Sync(data) => {
-            let account = import_lane(channel, account);
             // One conversation is imported beside the whole account, not behind it.
-            let lane = match data.contact_id {
-                Some(contact) => format!("{account}/{contact}"),
-                None => account,
-            };
-            CommandPlan { lane, parts: Vec::new() }
+            let contact = data.contact_id.as_ref().map(|contact| contact.as_str());
+            without_parts(within(import_lane(channel, account), contact))
         }
         Action::MediaSync(data) => {
             let account = format!("media-sync:{channel}/{account}");
-            let lane = match data.media_id {
-                Some(media) => format!("{account}/{media}"),
-                None => account,
-            };
-            CommandPlan { lane, parts: Vec::new() }
+            without_parts(within(account, data.media_id.as_deref()))
         }
         Action::CommentHideMany(_) => {
-            let lane = format!("hide:{channel}/{account}/{}", command.id);
-            CommandPlan { lane, parts: Vec::new() }
+            without_parts(format!("hide:{channel}/{account}/{}", command.id))
         }
         Action::AccountSubscribe(_) | Action::AccountRefresh(_) | Action::AccountDisconnect(_) => {
-            CommandPlan { lane: format!("account:{channel}/{account}"), parts: Vec::new() }
+            without_parts(format!("account:{channel}/{account}"))
         }
         // Beside the lane of the reply: it would wait behind what it is to end.
         Action::ReplyCancel(data) => about(channel, account, &data.reply_id),
         Action::ReplyResolve(data) => about(channel, account, &data.reply_id),
-        Action::InsightsRefresh(_) => {
-            CommandPlan { lane: format!("insights:{channel}/{account}"), parts: Vec::new() }
-        }
+        Action::InsightsRefresh(_) => without_parts(format!("insights:{channel}/{account}")),
         Action::ConversionEvent(data) => conversion(channel, account, &command.id, data),
         Action::TemplateSubmit(data) => planned(templates::submit(channel, account, data)),
-        Action::TemplateStatus(data) => CommandPlan {
-            lane: templates::lane(channel, account, &data.name, &data.language),
-            parts: Vec::new(),
-        },
+        Action::TemplateStatus(data) => {
+            without_parts(templates::lane(channel, account, &data.name, &data.language))
+        }
         Action::TemplateSend(data) => planned(templates::send(conversation(), contact, data)),
+    }
+}
+
+fn without_parts(lane: String) -> CommandPlan {
+    CommandPlan { lane, parts: Vec::new() }
+}
+
+/// The lane of one thing of an account, else of the account.
+fn within(account: String, one: Option<&str>) -> String {
+    match one {
+        Some(one) => format!("{account}/{one}"),
+        None => account,
     }
 }
 
