@@ -896,6 +896,82 @@ type ConversationAssignedData struct {
 	TimeApproximate *bool `json:"time_approximate,omitempty"`
 }
 
+// Somebody put a label on the conversation.
+type ConversationLabelled struct {
+	Data            ConversationLabelledData `json:"data"`
+	Datacontenttype string                   `json:"datacontenttype"`
+	Dataschema      string                   `json:"dataschema"`
+	ID              string                   `json:"id"`
+	Source          string                   `json:"source"`
+	Specversion     string                   `json:"specversion"`
+	// The conversation; absent without a person.
+	Subject     *string   `json:"subject,omitempty"`
+	Time        time.Time `json:"time"`
+	Traceparent *string   `json:"traceparent,omitempty"`
+	Type        string    `json:"type"`
+}
+
+type ConversationLabelledData struct {
+	// The canonical account.
+	AccountID string `json:"account_id"`
+	// Name of the API token that acted.
+	By *string `json:"by,omitempty"`
+	// The channel.
+	Channel string `json:"channel"`
+	// The person, as the account knows them; absent without one.
+	ContactID *string `json:"contact_id,omitempty"`
+	// The conversation; absent without a person.
+	ConversationID *string `json:"conversation_id,omitempty"`
+	// The label, without spaces around it.
+	Label  string `json:"label"`
+	Origin Origin `json:"origin"`
+	// `true`: the account wrote to itself.
+	Self *bool `json:"self,omitempty"`
+	// `true`: another app owns the conversation.
+	Standby *bool `json:"standby,omitempty"`
+	// `true`: Meta told no time, this is the time of the delivery.
+	TimeApproximate *bool `json:"time_approximate,omitempty"`
+}
+
+// Somebody wrote a note about the conversation, for our side only.
+type ConversationNoted struct {
+	Data            ConversationNotedData `json:"data"`
+	Datacontenttype string                `json:"datacontenttype"`
+	Dataschema      string                `json:"dataschema"`
+	ID              string                `json:"id"`
+	Source          string                `json:"source"`
+	Specversion     string                `json:"specversion"`
+	// The conversation; absent without a person.
+	Subject     *string   `json:"subject,omitempty"`
+	Time        time.Time `json:"time"`
+	Traceparent *string   `json:"traceparent,omitempty"`
+	Type        string    `json:"type"`
+}
+
+type ConversationNotedData struct {
+	// The canonical account.
+	AccountID string `json:"account_id"`
+	// Name of the API token that wrote it.
+	By *string `json:"by,omitempty"`
+	// The channel.
+	Channel string `json:"channel"`
+	// The person, as the account knows them; absent without one.
+	ContactID *string `json:"contact_id,omitempty"`
+	// The conversation; absent without a person.
+	ConversationID *string `json:"conversation_id,omitempty"`
+	// The note.
+	NoteID string `json:"note_id"`
+	Origin Origin `json:"origin"`
+	// `true`: the account wrote to itself.
+	Self *bool `json:"self,omitempty"`
+	// `true`: another app owns the conversation.
+	Standby *bool `json:"standby,omitempty"`
+	// What it says.
+	Text string `json:"text"`
+	// `true`: Meta told no time, this is the time of the delivery.
+	TimeApproximate *bool `json:"time_approximate,omitempty"`
+}
+
 // Somebody on our side read the conversation.
 type ConversationRead struct {
 	Data            ConversationReadData `json:"data"`
@@ -934,6 +1010,46 @@ type ConversationReadData struct {
 	TimeApproximate *bool `json:"time_approximate,omitempty"`
 }
 
+// Somebody snoozed the conversation, or ended that.
+type ConversationSnoozed struct {
+	Data            ConversationSnoozedData `json:"data"`
+	Datacontenttype string                  `json:"datacontenttype"`
+	Dataschema      string                  `json:"dataschema"`
+	ID              string                  `json:"id"`
+	Source          string                  `json:"source"`
+	Specversion     string                  `json:"specversion"`
+	// The conversation; absent without a person.
+	Subject     *string   `json:"subject,omitempty"`
+	Time        time.Time `json:"time"`
+	Traceparent *string   `json:"traceparent,omitempty"`
+	Type        string    `json:"type"`
+}
+
+type ConversationSnoozedData struct {
+	// The canonical account.
+	AccountID string `json:"account_id"`
+	// Name of the API token that acted.
+	By *string `json:"by,omitempty"`
+	// The channel.
+	Channel string `json:"channel"`
+	// The person, as the account knows them; absent without one.
+	ContactID *string `json:"contact_id,omitempty"`
+	// The conversation; absent without a person.
+	ConversationID *string `json:"conversation_id,omitempty"`
+	// When the last message was sent that the conversation had then, by Meta's clock, which may
+	// be ahead of ours: it wakes nobody.
+	LastMessageAt *time.Time `json:"last_message_at,omitempty"`
+	Origin        Origin     `json:"origin"`
+	// `true`: the account wrote to itself.
+	Self *bool `json:"self,omitempty"`
+	// `true`: another app owns the conversation.
+	Standby *bool `json:"standby,omitempty"`
+	// `true`: Meta told no time, this is the time of the delivery.
+	TimeApproximate *bool `json:"time_approximate,omitempty"`
+	// Until when; absent: no longer.
+	Until *time.Time `json:"until,omitempty"`
+}
+
 // Somebody took the conversation out of the archive.
 type ConversationUnarchived struct {
 	Data            ConversationUnarchivedData `json:"data"`
@@ -969,6 +1085,43 @@ type ConversationUnarchivedData struct {
 	TimeApproximate *bool `json:"time_approximate,omitempty"`
 }
 
+// Somebody took a label off the conversation.
+type ConversationUnlabelled struct {
+	Data            ConversationUnlabelledData `json:"data"`
+	Datacontenttype string                     `json:"datacontenttype"`
+	Dataschema      string                     `json:"dataschema"`
+	ID              string                     `json:"id"`
+	Source          string                     `json:"source"`
+	Specversion     string                     `json:"specversion"`
+	// The conversation; absent without a person.
+	Subject     *string   `json:"subject,omitempty"`
+	Time        time.Time `json:"time"`
+	Traceparent *string   `json:"traceparent,omitempty"`
+	Type        string    `json:"type"`
+}
+
+type ConversationUnlabelledData struct {
+	// The canonical account.
+	AccountID string `json:"account_id"`
+	// Name of the API token that acted.
+	By *string `json:"by,omitempty"`
+	// The channel.
+	Channel string `json:"channel"`
+	// The person, as the account knows them; absent without one.
+	ContactID *string `json:"contact_id,omitempty"`
+	// The conversation; absent without a person.
+	ConversationID *string `json:"conversation_id,omitempty"`
+	// The label, without spaces around it.
+	Label  string `json:"label"`
+	Origin Origin `json:"origin"`
+	// `true`: the account wrote to itself.
+	Self *bool `json:"self,omitempty"`
+	// `true`: another app owns the conversation.
+	Standby *bool `json:"standby,omitempty"`
+	// `true`: Meta told no time, this is the time of the delivery.
+	TimeApproximate *bool `json:"time_approximate,omitempty"`
+}
+
 // An earlier event no longer holds; beats every revision of it.
 type FactWithdrawn struct {
 	Data            FactWithdrawnData `json:"data"`
@@ -993,6 +1146,8 @@ type FactWithdrawnData struct {
 	ContactID *string `json:"contact_id,omitempty"`
 	// The conversation; absent without a person.
 	ConversationID *string `json:"conversation_id,omitempty"`
+	// Of the erasure of a person: what they did up to then is not to be published again.
+	ErasedUntil *time.Time `json:"erased_until,omitempty"`
 	// The event that no longer holds.
 	EventID string `json:"event_id"`
 	// The message it spoke of, for read models that index by message.
@@ -1073,11 +1228,11 @@ type InsightsCapturedData struct {
 	ContactID *string `json:"contact_id,omitempty"`
 	// The conversation; absent without a person.
 	ConversationID *string `json:"conversation_id,omitempty"`
-	// The media; absent for the account.
+	// The media or story; absent for the account.
 	MediaID *string `json:"media_id,omitempty"`
 	// The metric's name.
 	Metric string `json:"metric"`
-	// What was measured: `account` or `media`.
+	// What was measured: `account`, `media` or `story`.
 	Object string `json:"object"`
 	Origin Origin `json:"origin"`
 	// `day`, `week`, `lifetime`, …

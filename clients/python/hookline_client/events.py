@@ -1789,7 +1789,7 @@ class InsightsCapturedData(BaseModel):
     """
     media_id: str | None = None
     """
-    The media; absent for the account.
+    The media or story; absent for the account.
     """
     metric: str
     """
@@ -1797,7 +1797,7 @@ class InsightsCapturedData(BaseModel):
     """
     object: str
     """
-    What was measured: `account` or `media`.
+    What was measured: `account`, `media` or `story`.
     """
     origin: Origin
     period: str | None = None
@@ -2106,6 +2106,174 @@ class ConversationAssignedData(BaseModel):
     """
 
 
+class ConversationLabelledData(BaseModel):
+    account_id: str
+    """
+    The canonical account.
+    """
+    by: str | None = None
+    """
+    Name of the API token that acted.
+    """
+    channel: str
+    """
+    The channel.
+    """
+    contact_id: str | None = None
+    """
+    The person, as the account knows them; absent without one.
+    """
+    conversation_id: str | None = None
+    """
+    The conversation; absent without a person.
+    """
+    label: str
+    """
+    The label, without spaces around it.
+    """
+    origin: Origin
+    self: bool | None = None
+    """
+    `true`: the account wrote to itself.
+    """
+    standby: bool | None = None
+    """
+    `true`: another app owns the conversation.
+    """
+    time_approximate: bool | None = None
+    """
+    `true`: Meta told no time, this is the time of the delivery.
+    """
+
+
+class ConversationUnlabelledData(BaseModel):
+    account_id: str
+    """
+    The canonical account.
+    """
+    by: str | None = None
+    """
+    Name of the API token that acted.
+    """
+    channel: str
+    """
+    The channel.
+    """
+    contact_id: str | None = None
+    """
+    The person, as the account knows them; absent without one.
+    """
+    conversation_id: str | None = None
+    """
+    The conversation; absent without a person.
+    """
+    label: str
+    """
+    The label, without spaces around it.
+    """
+    origin: Origin
+    self: bool | None = None
+    """
+    `true`: the account wrote to itself.
+    """
+    standby: bool | None = None
+    """
+    `true`: another app owns the conversation.
+    """
+    time_approximate: bool | None = None
+    """
+    `true`: Meta told no time, this is the time of the delivery.
+    """
+
+
+class ConversationNotedData(BaseModel):
+    account_id: str
+    """
+    The canonical account.
+    """
+    by: str | None = None
+    """
+    Name of the API token that wrote it.
+    """
+    channel: str
+    """
+    The channel.
+    """
+    contact_id: str | None = None
+    """
+    The person, as the account knows them; absent without one.
+    """
+    conversation_id: str | None = None
+    """
+    The conversation; absent without a person.
+    """
+    note_id: str
+    """
+    The note.
+    """
+    origin: Origin
+    self: bool | None = None
+    """
+    `true`: the account wrote to itself.
+    """
+    standby: bool | None = None
+    """
+    `true`: another app owns the conversation.
+    """
+    text: str
+    """
+    What it says.
+    """
+    time_approximate: bool | None = None
+    """
+    `true`: Meta told no time, this is the time of the delivery.
+    """
+
+
+class ConversationSnoozedData(BaseModel):
+    account_id: str
+    """
+    The canonical account.
+    """
+    by: str | None = None
+    """
+    Name of the API token that acted.
+    """
+    channel: str
+    """
+    The channel.
+    """
+    contact_id: str | None = None
+    """
+    The person, as the account knows them; absent without one.
+    """
+    conversation_id: str | None = None
+    """
+    The conversation; absent without a person.
+    """
+    last_message_at: AwareDatetime | None = None
+    """
+    When the last message was sent that the conversation had then, by Meta's clock, which may be ahead of ours: it wakes nobody.
+    """
+    origin: Origin
+    self: bool | None = None
+    """
+    `true`: the account wrote to itself.
+    """
+    standby: bool | None = None
+    """
+    `true`: another app owns the conversation.
+    """
+    time_approximate: bool | None = None
+    """
+    `true`: Meta told no time, this is the time of the delivery.
+    """
+    until: AwareDatetime | None = None
+    """
+    Until when; absent: no longer.
+    """
+
+
 class ContactBlockedData(BaseModel):
     account_id: str
     """
@@ -2389,6 +2557,10 @@ class FactWithdrawnData(BaseModel):
     conversation_id: str | None = None
     """
     The conversation; absent without a person.
+    """
+    erased_until: AwareDatetime | None = None
+    """
+    Of the erasure of a person: what they did up to then is not to be published again.
     """
     event_id: str
     """
@@ -2929,6 +3101,46 @@ class ConversationAssigned(BaseModel):
     type: Literal["hookline.conversation.assigned.v1"]
 
 
+class ConversationLabelled(BaseModel):
+    """
+    Somebody put a label on the conversation.
+    """
+
+    data: ConversationLabelledData
+    datacontenttype: Literal["application/json"]
+    dataschema: Literal["hookline:schemas/conversation.labelled.v1.json"]
+    id: str
+    source: str
+    specversion: Literal["1.0"]
+    subject: str | None = None
+    """
+    The conversation; absent without a person.
+    """
+    time: AwareDatetime
+    traceparent: str | None = None
+    type: Literal["hookline.conversation.labelled.v1"]
+
+
+class ConversationNoted(BaseModel):
+    """
+    Somebody wrote a note about the conversation, for our side only.
+    """
+
+    data: ConversationNotedData
+    datacontenttype: Literal["application/json"]
+    dataschema: Literal["hookline:schemas/conversation.noted.v1.json"]
+    id: str
+    source: str
+    specversion: Literal["1.0"]
+    subject: str | None = None
+    """
+    The conversation; absent without a person.
+    """
+    time: AwareDatetime
+    traceparent: str | None = None
+    type: Literal["hookline.conversation.noted.v1"]
+
+
 class ConversationRead(BaseModel):
     """
     Somebody on our side read the conversation.
@@ -2949,6 +3161,26 @@ class ConversationRead(BaseModel):
     type: Literal["hookline.conversation.read.v1"]
 
 
+class ConversationSnoozed(BaseModel):
+    """
+    Somebody snoozed the conversation, or ended that.
+    """
+
+    data: ConversationSnoozedData
+    datacontenttype: Literal["application/json"]
+    dataschema: Literal["hookline:schemas/conversation.snoozed.v1.json"]
+    id: str
+    source: str
+    specversion: Literal["1.0"]
+    subject: str | None = None
+    """
+    The conversation; absent without a person.
+    """
+    time: AwareDatetime
+    traceparent: str | None = None
+    type: Literal["hookline.conversation.snoozed.v1"]
+
+
 class ConversationUnarchived(BaseModel):
     """
     Somebody took the conversation out of the archive.
@@ -2967,6 +3199,26 @@ class ConversationUnarchived(BaseModel):
     time: AwareDatetime
     traceparent: str | None = None
     type: Literal["hookline.conversation.unarchived.v1"]
+
+
+class ConversationUnlabelled(BaseModel):
+    """
+    Somebody took a label off the conversation.
+    """
+
+    data: ConversationUnlabelledData
+    datacontenttype: Literal["application/json"]
+    dataschema: Literal["hookline:schemas/conversation.unlabelled.v1.json"]
+    id: str
+    source: str
+    specversion: Literal["1.0"]
+    subject: str | None = None
+    """
+    The conversation; absent without a person.
+    """
+    time: AwareDatetime
+    traceparent: str | None = None
+    type: Literal["hookline.conversation.unlabelled.v1"]
 
 
 class FactWithdrawn(BaseModel):
@@ -3905,6 +4157,10 @@ class HooklineEvent(
         | ConversationArchived
         | ConversationUnarchived
         | ConversationAssigned
+        | ConversationLabelled
+        | ConversationUnlabelled
+        | ConversationNoted
+        | ConversationSnoozed
         | ContactBlocked
         | ContactUnblocked
         | SenderUnresolved
@@ -3957,6 +4213,10 @@ class HooklineEvent(
         | ConversationArchived
         | ConversationUnarchived
         | ConversationAssigned
+        | ConversationLabelled
+        | ConversationUnlabelled
+        | ConversationNoted
+        | ConversationSnoozed
         | ContactBlocked
         | ContactUnblocked
         | SenderUnresolved

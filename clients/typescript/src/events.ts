@@ -41,6 +41,10 @@ export type HooklineEvent =
   | ConversationArchived
   | ConversationUnarchived
   | ConversationAssigned
+  | ConversationLabelled
+  | ConversationUnlabelled
+  | ConversationNoted
+  | ConversationSnoozed
   | ContactBlocked
   | ContactUnblocked
   | SenderUnresolved
@@ -2471,7 +2475,7 @@ export interface InsightsCapturedData {
    */
   conversation_id?: string;
   /**
-   * The media; absent for the account.
+   * The media or story; absent for the account.
    */
   media_id?: string;
   /**
@@ -2479,7 +2483,7 @@ export interface InsightsCapturedData {
    */
   metric: string;
   /**
-   * What was measured: `account` or `media`.
+   * What was measured: `account`, `media` or `story`.
    */
   object: string;
   origin: Origin;
@@ -2901,6 +2905,250 @@ export interface ConversationAssignedData {
    * `true`: Meta told no time, this is the time of the delivery.
    */
   time_approximate?: boolean;
+  [k: string]: unknown;
+}
+/**
+ * Somebody put a label on the conversation.
+ */
+export interface ConversationLabelled {
+  data: ConversationLabelledData;
+  datacontenttype: "application/json";
+  dataschema: "hookline:schemas/conversation.labelled.v1.json";
+  id: string;
+  source: string;
+  specversion: "1.0";
+  /**
+   * The conversation; absent without a person.
+   */
+  subject?: string;
+  time: string;
+  traceparent?: string;
+  type: "hookline.conversation.labelled.v1";
+  [k: string]: unknown;
+}
+export interface ConversationLabelledData {
+  /**
+   * The canonical account.
+   */
+  account_id: string;
+  /**
+   * Name of the API token that acted.
+   */
+  by?: string;
+  /**
+   * The channel.
+   */
+  channel: string;
+  /**
+   * The person, as the account knows them; absent without one.
+   */
+  contact_id?: string;
+  /**
+   * The conversation; absent without a person.
+   */
+  conversation_id?: string;
+  /**
+   * The label, without spaces around it.
+   */
+  label: string;
+  origin: Origin;
+  /**
+   * `true`: the account wrote to itself.
+   */
+  self?: boolean;
+  /**
+   * `true`: another app owns the conversation.
+   */
+  standby?: boolean;
+  /**
+   * `true`: Meta told no time, this is the time of the delivery.
+   */
+  time_approximate?: boolean;
+  [k: string]: unknown;
+}
+/**
+ * Somebody took a label off the conversation.
+ */
+export interface ConversationUnlabelled {
+  data: ConversationUnlabelledData;
+  datacontenttype: "application/json";
+  dataschema: "hookline:schemas/conversation.unlabelled.v1.json";
+  id: string;
+  source: string;
+  specversion: "1.0";
+  /**
+   * The conversation; absent without a person.
+   */
+  subject?: string;
+  time: string;
+  traceparent?: string;
+  type: "hookline.conversation.unlabelled.v1";
+  [k: string]: unknown;
+}
+export interface ConversationUnlabelledData {
+  /**
+   * The canonical account.
+   */
+  account_id: string;
+  /**
+   * Name of the API token that acted.
+   */
+  by?: string;
+  /**
+   * The channel.
+   */
+  channel: string;
+  /**
+   * The person, as the account knows them; absent without one.
+   */
+  contact_id?: string;
+  /**
+   * The conversation; absent without a person.
+   */
+  conversation_id?: string;
+  /**
+   * The label, without spaces around it.
+   */
+  label: string;
+  origin: Origin;
+  /**
+   * `true`: the account wrote to itself.
+   */
+  self?: boolean;
+  /**
+   * `true`: another app owns the conversation.
+   */
+  standby?: boolean;
+  /**
+   * `true`: Meta told no time, this is the time of the delivery.
+   */
+  time_approximate?: boolean;
+  [k: string]: unknown;
+}
+/**
+ * Somebody wrote a note about the conversation, for our side only.
+ */
+export interface ConversationNoted {
+  data: ConversationNotedData;
+  datacontenttype: "application/json";
+  dataschema: "hookline:schemas/conversation.noted.v1.json";
+  id: string;
+  source: string;
+  specversion: "1.0";
+  /**
+   * The conversation; absent without a person.
+   */
+  subject?: string;
+  time: string;
+  traceparent?: string;
+  type: "hookline.conversation.noted.v1";
+  [k: string]: unknown;
+}
+export interface ConversationNotedData {
+  /**
+   * The canonical account.
+   */
+  account_id: string;
+  /**
+   * Name of the API token that wrote it.
+   */
+  by?: string;
+  /**
+   * The channel.
+   */
+  channel: string;
+  /**
+   * The person, as the account knows them; absent without one.
+   */
+  contact_id?: string;
+  /**
+   * The conversation; absent without a person.
+   */
+  conversation_id?: string;
+  /**
+   * The note.
+   */
+  note_id: string;
+  origin: Origin;
+  /**
+   * `true`: the account wrote to itself.
+   */
+  self?: boolean;
+  /**
+   * `true`: another app owns the conversation.
+   */
+  standby?: boolean;
+  /**
+   * What it says.
+   */
+  text: string;
+  /**
+   * `true`: Meta told no time, this is the time of the delivery.
+   */
+  time_approximate?: boolean;
+  [k: string]: unknown;
+}
+/**
+ * Somebody snoozed the conversation, or ended that.
+ */
+export interface ConversationSnoozed {
+  data: ConversationSnoozedData;
+  datacontenttype: "application/json";
+  dataschema: "hookline:schemas/conversation.snoozed.v1.json";
+  id: string;
+  source: string;
+  specversion: "1.0";
+  /**
+   * The conversation; absent without a person.
+   */
+  subject?: string;
+  time: string;
+  traceparent?: string;
+  type: "hookline.conversation.snoozed.v1";
+  [k: string]: unknown;
+}
+export interface ConversationSnoozedData {
+  /**
+   * The canonical account.
+   */
+  account_id: string;
+  /**
+   * Name of the API token that acted.
+   */
+  by?: string;
+  /**
+   * The channel.
+   */
+  channel: string;
+  /**
+   * The person, as the account knows them; absent without one.
+   */
+  contact_id?: string;
+  /**
+   * The conversation; absent without a person.
+   */
+  conversation_id?: string;
+  /**
+   * When the last message was sent that the conversation had then, by Meta's clock, which may be ahead of ours: it wakes nobody.
+   */
+  last_message_at?: string;
+  origin: Origin;
+  /**
+   * `true`: the account wrote to itself.
+   */
+  self?: boolean;
+  /**
+   * `true`: another app owns the conversation.
+   */
+  standby?: boolean;
+  /**
+   * `true`: Meta told no time, this is the time of the delivery.
+   */
+  time_approximate?: boolean;
+  /**
+   * Until when; absent: no longer.
+   */
+  until?: string;
   [k: string]: unknown;
 }
 /**
@@ -3646,6 +3894,10 @@ export interface FactWithdrawnData {
    * The conversation; absent without a person.
    */
   conversation_id?: string;
+  /**
+   * Of the erasure of a person: what they did up to then is not to be published again.
+   */
+  erased_until?: string;
   /**
    * The event that no longer holds.
    */
