@@ -99,12 +99,11 @@ pub fn check_url(url: &Url, allow: &OutboundAllow) -> Result<(), String> {
         return Err("leave out what stands behind `#`".to_owned());
     }
     let Some(host) = url.host() else { return Err("the URL has no host".to_owned()) };
-    let allowed = allow.names_host(&host);
     match host {
         Host::Ipv4(address) => check_literal(address.into(), url, allow)?,
         Host::Ipv6(address) => check_literal(address.into(), url, allow)?,
-        Host::Domain(_) => {
-            if url.scheme() == "http" && !allowed && !allow.has_networks() {
+        Host::Domain(name) => {
+            if url.scheme() == "http" && !allow.names(name) && !allow.has_networks() {
                 return Err(
                     "http is for hosts and networks of OUTBOUND_ALLOW only: use https".to_owned()
                 );

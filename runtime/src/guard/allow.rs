@@ -79,15 +79,6 @@ impl OutboundAllow {
         })
     }
 
-    /// Whether it names this host.
-    pub fn names_host<S: AsRef<str>>(&self, host: &Host<S>) -> bool {
-        match host {
-            Host::Domain(name) => self.names(name.as_ref()),
-            Host::Ipv4(address) => self.has((*address).into()),
-            Host::Ipv6(address) => self.has((*address).into()),
-        }
-    }
-
     /// Whether it names this host by its name.
     pub(super) fn names(&self, name: &str) -> bool {
         let name = name.trim_end_matches('.');

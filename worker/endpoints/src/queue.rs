@@ -49,9 +49,9 @@ pub(crate) async fn run(shared: &Arc<Shared>, tasks: &Tasks, stop: &Cancellation
 
 /// Begins with the lanes that are due.
 async fn look(shared: &Arc<Shared>, tasks: &Tasks) -> sqlx::Result<()> {
-    if shared.all_due.load(Ordering::Relaxed) {
-        shared.store.make_all_due().await?;
-        shared.all_due.store(false, Ordering::Relaxed);
+    if shared.all_due.swap(false, Ordering::Relaxed) {
+        let made = shared.store.make_all_due(&shared.breaker()).await;
+        made.inspect_err(|_| shared.all_due.store(true, Ordering::Relaxed))?;
     }
     let failing = match shared.state() {
         State::Active => false,
@@ -84,7 +84,7 @@ async fn look(shared: &Arc<Shared>, tasks: &Tasks) -> sqlx::Result<()> {
                 tracing::debug!(endpoint.id = shared.id, %error, "A held event cannot be read now; trying again");
                 tokio::time::sleep(LOOK).await;
             }
-            shared.leave_lane(&lane);
+            shared.leave_lane(&lane, true);
         };
         tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }

@@ -24,7 +24,6 @@ struct Progress {
     failed: Option<Ended>,
     /// Nothing more is begun: the rest is held.
     cut: bool,
-    ended: bool,
 }
 
 /// A lane of a batch.
@@ -85,7 +84,6 @@ impl Run {
         ended: mpsc::UnboundedSender<()>,
     ) {
         let late = self.deliver(&shared, &mut committed.clone()).await;
-        self.with(|progress| progress.ended = true);
         // Whoever waits for the batch waits no longer for this lane.
         let _ = ended.send(());
         drop(ended);
@@ -96,7 +94,8 @@ impl Run {
                 shared.settle(&item.lane, item.sequence, &end, 0).await;
             }
         }
-        shared.leave_lane(self.lane());
+        let is_left = self.with(|progress| progress.done < self.items.len());
+        shared.leave_lane(self.lane(), is_left);
     }
 
     /// Returns the event that ended after the batch was cut.

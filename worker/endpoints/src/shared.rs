@@ -112,9 +112,12 @@ impl Shared {
         self.inner().busy.insert(lane.to_owned())
     }
 
-    pub(crate) fn leave_lane(&self, lane: &str) {
+    /// `is_left`: something of it may be held now.
+    pub(crate) fn leave_lane(&self, lane: &str, is_left: bool) {
         self.inner().busy.remove(lane);
-        self.woken.notify_waiters();
+        if is_left {
+            self.woken.notify_waiters();
+        }
     }
 
     pub(crate) fn is_delivered(&self, sequence: u64) -> bool {
@@ -166,7 +169,7 @@ impl Shared {
             );
             self.woken.notify_waiters();
         }
-        Some(Ended { outcome, retry_after, works_again })
+        Some(Ended { outcome, retry_after })
     }
 
     /// Stores how the first held event of a lane ended, however long Postgres takes: it was delivered, and must not be once more.
@@ -175,9 +178,7 @@ impl Shared {
         let mut backoff = Backoff::new(SETTLE_MIN, SETTLE_MAX);
         loop {
             let breaker = self.breaker();
-            let stored =
-                self.store.settle(&breaker, (lane, sequence), &settled, ended.works_again).await;
-            match stored {
+            match self.store.settle(&breaker, (lane, sequence), &settled).await {
                 Ok(()) => break,
                 Err(error) => {
                     tracing::warn!(endpoint.id = self.id, %error, "Could not store how a delivery ended; trying again");
@@ -200,14 +201,12 @@ impl Shared {
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     pub(crate) retry_after: Option<Duration>,
-    /// The endpoint was failing until now.
-    pub(crate) works_again: bool,
 }
 
 impl Ended {
     /// There is no such event any more: as if it had been delivered.
     pub(crate) const GONE_FROM_STREAM: Self =
-        Self { outcome: Outcome::Delivered, retry_after: None, works_again: false };
+        Self { outcome: Outcome::Delivered, retry_after: None };
 
     pub(crate) fn is_delivered(&self) -> bool {
         self.outcome == Outcome::Delivered

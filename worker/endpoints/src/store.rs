@@ -107,11 +107,18 @@ impl Store {
         .await
     }
 
-    /// Stores how it stands; the others wait until this transaction ends. `false`: the endpoint was removed.
-    async fn lock(&self, tx: &mut PgConnection, breaker: &Breaker) -> sqlx::Result<bool> {
+    /// Stores how it stands; the others wait until this transaction ends. `reached`: when the broker stored the last event that is taken.
+    /// `false`: the endpoint was removed.
+    async fn lock(
+        &self,
+        tx: &mut PgConnection,
+        breaker: &Breaker,
+        reached: Option<Timestamp>,
+    ) -> sqlx::Result<bool> {
         let done = sqlx::query(
             "update worker.endpoint_states
-                set state = $2, failing_since = $3, last_success_at = $4, last_failure_at = $5, last_error = $6
+                set state = $2, failing_since = $3, last_success_at = $4, last_failure_at = $5, last_error = $6,
+                    reached_at = coalesce($7, reached_at)
               where endpoint_id = $1",
         )
         .bind(&self.id)
@@ -120,6 +127,7 @@ impl Store {
         .bind(breaker.last_success_at)
         .bind(breaker.last_failure_at)
         .bind(&breaker.last_error)
+        .bind(reached)
         .execute(tx)
         .await?;
         Ok(done.rows_affected() == 1)
@@ -128,7 +136,7 @@ impl Store {
     /// Stores how it stands.
     pub(crate) async fn put(&self, breaker: &Breaker) -> sqlx::Result<()> {
         let mut tx = self.leases.begin_derived().await?;
-        self.lock(&mut tx, breaker).await?;
+        self.lock(&mut tx, breaker, None).await?;
         tx.commit().await
     }
 
@@ -140,7 +148,7 @@ impl Store {
         resumes: i64,
     ) -> sqlx::Result<()> {
         let mut tx = self.leases.begin().await?;
-        self.lock(&mut tx, breaker).await?;
+        self.lock(&mut tx, breaker, None).await?;
         sqlx::query(
             "update worker.endpoint_states set changes_seen = $2, resumes_seen = $3 where endpoint_id = $1",
         )
@@ -154,8 +162,9 @@ impl Store {
     }
 
     /// Nothing that is held waits any more.
-    pub(crate) async fn make_all_due(&self) -> sqlx::Result<()> {
+    pub(crate) async fn make_all_due(&self, breaker: &Breaker) -> sqlx::Result<()> {
         let mut tx = self.leases.begin_derived().await?;
+        self.lock(&mut tx, breaker, None).await?;
         self.all_due(&mut tx).await?;
         tx.commit().await
     }
@@ -214,14 +223,9 @@ impl Store {
     ) -> sqlx::Result<bool> {
         let (lease, from, to) = moved;
         let mut tx = self.leases.begin_derived().await?;
-        if !self.lock(&mut tx, breaker).await? {
+        if !self.lock(&mut tx, breaker, to.at).await? {
             return Ok(false);
         }
-        sqlx::query("update worker.endpoint_states set reached_at = $2 where endpoint_id = $1")
-            .bind(&self.id)
-            .bind(to.at)
-            .execute(&mut *tx)
-            .await?;
         if !held.is_empty() {
             self.hold(&mut tx, held, lanes).await?;
         }

@@ -5,7 +5,7 @@ use facts::erase::{self, Erasure, Target};
 use facts::erased::{Erased, withdrawal};
 use runtime::follow::{Follower, Received, stored};
 use runtime::streams;
-use schemas::subjects::{EVENT_ALL, INBOX_EVENTS, Route, partition, token};
+use schemas::subjects::{self, EVENT_ALL, INBOX_EVENTS, Route, token};
 use schemas::{AccountId, Channel, Event, EventId, Kind};
 
 use super::turn::{EVENTS_LAST, EVENTS_TO, Step, counted, turn_to_raws};
@@ -46,24 +46,23 @@ const OF_MESSAGES: [Kind; 12] = [
 
 /// Where events about a target may stand.
 fn filters(channel: Channel, account: &AccountId, target: &Target) -> Vec<String> {
-    let of = |part: &str, kind: &str| {
-        format!("inbox.v1.event.{part}.{channel}.{}.{kind}", token(account.as_str()))
-    };
-    let kinds = |kinds: &[Kind]| -> Vec<String> {
-        kinds.iter().map(|kind| of("*", &kind.as_str().replace('.', "-"))).collect()
+    let anywhere = |kinds: &[Kind]| -> Vec<String> {
+        let account = token(account.as_str());
+        let of = |kind: &Kind| {
+            format!("inbox.v1.event.*.{channel}.{account}.{}", kind.as_str().replace('.', "-"))
+        };
+        kinds.iter().map(of).collect()
     };
     match target {
         Target::Person(contact) => {
-            let part = partition(channel, account, Route::Contact(contact.as_str()));
-            let mut filters = kinds(&BY_AUTHORS);
+            let route = Route::Contact(contact.as_str());
+            let mut filters = anywhere(&BY_AUTHORS);
             // Those of the person's own partition are not to be asked for twice.
             let others = Kind::ALL.iter().filter(|kind| !BY_AUTHORS.contains(kind));
-            filters.extend(
-                others.map(|kind| of(&format!("{part:02}"), &kind.as_str().replace('.', "-"))),
-            );
+            filters.extend(others.map(|kind| subjects::event(channel, account, route, *kind)));
             filters
         }
-        Target::Messages(_) => kinds(&OF_MESSAGES),
+        Target::Messages(_) => anywhere(&OF_MESSAGES),
     }
 }
 

@@ -35,7 +35,6 @@ const OWN: [&str; 22] = [
     "secrets",
     "waiting",
 ];
-const OF_API: [&str; 2] = ["imports", "requests"];
 
 /// A table with rows of somebody, and whether this user may put another in its place.
 #[derive(FromRow)]
@@ -63,10 +62,7 @@ impl Work {
     /// # Errors
     /// Postgres did not answer, or a table is in use; call again.
     pub async fn scrub(&self) -> anyhow::Result<Vec<String>> {
-        let mut tables = named(&self.pool, "worker", &OWN).await?;
-        tables.extend(named(&self.pool, "api", &OF_API).await?);
-        tables.extend(read_models(&self.pool).await?);
-        exchange(&self.pool, tables).await
+        exchange(&self.pool, changed(&self.pool).await?).await
     }
 }
 
@@ -84,24 +80,18 @@ async fn exchange(pool: &PgPool, tables: Vec<TableRow>) -> anyhow::Result<Vec<St
     Ok(left.iter().map(ToString::to_string).chain(others.iter().map(owned)).collect())
 }
 
-async fn named(pool: &PgPool, schema: &str, names: &[&str]) -> sqlx::Result<Vec<TableRow>> {
+/// Tables that erasures change: of this schema, of the api, and the read models.
+async fn changed(pool: &PgPool) -> sqlx::Result<Vec<TableRow>> {
     sqlx::query_as(
         "select n.nspname::text as schema, c.relname::text as name, pg_has_role(c.relowner, 'usage') as is_own
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
-          where c.relkind = 'r' and n.nspname = $1 and c.relname = any($2) order by c.relname",
+          where c.relkind = 'r'
+            and ((n.nspname = 'worker' and c.relname = any($1))
+                 or (n.nspname = 'api' and c.relname in ('imports', 'requests'))
+                 or n.nspname ~ '^inbox_v[0-9]+$')
+          order by n.nspname <> 'worker', n.nspname, c.relname",
     )
-    .bind(schema)
-    .bind(names)
-    .fetch_all(pool)
-    .await
-}
-
-async fn read_models(pool: &PgPool) -> sqlx::Result<Vec<TableRow>> {
-    sqlx::query_as(
-        "select n.nspname::text as schema, c.relname::text as name, pg_has_role(c.relowner, 'usage') as is_own
-           from pg_class c join pg_namespace n on n.oid = c.relnamespace
-          where c.relkind = 'r' and n.nspname ~ '^inbox_v[0-9]+$' order by n.nspname, c.relname",
-    )
+    .bind(&OWN[..])
     .fetch_all(pool)
     .await
 }

@@ -114,16 +114,15 @@ impl Store {
         .map(|_| ())
     }
 
-    /// The first held event of a lane ended. `all_due`: the endpoint works again, so nothing waits any more.
+    /// The first held event of a lane ended.
     pub(crate) async fn settle(
         &self,
         breaker: &Breaker,
         (lane, sequence): (&str, u64),
         settled: &Settled,
-        all_due: bool,
     ) -> sqlx::Result<()> {
         let mut tx = self.leases.begin_derived().await?;
-        self.lock(&mut tx, breaker).await?;
+        self.lock(&mut tx, breaker, None).await?;
         match settled {
             Settled::Done => self.done(&mut tx, lane, sequence).await?,
             Settled::Failed { retry_in, error } => {
@@ -139,9 +138,6 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             }
-        }
-        if all_due {
-            self.all_due(&mut tx).await?;
         }
         tx.commit().await
     }
