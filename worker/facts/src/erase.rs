@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 
 use crate::erased::{Erased, rules_of, rules_of_senderless};
 use crate::follow_up::senderless::Senderless;
-use crate::rows::erased_among;
+pub use crate::rows::rules_among;
 
 pub use learn::learn;
 pub use queue::{
@@ -34,7 +34,7 @@ pub async fn rules<'a>(
     conn: &mut PgConnection,
     events: impl IntoIterator<Item = &'a Event>,
 ) -> sqlx::Result<Erased> {
-    erased_among(conn, &rule_ids(events)).await
+    rules_among(conn, &rule_ids(events)).await
 }
 
 /// The ids under which a rule may concern one of these events.
@@ -52,14 +52,6 @@ pub fn item_rule_ids<'a>(items: impl IntoIterator<Item = &'a Senderless>) -> Vec
     items.into_iter().flat_map(rules_of_senderless).collect()
 }
 
-/// The rules among these ids.
-///
-/// # Errors
-/// `sqlx::Error`; ask again.
-pub async fn rules_among(conn: &mut PgConnection, ids: &[EventId]) -> sqlx::Result<Erased> {
-    erased_among(conn, ids).await
-}
-
 /// The rules that concern these sender-less items.
 ///
 /// # Errors
@@ -68,5 +60,5 @@ pub async fn rules_of_items<'a>(
     conn: &mut PgConnection,
     items: impl IntoIterator<Item = &'a Senderless>,
 ) -> sqlx::Result<Erased> {
-    erased_among(conn, &item_rule_ids(items)).await
+    rules_among(conn, &item_rule_ids(items)).await
 }

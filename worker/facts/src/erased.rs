@@ -131,11 +131,6 @@ impl Erased {
         self.0.contains_key(id)
     }
 
-    /// Whether there is no rule at all.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether an event must not be published, or be kept: it was erased itself, its message was, or its person up to then.
     pub fn has(&self, event: &Event) -> bool {
         if self.0.is_empty() || matches!(event.data.fact, Fact::FactWithdrawn(_)) {

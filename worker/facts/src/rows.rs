@@ -115,7 +115,10 @@ async fn withdrawn(conn: &mut PgConnection, ids: &[&str]) -> sqlx::Result<Vec<Wi
 }
 
 /// The rules among these ids.
-pub(crate) async fn erased_among(conn: &mut PgConnection, ids: &[EventId]) -> sqlx::Result<Erased> {
+///
+/// # Errors
+/// `sqlx::Error`; ask again.
+pub async fn rules_among(conn: &mut PgConnection, ids: &[EventId]) -> sqlx::Result<Erased> {
     let mut erased = Erased::default();
     if ids.is_empty() {
         return Ok(erased);

@@ -53,7 +53,7 @@ pub struct Submitted<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown<'a> {
     /// Meta's id of it.
-    pub id: &'a str,
+    pub id: Option<&'a str>,
     /// Meta's word.
     pub status: &'a str,
     /// Its category.
@@ -73,28 +73,15 @@ pub(crate) async fn note(conn: &mut PgConnection, events: &[Event]) -> sqlx::Res
         let (channel, account) = (event.data.channel, &event.data.account_id);
         let reason = body.reason.as_deref().filter(|reason| *reason != "NONE");
         if let (Some(name), Some(language)) = (&body.name, &body.language) {
-            sqlx::query(
-                "insert into worker.templates as t
-                        (channel, account_id, name, language, template_id, status, reason, meta_template_id, status_at, look_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-                         case when $6 in ('PENDING', 'IN_APPEAL') then clock_timestamp() + interval '1 minute' end)
-                 on conflict (channel, account_id, name, language) do update
-                    set status = excluded.status, reason = excluded.reason, status_at = excluded.status_at,
-                        meta_template_id = coalesce(excluded.meta_template_id, t.meta_template_id),
-                        look_at = case when excluded.status in ('PENDING', 'IN_APPEAL') then coalesce(t.look_at, clock_timestamp() + interval '1 minute') end
-                  where t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') or t.status_at <= excluded.status_at",
-            )
-            .bind(channel)
-            .bind(account)
-            .bind(name)
-            .bind(language)
-            .bind(template_id(channel, account, name, language))
-            .bind(status)
-            .bind(reason)
-            .bind(&body.template_id)
-            .bind(event.time)
-            .execute(&mut *conn)
-            .await?;
+            let key = TemplateKey {
+                channel,
+                account_id: account.clone(),
+                name: name.clone(),
+                language: language.clone(),
+            };
+            let id = body.template_id.as_deref();
+            let seen = Shown { id, status: status.as_str(), category: None, reason };
+            shown(&mut *conn, &key, &seen, event.time).await?;
         } else {
             sqlx::query(
                 "update worker.templates t
@@ -176,7 +163,7 @@ pub async fn shown(
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
                  case when $7 in ('PENDING', 'IN_APPEAL') then clock_timestamp() + interval '1 minute' end)
          on conflict (channel, account_id, name, language) do update
-            set category = coalesce(excluded.category, t.category), meta_template_id = excluded.meta_template_id,
+            set category = coalesce(excluded.category, t.category), meta_template_id = coalesce(excluded.meta_template_id, t.meta_template_id),
                 status = excluded.status, reason = excluded.reason, status_at = excluded.status_at,
                 look_at = case when excluded.status in ('PENDING', 'IN_APPEAL') then coalesce(t.look_at, clock_timestamp() + interval '1 minute') end
           where t.status in ('PENDING', 'IN_APPEAL', 'UNKNOWN', 'FAILED') or t.status_at <= excluded.status_at",

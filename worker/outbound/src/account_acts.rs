@@ -4,12 +4,11 @@
 use facts::accounts::{Connected, Only};
 use graph::{Class, GraphError, UpkeepError};
 use schemas::command::Action;
-use schemas::facts::OutcomeError;
 use serde_json::{Value, json};
 
-use crate::answer::outcome_error;
 use crate::ledger::commands::{self, End};
 use crate::ledger::{self, CommandRow};
+use crate::reading;
 use crate::services::{Next, Services};
 use crate::state::{CommandState, Hold};
 
@@ -31,13 +30,8 @@ pub(crate) async fn run(
         Err(UpkeepError::Graph(error)) => match again(services, command, &error).await? {
             true => return Ok(Next::Idle),
             false => {
-                let error = match error.class {
-                    Class::Permission => {
-                        OutcomeError::own("permission", "permission", error.to_string())
-                    }
-                    _ => outcome_error(&error),
-                };
-                End { state: CommandState::Failed, rule: None, error: Some(error), result: None }
+                let error = Some(reading::given_up(&error));
+                End { state: CommandState::Failed, rule: None, error, result: None }
             }
         },
         Err(error) => return Err(error.into()),

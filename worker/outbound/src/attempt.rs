@@ -59,7 +59,9 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
                     next => next,
                 }
             }
-            Some(Action::MediaSync(_)) => media_sync::run(services, &command).await,
+            Some(Action::MediaSync(data)) => {
+                media_sync::run(services, &command, data.media_id.as_deref()).await
+            }
             Some(Action::CommentHideMany(data)) => {
                 hide_many::run(services, &command, &data.comment_ids, data.hidden).await
             }
@@ -67,7 +69,7 @@ pub(crate) async fn step(services: &Services, identity: &str) -> anyhow::Result<
                 templates::run(services, &command, &wanted).await
             }
             Some(Action::InsightsRefresh(data)) => insights::run(services, &command, &data).await,
-            Some(Action::Sync(_)) => import::run(services, &command).await,
+            Some(Action::Sync(data)) => import::run(services, &command, data).await,
             // Of a newer release, whose workers carry it out.
             _ => leave_to_others(services, identity).await,
         },

@@ -12,17 +12,16 @@ mod walk;
 
 use std::time::Duration;
 
-use schemas::command::{Action, SyncData};
-use schemas::facts::OutcomeError;
+use schemas::command::SyncData;
 use schemas::{Event, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use crate::answer::outcome_error;
 use crate::ledger::commands::{self, End};
 use crate::ledger::queue;
 use crate::ledger::{self, CommandRow};
 use crate::plan::import_lane;
+use crate::reading;
 use crate::services::{Next, Services};
 use crate::state::{CommandState, Hold};
 use facts::accounts::Connected;
@@ -35,8 +34,6 @@ use walk::Walk;
 pub use drafts::drafts;
 pub use report::Reason;
 
-/// How long a page of a stopped account is left alone; a new token wakes it earlier.
-const STOPPED_PAUSE: Duration = Duration::from_secs(60);
 /// How long a page waits for a conversation that somebody waits for, before it is looked at again.
 const YIELD_PAUSE: Duration = Duration::from_millis(500);
 
@@ -62,16 +59,16 @@ struct Import<'a> {
 ///
 /// # Errors
 /// Database, broker or the store of tokens failed; the page is imported again when the claim lapses.
-pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Result<Next> {
+pub(crate) async fn run(
+    services: &Services,
+    command: &CommandRow,
+    asked: SyncData,
+) -> anyhow::Result<Next> {
     if yields(services, command).await? {
         return Ok(Next::Idle);
     }
     let connected = services.accounts.get(command.channel, &command.account_id).await?;
     let Some(mut connected) = connected else { return Ok(Next::Idle) };
-    let asked = match command.action() {
-        Some(Action::Sync(data)) => data,
-        _ => SyncData::default(),
-    };
     let import = Import { services, command, asked };
     let progress = import.progress().await?;
     let walk = progress.walk.clone().unwrap_or_default();
@@ -145,7 +142,7 @@ impl Import<'_> {
         // No profile is read for an import.
         let follow_up = FollowUp { reveals: true, profiles: false };
         follow_up.note(&mut emission.tx, &events, runtime::now()).await?;
-        if !self.is_open(&mut emission.tx).await? {
+        if !commands::lock_open(&mut emission.tx, &self.command.identity).await? {
             // Another worker has ended it, because this claim had lapsed. What was published is known to both.
             return Ok(Next::Idle);
         }
@@ -163,12 +160,6 @@ impl Import<'_> {
         emission.commit().await?;
         // After every page others have a turn.
         Ok(if done { Next::Ended } else { Next::Idle })
-    }
-
-    /// Locks the command. `false`: it has ended.
-    async fn is_open(&self, conn: &mut PgConnection) -> sqlx::Result<bool> {
-        let locked = commands::lock(conn, &self.command.identity).await?;
-        Ok(locked.is_some_and(|command| command.state == CommandState::Open))
     }
 
     /// Keeps what was read and where to go on; returns what the command shows.
@@ -206,29 +197,25 @@ impl Import<'_> {
         if matches!(error.class, Class::Account) {
             services.accounts.stop(connected, &error.refusal()).await?;
         }
+        let Some(next) = walk.after_refusal(error) else {
+            let result = Some(serde_json::to_value(&progress.report)?);
+            let (state, error) = (CommandState::Failed, Some(reading::given_up(error)));
+            let end = End { state, rule: None, error, result };
+            return reading::end_with(services, self.command, end).await;
+        };
         let mut tx = services.pool.begin().await?;
-        if !self.is_open(&mut tx).await? {
+        if !commands::lock_open(&mut tx, identity).await? {
             return Ok(Next::Idle);
         }
         let now: Timestamp = ledger::now(&mut tx).await?;
-        let Some(next) = walk.after_refusal(error) else {
-            let error = match error.class {
-                Class::Permission => {
-                    OutcomeError::own("permission", "permission", error.to_string())
-                }
-                _ => outcome_error(error),
-            };
-            let result = Some(serde_json::to_value(&progress.report)?);
-            let (state, error) = (CommandState::Failed, Some(error));
-            commands::finish(&mut tx, identity, End { state, rule: None, error, result }).await?;
-            tx.commit().await?;
-            return Ok(Next::Ended);
-        };
         let (why, pause) = match error.class {
-            Class::Account => (Some(Hold::AccountStopped), STOPPED_PAUSE),
+            Class::Account => (Some(Hold::AccountStopped), reading::STOPPED_PAUSE),
             // It starts over: nothing is wrong with the next call.
             Class::Invalid => (None, Duration::ZERO),
-            _ => (Some(Hold::Paused), error.retry_after.unwrap_or_else(|| self.pause(walk.tries))),
+            _ => (
+                Some(Hold::Paused),
+                error.retry_after.unwrap_or_else(|| reading::pause(services, walk.tries)),
+            ),
         };
         let walk = if self.is_whole() {
             rows::save(&mut tx, self.command, &next).await?;
@@ -241,10 +228,5 @@ impl Import<'_> {
         commands::wait(&mut tx, identity, now.plus(pause), why).await?;
         tx.commit().await?;
         Ok(Next::Idle)
-    }
-
-    fn pause(&self, tries: u32) -> Duration {
-        let waits = &self.services.waits;
-        runtime::retry::delay(waits.retry_min, waits.retry_max, tries, rand::random())
     }
 }

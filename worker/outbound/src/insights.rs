@@ -95,9 +95,7 @@ async fn publish(
     let drafts: Vec<Draft> =
         found.captured.iter().map(|one| draft(command, data, one, now)).collect();
     let mut emission = services.facts.begin(&drafts).await?;
-    let locked = commands::lock(&mut emission.tx, &command.identity).await?;
-    if locked.is_none_or(|command| command.state != CommandState::Open) {
-        // Another worker has ended it, because this claim had lapsed.
+    if !commands::lock_open(&mut emission.tx, &command.identity).await? {
         return Ok(Next::Idle);
     }
     let result = Some(found.result());

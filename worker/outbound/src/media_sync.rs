@@ -11,7 +11,6 @@ use facts::Draft;
 use facts::accounts::Connected;
 use graph::{Class, FoundMedia, GraphError, Lane, Under};
 use schemas::Channel;
-use schemas::command::Action;
 
 use crate::ledger::CommandRow;
 use crate::ledger::commands::{self, End};
@@ -32,14 +31,18 @@ struct Read {
 ///
 /// # Errors
 /// Database, broker or the store of tokens failed; the page is read again when the claim lapses.
-pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Result<Next> {
+pub(crate) async fn run(
+    services: &Services,
+    command: &CommandRow,
+    media: Option<&str>,
+) -> anyhow::Result<Next> {
     let connected = services.accounts.get(command.channel, &command.account_id).await?;
     let Some(connected) = connected else { return Ok(Next::Idle) };
     let stored = command.result.clone();
     let mut progress: Progress = match stored.and_then(|result| serde_json::from_value(result).ok())
     {
         Some(progress) => progress,
-        None => Progress::of(asked_for(command).as_deref()),
+        None => Progress::of(media),
     };
     match read(services, &connected, &mut progress).await {
         Ok(read) => store(services, command, progress, read).await,
@@ -52,14 +55,6 @@ pub(crate) async fn run(services: &Services, command: &CommandRow) -> anyhow::Re
             let stand = Stand { tries, kept: result.clone(), reported: Some(result) };
             reading::failed_at(services, command, &connected, stand, &error).await
         }
-    }
-}
-
-/// The media whose comments are asked for.
-fn asked_for(command: &CommandRow) -> Option<String> {
-    match command.action() {
-        Some(Action::MediaSync(data)) => data.media_id,
-        _ => None,
     }
 }
 
@@ -114,9 +109,7 @@ async fn store(
         progress.tries = 0;
     }
     let mut emission = services.facts.begin(&read.drafts).await?;
-    let locked = commands::lock(&mut emission.tx, &command.identity).await?;
-    if locked.is_none_or(|command| command.state != CommandState::Open) {
-        // Another worker has ended it, because this claim had lapsed. What was published is known to both.
+    if !commands::lock_open(&mut emission.tx, &command.identity).await? {
         return Ok(Next::Idle);
     }
     if let Some(media) = &read.media {

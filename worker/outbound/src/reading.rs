@@ -14,7 +14,7 @@ use facts::accounts::Connected;
 use graph::{Class, GraphError};
 
 /// How long a read of a stopped account is left alone; a new token wakes it earlier.
-const STOPPED_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const STOPPED_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Tries that may fail in a row before a read is given up.
 const FAILURES_MAX: u32 = 10;
 
@@ -23,6 +23,20 @@ const FAILURES_MAX: u32 = 10;
 struct Tries {
     #[serde(default)]
     tries: u32,
+}
+
+/// Why a read is given up, as the outcome says it.
+pub(crate) fn given_up(error: &GraphError) -> OutcomeError {
+    match error.class {
+        Class::Permission => OutcomeError::own("permission", "permission", error.to_string()),
+        _ => outcome_error(error),
+    }
+}
+
+/// How long before the next try, after so many that failed.
+pub(crate) fn pause(services: &Services, tries: u32) -> std::time::Duration {
+    let waits = &services.waits;
+    runtime::retry::delay(waits.retry_min, waits.retry_max, tries, rand::random())
 }
 
 /// How far a command that reads has come when a read fails.
@@ -69,32 +83,22 @@ pub(crate) async fn failed_at(
         services.accounts.stop(connected, &error.refusal()).await?;
     }
     let Stand { tries, kept, reported } = stand;
-    let waits = &services.waits;
-    let own = || runtime::retry::delay(waits.retry_min, waits.retry_max, tries, rand::random());
-    let pause = error.retry_after.unwrap_or_else(own);
-    let (why, pause) = match error.class {
-        Class::Limited(_) => (Hold::Budget, pause),
+    let later = error.retry_after.unwrap_or_else(|| pause(services, tries));
+    let (why, later) = match error.class {
+        Class::Limited(_) => (Hold::Budget, later),
         Class::Account => (Hold::AccountStopped, STOPPED_PAUSE),
-        Class::Retry | Class::Unknown if tries < FAILURES_MAX => (Hold::Paused, pause),
+        Class::Retry | Class::Unknown if tries < FAILURES_MAX => (Hold::Paused, later),
         _ => {
-            let error = match error.class {
-                Class::Permission => {
-                    OutcomeError::own("permission", "permission", error.to_string())
-                }
-                _ => outcome_error(error),
-            };
-            let (state, error) = (CommandState::Failed, Some(error));
-            return end_with(services, command, End { state, rule: None, error, result: reported })
-                .await;
+            let (state, error) = (CommandState::Failed, Some(given_up(error)));
+            let end = End { state, rule: None, error, result: reported };
+            return end_with(services, command, end).await;
         }
     };
     let mut tx = services.pool.begin().await?;
-    let locked = commands::lock(&mut tx, &command.identity).await?;
-    if locked.is_none_or(|command| command.state != CommandState::Open) {
-        // Another worker has ended it, because this claim had lapsed.
+    if !commands::lock_open(&mut tx, &command.identity).await? {
         return Ok(Next::Idle);
     }
-    let until = ledger::now(&mut tx).await?.plus(pause);
+    let until = ledger::now(&mut tx).await?.plus(later);
     commands::save_progress(&mut tx, &command.identity, &kept).await?;
     commands::wait(&mut tx, &command.identity, until, Some(why)).await?;
     tx.commit().await?;
@@ -111,9 +115,7 @@ pub(crate) async fn end_with(
     end: End<'_>,
 ) -> anyhow::Result<Next> {
     let mut tx = services.pool.begin().await?;
-    let locked = commands::lock(&mut tx, &command.identity).await?;
-    if locked.is_none_or(|command| command.state != CommandState::Open) {
-        // Another worker has ended it, because this claim had lapsed.
+    if !commands::lock_open(&mut tx, &command.identity).await? {
         return Ok(Next::Idle);
     }
     commands::finish(&mut tx, &command.identity, end).await?;

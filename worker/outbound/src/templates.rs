@@ -65,7 +65,7 @@ async fn look(
     let found = services.graph.template(connected, &key.name, &key.language, Lane::Enrich).await;
     if let Ok(Some(found)) = &found {
         let shown = Shown {
-            id: &found.id,
+            id: Some(found.id.as_str()),
             status: &found.status,
             category: found.category.as_deref(),
             reason: found.reason.as_deref(),

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use schemas::facts::{FactWithdrawn, WithdrawReason};
 use schemas::{AccountId, Channel, Event, EventId, Fact, MessageId, Timestamp};
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 
 use super::queue::{self, NewErasure, Target};
 use super::rows::forget_events;
+use super::unsent::{MessageRow, by_account};
 use crate::rows::put_erased;
 
 /// Takes in withdrawals of what was erased, in the caller's transaction. Of what is not known yet the facts go at once, and a person or a
@@ -60,13 +61,6 @@ fn again<'a>(
     NewErasure { channel, account, target, until, reason, asked_by, callback: None }
 }
 
-#[derive(FromRow)]
-struct MessageRow {
-    channel: Channel,
-    account_id: AccountId,
-    message_id: MessageId,
-}
-
 /// The messages that these events are, by account. Not those of a person who is erased as a whole: the rule about them comes with them, and
 /// an erasure that is under way knows its withdrawals.
 async fn messages_of(
@@ -84,9 +78,5 @@ async fn messages_of(
     .bind(ids.iter().map(EventId::as_str).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
-    let mut by_account: BTreeMap<(Channel, AccountId), Vec<MessageId>> = BTreeMap::new();
-    for row in rows {
-        by_account.entry((row.channel, row.account_id)).or_default().push(row.message_id);
-    }
-    Ok(by_account)
+    Ok(by_account(rows))
 }

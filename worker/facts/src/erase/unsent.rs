@@ -6,11 +6,21 @@ use std::time::Duration;
 use schemas::{AccountId, Channel, MessageId};
 use sqlx::{FromRow, PgPool};
 
+/// A message of an account.
 #[derive(FromRow)]
-struct UnsentRow {
+pub(super) struct MessageRow {
     channel: Channel,
     account_id: AccountId,
     message_id: MessageId,
+}
+
+/// Messages by account, in the order they come in.
+pub(super) fn by_account(rows: Vec<MessageRow>) -> BTreeMap<(Channel, AccountId), Vec<MessageId>> {
+    let mut by_account: BTreeMap<_, Vec<MessageId>> = BTreeMap::new();
+    for row in rows {
+        by_account.entry((row.channel, row.account_id)).or_default().push(row.message_id);
+    }
+    by_account
 }
 
 /// Messages of which it has been known for `after` that they were unsent, by account; at most `limit`. Not those that are being erased, nor those
@@ -23,7 +33,7 @@ pub async fn unsent(
     after: Duration,
     limit: i64,
 ) -> sqlx::Result<BTreeMap<(Channel, AccountId), Vec<MessageId>>> {
-    let rows: Vec<UnsentRow> = sqlx::query_as(
+    let rows: Vec<MessageRow> = sqlx::query_as(
         "select d.channel, d.account_id, d.message_id from worker.facts d
           where left(d.kind, 15) = 'message.deleted' and d.recorded_at <= clock_timestamp() - make_interval(secs => $1)
             and (exists (select from worker.facts m
@@ -45,10 +55,7 @@ pub async fn unsent(
     .bind(limit)
     .fetch_all(pool)
     .await?;
-    let mut by_account: BTreeMap<(Channel, AccountId), Vec<MessageId>> = BTreeMap::new();
-    for row in rows {
-        by_account.entry((row.channel, row.account_id)).or_default().push(row.message_id);
-    }
+    let mut by_account = by_account(rows);
     for messages in by_account.values_mut() {
         messages.sort();
         messages.dedup();

@@ -57,7 +57,8 @@ pub(super) fn read(
         Some(flaw) => Err(CommandError::Malformed(flaw.to_owned())),
         None => UncheckedCommand::from_slice(body),
     };
-    match command {
+    let malformed = command.is_err();
+    let (command, plan, digest) = match command {
         Ok(mut command) => {
             if !vouched {
                 command.requested_by.kind = Requester::Automation;
@@ -73,31 +74,15 @@ pub(super) fn read(
                     _ => Value::Null,
                 };
             }
-            Some(Intake {
-                command,
-                stream_seq,
-                stream_era,
-                stored_at,
-                plan,
-                malformed: false,
-                digest,
-            })
+            (command, plan, digest)
         }
         Err(error) => {
             let command = salvage(body, subject, stored_at)?;
-            let plan = Err(command_error(&error));
             let digest = body_digest(&command);
-            Some(Intake {
-                command,
-                stream_seq,
-                stream_era,
-                stored_at,
-                plan,
-                malformed: true,
-                digest,
-            })
+            (command, Err(command_error(&error)), digest)
         }
-    }
+    };
+    Some(Intake { command, stream_seq, stream_era, stored_at, plan, malformed, digest })
 }
 
 fn command_error(error: &CommandError) -> OutcomeError {

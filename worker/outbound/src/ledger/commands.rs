@@ -102,6 +102,12 @@ pub(crate) async fn lock(
     .await
 }
 
+/// Locks a command. `false`: it has ended, perhaps by another worker because a claim had lapsed.
+pub(crate) async fn lock_open(conn: &mut PgConnection, identity: &str) -> sqlx::Result<bool> {
+    let locked = lock(conn, identity).await?;
+    Ok(locked.is_some_and(|command| command.state == CommandState::Open))
+}
+
 /// Locks a command unless somebody else has.
 pub(crate) async fn try_lock(
     conn: &mut PgConnection,
