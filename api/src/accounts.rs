@@ -50,7 +50,7 @@ pub(crate) struct AccountsQuery {
 /// # Errors
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(AccountsQuery),
-    responses((status = 200, body = Accounts), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Accounts), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
@@ -120,7 +120,7 @@ pub(crate) struct SyncRequest {
 /// 404, 409, 422, 503.
 #[utoipa::path(post, path = "/v1/accounts/{id}/sync", tag = "accounts", request_body = SyncRequest, params(("id" = String, Path, description = "The account's id"), AccountQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn sync(
     state: State,
     caller: Caller,

@@ -66,7 +66,7 @@ fn by(caller: &Caller) -> ConversationMark {
 /// 404, 503.
 #[utoipa::path(post, path = "/v1/conversations/{id}/read", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem)))]
 pub(crate) async fn read(
     axum::extract::State(app): State,
     caller: Caller,
@@ -85,7 +85,7 @@ pub(crate) async fn read(
 /// 404, 503.
 #[utoipa::path(post, path = "/v1/conversations/{id}/archive", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem)))]
 pub(crate) async fn archive(
     axum::extract::State(app): State,
     caller: Caller,
@@ -102,7 +102,7 @@ pub(crate) async fn archive(
 /// 404, 503.
 #[utoipa::path(post, path = "/v1/conversations/{id}/unarchive", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem)))]
 pub(crate) async fn unarchive(
     axum::extract::State(app): State,
     caller: Caller,
@@ -135,7 +135,7 @@ fn present<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<String>
 #[utoipa::path(post, path = "/v1/conversations/{id}/assign", tag = "conversations", request_body = Assign,
     params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn assign(
     axum::extract::State(app): State,
     caller: Caller,
@@ -167,8 +167,7 @@ pub(crate) struct Typing {
 /// 404, 422 naming `action`, 503.
 #[utoipa::path(post, path = "/v1/conversations/{id}/typing", tag = "conversations", request_body = Typing,
     params(("id" = String, Path, description = "`cnv_…`")),
-    responses((status = 202, body = CommandState), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 202, body = CommandState), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn typing(
     axum::extract::State(app): State,
     caller: Caller,

@@ -37,7 +37,7 @@ pub(crate) struct Blocklist {
 /// # Errors
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/blocklist", tag = "contacts", params(BlocklistQuery),
-    responses((status = 200, body = Blocklist), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Blocklist), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
@@ -93,8 +93,7 @@ pub(crate) struct UnblockQuery {
 /// # Errors
 /// 404 without such a conversation, contact or account; 409 `ambiguous`; 422 naming the field.
 #[utoipa::path(post, path = "/v1/blocklist", tag = "contacts", request_body = Block,
-    responses((status = 200, body = Blocked), (status = 202, description = "Stored, not projected yet"), (status = 401, body = Problem),
-        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Blocked), (status = 202, description = "Stored, not projected yet"), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn block(
     axum::extract::State(app): State,
     caller: Caller,
@@ -127,8 +126,7 @@ pub(crate) async fn block(
 /// As for blocking.
 #[utoipa::path(delete, path = "/v1/blocklist", tag = "contacts", params(UnblockQuery),
     responses((status = 204, description = "Off the list"), (status = 202, description = "Stored, not projected yet"),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn unblock(
     axum::extract::State(app): State,
     caller: Caller,

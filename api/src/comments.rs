@@ -43,8 +43,8 @@ pub(crate) struct Comments {
 /// # Errors
 /// 403 `insufficient_scope` for `sync=true` with a token that may only read, 404 `sync=true` for a media that no account knows, 422 naming the parameter, 502 `sync_failed` with Meta's answer.
 #[utoipa::path(get, path = "/v1/comments", tag = "comments", params(CommentsQuery),
-    responses((status = 200, body = Comments), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 502, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Comments), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem), (status = 502, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,

@@ -62,8 +62,7 @@ pub(crate) struct ContactQuery {
 /// 404 when there is none; 409 `ambiguous` when several accounts know the id.
 #[utoipa::path(get, path = "/v1/contacts/{id}", tag = "contacts",
     params(("id" = String, Path, description = "Meta's id of the person"), ContactQuery),
-    responses((status = 200, body = Contact), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 200, body = Contact), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,

@@ -159,7 +159,7 @@ pub(crate) struct Conversations {
 /// # Errors
 /// 422 naming the parameter; 503.
 #[utoipa::path(get, path = "/v1/conversations", tag = "conversations", params(ConversationsQuery),
-    responses((status = 200, body = Conversations), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Conversations), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
@@ -205,7 +205,7 @@ async fn read(
 /// 404 when there is none.
 #[utoipa::path(get, path = "/v1/conversations/{id}", tag = "conversations", params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation, headers(("ETag" = String, description = "For `If-Match` of a reply."))),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,

@@ -150,8 +150,7 @@ pub(crate) struct ConversionsQuery {
 #[utoipa::path(post, path = "/v1/conversions", tag = "conversions", request_body = NewConversion,
     params(WaitQuery, ("Idempotency-Key" = String, Header, description = "1 to 255 visible characters of your own.")),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn report(
     axum::extract::State(app): State,
     caller: Caller,
@@ -200,7 +199,7 @@ pub(crate) async fn report(
 /// # Errors
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/conversions", tag = "conversions", params(ConversionsQuery),
-    responses((status = 200, body = Conversions), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Conversions), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,

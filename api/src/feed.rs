@@ -126,7 +126,7 @@ impl FeedQuery {
 /// # Errors
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/feed", tag = "comments", params(FeedQuery),
-    responses((status = 200, body = Feed), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Feed), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,

@@ -143,7 +143,7 @@ fn time_of(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Prob
 /// # Errors
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/insights", tag = "insights", params(InsightsQuery),
-    responses((status = 200, body = Insights), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Insights), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
@@ -186,8 +186,7 @@ pub(crate) struct Refresh {
 /// 404, 409, 422, 503.
 #[utoipa::path(post, path = "/v1/insights/refresh", tag = "insights", request_body = Refresh, params(WaitQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn refresh(
     axum::extract::State(app): State,
     caller: Caller,

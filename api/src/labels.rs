@@ -24,8 +24,7 @@ const LABELS_MAX: usize = 50;
 #[utoipa::path(put, path = "/v1/conversations/{id}/labels/{name}", tag = "conversations",
     params(("id" = String, Path, description = "`cnv_…`"), ("name" = String, Path, description = "The label.")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn put(
     axum::extract::State(app): State,
     caller: Caller,
@@ -52,8 +51,7 @@ pub(crate) async fn put(
 #[utoipa::path(delete, path = "/v1/conversations/{id}/labels/{name}", tag = "conversations",
     params(("id" = String, Path, description = "`cnv_…`"), ("name" = String, Path, description = "The label.")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn delete(
     axum::extract::State(app): State,
     caller: Caller,

@@ -61,8 +61,8 @@ pub(crate) struct MediaList {
 /// # Errors
 /// 404 without such an account, 409 `ambiguous`, 422 naming the parameter, 502 `sync_failed` with Meta's answer.
 #[utoipa::path(get, path = "/v1/media", tag = "comments", params(MediaQuery),
-    responses((status = 200, body = MediaList), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem), (status = 502, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = MediaList), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 422, body = Problem), (status = 502, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,

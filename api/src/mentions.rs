@@ -102,7 +102,7 @@ impl MentionsQuery {
 /// # Errors
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/mentions", tag = "comments", params(MentionsQuery),
-    responses((status = 200, body = Mentions), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Mentions), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,

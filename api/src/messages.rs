@@ -55,9 +55,8 @@ pub(crate) struct MessagesQuery {
 /// 403 `insufficient_scope` for `sync=true` with a token that may only read, 404 without such a conversation, 422 naming the parameter, 502 `sync_failed` with Meta's answer.
 #[utoipa::path(get, path = "/v1/conversations/{id}/messages", tag = "messages",
     params(("id" = String, Path, description = "`cnv_…`"), MessagesQuery),
-    responses((status = 200, body = Messages, headers(("ETag" = String, description = "For `If-Match` of a reply."))), (status = 401, body = Problem),
-        (status = 403, description = "`insufficient_scope`: `sync=true` with a token that may only read", body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem), (status = 502, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Messages, headers(("ETag" = String, description = "For `If-Match` of a reply."))), (status = 403, description = "`insufficient_scope`: `sync=true` with a token that may only read", body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem), (status = 502, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,

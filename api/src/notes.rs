@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use schemas::facts::ConversationNoted;
 use schemas::{AccountId, Channel, Fact};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::act::Act;
 use crate::app::State;
@@ -14,6 +14,7 @@ use crate::auth::Caller;
 use crate::contacts;
 use crate::extract::{Body, Id, IdempotencyKey, Query, check_text};
 use crate::list::{Page, scope};
+use crate::operate::PageQuery;
 use crate::problem::Problem;
 use crate::publish::key_or_unique;
 use crate::time::Time;
@@ -34,30 +35,18 @@ pub(crate) struct Notes {
     pub next_cursor: Option<String>,
 }
 
-/// Which notes.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct NotesQuery {
-    /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// Rows per page, 1 to 200; 50 unless set.
-    pub limit: Option<u32>,
-}
-
 /// List the notes about a conversation
 ///
 /// # Errors
 /// 404 without such a conversation, 422 naming the parameter, 503.
 #[utoipa::path(get, path = "/v1/conversations/{id}/notes", tag = "conversations",
-    params(("id" = String, Path, description = "`cnv_…`"), NotesQuery),
-    responses((status = 200, body = Notes), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+    params(("id" = String, Path, description = "`cnv_…`"), PageQuery),
+    responses((status = 200, body = Notes), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
     Id(id): Id,
-    Query(query): Query<NotesQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Json<Notes>, Problem> {
     contacts::target(&app.pool, &caller, &id).await?;
     let scope = scope("notes", &[("conversation_id", Some(&id))]);
@@ -93,8 +82,7 @@ fn note_id(channel: Channel, account: &AccountId, token: &str, key: &str) -> Str
 #[utoipa::path(post, path = "/v1/conversations/{id}/notes", tag = "conversations", request_body = NewNote,
     params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 201, body = Note), (status = 202, description = "Stored, not projected yet", body = Note),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
     axum::extract::State(app): State,
     caller: Caller,

@@ -95,8 +95,8 @@ pub(crate) fn allow(caller: &Caller) -> Result<(), Problem> {
 /// # Errors
 /// 403 without the scope `admin`; 404 for a token of some accounts; 422 naming `limit`.
 #[utoipa::path(get, path = "/v1/ops/jobs", tag = "operators", params(LatestQuery),
-    responses((status = 200, body = Jobs), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Jobs), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn jobs(
     axum::extract::State(app): State,
     caller: Caller,
@@ -112,8 +112,8 @@ pub(crate) async fn jobs(
 /// # Errors
 /// 403 without the scope `admin`; 404 for a token of some accounts; 422 naming `limit`.
 #[utoipa::path(get, path = "/v1/ops/audit", tag = "operators", params(LatestQuery),
-    responses((status = 200, body = Acts), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Acts), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn audit(
     axum::extract::State(app): State,
     caller: Caller,
@@ -129,8 +129,8 @@ pub(crate) async fn audit(
 /// # Errors
 /// 403 without the scope `admin`; 404 for a token of some accounts; 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/ops/dead", tag = "operators", params(PageQuery),
-    responses((status = 200, body = DeadWork), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = DeadWork), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn dead(
     axum::extract::State(app): State,
     caller: Caller,
@@ -155,8 +155,8 @@ pub(crate) async fn dead(
 /// # Errors
 /// 403 without the scope `admin`; 404 for a token of some accounts; 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/ops/waiting", tag = "operators", params(PageQuery),
-    responses((status = 200, body = WaitingRoom), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = WaitingRoom), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn waiting(
     axum::extract::State(app): State,
     caller: Caller,

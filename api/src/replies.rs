@@ -180,8 +180,7 @@ pub(crate) struct ReplyQuery {
 /// 404 when there is none; 409 when several accounts have one with this id.
 #[utoipa::path(get, path = "/v1/replies/{reply_id}", tag = "messages",
     params(("reply_id" = String, Path, description = "`rpl_…` or `auto:…`"), ReplyQuery),
-    responses((status = 200, body = Reply), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 200, body = Reply), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,

@@ -97,7 +97,7 @@ fn shown(mut reply: SavedReply, caller: &Caller) -> SavedReply {
 /// # Errors
 /// 422 naming the parameter, 503.
 #[utoipa::path(get, path = "/v1/saved_replies", tag = "messages", params(SavedRepliesQuery),
-    responses((status = 200, body = SavedReplies), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = SavedReplies), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
@@ -117,8 +117,8 @@ pub(crate) async fn list(
 /// # Errors
 /// 404 for an account that the token does not see, 409 `key_reused`, 422 naming the field, 503.
 #[utoipa::path(post, path = "/v1/saved_replies", tag = "messages", request_body = NewSavedReply,
-    responses((status = 201, body = SavedReply), (status = 401, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 201, body = SavedReply), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
     axum::extract::State(app): State,
     caller: Caller,
@@ -146,8 +146,8 @@ pub(crate) async fn create(
 /// 404 also where it is for accounts that the token does not see, 422 naming the field, 503.
 #[utoipa::path(put, path = "/v1/saved_replies/{id}", tag = "messages", request_body = NewSavedReply,
     params(("id" = String, Path, description = "`svd_…`")),
-    responses((status = 200, body = SavedReply), (status = 401, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = SavedReply), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn change(
     axum::extract::State(app): State,
     caller: Caller,
@@ -164,8 +164,7 @@ pub(crate) async fn change(
 /// # Errors
 /// 404 also where it is for accounts that the token does not see, 503.
 #[utoipa::path(delete, path = "/v1/saved_replies/{id}", tag = "messages", params(("id" = String, Path, description = "`svd_…`")),
-    responses((status = 204, description = "Deleted"), (status = 401, body = Problem), (status = 404, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 204, description = "Deleted"), (status = 404, body = Problem)))]
 pub(crate) async fn delete(
     axum::extract::State(app): State,
     caller: Caller,

@@ -32,8 +32,7 @@ pub(crate) struct Snooze {
 #[utoipa::path(post, path = "/v1/conversations/{id}/snooze", tag = "conversations", request_body = Snooze,
     params(("id" = String, Path, description = "`cnv_…`")),
     responses((status = 200, body = Conversation), (status = 202, description = "Stored, not projected yet", body = Conversation),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn snooze(
     axum::extract::State(app): State,
     caller: Caller,

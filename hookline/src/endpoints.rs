@@ -6,14 +6,13 @@ use api::endpoints::{EndpointChange, EndpointError, Endpoints, NewEndpoint};
 use clap::{Args, Subcommand};
 use runtime::config::{NatsConfig, Settings};
 use runtime::streams;
-use schemas::Timestamp;
 use schemas::subjects::INBOX_EVENTS;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::args::{CommonArgs, OutputArgs};
 use crate::exit::{Exit, Failure};
-use crate::{connect, operator};
+use crate::{connect, operator, since};
 use print::{done, would};
 
 #[derive(Debug, Subcommand)]
@@ -207,7 +206,7 @@ impl Work<'_> {
     }
 
     async fn replay(&self, id: &str, from: &str) -> anyhow::Result<Exit> {
-        let from = time("--from", from)?;
+        let from = since::time("--from", from, runtime::now())?;
         if self.common.dry_run {
             return self.would(&format!("deliver again since {from} to"), id).await;
         }
@@ -252,17 +251,4 @@ impl Work<'_> {
         let reason = self.common.reason.as_deref();
         operator::record(self.pool, &verb, arguments, reason, json!({})).await
     }
-}
-
-/// RFC 3339, or a duration ago.
-fn time(name: &str, text: &str) -> anyhow::Result<Timestamp> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    let ago = runtime::config::parse_duration(text).map_err(|_| {
-        Failure::usage(format!(
-            "{name}: use a time such as 2026-11-21T10:00:00Z, or a duration ago such as 2h"
-        ))
-    })?;
-    Ok(runtime::now().minus(ago))
 }

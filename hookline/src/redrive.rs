@@ -9,6 +9,7 @@ mod run;
 pub(crate) mod steps;
 
 use clap::Subcommand;
+use ops::Ops;
 use runtime::config::Settings;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -112,8 +113,11 @@ async fn discard(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let row = find(pool, id, stage).await?;
-    if !dry_run && !give_up(pool, &operator::name(), &row, id, stage, reason).await? {
-        return Err(unknown(id));
+    if !dry_run {
+        let ops = Ops::open(pool.clone()).await?;
+        if !give_up(&ops, &operator::name(), &row, id, stage, reason).await? {
+            return Err(unknown(id));
+        }
     }
     match output {
         Output::Json => say(json!({"row": row, "discarded": !dry_run, "dry_run": dry_run})),

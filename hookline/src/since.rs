@@ -13,11 +13,18 @@ pub(crate) fn read(
     text: Option<&str>,
     now: Timestamp,
 ) -> anyhow::Result<Option<Timestamp>> {
-    let Some(text) = text else { return Ok(None) };
+    text.map(|text| time(argument, text, now)).transpose()
+}
+
+/// The same where it must be given.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn time(argument: &str, text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     if let Ok(time) = text.parse() {
-        return Ok(Some(time));
+        return Ok(time);
     }
-    runtime::config::parse_duration(text).map(|ago| Some(now.minus(ago))).map_err(|_| {
+    runtime::config::parse_duration(text).map(|ago| now.minus(ago)).map_err(|_| {
         Failure::usage(format!(
             "{argument}: use a time such as 2026-11-21T10:00:00Z, or a duration ago such as 2h"
         ))

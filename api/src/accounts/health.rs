@@ -113,8 +113,7 @@ pub(crate) struct Ids {
 /// # Errors
 /// 404, 409.
 #[utoipa::path(get, path = "/v1/accounts/{id}/health", tag = "accounts", params(("id" = String, Path, description = "The account's id"), AccountQuery),
-    responses((status = 200, body = AccountHealth), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 200, body = AccountHealth), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn health(
     axum::extract::State(app): State,
     caller: Caller,

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 /// 404, 409, 422, 503.
 #[utoipa::path(post, path = "/v1/accounts/{id}/subscribe", tag = "accounts", params(("id" = String, Path, description = "The account's id"), AccountQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn subscribe(
     state: State,
     caller: Caller,
@@ -37,7 +37,7 @@ pub(crate) async fn subscribe(
 /// 404, 409, 422, 503.
 #[utoipa::path(post, path = "/v1/accounts/{id}/refresh", tag = "accounts", params(("id" = String, Path, description = "The account's id"), AccountQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn refresh(
     state: State,
     caller: Caller,
@@ -57,7 +57,7 @@ pub(crate) async fn refresh(
 /// 404, 409, 422, 503.
 #[utoipa::path(post, path = "/v1/accounts/{id}/disconnect", tag = "accounts", params(("id" = String, Path, description = "The account's id"), AccountQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn disconnect(
     state: State,
     caller: Caller,

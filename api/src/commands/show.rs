@@ -29,8 +29,8 @@ struct Found {
 /// 404 when there is none; 409 when several accounts have one with this id.
 #[utoipa::path(get, path = "/v1/commands/{id}", tag = "commands",
     params(("id" = String, Path, description = "`command_id` or `reply_id`"), ReplyQuery),
-    responses((status = 200, body = CommandState), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = CommandState), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,

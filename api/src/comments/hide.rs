@@ -64,7 +64,7 @@ pub(crate) struct HideOutcomes {
 /// 422 naming `ids`; 503: repeat with the same `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/comments/hide", tag = "comments", request_body = HideMany, params(TargetQuery),
     responses((status = 200, description = "All outcomes are known", body = HideOutcomes), (status = 202, description = "On their way", body = HideOutcomes),
-        (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn hide(
     axum::extract::State(app): State,
     caller: Caller,

@@ -57,8 +57,7 @@ pub(crate) struct Change {
 #[utoipa::path(post, path = "/v1/comments/{id}/replies", tag = "comments", request_body = NewText,
     params(("id" = String, Path, description = "Meta's id of the comment"), TargetQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn reply(
     axum::extract::State(app): State,
     caller: Caller,
@@ -80,8 +79,7 @@ pub(crate) async fn reply(
 #[utoipa::path(post, path = "/v1/comments/{id}/private_reply", tag = "comments", request_body = NewText,
     params(("id" = String, Path, description = "Meta's id of the comment"), TargetQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn private_reply(
     axum::extract::State(app): State,
     caller: Caller,
@@ -104,8 +102,7 @@ pub(crate) async fn private_reply(
 #[utoipa::path(patch, path = "/v1/comments/{id}", tag = "comments", request_body = Change,
     params(("id" = String, Path, description = "Meta's id of the comment"), TargetQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn change(
     axum::extract::State(app): State,
     caller: Caller,
@@ -127,7 +124,7 @@ pub(crate) async fn change(
 #[utoipa::path(delete, path = "/v1/comments/{id}", tag = "comments",
     params(("id" = String, Path, description = "Meta's id of the comment"), TargetQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn delete(
     axum::extract::State(app): State,
     caller: Caller,
@@ -148,8 +145,7 @@ pub(crate) async fn delete(
 #[utoipa::path(post, path = "/v1/media/{id}/comments", tag = "comments", request_body = NewText,
     params(("id" = String, Path, description = "Meta's id of the media or post"), TargetQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
     axum::extract::State(app): State,
     caller: Caller,

@@ -65,8 +65,7 @@ pub(crate) struct PolicyAnswer {
 /// 404 without such a conversation; 422 naming `as`.
 #[utoipa::path(get, path = "/v1/conversations/{id}/policy", tag = "conversations",
     params(("id" = String, Path, description = "`cnv_…`"), PolicyQuery),
-    responses((status = 200, body = PolicyAnswer), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 200, body = PolicyAnswer), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,

@@ -82,8 +82,8 @@ async fn head(app: &App) -> Option<u64> {
 /// # Errors
 /// 403 without the scope `admin`; 404 for a token of some accounts; 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/endpoints", tag = "endpoints", params(PageQuery),
-    responses((status = 200, body = EndpointList), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = EndpointList), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
@@ -103,8 +103,7 @@ pub(crate) async fn list(
 /// # Errors
 /// 403 without the scope `admin`; 404.
 #[utoipa::path(get, path = "/v1/endpoints/{id}", tag = "endpoints", params(("id" = String, Path, description = "The endpoint")),
-    responses((status = 200, body = Endpoint), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 200, body = Endpoint), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,
@@ -121,8 +120,8 @@ pub(crate) async fn show(
 /// # Errors
 /// 403 without the scope `admin`; 404 for a token of some accounts; 422 naming the field.
 #[utoipa::path(post, path = "/v1/endpoints", tag = "endpoints", request_body = NewEndpoint,
-    responses((status = 201, description = "Made", body = NewlyMade), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 201, description = "Made", body = NewlyMade), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
     axum::extract::State(app): State,
     caller: Caller,
@@ -141,8 +140,8 @@ pub(crate) async fn create(
 /// # Errors
 /// 403 without the scope `admin`; 404; 422 naming the field.
 #[utoipa::path(patch, path = "/v1/endpoints/{id}", tag = "endpoints", params(("id" = String, Path, description = "The endpoint")), request_body = EndpointChange,
-    responses((status = 200, body = Endpoint), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Endpoint), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn change(
     axum::extract::State(app): State,
     caller: Caller,
@@ -160,8 +159,7 @@ pub(crate) async fn change(
 /// # Errors
 /// 403 without the scope `admin`; 404.
 #[utoipa::path(delete, path = "/v1/endpoints/{id}", tag = "endpoints", params(("id" = String, Path, description = "The endpoint")),
-    responses((status = 204, description = "Removed"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 204, description = "Removed"), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn remove(
     axum::extract::State(app): State,
     caller: Caller,
@@ -179,8 +177,8 @@ pub(crate) async fn remove(
 /// # Errors
 /// 403 without the scope `admin`; 404.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/rotate", tag = "endpoints", params(("id" = String, Path, description = "The endpoint")),
-    responses((status = 200, body = Rotated), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Rotated), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn rotate(
     axum::extract::State(app): State,
     caller: Caller,
@@ -199,8 +197,8 @@ pub(crate) async fn rotate(
 /// # Errors
 /// 403 without the scope `admin`; 404; 422 naming the field.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/replay", tag = "endpoints", params(("id" = String, Path, description = "The endpoint")), request_body = ReplayFrom,
-    responses((status = 202, description = "Begins within seconds", body = Endpoint), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 202, description = "Begins within seconds", body = Endpoint), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn replay(
     axum::extract::State(app): State,
     caller: Caller,
@@ -221,8 +219,8 @@ pub(crate) async fn replay(
 /// # Errors
 /// 403 without the scope `admin`; 404; 422 where the URL is not allowed any more.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/test", tag = "endpoints", params(("id" = String, Path, description = "The endpoint")),
-    responses((status = 200, body = EndpointTest), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = EndpointTest), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn test(
     axum::extract::State(app): State,
     caller: Caller,

@@ -87,8 +87,7 @@ pub(crate) struct Log {
 /// # Errors
 /// 409 `stream_reset` when the position is of another era of the stream or beyond its end; 422 naming the parameter; 503 `too_many_clients`, or when NATS is away.
 #[utoipa::path(get, path = "/v1/events", tag = "live", params(LogQuery),
-    responses((status = 200, body = Log), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 200, body = Log), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn read(
     axum::extract::State(app): State,
     caller: Caller,

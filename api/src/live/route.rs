@@ -53,7 +53,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 #[utoipa::path(get, path = "/v1/live", tag = "live", params(LiveQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen.")),
     responses((status = 200, description = "A stream of events", content_type = "text/event-stream", body = String),
-        (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn live(
     axum::extract::State(app): State,
     caller: Caller,

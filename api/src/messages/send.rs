@@ -45,8 +45,8 @@ pub(crate) struct WaitQuery {
         ("Idempotency-Key" = String, Header, description = "1 to 255 visible characters of your own."),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the conversation or of its messages, as its author saw them.")),
     responses((status = 200, description = "The outcome is known", body = Reply), (status = 202, description = "On its way", body = Reply),
-        (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 413, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 413, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn send(
     axum::extract::State(app): State,
     caller: Caller,

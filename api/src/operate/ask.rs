@@ -7,7 +7,7 @@ use async_nats::client::{Request, RequestErrorKind};
 use ops::{Answer, Ask, Asked, Why};
 use runtime::vouch;
 use schemas::subjects;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -21,7 +21,11 @@ impl App {
     ///
     /// # Errors
     /// What the role refuses; 503 where no process of it answers in time. An act may be done then all the same: look, then repeat it.
-    pub(crate) async fn ask(&self, caller: &Caller, ask: Ask) -> Result<Value, Problem> {
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        ask: Ask,
+    ) -> Result<T, Problem> {
         let asked = Asked { who: caller.name.clone(), ask };
         let body = serde_json::to_vec(&asked).map_err(|_| Problem::internal())?;
         if !self.broker.is_connected() {
@@ -38,13 +42,15 @@ impl App {
             .await
             .map_err(|error| unanswered(error.kind()))?;
         match serde_json::from_slice(&answer.payload) {
-            Ok(Answer::Done { body }) => Ok(body),
+            Ok(Answer::Done { body }) => serde_json::from_value(body).map_err(|_| other_release()),
             Ok(Answer::Refused { why, message }) => Err(refused(why, message)),
-            Err(_) => Err(Problem::unavailable(
-                "the role `ops` is of another release: start that of the api's release",
-            )),
+            Err(_) => Err(other_release()),
         }
     }
+}
+
+fn other_release() -> Problem {
+    Problem::unavailable("the role `ops` is of another release: start that of the api's release")
 }
 
 fn unanswered(kind: RequestErrorKind) -> Problem {

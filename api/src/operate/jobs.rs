@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::allow;
-use super::send::{REASON_MAX, read};
+use super::send::REASON_MAX;
 use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::extract::{Body, Id, check_text};
@@ -34,8 +34,8 @@ pub(crate) struct Wished {
 /// # Errors
 /// 403 without the scope `admin`; 404 for an unknown id and for a token of some accounts; 409 `refused` for a job that has ended; 422; 503.
 #[utoipa::path(post, path = "/v1/ops/jobs/{id}/pause", tag = "operators", request_body = Reason, params(("id" = String, Path, description = "Of the job")),
-    responses((status = 200, body = Wished), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Wished), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn pause(
     axum::extract::State(app): State,
     caller: Caller,
@@ -52,8 +52,8 @@ pub(crate) async fn pause(
 /// # Errors
 /// As of the pause; 409 `refused` for a job that is not paused, or carried out by the process of its verb.
 #[utoipa::path(post, path = "/v1/ops/jobs/{id}/resume", tag = "operators", request_body = Reason, params(("id" = String, Path, description = "Of the job")),
-    responses((status = 200, body = Wished), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Wished), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn resume(
     axum::extract::State(app): State,
     caller: Caller,
@@ -70,8 +70,8 @@ pub(crate) async fn resume(
 /// # Errors
 /// As of the pause.
 #[utoipa::path(post, path = "/v1/ops/jobs/{id}/cancel", tag = "operators", request_body = Reason, params(("id" = String, Path, description = "Of the job")),
-    responses((status = 200, body = Wished), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Wished), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn cancel(
     axum::extract::State(app): State,
     caller: Caller,
@@ -90,5 +90,5 @@ async fn wish(
 ) -> Result<Json<Wished>, Problem> {
     allow(caller)?;
     check_text("reason", &body.reason, REASON_MAX)?;
-    read(app.ask(caller, Ask::Job { id, wish, reason: body.reason }).await?)
+    app.ask(caller, Ask::Job { id, wish, reason: body.reason }).await.map(Json)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::allow;
-use super::send::{REASON_MAX, read};
+use super::send::REASON_MAX;
 use crate::app::{App, State};
 use crate::auth::Caller;
 use crate::extract::{Body, Query, check_text};
@@ -76,8 +76,8 @@ pub(crate) struct Planned {
 /// than 15 minutes or counts something else by now; 422 naming the field; 503 where the role `ops` does not answer: repeat it.
 #[utoipa::path(post, path = "/v1/ops/redrive/run", tag = "operators", params(PlanQuery), request_body = Redrive,
     responses((status = 200, description = "The plan", body = Planned), (status = 202, description = "The job", body = Planned),
-        (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn run(
     axum::extract::State(app): State,
     caller: Caller,
@@ -96,8 +96,8 @@ pub(crate) async fn run(
 /// As of the new try.
 #[utoipa::path(post, path = "/v1/ops/redrive/discard", tag = "operators", params(PlanQuery), request_body = Redrive,
     responses((status = 200, description = "The plan", body = Planned), (status = 202, description = "The job", body = Planned),
-        (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn discard(
     axum::extract::State(app): State,
     caller: Caller,
@@ -119,7 +119,7 @@ async fn redrive(
         ask @ Ask::PlanRedrive { .. } => (StatusCode::OK, ask),
         ask => (StatusCode::ACCEPTED, ask),
     };
-    Ok((status, read(app.ask(caller, ask).await?)?))
+    Ok((status, Json(app.ask(caller, ask).await?)))
 }
 
 /// A plan says which work, an act which plan: both at once would be read in two ways.

@@ -4,7 +4,6 @@ use axum::Json;
 use ops::{Ask, Sending};
 use schemas::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::allow;
@@ -71,14 +70,13 @@ pub(crate) struct Freezes {
 /// # Errors
 /// 403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
 #[utoipa::path(get, path = "/v1/ops/send", tag = "operators",
-    responses((status = 200, body = Freezes), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 200, body = Freezes), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
 ) -> Result<Json<Freezes>, Problem> {
     allow(&caller)?;
-    read(app.ask(&caller, Ask::Freezes {}).await?)
+    app.ask(&caller, Ask::Freezes {}).await.map(Json)
 }
 
 /// Stop sending
@@ -89,8 +87,8 @@ pub(crate) async fn list(
 /// # Errors
 /// 403 without the scope `admin`; 404 for a token of some accounts; 422 naming the field; 503: whether it is frozen is unknown, repeat it.
 #[utoipa::path(post, path = "/v1/ops/send/freeze", tag = "operators", request_body = Scope,
-    responses((status = 200, body = Switched), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Switched), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn freeze(
     axum::extract::State(app): State,
     caller: Caller,
@@ -106,8 +104,8 @@ pub(crate) async fn freeze(
 /// # Errors
 /// As of the freeze.
 #[utoipa::path(post, path = "/v1/ops/send/thaw", tag = "operators", request_body = Scope,
-    responses((status = 200, body = Switched), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Switched), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn thaw(
     axum::extract::State(app): State,
     caller: Caller,
@@ -130,14 +128,5 @@ async fn switch(
             check_text(field, value, 255)?;
         }
     }
-    read(app.ask(caller, ask(Sending { account_id, conversation, reason })).await?)
-}
-
-/// An answer in the shape that is described.
-pub(super) fn read<T: serde::de::DeserializeOwned>(body: Value) -> Result<Json<T>, Problem> {
-    serde_json::from_value(body).map(Json).map_err(|_| {
-        Problem::unavailable(
-            "the role `ops` is of another release: start that of the api's release",
-        )
-    })
+    app.ask(caller, ask(Sending { account_id, conversation, reason })).await.map(Json)
 }

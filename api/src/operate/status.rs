@@ -25,8 +25,7 @@ pub(crate) struct Status(Value);
 /// # Errors
 /// 403 without the scope `admin`; 404 for a token of some accounts; 503 where the role `ops` does not answer.
 #[utoipa::path(get, path = "/v1/ops/status", tag = "operators",
-    responses((status = 200, body = Status), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 503, body = Problem)))]
+    responses((status = 200, body = Status), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,

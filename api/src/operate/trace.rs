@@ -40,8 +40,8 @@ pub(crate) struct Trace(Value);
 /// broker takes; 422 naming `reason`; 503 where the role `ops` does not answer.
 #[utoipa::path(get, path = "/v1/ops/trace/{id}", tag = "operators",
     params(("id" = String, Path, description = "An event id, Meta's message id, a reply or command id, or the number of a parked row"), TraceQuery),
-    responses((status = 200, body = Trace), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 413, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Trace), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 413, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,

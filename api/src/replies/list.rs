@@ -87,7 +87,7 @@ impl RepliesQuery {
 /// # Errors
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/replies", tag = "messages", params(RepliesQuery),
-    responses((status = 200, body = Replies), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Replies), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,

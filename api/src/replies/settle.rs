@@ -69,8 +69,8 @@ pub(crate) struct Resolve {
 #[utoipa::path(delete, path = "/v1/replies/{reply_id}", tag = "messages",
     params(("reply_id" = String, Path, description = "`rpl_…` or `auto:…`"), SettleQuery),
     responses((status = 200, description = "Cancelled", body = Reply), (status = 202, description = "On its way", body = Reply),
-        (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn cancel(
     axum::extract::State(app): State,
     caller: Caller,
@@ -104,8 +104,8 @@ pub(crate) async fn cancel(
 #[utoipa::path(post, path = "/v1/replies/{reply_id}/resolve", tag = "messages", request_body = Resolve,
     params(("reply_id" = String, Path, description = "`rpl_…` or `auto:…`"), SettleQuery),
     responses((status = 200, description = "Settled", body = Reply), (status = 202, description = "On its way", body = Reply),
-        (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn resolve(
     axum::extract::State(app): State,
     caller: Caller,

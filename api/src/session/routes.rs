@@ -32,8 +32,8 @@ struct Code {
 /// # Errors
 /// 401, 403, 422, 503.
 #[utoipa::path(post, path = "/session", tag = "session", security(()), request_body = NewSession,
-    responses((status = 204, description = "The cookie is set"), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 204, description = "The cookie is set"), (status = 403, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn open(State(app): app::State, request: Request) -> Result<Response, Problem> {
     if !origin::may_open(request.headers(), app.browser.public_url.as_ref()) {
         return Err(Problem::cross_origin());
@@ -66,7 +66,7 @@ pub(crate) async fn open(State(app): app::State, request: Request) -> Result<Res
 /// # Errors
 /// 401, 403, 503.
 #[utoipa::path(delete, path = "/session", tag = "session", security(()),
-    responses((status = 204, description = "It is over"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 204, description = "It is over"), (status = 403, body = Problem)))]
 pub(crate) async fn end(State(app): app::State, headers: HeaderMap) -> Result<Response, Problem> {
     let Some(secret) = cookie::read(&headers, COOKIE) else {
         return Err(Problem::unauthorized("there is no session: the cookie is missing"));

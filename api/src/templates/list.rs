@@ -40,7 +40,7 @@ pub(crate) struct TemplatesQuery {
 /// # Errors
 /// 422 naming the parameter.
 #[utoipa::path(get, path = "/v1/templates", tag = "templates", params(TemplatesQuery),
-    responses((status = 200, body = Templates), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Templates), (status = 422, body = Problem)))]
 pub(crate) async fn list(
     axum::extract::State(app): State,
     caller: Caller,
@@ -61,7 +61,7 @@ pub(crate) async fn list(
 /// # Errors
 /// 404 when there is none.
 #[utoipa::path(get, path = "/v1/templates/{id}", tag = "templates", params(("id" = String, Path, description = "`tpl_…`")),
-    responses((status = 200, body = Template), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Template), (status = 404, body = Problem)))]
 pub(crate) async fn show(
     axum::extract::State(app): State,
     caller: Caller,

@@ -54,8 +54,7 @@ impl From<Parameter> for TemplateParameter {
     params(("id" = String, Path, description = "`tpl_…`"), WaitQuery,
         ("Idempotency-Key" = String, Header, description = "1 to 255 visible characters of your own.")),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn send(
     axum::extract::State(app): State,
     caller: Caller,

@@ -51,8 +51,7 @@ pub(crate) struct NewTemplateBody {
 /// 404, 409 `exists`, 422 naming the field.
 #[utoipa::path(post, path = "/v1/templates", tag = "templates", request_body = NewTemplateBody,
     responses((status = 200, description = "It is there already", body = Template), (status = 201, description = "Written", body = Template),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn create(
     axum::extract::State(app): State,
     caller: Caller,
@@ -109,8 +108,7 @@ pub(crate) async fn create(
 /// 404, 409 where it was made elsewhere, 422, 503.
 #[utoipa::path(post, path = "/v1/templates/{id}/submit", tag = "templates", params(("id" = String, Path, description = "`tpl_…`"), WaitQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn submit(
     axum::extract::State(app): State,
     caller: Caller,
@@ -143,8 +141,7 @@ pub(crate) async fn submit(
 /// 404, 409, 503.
 #[utoipa::path(post, path = "/v1/templates/{id}/refresh", tag = "templates", params(("id" = String, Path, description = "`tpl_…`"), WaitQuery),
     responses((status = 200, description = "The outcome is known", body = CommandState), (status = 202, description = "On its way", body = CommandState),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn refresh(
     axum::extract::State(app): State,
     caller: Caller,

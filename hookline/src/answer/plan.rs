@@ -106,11 +106,9 @@ pub(super) async fn choose(
     }
     let named = cause.is_some() || ids.is_some();
     let wanted = Wanted { cause, lane, stage, ids };
-    Ok(match act {
-        RedriveAct::Run => chosen::find(pool, &wanted).await?,
-        RedriveAct::Discard if named => chosen::find_exactly(pool, &wanted).await?,
-        RedriveAct::Discard => {
-            return Err(Failure::usage("cause: name a cause or ids: not everything is given up"));
-        }
-    })
+    let exactly = act == RedriveAct::Discard;
+    if exactly && !named {
+        return Err(Failure::usage("cause: name a cause or ids: not everything is given up"));
+    }
+    Ok(chosen::find(pool, &wanted, exactly).await?)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ops::{Job, RedriveAct, WantedWork};
+use ops::{Job, Ops, RedriveAct, WantedWork};
 use projector::rebuild::Place;
 use projector::redrive::Redrive;
 use runtime::broker::Broker;
@@ -141,6 +141,7 @@ async fn discard(
     let rows: Vec<(Stage, i64)> =
         rows.chain(events.iter().map(|seq| (Stage::Projector, *seq))).collect();
     let reason = job.reason.as_deref().unwrap_or_default();
+    let ops = Ops::as_it_is(pool.clone());
     let mut done = 0;
     for (n, (stage, id)) in rows.iter().enumerate() {
         if stop.is_cancelled() {
@@ -148,7 +149,7 @@ async fn discard(
         }
         // Gone: somebody else gave it up, or it was carried out meanwhile.
         if let Some(row) = parked::look(pool, *id, *stage).await?
-            && give_up(pool, &job.started_by, &row, *id, *stage, reason).await?
+            && give_up(&ops, &job.started_by, &row, *id, *stage, reason).await?
         {
             done += 1;
         }

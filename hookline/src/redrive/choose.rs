@@ -21,6 +21,12 @@ impl Wanted {
     pub(crate) fn includes(&self, stage: Stage) -> bool {
         self.stage.is_none_or(|wanted| wanted == stage)
     }
+
+    /// Whether it is about this event of the projector.
+    pub(crate) fn means(&self, event: &projector::parked::Parked) -> bool {
+        self.cause.as_ref().is_none_or(|cause| event.cause == *cause)
+            && self.ids.as_ref().is_none_or(|ids| ids.contains(&event.seq))
+    }
 }
 
 /// Positions of the projector's events to try: deletions and withdrawals first, so that nothing shows that was unsent or withdrawn, then
@@ -30,10 +36,7 @@ pub(crate) fn events(mut aside: Vec<projector::parked::Parked>, wanted: &Wanted)
         let kind = event.kind.as_deref().and_then(|kind| kind.parse().ok());
         matches!(kind, Some(Kind::FactWithdrawn | Kind::MessageDeleted | Kind::CommentDeleted))
     };
-    let by = |event: &projector::parked::Parked| {
-        wanted.cause.as_ref().is_none_or(|cause| event.cause == *cause)
-            && wanted.ids.as_ref().is_none_or(|ids| ids.contains(&event.seq))
-    };
+    let by = |event: &projector::parked::Parked| wanted.means(event);
     if aside.iter().any(by) {
         aside.retain(|event| by(event) || takes_away(event));
     } else {

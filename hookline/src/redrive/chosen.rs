@@ -37,11 +37,11 @@ impl Chosen {
     }
 }
 
-/// What is wanted and parked now. To be tried: the projector's deletions go along with any cause.
+/// What is wanted and parked now. To be tried: the projector's deletions go along with any cause; `exactly`, to be given up: without them.
 ///
 /// # Errors
 /// `sqlx::Error`; ask again.
-pub(crate) async fn find(pool: &PgPool, wanted: &Wanted) -> sqlx::Result<Chosen> {
+pub(crate) async fn find(pool: &PgPool, wanted: &Wanted, exactly: bool) -> sqlx::Result<Chosen> {
     let heads = if wanted.includes(Stage::Normalize) {
         let (cause, lane) = (wanted.cause.as_deref(), wanted.lane.as_deref());
         parked::chosen(pool, cause, lane, wanted.ids.as_deref()).await?
@@ -49,25 +49,13 @@ pub(crate) async fn find(pool: &PgPool, wanted: &Wanted) -> sqlx::Result<Chosen>
         Vec::new()
     };
     let events = if wanted.includes(Stage::Projector) && wanted.lane.is_none() {
-        choose::events(projector::parked::list(pool).await?, wanted)
+        let mut aside = projector::parked::list(pool).await?;
+        if exactly {
+            aside.retain(|event| wanted.means(event));
+        }
+        choose::events(aside, wanted)
     } else {
         Vec::new()
     };
     Ok(Chosen { heads, events })
-}
-
-/// The same without what goes along: to be given up.
-///
-/// # Errors
-/// `sqlx::Error`; ask again.
-pub(crate) async fn find_exactly(pool: &PgPool, wanted: &Wanted) -> sqlx::Result<Chosen> {
-    let mut chosen = find(pool, wanted).await?;
-    if let Some(cause) = &wanted.cause {
-        let all = projector::parked::list(pool).await?;
-        chosen.events.retain(|seq| all.iter().any(|row| row.seq == *seq && row.cause == *cause));
-    }
-    if let Some(ids) = &wanted.ids {
-        chosen.events.retain(|seq| ids.contains(seq));
-    }
-    Ok(chosen)
 }

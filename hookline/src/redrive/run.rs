@@ -47,7 +47,7 @@ pub(crate) async fn run(
     }
     let (cause, lane) = (args.cause.clone(), args.lane.clone());
     let wanted = Wanted { cause, lane, stage: args.stage, ids: None };
-    let chosen = chosen::find(pool, &wanted).await?;
+    let chosen = chosen::find(pool, &wanted, false).await?;
     let (lanes, events) = (chosen.lanes(), chosen.events);
     if args.common.dry_run {
         match args.common.output {
