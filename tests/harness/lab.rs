@@ -2,6 +2,7 @@
 
 mod backups;
 mod least;
+mod places;
 mod poison;
 mod process;
 mod roles;
@@ -20,6 +21,7 @@ use crate::client::{Api, Meta};
 use crate::clock::Clock;
 use crate::servers::{self, Broker, Database};
 use crate::shared::files;
+pub use places::files_with;
 pub use process::Role;
 use process::{Ports, Running};
 pub use roles::{is_stopped, signal};

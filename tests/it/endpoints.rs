@@ -281,8 +281,17 @@ async fn while_it_is_paused_nothing_is_sent(lab: &Lab, receiver: &Receiver, id: 
     let api = lab.api();
     patch(&api, id, json!({"paused": true})).await;
     state(lab, id, "paused").await;
-    // A worker reads the definitions every second.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    eventually("the worker has seen it", LONG, async || {
+        let is_seen: bool = sqlx::query_scalar(
+            "select s.changes_seen >= d.changes from worker.endpoint_states s join api.endpoints d on d.id = s.endpoint_id where d.id = $1",
+        )
+        .bind(id)
+        .fetch_one(lab.pool())
+        .await
+        .map_err(|error| error.to_string())?;
+        holds(is_seen, || "not yet".to_owned())
+    })
+    .await;
     write(lab, &person(3), "paused").await;
     lab.settled().await;
     assert!(receiver.requests().iter().all(|request| request.contact() != person(3)));

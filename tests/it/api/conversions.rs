@@ -32,41 +32,6 @@ async fn report(api: &Api, key: &str, body: Value) -> Value {
     state
 }
 
-/// Tables of every schema of hookline that have the text.
-async fn tables_with(lab: &Lab, text: &str) -> Vec<String> {
-    let tables: Vec<(String, String)> = sqlx::query_as(
-        "select table_schema::text, table_name::text from information_schema.tables
-          where table_type = 'BASE TABLE' and table_schema !~ '^(pg_|information_schema)'",
-    )
-    .fetch_all(lab.pool())
-    .await
-    .unwrap();
-    assert!(tables.len() > 20, "{tables:?}");
-    let mut found = Vec::new();
-    for (schema, table) in tables {
-        let sql = format!(
-            "select count(*) from \"{schema}\".\"{table}\" t where t::text ilike '%{text}%'"
-        );
-        let rows: i64 =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(lab.pool()).await.unwrap();
-        if rows > 0 {
-            found.push(format!("{schema}.{table}"));
-        }
-    }
-    found
-}
-
-async fn streams_with(lab: &Lab, text: &str) -> Vec<&'static str> {
-    let mut found = Vec::new();
-    for stream in ["META_RAW", "INBOX_EVENTS", "INBOX_COMMANDS", "INBOX_DEAD", "INBOX_ATTEMPTS"] {
-        let messages = lab.messages(stream).await;
-        if messages.iter().any(|message| String::from_utf8_lossy(&message.payload).contains(text)) {
-            found.push(stream);
-        }
-    }
-    found
-}
-
 /// Counted with the ids of the thread and its last ad; the same key is one event. Returns the hash of the address.
 async fn counts_once(lab: &Lab, person: &str) -> String {
     let (api, meta) = (lab.api(), &lab.simulator);
@@ -207,10 +172,10 @@ async fn a_conversion_counts_once_or_waits_for_a_person_and_names_nobody() {
     is_problem(&api.get("/v1/conversions?status=lost").await, 422, "invalid");
 
     lab.settled().await;
-    assert_eq!(tables_with(&lab, CANARY).await, Vec::<String>::new());
-    assert_eq!(streams_with(&lab, CANARY).await, Vec::<&str>::new());
-    assert_eq!(tables_with(&lab, PUBLISHED).await, Vec::<String>::new());
-    assert_eq!(streams_with(&lab, PUBLISHED).await, ["INBOX_COMMANDS"], "as it was published");
+    assert_eq!(lab.places_of(&[CANARY]).await, Vec::<String>::new());
+    let places = lab.places_of(&[PUBLISHED]).await;
+    let as_published = places.iter().all(|place| place.starts_with("INBOX_COMMANDS: "));
+    assert!(!places.is_empty() && as_published, "as it was published: {}", places.join("\n"));
     for role in [Role::Api, Role::Worker] {
         let log = lab.log(role);
         assert!(!log.contains(CANARY) && !log.contains(PUBLISHED), "{log}");

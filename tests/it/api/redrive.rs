@@ -25,12 +25,15 @@ async fn has(lab: &Lab, table: &str, rows: i64) {
     .await;
 }
 
-/// Four conversations that cannot be normalised, and an event that cannot be stored. Nothing is tried again by itself.
+/// Four conversations that cannot be normalised, and an event that cannot be stored.
 async fn parked() -> Lab {
     let mut lab = Lab::start().await;
     lab.set("API_TOKENS", &format!("tester={API_TOKEN}:admin"));
     // Jobs that nothing happens to wait as long as they really do.
     lab.set(runtime::waits::ENV, "lease=3s;claim=3s;upkeep=1h");
+    // Nothing is tried again by itself.
+    lab.set("RETRY_MIN", "1h");
+    lab.set("RETRY_MAX", "1h");
     lab.run_apart().await;
     lab.run(Role::Ops).await;
     lab.ready(Role::Ops).await;
@@ -43,16 +46,7 @@ async fn parked() -> Lab {
     }
     has(&lab, "worker.parked", 4).await;
     has(&lab, "inbox.parked", 1).await;
-    stop_retries(&lab).await;
     lab
-}
-
-/// As after twenty tries.
-async fn stop_retries(lab: &Lab) {
-    sqlx::raw_sql("update worker.parked set attempts = 20, retry_at = null where role = 'failed'")
-        .execute(lab.pool())
-        .await
-        .unwrap();
 }
 
 async fn plan(lab: &Lab, act: &str, wanted: Value) -> (String, Value) {
@@ -111,7 +105,6 @@ async fn parked_work_is_tried_again_as_planned_by_a_role_that_may_die() {
     // What is old or about something else is not done.
     lab.mend().await;
     lab.mend_in(MESSAGES).await;
-    stop_retries(&lab).await;
     let (old, _) = plan(&lab, "run", json!({})).await;
     let age = "update ops.plans set made_at = made_at - interval '16 minutes' where id = $1";
     sqlx::query(age).bind(&old).execute(lab.pool()).await.unwrap();

@@ -6,7 +6,7 @@ use tests::body::{IG, body, entry, now, text};
 use tests::client::holds;
 use tests::{Lab, Role, eventually};
 
-use super::{WITHIN, places_of};
+use super::WITHIN;
 
 const ANN: &str = "5200000000000011";
 
@@ -59,7 +59,7 @@ async fn what_is_not_read_yet_is_erased_too() {
         let text = reqwest::get(&page).await.map_err(|error| error.to_string())?.text().await;
         let text = text.map_err(|error| error.to_string())?;
         assert!(!text.contains("No account and no conversation"), "{text}");
-        let found = places_of(&lab, &["canary-unread"]).await;
+        let found = lab.places_of(&["canary-unread"]).await;
         let is_done = text.contains("the data was deleted");
         holds(found.is_empty() && is_done, || format!("{text}\n{}", found.join("\n")))
     })

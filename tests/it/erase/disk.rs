@@ -1,10 +1,10 @@
 //! Nothing of an erased person is left on the disk: no file of Postgres and none of the broker has their words.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use tests::body::{IG, body, entry, now, text};
+use tests::lab::files_with;
 use tests::{Lab, LabOptions, Role};
 
 const ANN: &str = "5200000000000011";
@@ -13,17 +13,6 @@ const CANARY: &str = "QZXcanary";
 const CANARIES: i64 = 20;
 /// Bodies, each with items of three people.
 const BODIES: i64 = 200;
-
-/// Files below a folder that have the canary, as text or as JSON in hex.
-fn found(folder: &Path) -> Vec<String> {
-    let hexed = hex::encode(CANARY);
-    let grep = Command::new("grep")
-        .args(["-rlaF", "-e", CANARY, "-e", &hexed])
-        .arg(folder)
-        .output()
-        .unwrap();
-    String::from_utf8(grep.stdout).unwrap().lines().map(str::to_owned).collect()
-}
 
 async fn checkpoint(lab: &Lab) {
     sqlx::raw_sql("checkpoint").execute(lab.pool()).await.unwrap();
@@ -68,6 +57,7 @@ async fn no_file_has_a_word_of_an_erased_person() {
     sqlx::raw_sql("analyze").execute(lab.pool()).await.unwrap();
     checkpoint(&lab).await;
     let (postgres, nats) = (lab.data_folder().join("postgres"), lab.data_folder().join("nats"));
+    let found = |folder: &Path| files_with(folder, &[CANARY]);
     assert!(!found(&postgres).is_empty() && !found(&nats).is_empty(), "the search finds nothing");
 
     let asked =

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use simulator::{AccountSpec, PersonSpec};
 use tests::body::{IG, body, entry, now, senderless, text};
 use tests::client::holds;
+use tests::lab::files_with;
 use tests::{Lab, LabOptions, Role, eventually};
 
-use super::{WITHIN, files_with, of_others, places_of};
+use super::{WITHIN, of_others};
 
 const ANN: &str = "5200000000000011";
 const BOB: &str = "5200000000000022";
@@ -160,7 +161,7 @@ async fn erase_with_deaths(lab: &Lab) {
 }
 
 async fn nothing_is_there(lab: &Lab, when: &str) {
-    let found = places_of(lab, &CANARIES).await;
+    let found = lab.places_of(&CANARIES).await;
     assert!(found.is_empty(), "{when}: {}", found.join("\n"));
 }
 
@@ -177,7 +178,7 @@ async fn an_erased_person_is_gone_everywhere_and_does_not_return() {
     deliver(&lab, &all).await;
     let queued = reply(&lab).await;
     all.push(park(&lab, at).await);
-    let before = places_of(&lab, &CANARIES).await;
+    let before = lab.places_of(&CANARIES).await;
     for canary in CANARIES {
         assert!(before.iter().any(|place| place.contains(canary)), "{canary} is to be erased");
     }
@@ -193,8 +194,7 @@ async fn an_erased_person_is_gone_everywhere_and_does_not_return() {
     lab.kill9(Role::Worker).await;
     erase_with_deaths(&lab).await;
     nothing_is_there(&lab, "after the erasure").await;
-    let mut files = Vec::new();
-    files_with(&lab.data_folder().join("nats"), &CANARIES, &mut files);
+    let files = files_with(&lab.data_folder().join("nats"), &CANARIES);
     assert!(files.is_empty(), "bytes of the broker: {files:?}");
     assert_eq!(of_others(&lab, ANN).await, others, "others are as before");
 
@@ -213,13 +213,13 @@ async fn yesterday_is_put_back(lab: &mut Lab, yesterday: &std::path::Path) {
         lab.kill9(role).await;
     }
     lab.put_postgres_back(yesterday).await;
-    assert!(!places_of(lab, &CANARIES).await.is_empty(), "it does not know of the erasure");
+    assert!(!lab.places_of(&CANARIES).await.is_empty(), "it does not know of the erasure");
     for role in [Role::Worker, Role::Projector, Role::Api] {
         lab.run(role).await;
     }
     lab.all_ready().await;
     eventually("it is erased again", WITHIN, async || {
-        let found = places_of(lab, &CANARIES).await;
+        let found = lab.places_of(&CANARIES).await;
         holds(found.is_empty(), || found.join("\n"))
     })
     .await;
@@ -242,7 +242,7 @@ async fn from_the_streams(lab: &mut Lab, token: &str, bodies: &[Vec<u8>]) {
     again.iter_mut().for_each(|body| body.extend(b"  "));
     deliver(lab, &again).await;
     eventually("what came again is redacted", WITHIN, async || {
-        let found = places_of(lab, &CANARIES).await;
+        let found = lab.places_of(&CANARIES).await;
         holds(found.is_empty(), || found.join("\n"))
     })
     .await;
@@ -261,7 +261,7 @@ async fn returns(
     again.iter_mut().for_each(|body| body.push(b' '));
     deliver(lab, &again).await;
     eventually("what came again is redacted", WITHIN, async || {
-        let found = places_of(lab, &CANARIES).await;
+        let found = lab.places_of(&CANARIES).await;
         holds(found.is_empty(), || found.join("\n"))
     })
     .await;

@@ -84,7 +84,7 @@ async fn without_the_right_nothing_is_begun_and_it_is_named() {
         holds(facts == 1 && named, || format!("{facts} facts\n{ready}"))
     })
     .await;
-    // Longer than the message is kept, and than the worker looks again.
+    // Longer than the message is kept.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let begun: i64 = sqlx::query_scalar("select count(*) from worker.erasures")
         .fetch_one(lab.pool())

@@ -5,7 +5,7 @@ use tests::body::{IG, body, echo, entry, now, text};
 use tests::client::holds;
 use tests::{Lab, Role, eventually};
 
-use super::{WITHIN, places_of};
+use super::WITHIN;
 
 const ANN: &str = "5200000000000011";
 
@@ -93,7 +93,7 @@ async fn it_ends(lab: &Lab) {
 
 async fn gone(lab: &Lab, word: &str) {
     eventually(&format!("{word} is gone"), WITHIN, async || {
-        let found = places_of(lab, &[word]).await;
+        let found = lab.places_of(&[word]).await;
         holds(found.is_empty(), || found.join("\n"))
     })
     .await;
@@ -130,7 +130,7 @@ async fn an_unsent_message_is_erased_and_the_others_stay() {
     gone(&lab, "canary-part").await;
     // The open reply holds up nothing but its own message.
     gone(&lab, "canary-regretted").await;
-    assert!(!places_of(&lab, &["canary-replied"]).await.is_empty(), "what is still needed stays");
+    assert!(!lab.places_of(&["canary-replied"]).await.is_empty(), "what is still needed stays");
     it_ends(&lab).await;
     gone(&lab, "canary-replied").await;
     let rest: i64 = sqlx::query_scalar(
