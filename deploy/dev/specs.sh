@@ -14,18 +14,6 @@ die() { say "$@"; exit 1; }
 # shellcheck source=node.sh
 . "$here/node.sh"
 
-install_programs() {
-  local stamp=$home/node_modules/.hookline-lock
-  if cmp -s "$here/specs/package-lock.json" "$stamp"; then return; fi
-  say "installing the linters"
-  mkdir -p "$home"
-  cp "$here/specs/package.json" "$here/specs/package-lock.json" "$home/"
-  # Nothing of them needs a script to be installed.
-  npm ci --prefix "$home" --ignore-scripts --no-audit --no-fund --loglevel=error >&2 ||
-    die "npm could not install the packages of deploy/dev/specs/package-lock.json (its words are above)"
-  cp "$here/specs/package-lock.json" "$stamp"
-}
-
 # Another Python needs other wheels.
 install_python() {
   local stamp=$home/python/.hookline-lock want
@@ -39,7 +27,10 @@ install_python() {
 }
 
 need_node
-install_programs
+mkdir -p "$home"
+cp "$here/specs/package.json" "$here/specs/package-lock.json" "$home/"
+cd "$home"
+install_packages deploy/dev/specs
 python3 -m pip --version >/dev/null 2>&1 || die "install Python 3 with pip: the schemas are checked by its jsonschema, too"
 install_python
 node "$here/specs/check.mjs" "$root"
