@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { conversations } from "./data.mjs";
 import { findings, start, until } from "./harness.mjs";
-import { Api } from "./server.mjs";
+import { Api, problem } from "./server.mjs";
 
 let browser;
 before(async () => (browser = await start()));
@@ -33,9 +33,10 @@ test("a note is read and written, and goes nowhere else", async () => {
   await page.getByText("Notes (1)").click();
   await page.getByText("Waits for the invoice.").waitFor();
   assert.deepEqual(await findings(page), []);
-  await page.getByLabel("A note, for your side only").fill("Paid today");
+  const field = page.getByLabel("A note, for your side only");
+  await field.fill("Paid today");
   await page.getByRole("button", { name: "Add note" }).click();
-  await until("it is written", async () => bodies(api, "/notes").length === 1);
+  await until("it is written", async () => bodies(api, "/notes").length === 1 && (await field.inputValue()) === "");
   assert.deepEqual(bodies(api, "/notes"), [{ text: "Paid today" }]);
   assert.deepEqual(bodies(api, "/messages"), []);
   assert.deepEqual(faults, []);
@@ -74,8 +75,22 @@ test("a saved reply is put into the field, and what is written is saved", async 
   await page.getByRole("button", { name: "Save what is written…" }).click();
   await page.getByLabel("Name", { exact: true }).fill("Opening");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await until("it is saved", async () => bodies(api, "/saved_replies").length === 1);
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  assert.equal(bodies(api, "/saved_replies").length, 1);
   assert.deepEqual(bodies(api, "/saved_replies"), [{ name: "Opening", text: "We are open from 9 to 5." }]);
+  assert.deepEqual(bodies(api, "/messages"), []);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("a saved reply that is not deleted stays, and why is said", async () => {
+  const api = new Api().on("DELETE", /^\/v1\/saved_replies\/svd_1$/, problem(503, "unavailable"));
+  const { page, faults, close } = await browser.open(thread, { api });
+  await page.getByText("Saved replies").click();
+  await page.getByRole("button", { name: "Delete the saved reply Hours" }).click();
+  await page.getByRole("alert").getByText(/not reachable/).waitFor();
+  await page.getByRole("button", { name: "Hours", exact: true }).waitFor();
+  assert.deepEqual(await findings(page), []);
   assert.deepEqual(faults, []);
   await close();
 });

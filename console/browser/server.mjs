@@ -25,6 +25,7 @@ function usual(api) {
     ["PUT", /^\/v1\/conversations\/([^/]+)\/labels\/([^/]+)$/, (_, id, name) => api.label(id, name, true)],
     ["DELETE", /^\/v1\/conversations\/([^/]+)\/labels\/([^/]+)$/, (_, id, name) => api.label(id, name, false)],
     ["GET", /^\/v1\/saved_replies$/, () => ({ saved_replies: data.savedReplies(), next_cursor: null })],
+    ["POST", /^\/v1\/saved_replies$/, ({ body }) => ({ ...data.savedReplies()[0], id: "svd_2", ...body })],
     ["GET", /^\/v1\/conversations\/([^/]+)\/policy$/, () => ({ allowed: true, rule: "window.24h" })],
     ["POST", /^\/v1\/conversations\/([^/]+)\/\w+$/, (_, id) => find(id) ?? 404],
     ["GET", /^\/v1\/replies$/, ({ query }) => list("replies", query.get("status") === "unknown" ? data.unknown() : data.held())],
