@@ -45,14 +45,14 @@ def published(rng):
         contact = f"52000000000000{rng.randrange(CONVERSATIONS):02}"
         event, headers, revision = None, dict(CONTENT_TYPE), 0
         if chance < 0.05 and sent:
-            event, job = rng.choice(sent)[3], f"job-{number}"
+            event, job = rng.choice(sent)[-1], f"job-{number}"
             contact = event["data"]["contact_id"]
             headers |= {"Hookline-Replay": job, "Nats-Msg-Id": f"{event['id']}.{job}"}
         else:
             event = json.loads(templates["FactWithdrawn" if chance > 0.95 else "MessageReceived"])
             event["id"] = f"event-{number}"
             if chance < 0.15 and sent:
-                former = rng.choice(sent)[3]
+                former = rng.choice(sent)[-1]
                 event["id"], contact = former["id"], former["data"]["contact_id"]
                 revision = 1 + revisions[event["id"]]
                 event["type"] = former["type"]
@@ -65,11 +65,10 @@ def published(rng):
             headers["Nats-Msg-Id"] = f"{event['id']}.r{revision}" if revision else event["id"]
         kind = event["type"].removeprefix("hookline.").removesuffix(".v1").replace(".", "-")
         partition = fnv1a(f"{CHANNEL}/{ACCOUNT}/{contact}") % 64
-        sent.append((f"inbox.v1.event.{partition:02}.{CHANNEL}.{ACCOUNT}.{kind}", headers, number, event))
-    *_, (subject, headers, _, event) = sent
+        sent.append((f"inbox.v1.event.{partition:02}.{CHANNEL}.{ACCOUNT}.{kind}", headers, event))
+    subject, headers, event = sent[-1]
     final = json.loads(json.dumps(event)) | {"id": "the-last"}
-    sent.append((subject, headers | {"Nats-Msg-Id": "the-last"}, EVENTS, final))
-    return [(subject, headers, event) for subject, headers, _, event in sent]
+    return [*sent, (subject, headers | {"Nats-Msg-Id": "the-last"}, final)]
 
 
 def key(event):
@@ -176,23 +175,25 @@ async def soak(command, folder):
         broker.kill()
 
 
+def by_conversation(pairs):
+    """Of (conversation, key): each key once, where it came first, in the order of its conversation."""
+    order, seen = {}, set()
+    for conversation, one in pairs:
+        if one not in seen:
+            order.setdefault(conversation, []).append(one)
+            seen.add(one)
+    return order
+
+
 def judge(events, lines, code):
     faults = []
-    wanted = {key(event) for *_, event in events}
-    if digest({line[:2] for line in lines}) != digest(wanted):
-        faults.append(f"{len(wanted - {line[:2] for line in lines})} events are missing, {len({line[:2] for line in lines} - wanted)} are strange")
-    order, seen = {}, set()
-    for *_, event in events:
-        if key(event) not in seen:
-            order.setdefault(event["data"]["conversation_id"], []).append(key(event))
-            seen.add(key(event))
-    got, first = {}, set()
-    for id, revision, conversation in lines:
-        if (id, revision) not in first:
-            got.setdefault(conversation, []).append((id, revision))
-            first.add((id, revision))
-    faults += [f"conversation {name} is out of order" for name in order if got.get(name) != order[name]]
-    twice = len(lines) - len(first)
+    wanted, got = {key(event) for *_, event in events}, {(id, revision) for id, revision, _ in lines}
+    if digest(got) != digest(wanted):
+        faults.append(f"{len(wanted - got)} events are missing, {len(got - wanted)} are strange")
+    order = by_conversation((event["data"]["conversation_id"], key(event)) for *_, event in events)
+    handled = by_conversation((conversation, (id, revision)) for id, revision, conversation in lines)
+    faults += [f"conversation {name} is out of order" for name in order if handled.get(name) != order[name]]
+    twice = len(lines) - len(got)
     if twice:
         faults.append(f"{twice} were handled twice, although the store had them")
     if code != 0:

@@ -75,13 +75,11 @@ pub struct Origin {
 }
 
 /// What bytes turned out to be.
-pub(crate) enum Read {
-    Event(Box<Event>),
-    /// With the identity, where there is one.
-    Unknown {
-        identity: Option<(String, u32)>,
-        reason: String,
-    },
+pub(crate) struct Read {
+    /// Id and revision, where they can be read.
+    pub identity: Option<(String, u32)>,
+    /// Or why this release cannot read it.
+    pub event: Result<Box<Event>, String>,
 }
 
 /// What a reader has to know of every event, whatever it says.
@@ -104,7 +102,7 @@ struct EnvelopeOrigin {
 }
 
 pub(crate) fn read(bytes: &[u8]) -> Read {
-    let unknown = |identity, reason: &str| Read::Unknown { identity, reason: reason.to_owned() };
+    let unknown = |identity, reason: &str| Read { identity, event: Err(reason.to_owned()) };
     let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
         return unknown(None, "not JSON");
     };
@@ -120,7 +118,7 @@ pub(crate) fn read(bytes: &[u8]) -> Read {
         return unknown(identity, "not of its kind's shape");
     };
     event.fact = Fact::from_fields(kind, event.data.fields.clone()).ok();
-    Read::Event(Box::new(event))
+    Read { identity, event: Ok(Box::new(event)) }
 }
 
 fn kind_of(type_name: &str) -> Option<Kind> {

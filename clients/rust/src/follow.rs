@@ -113,10 +113,7 @@ pub async fn follow<H: Handler, S: Store>(
                 let what =
                     format!("reading {INBOX_EVENTS} as {} failed, next try follows", options.name);
                 handler.trouble(error, &what);
-                tokio::select! {
-                    () = tokio::time::sleep(PAUSE) => {}
-                    () = stop.cancelled() => {}
-                }
+                stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
             }
         }
     }

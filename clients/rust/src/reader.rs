@@ -92,10 +92,7 @@ pub async fn carry_out<H: Handler, S: Store>(
     while !stop.is_cancelled() {
         let Err(error) = once(bytes, meta, handler, store).await else { return true };
         handler.trouble(error, &format!("an event was not handled, next try in {pause:?}"));
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => {}
-        }
+        stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         pause = (pause * 2).min(retry.max);
     }
     false
@@ -107,28 +104,25 @@ async fn once<H: Handler, S: Store>(
     handler: &mut H,
     store: &mut S,
 ) -> Result<(), BoxError> {
-    let event = match read(bytes) {
-        Read::Event(event) => event,
-        Read::Unknown { identity: None, reason } => {
-            return handler.unknown(Unknown { bytes, reason: &reason }, meta).await;
-        }
-        Read::Unknown { identity: Some((id, revision)), reason } => {
-            if store.has(&id, revision).await? {
-                return Ok(());
-            }
-            handler.unknown(Unknown { bytes, reason: &reason }, meta).await?;
-            return store.add(&id, revision).await;
-        }
-    };
-    let revision = event.data.origin.revision;
-    if store.has(&event.id, revision).await? {
+    let Read { identity, event } = read(bytes);
+    if let Some((id, revision)) = &identity
+        && store.has(id, *revision).await?
+    {
         return Ok(());
     }
-    if let Some(withdrawn) = event.withdraws() {
-        handler.withdrawn(withdrawn, &event, meta).await?;
-        store.withdraw(withdrawn).await?;
-    } else if !store.is_withdrawn(&event.id).await? {
-        handler.event(&event, meta).await?;
+    match event {
+        Err(reason) => handler.unknown(Unknown { bytes, reason: &reason }, meta).await?,
+        Ok(event) => {
+            if let Some(withdrawn) = event.withdraws() {
+                handler.withdrawn(withdrawn, &event, meta).await?;
+                store.withdraw(withdrawn).await?;
+            } else if !store.is_withdrawn(&event.id).await? {
+                handler.event(&event, meta).await?;
+            }
+        }
     }
-    store.add(&event.id, revision).await
+    match identity {
+        Some((id, revision)) => store.add(&id, revision).await,
+        None => Ok(()),
+    }
 }

@@ -1,6 +1,5 @@
 // Reads the events of one account, or of all that the token may read, from `GET /v1/events`: for those without NATS.
-import { Reader, sleep, Stopped, type Handlers, type ReaderOptions } from "./reader.js";
-import type { Following } from "./nats.js";
+import { following, Reader, sleep, Stopped, type Following, type Handlers, type ReaderOptions } from "./reader.js";
 
 /** Where the position is kept. Saved after what was read up to it was handled; what came after it comes again. */
 export interface Cursor {
@@ -40,16 +39,7 @@ interface Page {
 
 /** Hands every event to `handlers`, one at a time, in the order of the log. */
 export function followHttp(options: HttpOptions, handlers: Handlers): Following {
-  const work = new AbortController();
-  const ended = run(new Reader(handlers, options), options, work.signal);
-  ended.catch(() => {}); // Whoever waits for `ended` or `stop` is the one to be asked.
-  return {
-    ended,
-    stop: () => {
-      work.abort();
-      return ended;
-    },
-  };
+  return following((signal) => run(new Reader(handlers, options), options, signal));
 }
 
 async function run(reader: Reader, options: HttpOptions, signal: AbortSignal): Promise<void> {

@@ -3,7 +3,7 @@ import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager, JetStreamApiCode
 import type { Consumer, ConsumerConfig, ConsumerMessages, JetStreamManager, JsMsg } from "@nats-io/jetstream";
 import { millis, nanos } from "@nats-io/nats-core";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { Reader, sleep, Stopped, type Handlers, type Meta, type ReaderOptions } from "./reader.js";
+import { following, Reader, sleep, Stopped, type Following, type Handlers, type Meta, type ReaderOptions } from "./reader.js";
 import { filter } from "./subjects.js";
 
 const STREAM = "INBOX_EVENTS";
@@ -22,26 +22,9 @@ export interface FollowOptions extends ReaderOptions {
   ackWait?: number;
 }
 
-/** A reader at work. */
-export interface Following {
-  /** Ends reading: the event in hand is finished, or comes again. */
-  stop(): Promise<void>;
-  /** Fulfilled after `stop`; rejected with `Stopped` when nothing more can come. */
-  readonly ended: Promise<void>;
-}
-
 /** Hands every event of the account to `handlers`, one at a time, in the order of the stream. */
 export function follow(options: FollowOptions, handlers: Handlers): Following {
-  const work = new AbortController();
-  const ended = run(new Reader(handlers, options), options, work.signal);
-  ended.catch(() => {}); // Whoever waits for `ended` or `stop` is the one to be asked.
-  return {
-    ended,
-    stop: () => {
-      work.abort();
-      return ended;
-    },
-  };
+  return following((signal) => run(new Reader(handlers, options), options, signal));
 }
 
 async function run(reader: Reader, options: FollowOptions, signal: AbortSignal): Promise<void> {

@@ -45,6 +45,28 @@ export class Stopped extends Error {
   override name = "Stopped";
 }
 
+/** A reader at work. */
+export interface Following {
+  /** Ends reading: the event in hand is finished, or comes again. */
+  stop(): Promise<void>;
+  /** Fulfilled after `stop`; rejected with `Stopped` when nothing more can come. */
+  readonly ended: Promise<void>;
+}
+
+/** Begins `run`, which ends soon after its signal. */
+export function following(run: (signal: AbortSignal) => Promise<void>): Following {
+  const work = new AbortController();
+  const ended = run(work.signal);
+  ended.catch(() => {}); // Whoever waits for `ended` or `stop` is the one to be asked.
+  return {
+    ended,
+    stop: () => {
+      work.abort();
+      return ended;
+    },
+  };
+}
+
 const KNOWN: ReadonlySet<string> = new Set(KINDS);
 const WITHDRAWN: FactWithdrawn["type"] = "hookline.fact.withdrawn.v1";
 
