@@ -177,7 +177,6 @@ fn meaning(method: &str, status: &str) -> &'static str {
         TOO_LARGE => "`too_large`: the body is larger than is taken",
         INVALID => "`invalid`: `field` names what cannot be understood",
         INTERNAL => "`internal`: a fault of hookline, which it has logged",
-        "501" => "`not_implemented`: this version cannot do it; nothing was stored or sent",
         "502" => "Meta was asked and refused",
         UNAVAILABLE => {
             "Something it needs is away or busy: repeat the request, with the same `Idempotency-Key`"
